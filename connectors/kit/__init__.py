@@ -1,0 +1,51 @@
+"""The vocabulary a connector is written in. Knows nothing of the pipeline."""
+
+from connectors.kit.declarations import (
+    Answer,
+    Api,
+    Connector,
+    Cursor,
+    File,
+    PageNumber,
+    Poll,
+    Secret,
+    Signature,
+    Webhook,
+)
+from connectors.kit.destinations import Connection, DestinationType, Record, Usage, Writer, WriteResult
+from connectors.kit.errors import (
+    AfluenteError,
+    ConfigurationError,
+    QuotaError,
+    RecordError,
+    TerminalError,
+    TransientError,
+)
+from connectors.kit.registry import destination_types, sources
+
+__all__ = [
+    "AfluenteError",
+    "Answer",
+    "Api",
+    "ConfigurationError",
+    "Connection",
+    "Connector",
+    "Cursor",
+    "DestinationType",
+    "File",
+    "PageNumber",
+    "Poll",
+    "QuotaError",
+    "Record",
+    "RecordError",
+    "Secret",
+    "Signature",
+    "TerminalError",
+    "TransientError",
+    "Usage",
+    "Webhook",
+    "WriteResult",
+    "Writer",
+    "destination_types",
+    "sources",
+]

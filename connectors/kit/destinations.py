@@ -1,0 +1,92 @@
+"""The words a destination (a CRM) is declared in, and what the pipeline and a CRM say to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One wanted state. `key` is our external id (the person's id): the CRM upserts by it, so a repeat is harmless.
+
+    `fields` are the CRM's own field names and values.
+    """
+
+    key: str
+    fields: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """The CRM's word on one record. `state`: "written", "retry" (same record again later) or "rejected" (a human).
+
+    `message` is the CRM's text with every value of the record removed. `crm_id` is the CRM's own id.
+    """
+
+    key: str
+    state: str
+    crm_id: str | None = None
+    created: bool | None = None
+    code: str | None = None
+    field: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the CRM said of its quota in the last answer; None where it said nothing."""
+
+    used: int | None = None
+    limit: int | None = None
+
+
+class Writer(Protocol):
+    """An open line to one CRM account."""
+
+    usage: Usage
+
+    def write(self, records: Sequence[Record]) -> list[WriteResult]:
+        """Write at most `batch_size` records; one result for each, in the order given.
+
+        Raises TransientError, QuotaError or TerminalError when the call as a whole came to nothing. A record for which
+        the answer holds neither result nor error is "retry": its state is unknown and an upsert may be repeated.
+        """
+        ...
+
+    def check(self) -> None:
+        """One cheap authenticated call for `afluente doctor`; raises as `write` does."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach one CRM account, with secrets already resolved."""
+
+    name: str
+    base_url: str
+    options: dict[str, Any] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
+    timeout_seconds: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationType:
+    """A kind of CRM. The module holds one constant, `DESTINATION`.
+
+    `calls_per_second` and `burst` are the defaults of the shared quota; afluente.yaml may say otherwise.
+    `options` and `secrets` are the names that afluente.yaml may give.
+    """
+
+    kind: str
+    title: str
+    docs_url: str
+    open: Callable[[Connection], Writer]
+    batch_size: int
+    calls_per_second: float
+    burst: int
+    options: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()

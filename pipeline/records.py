@@ -1,0 +1,257 @@
+"""The types that travel between stages: what a thing is called here, it is called everywhere.
+
+RawEvent -> Lead -> (Match, Touch) -> Outcome. A Batch carries leads from one Celery task to the next.
+No `repr` here shows personal data: only ids and counts, because Celery copies reprs into logs and Flower.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+LANES = ("hot", "bulk")
+EVENT_STATES = ("pending", "in_flight", "settled", "quarantined", "suppressed")
+SUPPRESSION_REASONS = ("test", "erased", "no_consent", "spam")
+
+
+def new_id() -> UUID:
+    """A UUID version 7 (RFC 9562, 5.7): 48 bits of milliseconds, then random. Sorts by time, so inserts stay local."""
+    random = os.urandom(10)
+    milliseconds = time.time_ns() // 1_000_000
+    high = (milliseconds << 16) | 0x7000 | (int.from_bytes(random[:2], "big") & 0x0FFF)
+    low = (0x2 << 62) | (int.from_bytes(random[2:], "big") & ((1 << 62) - 1))
+    return UUID(int=(high << 64) | low)
+
+
+class _Fact(msgspec.Struct, frozen=True):
+    """Base of what never changes. Its repr names the type only; subclasses may add ids, never values."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class _Draft(msgspec.Struct):
+    """Base of what stages fill in. Its repr names the type only."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class Envelope(_Fact, frozen=True):
+    """What a sender sent, untouched: encrypted as one value into `event_bodies`.
+
+    `body` is the record's raw bytes; `headers` are those worth keeping (lower-case names, no credentials);
+    `origin` says where in a larger whole it stood (`{"file": …, "line": 17}`, `{"index": 3}`, `{"page": 2}`).
+    """
+
+    content_type: str
+    body: bytes
+    headers: dict[str, str] = {}
+    origin: dict[str, Any] = {}
+
+
+class NewEvent(_Fact, frozen=True):
+    """An event about to be stored. `digest` is the 32-byte idempotency key; `sealed` an encrypted Envelope."""
+
+    brand: str
+    source: str
+    lane: str
+    digest: bytes
+    event_id: UUID
+    sealed: bytes
+    external_id: str | None = None
+    occurred_at: datetime | None = None
+
+
+class Receipt(_Fact, frozen=True):
+    """Answer to a NewEvent: `event_id` of the stored event (the first one's, if `repeated`)."""
+
+    event_id: UUID
+    repeated: bool
+
+
+class RawEvent(_Fact, frozen=True):
+    """A stored event with its body opened again, ready to be mapped."""
+
+    event_id: UUID
+    brand: str
+    source: str
+    lane: str
+    received_at: datetime
+    occurred_at: datetime | None
+    envelope: Envelope
+
+
+class Consent(_Fact, frozen=True):
+    """One statement of consent. `granted` None means: not answered. `at` falls back to the lead's `occurred_at`."""
+
+    purpose: str
+    channel: str
+    granted: bool | None
+    at: datetime | None = None
+    source: str | None = None
+    policy_version: str | None = None
+
+
+class MatchKey(_Fact, frozen=True, order=True):
+    """A blind-indexed identifier: `kind` is email, phone or external_id; `digest` a 32-byte keyed HMAC."""
+
+    kind: str
+    digest: bytes
+
+
+class Lead(_Draft):
+    """One canonical lead (interface.md, "Canonical lead"). `fields` holds canonical names only.
+
+    `raw` keeps, per field, the text as it came where normalization changed or rejected it; `flags` says what was
+    noticed per field; `custom` what the mapping does not know (reported, never dropped).
+    """
+
+    event_id: UUID
+    brand: str
+    source: str
+    lane: str
+    received_at: datetime
+    occurred_at: datetime
+    mapping_version: str
+    fields: dict[str, Any] = {}
+    custom: dict[str, Any] = {}
+    raw: dict[str, Any] = {}
+    flags: dict[str, list[str]] = {}
+    consents: list[Consent] = []
+    match_keys: list[MatchKey] = []
+    person_id: UUID | None = None
+    channel: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Lead of event {self.event_id}>"
+
+
+class Parked(_Fact, frozen=True):
+    """A lead that stops here: it goes to quarantine with a stable `code`, the `field` at fault and a remedy.
+
+    `message` holds no value of the lead.
+    """
+
+    event_id: UUID
+    stage: str
+    code: str
+    message: str
+    field: str | None = None
+
+
+class Suppressed(_Fact, frozen=True):
+    """A lead that must not go on, with one of SUPPRESSION_REASONS."""
+
+    event_id: UUID
+    reason: str
+
+
+class Batch(_Draft):
+    """Leads on their way through one chain, all of one claim. `claim_id` is the lease's token."""
+
+    claim_id: UUID
+    lane: str
+    leads: list[Lead] = []
+    parked: list[Parked] = []
+    suppressed: list[Suppressed] = []
+
+    def __repr__(self) -> str:
+        return (
+            f"<Batch {self.claim_id} {self.lane}: {len(self.leads)} leads, {len(self.parked)} parked,"
+            f" {len(self.suppressed)} suppressed>"
+        )
+
+
+class FieldValue(_Fact, frozen=True):
+    """One golden field with where it came from. Newest `at` wins; ties break by the greater event_id."""
+
+    value: Any
+    source: str
+    event_id: UUID
+    at: datetime
+
+
+class Profile(_Draft):
+    """The golden record of a person: encrypted as one value into `people.profile`."""
+
+    fields: dict[str, FieldValue] = {}
+
+    def values(self) -> dict[str, Any]:
+        return {name: field.value for name, field in self.fields.items()}
+
+
+class Person(_Draft):
+    """A person as the store knows it. `version` grows with each change a CRM would see."""
+
+    person_id: UUID
+    brand: str
+    version: int
+    profile: Profile
+    is_new: bool = False
+
+
+class Match(_Fact, frozen=True):
+    """Which person a lead belongs to, and why: `reason` is the match key's kind or `new`."""
+
+    event_id: UUID
+    person_id: UUID
+    reason: str
+
+
+class Touch(_Fact, frozen=True):
+    """One marketing contact, without personal data: safe in clear."""
+
+    event_id: UUID
+    person_id: UUID
+    brand: str
+    occurred_at: datetime
+    source: str
+    channel: str
+    campaign: str | None = None
+    utm_source: str | None = None
+    utm_medium: str | None = None
+    utm_campaign: str | None = None
+    utm_term: str | None = None
+    utm_content: str | None = None
+    utm_id: str | None = None
+    click_ids: dict[str, str] = {}
+    referrer_host: str | None = None
+    landing_path: str | None = None
+    details: dict[str, str] = {}
+
+
+class Claim(_Fact, frozen=True):
+    """Events leased to one chain until `lease_until`."""
+
+    claim_id: UUID
+    lane: str
+    event_ids: list[UUID]
+
+
+class Due(_Fact, frozen=True):
+    """One delivery claimed by a sender: bring `person_id` at `destination` to `version`."""
+
+    destination: str
+    person_id: UUID
+    version: int
+    attempts: int
+    external_id: str | None
+
+
+class Outcome(_Fact, frozen=True):
+    """What the CRM said of one record: `state` is sent, retry or rejected."""
+
+    person_id: UUID
+    state: str
+    external_id: str | None = None
+    created: bool | None = None
+    code: str | None = None
+    field: str | None = None
+    message: str | None = None
+    retry_after: float | None = None

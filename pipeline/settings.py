@@ -1,0 +1,396 @@
+"""The only reader of the environment and of afluente.yaml (docs/settings.md lists every name).
+
+Everything else gets a `Settings` value. Secrets are references (`env:NAME`, `file:PATH`) until the moment of use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets as random_secrets
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from pipeline.errors import ConfigurationError
+
+ROLES = ("ingest", "viewer", "operator", "admin")
+LOG_FORMATS = ("text", "json")
+_REFERENCE = re.compile(r"^(env|file):(.+)$")
+_SOCKET_PATH_LIMIT = 80  # Unix sockets allow 107 bytes; the server appends a file name of up to 20
+_SLUG = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """Where a secret is kept. Never its value: safe to print."""
+
+    kind: str
+    name: str
+
+    def resolve(self) -> str:
+        """The secret's value. Raises ConfigurationError naming the variable or file that is missing."""
+        if self.kind == "env":
+            value = os.environ.get(self.name)
+            if not value:
+                raise ConfigurationError(f"the environment variable {self.name} is not set; afluente.yaml refers to it")
+            return value
+        try:
+            return Path(self.name).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigurationError(f"cannot read the secret file {self.name}: {error.strerror}") from error
+
+
+def reference(text: str, where: str) -> Reference:
+    """`env:NAME` or `file:PATH`. A literal secret is refused, and not repeated in the error."""
+    match = _REFERENCE.match(text)
+    if match is None:
+        raise ConfigurationError(
+            f"{where}: a secret must be a reference, env:NAME or file:PATH; a literal value is refused"
+        )
+    return Reference(match.group(1), match.group(2))
+
+
+class BrandSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One brand (tenant): people of different brands are never matched."""
+
+    region: str | None = None
+    title: str | None = None
+
+
+class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One source instance. `secret` may be a list while a secret is being rotated."""
+
+    connector: str | None = None
+    brands: list[str] | None = None
+    region: str | None = None
+    enabled: bool = True
+    lane: str | None = None
+    secret: str | list[str] | None = None
+    url: str | None = None
+    token: str | None = None
+    every_seconds: int | None = None
+    rate_per_second: float | None = None
+    options: dict[str, Any] = {}
+
+
+class DestinationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One CRM account. `secrets` hold references only."""
+
+    kind: str
+    base_url: str
+    mapping: str | None = None
+    brands: list[str] | None = None
+    enabled: bool = True
+    calls_per_second: float | None = None
+    burst: int | None = None
+    batch_size: int | None = None
+    timeout_seconds: float = 20.0
+    options: dict[str, Any] = {}
+    secrets: dict[str, str] = {}
+
+
+class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the machinery is paced. Seconds unless said otherwise."""
+
+    batch_size: int = 500  # leads in one chain at most
+    lease_seconds: int = 60  # a claim older than this is taken back
+    in_flight_batches: int = 4  # chains at once per lane: backpressure
+    delivery_lease_seconds: int = 120
+    delivery_linger_seconds: float = 0.5  # bulk deliveries wait this long for a full batch
+    delivery_attempts: int = 12  # transient failures before a human looks
+    sweep_seconds: float = 2.0
+    quarantine_after_losses: int = 3  # an event that stood alone and lost its worker this often
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    brands: dict[str, BrandSettings] = {}
+    sources: dict[str, SourceSettings] = {}
+    destinations: dict[str, DestinationSettings] = {}
+    tuning: Tuning = Tuning()
+    flower: dict[str, str] = {}
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """One key of the HTTP API. `digest` is the SHA-256 of the key, which itself is not kept."""
+
+    name: str
+    role: str
+    digest: bytes
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """All that can be set, checked and with defaults filled in."""
+
+    data: Path
+    config_path: Path
+    database_url: str
+    broker_url: str
+    is_embedded_database: bool
+    is_embedded_broker: bool
+    log_format: str
+    brands: dict[str, BrandSettings]
+    sources: dict[str, SourceSettings]
+    destinations: dict[str, DestinationSettings]
+    tuning: Tuning
+    api_keys: tuple[ApiKey, ...]
+    flower_auth: Reference | None
+    uses_sandbox: bool
+
+    def source(self, slug: str) -> SourceSettings:
+        """Settings of a source; defaults if afluente.yaml does not mention it."""
+        return self.sources.get(slug, SourceSettings())
+
+    def region_for(self, source: str, brand: str) -> str | None:
+        """Default market (ISO alpha-2) of leads that do not name one: the source's, else the brand's."""
+        of_brand = self.brands.get(brand)
+        return self.source(source).region or (of_brand.region if of_brand else None)
+
+    def destinations_for(self, brand: str) -> list[str]:
+        """Names of the enabled destinations a brand's people are meant for, in a stable order."""
+        return sorted(
+            name
+            for name, destination in self.destinations.items()
+            if destination.enabled and (destination.brands is None or brand in destination.brands)
+        )
+
+    def source_secrets(self, slug: str, variable: str) -> list[str]:
+        """Current secrets of a source, newest first: afluente.yaml's reference, else the declared environment
+        variable, else (embedded) the one made in the data folder. Empty if there is none."""
+        configured = self.source(slug).secret
+        if configured is not None:
+            texts = [configured] if isinstance(configured, str) else configured
+            return [reference(text, f"sources.{slug}.secret").resolve() for text in texts]
+        if os.environ.get(variable):
+            return [part.strip() for part in os.environ[variable].split(",") if part.strip()]
+        generated = _credentials(self.data).get("sources", {}).get(slug)
+        return [generated] if generated else []
+
+    def source_token(self, slug: str, variable: str | None) -> str | None:
+        """Bearer token of a polled source, or None."""
+        configured = self.source(slug).token
+        if configured is not None:
+            return reference(configured, f"sources.{slug}.token").resolve()
+        return os.environ.get(variable) if variable else None
+
+    def secret_keys(self) -> list[str]:
+        """Keys for personal data at rest; the first encrypts, all decrypt. Raises ConfigurationError if there is none."""
+        text = os.environ.get("AFLUENTE_SECRET_KEYS") or _file_variable("AFLUENTE_SECRET_KEYS_FILE") or ""
+        keys = [part.strip() for part in text.split(",") if part.strip()]
+        if not keys:
+            keys = list(_credentials(self.data).get("secret_keys", []))
+        if not keys:
+            raise ConfigurationError(
+                "no key for personal data: set AFLUENTE_SECRET_KEYS (make one with `openssl rand -base64 32`)"
+                " or start once with `afluente up`, which makes one in the data folder"
+            )
+        return keys
+
+
+def socket_folder(data: Path) -> Path:
+    """Folder of the embedded servers' sockets: in `data`, or a short stand-in if that path is too long for a socket."""
+    folder = data.resolve() / "sockets"
+    if len(os.fsencode(folder)) <= _SOCKET_PATH_LIMIT:
+        return folder
+    return Path("/tmp") / f"afluente-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}"  # noqa: S108 - made 0711 by embedded.py, checked for its owner there
+
+
+def embedded_database_url(data: Path, name: str = "afluente") -> str:
+    return f"postgresql+psycopg2://postgres@/{name}?host={socket_folder(data)}"
+
+
+def embedded_broker_url(data: Path) -> str:
+    return f"redis+socket://{socket_folder(data)}/redis.sock"
+
+
+def ensure_credentials(data: Path, source_slugs: list[str]) -> None:
+    """Make the secrets of an embedded installation once: encryption key, API key, Flower's password, source secrets."""
+    path = data / "credentials.json"
+    known = _credentials(data)
+    made: dict[str, Any] = {
+        "secret_keys": known.get("secret_keys") or [random_secrets.token_urlsafe(32)],
+        "api_key": known.get("api_key") or random_secrets.token_urlsafe(24),
+        "flower_password": known.get("flower_password") or random_secrets.token_urlsafe(18),
+        "sources": {
+            slug: known.get("sources", {}).get(slug) or "whsec_" + _padded_base64(random_secrets.token_bytes(32))
+            for slug in source_slugs
+        },
+    }
+    if made == known:
+        return
+    data.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(made, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def embedded_api_key(data: Path) -> str | None:
+    """The API key made for an embedded installation, or None before the first `up`."""
+    key = _credentials(data).get("api_key")
+    return str(key) if key else None
+
+
+def embedded_flower_password(data: Path) -> str | None:
+    """Flower's password made for an embedded installation (the user is `afluente`)."""
+    password = _credentials(data).get("flower_password")
+    return str(password) if password else None
+
+
+def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None = None) -> Settings:
+    """Read and check everything. Raises ConfigurationError with file, path, what is wrong and what is allowed."""
+    env = os.environ if environ is None else environ
+    folder = (data or Path(env.get("AFLUENTE_DATA") or ".afluente")).resolve()
+    config_path = Path(env.get("AFLUENTE_CONFIG") or "afluente.yaml")
+    parsed = _read_config(config_path, is_named=bool(env.get("AFLUENTE_CONFIG")))
+    database_url = env.get("AFLUENTE_DATABASE_URL") or _file_variable("AFLUENTE_DATABASE_URL_FILE", env)
+    broker_url = env.get("AFLUENTE_BROKER_URL") or _file_variable("AFLUENTE_BROKER_URL_FILE", env)
+    destinations = dict(parsed.destinations)
+    uses_sandbox = not destinations
+    if uses_sandbox:
+        address = env.get("AFLUENTE_SANDBOX_URL") or read_runtime(folder).get("addresses", {}).get("sandbox")
+        destinations["sandbox"] = DestinationSettings(
+            kind="salesforce", base_url=address or "http://127.0.0.1:8081", mapping="salesforce"
+        )
+    log_format = env.get("AFLUENTE_LOG") or "text"
+    if log_format not in LOG_FORMATS:
+        raise ConfigurationError(f"AFLUENTE_LOG is {log_format!r}; allowed: {', '.join(LOG_FORMATS)}")
+    return Settings(
+        data=folder,
+        config_path=config_path,
+        database_url=_dialect(database_url) if database_url else embedded_database_url(folder),
+        broker_url=broker_url or embedded_broker_url(folder),
+        is_embedded_database=not database_url,
+        is_embedded_broker=not broker_url,
+        log_format=log_format,
+        brands=parsed.brands or {"default": BrandSettings()},
+        sources=parsed.sources,
+        destinations=destinations,
+        tuning=parsed.tuning,
+        api_keys=_api_keys(env, folder),
+        flower_auth=reference(parsed.flower["auth"], "flower.auth") if "auth" in parsed.flower else None,
+        uses_sandbox=uses_sandbox,
+    )
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return load_settings()
+
+
+def read_runtime(data: Path) -> dict[str, Any]:
+    """What a running `afluente up` wrote about itself: addresses and processes. Empty if nothing was written."""
+    try:
+        found = json.loads((data / "runtime.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _credentials(data: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((data / "credentials.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"{data / 'credentials.json'} cannot be read ({type(error).__name__}); it holds this installation's keys:"
+            " restore it from a backup, or move the data folder away to begin anew"
+        ) from error
+    return found if isinstance(found, dict) else {}
+
+
+def _read_config(path: Path, *, is_named: bool) -> _File:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        if is_named:
+            raise ConfigurationError(f"AFLUENTE_CONFIG names {path}, which does not exist") from error
+        return _File()
+    try:
+        parsed = msgspec.convert(yaml.safe_load(text) or {}, _File)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" line {mark.line + 1}" if mark else ""
+        raise ConfigurationError(f"{path}{place}: not readable as YAML") from error
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    _check(parsed, path)
+    return parsed
+
+
+def _check(parsed: _File, path: Path) -> None:
+    for section, names in (
+        ("brands", parsed.brands),
+        ("sources", parsed.sources),
+        ("destinations", parsed.destinations),
+    ):
+        for name in names:
+            if not _SLUG.match(name):
+                raise ConfigurationError(f"{path}: {section}.{name}: names are lower-case letters, digits and _")
+    known = set(parsed.brands) or {"default"}
+    for section, group in (("sources", parsed.sources), ("destinations", parsed.destinations)):
+        for name, entry in group.items():
+            unknown = set(entry.brands or ()) - known
+            if unknown:
+                raise ConfigurationError(
+                    f"{path}: {section}.{name}.brands: {', '.join(sorted(unknown))} is not among brands"
+                    f" ({', '.join(sorted(known))})"
+                )
+    for name, source in parsed.sources.items():
+        texts = [source.secret] if isinstance(source.secret, str) else source.secret or []
+        for text in texts:
+            reference(text, f"{path}: sources.{name}.secret")
+        if source.token is not None:
+            reference(source.token, f"{path}: sources.{name}.token")
+    for name, destination in parsed.destinations.items():
+        for key, text in destination.secrets.items():
+            reference(text, f"{path}: destinations.{name}.secrets.{key}")
+
+
+def _api_keys(env: Mapping[str, str], data: Path) -> tuple[ApiKey, ...]:
+    text = env.get("AFLUENTE_API_KEYS") or _file_variable("AFLUENTE_API_KEYS_FILE", env)
+    if not text:
+        generated = _credentials(data).get("api_key")
+        text = f"embedded:admin:{generated}" if generated else ""
+    keys = []
+    for number, part in enumerate(filter(None, (part.strip() for part in text.split(","))), start=1):
+        name, _, rest = part.partition(":")
+        role, _, key = rest.partition(":")
+        if not (name and key) or role not in ROLES:
+            raise ConfigurationError(
+                f"AFLUENTE_API_KEYS: entry {number} must read name:role:key with a role of {', '.join(ROLES)}"
+            )
+        keys.append(ApiKey(name, role, hashlib.sha256(key.encode()).digest()))
+    return tuple(keys)
+
+
+def _file_variable(name: str, env: Mapping[str, str] | None = None) -> str | None:
+    path = (os.environ if env is None else env).get(name)
+    return Reference("file", path).resolve() if path else None
+
+
+def _dialect(url: str) -> str:
+    for prefix in ("postgresql://", "postgres://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg2://" + url.removeprefix(prefix)
+    if not url.startswith("postgresql+psycopg2://"):
+        raise ConfigurationError(
+            "AFLUENTE_DATABASE_URL must begin with postgresql:// (PostgreSQL is the only database)"
+        )
+    return url
+
+
+def _padded_base64(raw: bytes) -> str:
+    import base64
+
+    return base64.b64encode(raw).decode()
