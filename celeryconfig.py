@@ -60,7 +60,7 @@ enable_utc = True
 task_create_missing_queues = False  # a misspelt queue fails at the sender
 task_default_queue = "ops"
 task_queues = [Queue(name, routing_key=name) for name in ("hot", "bulk", "deliver_hot", "deliver", "pull", "ops")]
-# Chain steps and deliveries name their queue when they are sent (pipeline/flow.py: a lane has its own); the rest is here.
+# Chain steps and deliveries name their queue when they are sent, because a lane has its own; the rest is here.
 task_routes = {
     "sources.pull": {"queue": "pull"},
     "ops.*": {"queue": "ops"},

@@ -179,7 +179,7 @@ class Settings(msgspec.Struct, frozen=True):
         return os.environ.get(variable) if variable else None
 
     def secret_keys(self) -> list[str]:
-        """Keys for personal data at rest; the first encrypts, all decrypt. Raises ConfigurationError if there is none."""
+        """Keys for personal data at rest; the first encrypts. ConfigurationError if there is none."""
         text = os.environ.get("AFLUENTE_SECRET_KEYS") or _file_variable("AFLUENTE_SECRET_KEYS_FILE") or ""
         keys = [part.strip() for part in text.split(",") if part.strip()]
         if not keys:

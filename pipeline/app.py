@@ -1,0 +1,34 @@
+"""Composition root: the Celery app. Operators run `celery -A pipeline.app …`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery, signals
+
+from pipeline.logs import configure_logging
+from pipeline.messages import register_serializer
+from pipeline.settings import settings
+
+register_serializer()
+
+app = Celery("afluente", include=["pipeline.tasks"])
+app.config_from_object("celeryconfig")
+
+
+@signals.setup_logging.connect
+def _use_our_logging(**_: Any) -> None:
+    configure_logging(settings().log_format)
+
+
+@signals.worker_ready.connect
+def _mark_ready(sender: Any, **_: Any) -> None:
+    """Leave a file that says this node consumes: cheaper to look at than a broadcast, and true without pub/sub."""
+    folder = settings().data / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{str(sender.hostname).partition('@')[0]}.ready").touch()
+
+
+@signals.worker_shutdown.connect
+def _mark_gone(sender: Any, **_: Any) -> None:
+    (settings().data / "run" / f"{str(sender.hostname).partition('@')[0]}.ready").unlink(missing_ok=True)

@@ -1,0 +1,212 @@
+"""The story of a lead after it was accepted. Read this first.
+
+    dispatch   claims due events (a lease, not a lock) and hands them to a chain, one batch at a time
+    map        opens the raw bodies and names their fields          pure, reads the bodies
+    normalize  one spelling per meaning, match keys                 pure
+    dedupe     finds or makes the person, merges the golden record  one transaction
+    attribute  writes touches and consents, original and latest     one transaction
+    load       settles the events, wants deliveries                 one transaction, the one that counts
+    deliver    closes the gap between wanted and sent versions      pipeline/delivery
+
+Rows are the truth, messages are hints: every function here may run twice, be killed between any two statements, or find
+that its lease has run out, and the result is the same. Only `load` ends an event, and only while its claim holds.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import TypeVar
+from uuid import UUID
+
+from pipeline.logs import get_logger
+from pipeline.privacy.blind_index import blind_index
+from pipeline.records import LANES, Batch, Claim, Lead, MatchKey, Parked, Suppressed, new_id
+from pipeline.settings import settings
+from pipeline.stages.attribution import touch_of
+from pipeline.stages.deduplication import decide_matches
+from pipeline.stages.mapping import map_event
+from pipeline.stages.normalization import identifiers, normalize_lead
+from pipeline.store import deliveries, events, people, quarantine
+from pipeline.store.engine import transaction
+
+Decided = Lead | Parked | Suppressed
+Item = TypeVar("Item")
+_log = get_logger(__name__)
+
+_HOT_BATCH = 50  # small batches keep a hot lead's wait short even in a burst
+
+
+def claim_batch(lane: str) -> Claim | None:
+    """Lease the next due events of a lane, lost ones first. None: nothing is due, or enough chains are under way."""
+    tuning = settings().tuning
+    limit = min(_HOT_BATCH, tuning.batch_size) if lane == "hot" else tuning.batch_size
+    with transaction(synchronous=False) as connection:
+        if events.count_in_flight_batches(connection, lane) >= tuning.in_flight_batches:
+            return None
+        return events.claim_events(connection, lane, limit=limit, lease_seconds=tuning.lease_seconds)
+
+
+def map_claim(claim: Claim) -> Batch:
+    """Open the claimed bodies and name their fields. Events whose lease ran out are left to its new holder."""
+    with transaction(synchronous=False) as connection:
+        raw_events = events.read_claimed(connection, claim)
+        patches = quarantine.read_patches(connection, [raw.event_id for raw in raw_events])
+    batch = Batch(claim_id=claim.claim_id, lane=claim.lane)
+    for raw in raw_events:
+        _sort(batch, _decide("map", raw.event_id, raw, lambda raw: map_event(raw, patch=patches.get(raw.event_id))))
+    return batch
+
+
+def normalize_batch(batch: Batch) -> Batch:
+    """One spelling per meaning, and the blind match keys of each lead."""
+    known = settings()
+    index = blind_index()
+
+    def normalize(lead: Lead) -> Decided:
+        decided = normalize_lead(lead, default_region=known.region_for(lead.source, lead.brand))
+        if isinstance(decided, Lead):
+            decided.match_keys = [MatchKey(kind, index.digest(kind, value)) for kind, value in identifiers(decided)]
+        return decided
+
+    leads, batch.leads = batch.leads, []
+    for lead in leads:
+        _sort(batch, _decide("normalize", lead.event_id, lead, normalize))
+    return batch
+
+
+def deduplicate_batch(batch: Batch) -> Batch:
+    """Find or make each lead's person.
+
+    All keys of the batch are locked in one order before any is read. So two workers that meet the same person take
+    turns: neither makes a second person, and they cannot wait for each other in a circle.
+    """
+    if not batch.leads:
+        return batch
+    keys = sorted({(lead.brand, key) for lead in batch.leads for key in lead.match_keys})
+    with transaction(synchronous=False) as connection:
+        people.lock_keys(connection, keys)
+        known = people.find_people(connection, keys)
+        locked = people.read_people(connection, sorted(set(known.values())), lock=True)
+        decision = decide_matches(batch.leads, known, locked, new_id)
+        people.write_people(connection, decision.people)
+        people.add_match_keys(connection, decision.new_keys)
+    person_of = {match.event_id: match.person_id for match in decision.matches}
+    for lead in batch.leads:
+        lead.person_id = person_of[lead.event_id]
+    return batch
+
+
+def attribute_batch(batch: Batch) -> Batch:
+    """Write one touch per lead and its consents. Original and latest source follow `occurred_at`, not arrival."""
+    if not batch.leads:
+        return batch
+    touches = [touch_of(lead) for lead in batch.leads]
+    for lead, touch in zip(batch.leads, touches, strict=True):
+        lead.channel = touch.channel
+    with transaction(synchronous=False) as connection:
+        people.add_touches(connection, touches)
+        people.apply_touches(connection, touches)
+        people.add_consents(connection, batch.leads)
+    return batch
+
+
+def load_batch(batch: Batch) -> dict[tuple[str, str], int]:
+    """End the events: settled, suppressed or quarantined, and want the people's deliveries, in one transaction.
+
+    Returns how many deliveries became due per (destination, lane). Commits synchronously, which makes the earlier,
+    lazier commits of this batch durable too: PostgreSQL's log is written in order.
+    """
+    known = settings()
+    with transaction() as connection:
+        settled = events.settle_events(connection, batch.claim_id, batch.leads)
+        events.suppress_events(connection, batch.claim_id, batch.suppressed)
+        quarantine.park_events(connection, batch.claim_id, batch.parked)
+        wanted = {
+            (destination, lead.person_id)
+            for lead in batch.leads
+            if lead.event_id in settled and lead.person_id is not None
+            for destination in known.destinations_for(lead.brand)
+        }
+        due = deliveries.want_deliveries(
+            connection, [(destination, person_id, batch.lane) for destination, person_id in sorted(wanted)]
+        )
+    _log.info(
+        "batch_loaded",
+        claim=str(batch.claim_id),
+        lane=batch.lane,
+        settled=len(settled),
+        suppressed=len(batch.suppressed),
+        quarantined=len(batch.parked),
+    )
+    return due
+
+
+def give_back(claim_id: UUID, *, is_lost: bool) -> None:
+    """End a claim whose chain cannot go on: its events are pending again. Lost ones come back in halves (bisection)."""
+    with transaction() as connection:
+        events.release_claim(connection, claim_id, lost=is_lost)
+
+
+def park_bug(batch: Batch, stage: str, error: BaseException) -> bool:
+    """Quarantine the only lead of a batch that a bug stops. False if there are several: they are halved first."""
+    if len(batch.leads) != 1:
+        return False
+    parked = Parked(batch.leads[0].event_id, stage, "bug", place_of(error))
+    with transaction() as connection:
+        quarantine.park_events(connection, batch.claim_id, [*batch.parked, parked])
+        events.suppress_events(connection, batch.claim_id, batch.suppressed)
+    return True
+
+
+def sweep() -> list[tuple[str, ...]]:
+    """Find what is due whatever became of its messages: expired leases, lost hints, deliveries whose time has come.
+
+    Returns the hints to give: ("dispatch", lane) and ("deliver", destination, lane).
+    """
+    tuning = settings().tuning
+    with transaction() as connection:
+        expired = events.sweep_leases(connection)
+        parked = events.quarantine_lost(connection, after=tuning.quarantine_after_losses)
+        deliveries.sweep_deliveries(connection)
+        pending = events.oldest_pending(connection)
+        due = deliveries.due_counts(connection)
+    if any(expired.values()) or parked:
+        _log.warning("leases_expired", **{lane: expired.get(lane, 0) for lane in LANES}, quarantined=parked)
+    hints: list[tuple[str, ...]] = [("dispatch", lane) for lane in LANES if pending.get(lane)]
+    hints += [
+        ("deliver", destination, lane)
+        for destination, lanes in due.items()
+        for lane, (count, _) in lanes.items()
+        if count and destination in settings().destinations
+    ]
+    return hints
+
+
+def place_of(error: BaseException) -> str:
+    """Where a bug is, as `TypeError at stages/mapping.py:87`: no message, because messages quote values."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "/pipeline/" in frame.filename or "/connectors/" in frame.filename]
+    if not (ours or frames):
+        return type(error).__name__
+    frame = (ours or frames)[-1]
+    path = "/".join(frame.filename.rsplit("/", 2)[-2:])
+    return f"{type(error).__name__} at {path}:{frame.lineno}"
+
+
+def _decide(stage: str, event_id: UUID, item: Item, decide: Callable[[Item], Decided]) -> Decided:
+    """One bad record never stops the batch: whatever a pure stage throws is that record's own quarantine."""
+    try:
+        return decide(item)
+    except Exception as error:  # noqa: BLE001 - a bug in one record's path; deterministic, so a retry would not help
+        _log.error("record_failed", stage=stage, event=str(event_id), place=place_of(error))
+        return Parked(event_id, stage, "bug", place_of(error))
+
+
+def _sort(batch: Batch, decided: Decided) -> None:
+    if isinstance(decided, Lead):
+        batch.leads.append(decided)
+    elif isinstance(decided, Parked):
+        batch.parked.append(decided)
+    else:
+        batch.suppressed.append(decided)

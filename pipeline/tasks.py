@@ -1,0 +1,207 @@
+"""Thin Celery tasks with permanent names: queued messages carry them. Ids or sealed batches in, one call, hints out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from billiard.exceptions import WorkerLostError
+from celery import Task, chain, signals
+from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
+
+from pipeline import flow
+from pipeline.app import app
+from pipeline.delivery.sender import deliver as send_due
+from pipeline.errors import ConfigurationError, TransientError
+from pipeline.hints import hint_deliver, hint_dispatch, take_hint
+from pipeline.logs import get_logger
+from pipeline.messages import ClaimNote, SealedBatch
+from pipeline.privacy.encryption import open_batch, seal_batch
+from pipeline.records import Batch, Claim
+
+_log = get_logger(__name__)
+_PAUSES_SECONDS = (0.2, 1.0)  # a database that restarts or a deadlock: soon over, or the lease will tell
+_DELIVER_BUDGET_SECONDS = 10.0
+
+
+@app.task(name="leads.dispatch")
+def dispatch(lane: str) -> int:
+    """Start chains for due events until none is left or enough are under way. Returns the number of leads started."""
+    take_hint("dispatch", lane)
+    started = 0
+    while (claim := flow.claim_batch(lane)) is not None:
+        try:
+            _start_chain(claim)
+        except Exception:
+            flow.give_back(claim.claim_id, is_lost=False)  # Redis is away: the sweep tries again
+            raise
+        started += len(claim.event_ids)
+    return started
+
+
+def _start_chain(claim: Claim) -> None:
+    steps = [map_fields.s(ClaimNote(claim)), normalize.s(), dedupe.s(), attribute.s(), load.s()]
+    chain(*(step.set(queue=claim.lane) for step in steps)).apply_async()
+
+
+class StageTask(Task):  # type: ignore[misc]
+    """A step of the chain: opens the batch, runs one function of `flow`, seals the result for the next step.
+
+    A fault of the infrastructure is retried here for a moment, then the events are given back. A bug gives them back as
+    lost, so that they return in halves until the culprit stands alone and is quarantined.
+    """
+
+    abstract = True
+
+    def run_stage(self, sealed: SealedBatch, stage: str, decide: Callable[[Batch], Any]) -> Any:
+        batch = open_batch(sealed.sealed, sealed.claim_id)
+        try:
+            return self.patiently(decide, batch)
+        except (TransientError, ConfigurationError) as error:
+            self.end_chain(sealed.claim_id, stage, error, is_lost=False)
+        except SoftTimeLimitExceeded as error:
+            self.end_chain(sealed.claim_id, stage, error, is_lost=True)
+        except Exception as error:  # noqa: BLE001 - a bug: halve the batch, or quarantine the one lead that is left
+            if flow.park_bug(batch, stage, error):
+                _log.error("lead_quarantined", stage=stage, claim=str(sealed.claim_id), place=flow.place_of(error))
+                self.request.chain = None
+            else:
+                self.end_chain(sealed.claim_id, stage, error, is_lost=True)
+        return None
+
+    def patiently(self, decide: Callable[[Any], Any], argument: Any) -> Any:
+        for pause in _PAUSES_SECONDS:
+            try:
+                return decide(argument)
+            except TransientError:
+                time.sleep(pause)
+        return decide(argument)
+
+    def end_chain(self, claim_id: UUID, stage: str, error: BaseException, *, is_lost: bool) -> None:
+        _log.warning("chain_ended", stage=stage, claim=str(claim_id), place=flow.place_of(error), is_lost=is_lost)
+        self.request.chain = None  # the next step must not run
+        try:
+            flow.give_back(claim_id, is_lost=is_lost)
+        except TransientError:
+            _log.warning("claim_left_to_its_lease", claim=str(claim_id))
+            return
+        if is_lost:
+            hint_dispatch("hot")
+            hint_dispatch("bulk")
+
+
+def seal(batch: Batch) -> SealedBatch:
+    return SealedBatch(batch.claim_id, batch.lane, len(batch.leads), seal_batch(batch))
+
+
+@app.task(name="leads.map_fields", base=StageTask, bind=True)
+def map_fields(self: StageTask, note: ClaimNote) -> SealedBatch | None:
+    claim = note.claim
+    try:
+        return seal(self.patiently(flow.map_claim, claim))
+    except (TransientError, ConfigurationError) as error:
+        self.end_chain(claim.claim_id, "map", error, is_lost=False)
+    except Exception as error:  # noqa: BLE001 - reading failed for a reason no single record explains: halve
+        self.end_chain(claim.claim_id, "map", error, is_lost=True)
+    return None
+
+
+@app.task(name="leads.normalize", base=StageTask, bind=True)
+def normalize(self: StageTask, sealed: SealedBatch) -> SealedBatch | None:
+    done = self.run_stage(sealed, "normalize", flow.normalize_batch)
+    return None if done is None else seal(done)
+
+
+@app.task(name="leads.dedupe", base=StageTask, bind=True)
+def dedupe(self: StageTask, sealed: SealedBatch) -> SealedBatch | None:
+    done = self.run_stage(sealed, "dedupe", flow.deduplicate_batch)
+    return None if done is None else seal(done)
+
+
+@app.task(name="leads.attribute", base=StageTask, bind=True)
+def attribute(self: StageTask, sealed: SealedBatch) -> SealedBatch | None:
+    done = self.run_stage(sealed, "attribute", flow.attribute_batch)
+    return None if done is None else seal(done)
+
+
+@app.task(name="leads.load", base=StageTask, bind=True)
+def load(self: StageTask, sealed: SealedBatch) -> int:
+    """Returns the number of deliveries made due."""
+    due = self.run_stage(sealed, "load", flow.load_batch)
+    if due is None:
+        return 0
+    for destination, lane in due:
+        hint_deliver(destination, lane)
+    hint_dispatch(sealed.lane)
+    return sum(due.values())
+
+
+@app.task(name="deliveries.deliver")
+def deliver(destination: str, lane: str) -> dict[str, int]:
+    """Send what is due to one CRM for a bounded time. Returns counts."""
+    take_hint("deliver", destination, lane)
+    report = send_due(destination, lane, budget_seconds=_DELIVER_BUDGET_SECONDS)
+    if report.more_due:
+        hint_deliver(destination, lane)
+    return {"sent": report.sent, "retried": report.retried, "rejected": report.rejected}
+
+
+@app.task(name="sources.pull")
+def pull(source: str, brand: str) -> dict[str, int]:
+    """Read a polled source from its cursor on. Returns counts."""
+    from pipeline.intake.pulls import run_poll
+
+    report = run_poll(source, brand)
+    return {"accepted": report.accepted, "repeated": report.repeated}
+
+
+@app.task(name="ops.sweep")
+def sweep() -> int:
+    """Give the hints that got lost. Returns their number."""
+    hints = flow.sweep()
+    for kind, *rest in hints:
+        (hint_dispatch if kind == "dispatch" else hint_deliver)(*rest)
+    return len(hints)
+
+
+@app.task(name="ops.poll")
+def poll() -> int:
+    """Start the pulls whose time has come. Returns their number."""
+    from pipeline.intake.pulls import due_polls
+
+    started = due_polls()
+    for source, brand in started:
+        pull.apply_async(kwargs={"source": source, "brand": brand}, expires=300)
+    return len(started)
+
+
+@app.task(name="ops.maintain")
+def maintain() -> None:
+    """Make the coming months' partitions."""
+    from pipeline.store.engine import transaction
+    from pipeline.store.schema import ensure_partitions
+
+    with transaction() as connection:
+        ensure_partitions(connection)
+
+
+@signals.task_failure.connect
+def _take_back_lost_batch(sender: Any, exception: BaseException, args: Any = (), **_: Any) -> None:
+    """A child was killed in the middle of a batch (out of memory, a fault in a C library, the hard time limit).
+
+    Runs in the node's parent, which is alive: no need to wait for the lease.
+    """
+    if not isinstance(exception, WorkerLostError | TimeLimitExceeded) or not isinstance(sender, StageTask):
+        return
+    claims = [part.claim.claim_id for part in args or () if isinstance(part, ClaimNote)]
+    claims += [part.claim_id for part in args or () if isinstance(part, SealedBatch)]
+    for claim_id in claims:
+        _log.error("batch_lost_its_worker", claim=str(claim_id), task=sender.name)
+        try:
+            flow.give_back(claim_id, is_lost=True)
+        except TransientError:
+            _log.warning("claim_left_to_its_lease", claim=str(claim_id))
+    hint_dispatch("hot")
+    hint_dispatch("bulk")
