@@ -1,0 +1,63 @@
+"""Fixtures every test may ask for: real PostgreSQL and Redis, started when the first test needs them.
+
+`database`          URL of a migrated database of this test's own; settings, `engine()` and `transaction()` use it.
+`module_database`   the same, shared by the tests of one module.
+`redis_url`         broker URL of an empty Redis; settings point to it. `redis_client` is a redis-py client for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.services import Services, forget_caches, migrated_database
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[Services]:
+    running = Services()
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def database(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with migrated_database(services, monkeypatch) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database(services: Services) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch, migrated_database(services, patch) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database(services: Services) -> Iterator[str]:
+    """URL of a database without tables; settings do not point to it."""
+    url = services.make_empty_database()
+    try:
+        yield url
+    finally:
+        services.drop_database(url)
+
+
+@pytest.fixture
+def redis_url(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    services.empty_redis()
+    monkeypatch.setenv("AFLUENTE_BROKER_URL", services.broker_url)
+    forget_caches()
+    yield services.broker_url
+    forget_caches()
+
+
+@pytest.fixture
+def redis_client(services: Services, redis_url: str):
+    import redis
+
+    with redis.Redis.from_url(services.redis_client_url) as client:
+        yield client
