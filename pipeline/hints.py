@@ -1,13 +1,15 @@
 """Hints: "there is work". Losing one costs seconds (the sweep finds what is due), so they never raise and never wait.
 
 At most one hint per lane (or destination and lane) waits in Redis at a time: a flag beside the queue says so, and the
-task that takes the hint clears it first. A worker that was down for a night comes back to a few messages, not a million.
+task that takes the hint clears it first. A worker that was down for a night comes back to a few messages, not to
+a million.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from functools import cache
 from typing import Any
 
 import redis
@@ -27,7 +29,6 @@ class _Line:
     """This process's line to Redis, made on first use, made anew after a fork or a failure."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
         url = settings().broker_url
         self.flags = redis.Redis.from_url(
             url.replace("redis+socket://", "unix://"),
@@ -47,13 +48,12 @@ class _Line:
             self.producer = app.amqp.Producer(self.connection)
         app.send_task(task, kwargs=arguments, queue=queue, producer=self.producer, retry=False, ignore_result=True)
 
-    def close(self) -> None:
-        if self.pid == os.getpid():
-            self.flags.close()
-            self.connection.release()
+
+@cache
+def _line(pid: int) -> _Line:  # noqa: ARG001 - a forked child has another pid, hence a line of its own
+    return _Line()
 
 
-_line: _Line | None = None
 _paused_until = 0.0
 
 
@@ -76,9 +76,9 @@ def hint_deliver(destination: str, lane: str) -> bool:
 def take_hint(*parts: str) -> None:
     """Called first by the task that a hint started: from now on a new hint may queue up behind it."""
     try:
-        _current_line().flags.delete(":".join(("afluente:hint", *parts)))
+        _line(os.getpid()).flags.delete(":".join(("afluente:hint", *parts)))
     except redis.RedisError:
-        _drop_line()  # the flag runs out by itself
+        _line.cache_clear()  # the flag runs out by itself
 
 
 def _hint(flag: str, task: str, arguments: dict[str, Any], queue: str) -> bool:
@@ -86,27 +86,10 @@ def _hint(flag: str, task: str, arguments: dict[str, Any], queue: str) -> bool:
     if time.monotonic() < _paused_until:
         return False
     try:
-        _current_line().send(flag, task, arguments, queue)
+        _line(os.getpid()).send(flag, task, arguments, queue)
     except (redis.RedisError, KombuError, OSError) as error:
         _paused_until = time.monotonic() + _PAUSE_SECONDS
-        _drop_line()
+        _line.cache_clear()
         _log.warning("hint_lost", task=task, queue=queue, error=type(error).__name__)
         return False
     return True
-
-
-def _current_line() -> _Line:
-    global _line  # noqa: PLW0603
-    if _line is None or _line.pid != os.getpid():
-        _line = _Line()
-    return _line
-
-
-def _drop_line() -> None:
-    global _line
-    line, _line = _line, None
-    if line is not None:
-        try:
-            line.close()
-        except (redis.RedisError, KombuError, OSError):
-            _log.debug("hint_line_closed_badly")

@@ -1,0 +1,183 @@
+"""`make bench`: the budgets of the architecture as ratios and figures of one run, written to benchmarks/results.json.
+
+Everything runs on this machine, against the sandbox CRM, on the embedded PostgreSQL and Redis.
+    --rows N      rows of the bulk import (default 100,000)
+    --profile     sample the bulk node with py-spy during the import and write benchmarks/profile.txt
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from benchmarks.invented import write_csv
+from benchmarks.load import LoadResult, post_leads
+from benchmarks.system import API_KEY, System
+
+RESULTS = Path(__file__).parent / "results.json"
+_CAPTURE_TO_CRM = """
+    SELECT extract(epoch FROM deliveries.loaded_at - events.received_at)
+    FROM events JOIN deliveries USING (person_id)
+    WHERE events.external_id LIKE %s AND deliveries.loaded_at IS NOT NULL
+"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--only", default="", help="comma-separated: intake,hot,bulk,dlt")
+    options = parser.parse_args()
+    wanted = set(filter(None, options.only.split(","))) or {"intake", "hot", "bulk", "dlt"}
+    results: dict[str, Any] = {"rows": options.rows, "cores": os.cpu_count()}
+    with tempfile.TemporaryDirectory(prefix="afluente-bench-") as folder:
+        Path(folder).chmod(0o755)  # PostgreSQL has a user of its own there
+        file = Path(folder) / "leads.csv"
+        write_csv(file, options.rows)
+        with System(Path(folder) / "data") as system:
+            if "intake" in wanted:
+                results["intake"] = measure_intake(system)
+                system.wait_until_ended(timeout=600)
+            if "hot" in wanted:
+                results["hot_idle"] = measure_hot(system, "idle", seconds=20)
+            if "bulk" in wanted:
+                results["bulk"] = measure_bulk(system, file, options.rows, profile=options.profile)
+                results["hot_under_import"] = results["bulk"].pop("hot")
+            if "dlt" in wanted:
+                results["dlt"] = measure_dlt(system, file, options.rows)
+            if {"bulk", "dlt"} <= wanted:
+                results["bulk_to_dlt"] = round(
+                    results["bulk"]["leads_per_second"] / results["dlt"]["rows_per_second"], 3
+                )
+            results["balance"] = system.json("balance")["all"]
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    print(json.dumps(results, indent=2))
+    return 0 if results["balance"]["difference"] == 0 else 1
+
+
+def measure_intake(system: System) -> dict[str, Any]:
+    """Durable accepts: as fast as it goes, then the latency at a steady 300 a second."""
+    flood = post_leads(system.port, API_KEY, seconds=8, clients=64, label="flood")
+    system.wait_until_ended(timeout=600)
+    steady = post_leads(system.port, API_KEY, seconds=10, clients=64, label="steady", per_second=300)
+    return {"flood": _summary(flood), "steady_300": _summary(steady)}
+
+
+def measure_hot(system: System, label: str, *, seconds: float) -> dict[str, Any]:
+    """From the commit at intake to the CRM's answer, one lead every 200 ms."""
+    post_leads(system.port, API_KEY, seconds=seconds, clients=4, label=f"hot_{label}", per_second=5)
+    time.sleep(5)
+    latencies = _query(system, _CAPTURE_TO_CRM, f"hot\\_{label}-%")
+    return {"leads": len(latencies), **_percentiles(latencies)}
+
+
+def measure_bulk(system: System, file: Path, rows: int, *, profile: bool) -> dict[str, Any]:
+    """CSV to CRM, all stages: from the start of the import to the last delivery, with hot leads arriving meanwhile."""
+    hot: dict[str, Any] = {}
+    stop = threading.Event()
+
+    def keep_hot_leads_coming() -> None:
+        post_leads(system.port, API_KEY, seconds=max(10.0, rows / 5000), clients=4, label="hot_import", per_second=5)
+        stop.set()
+
+    sampler = _start_profile(system) if profile else None
+    began = time.perf_counter()
+    thread = threading.Thread(target=keep_hot_leads_coming)
+    thread.start()
+    done = system.cli("import", str(file), "--source", "datablist", "--wait", "--json", timeout=1800)
+    seconds = time.perf_counter() - began
+    thread.join()
+    time.sleep(5)
+    latencies = _query(system, _CAPTURE_TO_CRM, "hot\\_import-%")
+    hot = {"leads": len(latencies), **_percentiles(latencies)}
+    if sampler is not None:
+        sampler.wait(60)
+    report = json.loads(done.stdout)
+    calls = system.sandbox("/_calls")
+    return {
+        "seconds": round(seconds, 1),
+        "leads_per_second": round(rows / seconds),
+        "import": report,
+        "calls": calls,
+        "hot": hot,
+    }
+
+
+def measure_dlt(system: System, file: Path, rows: int) -> dict[str, Any]:
+    """dlt's plain CSV to PostgreSQL: read, infer types, normalize, insert. No mapping, identity or CRM."""
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "benchmarks.plain_dlt", str(file), database_url(system)],
+        check=True, cwd=Path(__file__).parent.parent, timeout=1800,
+    )  # fmt: skip
+    seconds = time.perf_counter() - began
+    return {"seconds": round(seconds, 1), "rows_per_second": round(rows / seconds)}
+
+
+def database_url(system: System) -> str:
+    from pipeline.settings import embedded_database_url
+
+    return embedded_database_url(system.data).replace("postgresql+psycopg2://", "postgresql://")
+
+
+def _query(system: System, statement: str, *parameters: Any) -> list[float]:
+    connection = psycopg2.connect(database_url(system))
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return [float(row[0]) for row in cursor]
+    finally:
+        connection.close()
+
+
+def _summary(result: LoadResult) -> dict[str, Any]:
+    return {
+        "per_second": round(result.per_second),
+        "statuses": result.statuses,
+        **_percentiles(result.latencies),
+    }
+
+
+def _percentiles(seconds: list[float]) -> dict[str, float]:
+    ordered = sorted(seconds) or [float("nan")]
+    at = lambda share: round(ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000, 1)  # noqa: E731
+    return {"p50_ms": at(0.5), "p99_ms": at(0.99), "max_ms": at(1.0)}
+
+
+def _start_profile(system: System) -> subprocess.Popen[bytes] | None:
+    """Sample the bulk node and its children. None if py-spy is not installed."""
+    bulk = [process["pid"] for process in system.json("status")["processes"] if process["name"] == "bulk"]
+    program = Path(sys.executable).with_name("py-spy")
+    if not bulk or not program.exists():
+        print("no profile: install the extra `bench`", file=sys.stderr)
+        return None
+    target = Path(__file__).parent / "profile.txt"
+    return subprocess.Popen(
+        [
+            program,
+            "record",
+            "--pid",
+            str(bulk[0]),
+            "--subprocesses",
+            "--duration",
+            "15",
+            "--format",
+            "raw",
+            "--output",
+            target,
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
