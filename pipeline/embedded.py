@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from pipeline.data_folder import find_working_in, hold_folder, stop_leftovers
-from pipeline.postgresql_server import PostgreSQL, prepare_socket_folder, server_account
+from pipeline.postgresql_server import PostgreSQL, prepare_socket_folder
 from pipeline.redis_server import Redis
 from pipeline.server_process import ServerProcess
 from pipeline.settings import load_settings, socket_folder
@@ -86,11 +86,13 @@ class Embedded:
             server.wait()
 
     def _begin(self) -> None:
-        if self._redis is not None:
-            prepare_socket_folder(self._sockets, server_account() if self._postgresql is not None else None)
-            self._redis.begin()
         if self._postgresql is not None:
             self._postgresql.begin()
+        if self._redis is not None:
+            if self._postgresql is None:
+                prepare_socket_folder(self._sockets, None)
+            self._redis.begin()
+        if self._postgresql is not None:
             self._postgresql.wait()
             make_database(self.data, DATABASE)
         if self._redis is not None:

@@ -3,7 +3,7 @@
     python -I -S launcher.py --parent PID --signal NAME [--user UID:GID [--reach PATH]...] -- PROGRAM ARGUMENT...
 
 `--signal` is what the program gets when its parent dies, however that happens. With `--user`, the program keeps one
-capability, reading past folder permissions, only when that user could not otherwise enter the `--reach` paths:
+capability, reading past folder permissions, only when that user could not otherwise reach the `--reach` paths:
 PostgreSQL refuses to run as root, yet checkout and data may lie in a folder only root may enter, and opening up
 folders that are not ours is no way out. Only the standard library is imported; nothing of this file stays in memory.
 """
@@ -20,12 +20,13 @@ from typing import NoReturn
 
 # linux/prctl.h and linux/capability.h
 _PR_SET_PDEATHSIG = 1
-_PR_SET_KEEPCAPS = 8
+_PR_SET_SECUREBITS = 28
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
 _CAPABILITY_VERSION_3 = 0x20080522
-_DAC_OVERRIDE = 1  # the wider one; containers often grant it and not the narrower
 _DAC_READ_SEARCH = 2
+_DAC_OVERRIDE = 1  # the wider one, for containers that grant only it and for programs without x for others
 
 _CANNOT_RUN = 126  # the shell's exit code for "found, but cannot be executed"
 
@@ -58,30 +59,31 @@ def _permitted_capabilities() -> int:
     return int(sets[0].permitted)
 
 
-def _keep_only(capability: int) -> None:
-    """Shrink this process to one capability that survives the exec of an ordinary program."""
-    header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
-    sets = (_CapabilitySet * 2)()
-    bit = 1 << capability
-    sets[0] = _CapabilitySet(bit, bit, bit)
-    _call("capset", ctypes.byref(header), sets)
-    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability)
-
-
-def _become(user: int, group: int) -> None:
+def _become(user: int, group: int, capability: int | None) -> None:
+    """Change the user for good; with `capability`, keep that one, and hand it on to the program to be executed."""
+    if capability is not None:
+        # Without this bit access(2) ignores capabilities of a plain user, and PostgreSQL asks access(2) whether its
+        # own programs can be read. It also keeps the change of user from dropping them all.
+        _prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP)
     os.setgroups([group])
     os.setresgid(group, group, group)
     os.setresuid(user, user, user)
+    if capability is not None:
+        header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
+        sets = (_CapabilitySet * 2)()
+        bit = 1 << capability
+        sets[0] = _CapabilitySet(bit, bit, bit)
+        _call("capset", ctypes.byref(header), sets)
+        _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability)
 
 
-def _can_reach(user: int, group: int, paths: Sequence[str]) -> bool:
-    """Whether that user, without any capability, may read all of `paths`: tried out in a child, so that access
-    lists and mount options count too."""
+def _can_reach(user: int, group: int, capability: int | None, needed: Sequence[tuple[str, int]]) -> bool:
+    """Whether that user may do what is `needed`: tried out in a child, so that access lists and mounts count too."""
     child = os.fork()
     if child == 0:
         try:
-            _become(user, group)
-            reachable = all(os.access(path, os.R_OK | (os.X_OK if Path(path).is_dir() else 0)) for path in paths)
+            _become(user, group, capability)
+            reachable = all(os.access(path, mode) for path, mode in needed)
         except OSError:
             reachable = False
         os._exit(0 if reachable else 1)
@@ -89,20 +91,22 @@ def _can_reach(user: int, group: int, paths: Sequence[str]) -> bool:
 
 
 def change_user(user: int, group: int, reach: Sequence[str]) -> None:
-    """Become `user`; keep one capability if `reach` is closed to it. Raises OSError or PermissionError."""
-    capability = None
-    if not _can_reach(user, group, reach):
-        permitted = _permitted_capabilities()
-        capability = next((one for one in (_DAC_READ_SEARCH, _DAC_OVERRIDE) if permitted >> one & 1), None)
-        if capability is None:
-            raise PermissionError(
-                f"user {user} cannot enter {', '.join(reach)}, and this root may not lend it CAP_DAC_READ_SEARCH:"
-                " move the checkout and the data folder to where that user may read"
-            )
-        _prctl(_PR_SET_KEEPCAPS, 1)
-    _become(user, group)
-    if capability is not None:
-        _keep_only(capability)
+    """Become `user`, with the least that lets it reach what is named. Raises OSError or PermissionError."""
+    needed = []  # reading and executing one by one: the narrower capability covers each, but not the two asked at once
+    for path in reach:
+        is_program = Path(path).stat().st_mode & 0o111  # or a folder
+        needed += [(path, os.R_OK), (path, os.X_OK)] if is_program else [(path, os.R_OK)]
+    permitted = _permitted_capabilities()
+    lendable = [one for one in (_DAC_READ_SEARCH, _DAC_OVERRIDE) if permitted >> one & 1]
+    for capability in (None, *lendable):
+        if _can_reach(user, group, capability, needed):
+            _become(user, group, capability)
+            return
+    _become(user, group, None)  # shows whether changing the user at all is what fails
+    raise PermissionError(
+        f"user {user} cannot reach {', '.join(reach)}, and this root may not lend it CAP_DAC_READ_SEARCH or"
+        " CAP_DAC_OVERRIDE: move the checkout and the data folder to where that user may read"
+    )
 
 
 def _parse(arguments: Sequence[str]) -> tuple[dict[str, str], list[str], list[str]]:

@@ -86,22 +86,14 @@ def _make_account() -> None:
         if path is None:
             continue
         done = subprocess.run([path, *arguments], capture_output=True, text=True, check=False)
-        if _has_account():  # also when another process made it at the same moment
+        if _uid_of(ACCOUNT) is not None:  # also when another process made it at the same moment
             return
-        complaints.append(f"{program}: {done.stderr.strip() or done.returncode}")
+        complaints.append((done.stderr.strip() or f"{program}: code {done.returncode}").splitlines()[0])
     raise ConfigurationError(
         f"PostgreSQL does not run as root and the account {ACCOUNT} could not be made"
         f" ({'; '.join(complaints) or 'neither useradd nor adduser is installed'}): make it yourself, start Afluente as"
         " another user, or set AFLUENTE_DATABASE_URL to a PostgreSQL of yours"
     )
-
-
-def _has_account() -> bool:
-    try:
-        pwd.getpwnam(ACCOUNT)
-    except KeyError:
-        return False
-    return True
 
 
 def prepare_socket_folder(folder: Path, account: User | None) -> None:
@@ -138,6 +130,8 @@ class PostgreSQL:
         """Start the server, making its files if there are none; `wait` until it answers. The folder must be held."""
         self._account = server_account()
         self._binaries = find_binaries()
+        if self._folder.exists():
+            self._check_owner()
         prepare_socket_folder(self._sockets, self._account)
         if not self._folder.exists():
             self._make_files()
@@ -175,7 +169,8 @@ class PostgreSQL:
 
     def _reach(self, folder: Path) -> list[Path]:
         share = self._binaries.parent / "share" / "postgresql"
-        return [self._binaries, share / "postgres.bki", folder, self._sockets]
+        programs = [self._binaries / name for name in ("postgres", "initdb")]
+        return [*programs, share / "postgres.bki", folder, self._sockets]
 
     def _make_files(self) -> None:
         """initdb into a folder aside: a kill in the middle leaves nothing that looks finished."""
@@ -211,21 +206,31 @@ class PostgreSQL:
             )
         draft.replace(self._folder)
 
-    def _clear_stale(self) -> None:
-        """Check the owner of the files, and remove the pid file of a killed server.
-
-        PostgreSQL does so too unless another program got that pid since; it cannot tell, we can: nobody works in its
-        folder.
-        """
+    def _check_owner(self) -> None:
         owner = self._folder.stat().st_uid
-        expected = self._account.uid if self._account else os.geteuid()
-        if owner != expected:
+        if owner != (self._account.uid if self._account else os.geteuid()):
+            starter = "root" if owner == _uid_of(ACCOUNT) else f"user {_user_name(owner)}"
             raise ConfigurationError(
-                f"{self._folder} belongs to user {_user_name(owner)} and was started as another user before:"
-                f" start Afluente as {'root' if self._account is None else _user_name(owner)}, or choose another --data"
+                f"{self._folder} was made by Afluente running as {starter}: start it as {starter} again,"
+                " or choose another --data"
             )
+
+    def _clear_stale(self) -> None:
+        """Remove the pid and lock files of a killed server.
+
+        PostgreSQL does so itself unless that pid is taken: by another program since, or by the dead server where
+        nobody collects zombies (containers). It cannot tell; we can: nobody works in its folder.
+        """
         if not find_working_in(self._folder):
-            (self._folder / "postmaster.pid").unlink(missing_ok=True)
+            for path in (self._folder / "postmaster.pid", *self._sockets.glob(".s.PGSQL.*")):
+                path.unlink(missing_ok=True)
+
+
+def _uid_of(name: str) -> int | None:
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return None
 
 
 def _user_name(uid: int) -> str:
