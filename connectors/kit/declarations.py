@@ -23,7 +23,8 @@ class Secret:
 class Signature(Protocol):
     """How a request proves that it comes from the source."""
 
-    secret: Secret
+    @property
+    def secret(self) -> Secret: ...
 
     def verify(self, *, secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: float) -> bool:
         """True if any of `secrets` (several while one is being rotated) signed `body`.

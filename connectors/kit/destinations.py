@@ -36,7 +36,7 @@ class WriteResult:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the CRM said of its quota in the last answer; None where it said nothing."""
+    """What the CRM said in the last answer of its long quota (a day's calls); None where it said nothing."""
 
     used: int | None = None
     limit: int | None = None
@@ -52,6 +52,8 @@ class Writer(Protocol):
 
         Raises TransientError, QuotaError or TerminalError when the call as a whole came to nothing. A record for which
         the answer holds neither result nor error is "retry": its state is unknown and an upsert may be repeated.
+        Raises RecordError when the CRM refused the whole call for what is in it without naming the record: the caller
+        then writes halves, each with a grant of the quota, until the culprit stands alone.
         """
         ...
 

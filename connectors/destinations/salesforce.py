@@ -1,0 +1,267 @@
+"""Salesforce: sObject Collections upsert by an external id, 200 records a call, one result for each record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import orjson
+import requests
+
+from connectors.kit import (
+    ConfigurationError,
+    Connection,
+    DestinationType,
+    QuotaError,
+    Record,
+    TerminalError,
+    TransientError,
+    Usage,
+    WriteResult,
+)
+from connectors.kit.http import BearerToken, check_status, retry_after, session, translated
+from connectors.kit.oauth import ClientCredentials, FixedToken, TokenSource
+from connectors.kit.redaction import without_values
+
+BATCH_SIZE = 200
+_DAILY_LIMIT_WAIT_SECONDS = 3600.0
+_CONCURRENCY_WAIT_SECONDS = 5.0
+_SANDBOX_CREDENTIALS = {"client_id": "sandbox", "client_secret": "sandbox"}  # not a secret: the sandbox's own
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+# The same record may pass later.
+_RETRY_CODES = {
+    "ALL_OR_NONE_OPERATION_ROLLED_BACK",
+    "PROCESSING_HALTED",
+    "QUERY_TIMEOUT",
+    "REQUEST_LIMIT_EXCEEDED",
+    "REQUEST_RUNNING_TOO_LONG",
+    "SERVER_UNAVAILABLE",
+    "UNABLE_TO_LOCK_ROW",
+    "UNKNOWN_EXCEPTION",
+}
+# No record passes until a human changes the settings, the mapping or the CRM.
+_CONFIGURATION_CODES = {
+    "API_DISABLED_FOR_ORG",
+    "INSUFFICIENT_ACCESS",
+    "INSUFFICIENT_ACCESS_OR_READONLY",
+    "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY",
+    "INVALID_FIELD",
+    "INVALID_FIELD_FOR_INSERT_UPDATE",
+    "INVALID_TYPE",
+    "NOT_FOUND",
+}
+# A trigger failed; these words in its message say that it did so for want of a lock.
+_LOCK_WORDS = ("UNABLE_TO_LOCK_ROW", "Too many SOQL queries")
+
+
+class SalesforceWriter:
+    """One account. Not shared between threads: it holds one HTTP session."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.usage = Usage()
+        self._name = connection.name
+        self._base_url = connection.base_url.rstrip("/")
+        options = connection.options
+        self._object = str(options.get("object", "Lead"))
+        self._key_field = str(options.get("external_id_field", "Afluente_Id__c"))
+        self._root = f"{self._base_url}/services/data/{_version(options.get('api_version', '67.0'))}"
+        self._session = session(self._base_url, timeout_seconds=connection.timeout_seconds)
+        self._session.headers.update(_write_headers(options))
+        self._tokens = _token_source(connection, self._session)
+
+    def write(self, records: Sequence[Record]) -> list[WriteResult]:
+        if len({record.key for record in records}) != len(records) or len(records) > BATCH_SIZE:
+            raise ValueError(f"a call takes at most {BATCH_SIZE} records with different keys; got {len(records)}")
+        return list(self._write(records)) if records else []
+
+    def check(self) -> None:
+        response = self._call("GET", f"{self._root}/limits")
+        self._raise_for(response)
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _write(self, records: Sequence[Record]) -> Iterator[WriteResult]:
+        url = f"{self._root}/composite/sobjects/{quote(self._object)}/{quote(self._key_field)}"
+        attributes = {"type": self._object}
+        entries = [{"attributes": attributes, self._key_field: record.key, **record.fields} for record in records]
+        response = self._call("PATCH", url, orjson.dumps({"allOrNone": False, "records": entries}))
+        if _is_unreadable_to_them(response):
+            yield from self._write_halves(records, response)
+            return
+        self._raise_for(response)
+        answers = _result_list(response, len(records))
+        results = [self._result(record, answer) for record, answer in zip(records, answers, strict=True)]
+        if all(result.state == "rejected" and result.code in _CONFIGURATION_CODES for result in results):
+            first = results[0]
+            raise TerminalError(
+                f"{self._name}: no record was accepted: {first.code} {first.field or ''}: {first.message}".strip()
+            )
+        yield from results
+
+    def _write_halves(self, records: Sequence[Record], response: requests.Response) -> Iterator[WriteResult]:
+        """One value of the wrong type makes the whole call unreadable to Salesforce; halving finds the record."""
+        if len(records) > 1:
+            middle = len(records) // 2
+            yield from self._write(records[:middle])
+            yield from self._write(records[middle:])
+            return
+        error = _http_errors(response)[0]
+        message = without_values(_text(error.get("message")), records[0].fields.values())
+        yield WriteResult(records[0].key, "rejected", code=_text(error.get("errorCode")), message=message)
+
+    def _result(self, record: Record, answer: Any) -> WriteResult:
+        if not isinstance(answer, dict) or not isinstance(answer.get("success"), bool):
+            return WriteResult(record.key, "retry", code="no_result", message="the answer says nothing of this record")
+        if answer["success"]:
+            if not answer.get("id"):
+                return WriteResult(record.key, "retry", code="no_id", message="accepted, but the answer names no id")
+            created = answer.get("created")
+            return WriteResult(
+                record.key,
+                "written",
+                crm_id=str(answer["id"]),
+                created=created if isinstance(created, bool) else None,
+            )
+        errors = [error for error in answer.get("errors") or [] if isinstance(error, dict)]
+        error = errors[0] if errors else {}
+        code = _text(error.get("statusCode") or error.get("errorCode")) or "no_reason_given"
+        fields = [_text(field) for field in error.get("fields") or []]
+        message = _text(error.get("message"))
+        return WriteResult(
+            record.key,
+            "retry" if self._may_pass_later(code, message, fields) else "rejected",
+            code=code,
+            field=fields[0] if fields else None,
+            message=without_values(message, record.fields.values()),
+        )
+
+    def _may_pass_later(self, code: str, message: str, fields: list[str]) -> bool:
+        if code == "DUPLICATE_VALUE":
+            # Another call made the same person a moment ago: the next upsert finds it. Of another unique field, a human
+            # has to decide.
+            return not fields or self._key_field in fields or self._key_field in message
+        if code == "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY":
+            return any(words in message for words in _LOCK_WORDS)
+        return code in _RETRY_CODES
+
+    def _call(self, method: str, url: str, body: bytes | None = None) -> requests.Response:
+        response = self._call_once(method, url, body)
+        if response.status_code == 401 and self._tokens.renew():
+            response = self._call_once(method, url, body)
+        if response.status_code == 401:
+            raise TerminalError(f"{self._name}: the access token is refused; check the destination's secrets")
+        return response
+
+    def _call_once(self, method: str, url: str, body: bytes | None) -> requests.Response:
+        with translated(self._name):
+            response = self._session.request(method, url, data=body, auth=BearerToken(self._tokens.token()))
+        self.usage = _usage(response.headers.get("Sforce-Limit-Info")) or self.usage
+        return response
+
+    def _raise_for(self, response: requests.Response) -> None:
+        if response.status_code in (400, 403, 404):
+            for error in _http_errors(response):
+                code, message = _text(error.get("errorCode")), _text(error.get("message"))
+                if code == "REQUEST_LIMIT_EXCEEDED":
+                    is_daily = "TotalRequests" in message
+                    wait = _DAILY_LIMIT_WAIT_SECONDS if is_daily else _CONCURRENCY_WAIT_SECONDS
+                    asked = retry_after(response, now=time.time())
+                    raise QuotaError(
+                        f"{self._name}: {'the daily quota' if is_daily else 'the limit of calls at once'} is reached",
+                        retry_after=wait if asked is None else asked,
+                    )
+                if code in _RETRY_CODES:
+                    raise TransientError(f"{self._name}: answered {response.status_code} {code}")
+                raise TerminalError(
+                    f"{self._name}: answered {response.status_code} {code}: {without_values(message, ())}"
+                )
+        check_status(response, self._name)
+
+
+def _token_source(connection: Connection, http: Any) -> TokenSource:
+    secrets = connection.secrets
+    if "access_token" in secrets:
+        return FixedToken(secrets["access_token"])
+    if not secrets and urlsplit(connection.base_url).hostname in _LOOPBACK:
+        secrets = _SANDBOX_CREDENTIALS
+    if not secrets.get("client_id") or not secrets.get("client_secret"):
+        raise ConfigurationError(
+            f"destinations.{connection.name}.secrets: give access_token, or client_id and client_secret,"
+            " as env:NAME or file:PATH"
+        )
+    token_url = connection.options.get("token_url") or f"{connection.base_url.rstrip('/')}/services/oauth2/token"
+    return ClientCredentials(http, token_url, client_id=secrets["client_id"], client_secret=secrets["client_secret"])
+
+
+def _write_headers(options: dict[str, Any]) -> dict[str, str]:
+    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    if "auto_assign" in options:  # Salesforce's own default is TRUE: its active rule may replace the owner
+        value = options["auto_assign"]
+        headers["Sforce-Auto-Assign"] = str(value).upper() if isinstance(value, bool) else str(value)
+    if options.get("allow_duplicate_alerts"):
+        headers["Sforce-Duplicate-Rule-Header"] = "allowSave=true"
+    return headers
+
+
+def _version(value: Any) -> str:
+    text = str(value).removeprefix("v")
+    return f"v{text if '.' in text else text + '.0'}"
+
+
+def _is_unreadable_to_them(response: requests.Response) -> bool:
+    return response.status_code == 413 or (
+        response.status_code == 400
+        and any(error.get("errorCode") == "JSON_PARSER_ERROR" for error in _http_errors(response))
+    )
+
+
+def _http_errors(response: requests.Response) -> list[dict[str, Any]]:
+    """Errors of a whole call: `[{"message", "errorCode", "fields"?}]`. At least one entry, perhaps empty."""
+    try:
+        found = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        found = None
+    entries = found if isinstance(found, list) else [found]
+    return [entry for entry in entries if isinstance(entry, dict)] or [{}]
+
+
+def _result_list(response: requests.Response, expected: int) -> list[Any]:
+    """One entry for each record sent; None where the answer is shorter. Raises TransientError if it cannot be read."""
+    try:
+        found = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        raise TransientError("the CRM answered 200 with something else than JSON") from None
+    if not isinstance(found, list) or len(found) > expected:
+        raise TransientError("the CRM answered 200 with something else than one result for each record")
+    return found + [None] * (expected - len(found))
+
+
+def _usage(header: str | None) -> Usage | None:
+    """`api-usage=25/5000; per-app-api-usage=17/250(appName=x)`."""
+    for part in (header or "").split(";"):
+        name, _, value = part.partition("=")
+        used, _, limit = value.partition("(")[0].partition("/")
+        if name.strip() == "api-usage" and used.strip().isdigit() and limit.strip().isdigit():
+            return Usage(used=int(used), limit=int(limit))
+    return None
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+DESTINATION = DestinationType(
+    kind="salesforce",
+    title="Salesforce",
+    docs_url="https://developer.salesforce.com/docs/platform/api-rest/guide/resources-composite-sobjects-collections-upsert.html",
+    open=SalesforceWriter,
+    batch_size=BATCH_SIZE,
+    calls_per_second=25.0,
+    burst=25,
+    options=("allow_duplicate_alerts", "api_version", "auto_assign", "external_id_field", "object", "token_url"),
+    secrets=("access_token", "client_id", "client_secret"),
+)

@@ -1,0 +1,142 @@
+"""HTTP as connectors use it: sessions with timeouts, and every foreign error translated once, here.
+
+Messages name the host, the status and the kind of error; never an address with its query, a header or a body.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.auth import AuthBase
+from requests.utils import get_environ_proxies
+
+from connectors.kit.errors import AfluenteError, QuotaError, TerminalError, TransientError
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+MAX_RETRY_AFTER_SECONDS = 3600.0
+_UNSAID_QUOTA_WAIT_SECONDS = 30.0
+# Wrong addresses and headers stay wrong: a human has to change the settings.
+_WRONG_SETTINGS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidHeader,
+    requests.exceptions.InvalidProxyURL,
+    requests.exceptions.TooManyRedirects,
+    requests.exceptions.URLRequired,
+)
+
+
+class Session(requests.Session):
+    """A session whose every call times out, and which never carries credentials to another host."""
+
+    def __init__(self, base_url: str, *, timeout_seconds: float) -> None:
+        super().__init__()
+        # Asked once, not at each call; and never ~/.netrc, which would replace our credentials.
+        self.trust_env = False
+        self.proxies = get_environ_proxies(base_url)
+        self.timeout = (min(CONNECT_TIMEOUT_SECONDS, timeout_seconds), timeout_seconds)
+
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+        if kwargs.get("timeout") is None:
+            kwargs["timeout"] = self.timeout
+        return super().request(*args, **kwargs)
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """None, so that the redirect is the answer, where it leads to another host."""
+        target = super().get_redirect_target(resp)
+        if target is None:
+            return None
+        here, there = urlsplit(resp.url), urlsplit(urljoin(resp.url, target))
+        return str(target) if (here.scheme, here.netloc) == (there.scheme, there.netloc) else None
+
+
+class BearerToken(AuthBase):
+    """`Authorization: Bearer …`. The repr shows no token."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def session(base_url: str, *, timeout_seconds: float = 20.0) -> Session:
+    """A session for calls below `base_url`; connecting takes at most five seconds of the timeout."""
+    return Session(base_url, timeout_seconds=timeout_seconds)
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turns whatever requests raises inside into an error of ours. `what` says who was called and what for."""
+    try:
+        yield
+    except requests.RequestException as error:
+        raise translate_exception(error, what) from _without_details(error)
+
+
+def translate_exception(error: requests.RequestException, what: str) -> AfluenteError:
+    """TerminalError where the settings are wrong; else TransientError, because the network may be well again."""
+    name = type(error).__name__
+    if isinstance(error, _WRONG_SETTINGS):
+        return TerminalError(f"{what}: {name}: the address or a header in the settings cannot be used")
+    if isinstance(error, requests.Timeout):
+        return TransientError(f"{what}: no answer in time ({name}); it may have been done nevertheless")
+    return TransientError(f"{what}: no usable answer ({name})")
+
+
+def check_status(response: requests.Response, what: str, *, now: Callable[[], float] = time.time) -> None:
+    """Raises unless the status is 2xx: 429 QuotaError; 408, 425 and 5xx TransientError; the rest TerminalError."""
+    status = response.status_code
+    if 200 <= status < 300:
+        return
+    wait = retry_after(response, now=now())
+    if status == 429:
+        raise QuotaError(
+            f"{what}: answered 429, too many requests",
+            retry_after=_UNSAID_QUOTA_WAIT_SECONDS if wait is None else wait,
+        )
+    if status in (408, 425) or status >= 500:
+        raise TransientError(f"{what}: answered {status}", retry_after=wait)
+    if status in (401, 403):
+        raise TerminalError(f"{what}: answered {status}; the credentials are refused or lack a right")
+    if 300 <= status < 400:
+        raise TerminalError(f"{what}: answered {status}, a redirect to another host; set the final address")
+    raise TerminalError(f"{what}: answered {status}; the address or the request is not what it expects")
+
+
+def retry_after(response: requests.Response, *, now: float) -> float | None:
+    """Seconds asked for by Retry-After (seconds or an HTTP date), between 0 and an hour; None where it says nothing.
+
+    The date is read against the answer's own Date, so that the two clocks need not agree.
+    """
+    text = response.headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    if text.isascii() and text.isdigit():
+        seconds = float(text)
+    else:
+        until = _http_date(text)
+        if until is None:
+            return None
+        seconds = until - (_http_date(response.headers.get("Date", "")) or now)
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)
+
+
+def _http_date(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _without_details(error: requests.RequestException) -> Exception:
+    # requests puts whole addresses, with tokens and personal data in their query, into its messages.
+    return RuntimeError(type(error).__name__)

@@ -1,0 +1,37 @@
+"""Takes personal values out of texts that a CRM wrote about a record."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+_MAX_LENGTH = 300
+_GAP = "…"
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|“[^”]*”|‘[^’]*’|«[^»]*»|`[^`]*`")
+_ADDRESS = re.compile(r"\S*@\S*")
+_LONG_NUMBER = re.compile(r"[+(]?\d(?:[\s().\-/]*\d){4,}")
+# "data value too large: Some very long na… (max length=80)": what stands between is the value, perhaps cut short.
+_ECHOED = re.compile(
+    r"((?:too large|invalid[\w ]*|bad value[\w ]*|not valid|restricted picklist[\w ]*):)\s*[^(\[]*", re.I
+)
+_WORD = re.compile(r"\w+")
+_SHORTEST_WORD = 3
+
+
+def without_values(message: str, values: Iterable[Any]) -> str:
+    """`message` without quoted parts, addresses, long numbers, and any word of three letters or more that occurs in
+    one of `values`; at most 300 characters."""
+    for pattern, replacement in ((_QUOTED, _GAP), (_ECHOED, rf"\1 {_GAP} "), (_ADDRESS, _GAP), (_LONG_NUMBER, _GAP)):
+        message = pattern.sub(replacement, message)
+    personal = {word.casefold() for value in _texts(values) for word in _WORD.findall(value)}
+    message = _WORD.sub(lambda match: _GAP if _is_personal(match[0], personal) else match[0], message)
+    return re.sub(rf"(?:{_GAP}\s*)+{_GAP}", _GAP, " ".join(message.split()))[:_MAX_LENGTH].strip()
+
+
+def _texts(values: Iterable[Any]) -> Iterable[str]:
+    return (str(value) for value in values if isinstance(value, str | int | float) and not isinstance(value, bool))
+
+
+def _is_personal(word: str, personal: set[str]) -> bool:
+    return len(word) >= _SHORTEST_WORD and word.casefold() in personal
