@@ -1,0 +1,105 @@
+"""Celery accepts misspelt settings in silence, so they are refused here: names, queues, tasks and the order of limits."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import runpy
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from celery.app.defaults import NAMESPACES, flatten
+from kombu.transport.redis import Channel
+from redbeat.schedulers import RedBeatConfig
+
+from pipeline.app import app
+
+ROOT = Path(__file__).parents[2]
+CELERY_NAMES = {name for name, _ in flatten(NAMESPACES)}
+REDBEAT_NAMES = set(re.findall(r"'(redbeat_\w+)'", inspect.getsource(RedBeatConfig)))
+TRANSPORT_NAMES = set(Channel.from_transport_options)
+
+
+def settings_of_celeryconfig() -> dict[str, Any]:
+    def is_setting(name: str, value: object) -> bool:
+        return not (name.startswith("_") or name == "annotations" or callable(value) or isinstance(value, ModuleType))
+
+    found = runpy.run_path(str(ROOT / "celeryconfig.py"))
+    return {name: value for name, value in found.items() if is_setting(name, value)}
+
+
+def problems_of(config: Mapping[str, Any]) -> list[str]:
+    """Sentences about everything in `config` that Celery would ignore, refuse late or act upon too early."""
+    found = [
+        f"{name} is not a setting of Celery or RedBeat" for name in config if name not in CELERY_NAMES | REDBEAT_NAMES
+    ]
+    transport = config["broker_transport_options"]
+    found += [
+        f"broker_transport_options: kombu does not read {name}" for name in transport if name not in TRANSPORT_NAMES
+    ]
+    queues = {queue.name for queue in config["task_queues"]}
+    if config["task_default_queue"] not in queues:
+        found.append("task_default_queue is not among task_queues")
+    found += [
+        f"task_routes[{pattern!r}] names no queue of task_queues"
+        for pattern, route in config["task_routes"].items()
+        if route["queue"] not in queues
+    ]
+    for name, entry in config["beat_schedule"].items():
+        if "expires" not in entry.get("options", {}):
+            found.append(f"beat_schedule[{name!r}] does not expire: a night without workers would pile it up")
+    limits = (config["task_soft_time_limit"], config["task_time_limit"], transport["visibility_timeout"])
+    if sorted(set(limits)) != list(limits):
+        found.append("soft limit < hard limit < visibility_timeout does not hold: tasks would run twice at once")
+    return found
+
+
+SPOILERS = {
+    "a misspelt name": {"task_ack_late": True},
+    "a misspelt transport option": {"broker_transport_options": {"visibility_timeout": 900, "visibilty": 1}},
+    "a default queue nobody declares": {"task_default_queue": "celery"},
+    "a route to a queue nobody declares": {"task_routes": {"ops.*": {"queue": "opps"}}},
+    "a schedule that does not expire": {"beat_schedule": {"sweep": {"task": "ops.sweep", "schedule": 2.0}}},
+    "a visibility shorter than a task": {"broker_transport_options": {"visibility_timeout": 60}},
+}
+
+
+def test_celery_knows_every_setting_and_every_queue_is_declared():
+    assert problems_of(settings_of_celeryconfig()) == []
+
+
+@pytest.mark.parametrize("spoiled", SPOILERS.values(), ids=SPOILERS.keys())
+def test_a_wrong_setting_is_found(spoiled):
+    assert len(problems_of(settings_of_celeryconfig() | spoiled)) == 1
+
+
+def test_routes_and_schedule_name_tasks_that_exist():
+    app.loader.import_default_modules()
+    names = set(app.tasks)
+    scheduled = {entry["task"] for entry in app.conf.beat_schedule.values()}
+    routed = {pattern for pattern in app.conf.task_routes if not pattern.endswith("*")}
+    assert (scheduled | routed) - names == set()
+
+
+def test_every_queue_that_code_and_compose_name_is_declared_and_every_declared_one_has_a_worker():
+    declared = {queue.name for queue in app.conf.task_queues}
+    sent_to = set(_matches(r"""queue\s*=\s*["']([a-z_]+)["']""", _sources("pipeline")))
+    for place, texts in {"pipeline": _sources("pipeline"), "compose": _sources(".", "docker-compose*.yml")}.items():
+        consumed = {
+            name
+            for group in _matches(r"""(?:-Q|--queues)["']?[\s,=]+["']?([a-z_]+(?:,[a-z_]+)*)""", texts)
+            for name in group.split(",")
+        }
+        assert consumed == declared, f"{place} starts workers for {sorted(consumed)}, declared are {sorted(declared)}"
+    assert sent_to <= declared
+
+
+def _sources(folder: str, pattern: str = "**/*.py") -> list[str]:
+    return [path.read_text(encoding="utf-8") for path in sorted((ROOT / folder).glob(pattern))]
+
+
+def _matches(pattern: str, texts: Iterable[str]) -> list[str]:
+    return [match for text in texts for match in re.findall(pattern, text)]
