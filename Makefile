@@ -1,0 +1,59 @@
+# Needs Python 3.11 or newer, make and a C compiler; nothing else: no service, no container, no root.
+
+# python3 if it is new enough, else the newest of its kind. `make PYTHON=…` overrides.
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
+	$(if $(shell $(name) -c 'import sys; print(sys.version_info >= (3, 11) or "")' 2>/dev/null),$(name))))
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format bench constraints clean
+
+help:
+	@echo "make run     the whole system once through, on sample leads; prints the balance"
+	@echo "make test    lint, types, import contracts and all tests, on real PostgreSQL and Redis"
+	@echo "make bench   benchmarks; writes benchmarks/results.json"
+
+run: $(VENV)/.installed
+	@$(BIN)/python -m pipeline.demo
+
+test: lint
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.installed
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-bench
+	@$(BIN)/python -m benchmarks.run
+
+# The stamps hold what was installed: a second `make` reinstalls nothing, a changed list of packages does.
+$(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(PIP) install -c constraints.txt -e '.[test,bench]'
+	@touch $@
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; install it, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "$(PYTHON) is Python %d.%d; 3.11 or newer is needed: make PYTHON=/path/to/python3.12" % sys.version_info[:2])'
+	$(PYTHON) -m venv $(VENV)
+
+# Every package of every extra at the version that a clean environment gets today. Then run the tests.
+constraints:
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(PYTHON) -m venv "$$folder"; \
+	"$$folder/bin/pip" --disable-pip-version-check -q install '.[test,bench]'; \
+	"$$folder/bin/pip" --disable-pip-version-check freeze --exclude afluente > constraints.txt
+
+clean:
+	rm -rf $(VENV) .run build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
