@@ -1,0 +1,217 @@
+"""Closes the gap between the version of a person a CRM should have and the one it has.
+
+One round: get a turn from breaker and governor, claim a full batch, write it with no transaction open, record an
+outcome for each record. docs/decisions/0011-governor.md says which failure costs an attempt and which only time.
+"""
+
+from __future__ import annotations
+
+import time
+from uuid import UUID
+
+import msgspec
+
+from connectors.kit import Record, WriteResult
+from pipeline.delivery.backoff import backoff_seconds
+from pipeline.delivery.calls import Written, write_in_halves
+from pipeline.delivery.lines import Line
+from pipeline.delivery.turns import Turns, reason_of
+from pipeline.errors import ConfigurationError, QuotaError, RecordError, TerminalError, TransientError, place_of
+from pipeline.logs import get_logger
+from pipeline.records import Due, Outcome, new_id
+from pipeline.settings import settings
+from pipeline.stages.mapping import map_person
+from pipeline.store import deliveries
+from pipeline.store.engine import transaction
+
+_CALLS_OF_A_CLAIM = 3  # that may time out one after the other: a call and its halves
+_MARGIN_SECONDS = 10.0  # between the end of the last call and the end of the lease: to record what came of it
+_log = get_logger(__name__)
+
+
+class SendReport(msgspec.Struct, frozen=True):
+    """What one `deliver` did. `more_due`: call again at once; else, if `wait_seconds` is not 0, after that."""
+
+    sent: int = 0
+    retried: int = 0
+    rejected: int = 0
+    more_due: bool = False
+    wait_seconds: float = 0.0
+
+
+class _Claimed(msgspec.Struct, frozen=True):
+    claim_id: UUID
+    dues: list[Due]
+    people: dict[UUID, deliveries.PersonToSend]
+
+
+def deliver(destination: str, lane: str, *, budget_seconds: float) -> SendReport:
+    """Send what is due to one destination in one lane until nothing is, or for about `budget_seconds`.
+
+    Does not raise for what a CRM or Redis does: deliveries stay due and the report says when to come back. Raises
+    TransientError if the database is away.
+    """
+    configured = settings().destinations.get(destination)
+    if configured is None or not configured.enabled:
+        return SendReport()
+    return _Sender(destination, lane, ends_at=time.monotonic() + budget_seconds).run()
+
+
+class _Sender:
+    """One `deliver` at work."""
+
+    def __init__(self, destination: str, lane: str, *, ends_at: float) -> None:
+        self._destination = destination
+        self._lane = lane
+        self._ends_at = ends_at
+        self._tuning = settings().tuning
+        busy = _CALLS_OF_A_CLAIM * settings().destinations[destination].timeout_seconds + _MARGIN_SECONDS
+        self._lease_seconds = max(self._tuning.delivery_lease_seconds, busy)
+        self._linger_seconds = 0.0 if lane == "hot" else self._tuning.delivery_linger_seconds
+        self._turns = Turns(destination, is_hot=lane == "hot", probe_seconds=busy)
+        self._counts = dict.fromkeys(("sent", "retry", "rejected"), 0)
+
+    def run(self) -> SendReport:
+        while True:
+            line, wait = self._turns.ask()
+            if line is not None:
+                claimed = self._claim(line)
+                if claimed is not None:
+                    pause = self._send(line, claimed)
+                    if pause > 0 or time.monotonic() >= self._ends_at:
+                        return self._report(more_due=pause == 0, wait_seconds=pause)
+                    continue
+                wait = self._linger_left()
+            if wait == 0 or time.monotonic() + wait >= self._ends_at:
+                return self._report(more_due=False, wait_seconds=wait)
+            time.sleep(wait)
+
+    def _report(self, *, more_due: bool, wait_seconds: float) -> SendReport:
+        counts = self._counts
+        return SendReport(counts["sent"], counts["retry"], counts["rejected"], more_due, wait_seconds)
+
+    def _claim(self, line: Line) -> _Claimed | None:
+        """A batch of what is due, with the people as they are now. None: nothing is, or too little for its age."""
+        claimed = None
+        try:
+            with transaction(synchronous=False) as connection:
+                claim_id, dues = deliveries.claim_deliveries(
+                    connection,
+                    self._destination,
+                    self._lane,
+                    limit=line.batch_size,
+                    lease_seconds=self._lease_seconds,
+                    linger_seconds=self._linger_seconds,
+                )
+                if dues:
+                    people = deliveries.read_people_to_send(connection, [due.person_id for due in dues])
+                    claimed = _Claimed(claim_id, dues, people)
+        finally:
+            if claimed is None:
+                self._turns.put_back(line)
+        return claimed
+
+    def _linger_left(self) -> float:
+        """Seconds until young bulk deliveries are sent although they fill no batch; 0.0 if none wait for that."""
+        if not self._linger_seconds:
+            return 0.0
+        with transaction(synchronous=False) as connection:
+            return deliveries.linger_left(
+                connection, self._destination, self._lane, linger_seconds=self._linger_seconds
+            )
+
+    def _send(self, line: Line, claimed: _Claimed) -> float:
+        """Write one claim and record what came of it. Returns the seconds to leave the destination alone, mostly 0."""
+        started = time.monotonic()
+        until = started + self._lease_seconds - _MARGIN_SECONDS
+        records, outcomes = self._map(line, claimed)
+        written = Written()
+        pause = 0.0
+        if records:
+            written = write_in_halves(records, line.write, may_call=lambda: self._turns.ask_again(line, until=until))
+            pause = self._turns.tell(written.trouble, line.writer.usage)
+        else:
+            self._turns.put_back(line)
+        outcomes += [_outcome(result) for result in written.results]
+        trouble = written.trouble
+        if trouble is not None and _is_bug(trouble):
+            # A bug costs an attempt: with no end to its retries it would stand in everybody's way for ever.
+            place = place_of(trouble)
+            _log.error("delivery_failed", destination=self._destination, place=place)
+            outcomes += [Outcome(UUID(record.key), "retry", code="bug", message=place) for record in written.unsent]
+        self._record(claimed, outcomes, pause=pause, error=reason_of(trouble) if trouble else None)
+        _log.info(
+            "batch_delivered",
+            destination=self._destination,
+            lane=self._lane,
+            claim=str(claimed.claim_id),
+            **{state: sum(outcome.state == state for outcome in outcomes) for state in self._counts},
+            released=len(claimed.dues) - len(outcomes),
+            trouble=type(trouble).__name__ if trouble else None,
+            seconds=round(time.monotonic() - started, 3),
+        )
+        return pause
+
+    def _map(self, line: Line, claimed: _Claimed) -> tuple[list[Record], list[Outcome]]:
+        """Each person in the CRM's fields; one that cannot be mapped never reaches a call."""
+        records: list[Record] = []
+        outcomes: list[Outcome] = []
+        for due in claimed.dues:
+            person = claimed.people.get(due.person_id)
+            if person is None:
+                outcomes.append(Outcome(due.person_id, "rejected", code="person_missing", message="erased or merged"))
+                continue
+            try:
+                fields = map_person(line.mapping, due.person_id, person.values, person.attribution)
+            except RecordError as error:
+                outcomes.append(
+                    Outcome(due.person_id, "rejected", code=error.code, field=error.field, message=error.message)
+                )
+            except Exception as error:  # noqa: BLE001 - a bug in one record's path never stops the others
+                _log.error("record_failed", stage="deliver", person=str(due.person_id), place=place_of(error))
+                outcomes.append(Outcome(due.person_id, "retry", code="bug", message=place_of(error)))
+            else:
+                records.append(Record(key=str(due.person_id), fields=fields))
+        return records, outcomes
+
+    def _record(self, claimed: _Claimed, outcomes: list[Outcome], *, pause: float, error: str | None) -> None:
+        """One transaction: an outcome for each record that has one, and the rest of the claim given back."""
+        with transaction() as connection:
+            if outcomes:
+                deliveries.record_outcomes(
+                    connection,
+                    self._destination,
+                    claimed.claim_id,
+                    claimed.dues,
+                    outcomes,
+                    call_id=new_id(),
+                    backoff=backoff_seconds,
+                    max_attempts=self._tuning.delivery_attempts,
+                )
+            if len(outcomes) < len(claimed.dues):
+                deliveries.release_deliveries(
+                    connection,
+                    self._destination,
+                    claimed.claim_id,
+                    delay_seconds=pause,
+                    error=error,
+                    count_attempt=False,
+                )
+        for outcome in outcomes:
+            self._counts[outcome.state] += 1
+
+
+def _outcome(result: WriteResult) -> Outcome:
+    return Outcome(
+        UUID(result.key),
+        "sent" if result.state == "written" else result.state,
+        external_id=result.crm_id,
+        created=result.created,
+        code=result.code,
+        field=result.field,
+        message=result.message,
+    )
+
+
+def _is_bug(error: Exception) -> bool:
+    return not isinstance(error, TransientError | QuotaError | TerminalError | ConfigurationError)
