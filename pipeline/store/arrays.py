@@ -1,0 +1,69 @@
+"""PostgreSQL array literals: a whole batch goes into a statement as one text value per column.
+
+A literal such as `{a,b}` cast to `uuid[]` is read by the server in one go; a list adapted by the driver becomes
+`ARRAY['a','b',…]`, whose every element the SQL parser has to look at (measured: a third slower over a batch).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+_encode_json = msgspec.json.Encoder().encode
+
+
+def uuids(values: Iterable[UUID | None]) -> str:
+    """For `%s::uuid[]`."""
+    return "{" + ",".join(["NULL" if value is None else value.hex for value in values]) + "}"
+
+
+def numbers(values: Iterable[int | float | None]) -> str:
+    """For `%s::int[]`, `%s::float8[]` and the like."""
+    return "{" + ",".join(["NULL" if value is None else repr(value) for value in values]) + "}"
+
+
+def booleans(values: Iterable[bool | None]) -> str:
+    """For `%s::bool[]`."""
+    return "{" + ",".join(["NULL" if value is None else ("t" if value else "f") for value in values]) + "}"
+
+
+def moments(values: Iterable[datetime | None]) -> str:
+    """For `%s::timestamptz[]`. Values must be aware."""
+    return "{" + ",".join(["NULL" if value is None else f'"{value.isoformat()}"' for value in values]) + "}"
+
+
+def blobs(values: Iterable[bytes]) -> str:
+    """For `%s::bytea[]`."""
+    return "{" + ",".join(["\\\\x" + value.hex() for value in values]) + "}"
+
+
+def texts(values: Iterable[str | None]) -> str:
+    """For `%s::text[]`. What PostgreSQL's text cannot hold (NUL, lone surrogates) becomes a replacement character."""
+    return clean("{" + ",".join(["NULL" if value is None else _quoted(value) for value in values]) + "}")
+
+
+def documents(values: Iterable[dict[str, Any]]) -> str:
+    """For `%s::jsonb[]`."""
+    return texts(
+        "{}" if not value else _encode_json(value).decode().replace("\\u0000", "\\ufffd")  # jsonb refuses NUL too
+        for value in values
+    )
+
+
+def clean(text: str) -> str:
+    """`text` without what a text column cannot hold."""
+    if "\x00" in text:
+        text = text.replace("\x00", "\ufffd")
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode("utf-8")
+    return text
+
+
+def _quoted(value: str) -> str:
+    if "\\" in value or '"' in value:
+        value = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{value}"'

@@ -1,0 +1,45 @@
+"""Keys the system makes for itself, kept in the database wrapped by the configured secret keys.
+
+So AFLUENTE_SECRET_KEYS can be rotated while the blind index, which must stay the same for ever, stays.
+"""
+
+from __future__ import annotations
+
+import os
+
+from sqlalchemy import Connection
+
+from pipeline.privacy.encryption import cipher
+
+_INDEX_KEY = "blind_index"
+_CONTEXT = b"keyring:blind_index"
+
+
+def ensure_index_key(connection: Connection) -> bytes:
+    """The key of the blind index, 32 bytes; made if there is none yet. Every process gets the same one.
+
+    Raises ConfigurationError if the key it is wrapped with is not configured any more.
+    """
+    found = _read(connection)
+    if found is None:
+        connection.exec_driver_sql(
+            "INSERT INTO keyring (name, sealed) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            (_INDEX_KEY, cipher().seal(os.urandom(32), context=_CONTEXT)),
+        )
+        found = _read(connection)  # another process may have been first: its key counts
+        if found is None:
+            raise RuntimeError("the index key was neither made nor found")
+    return cipher().open(found, context=_CONTEXT)
+
+
+def rewrap_index_key(connection: Connection) -> None:
+    """Wrap the index key with the first configured key: a step of retiring an old secret key."""
+    key = ensure_index_key(connection)
+    connection.exec_driver_sql(
+        "UPDATE keyring SET sealed = %s WHERE name = %s", (cipher().seal(key, context=_CONTEXT), _INDEX_KEY)
+    )
+
+
+def _read(connection: Connection) -> bytes | None:
+    found = connection.exec_driver_sql("SELECT sealed FROM keyring WHERE name = %s", (_INDEX_KEY,)).scalar()
+    return None if found is None else bytes(found)

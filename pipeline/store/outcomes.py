@@ -1,0 +1,139 @@
+"""What a CRM said of each record, brought into `deliveries`, its trace and the quarantine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.records import Due, Outcome, new_id
+from pipeline.store import arrays
+
+_RECORD = """
+UPDATE deliveries d SET
+    state = CASE
+        WHEN d.wanted_version > said.version THEN 'due'
+        WHEN said.state = 'sent' THEN 'sent'
+        WHEN said.state = 'rejected' OR d.attempts + 1 >= %(most)s THEN 'quarantined'
+        ELSE 'due' END,
+    sent_version = CASE WHEN said.state = 'sent' THEN greatest(d.sent_version, said.version) ELSE d.sent_version END,
+    external_id = coalesce(said.external_id, d.external_id),
+    attempts = CASE WHEN said.state = 'retry' THEN d.attempts + 1
+                    WHEN said.state = 'sent' OR d.wanted_version > said.version THEN 0
+                    ELSE d.attempts + 1 END,
+    next_attempt_at = CASE WHEN said.state = 'retry' THEN now() + make_interval(secs => said.delay) ELSE now() END,
+    lease_until = NULL,
+    last_error = CASE WHEN said.state = 'sent' THEN NULL ELSE said.error END,
+    last_error_at = CASE WHEN said.state = 'sent' THEN NULL ELSE now() END,
+    loaded_at = CASE WHEN said.state = 'sent' THEN now() ELSE d.loaded_at END
+FROM unnest(%(people)s::uuid[], %(states)s::text[], %(versions)s::int[], %(external_ids)s::text[], %(delays)s::float8[],
+    %(errors)s::text[]) AS said (person_id, state, version, external_id, delay, error)
+WHERE d.person_id = said.person_id AND d.destination = %(destination)s
+    AND d.claim = %(claim)s AND d.state = 'in_flight'
+RETURNING d.person_id, d.brand, d.state
+"""
+# Whatever still stood in quarantine for a record that is now sent is done with.
+_LOG = """
+WITH closed AS (
+    UPDATE quarantine SET resolution = 'fixed', resolved_at = now(), why = 'sent since'
+    WHERE resolution = 'open' AND destination = %(destination)s AND person_id = ANY(%(sent)s::uuid[])
+)
+INSERT INTO delivery_log (destination, person_id, version, outcome, code, message, call_id)
+SELECT %(destination)s, person_id, version, state, code, message, %(call)s
+FROM unnest(%(people)s::uuid[], %(versions)s::int[], %(states)s::text[], %(codes)s::text[], %(messages)s::text[])
+    AS said (person_id, version, state, code, message)
+"""
+_PARK = """
+INSERT INTO quarantine (quarantine_id, destination, person_id, brand, stage, code, field, message)
+SELECT quarantine_id, %(destination)s, person_id, brand, 'deliver', code, field, message
+FROM unnest(%(ids)s::uuid[], %(people)s::uuid[], %(brands)s::text[], %(codes)s::text[], %(fields)s::text[],
+    %(messages)s::text[]) AS parked (quarantine_id, person_id, brand, code, field, message)
+ON CONFLICT (person_id, destination) WHERE resolution = 'open' AND destination IS NOT NULL
+DO UPDATE SET code = excluded.code, field = excluded.field, message = excluded.message, created_at = now()
+"""
+
+
+def record_outcomes(
+    connection: Connection,
+    destination: str,
+    claim: UUID,
+    dues: Sequence[Due],
+    outcomes: Sequence[Outcome],
+    *,
+    call_id: UUID,
+    backoff: Callable[[int], float],
+    max_attempts: int,
+) -> dict[UUID, str]:
+    """Record what came of claimed deliveries; gives the new state of each that this claim still held.
+
+    sent: done, or due again if a newer version was wanted meanwhile. retry: due after `backoff(attempts so far + 1)`
+    seconds, or after `retry_after` if that is longer; quarantined at `max_attempts`. rejected: quarantined, or due
+    again if a newer version was wanted meanwhile: it may be the remedy. A stale claim changes no delivery; the calls
+    it made are traced all the same. Deliveries without an outcome stay claimed. Two or three statements.
+    """
+    due_of = {due.person_id: due for due in dues}
+    said = sorted((one for one in outcomes if one.person_id in due_of), key=lambda one: one.person_id)
+    if not said:
+        return {}
+    people = arrays.uuids(one.person_id for one in said)
+    versions = arrays.numbers(due_of[one.person_id].version for one in said)
+    states = arrays.texts(one.state for one in said)
+    rows = connection.exec_driver_sql(
+        _RECORD,
+        {
+            "destination": destination,
+            "claim": claim,
+            "most": max_attempts,
+            "people": people,
+            "states": states,
+            "versions": versions,
+            "external_ids": arrays.texts(one.external_id for one in said),
+            "delays": arrays.numbers(_delay(one, due_of[one.person_id], backoff) for one in said),
+            "errors": arrays.texts(_error(one) for one in said),
+        },
+    ).all()
+    connection.exec_driver_sql(
+        _LOG,
+        {
+            "destination": destination,
+            "call": call_id,
+            "sent": arrays.uuids(one.person_id for one in said if one.state == "sent"),
+            "people": people,
+            "versions": versions,
+            "states": states,
+            "codes": arrays.texts(one.code for one in said),
+            "messages": arrays.texts(one.message for one in said),
+        },
+    )
+    parked = {person_id: brand for person_id, brand, state in rows if state == "quarantined"}
+    if parked:
+        _park(connection, destination, [one for one in said if one.person_id in parked], parked)
+    return {person_id: state for person_id, _, state in rows}
+
+
+def _park(connection: Connection, destination: str, outcomes: Sequence[Outcome], brands: dict[UUID, str]) -> None:
+    connection.exec_driver_sql(
+        _PARK,
+        {
+            "destination": destination,
+            "ids": arrays.uuids(new_id() for _ in outcomes),
+            "people": arrays.uuids(one.person_id for one in outcomes),
+            "brands": arrays.texts(brands[one.person_id] for one in outcomes),
+            "codes": arrays.texts(one.code or "rejected" for one in outcomes),
+            "fields": arrays.texts(one.field for one in outcomes),
+            "messages": arrays.texts(one.message or "" for one in outcomes),
+        },
+    )
+
+
+def _delay(outcome: Outcome, due: Due, backoff: Callable[[int], float]) -> float:
+    if outcome.state != "retry":
+        return 0.0
+    return max(backoff(due.attempts + 1), outcome.retry_after or 0.0)
+
+
+def _error(outcome: Outcome) -> str | None:
+    if outcome.state == "sent":
+        return None
+    return ": ".join(part for part in (outcome.code or outcome.state, outcome.message) if part)

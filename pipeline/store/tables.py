@@ -1,0 +1,295 @@
+"""The tables as models: what exists, of which type, with which index. docs/decisions/0006-store.md gives the reasons.
+
+The statements of the hot path are written as SQL beside their functions; a test holds these models and the migrations
+equal. `events` and `event_bodies` are partitioned by month (store/schema.py), so the partitions are not listed here.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from pipeline.records import EVENT_STATES, LANES, SUPPRESSION_REASONS
+
+DELIVERY_STATES = ("due", "in_flight", "sent", "quarantined")
+RESOLUTIONS = ("open", "replayed", "discarded", "fixed")
+
+metadata = MetaData()
+
+
+def _moment(name: str, *, nullable: bool = True, is_now: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=text("now()") if is_now else None)
+
+
+def _count(name: str, kind: type[Integer] = Integer) -> Column[object]:
+    return Column(name, kind, nullable=False, server_default=text("0"))
+
+
+def _one_of(column: str, allowed: tuple[str, ...], name: str) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({', '.join(repr(value) for value in allowed)})", name=name)
+
+
+event_keys = Table(
+    "event_keys",
+    metadata,
+    Column("brand", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    _count("repeats"),
+    _moment("last_seen_at", nullable=False, is_now=True),
+    PrimaryKeyConstraint("brand", "source", "digest", name="event_keys_pkey"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("event_id", Uuid, nullable=False),
+    Column("brand", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("external_id", Text),  # the source's own id of the record, never personal
+    _moment("received_at", nullable=False, is_now=True),
+    _moment("occurred_at"),
+    Column("state", Text, nullable=False, server_default=text("'pending'")),
+    Column("stage", Text),
+    _count("attempts", SmallInteger),  # how often it was claimed
+    _count("losses", SmallInteger),  # how often its worker was lost
+    _count("batch_size", SmallInteger),  # of the batch it was last claimed in
+    Column("claim", Uuid),
+    _moment("lease_until"),
+    Column("mapping_version", Text),
+    Column("person_id", Uuid),
+    Column("reason", Text),
+    Column("channel", Text),
+    _moment("settled_at"),
+    PrimaryKeyConstraint("event_id", name="events_pkey"),
+    _one_of("lane", LANES, "events_lane_known"),
+    _one_of("state", EVENT_STATES, "events_state_known"),
+    _one_of("reason", SUPPRESSION_REASONS, "events_reason_known"),
+    postgresql_partition_by="RANGE (event_id)",
+)
+Index("events_fresh", events.c.lane, events.c.event_id, postgresql_where=text("state = 'pending' AND losses = 0"))
+Index(
+    "events_lost",
+    events.c.lane,
+    events.c.claim,
+    events.c.event_id,
+    postgresql_where=text("state = 'pending' AND losses > 0"),
+)
+Index("events_in_flight", events.c.lane, events.c.claim, postgresql_where=text("state = 'in_flight'"))
+
+event_bodies = Table(
+    "event_bodies",
+    metadata,
+    Column("event_id", Uuid, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("event_id", name="event_bodies_pkey"),
+    postgresql_partition_by="RANGE (event_id)",
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("person_id", Uuid, nullable=False),
+    Column("brand", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("profile", LargeBinary, nullable=False),
+    *(
+        Column(f"{which}_{what}", kind)
+        for which in ("original", "latest")
+        for what, kind in (
+            ("source", Text()),
+            ("channel", Text()),
+            ("campaign", Text()),
+            ("at", DateTime(timezone=True)),
+            ("event", Uuid()),
+        )
+    ),
+    Column("owner", Text),
+    _count("touches"),
+    _moment("created_at", nullable=False, is_now=True),
+    _moment("updated_at", nullable=False, is_now=True),
+    PrimaryKeyConstraint("person_id", name="people_pkey"),
+)
+
+match_keys = Table(
+    "match_keys",
+    metadata,
+    Column("brand", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("person_id", Uuid, nullable=False),
+    Column("first_event", Uuid, nullable=False),
+    _moment("created_at", nullable=False, is_now=True),
+    PrimaryKeyConstraint("brand", "kind", "digest", name="match_keys_pkey"),
+)
+Index("match_keys_person", match_keys.c.person_id)
+
+touches = Table(
+    "touches",
+    metadata,
+    Column("event_id", Uuid, nullable=False),
+    Column("person_id", Uuid, nullable=False),
+    Column("brand", Text, nullable=False),
+    _moment("occurred_at", nullable=False),
+    Column("source", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    *(
+        Column(name, Text)
+        for name in (
+            "campaign",
+            "utm_source",
+            "utm_medium",
+            "utm_campaign",
+            "utm_term",
+            "utm_content",
+            "utm_id",
+        )
+    ),
+    Column("click_ids", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("referrer_host", Text),
+    Column("landing_path", Text),
+    Column("details", JSONB, nullable=False, server_default=text("'{}'")),
+    PrimaryKeyConstraint("event_id", name="touches_pkey"),
+)
+Index("touches_person", touches.c.person_id)
+
+consents = Table(
+    "consents",
+    metadata,
+    Column("event_id", Uuid, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("person_id", Uuid, nullable=False),
+    Column("brand", Text, nullable=False),
+    Column("granted", Boolean),  # null: asked, not answered
+    _moment("at", nullable=False),
+    Column("source", Text),
+    Column("policy_version", Text),
+    _moment("created_at", nullable=False, is_now=True),
+    PrimaryKeyConstraint("event_id", "purpose", "channel", name="consents_pkey"),
+)
+Index("consents_person", consents.c.person_id)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("destination", Text, nullable=False),
+    Column("person_id", Uuid, nullable=False),
+    Column("brand", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("wanted_version", Integer, nullable=False),
+    _count("sent_version"),
+    Column("external_id", Text),
+    Column("state", Text, nullable=False),
+    _count("attempts"),
+    _moment("next_attempt_at", nullable=False, is_now=True),
+    _moment("wanted_at", nullable=False, is_now=True),
+    Column("claim", Uuid),
+    _moment("lease_until"),
+    Column("last_error", Text),
+    _moment("last_error_at"),
+    _moment("loaded_at"),
+    PrimaryKeyConstraint("person_id", "destination", name="deliveries_pkey"),
+    _one_of("lane", LANES, "deliveries_lane_known"),
+    _one_of("state", DELIVERY_STATES, "deliveries_state_known"),
+)
+Index(
+    "deliveries_due",
+    deliveries.c.destination,
+    deliveries.c.lane,
+    deliveries.c.next_attempt_at,
+    postgresql_where=text("state = 'due'"),
+)
+Index("deliveries_in_flight", deliveries.c.claim, postgresql_where=text("state = 'in_flight'"))
+
+delivery_log = Table(
+    "delivery_log",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("person_id", Uuid, nullable=False),
+    Column("version", Integer, nullable=False),
+    _moment("at", nullable=False, is_now=True),
+    Column("outcome", Text, nullable=False),
+    Column("code", Text),
+    Column("message", Text),
+    Column("call_id", Uuid, nullable=False),
+    PrimaryKeyConstraint("id", name="delivery_log_pkey"),
+)
+Index("delivery_log_person", delivery_log.c.person_id)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("quarantine_id", Uuid, nullable=False),
+    Column("event_id", Uuid),
+    Column("destination", Text),
+    Column("person_id", Uuid),
+    Column("brand", Text, nullable=False),
+    Column("source", Text),
+    Column("stage", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("field", Text),
+    Column("message", Text, nullable=False),
+    _moment("created_at", nullable=False, is_now=True),
+    Column("resolution", Text, nullable=False, server_default=text("'open'")),
+    _moment("resolved_at"),
+    Column("why", Text),
+    Column("patch", LargeBinary),  # sealed JSON of the fields a human set
+    PrimaryKeyConstraint("quarantine_id", name="quarantine_pkey"),
+    _one_of("resolution", RESOLUTIONS, "quarantine_resolution_known"),
+    CheckConstraint(
+        "(event_id IS NULL) = (destination IS NOT NULL AND person_id IS NOT NULL)", name="quarantine_of_one_thing"
+    ),
+)
+Index("quarantine_event", quarantine.c.event_id, postgresql_where=text("event_id IS NOT NULL"))
+Index("quarantine_open_event", quarantine.c.event_id, unique=True, postgresql_where=text("resolution = 'open'"))
+Index(
+    "quarantine_open_delivery",
+    quarantine.c.person_id,
+    quarantine.c.destination,
+    unique=True,
+    postgresql_where=text("resolution = 'open' AND destination IS NOT NULL"),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("brand", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("position", Text),
+    _moment("updated_at"),
+    Column("last_error", Text),
+    _moment("last_run_at"),
+    _moment("next_run_at"),
+    PrimaryKeyConstraint("brand", "source", "stream", name="cursors_pkey"),
+)
+
+keyring = Table(
+    "keyring",
+    metadata,
+    Column("name", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    _moment("created_at", nullable=False, is_now=True),
+    PrimaryKeyConstraint("name", name="keyring_pkey"),
+)
