@@ -77,7 +77,7 @@ class _Position:
             return _Position(**orjson.loads(text))
         except (orjson.JSONDecodeError, TypeError) as error:
             raise ConfigurationError(
-                "the stored position of a polled source cannot be read; clear it in `cursors` to read from the beginning"
+                "a polled source's position cannot be read; delete its row in `cursors` to begin anew"
             ) from error
 
     def text(self) -> str:
@@ -178,7 +178,7 @@ def _by_token(poll: Poll, cursor: Cursor, reader: _Reader, start: _Position) -> 
         # At its end a source names no token, or the same one again with nothing more to give.
         is_last = following is None or (following == token and not records)
         if not is_last and following in sent:
-            yield Page(records, _Position(token=token).text(), is_last=True)
+            yield Page(records, _Position(token=token).text(), is_last=False)
             raise TerminalError(
                 f"polling {urlsplit(poll.url).hostname}: the page token at {cursor.next_at} repeats itself;"
                 " reading on would never end"
@@ -195,7 +195,9 @@ def _by_value(poll: Poll, reader: _Reader, start: _Position) -> Iterator[Page]:
     while True:
         _, records = reader.read(_cursor_param(poll.cursor, after, with_lookback=is_first))
         greatest = _greatest(poll.cursor, records, after)
-        is_last = poll.cursor is None or greatest == after
+        # What was read again may have filled the answer: only one without lookback shows that nothing newer is there.
+        looked_back = is_first and after is not None and poll.cursor is not None and poll.cursor.lookback_seconds > 0
+        is_last = poll.cursor is None or (greatest == after and not (looked_back and records))
         yield Page(records, _Position(after=greatest).text(), is_last)
         if is_last:
             return

@@ -6,6 +6,9 @@ not read. Unreadable bodies say where: line and column, never what stood there.
 
 from __future__ import annotations
 
+import codecs
+import json
+import re
 from email.message import EmailMessage, Message
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -21,6 +24,7 @@ from connectors.kit.paths import get_path
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 _MAX_FORM_FIELDS = 1_000
+_RAW_BYTE = re.compile(rb"[\x80-\xff]")  # which a sender should have percent-encoded
 
 
 class UnreadableBody(RecordError):  # noqa: N818 - it names the thing at fault, as the receiver's answer does
@@ -80,43 +84,53 @@ def _content_type(header: str | None) -> tuple[str, str | None]:
 
 
 def _decode_json(body: bytes, charset: str | None) -> dict[str, Any] | list[Any]:
-    raw = body.removeprefix(b"\xef\xbb\xbf")
-    if charset and charset.lower().replace("_", "-") not in ("utf-8", "utf8", "us-ascii", "ascii"):
-        raw = _decode_text(raw, charset).encode()
+    raw = body.removeprefix(codecs.BOM_UTF8)
     try:
         decoded = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
+    except orjson.JSONDecodeError:
+        decoded = _decode_lenient_json(raw, charset)
+    if not isinstance(decoded, dict | list):
+        raise UnreadableBody("not_an_object", "the body is neither a JSON object nor a list", line=1, column=1)
+    return decoded
+
+
+def _decode_lenient_json(raw: bytes, charset: str | None) -> Any:
+    """What senders get wrong without meaning anything else: half an emoji cut off by a script, NaN, other encodings."""
+    text = _decode_text(raw, charset or json.detect_encoding(raw))
+    try:
+        decoded = json.loads(text, parse_constant=lambda _: None)
+        written = json.dumps(decoded, ensure_ascii=False).encode("utf-16-le", "surrogatepass")
+        return json.loads(written.decode("utf-16-le", "replace"))
+    except json.JSONDecodeError as error:
         raise UnreadableBody(
             "unreadable_json",
             f"the body is not JSON: line {error.lineno}, column {error.colno}",
             line=error.lineno,
             column=error.colno,
         ) from None  # the original error carries the document
-    if not isinstance(decoded, dict | list):
-        raise UnreadableBody("not_an_object", "the body is neither a JSON object nor a list", line=1, column=1)
-    return decoded
+    except (RecursionError, ValueError):  # ValueError: an integer of thousands of digits
+        raise UnreadableBody("unreadable_json", "the body is nested too deeply or holds an endless number") from None
 
 
 def _decode_text(raw: bytes, charset: str) -> str:
     try:
         return raw.decode(charset)
-    except (LookupError, UnicodeDecodeError):
+    except (LookupError, ValueError):  # ValueError: also a charset with a NUL in its name
         raise UnreadableBody("undecodable_text", f"the body is not in the declared charset {charset[:40]!r}") from None
 
 
 def _decode_form(body: bytes, charset: str | None) -> dict[str, Any]:
     # Old pages post in their own encoding without saying so; cp1252 is what a browser then means.
+    escaped = _RAW_BYTE.sub(lambda match: b"%%%02X" % match[0][0], body.strip()).decode("ascii")
     for encoding in dict.fromkeys((charset or "utf-8", "utf-8", "cp1252")):
         try:
             pairs = parse_qsl(
-                body.strip().decode("ascii", errors="surrogateescape"),
+                escaped,
                 keep_blank_values=True,
                 encoding=encoding,
                 errors="strict",
                 max_num_fields=_MAX_FORM_FIELDS,
             )
-            for pair in pairs:
-                "".join(pair).encode()
         except (LookupError, UnicodeError):
             continue
         except ValueError:
@@ -147,12 +161,14 @@ def _part_value(part: Message) -> str:
 
 
 def _collect(pairs: list[tuple[str, str]]) -> dict[str, Any]:
+    """Repeated keys and `key[]` make lists."""
     collected: dict[str, Any] = {}
     for key, value in pairs:
         name = key.removesuffix("[]")
-        if name in collected:
-            known = collected[name]
-            collected[name] = [*known, value] if isinstance(known, list) else [known, value]
-        else:
+        if name not in collected:
             collected[name] = [value] if name != key else value
+        elif isinstance(collected[name], list):
+            collected[name].append(value)
+        else:
+            collected[name] = [collected[name], value]
     return collected

@@ -10,7 +10,7 @@ _MAX_LENGTH = 300
 _GAP = "…"
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|“[^”]*”|‘[^’]*’|«[^»]*»|`[^`]*`")
 _ADDRESS = re.compile(r"\S*@\S*")
-_LONG_NUMBER = re.compile(r"[+(]?\d(?:[\s().\-/]*\d){4,}")
+_LONG_NUMBER = re.compile(r"(?<!\w)[+(]?\d(?:[\s().\-/]*\d){4,}")
 # "data value too large: Some very long na… (max length=80)": what stands between is the value, perhaps cut short.
 _ECHOED = re.compile(
     r"((?:too large|invalid[\w ]*|bad value[\w ]*|not valid|restricted picklist[\w ]*):)\s*[^(\[]*", re.I

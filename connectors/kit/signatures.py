@@ -89,12 +89,12 @@ class HmacSha256:
                 body = _escape_non_ascii(body)
             except UnicodeDecodeError:
                 return None
-        values = {b"body": body, b"timestamp": timestamp.encode()}
+        values = {b"body": body, b"timestamp": timestamp.encode(errors="replace")}
         for name in ("method", "uri"):
             if f"{{{name}}}" in self.signed:
                 if f":{name}" not in headers:
                     return None
-                values[name.encode()] = headers[f":{name}"].encode()
+                values[name.encode()] = headers[f":{name}"].encode(errors="replace")
         return _PLACEHOLDER.sub(lambda match: values[match[1]], self.signed.encode())
 
     def _encode(self, secret: str, message: bytes) -> str:
@@ -161,7 +161,7 @@ def message_id_of(headers: Mapping[str, str], header: str | None) -> str | None:
 
 
 def _webhook_signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> str:
-    message = f"{message_id}.{timestamp}.".encode() + body
+    message = f"{message_id}.{timestamp}.".encode(errors="replace") + body
     return base64.b64encode(hmac.new(key, message, hashlib.sha256).digest()).decode()
 
 
@@ -187,7 +187,7 @@ def _any_equal(expected: Iterable[str], given: Sequence[str]) -> bool:
     found = False
     for wanted in expected:
         for value in given:
-            found |= hmac.compare_digest(wanted.encode(), value.encode(errors="surrogateescape"))
+            found |= hmac.compare_digest(wanted.encode(), value.encode(errors="replace"))
     return found
 
 
