@@ -14,11 +14,11 @@ that its lease has run out, and the result is the same. Only `load` ends an even
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
 from typing import TypeVar
 from uuid import UUID
 
+from pipeline.errors import place_of
 from pipeline.logs import get_logger
 from pipeline.privacy.blind_index import blind_index
 from pipeline.records import LANES, Batch, Claim, Lead, MatchKey, Parked, Suppressed, new_id
@@ -27,7 +27,7 @@ from pipeline.stages.attribution import touch_of
 from pipeline.stages.deduplication import decide_matches
 from pipeline.stages.mapping import map_event
 from pipeline.stages.normalization import identifiers, normalize_lead
-from pipeline.store import deliveries, events, people, quarantine
+from pipeline.store import deliveries, events, leases, people, quarantine, touches
 from pipeline.store.engine import transaction
 
 Decided = Lead | Parked | Suppressed
@@ -42,7 +42,7 @@ def claim_batch(lane: str) -> Claim | None:
     tuning = settings().tuning
     limit = min(_HOT_BATCH, tuning.batch_size) if lane == "hot" else tuning.batch_size
     with transaction(synchronous=False) as connection:
-        if events.count_in_flight_batches(connection, lane) >= tuning.in_flight_batches:
+        if leases.count_in_flight_batches(connection, lane) >= tuning.in_flight_batches:
             return None
         return events.claim_events(connection, lane, limit=limit, lease_seconds=tuning.lease_seconds)
 
@@ -101,13 +101,13 @@ def attribute_batch(batch: Batch) -> Batch:
     """Write one touch per lead and its consents. Original and latest source follow `occurred_at`, not arrival."""
     if not batch.leads:
         return batch
-    touches = [touch_of(lead) for lead in batch.leads]
-    for lead, touch in zip(batch.leads, touches, strict=True):
+    made = [touch_of(lead) for lead in batch.leads]
+    for lead, touch in zip(batch.leads, made, strict=True):
         lead.channel = touch.channel
     with transaction(synchronous=False) as connection:
-        people.add_touches(connection, touches)
-        people.apply_touches(connection, touches)
-        people.add_consents(connection, batch.leads)
+        touches.add_touches(connection, made)
+        touches.apply_touches(connection, made)
+        touches.add_consents(connection, batch.leads)
     return batch
 
 
@@ -145,7 +145,7 @@ def load_batch(batch: Batch) -> dict[tuple[str, str], int]:
 def give_back(claim_id: UUID, *, is_lost: bool) -> None:
     """End a claim whose chain cannot go on: its events are pending again. Lost ones come back in halves (bisection)."""
     with transaction() as connection:
-        events.release_claim(connection, claim_id, lost=is_lost)
+        leases.release_claim(connection, claim_id, lost=is_lost)
 
 
 def park_bug(batch: Batch, stage: str, error: BaseException) -> bool:
@@ -166,10 +166,10 @@ def sweep() -> list[tuple[str, ...]]:
     """
     tuning = settings().tuning
     with transaction() as connection:
-        expired = events.sweep_leases(connection)
-        parked = events.quarantine_lost(connection, after=tuning.quarantine_after_losses)
+        expired = leases.sweep_leases(connection)
+        parked = leases.quarantine_lost(connection, after=tuning.quarantine_after_losses)
         deliveries.sweep_deliveries(connection)
-        pending = events.oldest_pending(connection)
+        pending = leases.oldest_pending(connection)
         due = deliveries.due_counts(connection)
     if any(expired.values()) or parked:
         _log.warning("leases_expired", **{lane: expired.get(lane, 0) for lane in LANES}, quarantined=parked)
@@ -183,23 +183,12 @@ def sweep() -> list[tuple[str, ...]]:
     return hints
 
 
-def place_of(error: BaseException) -> str:
-    """Where a bug is, as `TypeError at stages/mapping.py:87`: no message, because messages quote values."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "/pipeline/" in frame.filename or "/connectors/" in frame.filename]
-    if not (ours or frames):
-        return type(error).__name__
-    frame = (ours or frames)[-1]
-    path = "/".join(frame.filename.rsplit("/", 2)[-2:])
-    return f"{type(error).__name__} at {path}:{frame.lineno}"
-
-
 def _decide(stage: str, event_id: UUID, item: Item, decide: Callable[[Item], Decided]) -> Decided:
     """One bad record never stops the batch: whatever a pure stage throws is that record's own quarantine."""
     try:
         return decide(item)
     except Exception as error:  # noqa: BLE001 - a bug in one record's path; deterministic, so a retry would not help
-        _log.error("record_failed", stage=stage, event=str(event_id), place=place_of(error))
+        _log.error("record_failed", stage=stage, event_id=str(event_id), place=place_of(error))
         return Parked(event_id, stage, "bug", place_of(error))
 
 

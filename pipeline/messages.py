@@ -92,4 +92,6 @@ def load_message(data: bytes) -> Any:
 
 def register_serializer() -> None:
     """Teach kombu the content type. Idempotent; pipeline.app calls it in every process that sends or receives."""
-    register("afluente", dump_message, load_message, content_type=CONTENT_TYPE, content_encoding="binary")
+    encode: Any = dump_message  # kombu's types speak of text; with content_encoding "binary" it passes bytes through
+    decode: Any = load_message
+    register("afluente", encode, decode, content_type=CONTENT_TYPE, content_encoding="binary")

@@ -14,7 +14,7 @@ from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
 from pipeline import flow
 from pipeline.app import app
 from pipeline.delivery.sender import deliver as send_due
-from pipeline.errors import ConfigurationError, TransientError
+from pipeline.errors import ConfigurationError, TransientError, place_of
 from pipeline.hints import hint_deliver, hint_dispatch, take_hint
 from pipeline.logs import get_logger
 from pipeline.messages import ClaimNote, SealedBatch
@@ -24,6 +24,7 @@ from pipeline.records import Batch, Claim
 _log = get_logger(__name__)
 _PAUSES_SECONDS = (0.2, 1.0)  # a database that restarts or a deadlock: soon over, or the lease will tell
 _DELIVER_BUDGET_SECONDS = 10.0
+_PATIENCE_SECONDS = 1.0  # longer waits are the sweep's
 
 
 @app.task(name="leads.dispatch")
@@ -46,7 +47,7 @@ def _start_chain(claim: Claim) -> None:
     chain(*(step.set(queue=claim.lane) for step in steps)).apply_async()
 
 
-class StageTask(Task):  # type: ignore[misc]
+class StageTask(Task[Any, Any]):
     """A step of the chain: opens the batch, runs one function of `flow`, seals the result for the next step.
 
     A fault of the infrastructure is retried here for a moment, then the events are given back. A bug gives them back as
@@ -65,7 +66,7 @@ class StageTask(Task):  # type: ignore[misc]
             self.end_chain(sealed.claim_id, stage, error, is_lost=True)
         except Exception as error:  # noqa: BLE001 - a bug: halve the batch, or quarantine the one lead that is left
             if flow.park_bug(batch, stage, error):
-                _log.error("lead_quarantined", stage=stage, claim=str(sealed.claim_id), place=flow.place_of(error))
+                _log.error("lead_quarantined", stage=stage, claim=str(sealed.claim_id), place=place_of(error))
                 self.request.chain = None
             else:
                 self.end_chain(sealed.claim_id, stage, error, is_lost=True)
@@ -80,7 +81,7 @@ class StageTask(Task):  # type: ignore[misc]
         return decide(argument)
 
     def end_chain(self, claim_id: UUID, stage: str, error: BaseException, *, is_lost: bool) -> None:
-        _log.warning("chain_ended", stage=stage, claim=str(claim_id), place=flow.place_of(error), is_lost=is_lost)
+        _log.warning("chain_ended", stage=stage, claim=str(claim_id), place=place_of(error), is_lost=is_lost)
         self.request.chain = None  # the next step must not run
         try:
             flow.give_back(claim_id, is_lost=is_lost)
@@ -143,7 +144,9 @@ def deliver(destination: str, lane: str) -> dict[str, int]:
     """Send what is due to one CRM for a bounded time. Returns counts."""
     take_hint("deliver", destination, lane)
     report = send_due(destination, lane, budget_seconds=_DELIVER_BUDGET_SECONDS)
-    if report.more_due:
+    if not report.more_due and 0 < report.wait_seconds <= _PATIENCE_SECONDS:
+        time.sleep(report.wait_seconds)  # a batch that is still filling, a token that is about to drop
+    if report.more_due or 0 < report.wait_seconds <= _PATIENCE_SECONDS:
         hint_deliver(destination, lane)
     return {"sent": report.sent, "retried": report.retried, "rejected": report.rejected}
 

@@ -102,9 +102,10 @@ def migrated_database(services: Services, patch: pytest.MonkeyPatch) -> Iterator
 
     What the process cached about an earlier database is forgotten before and after.
     """
+    patch.setenv("AFLUENTE_SECRET_KEYS", SECRET_KEYS)
+    forget_caches()
     url = services.make_migrated_database()
     patch.setenv("AFLUENTE_DATABASE_URL", url)
-    patch.setenv("AFLUENTE_SECRET_KEYS", SECRET_KEYS)
     patch.setenv("AFLUENTE_API_KEYS", API_KEYS)
     patch.setenv("AFLUENTE_DATA", str(services.data))
     forget_caches()
