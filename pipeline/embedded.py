@@ -50,15 +50,22 @@ class Embedded:
         self._postgresql = PostgreSQL(self.data, self._sockets, settings=postgresql_settings) if database else None
         self._redis = Redis(self.data, self._sockets) if broker else None
         self._held = ExitStack()
+        self._is_held = False
+
+    def hold(self) -> None:
+        """Take the folder, and stop what a killed owner left in it. Raises ConfigurationError if it is in use."""
+        self._held.enter_context(hold_folder(self.data))
+        self._is_held = True
+        stop_leftovers(self.data, self._lost_servers())
 
     def start(self) -> None:
         """Start them and return when both answer and the database exists.
 
         Raises ConfigurationError if the folder is in use or a server does not start (with the end of its log).
         """
-        self._held.enter_context(hold_folder(self.data))
         try:
-            stop_leftovers(self.data, self._lost_servers())
+            if not self._is_held:
+                self.hold()
             self._begin()
         except BaseException:
             self.stop()
@@ -71,6 +78,7 @@ class Embedded:
         if self._postgresql is not None:
             self._postgresql.stop()
         self._held.close()
+        self._is_held = False
 
     def processes(self) -> list[ServerProcess]:
         """The servers that were started, to be watched and recorded."""

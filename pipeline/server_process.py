@@ -1,4 +1,4 @@
-"""One server as a child of this process: started through the launcher, watched until ready, stopped in steps."""
+"""One program as a child of this process: started through the launcher, watched until ready, stopped in steps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def log_tail(data: Path, name: str) -> str:
 
 
 class ServerProcess:
-    """A running server. `steps` are the signals that stop it, each with the seconds it is given."""
+    """A running program. `steps` are the signals that stop it, each with the seconds it is given."""
 
     def __init__(
         self,
@@ -78,6 +78,8 @@ class ServerProcess:
         death_signal: str,
         user: User | None = None,
         reach: Sequence[Path] = (),
+        environment: Mapping[str, str] | None = None,
+        folder: str = "/",
     ) -> None:
         self.name = name
         self._data = data
@@ -89,7 +91,8 @@ class ServerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd="/",  # the account it may run under cannot always enter ours
+                env=environment,
+                cwd=folder,  # by default none of ours: another account cannot always enter it
                 start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on, in order
                 umask=0o077,
             )
@@ -119,6 +122,11 @@ class ServerProcess:
             time.sleep(pause)
             pause = min(pause * 1.5, 0.1)
 
+    def begin_stop(self) -> None:
+        """Send the first signal of its steps, and do not wait."""
+        if self.exit_code() is None:
+            self._process.send_signal(self._steps[0][0])
+
     def stop(self) -> None:
         """Stop it, step by step; returns when it has ended."""
         for number, seconds in self._steps:
@@ -130,5 +138,10 @@ class ServerProcess:
             except subprocess.TimeoutExpired:
                 continue
         if self.exit_code() is None:
-            self._process.kill()
+            self.kill()
+
+    def kill(self) -> None:
+        """End it and what it started, at once."""
+        if self.exit_code() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
