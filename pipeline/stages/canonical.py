@@ -1,0 +1,102 @@
+"""The canonical lead's vocabulary: its field names, what kind of value each holds, and who reads it.
+
+`docs/mapping.md` lists the same names for people who write mappings; a test keeps the two together.
+"""
+
+from __future__ import annotations
+
+# Field -> kind of value. The kind picks the function in `normalization` that gives the field its one spelling.
+PERSON_FIELDS: dict[str, str] = {
+    "region": "country",
+    "first_name": "given_name",
+    "last_name": "family_name",
+    "full_name": "full_name",
+    "email": "email",
+    "other_emails": "emails",
+    "phone": "phone",
+    "other_phones": "phones",
+    "company": "line",
+    "website": "url",
+    "job_title": "line",
+    "industry": "industry",
+    "employee_count": "count",
+    "street": "line",
+    "city": "line",
+    "state": "line",
+    "postal_code": "line",
+    "country": "country",
+    "language": "line",
+    "linkedin_url": "url",
+    "whatsapp_id": "whatsapp",
+    "message": "paragraphs",
+    "product_interest": "line",
+}
+EVENT_FIELDS: dict[str, str] = {"external_id": "identifier", "occurred_at": "time"}
+LEAD_FIELDS: dict[str, str] = {**EVENT_FIELDS, **PERSON_FIELDS}
+
+CLICK_IDS = ("gclid", "gbraid", "wbraid", "dclid", "fbclid", "msclkid", "li_fat_id", "ttclid", "twclid", "ctwa_clid")
+UTM_FIELDS = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id")
+TOUCH_DETAILS = (
+    "campaign_id",
+    "campaign_name",
+    "ad_group_id",
+    "ad_group_name",
+    "ad_id",
+    "ad_name",
+    "form_id",
+    "form_name",
+    "event_name",
+    "partner",
+)
+# `reported_source` is what a person or a spreadsheet says of where the lead came from: the weakest evidence there is.
+TOUCH_FIELDS: dict[str, str] = {
+    "page_url": "url",
+    "referrer": "url",
+    **dict.fromkeys((*UTM_FIELDS, *CLICK_IDS, *TOUCH_DETAILS, "reported_source"), "line"),
+}
+
+CANONICAL_FIELDS: dict[str, str] = {**LEAD_FIELDS, **TOUCH_FIELDS}
+CONSENTS = "consents"
+
+# Any one of these, once normalized, is enough to tell a person apart.
+IDENTIFYING_FIELDS = (
+    "email",
+    "other_emails",
+    "phone",
+    "other_phones",
+    "whatsapp_id",
+    "linkedin_url",
+    "external_id",
+)
+
+# What a mapping converts a value to, unless it says otherwise with `as`.
+CONVERSION_OF_KIND = {
+    "email": "email",
+    "emails": "list",
+    "phone": "phone",
+    "phones": "list",
+    "whatsapp": "phone",
+    "count": "number",
+}
+
+
+def default_conversion(field: str) -> str:
+    """The `as` a field has when the mapping names none."""
+    return CONVERSION_OF_KIND.get(CANONICAL_FIELDS[field], "text")
+
+
+# Kept by us, not by the CRM: original_* never changes once it is the earliest, whatever order touches arrive in.
+ATTRIBUTION_NAMES = (
+    "original_source",
+    "original_channel",
+    "original_campaign",
+    "original_at",
+    "latest_source",
+    "latest_channel",
+    "latest_campaign",
+    "latest_at",
+    "owner",
+    "touches",
+)
+# What a destination mapping may read: golden values, attribution, and two values made from them.
+DESTINATION_SOURCES = (*PERSON_FIELDS, "external_id", *ATTRIBUTION_NAMES, "person_id", "email_local_part")

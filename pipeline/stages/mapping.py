@@ -1,0 +1,301 @@
+"""Mapping: a stored event becomes a lead in canonical fields, as `mappings/sources/<slug>.yaml` declares.
+
+A mapping is read once per process and compiled into closures: no lead pays for the reading of YAML. Values are
+converted here (`as: …`), given their one spelling in `normalization`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.errors import ConfigurationError, RecordError
+from pipeline.records import Consent, Lead, Parked, RawEvent, Suppressed
+from pipeline.stages.bodies import decode_body
+from pipeline.stages.canonical import CANONICAL_FIELDS, default_conversion
+from pipeline.stages.consents import compile_consent_rule, read_consent_list
+from pipeline.stages.conversions import CONVERSIONS, Conversion, date_conversion, table_conversion, to_number
+from pipeline.stages.countries import country_code
+from pipeline.stages.decided import DecidedPaths, bounded_custom
+from pipeline.stages.destination_mapping import DestinationMapping, load_destination_mapping, map_person
+from pipeline.stages.mapping_language import FieldRule, SourceDeclaration, SuppressRule, read_source
+from pipeline.stages.paths import compile_first
+from pipeline.stages.values import is_empty
+from pipeline.stages.vocabularies import MAPPINGS, shown
+
+__all__ = [
+    "DestinationMapping",
+    "MappedFields",
+    "SourceMapping",
+    "load_destination_mapping",
+    "load_source_mapping",
+    "map_event",
+    "map_person",
+    "map_record",
+    "read_source_mapping",
+    "undecided",
+]
+
+STAGE = "map_fields"
+ASSUMED = "assumed"  # flag of a region that stands in the mapping, not in the record: settings may overrule it
+
+
+class MappedFields(msgspec.Struct):
+    """What one record says, in canonical names. `raw` and `flags` as in `records.Lead`."""
+
+    fields: dict[str, Any] = {}
+    custom: dict[str, Any] = {}
+    raw: dict[str, Any] = {}
+    flags: dict[str, list[str]] = {}
+    consents: list[Consent] = []
+
+    def __repr__(self) -> str:
+        return f"<MappedFields: {len(self.fields)} fields>"
+
+
+Apply = Callable[[dict[str, Any], MappedFields], None]
+
+
+class SourceMapping:
+    """One source's mapping, compiled. `version` goes with every lead: `<slug>@<version>+<hash of the content>`."""
+
+    def __init__(self, declaration: SourceDeclaration) -> None:
+        self.declaration = declaration
+        self.source = declaration.source
+        self.version = declaration.version
+        self.names = _canonical_names(declaration) if declaration.canonical else {}  # key -> canonical field
+        self.decided = DecidedPaths(
+            declaration.decided_paths(),
+            names=self.names,
+            containers=declaration.flatten,
+        )
+        self.kept = DecidedPaths(declaration.kept)
+        self._rules: list[Apply] = [_compile_field(rule) for rule in declaration.fields]
+        if declaration.canonical:
+            self._rules.insert(0, _compile_canonical(self.names, declaration.flatten))
+        self._consents = [compile_consent_rule(rule) for rule in declaration.consents]
+        self._suppress = [_compile_suppress(rule) for rule in declaration.suppress]
+
+    def suppression(self, record: dict[str, Any]) -> str | None:
+        """Why this record must not become a lead (one of SUPPRESSION_REASONS), or None."""
+        for reason, applies in self._suppress:
+            if applies(record):
+                return reason
+        return None
+
+    def map_record(self, record: dict[str, Any]) -> MappedFields:
+        """The record's fields. Raises RecordError `missing_required`."""
+        mapped = MappedFields()
+        for apply in self._rules:
+            apply(record, mapped)
+        for read in self._consents:
+            read(record, mapped.consents, mapped.flags)
+        if self.declaration.canonical:
+            read_consent_list(record.get("consents"), mapped.consents, mapped.flags, mapped.raw)
+        mapped.custom, is_cut = bounded_custom(self.decided.rest(record))
+        if is_cut:
+            _flag(mapped, "custom", ["truncated"])
+        if self.declaration.region and "region" not in mapped.fields:
+            mapped.fields["region"] = self.declaration.region
+            _flag(mapped, "region", [ASSUMED])
+        return mapped
+
+
+@cache
+def load_source_mapping(slug: str) -> SourceMapping:
+    """The mapping of a source, read once per process. Raises ConfigurationError saying what is wrong and where."""
+    path = MAPPINGS / "sources" / f"{slug}.yaml"
+    if not slug.isidentifier() or not path.is_file():
+        known = ", ".join(sorted(found.stem for found in path.parent.glob("*.yaml")))
+        raise ConfigurationError(f"no mapping for the source {slug!r}: {shown(path)} does not exist; there are {known}")
+    return read_source_mapping(path)
+
+
+def read_source_mapping(path: Path) -> SourceMapping:
+    """The mapping in this file, compiled anew. Raises ConfigurationError."""
+    return SourceMapping(read_source(path))
+
+
+def map_event(
+    raw: RawEvent,
+    *,
+    patch: dict[str, Any] | None = None,
+    mapping: SourceMapping | None = None,
+    prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> Lead | Parked | Suppressed:
+    """The lead that a stored event holds. Raises nothing for bad data: an event that cannot be mapped is Parked.
+
+    `patch` are canonical fields an operator set by hand (`quarantine fix --set`); they replace what the source said.
+    `mapping` is given where the event's source is an instance of another connector, `prepare` is the connector's own.
+    Raises ConfigurationError if the mapping itself is wrong.
+    """
+    mapping = mapping or load_source_mapping(raw.source)
+    try:
+        record = decode_body(raw.envelope.content_type, raw.envelope.body)
+        record = _prepared(prepare, record) if prepare else record
+        reason = mapping.suppression(record)
+        if reason is not None:
+            return Suppressed(raw.event_id, reason)
+        mapped = mapping.map_record(record)
+        _apply_patch(mapped, patch)
+        _check_required(mapping, mapped)
+    except RecordError as error:
+        return Parked(raw.event_id, STAGE, error.code, error.message, error.field)
+    return Lead(
+        event_id=raw.event_id,
+        brand=raw.brand,
+        source=raw.source,
+        lane=raw.lane,
+        received_at=raw.received_at,
+        occurred_at=raw.occurred_at or raw.received_at,
+        mapping_version=mapping.version,
+        fields=mapped.fields,
+        custom=mapped.custom,
+        raw=mapped.raw,
+        flags=mapped.flags,
+        consents=mapped.consents,
+    )
+
+
+def map_record(mapping: SourceMapping, record: dict[str, Any]) -> MappedFields:
+    """The record's fields, before normalization. Raises RecordError `missing_required`."""
+    mapped = mapping.map_record(record)
+    _check_required(mapping, mapped)
+    return mapped
+
+
+def undecided(mapping: SourceMapping, record: dict[str, Any]) -> list[str]:
+    """Paths of the record that the mapping neither uses, keeps nor ignores: somebody has to decide about them."""
+    return [path for path in mapping.decided.rest(record) if not mapping.kept.covers(path)]
+
+
+def _compile_field(rule: FieldRule) -> Apply:
+    name = rule.name
+    if rule.constant is not None:
+        constant = rule.constant
+
+        def apply_constant(_record: dict[str, Any], mapped: MappedFields) -> None:
+            mapped.fields[name] = constant
+
+        return apply_constant
+    get = compile_first(list(rule.paths))
+    convert = _conversion(rule)
+    default = rule.default
+    get_region = compile_first(list(rule.region_from)) if rule.region_from else None
+
+    def apply(record: dict[str, Any], mapped: MappedFields) -> None:
+        value = get(record)
+        if value is None or is_empty(value):
+            if default is not None:
+                mapped.fields.setdefault(name, default)
+            return
+        _put(mapped, name, value, convert)
+        if get_region is not None and "region" not in mapped.fields:
+            region = country_code(str(get_region(record) or ""))
+            if region:
+                mapped.fields["region"] = region
+
+    return apply
+
+
+def _compile_canonical(names: dict[str, str], flatten: tuple[str, ...]) -> Apply:
+    """`canonical: true`: the record's own keys are canonical names or aliases; containers are looked into as well."""
+    conversions = {name: CONVERSIONS[default_conversion(name)] for name in CANONICAL_FIELDS}
+    containers = [compile_first([path]) for path in flatten]
+
+    def apply(record: dict[str, Any], mapped: MappedFields) -> None:
+        for level in (record, *(get(record) for get in containers)):
+            if not isinstance(level, dict):
+                continue
+            for key, value in level.items():
+                name = names.get(key)
+                # What stands further out wins, and a canonical name wins over its aliases.
+                if name is None or is_empty(value) or (name in mapped.fields and (key != name or level is not record)):
+                    continue
+                _put(mapped, name, value, conversions[name])
+
+    return apply
+
+
+def _canonical_names(declaration: SourceDeclaration) -> dict[str, str]:
+    return {**{name: name for name in CANONICAL_FIELDS}, **declaration.aliases}
+
+
+def _conversion(rule: FieldRule) -> Conversion:
+    if rule.conversion == "date":
+        convert = date_conversion(formats=list(rule.formats), zone=rule.zone)
+    else:
+        convert = CONVERSIONS[rule.conversion]
+    return table_conversion(convert, rule.values) if rule.values else convert
+
+
+def _put(mapped: MappedFields, name: str, value: Any, convert: Conversion) -> None:
+    converted = convert(value)
+    if converted.value is not None:
+        mapped.fields[name] = converted.value
+    if converted.flags:
+        _flag(mapped, name, converted.flags)
+    if converted.raw is not None:
+        mapped.raw.setdefault(name, converted.raw)
+    if converted.others:
+        others = mapped.fields.setdefault("other_phones" if name == "phone" else "other_emails", [])
+        others.extend(converted.others)
+
+
+def _flag(mapped: MappedFields, name: str, flags: list[str] | tuple[str, ...]) -> None:
+    mapped.flags.setdefault(name, []).extend(flags)
+
+
+def _compile_suppress(rule: SuppressRule) -> tuple[str, Callable[[dict[str, Any]], bool]]:
+    get = compile_first(list(rule.paths))
+    is_true = CONVERSIONS["boolean"]
+    below = rule.below
+
+    def applies(record: dict[str, Any]) -> bool:
+        value = get(record)
+        if value is None or is_empty(value):
+            return False
+        if below is not None:
+            number = to_number(value).value
+            return number is not None and 0 < number < below  # zero: the form did not measure
+        return rule.when == "filled" or is_true(value).value is True
+
+    return rule.reason, applies
+
+
+def _apply_patch(mapped: MappedFields, patch: dict[str, Any] | None) -> None:
+    for name, value in (patch or {}).items():
+        if name not in CANONICAL_FIELDS:
+            mapped.custom[name] = value
+            continue
+        for known in (mapped.fields, mapped.flags, mapped.raw):
+            known.pop(name, None)
+        if not is_empty(value):
+            _put(mapped, name, value, CONVERSIONS[default_conversion(name)])
+
+
+def _check_required(mapping: SourceMapping, mapped: MappedFields) -> None:
+    for rule in mapping.declaration.fields:
+        if rule.required and is_empty(mapped.fields.get(rule.name)):
+            flags = mapped.flags.get(rule.name)
+            code = "wrong_type" if flags and "wrong_type" in flags else "missing_required"
+            raise RecordError(
+                code,
+                field=rule.name,
+                message=f"the mapping of {mapping.source} requires {rule.name}, found at {' or '.join(rule.paths)}",
+            )
+
+
+def _prepared(prepare: Callable[[dict[str, Any]], dict[str, Any]], record: dict[str, Any]) -> dict[str, Any]:
+    try:
+        prepared = prepare(record)
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        # The sender's data may have any shape; what a connector did not foresee is the record's fault, not the batch's.
+        raise RecordError(
+            "unexpected_shape", message=f"the connector could not prepare the record ({type(error).__name__})"
+        ) from None
+    return prepared

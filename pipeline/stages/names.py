@@ -1,0 +1,188 @@
+"""Names of people: case repaired where it was lost, never where somebody chose it; full and partial names completed
+only where there is one way to do so.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from pipeline.stages.text import LINE_LIMIT, clean_line, fold, normalize_line
+from pipeline.stages.values import Normalized
+
+# Small words inside a name (Spanish, Portuguese, French, Dutch, German), never the last word of it.
+_PARTICLES = frozenset(
+    (
+        "de",
+        "del",
+        "da",
+        "das",
+        "do",
+        "dos",
+        "e",
+        "y",
+        "i",
+        "d'",
+        "du",
+        "des",
+        "van",
+        "von",
+        "der",
+        "den",
+        "ter",
+        "ten",
+        "te",
+        "zu",
+        "zur",
+        "zum",
+        "vom",
+        "und",
+        "op",
+        "'t",
+        "'s",
+        "bin",
+        "ibn",
+        "af",
+        "av",
+    )
+)
+_AFTER_PARTICLE = frozenset(("la", "las", "los", "el", "le", "het"))  # `de la Cruz`, but `La Toya`
+_SUFFIXES = frozenset(("jr", "sr", "ii", "iii", "iv", "phd", "md", "esq", "filho", "neto", "junior", "senior"))
+_ROMAN = frozenset(("ii", "iii", "iv", "vi", "vii", "viii"))
+_HONORIFICS = frozenset(
+    (
+        "mr",
+        "mrs",
+        "ms",
+        "miss",
+        "dr",
+        "prof",
+        "sr",
+        "sra",
+        "srta",
+        "don",
+        "dona",
+        "herr",
+        "frau",
+        "ing",
+        "lic",
+        "mme",
+        "mlle",
+        "monsieur",
+        "madame",
+        "senor",
+        "senora",
+    )
+)
+_WORD_PARTS = re.compile(r"([-\u2010\u2011'\u2019.])")
+_APOSTROPHES = "'\u2019"
+
+
+def normalize_given_name(text: str) -> Normalized:
+    """A given name, or several."""
+    return _normalize(text, is_family=False)
+
+
+def normalize_family_name(text: str) -> Normalized:
+    """A family name, or several; it may begin with a particle (`de la Cruz`)."""
+    return _normalize(text, is_family=True)
+
+
+def normalize_full_name(text: str) -> Normalized:
+    """A whole name; `Brandt, Ada` is turned round and flagged `last_first`."""
+    found = _normalize(text, is_family=False)
+    if found.value is None or "," not in found.value:
+        return found
+    last, _, first = found.value.partition(",")
+    last, first = last.strip(), first.strip()
+    if not last or not first or "," in first or fold(first).replace(" ", "") in _SUFFIXES:
+        return found
+    raw = found.raw if found.raw is not None else text
+    return Normalized(f"{first} {last}", (*found.flags, "last_first"), raw)
+
+
+def split_full_name(full_name: str) -> tuple[str, str] | None:
+    """(given, family) where that is certain: two words, or a given name and a family name led by particles.
+
+    `Ana María López` is not: neither the second given name nor the second family name can be told apart.
+    """
+    words = full_name.split()
+    if words and fold(words[0]) in _HONORIFICS and len(words) > 2:
+        words = words[1:]
+    if len(words) == 2:
+        first, last = words
+    else:
+        particles = 0
+        for word in words[1:-1]:
+            if word.lower() not in _PARTICLES and word.lower() not in _AFTER_PARTICLE:
+                return None
+            particles += 1
+        if not particles:
+            return None
+        first, last = words[0], " ".join(words[1:])
+        if words[1].lower() in ("e", "y", "i", "und"):  # `Ana y Luis`: two people
+            return None
+    if fold(first) in _HONORIFICS or fold(last) in _SUFFIXES or first.endswith(",") or not _is_name_like(first + last):
+        return None
+    return first, last
+
+
+def name_tokens(full_name: str) -> frozenset[str]:
+    """The words that count when two names are compared: no case, accents, particles or honorifics."""
+    return frozenset(
+        word
+        for word in fold(full_name).split()
+        if word not in _PARTICLES and word not in _AFTER_PARTICLE and word not in _HONORIFICS
+    )
+
+
+def _normalize(text: str, *, is_family: bool) -> Normalized:
+    found = normalize_line(text)
+    if found.value is None:
+        return found
+    repaired = repair_case(found.value, is_family=is_family)
+    if repaired == found.value:
+        return found
+    return Normalized(repaired[:LINE_LIMIT], found.flags, found.raw if found.raw is not None else text)
+
+
+def repair_case(name: str, *, is_family: bool) -> str:
+    """Title case for a name typed in capitals or in small letters only; any other is left as it is."""
+    if not name.isupper() and not name.islower():
+        return name
+    return _title(name, is_family)
+
+
+@lru_cache(maxsize=8192)
+def _title(name: str, is_family: bool) -> str:  # noqa: FBT001 - a cache keyed by position is the faster one
+    words = name.split(" ")
+    last = len(words) - 1
+    titled: list[str] = []
+    for place, word in enumerate(words):
+        lower = word.lower()
+        is_inside = place < last and (place > 0 or is_family)
+        if is_inside and (lower in _PARTICLES or (lower in _AFTER_PARTICLE and titled and titled[-1] in _PARTICLES)):
+            titled.append(lower)
+        elif place and lower in _ROMAN:
+            titled.append(lower.upper())
+        else:
+            titled.append("".join(_title_part(part) for part in _title_pieces(lower)))
+    return clean_line(" ".join(titled))
+
+
+def _title_pieces(word: str) -> list[str]:
+    """A word cut at hyphens, apostrophes and dots, those kept. An ending as in `dell's` is not cut off."""
+    pieces = [piece for piece in _WORD_PARTS.split(word) if piece]
+    if len(pieces) >= 3 and pieces[-2] in _APOSTROPHES and len(pieces[-1]) == 1:
+        pieces[-3:] = ["".join(pieces[-3:])]
+    return pieces
+
+
+def _title_part(part: str) -> str:
+    if len(part) > 3 and part.startswith("mc"):
+        return "Mc" + part[2].upper() + part[3:]
+    return part[:1].upper() + part[1:]
+
+
+def _is_name_like(text: str) -> bool:
+    return not any(character.isdigit() or character in "@/\\&+#<>|" for character in text)

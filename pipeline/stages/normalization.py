@@ -1,0 +1,241 @@
+"""Normalization: same meaning, one spelling. One function per kind of value; none raises, twice changes nothing.
+
+An invalid phone or e-mail never drops a lead: the field is left empty, its text is kept in `raw`, a flag says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pipeline.records import Lead, Parked, Suppressed
+from pipeline.stages.canonical import CANONICAL_FIELDS, IDENTIFYING_FIELDS
+from pipeline.stages.conversions import to_number, to_text
+from pipeline.stages.countries import country_code, normalize_country
+from pipeline.stages.emails import normalize_email
+from pipeline.stages.industries import normalize_industry
+from pipeline.stages.names import (
+    normalize_family_name,
+    normalize_full_name,
+    normalize_given_name,
+    split_full_name,
+)
+from pipeline.stages.phones import normalize_phone
+from pipeline.stages.text import normalize_line, normalize_paragraphs, normalize_url, raw_excerpt
+from pipeline.stages.times import FUTURE_TOLERANCE, parse_instant
+from pipeline.stages.values import Normalized
+
+STAGE = "normalize"
+ASSUMED = "assumed"  # the mapping's own region; `default_region`, being somebody's setting, overrules it
+_OTHERS_LIMIT = 20  # further addresses or numbers of one lead
+
+_BY_KIND: dict[str, Callable[[str], Normalized]] = {
+    "line": normalize_line,
+    "identifier": normalize_line,
+    "url": normalize_url,
+    "paragraphs": normalize_paragraphs,
+    "given_name": normalize_given_name,
+    "family_name": normalize_family_name,
+    "full_name": normalize_full_name,
+    "email": normalize_email,
+    "country": normalize_country,
+    "industry": normalize_industry,
+}
+_SPECIAL = ("phone", "whatsapp", "emails", "phones", "count", "time")
+_PLAN = {field: _BY_KIND.get(kind) for field, kind in CANONICAL_FIELDS.items()}
+
+
+def normalize_lead(lead: Lead, *, default_region: str | None) -> Lead | Parked | Suppressed:
+    """A new lead with every field in its one spelling.
+
+    `default_region` (alpha-2) is the market set for the source or brand. Parked `nothing_to_identify` if neither
+    e-mail, phone, profile nor source id is left, or `wrong_type` if one was there and was not even text.
+    """
+    draft = _Draft(lead)
+    for field, value in lead.fields.items():
+        normalize = _PLAN.get(field)
+        if normalize is not None:
+            draft.put(field, value, normalize(value if isinstance(value, str) else _text(value)))
+    _set_region(draft, default_region)
+    regions = _regions(draft, default_region)
+    draft.put_addresses("email", "other_emails", normalize_email)
+    draft.put_addresses("phone", "other_phones", lambda text: normalize_phone(text, regions))
+    draft.put_whatsapp()
+    draft.put_count()
+    draft.put_time()
+    _complete_name(draft.fields)
+    if not any(field in draft.fields for field in IDENTIFYING_FIELDS):
+        return _nothing_to_identify(draft)
+    return draft.lead()
+
+
+def identifiers(lead: Lead) -> list[tuple[str, str]]:
+    """(kind, value) of everything that tells this person apart, best first; values in their one spelling.
+
+    A source's own id counts only where there is neither e-mail nor phone: it is not known anywhere else.
+    """
+    fields = lead.fields
+    found = [("email", email) for email in (fields.get("email"), *fields.get("other_emails", ())) if email]
+    phones = (fields.get("phone"), *fields.get("other_phones", ()), fields.get("whatsapp_id"))
+    found += [("phone", phone) for phone in phones if phone]
+    if not found and fields.get("external_id"):
+        found.append(("external_id", f"{lead.source}:{fields['external_id']}"))
+    return list(dict.fromkeys(found))
+
+
+class _Draft:
+    """The lead being made: the one handed in is left as it is."""
+
+    def __init__(self, lead: Lead) -> None:
+        self.before = lead
+        self.fields: dict[str, Any] = {}
+        self.raw = dict(lead.raw)
+        self.flags = {field: list(flags) for field, flags in lead.flags.items()}
+        self.occurred_at = lead.occurred_at
+
+    def put(self, field: str, before: Any, found: Normalized) -> None:
+        if found.value is not None:
+            self.fields[field] = found.value
+        self.note(field, found, before)
+
+    def note(self, field: str, found: Normalized, before: Any) -> None:
+        for flag in found.flags:
+            known = self.flags.setdefault(field, [])
+            if flag not in known:
+                known.append(flag)
+        if found.raw is not None and field not in self.raw:
+            self.raw[field] = before if isinstance(before, int | float) else found.raw
+
+    def put_addresses(self, main: str, others: str, normalize: Callable[[str], Normalized]) -> None:
+        """One field with a single best address and one with the rest: each address once, in the order given."""
+        source = self.before.fields
+        if main not in source and others not in source:
+            return
+        found: list[str] = []
+        first = source.get(main)
+        if first is not None:
+            main_value = normalize(first if isinstance(first, str) else _text(first))
+            self.fields.pop(main, None)
+            self.put(main, first, main_value)
+            found += main_value.others
+        rest = source.get(others) or []
+        refused: list[str] = []
+        for text in (rest if isinstance(rest, list) else [rest])[:_OTHERS_LIMIT]:
+            other = normalize(text if isinstance(text, str) else _text(text))
+            found += [value for value in (other.value, *other.others) if value]
+            self.note(others, other._replace(raw=None), text)
+            if other.value is None and other.raw is not None:
+                refused.append(other.raw)
+        if refused:
+            self.raw.setdefault(others, refused)
+        values = [value for value in dict.fromkeys(found) if value != self.fields.get(main)][:_OTHERS_LIMIT]
+        if values:
+            self.fields[others] = values
+
+    def put_whatsapp(self) -> None:
+        value = self.before.fields.get("whatsapp_id")
+        if value is None:
+            return
+        text = value if isinstance(value, str) else _text(value)
+        digits = text.strip().partition("@")[0]  # 34600111222@s.whatsapp.net
+        found = normalize_phone(digits if digits.startswith("+") else f"+{digits}")
+        if found.value is None and found.raw is None:
+            return
+        flags = tuple(flag for flag in found.flags if flag != "prefix_assumed")
+        self.put(
+            "whatsapp_id", value, found._replace(flags=flags, raw=None if found.value == text else raw_excerpt(text))
+        )
+
+    def put_count(self) -> None:
+        value = self.before.fields.get("employee_count")
+        if value is None:
+            return
+        found = to_number(value)
+        if found.value is not None and (found.value < 0 or found.value != int(found.value)):
+            found = Normalized(None, ("not_a_count",), str(value))
+        if found.value is not None:
+            found = Normalized(int(found.value), found.flags, None if found.value == value else str(value))
+        self.put("employee_count", value, found)
+
+    def put_time(self) -> None:
+        """`occurred_at` leaves the fields and becomes the lead's own; a wrong clock is flagged, ours is taken."""
+        value = self.before.fields.get("occurred_at")
+        if value is None:
+            return
+        is_readable = isinstance(value, str | int | float) and not isinstance(value, bool)
+        moment = parse_instant(value) if is_readable else None
+        if moment is None:
+            flag = "unreadable_time"
+        elif moment > self.before.received_at + FUTURE_TOLERANCE:
+            flag = "in_the_future"
+        else:
+            self.occurred_at = moment
+            return
+        self.occurred_at = self.before.received_at
+        self.note("occurred_at", Normalized(None, (flag,), raw_excerpt(str(value))), value)
+
+    def lead(self) -> Lead:
+        before = self.before
+        return Lead(
+            event_id=before.event_id,
+            brand=before.brand,
+            source=before.source,
+            lane=before.lane,
+            received_at=before.received_at,
+            occurred_at=self.occurred_at,
+            mapping_version=before.mapping_version,
+            fields=self.fields,
+            custom=before.custom,
+            raw=self.raw,
+            flags=self.flags,
+            consents=before.consents,
+            match_keys=before.match_keys,
+            person_id=before.person_id,
+            channel=before.channel,
+        )
+
+
+def _text(value: Any) -> str:
+    return to_text(value).value or ""
+
+
+def _set_region(draft: _Draft, default_region: str | None) -> None:
+    if default_region and ASSUMED in draft.flags.get("region", ()):
+        draft.fields["region"] = country_code(default_region) or default_region
+
+
+def _regions(draft: _Draft, default_region: str | None) -> tuple[str, ...]:
+    """Where a number without a prefix may belong, likeliest first."""
+    candidates = (draft.fields.get("country"), draft.fields.get("region"), default_region)
+    return tuple(dict.fromkeys(region for region in candidates if region))
+
+
+def _complete_name(fields: dict[str, Any]) -> None:
+    first, last, full = fields.get("first_name"), fields.get("last_name"), fields.get("full_name")
+    if first and last and not full:
+        fields["full_name"] = f"{first} {last}"
+    elif full and not first and not last:
+        parts = split_full_name(full)
+        if parts is not None:
+            fields["first_name"], fields["last_name"] = parts
+
+
+def _nothing_to_identify(draft: _Draft) -> Parked:
+    for field in IDENTIFYING_FIELDS:
+        if "wrong_type" in draft.flags.get(field, ()):
+            return Parked(
+                draft.before.event_id,
+                STAGE,
+                "wrong_type",
+                f"{field} is an object, a list or a truth value, not text; nothing else identifies the person",
+                field,
+            )
+    flagged = [field for field in IDENTIFYING_FIELDS if draft.flags.get(field)]
+    return Parked(
+        draft.before.event_id,
+        STAGE,
+        "nothing_to_identify",
+        "no valid e-mail, phone, profile or source id is left to tell a person by; fix one with"
+        " `afluente quarantine fix ID --set email=…`, then replay",
+        flagged[0] if flagged else None,
+    )

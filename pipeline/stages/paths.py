@@ -1,0 +1,95 @@
+"""Paths into a record: `answers.email`, `items[0].name`, `field_data[name=email].values[0]`.
+
+A key of the record that equals the whole path wins, so that the column `Tel. 1` needs no escaping.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from pipeline.stages.values import is_empty
+
+Getter = Callable[[Any], Any]
+
+_STEP = re.compile(r"\[(?:(\d+)|([^\[\]=]+)=([^\[\]]*))\]|([^.\[\]]+)")
+
+
+class Selector(NamedTuple):
+    """`[key=value]`: the first item of a list whose `key` reads `value`."""
+
+    key: str
+    value: str
+
+
+Step = str | int | Selector
+
+
+def parse_path(path: str) -> tuple[Step, ...]:
+    """The steps of a path. Raises ValueError saying what is wrong with it."""
+    steps: list[Step] = []
+    position = 0
+    while position < len(path):
+        if steps and path[position] == ".":
+            position += 1
+        match = _STEP.match(path, position)
+        if match is None or (steps and match[4] is not None and path[position - 1] != "."):
+            raise ValueError(
+                f"not a path at character {position + 1}; allowed are key.key, list[0] and list[key=value]"
+            )
+        index, key, value, name = match.groups()
+        steps.append(int(index) if index is not None else Selector(key, value) if key is not None else name)
+        position = match.end()
+    if not steps or path.endswith("."):
+        raise ValueError("a path may not be empty or end with a dot")
+    return tuple(steps)
+
+
+def compile_path(path: str) -> Getter:
+    """A function record -> value at `path`, or None. Never raises, whatever the record holds."""
+    steps = parse_path(path)
+    if len(steps) == 1 and isinstance(steps[0], str):
+        key = steps[0]
+        return lambda record: record.get(key) if isinstance(record, dict) else None
+
+    def get(record: Any) -> Any:
+        if isinstance(record, dict) and path in record:
+            return record[path]
+        value = record
+        for step in steps:
+            value = _take(value, step)
+            if value is None:
+                return None
+        return value
+
+    return get
+
+
+def compile_first(paths: list[str]) -> Getter:
+    """A function record -> the first value at `paths` that is not empty, or None."""
+    getters = [compile_path(path) for path in paths]
+    if len(getters) == 1:
+        return getters[0]
+
+    def get(record: Any) -> Any:
+        for getter in getters:
+            value = getter(record)
+            if value is not None and not is_empty(value):
+                return value
+        return None
+
+    return get
+
+
+def _take(value: Any, step: Step) -> Any:
+    if isinstance(step, str):
+        return value.get(step) if isinstance(value, dict) else None
+    if not isinstance(value, list):
+        return None
+    if isinstance(step, int):
+        return value[step] if step < len(value) else None
+    for item in value:
+        if isinstance(item, dict) and str(item.get(step.key)) == step.value:
+            return item
+    return None
