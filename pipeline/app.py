@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from celery import Celery, signals
@@ -19,6 +20,8 @@ app.config_from_object("celeryconfig")
 @signals.setup_logging.connect
 def _use_our_logging(**_: Any) -> None:
     configure_logging(settings().log_format)
+    for chatty in ("celery.worker.strategy", "celery.app.trace"):  # two lines a task; Flower shows the same, better
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 @signals.worker_ready.connect
