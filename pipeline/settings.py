@@ -178,6 +178,11 @@ class Settings(msgspec.Struct, frozen=True):
             return reference(configured, f"sources.{slug}.token").resolve()
         return os.environ.get(variable) if variable else None
 
+    def sending_key(self) -> str | None:
+        """A key of the HTTP API that may post leads, as `afluente source send` needs it; None if none is known."""
+        keys = [key for _, role, key in _api_key_entries(os.environ, self.data) if role != "viewer"]
+        return keys[0] if keys else None
+
     def secret_keys(self) -> list[str]:
         """Keys for personal data at rest; the first encrypts. ConfigurationError if there is none."""
         text = os.environ.get("AFLUENTE_SECRET_KEYS") or _file_variable("AFLUENTE_SECRET_KEYS_FILE") or ""
@@ -358,11 +363,17 @@ def _check(parsed: _File, path: Path) -> None:
 
 
 def _api_keys(env: Mapping[str, str], data: Path) -> tuple[ApiKey, ...]:
+    return tuple(
+        ApiKey(name, role, hashlib.sha256(key.encode()).digest()) for name, role, key in _api_key_entries(env, data)
+    )
+
+
+def _api_key_entries(env: Mapping[str, str], data: Path) -> list[tuple[str, str, str]]:
     text = env.get("AFLUENTE_API_KEYS") or _file_variable("AFLUENTE_API_KEYS_FILE", env)
     if not text:
         generated = _credentials(data).get("api_key")
         text = f"embedded:admin:{generated}" if generated else ""
-    keys = []
+    entries = []
     for number, part in enumerate(filter(None, (part.strip() for part in text.split(","))), start=1):
         name, _, rest = part.partition(":")
         role, _, key = rest.partition(":")
@@ -370,8 +381,8 @@ def _api_keys(env: Mapping[str, str], data: Path) -> tuple[ApiKey, ...]:
             raise ConfigurationError(
                 f"AFLUENTE_API_KEYS: entry {number} must read name:role:key with a role of {', '.join(ROLES)}"
             )
-        keys.append(ApiKey(name, role, hashlib.sha256(key.encode()).digest()))
-    return tuple(keys)
+        entries.append((name, role, key))
+    return entries
 
 
 def _file_variable(name: str, env: Mapping[str, str] | None = None) -> str | None:
