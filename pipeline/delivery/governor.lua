@@ -41,7 +41,7 @@ if command == 'take' then
   end
   local force = rate * factor
   local capacity = math.max(burst, wanted)
-  reserve = math.max(0, math.min(reserve, capacity - wanted))
+  reserve = stored[1] and math.max(0, math.min(reserve, capacity - wanted)) or 0
   tokens = math.min(capacity, tokens + math.max(0, now - math.max(at, blocked_until)) * force / 1000000)
   at = math.max(now, at)
   local used, limit, usage_at = tonumber(stored[6]), tonumber(stored[7]), tonumber(stored[8]) or 0

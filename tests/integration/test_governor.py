@@ -93,6 +93,12 @@ def test_a_bucket_used_for_the_first_time_grants_one_call_at_once_and_fills_up_t
     assert BURST <= granted <= BURST + 3
 
 
+def test_a_redis_wiped_again_and_again_does_not_stop_a_lane_that_leaves_a_reserve(governor, redis_client):
+    for _ in range(5):
+        redis_client.flushall()
+        assert take(governor, reserve=BURST // 2) == 0
+
+
 def test_the_wait_told_is_the_wait_needed(governor):
     drain(governor)
     wait = take(governor, tokens=5)
