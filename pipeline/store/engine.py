@@ -29,6 +29,8 @@ _IDLE_PROBE_SECONDS = 10.0  # a connection unused for so long is tried before it
 # postgresql://…/afluente?options=-c%20statement_timeout%3D120000
 _SESSION_OPTIONS = (
     "-c timezone=UTC -c statement_timeout=60000 -c lock_timeout=20000 -c idle_in_transaction_session_timeout=600000"
+    " -c random_page_cost=1.1"  # tables in memory or on flash: batches look rows up by index, never by a scan
+    " -c jit=off"  # compiling a batch's statement takes longer than running it
 )
 _MISSING_TABLE, _MISSING_COLUMN, _MISSING_FUNCTION = "42P01", "42703", "42883"
 # SQLSTATE classes after which the same statement may succeed: connection, transaction rollback, resources, operator

@@ -1,12 +1,13 @@
 """Events: stored once, claimed with a lease, settled by whoever still holds the claim.
 
-Everything works on whole batches. Statements that name events also give the least and greatest id: so the planner
-leaves out every monthly partition that cannot hold them.
+Everything works on whole batches. Each statement names its events as one constant array of ids, even where it joins
+them: so the planner leaves out every monthly partition that cannot hold them, and looks the rest up by index.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -42,19 +43,20 @@ __all__ = [
 _STORE_KEYS = """
 INSERT INTO event_keys AS known (brand, source, digest, event_id, repeats)
 SELECT * FROM unnest(%s::text[], %s::text[], %s::bytea[], %s::uuid[], %s::int[])
-ON CONFLICT (brand, source, digest)
+ON CONFLICT (digest, source, brand)
 DO UPDATE SET repeats = known.repeats + excluded.repeats + 1, last_seen_at = now()
 RETURNING brand, source, digest, event_id, xmax = 0
 """
 _STORE_EVENTS = """
 WITH new (event_id, brand, source, lane, external_id, occurred_at, sealed) AS MATERIALIZED (
-    SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::bytea[])
+    SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::text[])
 ), stored AS (
     INSERT INTO events (event_id, brand, source, lane, external_id, occurred_at)
     SELECT event_id, brand, source, lane, external_id, occurred_at FROM new
 )
-INSERT INTO event_bodies (event_id, sealed) SELECT event_id, sealed FROM new
+INSERT INTO event_bodies (event_id, sealed) SELECT event_id, decode(sealed, 'base64') FROM new
 """
+_DIGEST = itemgetter(2)  # keys are random: in the order of the index, locks are taken in one order by everybody
 
 
 def insert_events(connection: Connection, new: Sequence[NewEvent]) -> list[Receipt]:
@@ -71,7 +73,7 @@ def insert_events(connection: Connection, new: Sequence[NewEvent]) -> list[Recei
             extra[key] = extra.get(key, 0) + 1
     if not first:
         return []
-    keys = sorted(first)
+    keys = sorted(first, key=_DIGEST)
     rows = connection.exec_driver_sql(
         _STORE_KEYS,
         (
@@ -100,7 +102,7 @@ def insert_events(connection: Connection, new: Sequence[NewEvent]) -> list[Recei
                 arrays.texts(one.lane for one in stored),
                 arrays.texts(one.external_id for one in stored),
                 arrays.moments(one.occurred_at for one in stored),
-                arrays.blobs(one.sealed for one in stored),
+                arrays.sealed(one.sealed for one in stored),
             ),
         )
     receipts = []
@@ -129,7 +131,7 @@ SELECT event_id FROM lost UNION ALL SELECT event_id FROM fresh
 _CLAIM = """
 UPDATE events SET state = 'in_flight', claim = %(claim)s, lease_until = now() + make_interval(secs => %(seconds)s),
     attempts = least(attempts + 1, 32767), batch_size = %(size)s
-WHERE event_id = ANY(%(ids)s::uuid[]) AND event_id BETWEEN %(least)s AND %(greatest)s
+WHERE event_id = ANY(%(ids)s::uuid[])
 """
 
 
@@ -143,15 +145,15 @@ def claim_events(connection: Connection, lane: str, *, limit: int, lease_seconds
         return None
     claim = Claim(new_id(), lane, ids)
     connection.exec_driver_sql(
-        _CLAIM, {"claim": claim.claim_id, "seconds": lease_seconds, "size": len(ids), **_span(ids)}
+        _CLAIM, {"claim": claim.claim_id, "seconds": lease_seconds, "size": len(ids), "ids": arrays.uuids(ids)}
     )
     return claim
 
 
 _RAW = """
 SELECT e.event_id, e.brand, e.source, e.lane, e.received_at, e.occurred_at, b.sealed
-FROM events e JOIN event_bodies b ON b.event_id = e.event_id AND b.event_id BETWEEN %(least)s AND %(greatest)s
-WHERE e.event_id = ANY(%(ids)s::uuid[]) AND e.event_id BETWEEN %(least)s AND %(greatest)s
+FROM events e JOIN event_bodies b ON b.event_id = e.event_id AND b.event_id = ANY(%(ids)s::uuid[])
+WHERE e.event_id = ANY(%(ids)s::uuid[])
 """
 _HELD = " AND e.claim = %(claim)s AND e.state = 'in_flight'"
 
@@ -159,7 +161,7 @@ _HELD = " AND e.claim = %(claim)s AND e.state = 'in_flight'"
 def read_claimed(connection: Connection, claim: Claim) -> list[RawEvent]:
     """The events that this claim still holds, bodies opened, by id. Raises ConfigurationError if a key is missing."""
     rows = connection.exec_driver_sql(
-        _RAW + _HELD + " ORDER BY e.event_id", {"claim": claim.claim_id, **_span(claim.event_ids)}
+        _RAW + _HELD + " ORDER BY e.event_id", {"claim": claim.claim_id, "ids": arrays.uuids(claim.event_ids)}
     )
     return [_raw_event(row) for row in rows]
 
@@ -168,7 +170,10 @@ def read_events(connection: Connection, event_ids: Sequence[UUID]) -> list[RawEv
     """Events in whatever state, bodies opened, by id; those that do not exist are left out."""
     if not event_ids:
         return []
-    return [_raw_event(row) for row in connection.exec_driver_sql(_RAW + " ORDER BY e.event_id", _span(event_ids))]
+    return [
+        _raw_event(row)
+        for row in connection.exec_driver_sql(_RAW + " ORDER BY e.event_id", {"ids": arrays.uuids(event_ids)})
+    ]
 
 
 _SETTLE = """
@@ -177,14 +182,14 @@ UPDATE events e SET state = 'settled', stage = NULL, lease_until = NULL, settled
     occurred_at = done.occurred_at
 FROM unnest(%(ids)s::uuid[], %(people)s::uuid[], %(channels)s::text[], %(versions)s::text[], %(moments)s::timestamptz[])
     AS done (event_id, person_id, channel, mapping_version, occurred_at)
-WHERE e.event_id = done.event_id AND e.event_id BETWEEN %(least)s AND %(greatest)s
+WHERE e.event_id = done.event_id AND e.event_id = ANY(%(ids)s::uuid[])
     AND e.claim = %(claim)s AND e.state = 'in_flight'
 RETURNING e.event_id
 """
 _SUPPRESS = """
 UPDATE events e SET state = 'suppressed', stage = NULL, lease_until = NULL, settled_at = now(), reason = done.reason
 FROM unnest(%(ids)s::uuid[], %(reasons)s::text[]) AS done (event_id, reason)
-WHERE e.event_id = done.event_id AND e.event_id BETWEEN %(least)s AND %(greatest)s
+WHERE e.event_id = done.event_id AND e.event_id = ANY(%(ids)s::uuid[])
     AND e.claim = %(claim)s AND e.state = 'in_flight'
 RETURNING e.event_id
 """
@@ -203,7 +208,7 @@ def settle_events(connection: Connection, claim_id: UUID, leads: Sequence[Lead])
                 "channels": arrays.texts(lead.channel for lead in leads),
                 "versions": arrays.texts(lead.mapping_version for lead in leads),
                 "moments": arrays.moments(lead.occurred_at for lead in leads),
-                **_span([lead.event_id for lead in leads]),
+                "ids": arrays.uuids(lead.event_id for lead in leads),
             },
         ).scalars()
     )
@@ -219,15 +224,10 @@ def suppress_events(connection: Connection, claim_id: UUID, suppressed: Sequence
             {
                 "claim": claim_id,
                 "reasons": arrays.texts(one.reason for one in suppressed),
-                **_span([one.event_id for one in suppressed]),
+                "ids": arrays.uuids(one.event_id for one in suppressed),
             },
         ).scalars()
     )
-
-
-def _span(ids: Sequence[UUID]) -> dict[str, Any]:
-    """Ids with their bounds, for statements on partitioned tables."""
-    return {"ids": arrays.uuids(ids), "least": min(ids), "greatest": max(ids)}
 
 
 def _raw_event(row: Iterable[Any]) -> RawEvent:

@@ -46,13 +46,12 @@ def sweep_leases(connection: Connection, *, limit: int = 5000) -> dict[str, int]
     )
     counts: dict[str, int] = {}
     if expired:
-        ids = [event_id for event_id, _ in expired]
         connection.exec_driver_sql(
             """
             UPDATE events SET state = 'pending', lease_until = NULL, losses = least(losses + 1, 32767)
-            WHERE event_id = ANY(%(ids)s::uuid[]) AND event_id BETWEEN %(least)s AND %(greatest)s
+            WHERE event_id = ANY(%(ids)s::uuid[])
             """,
-            {"ids": arrays.uuids(ids), "least": min(ids), "greatest": max(ids)},
+            {"ids": arrays.uuids(event_id for event_id, _ in expired)},
         )
         for _, lane in expired:
             counts[lane] = counts.get(lane, 0) + 1

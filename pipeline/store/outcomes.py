@@ -29,7 +29,7 @@ UPDATE deliveries d SET
     loaded_at = CASE WHEN said.state = 'sent' THEN now() ELSE d.loaded_at END
 FROM unnest(%(people)s::uuid[], %(states)s::text[], %(versions)s::int[], %(external_ids)s::text[], %(delays)s::float8[],
     %(errors)s::text[]) AS said (person_id, state, version, external_id, delay, error)
-WHERE d.person_id = said.person_id AND d.destination = %(destination)s
+WHERE d.person_id = said.person_id AND d.person_id = ANY(%(people)s::uuid[]) AND d.destination = %(destination)s
     AND d.claim = %(claim)s AND d.state = 'in_flight'
 RETURNING d.person_id, d.brand, d.state
 """

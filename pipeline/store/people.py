@@ -44,10 +44,14 @@ def lock_keys(connection: Connection, brand_keys: Iterable[BrandKey]) -> None:
         connection.exec_driver_sql("SELECT lock_match_keys(%s::bigint[])", (arrays.numbers(numbers),))
 
 
+# LATERAL with LIMIT leaves the planner no other way than one index probe per key, whatever the statistics say.
 _FIND = """
-SELECT k.brand, k.kind, k.digest, k.person_id
-FROM unnest(%s::text[], %s::text[], %s::bytea[]) AS asked (brand, kind, digest)
-JOIN match_keys k ON k.brand = asked.brand AND k.kind = asked.kind AND k.digest = asked.digest
+SELECT asked.place, owner.person_id
+FROM unnest(%s::text[], %s::text[], %s::bytea[]) WITH ORDINALITY AS asked (brand, kind, digest, place)
+CROSS JOIN LATERAL (
+    SELECT person_id FROM match_keys k
+    WHERE k.brand = asked.brand AND k.kind = asked.kind AND k.digest = asked.digest LIMIT 1
+) AS owner
 """
 
 
@@ -64,7 +68,7 @@ def find_people(connection: Connection, brand_keys: Iterable[BrandKey]) -> dict[
             arrays.blobs(key.digest for _, key in asked),
         ),
     )
-    return {(brand, MatchKey(kind, bytes(digest))): person_id for brand, kind, digest, person_id in rows}
+    return {asked[place - 1]: person_id for place, person_id in rows}
 
 
 _READ = "SELECT person_id, brand, version, profile FROM people WHERE person_id = ANY(%s::uuid[]) ORDER BY person_id"
@@ -84,12 +88,13 @@ def read_people(connection: Connection, person_ids: Iterable[UUID], *, lock: boo
 
 _INSERT = """
 INSERT INTO people (person_id, brand, version, profile)
-SELECT * FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::bytea[])
+SELECT person_id, brand, version, decode(profile, 'base64')
+FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::text[]) AS new (person_id, brand, version, profile)
 """
 _UPDATE = """
-UPDATE people p SET version = changed.version, profile = changed.profile, updated_at = now()
-FROM unnest(%s::uuid[], %s::int[], %s::bytea[]) AS changed (person_id, version, profile)
-WHERE p.person_id = changed.person_id AND p.version <= changed.version
+UPDATE people p SET version = changed.version, profile = decode(changed.profile, 'base64'), updated_at = now()
+FROM unnest(%s::uuid[], %s::int[], %s::text[]) AS changed (person_id, version, profile)
+WHERE p.person_id = changed.person_id AND p.person_id = ANY(%s::uuid[]) AND p.version <= changed.version
 """
 
 
@@ -107,7 +112,7 @@ def write_people(connection: Connection, people: Sequence[Person]) -> None:
                 arrays.uuids(person.person_id for person in new),
                 arrays.texts(person.brand for person in new),
                 arrays.numbers(person.version for person in new),
-                arrays.blobs(seal_profile(person.profile, person.person_id) for person in new),
+                arrays.sealed(seal_profile(person.profile, person.person_id) for person in new),
             ),
         )
     if changed:
@@ -116,7 +121,8 @@ def write_people(connection: Connection, people: Sequence[Person]) -> None:
             (
                 arrays.uuids(person.person_id for person in changed),
                 arrays.numbers(person.version for person in changed),
-                arrays.blobs(seal_profile(person.profile, person.person_id) for person in changed),
+                arrays.sealed(seal_profile(person.profile, person.person_id) for person in changed),
+                arrays.uuids(person.person_id for person in changed),
             ),
         ).rowcount
         if written != len(changed):

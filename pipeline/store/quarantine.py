@@ -42,7 +42,7 @@ WITH given AS MATERIALIZED (
 ), parked AS (
     UPDATE events e SET state = 'quarantined', stage = given.stage, lease_until = NULL, settled_at = now()
     FROM given
-    WHERE e.event_id = given.event_id AND e.event_id BETWEEN %(least)s AND %(greatest)s AND {fence}
+    WHERE e.event_id = given.event_id AND e.event_id = ANY(%(ids)s::uuid[]) AND {fence}
     RETURNING e.event_id, e.brand, e.source
 )
 INSERT INTO quarantine (quarantine_id, event_id, brand, source, stage, code, field, message)
@@ -212,8 +212,6 @@ def _park(connection: Connection, statement: str, parked: Sequence[Parked], clai
                 "claim": claim_id,
                 "quarantine_ids": arrays.uuids(new_id() for _ in rows),
                 "ids": arrays.uuids(ids),
-                "least": ids[0],
-                "greatest": ids[-1],
                 "stages": arrays.texts(one.stage for one in rows),
                 "codes": arrays.texts(one.code for one in rows),
                 "fields": arrays.texts(one.field for one in rows),

@@ -106,8 +106,8 @@ def _ensure_partition(connection: Connection, table: str, begin: datetime, end: 
         with connection.begin_nested():
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_TABLE_LOCK_WAIT_SECONDS}s'")
             taken = connection.exec_driver_sql(
-                f"SELECT 1 FROM {table}_default WHERE event_id >= %(begin)s AND event_id < %(end)s LIMIT 1",
-                bounds,  # noqa: S608 - put together from constants
+                f"SELECT 1 FROM {table}_default WHERE event_id >= %(begin)s AND event_id < %(end)s LIMIT 1",  # noqa: S608 - put together from constants
+                bounds,
             ).scalar()
             if taken:
                 _log.warning("partition_left_in_default", partition=name)

@@ -55,7 +55,7 @@ event_keys = Table(
     Column("event_id", Uuid, nullable=False),
     _count("repeats"),
     _moment("last_seen_at", nullable=False, is_now=True),
-    PrimaryKeyConstraint("brand", "source", "digest", name="event_keys_pkey"),
+    PrimaryKeyConstraint("digest", "source", "brand", name="event_keys_pkey"),
 )
 
 events = Table(
@@ -139,7 +139,7 @@ match_keys = Table(
     Column("person_id", Uuid, nullable=False),
     Column("first_event", Uuid, nullable=False),
     _moment("created_at", nullable=False, is_now=True),
-    PrimaryKeyConstraint("brand", "kind", "digest", name="match_keys_pkey"),
+    PrimaryKeyConstraint("digest", "kind", "brand", name="match_keys_pkey"),
 )
 Index("match_keys_person", match_keys.c.person_id)
 
@@ -154,15 +154,7 @@ touches = Table(
     Column("channel", Text, nullable=False),
     *(
         Column(name, Text)
-        for name in (
-            "campaign",
-            "utm_source",
-            "utm_medium",
-            "utm_campaign",
-            "utm_term",
-            "utm_content",
-            "utm_id",
-        )
+        for name in ("campaign", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id")
     ),
     Column("click_ids", JSONB, nullable=False, server_default=text("'{}'")),
     Column("referrer_host", Text),
@@ -220,6 +212,12 @@ Index(
     postgresql_where=text("state = 'due'"),
 )
 Index("deliveries_in_flight", deliveries.c.claim, postgresql_where=text("state = 'in_flight'"))
+Index(
+    "deliveries_failed",
+    deliveries.c.destination,
+    deliveries.c.last_error_at,
+    postgresql_where=text("last_error IS NOT NULL"),
+)
 
 delivery_log = Table(
     "delivery_log",

@@ -56,35 +56,24 @@ def add_touches(connection: Connection, touches: Sequence[Touch]) -> set[UUID]:
 
 
 _LOCK = "SELECT 1 FROM people WHERE person_id = ANY(%s::uuid[]) ORDER BY person_id FOR UPDATE"
-_APPLY = """
-UPDATE people p SET
+_IS_EARLIER = "(p.original_event IS NULL OR (first_at, first_event) < (p.original_at, p.original_event))"
+_IS_LATER = "(p.latest_event IS NULL OR (last_at, last_event) > (p.latest_at, p.latest_event))"
+_REPLACED = ", ".join(
+    f"{kept}_{what} = CASE WHEN {test} THEN {seen}_{what} ELSE p.{kept}_{what} END"
+    for kept, seen, test in (("original", "first", _IS_EARLIER), ("latest", "last", _IS_LATER))
+    for what in ("at", "event", "source", "channel", "campaign")
+)
+_APPLY = f"""
+UPDATE people p SET {_REPLACED}, updated_at = now(),
     touches = (SELECT count(*) FROM touches t WHERE t.person_id = p.person_id),
-    version = p.version + (is_earlier OR is_later)::int,
-    updated_at = now(),
-    original_source = CASE WHEN is_earlier THEN first_source ELSE original_source END,
-    original_channel = CASE WHEN is_earlier THEN first_channel ELSE original_channel END,
-    original_campaign = CASE WHEN is_earlier THEN first_campaign ELSE original_campaign END,
-    original_at = CASE WHEN is_earlier THEN first_at ELSE original_at END,
-    original_event = CASE WHEN is_earlier THEN first_event ELSE original_event END,
-    latest_source = CASE WHEN is_later THEN last_source ELSE latest_source END,
-    latest_channel = CASE WHEN is_later THEN last_channel ELSE latest_channel END,
-    latest_campaign = CASE WHEN is_later THEN last_campaign ELSE latest_campaign END,
-    latest_at = CASE WHEN is_later THEN last_at ELSE latest_at END,
-    latest_event = CASE WHEN is_later THEN last_event ELSE latest_event END
-FROM (
-    SELECT seen.*,
-        known.original_event IS NULL
-            OR (first_at, first_event) < (known.original_at, known.original_event) AS is_earlier,
-        known.latest_event IS NULL
-            OR (last_at, last_event) > (known.latest_at, known.latest_event) AS is_later
-    FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[], %s::text[], %s::text[], %s::text[],
-        %s::timestamptz[], %s::uuid[], %s::text[], %s::text[], %s::text[])
-        AS seen (id, first_at, first_event, first_source, first_channel, first_campaign,
-            last_at, last_event, last_source, last_channel, last_campaign)
-    JOIN people known ON known.person_id = seen.id
-) AS seen
-WHERE p.person_id = seen.id
-"""
+    version = p.version + ({_IS_EARLIER} OR {_IS_LATER})::int
+FROM unnest(%(people)s::uuid[], %(first_at)s::timestamptz[], %(first_event)s::uuid[], %(first_source)s::text[],
+    %(first_channel)s::text[], %(first_campaign)s::text[], %(last_at)s::timestamptz[], %(last_event)s::uuid[],
+    %(last_source)s::text[], %(last_channel)s::text[], %(last_campaign)s::text[])
+    AS seen (person_id, first_at, first_event, first_source, first_channel, first_campaign,
+        last_at, last_event, last_source, last_channel, last_campaign)
+WHERE p.person_id = seen.person_id AND p.person_id = ANY(%(people)s::uuid[])
+"""  # noqa: S608 - put together from constants
 
 
 def apply_touches(connection: Connection, touches: Iterable[Touch]) -> None:
@@ -103,26 +92,18 @@ def apply_touches(connection: Connection, touches: Iterable[Touch]) -> None:
             last[person_id] = touch
     if not first:
         return
-    ids = sorted(first)
+    people = arrays.uuids(sorted(first))
+    values = {"people": people}
+    for end, touch_of in (("first", first), ("last", last)):
+        ordered = [touch_of[person_id] for person_id in sorted(first)]
+        values[f"{end}_at"] = arrays.moments(touch.occurred_at for touch in ordered)
+        values[f"{end}_event"] = arrays.uuids(touch.event_id for touch in ordered)
+        values[f"{end}_source"] = arrays.texts(touch.source for touch in ordered)
+        values[f"{end}_channel"] = arrays.texts(touch.channel for touch in ordered)
+        values[f"{end}_campaign"] = arrays.texts(touch.campaign for touch in ordered)
     # Locked by a statement of its own: the next one then sees, and counts, what others committed while we waited.
-    connection.exec_driver_sql(_LOCK, (arrays.uuids(ids),))
-    connection.exec_driver_sql(
-        _APPLY,
-        (
-            arrays.uuids(ids),
-            *(
-                column
-                for ends in ([first[one] for one in ids], [last[one] for one in ids])
-                for column in (
-                    arrays.moments(touch.occurred_at for touch in ends),
-                    arrays.uuids(touch.event_id for touch in ends),
-                    arrays.texts(touch.source for touch in ends),
-                    arrays.texts(touch.channel for touch in ends),
-                    arrays.texts(touch.campaign for touch in ends),
-                )
-            ),
-        ),
-    )
+    connection.exec_driver_sql(_LOCK, (people,))
+    connection.exec_driver_sql(_APPLY, values)
 
 
 _ADD_CONSENTS = """

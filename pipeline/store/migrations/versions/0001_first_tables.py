@@ -8,12 +8,13 @@ branch_labels = None
 depends_on = None
 
 _TABLES = """
+-- Digests come first in keys: they differ at once, where brand and source would be compared in vain at each level.
 CREATE TABLE event_keys (
     brand text NOT NULL, source text NOT NULL, digest bytea NOT NULL,
     event_id uuid NOT NULL,
     repeats integer NOT NULL DEFAULT 0,
     last_seen_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT event_keys_pkey PRIMARY KEY (brand, source, digest)
+    CONSTRAINT event_keys_pkey PRIMARY KEY (digest, source, brand)
 );
 
 CREATE TABLE events (
@@ -73,7 +74,7 @@ CREATE TABLE match_keys (
     person_id uuid NOT NULL,
     first_event uuid NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT match_keys_pkey PRIMARY KEY (brand, kind, digest)
+    CONSTRAINT match_keys_pkey PRIMARY KEY (digest, kind, brand)
 );
 CREATE INDEX match_keys_person ON match_keys (person_id);
 
@@ -127,6 +128,7 @@ CREATE TABLE deliveries (
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX deliveries_due ON deliveries (destination, lane, next_attempt_at) WHERE state = 'due';
 CREATE INDEX deliveries_in_flight ON deliveries (claim) WHERE state = 'in_flight';
+CREATE INDEX deliveries_failed ON deliveries (destination, last_error_at) WHERE last_error IS NOT NULL;
 
 CREATE TABLE delivery_log (
     id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
