@@ -1,0 +1,45 @@
+"""`python -m pipeline.intake --port 8080`: runs the receiver in this process until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+
+import uvicorn
+
+from pipeline.intake.http import create_app
+from pipeline.logs import configure_logging
+from pipeline.settings import settings
+
+_KEEP_ALIVE_SECONDS = 75  # longer than a proxy keeps its idle connections, so that the proxy closes first
+_DRAIN_SECONDS = 15
+_BACKLOG = 2048
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m pipeline.intake", description="Run the HTTP receiver.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8080, help="port to listen on (default: %(default)s)")
+    chosen = parser.parse_args()
+    known = settings()
+    configure_logging(known.log_format)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    uvicorn.run(
+        create_app(known),
+        host=chosen.host,
+        port=chosen.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,  # addresses and query strings of strangers; counts are in /metrics
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+    )
+
+
+if __name__ == "__main__":
+    main()

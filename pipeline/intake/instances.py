@@ -1,0 +1,100 @@
+"""A source as it is set up here: its declaration, its settings, its secrets, and whether a brand may use it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from connectors.kit import Connector, Signature, Webhook, sources
+from pipeline.errors import ConfigurationError
+from pipeline.logs import get_logger
+from pipeline.records import LANES
+from pipeline.settings import Settings
+
+_SECRETS_SECONDS = 5.0  # a rotated secret is known after this long
+_log = get_logger(__name__)
+
+
+class UnknownSourceError(Exception):
+    """No such source, no such brand, or the two do not belong together. The text says which are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInstance:
+    """One source of one brand. `slug` is its name in addresses and tables, `connector` what it was declared as."""
+
+    brand: str
+    slug: str
+    connector: Connector
+    lane: str
+    enabled: bool
+
+    @property
+    def webhook(self) -> Webhook | None:
+        intake = self.connector.intake
+        return intake if isinstance(intake, Webhook) else None
+
+
+@dataclass
+class SourceBook:
+    """Looks sources up by the names an address or a command gives. Settings are those of the start of the process."""
+
+    settings: Settings
+    known: Mapping[str, Connector] = field(default_factory=sources)
+    _found: dict[tuple[str, str], SourceInstance] = field(default_factory=dict)
+    _secrets: dict[str, tuple[float, list[str]]] = field(default_factory=dict)
+
+    def find(self, brand: str, slug: str) -> SourceInstance:
+        """Raises UnknownSourceError."""
+        found = self._found.get((brand, slug))
+        if found is None:
+            found = self._found[brand, slug] = self._resolve(brand, slug)
+        return found
+
+    def of_brands(self) -> list[SourceInstance]:
+        """Every source with every brand that may use it, in a stable order."""
+        slugs = sorted({*self.known, *self.settings.sources})
+        return [
+            self.find(brand, slug)
+            for slug in slugs
+            if (self.settings.source(slug).connector or slug) in self.known
+            for brand in self.settings.source(slug).brands or sorted(self.settings.brands)
+        ]
+
+    def secrets(self, instance: SourceInstance, signature: Signature) -> list[str]:
+        """The secrets a request may be signed with; empty, with a log line that says what to set, if there are none."""
+        now = time.monotonic()
+        read_at, secrets = self._secrets.get(instance.slug, (0.0, []))
+        if secrets and now - read_at < _SECRETS_SECONDS:
+            return secrets
+        variable = signature.secret.name
+        try:
+            secrets = self.settings.source_secrets(instance.slug, variable)
+        except ConfigurationError as error:
+            _log.error("source_secret_unreadable", source=instance.slug, remedy=str(error))
+            return []
+        if not secrets:
+            _log.error(
+                "source_secret_missing",
+                source=instance.slug,
+                remedy=f"set {variable} or sources.{instance.slug}.secret in afluente.yaml; until then nothing is taken",
+            )
+        self._secrets[instance.slug] = (now, secrets)
+        return secrets
+
+    def _resolve(self, brand: str, slug: str) -> SourceInstance:
+        entry = self.settings.source(slug)
+        connector = self.known.get(entry.connector or slug)
+        if connector is None:
+            raise UnknownSourceError(f"there is no source {slug[:64]!r}; known: {', '.join(sorted(self.known))}")
+        if brand not in self.settings.brands:
+            raise UnknownSourceError(
+                f"there is no brand {brand[:64]!r}; afluente.yaml has: {', '.join(sorted(self.settings.brands))}"
+            )
+        if entry.brands is not None and brand not in entry.brands:
+            raise UnknownSourceError(f"the source {slug!r} does not belong to the brand {brand!r}")
+        lane = entry.lane or connector.lane
+        if lane not in LANES:
+            raise ConfigurationError(f"sources.{slug}.lane is {lane!r}; allowed: {', '.join(LANES)}")
+        return SourceInstance(brand, slug, connector, lane, entry.enabled)

@@ -1,0 +1,48 @@
+"""Hints from the background: "there is work in this lane", one per lane and moment, whatever Redis does meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+from pipeline.hints import hint_dispatch
+
+_PAUSE_SECONDS = 0.02  # events that arrive meanwhile share the next hint
+
+
+class LaneHints:
+    """A thread that hints for the lanes it was told of. Telling it never waits."""
+
+    def __init__(self, hint: Callable[[str], bool] = hint_dispatch) -> None:
+        self._hint = hint
+        self._lanes: set[str] = set()
+        self._told = threading.Event()
+        self._stopping = threading.Event()
+        self._guard = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="intake-hints", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Give the last hints and end; a Redis that is away costs at most its own time-out."""
+        self._stopping.set()
+        self._told.set()
+        if self._thread.ident is not None:
+            self._thread.join(3)
+
+    def tell(self, lanes: Iterable[str]) -> None:
+        with self._guard:
+            self._lanes.update(lanes)
+        self._told.set()
+
+    def _run(self) -> None:
+        while True:
+            self._told.wait()
+            self._told.clear()
+            with self._guard:
+                lanes, self._lanes = sorted(self._lanes, reverse=True), set()  # "hot" before "bulk"
+            for lane in lanes:
+                self._hint(lane)
+            if self._stopping.wait(_PAUSE_SECONDS) and not self._lanes:
+                return
