@@ -16,21 +16,31 @@ _ECHOED = re.compile(
     r"((?:too large|invalid[\w ]*|bad value[\w ]*|not valid|restricted picklist[\w ]*):)\s*[^(\[]*", re.I
 )
 _WORD = re.compile(r"\w+")
-_SHORTEST_WORD = 3
+_SHORTEST_WORD = 2  # Li, Wu, Bo
+_LONG_TEXT_WORDS = 6
+_SHORT_PARTICLE = 4
 
 
 def without_values(message: str, values: Iterable[Any]) -> str:
-    """`message` without quoted parts, addresses, long numbers, and any word of three letters or more that occurs in
-    one of `values`; at most 300 characters."""
+    """`message` without quoted parts, addresses, long numbers, and any word of two letters or more that occurs in one
+    of `values`; at most 300 characters. The particles of a long text (`we`, `with`) stay, else no reason would be left
+    to read."""
     for pattern, replacement in ((_QUOTED, _GAP), (_ECHOED, rf"\1 {_GAP} "), (_ADDRESS, _GAP), (_LONG_NUMBER, _GAP)):
         message = pattern.sub(replacement, message)
-    personal = {word.casefold() for value in _texts(values) for word in _WORD.findall(value)}
+    personal = {word.casefold() for value in _texts(values) for word in _telling_words(value)}
     message = _WORD.sub(lambda match: _GAP if _is_personal(match[0], personal) else match[0], message)
     return re.sub(rf"(?:{_GAP}\s*)+{_GAP}", _GAP, " ".join(message.split()))[:_MAX_LENGTH].strip()
 
 
 def _texts(values: Iterable[Any]) -> Iterable[str]:
     return (str(value) for value in values if isinstance(value, str | int | float) and not isinstance(value, bool))
+
+
+def _telling_words(value: str) -> list[str]:
+    words = _WORD.findall(value)
+    if len(words) <= _LONG_TEXT_WORDS:
+        return words
+    return [word for word in words if len(word) > _SHORT_PARTICLE or not word.islower()]
 
 
 def _is_personal(word: str, personal: set[str]) -> bool:

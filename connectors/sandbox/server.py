@@ -48,7 +48,7 @@ class Sandbox:
 
     def serve(self) -> None:
         """Serve until `stop` is called from another thread."""
-        self._server.serve_forever(poll_interval=0.2)
+        self._server.serve_forever(poll_interval=0.05)
 
     def stop(self) -> None:
         self._server.shutdown()

@@ -34,11 +34,17 @@ def test_reasons_stay_and_values_go(said, kept):
     assert without_values(said, VALUES) == kept
 
 
-@given(st.lists(st.text(min_size=3, alphabet=st.characters(categories=["L"])), min_size=1))
+@given(st.lists(st.text(min_size=3, alphabet=st.characters(categories=["L"])), min_size=1, max_size=6))
 def test_no_word_of_a_value_is_left(words):
     text = without_values("refused: " + " ".join(words), [" ".join(words)])
     left = {word.casefold() for word in text.replace("…", " ").split()}
     assert not left & {word.casefold() for word in words} - {"refused:"}
+
+
+def test_names_of_two_letters_go_and_the_particles_of_a_long_text_stay():
+    assert without_values("Li has no owner", ["Li"]) == "… has no owner"
+    long_text = "Lately we met Bo at the stand and he would like to have the offer with prices"
+    assert without_values("the offer of Bo is not what we have", [long_text]) == "the … of … is not what we have"
 
 
 def test_a_message_is_cut_to_a_length_that_fits_a_column():
