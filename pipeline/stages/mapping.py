@@ -6,24 +6,30 @@ converted here (`as: …`), given their one spelling in `normalization`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from pipeline.errors import ConfigurationError, RecordError
-from pipeline.records import Consent, Lead, Parked, RawEvent, Suppressed
+from pipeline.records import Lead, Parked, RawEvent, Suppressed
 from pipeline.stages.bodies import decode_body
 from pipeline.stages.canonical import CANONICAL_FIELDS, default_conversion
 from pipeline.stages.consents import compile_consent_rule, read_consent_list
-from pipeline.stages.conversions import CONVERSIONS, Conversion, date_conversion, table_conversion, to_number
-from pipeline.stages.countries import country_code
+from pipeline.stages.conversions import CONVERSIONS
 from pipeline.stages.decided import DecidedPaths, bounded_custom
 from pipeline.stages.destination_mapping import DestinationMapping, load_destination_mapping, map_person
-from pipeline.stages.mapping_language import FieldRule, SourceDeclaration, SuppressRule, read_source
-from pipeline.stages.paths import compile_first
+from pipeline.stages.mapping_language import SourceDeclaration, read_source
+from pipeline.stages.mapping_rules import (
+    Apply,
+    MappedFields,
+    canonical_names,
+    compile_canonical,
+    compile_field,
+    compile_suppress,
+    flag,
+    put,
+)
+from pipeline.stages.paths import compile_path
 from pipeline.stages.values import is_empty
 from pipeline.stages.vocabularies import MAPPINGS, shown
 
@@ -44,22 +50,6 @@ STAGE = "map_fields"
 ASSUMED = "assumed"  # flag of a region that stands in the mapping, not in the record: settings may overrule it
 
 
-class MappedFields(msgspec.Struct):
-    """What one record says, in canonical names. `raw` and `flags` as in `records.Lead`."""
-
-    fields: dict[str, Any] = {}
-    custom: dict[str, Any] = {}
-    raw: dict[str, Any] = {}
-    flags: dict[str, list[str]] = {}
-    consents: list[Consent] = []
-
-    def __repr__(self) -> str:
-        return f"<MappedFields: {len(self.fields)} fields>"
-
-
-Apply = Callable[[dict[str, Any], MappedFields], None]
-
-
 class SourceMapping:
     """One source's mapping, compiled. `version` goes with every lead: `<slug>@<version>+<hash of the content>`."""
 
@@ -67,18 +57,19 @@ class SourceMapping:
         self.declaration = declaration
         self.source = declaration.source
         self.version = declaration.version
-        self.names = _canonical_names(declaration) if declaration.canonical else {}  # key -> canonical field
+        self.names = canonical_names(declaration) if declaration.canonical else {}  # key -> canonical field
         self.decided = DecidedPaths(
             declaration.decided_paths(),
             names=self.names,
             containers=declaration.flatten,
         )
         self.kept = DecidedPaths(declaration.kept)
-        self._rules: list[Apply] = [_compile_field(rule) for rule in declaration.fields]
+        self._rules: list[Apply] = [compile_field(rule) for rule in declaration.fields]
         if declaration.canonical:
-            self._rules.insert(0, _compile_canonical(self.names, declaration.flatten))
+            self._rules.insert(0, compile_canonical(self.names, declaration.flatten))
         self._consents = [compile_consent_rule(rule) for rule in declaration.consents]
-        self._suppress = [_compile_suppress(rule) for rule in declaration.suppress]
+        self._consent_lists = [compile_path(path) for path in declaration.consent_lists]
+        self._suppress = [compile_suppress(rule) for rule in declaration.suppress]
 
     def suppression(self, record: dict[str, Any]) -> str | None:
         """Why this record must not become a lead (one of SUPPRESSION_REASONS), or None."""
@@ -94,14 +85,14 @@ class SourceMapping:
             apply(record, mapped)
         for read in self._consents:
             read(record, mapped.consents, mapped.flags)
-        if self.declaration.canonical:
-            read_consent_list(record.get("consents"), mapped.consents, mapped.flags, mapped.raw)
+        for get in self._consent_lists:
+            read_consent_list(get(record), mapped.consents, mapped.flags, mapped.raw)
         mapped.custom, is_cut = bounded_custom(self.decided.rest(record))
         if is_cut:
-            _flag(mapped, "custom", ["truncated"])
+            flag(mapped, "custom", ["truncated"])
         if self.declaration.region and "region" not in mapped.fields:
             mapped.fields["region"] = self.declaration.region
-            _flag(mapped, "region", [ASSUMED])
+            flag(mapped, "region", [ASSUMED])
         return mapped
 
 
@@ -125,18 +116,16 @@ def map_event(
     *,
     patch: dict[str, Any] | None = None,
     mapping: SourceMapping | None = None,
-    prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
 ) -> Lead | Parked | Suppressed:
     """The lead that a stored event holds. Raises nothing for bad data: an event that cannot be mapped is Parked.
 
     `patch` are canonical fields an operator set by hand (`quarantine fix --set`); they replace what the source said.
-    `mapping` is given where the event's source is an instance of another connector, `prepare` is the connector's own.
+    `mapping` is given where the event's source is an instance of another connector.
     Raises ConfigurationError if the mapping itself is wrong.
     """
     mapping = mapping or load_source_mapping(raw.source)
     try:
         record = decode_body(raw.envelope.content_type, raw.envelope.body)
-        record = _prepared(prepare, record) if prepare else record
         reason = mapping.suppression(record)
         if reason is not None:
             return Suppressed(raw.event_id, reason)
@@ -173,100 +162,6 @@ def undecided(mapping: SourceMapping, record: dict[str, Any]) -> list[str]:
     return [path for path in mapping.decided.rest(record) if not mapping.kept.covers(path)]
 
 
-def _compile_field(rule: FieldRule) -> Apply:
-    name = rule.name
-    if rule.constant is not None:
-        constant = rule.constant
-
-        def apply_constant(_record: dict[str, Any], mapped: MappedFields) -> None:
-            mapped.fields[name] = constant
-
-        return apply_constant
-    get = compile_first(list(rule.paths))
-    convert = _conversion(rule)
-    default = rule.default
-    get_region = compile_first(list(rule.region_from)) if rule.region_from else None
-
-    def apply(record: dict[str, Any], mapped: MappedFields) -> None:
-        value = get(record)
-        if value is None or is_empty(value):
-            if default is not None:
-                mapped.fields.setdefault(name, default)
-            return
-        _put(mapped, name, value, convert)
-        if get_region is not None and "region" not in mapped.fields:
-            region = country_code(str(get_region(record) or ""))
-            if region:
-                mapped.fields["region"] = region
-
-    return apply
-
-
-def _compile_canonical(names: dict[str, str], flatten: tuple[str, ...]) -> Apply:
-    """`canonical: true`: the record's own keys are canonical names or aliases; containers are looked into as well."""
-    conversions = {name: CONVERSIONS[default_conversion(name)] for name in CANONICAL_FIELDS}
-    containers = [compile_first([path]) for path in flatten]
-
-    def apply(record: dict[str, Any], mapped: MappedFields) -> None:
-        for level in (record, *(get(record) for get in containers)):
-            if not isinstance(level, dict):
-                continue
-            for key, value in level.items():
-                name = names.get(key)
-                # What stands further out wins, and a canonical name wins over its aliases.
-                if name is None or is_empty(value) or (name in mapped.fields and (key != name or level is not record)):
-                    continue
-                _put(mapped, name, value, conversions[name])
-
-    return apply
-
-
-def _canonical_names(declaration: SourceDeclaration) -> dict[str, str]:
-    return {**{name: name for name in CANONICAL_FIELDS}, **declaration.aliases}
-
-
-def _conversion(rule: FieldRule) -> Conversion:
-    if rule.conversion == "date":
-        convert = date_conversion(formats=list(rule.formats), zone=rule.zone)
-    else:
-        convert = CONVERSIONS[rule.conversion]
-    return table_conversion(convert, rule.values) if rule.values else convert
-
-
-def _put(mapped: MappedFields, name: str, value: Any, convert: Conversion) -> None:
-    converted = convert(value)
-    if converted.value is not None:
-        mapped.fields[name] = converted.value
-    if converted.flags:
-        _flag(mapped, name, converted.flags)
-    if converted.raw is not None:
-        mapped.raw.setdefault(name, converted.raw)
-    if converted.others:
-        others = mapped.fields.setdefault("other_phones" if name == "phone" else "other_emails", [])
-        others.extend(converted.others)
-
-
-def _flag(mapped: MappedFields, name: str, flags: list[str] | tuple[str, ...]) -> None:
-    mapped.flags.setdefault(name, []).extend(flags)
-
-
-def _compile_suppress(rule: SuppressRule) -> tuple[str, Callable[[dict[str, Any]], bool]]:
-    get = compile_first(list(rule.paths))
-    is_true = CONVERSIONS["boolean"]
-    below = rule.below
-
-    def applies(record: dict[str, Any]) -> bool:
-        value = get(record)
-        if value is None or is_empty(value):
-            return False
-        if below is not None:
-            number = to_number(value).value
-            return number is not None and 0 < number < below  # zero: the form did not measure
-        return rule.when == "filled" or is_true(value).value is True
-
-    return rule.reason, applies
-
-
 def _apply_patch(mapped: MappedFields, patch: dict[str, Any] | None) -> None:
     for name, value in (patch or {}).items():
         if name not in CANONICAL_FIELDS:
@@ -275,7 +170,7 @@ def _apply_patch(mapped: MappedFields, patch: dict[str, Any] | None) -> None:
         for known in (mapped.fields, mapped.flags, mapped.raw):
             known.pop(name, None)
         if not is_empty(value):
-            _put(mapped, name, value, CONVERSIONS[default_conversion(name)])
+            put(mapped, name, value, CONVERSIONS[default_conversion(name)])
 
 
 def _check_required(mapping: SourceMapping, mapped: MappedFields) -> None:
@@ -288,14 +183,3 @@ def _check_required(mapping: SourceMapping, mapped: MappedFields) -> None:
                 field=rule.name,
                 message=f"the mapping of {mapping.source} requires {rule.name}, found at {' or '.join(rule.paths)}",
             )
-
-
-def _prepared(prepare: Callable[[dict[str, Any]], dict[str, Any]], record: dict[str, Any]) -> dict[str, Any]:
-    try:
-        prepared = prepare(record)
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
-        # The sender's data may have any shape; what a connector did not foresee is the record's fault, not the batch's.
-        raise RecordError(
-            "unexpected_shape", message=f"the connector could not prepare the record ({type(error).__name__})"
-        ) from None
-    return prepared

@@ -5,15 +5,12 @@ Every error is a ConfigurationError that names file, path in the file, the value
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline.errors import ConfigurationError
 from pipeline.records import SUPPRESSION_REASONS
 from pipeline.stages.canonical import (
     CANONICAL_FIELDS,
@@ -24,8 +21,7 @@ from pipeline.stages.canonical import (
 )
 from pipeline.stages.conversions import CONVERSION_NAMES
 from pipeline.stages.countries import country_code
-from pipeline.stages.paths import parse_path
-from pipeline.stages.vocabularies import read_yaml, shown
+from pipeline.stages.mapping_reader import Reader, unknown_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,70 +131,9 @@ _CONSENT_KEYS = {"from", "as", "values", "purpose", "channel", "at", "policy_ver
 _DESTINATION_KINDS = ("text", "number", "boolean", "list")
 
 
-class _Reader:
-    """Walks one file and knows where it is, so that every complaint has an address."""
-
-    def __init__(self, path: Path) -> None:
-        self.file = shown(path)
-        self.content = read_yaml(path)
-
-    def fail(self, place: str, problem: str) -> NoReturn:
-        raise ConfigurationError(f"{self.file}: {place}: {problem}" if place else f"{self.file}: {problem}")
-
-    def object(self, place: str, value: Any, allowed: Iterable[str] | None = None) -> dict[str, Any]:
-        if value is None:
-            return {}
-        if not isinstance(value, dict):
-            self.fail(place, f"{value!r} is not an object of `key: value`")
-        if allowed is not None:
-            for key in value:
-                if key not in allowed:
-                    self.fail(f"{place}.{key}".strip("."), _unknown(str(key), allowed))
-        return {str(key): entry for key, entry in value.items()}
-
-    def text(self, place: str, value: Any) -> str:
-        if not isinstance(value, str) or not value.strip():
-            self.fail(place, f"{value!r} is not a text")
-        return value
-
-    def flag(self, place: str, value: Any) -> bool:
-        if not isinstance(value, bool):
-            self.fail(place, f"{value!r} is not allowed; allowed: true, false")
-        return value
-
-    def one_of(self, place: str, value: Any, allowed: Iterable[str]) -> str:
-        if value not in tuple(allowed):
-            self.fail(place, f"{value!r} is not allowed; allowed: {', '.join(allowed)}")
-        return str(value)
-
-    def texts(self, place: str, value: Any) -> tuple[str, ...]:
-        """One text or a list of them."""
-        if value is None:
-            return ()
-        entries = value if isinstance(value, list) else [value]
-        return tuple(self.text(f"{place}[{number}]", entry) for number, entry in enumerate(entries))
-
-    def paths(self, place: str, value: Any) -> tuple[str, ...]:
-        found = self.texts(place, value)
-        for path in found:
-            try:
-                parse_path(path)
-            except ValueError as error:
-                self.fail(place, f"{path!r} is {error}")
-        return found
-
-    def version(self, name: str) -> str:
-        number = self.content.get("version")
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            self.fail("version", f"{number!r} is not a version; allowed: 1, 2, 3, …")
-        # The hash is of what the file says, not of its bytes: comments and line ends change nothing that is mapped.
-        digest = hashlib.sha256(repr(self.content).encode()).hexdigest()[:8]
-        return f"{name}@{number}+{digest}"
-
-
 def read_source(path: Path) -> SourceDeclaration:
     """The checked content of a source mapping. Raises ConfigurationError."""
-    reader = _Reader(path)
+    reader = Reader(path)
     content = reader.object("", reader.content, _SOURCE_KEYS)
     source = reader.text("source", content.get("source"))
     if source != path.stem:
@@ -211,19 +146,20 @@ def read_source(path: Path) -> SourceDeclaration:
     if region is not None and (not isinstance(region, str) or country_code(region) != region):
         reader.fail("region", f"{region!r} is not an ISO 3166-1 alpha-2 code, such as US")
     rules = [*_field_rules(reader, content, "lead", LEAD_FIELDS), *_field_rules(reader, content, "touch", TOUCH_FIELDS)]
-    consents, lists = _consent_rules(reader, content.get("consent"), is_canonical=is_canonical)
+    flatten = reader.paths("flatten", content.get("flatten"))
     if not rules and not is_canonical:
         reader.fail("lead", "maps no field; name at least one, or say `canonical: true`")
     return SourceDeclaration(
         source=source,
         version=reader.version(source),
         canonical=is_canonical,
-        flatten=reader.paths("flatten", content.get("flatten")),
+        flatten=flatten,
         aliases=_aliases(reader, content.get("aliases")),
         region=region,
         fields=tuple(rules),
-        consents=consents,
-        consent_lists=lists,
+        consents=tuple(_consent_rules(reader, content.get("consent"))),
+        # A list of statements in canonical form may stand wherever canonical fields may.
+        consent_lists=("consents", *(f"{container}.consents" for container in flatten)) if is_canonical else (),
         suppress=_suppress_rules(reader, content.get("suppress")),
         kept=reader.paths("kept", content.get("kept")),
         ignored=reader.paths("ignored", content.get("ignored")),
@@ -232,7 +168,7 @@ def read_source(path: Path) -> SourceDeclaration:
 
 def read_destination(path: Path) -> DestinationDeclaration:
     """The checked content of a destination mapping. Raises ConfigurationError."""
-    reader = _Reader(path)
+    reader = Reader(path)
     content = reader.object("", reader.content, ("destination", "version", "fields"))
     name = reader.text("destination", content.get("destination"))
     if name != path.stem:
@@ -245,7 +181,7 @@ def read_destination(path: Path) -> DestinationDeclaration:
         sources = reader.texts(f"{place}.from", said.get("from"))
         for found in sources:
             if found not in DESTINATION_SOURCES:
-                reader.fail(f"{place}.from", _unknown(found, DESTINATION_SOURCES))
+                reader.fail(f"{place}.from", unknown_name(found, DESTINATION_SOURCES))
         if not sources and "constant" not in said:
             reader.fail(place, "says neither `from` nor `constant`")
         limit = said.get("max")
@@ -270,17 +206,15 @@ def read_destination(path: Path) -> DestinationDeclaration:
     return DestinationDeclaration(name, reader.version(name), tuple(rules))
 
 
-def _field_rules(
-    reader: _Reader, content: dict[str, Any], section: str, allowed: dict[str, str]
-) -> Iterable[FieldRule]:
+def _field_rules(reader: Reader, content: dict[str, Any], section: str, allowed: dict[str, str]) -> Iterable[FieldRule]:
     for name, entry in reader.object(section, content.get(section)).items():
         place = f"{section}.{name}"
         if name not in allowed:
-            reader.fail(place, _unknown(name, allowed))
+            reader.fail(place, unknown_name(name, allowed))
         yield _field_rule(reader, place, name, entry, default_conversion(name))
 
 
-def _field_rule(reader: _Reader, place: str, name: str, entry: Any, conversion: str) -> FieldRule:
+def _field_rule(reader: Reader, place: str, name: str, entry: Any, conversion: str) -> FieldRule:
     said = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, _FIELD_KEYS)
     paths = reader.paths(f"{place}.from", said.get("from"))
     if bool(paths) == ("constant" in said):
@@ -310,27 +244,21 @@ def _field_rule(reader: _Reader, place: str, name: str, entry: Any, conversion: 
     )
 
 
-def _consent_rules(
-    reader: _Reader, content: Any, *, is_canonical: bool
-) -> tuple[tuple[ConsentRule, ...], tuple[str, ...]]:
-    rules = []
+def _consent_rules(reader: Reader, content: Any) -> Iterable[ConsentRule]:
     for name, entry in reader.object("consent", content).items():
         place = f"consent.{name}"
         said = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, _CONSENT_KEYS)
         granted = {key: said[key] for key in ("from", "as", "values") if key in said}
-        rules.append(
-            ConsentRule(
-                purpose=reader.text(f"{place}.purpose", said.get("purpose", name)),
-                channel=reader.text(f"{place}.channel", said.get("channel", "any")),
-                granted=_field_rule(reader, place, name, granted, "boolean"),
-                at=reader.paths(f"{place}.at", said.get("at")),
-                policy_version=reader.paths(f"{place}.policy_version", said.get("policy_version")),
-            )
+        yield ConsentRule(
+            purpose=reader.text(f"{place}.purpose", said.get("purpose", name)),
+            channel=reader.text(f"{place}.channel", said.get("channel", "any")),
+            granted=_field_rule(reader, place, name, granted, "boolean"),
+            at=reader.paths(f"{place}.at", said.get("at")),
+            policy_version=reader.paths(f"{place}.policy_version", said.get("policy_version")),
         )
-    return tuple(rules), ("consents",) if is_canonical else ()
 
 
-def _suppress_rules(reader: _Reader, content: Any) -> tuple[SuppressRule, ...]:
+def _suppress_rules(reader: Reader, content: Any) -> tuple[SuppressRule, ...]:
     rules = []
     for reason, entries in reader.object("suppress", content, SUPPRESSION_REASONS).items():
         if not isinstance(entries, list):
@@ -355,16 +283,9 @@ def _suppress_rules(reader: _Reader, content: Any) -> tuple[SuppressRule, ...]:
     return tuple(rules)
 
 
-def _aliases(reader: _Reader, content: Any) -> dict[str, str]:
+def _aliases(reader: Reader, content: Any) -> dict[str, str]:
     found = reader.object("aliases", content)
     for name, target in found.items():
         if target not in CANONICAL_FIELDS:
-            reader.fail(f"aliases.{name}", _unknown(str(target), CANONICAL_FIELDS))
+            reader.fail(f"aliases.{name}", unknown_name(str(target), CANONICAL_FIELDS))
     return found
-
-
-def _unknown(name: str, allowed: Iterable[str]) -> str:
-    names = sorted(str(entry) for entry in allowed)
-    close = get_close_matches(name, names, 1)
-    hint = f" (did you mean {close[0]}?)" if close else ""
-    return f"{name!r} is not known{hint}; allowed: {', '.join(names)}"

@@ -76,6 +76,11 @@ _HONORIFICS = frozenset(
 )
 _WORD_PARTS = re.compile(r"([-\u2010\u2011'\u2019.])")
 _APOSTROPHES = "'\u2019"
+# Where the family name comes first, two words do not say which is which; nor do Chinese, Japanese or Korean letters.
+_FAMILY_FIRST = frozenset(("CN", "HK", "HU", "JP", "KH", "KP", "KR", "MO", "SG", "TW", "VN"))
+_EAST_ASIAN = re.compile(
+    "[\u1100-\u11ff\u2e80-\u31ff\u3400-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
 
 
 def normalize_given_name(text: str) -> Normalized:
@@ -101,11 +106,14 @@ def normalize_full_name(text: str) -> Normalized:
     return Normalized(f"{first} {last}", (*found.flags, "last_first"), raw)
 
 
-def split_full_name(full_name: str) -> tuple[str, str] | None:
+def split_full_name(full_name: str, country: str | None = None) -> tuple[str, str] | None:
     """(given, family) where that is certain: two words, or a given name and a family name led by particles.
 
-    `Ana María López` is not: neither the second given name nor the second family name can be told apart.
+    `Ana María López` is not: neither the second given name nor the second family name can be told apart. Nor is any
+    name of a country, or in letters, where the family name comes first.
     """
+    if country in _FAMILY_FIRST or _EAST_ASIAN.search(full_name):
+        return None
     words = full_name.split()
     if words and fold(words[0]) in _HONORIFICS and len(words) > 2:
         words = words[1:]

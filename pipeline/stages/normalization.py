@@ -215,7 +215,7 @@ def _complete_name(fields: dict[str, Any]) -> None:
     if first and last and not full:
         fields["full_name"] = f"{first} {last}"
     elif full and not first and not last:
-        parts = split_full_name(full)
+        parts = split_full_name(full, fields.get("country"))
         if parts is not None:
             fields["first_name"], fields["last_name"] = parts
 

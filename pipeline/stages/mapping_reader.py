@@ -1,0 +1,85 @@
+"""Reads one file of `mappings/` and knows where in it it is, so that every complaint has an address.
+
+Every error is a ConfigurationError that names file, path in the file, the value found and what is allowed there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pipeline.errors import ConfigurationError
+from pipeline.stages.paths import parse_path
+from pipeline.stages.vocabularies import read_yaml, shown
+
+
+class Reader:
+    """Takes values apart by type; `place` is where they stand, as `lead.email.from`."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = shown(path)
+        self.content = read_yaml(path)
+
+    def fail(self, place: str, problem: str) -> NoReturn:
+        raise ConfigurationError(f"{self.file}: {place}: {problem}" if place else f"{self.file}: {problem}")
+
+    def object(self, place: str, value: Any, allowed: Iterable[str] | None = None) -> dict[str, Any]:
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            self.fail(place, f"{value!r} is not an object of `key: value`")
+        if allowed is not None:
+            for key in value:
+                if key not in allowed:
+                    self.fail(f"{place}.{key}".strip("."), unknown_name(str(key), allowed))
+        return {str(key): entry for key, entry in value.items()}
+
+    def text(self, place: str, value: Any) -> str:
+        if not isinstance(value, str) or not value.strip():
+            self.fail(place, f"{value!r} is not a text")
+        return value
+
+    def flag(self, place: str, value: Any) -> bool:
+        if not isinstance(value, bool):
+            self.fail(place, f"{value!r} is not allowed; allowed: true, false")
+        return value
+
+    def one_of(self, place: str, value: Any, allowed: Iterable[str]) -> str:
+        if value not in tuple(allowed):
+            self.fail(place, f"{value!r} is not allowed; allowed: {', '.join(allowed)}")
+        return str(value)
+
+    def texts(self, place: str, value: Any) -> tuple[str, ...]:
+        """One text or a list of them."""
+        if value is None:
+            return ()
+        entries = value if isinstance(value, list) else [value]
+        return tuple(self.text(f"{place}[{number}]", entry) for number, entry in enumerate(entries))
+
+    def paths(self, place: str, value: Any) -> tuple[str, ...]:
+        found = self.texts(place, value)
+        for path in found:
+            try:
+                parse_path(path)
+            except ValueError as error:
+                self.fail(place, f"{path!r} is {error}")
+        return found
+
+    def version(self, name: str) -> str:
+        number = self.content.get("version")
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            self.fail("version", f"{number!r} is not a version; allowed: 1, 2, 3, …")
+        # The hash is of what the file says, not of its bytes: comments and line ends change nothing that is mapped.
+        digest = hashlib.sha256(repr(self.content).encode()).hexdigest()[:8]
+        return f"{name}@{number}+{digest}"
+
+
+def unknown_name(name: str, allowed: Iterable[str]) -> str:
+    """What to say of a name that is not among `allowed`, with the nearest one that is."""
+    names = sorted(str(entry) for entry in allowed)
+    close = get_close_matches(name, names, 1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return f"{name!r} is not known{hint}; allowed: {', '.join(names)}"

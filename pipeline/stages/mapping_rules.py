@@ -1,0 +1,137 @@
+"""A source mapping's rules compiled into closures: each takes a record and adds what it finds to the mapped fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from pipeline.records import Consent
+from pipeline.stages.canonical import CANONICAL_FIELDS, default_conversion
+from pipeline.stages.conversions import CONVERSIONS, Conversion, date_conversion, table_conversion, to_number
+from pipeline.stages.countries import country_code
+from pipeline.stages.mapping_language import FieldRule, SourceDeclaration, SuppressRule
+from pipeline.stages.paths import compile_first, compile_path
+from pipeline.stages.values import is_empty
+
+
+class MappedFields(msgspec.Struct):
+    """What one record says, in canonical names. `raw` and `flags` as in `records.Lead`."""
+
+    fields: dict[str, Any] = {}
+    custom: dict[str, Any] = {}
+    raw: dict[str, Any] = {}
+    flags: dict[str, list[str]] = {}
+    consents: list[Consent] = []
+
+    def __repr__(self) -> str:
+        return f"<MappedFields: {len(self.fields)} fields>"
+
+
+Apply = Callable[[dict[str, Any], MappedFields], None]
+
+
+def compile_field(rule: FieldRule) -> Apply:
+    """A function that reads one declared field."""
+    name = rule.name
+    if rule.constant is not None:
+        constant = rule.constant
+
+        def apply_constant(_record: dict[str, Any], mapped: MappedFields) -> None:
+            mapped.fields[name] = constant
+
+        return apply_constant
+    get = compile_first(list(rule.paths))
+    convert = _conversion(rule)
+    default = rule.default
+    get_region = compile_first(list(rule.region_from)) if rule.region_from else None
+
+    def apply(record: dict[str, Any], mapped: MappedFields) -> None:
+        value = get(record)
+        if value is None or is_empty(value):
+            if default is not None:
+                mapped.fields.setdefault(name, default)
+            return
+        put(mapped, name, value, convert)
+        if get_region is not None and "region" not in mapped.fields:
+            region = country_code(str(get_region(record) or ""))
+            if region:
+                mapped.fields["region"] = region
+
+    return apply
+
+
+def compile_canonical(names: dict[str, str], containers: Sequence[str]) -> Apply:
+    """`canonical: true`: keys of the record, and of the objects at `containers`, are looked up in `names`.
+
+    A canonical name beats an alias, what stands further out what stands further in, an alias those declared after it.
+    """
+    ranks = {key: (name, 0 if key == name else place + 1) for place, (key, name) in enumerate(names.items())}
+    conversions = {name: CONVERSIONS[default_conversion(name)] for name in CANONICAL_FIELDS}
+    getters = [compile_path(path) for path in containers]
+
+    def apply(record: dict[str, Any], mapped: MappedFields) -> None:
+        best: dict[str, tuple[int, Any]] = {}
+        for level in (record, *(get(record) for get in getters)):
+            if isinstance(level, dict):
+                for key, value in level.items():
+                    found = ranks.get(key)
+                    if found is not None and not is_empty(value):
+                        name, rank = found
+                        if name not in best or rank < best[name][0]:
+                            best[name] = (rank, value)
+        for name, (_, value) in best.items():
+            put(mapped, name, value, conversions[name])
+
+    return apply
+
+
+def canonical_names(declaration: SourceDeclaration) -> dict[str, str]:
+    """Key in the record -> canonical field, for a mapping that says `canonical: true`."""
+    return {**{name: name for name in CANONICAL_FIELDS}, **declaration.aliases}
+
+
+def _conversion(rule: FieldRule) -> Conversion:
+    if rule.conversion == "date":
+        convert = date_conversion(formats=list(rule.formats), zone=rule.zone)
+    else:
+        convert = CONVERSIONS[rule.conversion]
+    return table_conversion(convert, rule.values) if rule.values else convert
+
+
+def put(mapped: MappedFields, name: str, value: Any, convert: Conversion) -> None:
+    """Convert a value and keep what came of it: the value, flags, the raw text, further values of the same cell."""
+    converted = convert(value)
+    if converted.value is not None:
+        mapped.fields[name] = converted.value
+    if converted.flags:
+        flag(mapped, name, converted.flags)
+    if converted.raw is not None:
+        mapped.raw.setdefault(name, converted.raw)
+    if converted.others:
+        others = mapped.fields.setdefault("other_phones" if name == "phone" else "other_emails", [])
+        others.extend(converted.others)
+
+
+def flag(mapped: MappedFields, name: str, flags: Sequence[str]) -> None:
+    """Note something about a field."""
+    mapped.flags.setdefault(name, []).extend(flags)
+
+
+def compile_suppress(rule: SuppressRule) -> tuple[str, Callable[[dict[str, Any]], bool]]:
+    """The reason, and a function that tells whether a record is suppressed for it."""
+    get = compile_first(list(rule.paths))
+    is_true = CONVERSIONS["boolean"]
+    below = rule.below
+
+    def applies(record: dict[str, Any]) -> bool:
+        value = get(record)
+        if value is None or is_empty(value):
+            return False
+        if below is not None:
+            number = to_number(value).value
+            return number is not None and 0 < number < below  # zero: the form did not measure
+        return rule.when == "filled" or is_true(value).value is True
+
+    return rule.reason, applies
