@@ -111,7 +111,9 @@ class _Routes:
             return unavailable().response()
         except Exception as error:  # noqa: BLE001 - a bug must not be an acknowledgement, nor end the connection
             outcome = "bug"
-            _log.error("request_failed", source=source, error=type(error).__name__)
+            from pipeline.flow import place_of
+
+            _log.error("request_failed", source=source, place=place_of(error))
             return json_answer({"error": "bug", "message": "this failed here; nothing was taken"}, status=500)
         finally:
             self._receiver.metrics.note_request(source, outcome, time.perf_counter() - begun)

@@ -50,7 +50,7 @@ def read_status(event_id: UUID) -> dict[str, Any] | None:
 
 
 def _plain(row: Any) -> dict[str, Any]:
-    return {name: _text(value) for name, value in row.items()}
+    return {str(name): _text(value) for name, value in row.items()}
 
 
 def _text(value: Any) -> Any:
