@@ -263,7 +263,11 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
     if uses_sandbox:
         address = env.get("AFLUENTE_SANDBOX_URL") or read_runtime(folder).get("addresses", {}).get("sandbox")
         destinations["sandbox"] = DestinationSettings(
-            kind="salesforce", base_url=address or "http://127.0.0.1:8081", mapping="salesforce"
+            kind="salesforce",
+            base_url=address or "http://127.0.0.1:8081",
+            mapping="salesforce",
+            calls_per_second=200.0,  # ours, so no quota to spare; rehearse one with POST /_faults
+            burst=200,
         )
     log_format = env.get("AFLUENTE_LOG") or "text"
     if log_format not in LOG_FORMATS:
