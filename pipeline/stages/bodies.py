@@ -17,22 +17,13 @@ _NESTING_LIMIT = 8
 
 def decode_body(content_type: str, body: bytes) -> dict[str, Any]:
     """The record in `body`. Raises RecordError with the place: `unreadable_json`, `empty_body`, `not_an_object`, …"""
-    if content_type == ROW:
-        return _object(_row(body))
-    return _nest(_object(decode_posted_body(body, content_type)))
-
-
-def _row(body: bytes) -> Any:
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:  # what orjson refuses and intake took: half an emoji, an endless number
-        return decode_posted_body(body, "application/json")
-
-
-def _object(record: Any) -> dict[str, Any]:
+        record = orjson.loads(body)  # nearly every body there is: intake rewrites as JSON what is not read as it is
+    except orjson.JSONDecodeError:
+        record = decode_posted_body(body, "application/json" if content_type == ROW else content_type)
     if not isinstance(record, dict):
         raise RecordError("not_an_object", message="one JSON object per lead is expected, not a list")
-    return record
+    return record if content_type == ROW else _nest(record)
 
 
 def _nest(record: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat
 from pipeline.stages.text import clean_line, raw_excerpt
 from pipeline.stages.values import NOTHING, Normalized
 
+_FEWEST_DIGITS = 6  # what a part of a cell needs to be looked at as a number of its own
 _CELL_LIMIT = 250  # characters of a cell that are looked at; libphonenumber refuses longer texts anyway
 _SEPARATORS = re.compile(r"\s*(?:[;|,]|\s/\s|/(?=\s*[+0(])|\bor\b|\bo\b|\bou\b|\boder\b)\s*", re.IGNORECASE)
 _EXCEL_WRAPPING = re.compile(r"^[='\"`\s]+|['\"`\s]+$")
@@ -22,13 +23,16 @@ _SCHEME = re.compile(r"^(?:tel|phone|whatsapp|callto|sms)\s*:\s*", re.IGNORECASE
 _EXIT_CODE = re.compile(r"^\(?\s*(?:00|\+\s*00)\)?[\s.-]*(?=[1-9(])")
 _NORTH_AMERICAN_EXIT_CODE = re.compile(r"^011[\s.-]*(?=[1-9])")
 _DIGITS_ONLY = re.compile(r"^[1-9]\d{10,14}$")
+# typed to get past a required field
+_PLACEHOLDER = re.compile(r"^(\d)\1{6,}$|^0?123456789?0?$|^9876543210?$")
 _MEXICO_TRUNK = re.compile(r"^(?:044|045|01)(?=\d{10}$)")
 
 
 def normalize_phone(text: str, regions: tuple[str, ...] = ()) -> Normalized:
     """E.164, read with its own prefix or else in the first of `regions` (alpha-2) where it is valid.
 
-    Flags: `invalid_number`, `impossible_number`, `not_a_phone` (value None); `extension`, `several_values`,
+    Flags: `invalid_number`, `impossible_number`, `placeholder`, `region_unknown`,
+    `not_a_phone` (value None); `extension`, `several_values`,
     `other_region` (valid only in a later region), `prefix_assumed` (international digits without a plus),
     `old_format` (Mexico's 1, Brazil's missing ninth digit repaired).
     """
@@ -46,7 +50,7 @@ def _normalize(text: str, regions: tuple[str, ...]) -> Normalized:
     whole = _read(clean, regions)
     if whole.value is not None:
         return whole
-    parts = [part for part in _SEPARATORS.split(clean) if sum(map(str.isdigit, part)) >= 6]
+    parts = [part for part in _SEPARATORS.split(clean) if sum(map(str.isdigit, part)) >= _FEWEST_DIGITS]
     if len(parts) < 2:
         return whole
     numbers = [number for number in (_read(part, regions) for part in parts[:10]) if number.value is not None]
@@ -59,8 +63,10 @@ def _normalize(text: str, regions: tuple[str, ...]) -> Normalized:
 
 def _read(text: str, regions: tuple[str, ...]) -> Normalized:
     """One number: the first reading that is valid, else why the first one is not."""
-    refusal = "not_a_phone"
-    for reading, region, flag in _readings(text, regions):
+    readings = _readings(text, regions)
+    has_digits = sum(map(str.isdigit, text)) >= _FEWEST_DIGITS
+    refusal = "not_a_phone" if readings or not has_digits else "region_unknown"
+    for reading, region, flag in readings:
         try:
             number = phonenumbers.parse(reading, region)
         except NumberParseException:
@@ -72,6 +78,9 @@ def _read(text: str, regions: tuple[str, ...]) -> Normalized:
             if not _repair(number) or not phonenumbers.is_valid_number(number):
                 continue
             flags.append("old_format")
+        if _PLACEHOLDER.match(str(number.national_number)):
+            refusal = "placeholder"
+            break
         if number.extension:
             flags.append("extension")
         return Normalized(phonenumbers.format_number(number, PhoneNumberFormat.E164), tuple(flags))
@@ -85,9 +94,13 @@ def _readings(text: str, regions: tuple[str, ...]) -> list[tuple[str, str | None
         return [("+" + text[exit_code.end() :], None, None)]
     if text.startswith(("+", "\uff0b", "(+")):
         return [(text.lstrip("("), None, None)]
-    readings: list[tuple[str, str | None, str | None]] = [
-        (text, region, "other_region" if place else None) for place, region in enumerate(regions)
-    ]
+    readings: list[tuple[str, str | None, str | None]] = []
+    for place, region in enumerate(regions):
+        # Eleven digits and more that begin with the region's own code are international: so WhatsApp and CRMs write
+        # them. Where numbers vary in length, as in Germany, they would pass for national ones too.
+        if _DIGITS_ONLY.match(text) and text.startswith(str(phonenumbers.country_code_for_region(region) or "+")):
+            readings.append(("+" + text, None, "other_region" if place else None))
+        readings.append((text, region, "other_region" if place else None))
     north_american = _NORTH_AMERICAN_EXIT_CODE.match(text)
     if north_american:
         readings.append(("+" + text[north_american.end() :], None, "prefix_assumed"))
