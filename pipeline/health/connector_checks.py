@@ -1,0 +1,87 @@
+"""Checks of sources and destinations: declared, mapped, with their secrets, and the CRM lets us in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from connectors.kit import Connector, Poll, Webhook, sources
+from pipeline.delivery.lines import connection_to, kind_of
+from pipeline.errors import AfluenteError, ConfigurationError, QuotaError, TerminalError, place_of
+from pipeline.health.checks import Check, failed, passed
+from pipeline.settings import DestinationSettings, Settings
+from pipeline.stages.mapping import load_destination_mapping, load_source_mapping
+
+
+def check_sources(known: Settings) -> Iterator[Check]:
+    """Every source of afluente.yaml, and every declared one that anybody could post to."""
+    for name in sorted({*sources(), *known.sources}):
+        configured = known.source(name)
+        if not configured.enabled:
+            continue
+        connector = sources().get(configured.connector or name)
+        if connector is None:
+            wanted = configured.connector or name
+            remedy = f"set sources.{name}.connector to one of {', '.join(sorted(sources()))}"
+            yield failed(f"source {name}", f"there is no connector {wanted!r}", remedy)
+            continue
+        yield _check_source(known, name, connector)
+
+
+def check_destinations(known: Settings) -> Iterator[Check]:
+    """One cheap authenticated call to each CRM in use."""
+    for name, configured in sorted(known.destinations.items()):
+        if configured.enabled:
+            yield _check_destination(name, configured)
+
+
+def _check_source(known: Settings, name: str, connector: Connector) -> Check:
+    label = f"source {name}"
+    try:
+        load_source_mapping(connector.source)
+        missing = _missing_secret(known, name, connector.intake)
+    except ConfigurationError as error:
+        return failed(label, str(error), "correct it as the message says")
+    if missing is None:
+        return passed(label, f"{connector.title}: mapped, nothing missing")
+    if name not in known.sources:
+        return passed(label, f"{connector.title}: not in use, {missing} is not set")
+    key = "token" if isinstance(connector.intake, Poll) else "secret"
+    remedy = f"set {missing}, or sources.{name}.{key} to env:NAME or file:PATH"
+    return failed(label, f"has no {key}: nothing is accepted from it", remedy)
+
+
+def _missing_secret(known: Settings, name: str, intake: object) -> str | None:
+    """The environment variable that a source wants and nobody set."""
+    if isinstance(intake, Webhook) and intake.signature is not None:
+        variable = intake.signature.secret.name
+        return None if known.source_secrets(name, variable) else variable
+    if isinstance(intake, Poll) and intake.token is not None:
+        return None if known.source_token(name, intake.token.name) else intake.token.name
+    return None
+
+
+def _check_destination(name: str, configured: DestinationSettings) -> Check:
+    label = f"destination {name}"
+    try:
+        kind = kind_of(name, configured)
+        load_destination_mapping(configured.mapping or configured.kind)
+        writer = kind.open(connection_to(name, configured))
+        try:
+            writer.check()
+        finally:
+            writer.close()
+    except ConfigurationError as error:
+        return failed(label, str(error), "correct it as the message says")
+    except TerminalError as error:
+        return failed(label, str(error), f"mend destinations.{name}.secrets; what is due goes out by itself then")
+    except QuotaError as error:
+        return failed(label, str(error), "nothing: deliveries wait for the quota")
+    except AfluenteError as error:
+        return failed(label, str(error), f"is {configured.base_url} right and reachable? Deliveries wait meanwhile")
+    except Exception as error:  # noqa: BLE001 - a connector's bug must not hide the other checks
+        return failed(
+            label,
+            f"bug: {place_of(error)}",
+            f"report it to the owner of connectors/destinations/{configured.kind}.py",
+        )
+    return passed(label, f"{kind.title} at {configured.base_url} lets us in")

@@ -1,0 +1,47 @@
+"""`afluente doctor`: one check per thing that can be wrong with an installation, each with its remedy.
+
+A check never raises and never shows a secret. Checks that need an absent part are left out: its own check says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline.errors import ConfigurationError
+from pipeline.health.checks import Check, failed
+from pipeline.health.connector_checks import check_destinations, check_sources
+from pipeline.health.machine_checks import (
+    check_disk,
+    check_keys,
+    check_processes,
+    check_receiver_port,
+    describe_settings,
+)
+from pipeline.health.service_checks import check_clocks, check_database, check_redis
+from pipeline.settings import Settings, load_settings
+
+__all__ = ["Check", "run_checks"]
+
+
+def run_checks(known: Settings | None = None) -> list[Check]:
+    """Every check, in the order in which a human would ask. Takes seconds: it calls each CRM once."""
+    return list(_checks(known))
+
+
+def _checks(known: Settings | None) -> Iterator[Check]:
+    if known is None:
+        try:
+            known = load_settings()
+        except ConfigurationError as error:
+            yield failed("settings", str(error), "correct it as the message says, then run this again")
+            return
+    yield describe_settings(known)
+    yield check_keys(known)
+    yield check_disk(known)
+    yield from check_processes(known)
+    yield check_receiver_port(known)
+    yield from check_database(known)
+    yield from check_redis(known)
+    yield from check_clocks(known)
+    yield from check_sources(known)
+    yield from check_destinations(known)

@@ -1,0 +1,171 @@
+"""What the installation says of itself, read in one go. Each part survives the absence of the others.
+
+Only cheap questions: partial indexes, list lengths, a few keys. Nothing here reads a lead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import msgspec
+from sqlalchemy import Connection
+
+from pipeline.delivery.breaker import Breaker, BreakerState
+from pipeline.delivery.governor import Governor, QuotaState
+from pipeline.delivery.shared_state import shared_redis, translated_redis_errors
+from pipeline.errors import AfluenteError
+from pipeline.process_plan import NODES
+from pipeline.settings import Settings
+from pipeline.store.deliveries import due_counts
+from pipeline.store.engine import StoreError, transaction
+from pipeline.store.events import oldest_pending
+
+Reading = TypeVar("Reading")
+
+QUEUES = tuple(queue for _, queues, _ in NODES for queue in queues.split(","))
+_TIMEOUT_SECONDS = 10.0  # of a statement: who looks at a dashboard does not wait for more
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """Things that wait, and the age of the oldest in seconds."""
+
+    count: int
+    oldest_seconds: float
+
+
+class LastError(msgspec.Struct, frozen=True):
+    """The newest error of a source or destination that still matters. `error` is a code and reason without values."""
+
+    error: str
+    at: datetime | None
+
+
+class DatabaseReading(msgspec.Struct, frozen=True):
+    """What PostgreSQL knows. `quarantined` counts open rows by stage, `in_flight` claims by lane."""
+
+    pending: dict[str, Backlog]
+    due: dict[str, dict[str, Backlog]]
+    in_flight: dict[str, int]
+    quarantined: dict[str, int]
+    destination_errors: dict[str, LastError]
+    source_errors: dict[str, LastError]
+
+
+class DestinationReading(msgspec.Struct, frozen=True):
+    breaker: BreakerState
+    quota: QuotaState
+
+
+class RedisReading(msgspec.Struct, frozen=True):
+    """What Redis knows. `queues` are messages nobody has taken yet, `unacked` those a worker holds."""
+
+    queues: dict[str, int]
+    unacked: int
+    destinations: dict[str, DestinationReading]
+    memory_bytes: int
+    memory_limit_bytes: int
+    evicted_keys: int
+
+
+class Readings(msgspec.Struct, frozen=True):
+    """Both, or for the one that is away a sentence in `absent`."""
+
+    database: DatabaseReading | None
+    redis: RedisReading | None
+    absent: dict[str, str]
+
+
+def take_readings(known: Settings) -> Readings:
+    """Ask database and Redis. Never raises for what they do."""
+    absent: dict[str, str] = {}
+    database = _attempt("database", read_database, absent)
+    redis = _attempt("redis", lambda: read_redis(known), absent)
+    return Readings(database, redis, absent)
+
+
+def _attempt(part: str, read: Callable[[], Reading], absent: dict[str, str]) -> Reading | None:
+    try:
+        return read()
+    except (AfluenteError, StoreError) as error:
+        absent[part] = str(error)
+        return None
+
+
+def read_database() -> DatabaseReading:
+    """Raises TransientError if the database is away, ConfigurationError if its tables are missing."""
+    with transaction(synchronous=False, timeout_seconds=_TIMEOUT_SECONDS) as connection:
+        now = datetime.now(UTC)
+        return DatabaseReading(
+            pending=_backlogs(oldest_pending(connection), now),
+            due={destination: _backlogs(lanes, now) for destination, lanes in due_counts(connection).items()},
+            in_flight=_counts(connection, _IN_FLIGHT),
+            quarantined=_counts(connection, _QUARANTINED),
+            destination_errors=_errors(connection, _DESTINATION_ERRORS),
+            source_errors=_errors(connection, _SOURCE_ERRORS),
+        )
+
+
+def read_redis(known: Settings) -> RedisReading:
+    """Raises TransientError if Redis is away."""
+    client = shared_redis(known.broker_url)
+    governor, breaker = Governor(client), Breaker(client)
+    with translated_redis_errors():
+        pipe = client.pipeline(transaction=False)
+        for queue in QUEUES:
+            pipe.llen(queue)
+        pipe.hlen("unacked")
+        pipe.info("memory")
+        pipe.info("stats")
+        *lengths, unacked, memory, stats = pipe.execute()
+    return RedisReading(
+        queues=dict(zip(QUEUES, lengths, strict=True)),
+        unacked=unacked,
+        destinations={
+            name: DestinationReading(breaker.state(name), governor.state(name))
+            for name, destination in sorted(known.destinations.items())
+            if destination.enabled
+        },
+        memory_bytes=int(memory["used_memory"]),
+        memory_limit_bytes=int(memory.get("maxmemory", 0)),
+        evicted_keys=int(stats.get("evicted_keys", 0)),
+    )
+
+
+_IN_FLIGHT = "SELECT lane, count(DISTINCT claim) FROM events WHERE state = 'in_flight' GROUP BY lane"
+_QUARANTINED = "SELECT stage, count(*) FROM quarantine WHERE resolution = 'open' GROUP BY stage"
+# A delivery that was sent has no last error: whatever is due (partial index) or open in quarantine may have one.
+_DESTINATION_ERRORS = """
+SELECT DISTINCT ON (destination) destination, error, at FROM (
+    SELECT destination, last_error AS error, last_error_at AS at FROM deliveries
+    WHERE state = 'due' AND last_error IS NOT NULL
+    UNION ALL
+    SELECT destination, concat_ws(': ', code, message), created_at FROM quarantine
+    WHERE resolution = 'open' AND destination IS NOT NULL
+) AS known ORDER BY destination, at DESC
+"""
+_SOURCE_ERRORS = """
+SELECT DISTINCT ON (source) source, error, at FROM (
+    SELECT source, last_error AS error, coalesce(last_run_at, updated_at) AS at FROM cursors
+    WHERE last_error IS NOT NULL
+    UNION ALL
+    SELECT source, concat_ws(': ', code, message), created_at FROM quarantine
+    WHERE resolution = 'open' AND source IS NOT NULL AND destination IS NULL
+) AS known ORDER BY source, at DESC
+"""
+
+
+def _counts(connection: Connection, statement: str) -> dict[str, int]:
+    return {name: count for name, count in connection.exec_driver_sql(statement)}  # noqa: C416 - rows are no pairs to mypy
+
+
+def _errors(connection: Connection, statement: str) -> dict[str, LastError]:
+    return {name: LastError(error, at) for name, error, at in connection.exec_driver_sql(statement)}
+
+
+def _backlogs(lanes: Mapping[str, tuple[int, datetime]], now: datetime) -> dict[str, Backlog]:
+    return {
+        lane: Backlog(count, max(0.0, round((now - oldest).total_seconds(), 1)))
+        for lane, (count, oldest) in lanes.items()
+    }

@@ -1,0 +1,102 @@
+"""Checks of PostgreSQL and Redis: reachable, new enough, set up so that nothing gets lost, clocks in step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pipeline.delivery.shared_state import shared_redis, translated_redis_errors
+from pipeline.errors import AfluenteError
+from pipeline.health.checks import Check, failed, passed
+from pipeline.health.machine_checks import host_of
+from pipeline.privacy.blind_index import blind_index
+from pipeline.settings import Settings
+from pipeline.store.engine import StoreError, engine, transaction
+from pipeline.store.schema import is_current
+
+_OLDEST_POSTGRESQL = 140_000  # 14: what the statements and the partitions are tested with, and still maintained
+_OLDEST_REDIS = (6, 2)
+_SKEW_SECONDS = 2.0  # ids and webhook signatures carry this machine's time, leases the database's
+
+
+def check_database(known: Settings) -> Iterator[Check]:
+    start = (
+        "start it with `afluente up`" if known.is_embedded_database else "check AFLUENTE_DATABASE_URL and the server"
+    )
+    try:
+        with transaction(synchronous=False) as connection:
+            number = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
+            version = str(connection.exec_driver_sql("SHOW server_version").scalar_one())
+    except (AfluenteError, StoreError) as error:
+        yield failed("database", str(error), start)
+        return
+    ok = number >= _OLDEST_POSTGRESQL
+    yield Check("database", ok, f"PostgreSQL {version}", "" if ok else "use PostgreSQL 14 or newer")
+    if not is_current(engine()):
+        yield failed("migrations", "the tables are missing or of another version", "run `afluente migrate`")
+        return
+    yield passed("migrations", "current")
+    try:
+        blind_index()
+    except (AfluenteError, StoreError) as error:
+        remedy = "add the key that sealed it to AFLUENTE_SECRET_KEYS, after the first"
+        yield failed("match key", str(error), remedy)
+    else:
+        yield passed("match key", "opens with the keys that are set")
+
+
+def check_redis(known: Settings) -> Iterator[Check]:
+    start = "start it with `afluente up`" if known.is_embedded_broker else "check AFLUENTE_BROKER_URL and the server"
+    try:
+        with translated_redis_errors():
+            info: dict[str, Any] = shared_redis(known.broker_url).info()
+    except AfluenteError as error:
+        yield failed(
+            "redis", f"does not answer at {host_of(known.broker_url)}: {type(error.__cause__).__name__}", start
+        )
+        return
+    version = str(info.get("redis_version", "0"))
+    ok = tuple(int(part) for part in version.split(".")[:2]) >= _OLDEST_REDIS
+    remedy = "" if ok else "use Redis 6.2 or newer, or Valkey"
+    yield Check("redis", ok, f"{version} at {host_of(known.broker_url)}", remedy)
+    policy = info.get("maxmemory_policy", "unknown")
+    if policy == "noeviction":
+        yield passed("redis eviction", "noeviction")
+    else:
+        remedy = "set maxmemory-policy noeviction: any other deletes queued messages when memory is short"
+        yield failed("redis eviction", f"maxmemory-policy is {policy}", remedy)
+    is_kept = bool(info.get("aof_enabled"))
+    kept = "on" if is_kept else "off: messages are lost with Redis, and found again in the database within seconds"
+    yield passed("redis append-only file", kept)
+
+
+def check_clocks(known: Settings) -> Iterator[Check]:
+    """This machine's clock against the others'. A part that is away has its own check."""
+    clocks: tuple[tuple[str, Callable[[], float]], ...] = (
+        ("PostgreSQL", _database_time),
+        ("Redis", lambda: _redis_time(known)),
+    )
+    for name, read in clocks:
+        before = time.time()
+        try:
+            there = read()
+        except (AfluenteError, StoreError):
+            continue
+        after = time.time()
+        # The answer was made some time between the two readings: only what lies outside counts.
+        skew = max(before - there, there - after, 0.0)
+        ok = skew <= _SKEW_SECONDS
+        remedy = "" if ok else "let both machines keep time with NTP: ids, leases and signatures rest on it"
+        yield Check(f"clock of {name}", ok, f"{skew:.1f} s from this machine's", remedy)
+
+
+def _database_time() -> float:
+    with transaction(synchronous=False) as connection:
+        return float(connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())").scalar_one())
+
+
+def _redis_time(known: Settings) -> float:
+    with translated_redis_errors():
+        seconds, microseconds = shared_redis(known.broker_url).time()
+    return float(seconds) + float(microseconds) / 1e6

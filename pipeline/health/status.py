@@ -1,0 +1,98 @@
+"""What `afluente status` shows: where the parts are, what runs, what waits, what is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.data_folder import find_recorded
+from pipeline.health.readings import Backlog, DatabaseReading, DestinationReading, LastError, Readings, take_readings
+from pipeline.health.thresholds import find_alarms
+from pipeline.settings import Settings, read_runtime, settings
+
+
+def collect_status(known: Settings | None = None) -> dict[str, Any]:
+    """JSON-ready. A part that is away leaves its numbers out and a sentence in `problems`; nothing raises.
+
+    Keys: addresses, processes [{name, pid, alive}], database and redis ("up" or what is wrong), pending and in_flight
+    by lane, queues and unacked (messages), due by destination and lane, destinations, sources, quarantined by stage,
+    problems (sentences).
+    """
+    known = known or settings()
+    runtime = read_runtime(known.data)
+    readings = take_readings(known)
+    database, redis = readings.database, readings.redis
+    processes = _processes(known, runtime)
+    return {
+        "addresses": runtime.get("addresses", {}),
+        "processes": processes,
+        "database": readings.absent.get("database", "up"),
+        "redis": readings.absent.get("redis", "up"),
+        "pending": _backlogs(database.pending) if database else {},
+        "in_flight": database.in_flight if database else {},
+        "queues": redis.queues if redis else {},
+        "unacked": redis.unacked if redis else None,
+        "due": {name: _backlogs(lanes) for name, lanes in database.due.items()} if database else {},
+        "destinations": _destinations(known, readings),
+        "sources": _errors(database.source_errors) if database else {},
+        "quarantined": database.quarantined if database else {},
+        "problems": [
+            *(
+                f"{process['name']}: its process {process['pid']} is gone"
+                for process in processes
+                if not process["alive"]
+            ),
+            *find_alarms(readings),
+        ],
+    }
+
+
+def _processes(known: Settings, runtime: dict[str, Any]) -> list[dict[str, Any]]:
+    alive = {process.pid for process in find_recorded(known.data)}
+    return [
+        {"name": entry.get("name"), "pid": entry.get("pid"), "alive": entry.get("pid") in alive}
+        for entry in runtime.get("processes", [])
+        if isinstance(entry, dict)
+    ]
+
+
+def _destinations(known: Settings, readings: Readings) -> dict[str, dict[str, Any]]:
+    return {
+        name: {
+            "enabled": destination.enabled,
+            **_last_error(readings.database, name),
+            **_shared_state(readings.redis.destinations.get(name) if readings.redis else None),
+        }
+        for name, destination in sorted(known.destinations.items())
+    }
+
+
+def _last_error(database: DatabaseReading | None, name: str) -> dict[str, Any]:
+    return _error(database.destination_errors.get(name) if database else None)
+
+
+def _shared_state(state: DestinationReading | None) -> dict[str, Any]:
+    if state is None:
+        return {}
+    return {
+        "breaker": state.breaker.state,
+        "halted_because": state.breaker.reason if state.breaker.state != "closed" else None,
+        "next_call_in_seconds": round(max(state.breaker.open_seconds, state.quota.blocked_seconds), 1),
+        "rate_factor": round(state.quota.factor, 3),
+        "calls_used": state.quota.used,
+        "calls_limit": state.quota.limit,
+    }
+
+
+def _backlogs(backlogs: dict[str, Backlog]) -> dict[str, dict[str, Any]]:
+    return {lane: {"count": one.count, "oldest_seconds": one.oldest_seconds} for lane, one in backlogs.items()}
+
+
+def _errors(errors: dict[str, LastError]) -> dict[str, dict[str, Any]]:
+    return {name: _error(error) for name, error in errors.items()}
+
+
+def _error(error: LastError | None) -> dict[str, Any]:
+    return {
+        "last_error": error.error if error else None,
+        "last_error_at": error.at.isoformat() if error and error.at else None,
+    }

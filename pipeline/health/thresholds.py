@@ -1,0 +1,59 @@
+"""When a reading becomes a sentence that somebody should read. Numbers carry their unit and their reason."""
+
+from __future__ import annotations
+
+from pipeline.health.readings import DatabaseReading, Readings, RedisReading
+
+OLDEST_PENDING_SECONDS = {"hot": 60.0, "bulk": 900.0}  # a hot lead is worth minutes; an import may take a quarter hour
+OLDEST_DUE_SECONDS = {"hot": 120.0, "bulk": 1800.0}
+UNTAKEN_MESSAGES = 1_000  # hints are few: this many mean that nobody consumes the queue
+REDIS_MEMORY_SHARE = 0.7  # a full broker refuses messages
+SLOWED_BELOW = 0.5  # share of the rate in force
+
+
+def find_alarms(readings: Readings) -> list[str]:
+    """What is wrong now, as sentences that name the part, the reading and the next step. Empty when all is well."""
+    alarms = [f"{part}: {reason}" for part, reason in sorted(readings.absent.items())]
+    if readings.database is not None:
+        alarms += _of_database(readings.database)
+    if readings.redis is not None:
+        alarms += _of_redis(readings.redis)
+    return alarms
+
+
+def _of_database(reading: DatabaseReading) -> list[str]:
+    alarms = [
+        f"{lane}: the oldest of {backlog.count} events has waited {backlog.oldest_seconds:.0f} s for a chain;"
+        f" is the {lane} node running?"
+        for lane, backlog in sorted(reading.pending.items())
+        if backlog.oldest_seconds > OLDEST_PENDING_SECONDS[lane]
+    ]
+    alarms += [
+        f"{destination}: the oldest of {backlog.count} {lane} deliveries is due since {backlog.oldest_seconds:.0f} s"
+        for destination, lanes in sorted(reading.due.items())
+        for lane, backlog in sorted(lanes.items())
+        if backlog.oldest_seconds > OLDEST_DUE_SECONDS[lane]
+    ]
+    open_count = sum(reading.quarantined.values())
+    if open_count:
+        alarms.append(f"quarantine: {open_count} wait for a human; see `afluente quarantine list`")
+    return alarms
+
+
+def _of_redis(reading: RedisReading) -> list[str]:
+    alarms = [
+        f"{queue}: {count} messages that no worker takes; is its node running?"
+        for queue, count in reading.queues.items()
+        if count > UNTAKEN_MESSAGES
+    ]
+    for name, destination in reading.destinations.items():
+        breaker, quota = destination.breaker, destination.quota
+        if breaker.state != "closed":
+            alarms.append(f"{name}: calls are halted ({breaker.reason}); one is tried in {breaker.open_seconds:.0f} s")
+        if quota.factor < SLOWED_BELOW:
+            alarms.append(f"{name}: slowed down to {quota.factor:.0%} of its rate, because it refused calls")
+    if reading.memory_limit_bytes and reading.memory_bytes > REDIS_MEMORY_SHARE * reading.memory_limit_bytes:
+        alarms.append(f"redis: {reading.memory_bytes} of {reading.memory_limit_bytes} bytes are used; give it more")
+    if reading.evicted_keys:
+        alarms.append("redis: it evicts keys, which deletes queued messages; set maxmemory-policy noeviction")
+    return alarms
