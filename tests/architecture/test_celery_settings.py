@@ -1,4 +1,4 @@
-"""Celery accepts misspelt settings in silence, so they are refused here: names, queues, tasks and the order of limits."""
+"""Celery accepts misspelt settings in silence, so they are refused here: names, queues, tasks, order of limits."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
 from celery.app.defaults import NAMESPACES, flatten
 from kombu.transport.redis import Channel
 from redbeat.schedulers import RedBeatConfig
 
 from pipeline.app import app
+from pipeline.process_plan import NODES
+from pipeline.records import LANES
 
 ROOT = Path(__file__).parents[2]
 CELERY_NAMES = {name for name, _ in flatten(NAMESPACES)}
@@ -84,21 +87,33 @@ def test_routes_and_schedule_name_tasks_that_exist():
     assert (scheduled | routed) - names == set()
 
 
-def test_every_queue_that_code_and_compose_name_is_declared_and_every_declared_one_has_a_worker():
-    declared = {queue.name for queue in app.conf.task_queues}
-    sent_to = set(_matches(r"""queue\s*=\s*["']([a-z_]+)["']""", _sources("pipeline")))
-    for place, texts in {"pipeline": _sources("pipeline"), "compose": _sources(".", "docker-compose*.yml")}.items():
-        consumed = {
-            name
-            for group in _matches(r"""(?:-Q|--queues)["']?[\s,=]+["']?([a-z_]+(?:,[a-z_]+)*)""", texts)
-            for name in group.split(",")
-        }
-        assert consumed == declared, f"{place} starts workers for {sorted(consumed)}, declared are {sorted(declared)}"
-    assert sent_to <= declared
+def test_every_declared_queue_has_a_node_under_up_and_every_node_a_declared_queue():
+    consumed = {queue for _, queues, _ in NODES for queue in queues.split(",")}
+    assert consumed == declared_queues()
 
 
-def _sources(folder: str, pattern: str = "**/*.py") -> list[str]:
-    return [path.read_text(encoding="utf-8") for path in sorted((ROOT / folder).glob(pattern))]
+def test_every_declared_queue_has_a_service_in_compose_and_every_service_a_declared_queue():
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    commands = [str(service.get("command", "")) for service in compose["services"].values()]
+    consumed = {
+        name
+        for group in _matches(r"""(?:-Q|--queues)["']?[\s,=]+["']?([a-z_]+(?:,[a-z_]+)*)""", commands)
+        for name in group.split(",")
+    }
+    assert consumed == declared_queues()
+
+
+def test_every_queue_that_code_sends_to_is_declared():
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "pipeline").rglob("*.py")]
+    named = set(_matches(r"""queue\s*=\s*["']([a-z_]+)["']""", sources))
+    named |= set(LANES)  # chain steps go to the queue of their lane's name
+    named |= {name for line in _matches(r"queue = (.+)", sources) for name in re.findall(r'"([a-z_]+)"', line)}
+    assert "deliver_hot" in named, "pipeline/hints.py is read as it should be"
+    assert named <= declared_queues()
+
+
+def declared_queues() -> set[str]:
+    return {queue.name for queue in app.conf.task_queues}
 
 
 def _matches(pattern: str, texts: Iterable[str]) -> list[str]:

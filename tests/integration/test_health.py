@@ -56,8 +56,8 @@ def add_events(count: int, lane: str) -> None:
 def add_delivery(state: str, *, lane: str = "bulk", error: str | None = None) -> None:
     with transaction() as connection:
         connection.exec_driver_sql(
-            "INSERT INTO deliveries (destination, person_id, brand, lane, wanted_version, state, last_error, last_error_at)"
-            " VALUES ('crm', %s, 'default', %s, 1, %s, %s, now())",
+            "INSERT INTO deliveries (destination, person_id, brand, lane, wanted_version, state, last_error,"
+            " last_error_at) VALUES ('crm', %s, 'default', %s, 1, %s, %s, now())",
             (new_id(), lane, state, error),
         )
 
