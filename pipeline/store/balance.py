@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from pipeline.settings import settings
 from pipeline.store import arrays
 
 _STATES = ("settled", "suppressed", "quarantined", "pending", "in_flight")
@@ -45,8 +46,8 @@ def balance(connection: Connection, destinations_for: DestinationsFor | None = N
     """The balance as interface.md promises it: {"all": figures, "sources": {slug: figures}, "missing_deliveries": n}.
 
     Figures are accepted, settled, suppressed, quarantined, pending, in_flight, repeated and difference, which is
-    accepted minus the five states. `destinations_for` gives a brand's destinations (settings().destinations_for, or a
-    mapping); `missing_deliveries` then counts settled events whose person lacks a delivery row at one of them.
+    accepted minus the five states. `destinations_for` gives a brand's destinations, by call or mapping; the settings'
+    if absent. `missing_deliveries` counts the rows that settled events' people lack at them.
     """
     sources: dict[str, dict[str, int]] = {}
     everything = dict.fromkeys(("accepted", *_STATES, "repeated", "difference"), 0)
@@ -63,7 +64,7 @@ def balance(connection: Connection, destinations_for: DestinationsFor | None = N
     return {
         "all": everything,
         "sources": sources,
-        "missing_deliveries": 0 if destinations_for is None else _count_missing(connection, destinations_for),
+        "missing_deliveries": _count_missing(connection, destinations_for or settings().destinations_for),
     }
 
 

@@ -88,13 +88,14 @@ WITH due AS MATERIALIZED (
     ORDER BY next_attempt_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 UPDATE deliveries d SET state = 'in_flight', claim = %(claim)s,
-    lease_until = now() + make_interval(secs => %(lease)s), wanted_version = greatest(d.wanted_version, p.version)
-FROM people p
+    lease_until = now() + make_interval(secs => %(lease)s),
+    wanted_version = greatest(d.wanted_version, person.version)
+FROM (SELECT person_id, version FROM due LEFT JOIN people USING (person_id)) AS person
 WHERE d.person_id = ANY(ARRAY(SELECT person_id FROM due)) AND d.destination = %(destination)s
-    AND p.person_id = d.person_id
+    AND person.person_id = d.person_id
     AND (%(linger)s <= 0 OR (SELECT count(*) >= %(limit)s OR min(wanted_at) <= now() - make_interval(secs => %(linger)s)
                              FROM due))
-RETURNING d.person_id, p.version, d.attempts, d.external_id
+RETURNING d.person_id, coalesce(person.version, d.wanted_version), d.attempts, d.external_id
 """
 
 
@@ -157,9 +158,6 @@ def read_people_to_send(connection: Connection, person_ids: Sequence[UUID]) -> d
     }
 
 
-_HELD = "destination = %(destination)s AND claim = %(claim)s AND state = 'in_flight'"
-
-
 def release_deliveries(
     connection: Connection,
     destination: str,
@@ -174,13 +172,17 @@ def release_deliveries(
     `error` (a code or reason, without values) is kept as the last error, if given.
     """
     return connection.exec_driver_sql(
-        f"""
+        """
         UPDATE deliveries SET state = 'due', lease_until = NULL, attempts = attempts + %(attempt)s,
             next_attempt_at = now() + make_interval(secs => %(delay)s),
             last_error = coalesce(%(error)s, last_error),
             last_error_at = CASE WHEN %(error)s IS NULL THEN last_error_at ELSE now() END
-        WHERE {_HELD}
-        """,  # noqa: S608 - put together from constants
+        WHERE destination = %(destination)s AND person_id = ANY(ARRAY(
+            SELECT person_id FROM deliveries
+            WHERE destination = %(destination)s AND claim = %(claim)s AND state = 'in_flight'
+            ORDER BY person_id FOR UPDATE
+        )) AND claim = %(claim)s AND state = 'in_flight'
+        """,
         {
             "destination": destination,
             "claim": claim,

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from pipeline.records import Due, Outcome, new_id
 from pipeline.store import arrays
 
+# Rows are locked in the order in which want_deliveries takes them: so the two cannot deadlock.
 _RECORD = """
 UPDATE deliveries d SET
     state = CASE
@@ -29,8 +30,14 @@ UPDATE deliveries d SET
     loaded_at = CASE WHEN said.state = 'sent' THEN now() ELSE d.loaded_at END
 FROM unnest(%(people)s::uuid[], %(states)s::text[], %(versions)s::int[], %(external_ids)s::text[], %(delays)s::float8[],
     %(errors)s::text[]) AS said (person_id, state, version, external_id, delay, error)
-WHERE d.person_id = said.person_id AND d.person_id = ANY(%(people)s::uuid[]) AND d.destination = %(destination)s
-    AND d.claim = %(claim)s AND d.state = 'in_flight'
+JOIN (
+    SELECT person_id FROM deliveries
+    WHERE person_id = ANY(%(people)s::uuid[]) AND destination = %(destination)s AND claim = %(claim)s
+        AND state = 'in_flight'
+    ORDER BY person_id FOR UPDATE
+) AS held USING (person_id)
+WHERE d.person_id = said.person_id AND d.destination = %(destination)s AND d.claim = %(claim)s
+    AND d.state = 'in_flight'
 RETURNING d.person_id, d.brand, d.state
 """
 # Whatever still stood in quarantine for a record that is now sent is done with.

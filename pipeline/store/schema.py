@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -58,13 +59,17 @@ def migrate(engine: Engine) -> None:
 
 def is_current(engine: Engine) -> bool:
     """True if the database has exactly the tables of this program's last migration."""
-    from alembic.script import ScriptDirectory
-
-    head = ScriptDirectory.from_config(_alembic_config()).get_current_head()
     with transaction(on=engine) as connection:
         if connection.exec_driver_sql("SELECT to_regclass('alembic_version')").scalar() is None:
             return False
-        return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == head
+        return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == _last_migration()
+
+
+@cache
+def _last_migration() -> str | None:
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory.from_config(_alembic_config()).get_current_head()
 
 
 def ensure_partitions(connection: Connection, months_ahead: int = 3, *, now: datetime | None = None) -> list[str]:

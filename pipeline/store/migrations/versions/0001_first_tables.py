@@ -191,6 +191,7 @@ CREATE TABLE keyring (
 # lock table is shared by all sessions and bounded (max_locks_per_transaction * max_connections), and a batch has many
 # keys: so a transaction with more than a handful first takes one permit, and there are only as many permits as a
 # quarter of the table holds per class. Permits come first and singly, keys in order: no cycle of waiting is possible.
+# What no quarter can hold is refused; the flow then halves the batch, as it does whenever one cannot be worked on.
 _LOCK_KEYS = """
 CREATE FUNCTION lock_match_keys(keys bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
