@@ -19,8 +19,6 @@ from pipeline.stages.vocabularies import aliases
 
 Conversion = Callable[[Any], Normalized]
 
-# Excel shows +491701234567 as 4.9170E+11: the digits are lost, so a phone like that is refused rather than guessed.
-_SCIENTIFIC = re.compile(r"^\s*[+-]?\d+(?:[.,]\d+)?[eE]\+?\d+\s*$")
 _NUMBER = re.compile(r"^[+-]?\d+(?:\.\d+)?$")
 _GROUPED = re.compile(r"^[+-]?\d{1,3}(?:([,.'\u2019 \u00a0\u202f])\d{3})+$")
 _LIST_SEPARATORS = re.compile(r"[;,|\n]")
@@ -58,8 +56,8 @@ def to_address(value: Any) -> Normalized:
 
 
 def to_phone(value: Any) -> Normalized:
-    """A phone number as text. A number in scientific notation has lost its digits and is refused."""
-    if (isinstance(value, float) and abs(value) >= 1e15) or (isinstance(value, str) and _SCIENTIFIC.match(value)):
+    """A phone number as text. A float beyond 15 digits has lost some of them and is refused."""
+    if isinstance(value, float) and abs(value) >= 1e15:
         return Normalized(None, ("scientific_notation",), raw_excerpt(str(value)))
     return to_address(value)
 
@@ -171,7 +169,7 @@ def _number_text(value: Any) -> Normalized:
 
 
 def _bounded_number(number: float, value: Any) -> Normalized:
-    if not math.isfinite(number) or abs(number) > _INTEGER_LIMIT:
+    if not abs(number) <= _INTEGER_LIMIT:  # NaN too; math.isfinite chokes on an integer of hundreds of digits
         return Normalized(None, ("not_a_number",), _excerpt(value))
     if isinstance(number, float) and number.is_integer():
         number = int(number)

@@ -39,7 +39,9 @@ def _code(text: str) -> str | None:
         return None
     spellings = _spellings()
     key = fold(clean_line(text))
-    return spellings.get(key) or spellings.get(key.replace(" ", "")) or spellings.get(key.removeprefix("the "))
+    found = spellings.get(key) or spellings.get(key.removeprefix("the "))
+    squeezed = key.replace(" ", "")
+    return found or (spellings.get(squeezed) if len(squeezed) > 2 else None)  # U. S. A., but n/a is not Namibia
 
 
 @cache

@@ -15,8 +15,10 @@ _PLAIN = re.compile(
     r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:[a-z]{2,63}|xn--[a-z0-9-]{2,59})\Z"
 )
+_TOP_LEVEL = re.compile(r"\.(?:[a-z]{2,63}|xn--[a-z0-9-]{2,59})\Z")
 _ANGLE = re.compile(r"<([^<>]*@[^<>]*)>")
-_SEPARATORS = re.compile(r"[;,|\s]+")
+_SEPARATORS = re.compile(r"[;,|/]")
+_LABEL = re.compile(r"^(?:e-?mail|mail|correo|courriel)\s*:\s*|\s*\([^()@]*\)$", re.IGNORECASE)
 _AROUND_SIGNS = re.compile(r"\s*([@])\s*|\s+(?=\.)|(?<=\.)\s+")
 _WRAPPING = "\"'<>()[]{},;: \u201c\u201d\u2018\u2019`"
 _CELL_LIMIT = 2_000  # characters of a cell that are looked at
@@ -36,7 +38,7 @@ def _normalize(text: str) -> Normalized:
     lowered = text.strip().lower()
     if _PLAIN.match(lowered):
         return Normalized(lowered)
-    clean = clean_line(text)
+    clean = _LABEL.sub("", clean_line(text.replace("\uff20", "@")))
     if not clean:
         return NOTHING if not text else Normalized(None, ("invalid_email",))
     found: list[str] = []
@@ -56,7 +58,12 @@ def _candidates(clean: str) -> list[str]:
         return angled[:_ADDRESS_LIMIT]
     if clean.count("@") == 1:
         return [clean]
-    return [part for part in _SEPARATORS.split(clean) if "@" in part][:_ADDRESS_LIMIT]
+    found: list[str] = []
+    for part in _SEPARATORS.split(clean):
+        words = part.split()
+        # Words are addresses of their own only if all of them are: of `john smith@x.org` none is.
+        found += words if all("@" in word for word in words) else [part]
+    return found[:_ADDRESS_LIMIT]
 
 
 def _address(text: str) -> str | None:
@@ -78,12 +85,12 @@ def _international(text: str) -> str | None:
 
     try:
         found = validate_email(
-            text, check_deliverability=False, allow_quoted_local=True, globally_deliverable=False, strict=False
+            text, check_deliverability=False, allow_quoted_local=True, globally_deliverable=False, strict=True
         )
     except (EmailNotValidError, ValueError):
         return None
     domain = found.ascii_domain.lower()
-    if "." not in domain:
+    if not _TOP_LEVEL.search(domain):
         return None
     address = f"{unicodedata.normalize('NFC', found.local_part.lower())}@{domain}"
     return address if len(address) <= 254 else None

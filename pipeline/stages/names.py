@@ -48,6 +48,30 @@ _PARTICLES = frozenset(
 )
 _AFTER_PARTICLE = frozenset(("la", "las", "los", "el", "le", "het"))  # `de la Cruz`, but `La Toya`
 _SUFFIXES = frozenset(("jr", "sr", "ii", "iii", "iv", "phd", "md", "esq", "filho", "neto", "junior", "senior"))
+# A company in the field for names: nothing to split there.
+_LEGAL_FORMS = frozenset(
+    (
+        "gmbh",
+        "ag",
+        "kg",
+        "inc",
+        "llc",
+        "ltd",
+        "plc",
+        "corp",
+        "co",
+        "sl",
+        "slu",
+        "sa",
+        "sas",
+        "sarl",
+        "srl",
+        "bv",
+        "nv",
+        "ltda",
+        "me",
+    )
+)
 _ROMAN = frozenset(("ii", "iii", "iv", "vi", "vii", "viii"))
 _HONORIFICS = frozenset(
     (
@@ -130,7 +154,13 @@ def split_full_name(full_name: str, country: str | None = None) -> tuple[str, st
         first, last = words[0], " ".join(words[1:])
         if words[1].lower() in ("e", "y", "i", "und"):  # `Ana y Luis`: two people
             return None
-    if fold(first) in _HONORIFICS or fold(last) in _SUFFIXES or first.endswith(",") or not _is_name_like(first + last):
+    if (
+        fold(first) in _HONORIFICS
+        or fold(last) in _SUFFIXES
+        or fold(last).replace(" ", "") in _LEGAL_FORMS
+        or first.endswith(",")
+        or not _is_name_like(first + last)
+    ):
         return None
     return first, last
 
@@ -156,8 +186,8 @@ def _normalize(text: str, *, is_family: bool) -> Normalized:
 
 def repair_case(name: str, *, is_family: bool) -> str:
     """Title case for a name typed in capitals or in small letters only; any other is left as it is."""
-    if not name.isupper() and not name.islower():
-        return name
+    if not (name.isupper() or name.islower()) or "\u0130" in name or not _is_name_like(name):
+        return name  # \u0130 is the Turkish dotted I: its small letter does not tell that it came from there
     return _title(name, is_family)
 
 
@@ -189,7 +219,8 @@ def _title_pieces(word: str) -> list[str]:
 def _title_part(part: str) -> str:
     if len(part) > 3 and part.startswith("mc"):
         return "Mc" + part[2].upper() + part[3:]
-    return part[:1].upper() + part[1:]
+    capital = part[:1].upper()
+    return capital + part[1:] if len(capital) == 1 else part  # no capital of its own: ß, ligatures
 
 
 def _is_name_like(text: str) -> bool:

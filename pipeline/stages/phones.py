@@ -19,6 +19,10 @@ _FEWEST_DIGITS = 6  # what a part of a cell needs to be looked at as a number of
 _CELL_LIMIT = 250  # characters of a cell that are looked at; libphonenumber refuses longer texts anyway
 _SEPARATORS = re.compile(r"\s*(?:[;|,]|\s/\s|/(?=\s*[+0(])|\bor\b|\bo\b|\bou\b|\boder\b)\s*", re.IGNORECASE)
 _EXCEL_WRAPPING = re.compile(r"^[='\"`\s]+|['\"`\s]+$")
+# Excel shows +491701234567 as 4.9170E+11: the digits are lost, so such a cell is refused rather than guessed.
+_SCIENTIFIC = re.compile(r"^[+-]?\d+(?:[.,]\d+)?[eE]\+?\d+$")
+_FLOAT_TAIL = re.compile(r"(?<=^\d{7})(\d{0,8})\.0$")  # 491701234567.0: a spreadsheet's number, nothing lost
+_REMARK = re.compile(r"\s*\([^()\d+]*\)$")  # (mobile)
 _SCHEME = re.compile(r"^(?:tel|phone|whatsapp|callto|sms)\s*:\s*", re.IGNORECASE)
 _EXIT_CODE = re.compile(r"^\(?\s*(?:00|\+\s*00)\)?[\s.-]*(?=[1-9(])")
 _NORTH_AMERICAN_EXIT_CODE = re.compile(r"^011[\s.-]*(?=[1-9])")
@@ -31,10 +35,10 @@ _MEXICO_TRUNK = re.compile(r"^(?:044|045|01)(?=\d{10}$)")
 def normalize_phone(text: str, regions: tuple[str, ...] = ()) -> Normalized:
     """E.164, read with its own prefix or else in the first of `regions` (alpha-2) where it is valid.
 
-    Flags: `invalid_number`, `impossible_number`, `placeholder`, `region_unknown`,
-    `not_a_phone` (value None); `extension`, `several_values`,
-    `other_region` (valid only in a later region), `prefix_assumed` (international digits without a plus),
-    `old_format` (Mexico's 1, Brazil's missing ninth digit repaired).
+    Flags without a value: `invalid_number`, `impossible_number`, `placeholder`, `region_unknown`,
+    `scientific_notation`, `not_a_phone`. With one: `extension`, `several_values`, `other_region` (valid only in a later
+    region), `prefix_assumed` (international digits without a plus), `old_format` (Mexico's 1, Brazil's missing ninth
+    digit repaired).
     """
     found = _normalize(text if len(text) <= _CELL_LIMIT else text[: _CELL_LIMIT + 1], regions)
     if found.value == text or found is NOTHING:
@@ -47,6 +51,9 @@ def _normalize(text: str, regions: tuple[str, ...]) -> Normalized:
     clean = _SCHEME.sub("", _EXCEL_WRAPPING.sub("", clean_line(text)))
     if not clean:
         return NOTHING if not text else Normalized(None, ("not_a_phone",))
+    if _SCIENTIFIC.match(clean):
+        return Normalized(None, ("scientific_notation",))
+    clean = _FLOAT_TAIL.sub(r"\1", _REMARK.sub("", clean))
     whole = _read(clean, regions)
     if whole.value is not None:
         return whole
@@ -69,7 +76,9 @@ def _read(text: str, regions: tuple[str, ...]) -> Normalized:
     for reading, region, flag in readings:
         try:
             number = phonenumbers.parse(reading, region)
-        except NumberParseException:
+        except NumberParseException as error:
+            if error.error_type == NumberParseException.INVALID_COUNTRY_CODE and reading.startswith("+"):
+                refusal = "invalid_number"
             continue
         flags = [flag] if flag else []
         if not phonenumbers.is_valid_number(number):

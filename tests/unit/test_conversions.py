@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.stages.conversions import CONVERSIONS, date_conversion, table_conversion
+
+WRONG = ("wrong_type",)
+CASES = [
+    ("text", "x", "x", ()),
+    ("text", 42, "42", ()),
+    ("text", 42.0, "42", ()),
+    ("text", 4.5, "4.5", ()),
+    ("text", True, "true", ()),
+    ("text", ["CRM", "ERP"], "CRM, ERP", ()),
+    ("text", ["CRM"], "CRM", ()),
+    ("text", {"a": 1}, None, WRONG),
+    ("text", [{"a": 1}], None, WRONG),
+    ("text", float("nan"), None, ("not_a_number",)),
+    ("text", 10**50, None, WRONG),
+    ("text", 1234567890123456789, "1234567890123456789", ()),
+    ("email", "ada@example.org", "ada@example.org", ()),
+    ("email", ["ada@example.org"], "ada@example.org", ()),
+    ("email", {"a": 1}, None, WRONG),
+    ("email", True, None, WRONG),
+    ("phone", "600 111 222", "600 111 222", ()),
+    ("phone", 34600111222, "34600111222", ()),
+    ("phone", 34600111222.0, "34600111222", ()),
+    ("phone", 3.46e30, None, ("scientific_notation",)),
+    ("phone", True, None, WRONG),
+    ("phone", {"n": 1}, None, WRONG),
+    ("number", 25, 25, ()),
+    ("number", 25.0, 25, ()),
+    ("number", 2.5, 2.5, ()),
+    ("number", "25", 25, ()),
+    ("number", " 25 ", 25, ()),
+    ("number", "1,000", 1000, ()),
+    ("number", "1.000", 1000, ()),
+    ("number", "1 000 000", 1000000, ()),
+    ("number", "1'000", 1000, ()),
+    ("number", "2.5", 2.5, ()),
+    ("number", "-3", -3, ()),
+    ("number", "many", None, ("not_a_number",)),
+    ("number", "51-200", None, ("not_a_number",)),
+    ("number", "10%", None, ("not_a_number",)),
+    ("number", "9" * 500, None, ("not_a_number",)),
+    ("number", float("inf"), None, ("not_a_number",)),
+    ("number", 10**400, None, ("not_a_number",)),
+    ("number", True, None, WRONG),
+    ("number", [1], None, WRONG),
+    ("boolean", True, True, ()),
+    ("boolean", 1, True, ()),
+    ("boolean", 0, False, ()),
+    ("boolean", "yes", True, ()),
+    ("boolean", "Sí", True, ()),
+    ("boolean", "JA", True, ()),
+    ("boolean", "oui", True, ()),
+    ("boolean", "sim", True, ()),
+    ("boolean", "on", True, ()),
+    ("boolean", "x", True, ()),
+    ("boolean", "1", True, ()),
+    ("boolean", "no", False, ()),
+    ("boolean", "Nein", False, ()),
+    ("boolean", "não", False, ()),
+    ("boolean", "false", False, ()),
+    ("boolean", "0", False, ()),
+    ("boolean", ["1"], True, ()),
+    ("boolean", "maybe", None, ("not_a_boolean",)),
+    ("boolean", 2, None, WRONG),
+    ("boolean", {"granted": True}, None, WRONG),
+    ("list", ["a", "b"], ["a", "b"], ()),
+    ("list", "a; b,c|d", ["a", "b", "c", "d"], ()),
+    ("list", 34600111222, ["34600111222"], ()),
+    ("list", ["a", {"b": 1}], ["a"], WRONG),
+    ("list", {"b": 1}, None, WRONG),
+    ("list", ["", "  "], None, ()),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "converted", "flags"), CASES)
+def test_a_value_of_any_type_becomes_the_type_wanted_or_a_flag(kind, value, converted, flags):
+    found = CONVERSIONS[kind](value)
+    assert found.value == converted
+    assert type(found.value) is type(converted)
+    assert found.flags == flags
+
+
+@pytest.mark.parametrize(("kind", "value", "converted", "flags"), [case for case in CASES if case[3]])
+def test_what_was_refused_is_kept_raw(kind, value, converted, flags):
+    assert CONVERSIONS[kind](value).raw
+
+
+def test_further_addresses_of_a_list_are_handed_on():
+    found = CONVERSIONS["email"](["a@example.org", "b@example.org"])
+    assert (found.value, found.others) == ("a@example.org", ("b@example.org",))
+
+
+def test_a_date_is_written_in_utc():
+    convert = date_conversion(formats=["%d.%m.%Y %H:%M"], zone="Europe/Berlin")
+    assert convert("02.03.2026 10:00").value == "2026-03-02T09:00:00Z"
+    assert convert(1772442895).value == "2026-03-02T09:14:55Z"
+    assert convert("yesterday").flags == ("unreadable_time",)
+    assert convert(True).flags == WRONG
+    assert convert(["x"]).flags == WRONG
+
+
+def test_a_value_table_is_read_without_case_and_accents():
+    look_up = table_conversion(CONVERSIONS["text"], {"Demostración": "demo", "Prueba": "trial"})
+    assert look_up("DEMOSTRACION").value == "demo"
+    assert look_up("other") == ("other", ("unlisted",), None, ())
+    assert look_up({"a": 1}).flags == WRONG
+    in_list = table_conversion(CONVERSIONS["list"], {"a": "A"})
+    assert in_list("a;b").value == ["A", "b"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=50),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_no_value_of_any_shape_raises(value):
+    for convert in (
+        *CONVERSIONS.values(),
+        date_conversion(formats=[], zone="UTC"),
+        table_conversion(CONVERSIONS["text"], {"a": 1}),
+    ):
+        found = convert(value)
+        assert found.value is None or not found.flags or isinstance(found.value, list | str)

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.stages.text import (
+    LINE_LIMIT,
+    PARAGRAPHS_LIMIT,
+    clean_line,
+    clean_paragraphs,
+    fold,
+    normalize_line,
+    normalize_paragraphs,
+    normalize_url,
+)
+
+LINES = [
+    ("Brandt GmbH", "Brandt GmbH"),
+    ("  Brandt   GmbH  ", "Brandt GmbH"),
+    ("Brandt\tGmbH", "Brandt GmbH"),
+    ("Brandt\r\nGmbH", "Brandt GmbH"),
+    ("Brandt\u2028GmbH", "Brandt GmbH"),
+    ("Brandt\u00a0GmbH", "Brandt GmbH"),
+    ("Brandt\u3000GmbH", "Brandt GmbH"),
+    ("Bra\x00ndt", "Brandt"),
+    ("Bra\x1b[0mndt", "Bra[0mndt"),
+    ("Bra\u200bndt", "Brandt"),
+    ("\ufeffBrandt", "Brandt"),
+    ("Bra\u00adndt", "Brandt"),
+    ("\u202eBrandt\u202c", "Brandt"),
+    ("Brandt\u2066x\u2069", "Brandtx"),
+    ("Jose\u0301", "José"),
+    ("Jose\u200b\u0301", "José"),
+    ("Bra\ud800ndt", "Brandt"),
+    ("Brandt\U000e0041", "Brandt"),
+    ("a\u200db", "ab"),
+    ("علی\u200cرضا", "علی\u200cرضا"),
+    ("👩\u200d💻", "👩\u200d💻"),
+    ("a\u200c\u200cب", "aب"),
+    ("李小龙", "李小龙"),
+    ("Straße", "Straße"),
+    ("ﬁnance", "ﬁnance"),
+    ("½ price", "½ price"),
+    ("🥖 Panadería", "🥖 Panadería"),
+    ("\u0085next", "next"),
+    ("a\u0007b", "ab"),
+    ("", ""),
+    (" \u200b ", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "clean"), LINES)
+def test_a_line_holds_visible_characters_and_single_spaces(text, clean):
+    assert clean_line(text) == clean
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("one\r\ntwo", "one\ntwo"),
+        ("one\rtwo", "one\ntwo"),
+        ("one\n\n\n\ntwo", "one\n\ntwo"),
+        ("  one \n\ttwo ", "one\ntwo"),
+        ("one\x0btwo", "one\ntwo"),
+        ("\n\none\n\n", "one"),
+        ("one\x00\ntwo", "one\ntwo"),
+    ],
+)
+def test_a_message_keeps_its_lines(text, clean):
+    assert clean_paragraphs(text) == clean
+
+
+def test_what_is_too_long_is_cut_flagged_and_kept_raw():
+    found = normalize_line("x" * (LINE_LIMIT + 1))
+    assert len(found.value) == LINE_LIMIT
+    assert found.flags == ("truncated",)
+    assert found.raw == "x" * (LINE_LIMIT + 1)
+    assert normalize_line("x" * LINE_LIMIT).flags == ()
+    assert len(normalize_paragraphs("x" * 10**6).value) == PARAGRAPHS_LIMIT
+    assert len(normalize_paragraphs("x" * 10**6).raw) <= PARAGRAPHS_LIMIT
+
+
+def test_text_of_invisible_characters_only_is_flagged_blank():
+    assert normalize_line("\u200b\u200b") == (None, ("blank",), "\u200b\u200b", ())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("MÉXICO", "mexico"),
+        ("São  Paulo", "sao paulo"),
+        ("Côte d’Ivoire", "cote d ivoire"),
+        ("U.S.A.", "u s a"),
+        ("Straße", "strasse"),
+        ("ÅLAND", "aland"),
+        ("Organic Search (SEO)", "organic search seo"),
+        ("google_lead_form", "google lead form"),
+    ],
+)
+def test_folded_texts_are_equal_where_people_would_say_so(one, other):
+    assert fold(one) == other
+
+
+@given(st.text(max_size=600))
+def test_cleaning_twice_changes_nothing(text):
+    for normalize in (normalize_line, normalize_paragraphs, normalize_url):
+        once = normalize(text).value
+        if once is not None:
+            again = normalize(once)
+            assert again == (once, (), None, ())
+
+
+@given(st.text(alphabet="a\u200c\u200d\u0628\u0301\u200b \n\r\x00é\u1100\u1161", max_size=30))
+def test_cleaning_awkward_characters_twice_changes_nothing(text):
+    line, paragraphs = clean_line(text), clean_paragraphs(text)
+    assert clean_line(line) == line
+    assert clean_paragraphs(paragraphs) == paragraphs
+    assert unicodedata.is_normalized("NFC", line)
+    assert "\x00" not in paragraphs
