@@ -96,9 +96,12 @@ def test_an_unknown_fault_is_refused_with_those_allowed(sandbox):
 
 
 def test_faults_may_be_given_in_short(tmp_path):
-    with Sandbox(port=0, state=tmp_path / "crm.sqlite", faults="status=503,rate=1,retry_after=4") as running:
-        with pytest.raises(TransientError) as caught:
-            writer(running).check()
+    spec = "status=503,rate=1,retry_after=4"
+    with (
+        Sandbox(port=0, state=tmp_path / "crm.sqlite", faults=spec) as running,
+        pytest.raises(TransientError) as caught,
+    ):
+        writer(running).check()
     assert caught.value.retry_after == 4
 
 

@@ -1,0 +1,73 @@
+"""What a check is given: one source with its declaration, samples and mapping, and a way to try a record.
+
+The kit knows nothing of the pipeline, so the pipeline hands in what it makes of a record (`try_record`).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from connectors.kit.declarations import Connector
+from connectors.kit.records import split_records
+from connectors.kit.samples import Sample
+
+ROW = "application/x-afluente-row"
+TYPICAL = "typical"
+HOSTILE = "hostile"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One canonical field of the mapping, with the paths it may come from."""
+
+    field: str
+    paths: tuple[str, ...]
+    is_required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What the pipeline makes of one record. `lead` holds canonical fields and `consents`; None if the record stops,
+    with the quarantine's code or the reason of suppression as `stopped`. `undecided` are paths nobody decided about."""
+
+    lead: dict[str, Any] | None = field(default=None, repr=False)
+    stopped: str | None = None
+    message: str = ""
+    undecided: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One source to be checked. `mapping_problem` says why its mapping cannot be read, if so."""
+
+    source: str
+    connector: Connector
+    samples: tuple[Sample, ...]
+    mapping_source: str | None
+    mapping_problem: str | None
+    rules: tuple[Rule, ...]
+    try_record: Callable[[dict[str, Any], str], Trial]
+
+    def sample(self, name: str) -> Sample | None:
+        return next((sample for sample in self.samples if sample.name == name), None)
+
+    def ordinary_samples(self) -> tuple[Sample, ...]:
+        return tuple(sample for sample in self.samples if sample.name != HOSTILE)
+
+    def records(self, sample: Sample) -> list[dict[str, Any]]:
+        """The records of a sample, as intake would take them apart. Raises UnreadableBody."""
+        if sample.content_type == "text/csv":
+            rows = csv.DictReader(io.StringIO(sample.body.decode("utf-8-sig"), newline=""))
+            return [dict(row) for row in rows]
+        return split_records(self.connector, sample.body, sample.content_type)
+
+    def trials(self, sample: Sample) -> list[Trial]:
+        kind = ROW if sample.content_type == "text/csv" else "application/json"
+        return [self.try_record(record, kind) for record in self.records(sample)]
+
+
+Check = Callable[[Case], list[str]]

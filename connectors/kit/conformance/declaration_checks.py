@@ -1,0 +1,94 @@
+"""Is the source declared in full, and called the same everywhere?"""
+
+from __future__ import annotations
+
+import re
+
+from connectors.kit.conformance.cases import TYPICAL, Case
+from connectors.kit.declarations import Poll, Secret, Webhook
+
+_SLUG = re.compile(r"[a-z][a-z0-9_]{1,62}")
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
+_TIERS = ("bronze", "silver", "gold")
+_LANES = ("hot", "bulk")
+_FORMATS = ("json", "form", "text")
+
+
+def one_slug_everywhere(case: Case) -> list[str]:
+    """Module, declaration, mapping and samples go by one word."""
+    problems = []
+    if not _SLUG.fullmatch(case.source):
+        problems.append(f"{case.source!r} is no slug: lower-case letters, digits and _, beginning with a letter")
+    names = {"the declaration": case.connector.source, "the mapping": case.mapping_source}
+    for where, name in names.items():
+        if name != case.source and not (name is None and case.mapping_problem):
+            problems.append(f"{where} calls the source {name!r}; it must be {case.source!r}")
+    problems += [
+        f"the sample {sample.name} lies in samples/{sample.source}; it belongs into samples/{case.source}"
+        for sample in case.samples
+        if sample.source != case.source
+    ]
+    return problems
+
+
+def declaration_is_complete(case: Case) -> list[str]:
+    """Somebody owns it, its own documentation is linked, and its words are ones the kit knows."""
+    connector = case.connector
+    problems = []
+    if not connector.title.strip():
+        problems.append("title is empty; people read it in lists")
+    if not re.fullmatch(r"@[\w./-]+", connector.owner):
+        problems.append(f"owner is {connector.owner!r}; write the person or team as @name")
+    if not connector.docs_url.startswith("https://"):
+        problems.append("docs_url must be an https address of the source's own documentation")
+    if connector.tier not in _TIERS:
+        problems.append(f"tier is {connector.tier!r}; allowed: {', '.join(_TIERS)}")
+    if connector.lane not in _LANES:
+        problems.append(f"lane is {connector.lane!r}; allowed: {', '.join(_LANES)}")
+    intake = connector.intake
+    if isinstance(intake, Webhook):
+        unknown = set(intake.formats) - set(_FORMATS)
+        if unknown or not intake.formats:
+            problems.append(f"formats must be some of {', '.join(_FORMATS)}")
+        if not 200 <= intake.answer.status < 300:
+            problems.append(
+                f"the answer's status is {intake.answer.status}; senders read anything but 2xx as a failure"
+            )
+        header = intake.idempotency_header
+        if header is not None and header != header.lower():
+            problems.append(f"idempotency_header is {header!r}; write it in lower case")
+    if isinstance(intake, Poll) and intake.cursor is None and intake.pages is None:
+        problems.append("a poll needs pages or a cursor, else it reads everything each time")
+    return problems
+
+
+def secrets_are_named_after_their_source(case: Case) -> list[str]:
+    """A secret is an environment variable that begins with the slug: whoever sees one knows whose it is."""
+    prefix = case.source.upper() + "_"
+    return [
+        f"the secret {secret.name!r} must be the name of a variable that begins with {prefix}"
+        for secret in _secrets(case)
+        if not (_VARIABLE.fullmatch(secret.name) and secret.name.startswith(prefix))
+    ]
+
+
+def samples_exist(case: Case) -> list[str]:
+    """One payload as the source sends it, and what must become of it."""
+    typical = case.sample(TYPICAL)
+    if typical is None:
+        return [f"samples/{case.source} has no sample named {TYPICAL}"]
+    if typical.expected:
+        return []
+    problem = (
+        f"samples/{case.source}/{TYPICAL}.expected.json is missing: write down the lead that must become of the sample"
+    )
+    return [f"{problem}; `afluente mapping preview {case.source} …` shows what becomes of it now"]
+
+
+def _secrets(case: Case) -> list[Secret]:
+    intake = case.connector.intake
+    if isinstance(intake, Webhook) and intake.signature is not None:
+        return [intake.signature.secret]
+    if isinstance(intake, Poll) and intake.token is not None:
+        return [intake.token]
+    return []

@@ -1,0 +1,144 @@
+"""Does the source get in as declared: signed requests only, polls that end?"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import requests
+from requests.adapters import BaseAdapter
+from requests.models import PreparedRequest
+
+from connectors.kit.conformance.cases import TYPICAL, Case
+from connectors.kit.declarations import Poll, Webhook
+from connectors.kit.errors import AfluenteError, TerminalError
+from connectors.kit.http import session
+from connectors.kit.polling import Page, poll_pages
+
+_SECRET = "whsec_" + b64encode(b"a secret for checks, 32 bytes").decode()
+_NOW = 1_772_442_895.0
+_ADDRESS = {":method": "POST", ":uri": "https://hooks.example.com/in/default/source"}
+
+
+def signature_is_checked(case: Case) -> list[str]:
+    """A good signature is accepted; an altered body, a missing header or another secret is refused."""
+    intake = case.connector.intake
+    typical = case.sample(TYPICAL)
+    if not isinstance(intake, Webhook) or intake.signature is None or typical is None:
+        return []
+    scheme, body = intake.signature, typical.body
+    signed = scheme.sign(secret=_SECRET, body=body, message_id="msg_check", now=_NOW)
+    headers = {name.lower(): value for name, value in signed.items()} | _ADDRESS
+
+    def passes(*, secret: str = _SECRET, given: dict[str, str] = headers, sent: bytes = body) -> bool:
+        return scheme.verify(secrets=[secret], headers=given, body=sent, now=_NOW)
+
+    problems = []
+    if not passes():
+        problems.append("a request that it signed itself is refused")
+    if passes(sent=body + b" "):
+        problems.append("an altered body is accepted")
+    if passes(secret="whsec_" + b64encode(b"another secret of 32 bytes too").decode()):
+        problems.append("another secret is accepted")
+    problems += [
+        f"a request without the header {name} is accepted"
+        for name in (name.lower() for name in signed)
+        if passes(given={key: value for key, value in headers.items() if key != name})
+    ]
+    return problems
+
+
+def poll_reads_every_page_once(case: Case) -> list[str]:
+    """Three pages are read once each, the position moves, 429 waits as told, 401 ends the poll."""
+    poll = case.connector.intake
+    typical = case.sample(TYPICAL)
+    if not isinstance(poll, Poll) or typical is None:
+        return []
+    try:
+        records = case.records(typical)
+    except AfluenteError as error:
+        return [f"the typical sample cannot be taken apart at {poll.records_at}: {error}"]
+    if len(records) < 3:
+        return ["the typical sample needs three records or more, to be read as three pages"]
+    problems = []
+    source = _Source(poll, [records[0:1], records[1:2], records[2:3]])
+    pages = _read(source)
+    read = [record for page in pages for record in page.records]
+    if read != records[:3] or source.calls != source.expected_calls:
+        problems.append(
+            f"{len(read)} records were read in {source.calls} calls; three in {source.expected_calls} are due"
+        )
+    start = _read(_Source(poll, [[]]))[-1].next_position
+    if pages[-1].next_position == start:
+        problems.append("the position does not move with the records: is the cursor's path in them?")
+    waiting = _Source(poll, [records[0:1], []], first_answers=[(429, {"Retry-After": "7"})])
+    _read(waiting)
+    if 7.0 not in waiting.slept:
+        problems.append("a 429 with Retry-After is not waited for")
+    try:
+        _read(_Source(poll, [[]], first_answers=[(401, {})]))
+        problems.append("a 401 does not end the poll")
+    except TerminalError:
+        pass
+    return problems
+
+
+class _Source(BaseAdapter):
+    """A source in this process, spoken to through requests: the given pages, then nothing more."""
+
+    def __init__(
+        self,
+        poll: Poll,
+        pages: list[list[dict[str, Any]]],
+        *,
+        first_answers: list[tuple[int, dict[str, str]]] | None = None,
+    ) -> None:
+        super().__init__()
+        self.poll = replace(poll, rate_per_second=1e6, pages=poll.pages and replace(poll.pages, size=1))
+        self.calls = 0
+        self.slept: list[float] = []
+        self._pages = pages
+        self._first_answers = first_answers or []
+        # By numbers and by values the end is seen by an empty page; a token says beforehand that none follows.
+        has_tokens = poll.cursor is not None and poll.cursor.next_at is not None
+        self.expected_calls = len(pages) + (0 if has_tokens else 1)
+
+    def send(self, request: PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        response = requests.Response()
+        response.request = request
+        response.url = str(request.url)
+        if self._first_answers:
+            response.status_code, headers = self._first_answers.pop(0)
+            response.headers.update(headers)
+            response._content = b""  # noqa: SLF001 - requests has no public way to make an answer
+            return response
+        records = self._pages[self.calls] if self.calls < len(self._pages) else []
+        self.calls += 1
+        response.status_code = 200
+        response._content = orjson.dumps(self._answer(records))  # noqa: SLF001 - as above
+        return response
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _answer(self, records: list[dict[str, Any]]) -> Any:
+        answer = _nest(self.poll.records_at, records)
+        cursor = self.poll.cursor
+        if cursor is not None and cursor.next_at is not None and self.calls < len(self._pages):
+            answer = {**answer, **_nest(cursor.next_at, f"token-{self.calls}")}
+        return answer
+
+
+def _read(source: _Source) -> list[Page]:
+    http = session(source.poll.url)
+    for scheme in ("http://", "https://"):
+        http.mount(scheme, source)
+    return list(poll_pages(source.poll, position=None, token=None, session=http, sleep=source.slept.append))
+
+
+def _nest(path: str | None, value: Any) -> Any:
+    for key in reversed(path.split(".") if path else []):
+        value = {key: value}
+    return value

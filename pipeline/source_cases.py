@@ -1,0 +1,98 @@
+"""Every source as the conformance kit wants to see it: with what map and normalize make of a record."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+
+from connectors.kit.conformance import Case, Rule, Trial
+from connectors.kit.declarations import Connector
+from connectors.kit.idempotency import occurred_at_of
+from connectors.kit.registry import sources
+from connectors.kit.samples import SAMPLES, samples_of
+from pipeline.errors import ConfigurationError
+from pipeline.records import Envelope, Lead, Parked, RawEvent, new_id
+from pipeline.stages.bodies import decode_body
+from pipeline.stages.mapping import SourceMapping, load_source_mapping, map_event, undecided
+from pipeline.stages.normalization import normalize_lead
+from pipeline.stages.times import instant_text
+
+_UNKNOWN = "no mapping could be read"
+
+
+def discover_cases(slug: str | None = None, *, samples: Path = SAMPLES) -> list[Case]:
+    """A case for every declared source, or for one. Raises ConfigurationError for a slug that nobody declared."""
+    known = sources()
+    if slug is not None and slug not in known:
+        raise ConfigurationError(f"there is no source {slug!r}; there are {', '.join(sorted(known))}")
+    return [make_case(known[name], samples=samples) for name in ([slug] if slug else sorted(known))]
+
+
+def make_case(connector: Connector, *, samples: Path = SAMPLES) -> Case:
+    """The case of one source; a mapping that cannot be read is a finding, not an error."""
+    mapping, problem = None, None
+    try:
+        mapping = load_source_mapping(connector.source)
+    except ConfigurationError as error:
+        problem = str(error)
+    declared = mapping.declaration if mapping else None
+    return Case(
+        source=connector.source,
+        connector=connector,
+        samples=tuple(samples_of(connector.source, samples)),
+        mapping_source=declared.source if declared else None,
+        mapping_problem=problem,
+        rules=tuple(Rule(rule.name, rule.paths, rule.required) for rule in declared.fields) if declared else (),
+        try_record=partial(_try_record, connector, mapping),
+    )
+
+
+def _try_record(
+    connector: Connector, mapping: SourceMapping | None, record: dict[str, Any], content_type: str
+) -> Trial:
+    if mapping is None:
+        return Trial(stopped="configuration", message=_UNKNOWN)
+    body = orjson.dumps(record) if _fits(record) else msgspec.json.encode(record)
+    raw = RawEvent(
+        event_id=new_id(),
+        brand="default",
+        source=connector.source,
+        lane=connector.lane,
+        received_at=datetime.now(UTC),
+        occurred_at=occurred_at_of(connector, record),
+        envelope=Envelope(content_type, body),
+    )
+    mapped = map_event(raw, mapping=mapping)
+    decided = normalize_lead(mapped, default_region=None) if isinstance(mapped, Lead) else mapped
+    if isinstance(decided, Lead):
+        rest = undecided(mapping, decode_body(content_type, body))
+        return Trial(_shown(decided), undecided=tuple(rest))
+    if isinstance(decided, Parked):
+        return Trial(stopped=decided.code, message=decided.message)
+    return Trial(stopped=decided.reason, message=f"suppressed as {decided.reason}")
+
+
+def _fits(record: Any) -> bool:
+    try:
+        orjson.dumps(record)
+    except TypeError:  # an integer beyond 64 bits
+        return False
+    return True
+
+
+def _shown(lead: Lead) -> dict[str, Any]:
+    """The lead as `NAME.expected.json` writes it."""
+    shown = dict(lead.fields)
+    if lead.occurred_at != lead.received_at:
+        shown["occurred_at"] = instant_text(lead.occurred_at)
+    if lead.consents:
+        shown["consents"] = [
+            {name: value for name, value in msgspec.to_builtins(consent).items() if value is not None}
+            for consent in lead.consents
+        ]
+    return shown
