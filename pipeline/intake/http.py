@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from pipeline.errors import AfluenteError
+from pipeline.errors import AfluenteError, place_of
 from pipeline.intake import api_description
 from pipeline.intake.answers import RefusedError, json_answer, unavailable
 from pipeline.intake.api_leads import get_lead, post_leads
@@ -111,8 +111,6 @@ class _Routes:
             return unavailable().response()
         except Exception as error:  # noqa: BLE001 - a bug must not be an acknowledgement, nor end the connection
             outcome = "bug"
-            from pipeline.flow import place_of
-
             _log.error("request_failed", source=source, place=place_of(error))
             return json_answer({"error": "bug", "message": "this failed here; nothing was taken"}, status=500)
         finally:

@@ -78,7 +78,7 @@ class SourceBook:
             _log.error(
                 "source_secret_missing",
                 source=instance.slug,
-                remedy=f"set {variable} or sources.{instance.slug}.secret in afluente.yaml; until then nothing is taken",
+                remedy=f"set {variable} or sources.{instance.slug}.secret in afluente.yaml; nothing is taken before",
             )
         self._secrets[instance.slug] = (now, secrets)
         return secrets

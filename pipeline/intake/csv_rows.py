@@ -1,0 +1,185 @@
+"""Reads CSV and its relatives: four delimiters, quoted line breaks, any line end.
+
+A row that cannot be right (a quote that never ends, too many or too few cells) costs itself only: reading goes on at
+the line after its first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+import orjson
+
+from pipeline.intake.file_contents import FileContents, UnreadableFileError, text_lines
+from pipeline.intake.file_rows import FileRow, TableNotes, find_header, name_columns
+from pipeline.stages.bodies import ROW
+
+_DELIMITERS = (",", ";", "\t", "|")
+_SAMPLE_LINES = 200
+_LINE_LIMIT = 1_048_576  # characters
+_RAW_LIMIT = 65_536  # bytes kept of a row that could not be read
+_ENCODING_ERRORS = "surrogateescape"
+
+
+def read_csv(contents: FileContents, notes: TableNotes) -> Iterator[FileRow]:
+    """Rows of the table below its header. Raises UnreadableFileError, before the first row if there is no header."""
+    lines = text_lines(contents, limit=_LINE_LIMIT)
+    sample = list(islice(lines, _SAMPLE_LINES))
+    feed = _Lines(sample, lines)
+    delimiter = _declared_delimiter(sample)
+    if delimiter is not None:
+        feed.drop(1)
+        sample = sample[1:]
+    notes.delimiter = delimiter or _guess_delimiter(sample)
+    table = _Table(feed, notes.delimiter, contents.encoding)
+    first = _first_records(sample, notes.delimiter)
+    if not any(any(row) for row in first):
+        raise UnreadableFileError("the file has no rows")
+    header_index = find_header(first)
+    notes.skipped_title_rows = header_index
+    names = name_columns(first[header_index], first[header_index + 1 :], notes)
+    return table.rows(names, skip=header_index + 1)
+
+
+class _Lines:
+    """Lines of a file that remembers the present record's, so that reading can go back to them."""
+
+    def __init__(self, sample: Iterable[str], rest: Iterable[str]) -> None:
+        self._ahead = deque(sample)
+        self._rest = iter(rest)
+        self.number = 0  # of the line given last
+        self.record: list[str] = []  # lines given since `begin_record`
+        self.has_ended = False
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if self._ahead:
+            line = self._ahead.popleft()
+        else:
+            found = next(self._rest, None)
+            if found is None:
+                self.has_ended = True
+                raise StopIteration
+            line = found
+        self.number += 1
+        self.record.append(line)
+        return line
+
+    def drop(self, count: int) -> None:
+        for _ in range(count):
+            next(self)
+
+    def begin_record(self) -> None:
+        self.record = []
+        self.has_ended = False
+
+    def keep_first_line(self) -> str:
+        """Give back all lines of the present record but its first, which is returned."""
+        self._ahead.extendleft(reversed(self.record[1:]))
+        self.number -= len(self.record) - 1
+        return self.record[0]
+
+
+class _Table:
+    """Turns lines into records, and what is wrong with them into rows for quarantine."""
+
+    def __init__(self, lines: _Lines, delimiter: str, encoding: str) -> None:
+        self._lines = lines
+        self._delimiter = delimiter
+        self._encoding = encoding
+
+    def rows(self, names: Sequence[str], *, skip: int) -> Iterator[FileRow]:
+        """Rows after the first `skip` records."""
+        lines, width = self._lines, len(names)
+        reader = csv.reader(lines, delimiter=self._delimiter)
+        skipped = 0
+        while True:
+            lines.begin_record()
+            begins_at = lines.number + 1
+            broken = False
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error:
+                cells, broken = [], True
+            broken = broken or lines.has_ended  # the file ended within a quoted cell
+            if skipped < skip:
+                skipped += 1
+                continue
+            if len(cells) > width and not any(cells[width:]):
+                del cells[width:]
+            is_ragged = len(cells) != width
+            if broken or (is_ragged and len(lines.record) > 1):
+                # The quote that opened here does not close where it should: only this line is taken for bad.
+                first = lines.keep_first_line()
+                reader = csv.reader(lines, delimiter=self._delimiter)
+                yield self._bad(begins_at, names, _split(first, self._delimiter), first, "unclosed_quote")
+            elif is_ragged:
+                if any(cell.strip() for cell in cells):
+                    yield self._bad(begins_at, names, cells, "".join(lines.record), "ragged_row")
+            elif any(cells):
+                yield self._good(begins_at, names, cells)
+
+    def _good(self, line: int, names: Sequence[str], cells: list[str]) -> FileRow:
+        record = dict(zip(names, cells, strict=True))
+        try:
+            return FileRow(line, record, orjson.dumps(record), ROW)
+        except TypeError:  # a surrogate: bytes that the file's encoding does not have
+            return self._bad(line, names, cells, "".join(self._lines.record), "undecodable_row")
+
+    def _bad(self, line: int, names: Sequence[str], cells: list[str], text: str, code: str) -> FileRow:
+        """What can be read of a bad row is its record: replayed after a look, it goes the usual way."""
+        width = len(names)
+        labels = [*names, *(f"column_{position}" for position in range(width + 1, len(cells) + 1))]
+        record = {label: cell.encode(errors="replace").decode() for label, cell in zip(labels, cells, strict=False)}
+        raw = text.encode(self._encoding, _ENCODING_ERRORS)[:_RAW_LIMIT]
+        return FileRow(line, record, orjson.dumps(record), ROW, code, self._message(code, line, len(cells), width), raw)
+
+    def _message(self, code: str, line: int, found: int, width: int) -> str:
+        if code == "ragged_row":
+            return f"line {line}: {found} cells, header has {width}"
+        if code == "unclosed_quote":
+            return f"line {line}: a quotation mark opens a cell and does not close it as the other rows do"
+        return f"line {line}: bytes that are not {self._encoding}"
+
+
+def _first_records(sample: Sequence[str], delimiter: str) -> list[list[str]]:
+    records: list[list[str]] = []
+    with contextlib.suppress(csv.Error):  # a cell without end, further down: `rows` deals with it
+        records.extend(csv.reader(sample, delimiter=delimiter))
+    return records
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    """The cells of one line alone, quotation marks taken as they stand."""
+    return next(csv.reader([line], delimiter=delimiter, quoting=csv.QUOTE_NONE), [])
+
+
+def _declared_delimiter(sample: Sequence[str]) -> str | None:
+    """Excel's own first line `sep=;`."""
+    if not sample:
+        return None
+    text = sample[0].lstrip("\ufeff").strip("\r\n\"' ")
+    return text[4] if len(text) == 5 and text.lower().startswith("sep=") else "\t" if text.lower() == "sep=" else None
+
+
+def _guess_delimiter(sample: Sequence[str]) -> str:
+    """The delimiter by which most records have one and the same number of cells; then the greatest number."""
+    best, best_score = ",", (0.0, 0)
+    for delimiter in _DELIMITERS:
+        try:
+            widths = Counter(len(row) for row in csv.reader(sample, delimiter=delimiter) if row)
+        except csv.Error:
+            continue
+        width, count = max(widths.items(), key=lambda item: (item[1] * (item[0] > 1), item[0]), default=(0, 0))
+        if width > 1:
+            score = (round(count / sum(widths.values()), 1), width)
+            best, best_score = max((best, best_score), (delimiter, score), key=lambda item: item[1])
+    return best

@@ -1,0 +1,198 @@
+"""Opens a file for import and finds out what it is, by its content rather than by its name.
+
+The whole file is read once before anything is stored: for its digest, its encoding, and to know that it is complete.
+Reading it costs a second a gigabyte and makes the rest certain.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import shutil
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, cast
+
+from pipeline.errors import AfluenteError
+from pipeline.intake.text_encodings import Utf8Check, legacy_encoding, marked_encoding
+
+Kind = Literal["table", "json_lines", "spreadsheet"]
+
+_CHUNK_BYTES = 1_048_576
+_GZIP = b"\x1f\x8b"
+_ZIP = b"PK\x03\x04"
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the container of .xls
+_FOREIGN = {
+    b"%PDF": "a PDF; export the table as CSV or Excel",
+    b"PAR1": "Parquet; export it as CSV or JSONL",
+    b"SQLite format 3": "a SQLite database; export the table as CSV",
+    b"{\\rtf": "an RTF document; save the table as CSV",
+    b"<!doctype html": "an HTML page, perhaps an error or a login page instead of the download",
+    b"<html": "an HTML page, perhaps an error or a login page instead of the download",
+    b"<?xml": "XML; export it as CSV, Excel or JSONL",
+    b"BZh": "packed with bzip2; unpack it, or use gzip",
+    b"\xfd7zXZ": "packed with xz; unpack it, or use gzip",
+    b"\x28\xb5\x2f\xfd": "packed with zstd; unpack it, or use gzip",
+}
+# A spreadsheet is read whole (the format allows nothing else at this speed): about 4 bytes of memory a byte of sheet.
+MAX_SHEET_BYTES = 400 * 1_048_576
+_MAX_SHARE_OF_CONTROLS = 0.02
+
+
+class UnreadableFileError(AfluenteError):
+    """A file that is no table of leads. Nothing of it was stored. The text says what it seems to be and what to do."""
+
+
+@dataclass(frozen=True)
+class FileContents:
+    """A file that was read once. `digest` is the SHA-256 of its (unpacked) bytes; `size` their number."""
+
+    kind: Kind
+    digest: bytes
+    size: int
+    encoding: str
+    _open: Callable[[], BinaryIO]
+
+    def open_binary(self) -> BinaryIO:
+        """The unpacked bytes, from the beginning."""
+        return self._open()
+
+    def open_text(self) -> io.TextIOWrapper:
+        """The text, with line ends as they are. Bytes that are not of the encoding come as surrogates (U+DC80 on)."""
+        errors = "replace" if self.encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"
+        return io.TextIOWrapper(self._open(), self.encoding, errors, newline="")
+
+
+def read_contents(path: Path, *, encoding: str | None = None, region: str | None = None) -> FileContents:
+    """Inspect a file; `-` is standard input, kept in an unnamed temporary file meanwhile.
+
+    `encoding` overrides what is found. Raises UnreadableFileError.
+    """
+    opener = _opener(path)
+    with _explained(), opener() as file:
+        head = file.read(65_536)
+        kind = _kind_of(head, path, file)
+        digest, check, size = hashlib.sha256(head), Utf8Check(), len(head)
+        check.feed(head)
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            check.feed(chunk)
+            size += len(chunk)
+        check.feed(b"", is_last=True)
+    found = encoding or marked_encoding(head) or ("utf-8" if check.is_valid else None)
+    if found is None and kind != "spreadsheet":
+        with opener() as file:
+            found = legacy_encoding(iter(lambda: file.readline(_CHUNK_BYTES), b""), region)
+    if encoding is not None:
+        _check_encoding(encoding)
+    return FileContents(kind, digest.digest(), size, found or "utf-8", opener)
+
+
+def _opener(path: Path) -> Callable[[], BinaryIO]:
+    if str(path) == "-":
+        kept = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the contents; has no name on the disk
+        shutil.copyfileobj(sys.stdin.buffer, kept, _CHUNK_BYTES)
+        return lambda: _unpacked(open(kept.fileno(), "rb", closefd=False))
+    if not path.is_file():
+        raise UnreadableFileError(f"{path}: there is no such file")
+    return lambda: _unpacked(path.open("rb"))
+
+
+def _unpacked(file: BinaryIO) -> BinaryIO:
+    file.seek(0)
+    is_packed = file.read(2) == _GZIP
+    file.seek(0)
+    return cast("BinaryIO", gzip.GzipFile(fileobj=file)) if is_packed else file
+
+
+class _explained:  # noqa: N801 - reads as a word where it is used
+    """Turns what reading a broken file raises into a sentence."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, EOFError | zlib.error | gzip.BadGzipFile):
+            raise UnreadableFileError("the gzip file is damaged or cut off; nothing of it was imported") from None
+        if isinstance(error, OSError):
+            raise UnreadableFileError(f"the file cannot be read: {error.strerror or type(error).__name__}") from None
+
+
+def _kind_of(head: bytes, path: Path, file: BinaryIO) -> Kind:
+    start = head.lstrip()[:32].lower()
+    if not start:
+        raise UnreadableFileError("the file is empty")
+    for magic, what in _FOREIGN.items():
+        if head.startswith(magic) or start.startswith(magic.lower()):
+            raise UnreadableFileError(f"this is {what}")
+    if head.startswith(_OLE):
+        return "spreadsheet"
+    if head.startswith(_ZIP):
+        _check_workbook(file)
+        return "spreadsheet"
+    if marked_encoding(head) is None and _share_of_controls(head) > _MAX_SHARE_OF_CONTROLS:
+        raise UnreadableFileError("this is not text, nor a spreadsheet; import CSV, TSV, JSONL or Excel")
+    text = head.decode(marked_encoding(head) or "utf-8", "replace").lstrip("\ufeff \t\r\n")
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if text.startswith("{") or ".jsonl" in suffixes or ".ndjson" in suffixes:
+        return "json_lines"
+    if text.startswith("[") and (".json" in suffixes or text[1:].lstrip().startswith("{")):
+        raise UnreadableFileError(
+            "this is one JSON list; import JSON lines, one object a line (`jq -c '.[]' FILE` makes them)"
+        )
+    return "table"
+
+
+def _check_workbook(file: BinaryIO) -> None:
+    position = file.tell()
+    try:
+        file.seek(0)
+        with zipfile.ZipFile(file) as archive:
+            sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+    except (zipfile.BadZipFile, OSError):
+        raise UnreadableFileError("the spreadsheet (or zip file) is damaged or cut off") from None
+    finally:
+        file.seek(position)
+    if not any(name.startswith("xl/") for name in sizes):
+        raise UnreadableFileError("this is a zip file without a workbook in it; unpack it and import what it holds")
+    size = sum(sizes.values())
+    if size > MAX_SHEET_BYTES:
+        raise UnreadableFileError(
+            f"this workbook unpacks to {size // 1_048_576} MB; up to {MAX_SHEET_BYTES // 1_048_576} MB can be read:"
+            " save it as CSV, which may be of any length"
+        )
+
+
+def _share_of_controls(head: bytes) -> float:
+    allowed = b"\t\n\r\x0b\x0c\x1a\x1c\x1d\x1e\x1f"
+    controls = len(head) - len(head.translate(None, bytes(code for code in range(32) if code not in allowed)))
+    return controls / len(head)
+
+
+def _check_encoding(encoding: str) -> None:
+    import codecs
+
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise UnreadableFileError(f"there is no encoding {encoding!r}; try utf-8, cp1252, utf-16 …") from None
+
+
+def text_lines(contents: FileContents, *, limit: int) -> Iterator[str]:
+    """Lines with their ends, split at LF, CR LF or CR. Raises UnreadableFileError at a line over `limit` characters."""
+    with _explained(), contents.open_text() as file:
+        number = 0
+        while line := file.readline(limit):
+            number += 1
+            if len(line) == limit and line[-1] not in "\r\n":
+                raise UnreadableFileError(
+                    f"line {number} is longer than {limit} characters; this is not a table of leads."
+                    " Rows before it were imported, and importing again repeats none of them"
+                )
+            yield line

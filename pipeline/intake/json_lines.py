@@ -1,0 +1,46 @@
+"""Reads JSON lines: one object a line, each kept as it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from connectors.kit import Connector
+from connectors.kit.records import UnreadableBody, decode_body
+from pipeline.intake.arrivals import JSON
+from pipeline.intake.file_contents import FileContents, text_lines
+from pipeline.intake.file_rows import FileRow
+
+_LINE_LIMIT = 8 * 1_048_576  # characters
+
+
+def read_json_lines(contents: FileContents, connector: Connector) -> Iterator[FileRow]:
+    """A row per line that is not blank; what is no JSON object comes with a code."""
+    for number, text in enumerate(text_lines(contents, limit=_LINE_LIMIT), start=1):
+        line = text.strip()
+        if not line:
+            continue
+        try:
+            body = line.encode()
+        except UnicodeEncodeError:
+            raw = line.encode(contents.encoding, "surrogateescape")
+            message = f"line {number}: bytes that are not {contents.encoding}"
+            body = line.encode(errors="replace")
+            yield FileRow(number, None, body, JSON, "undecodable_row", message, raw)
+            continue
+        yield _row(number, body, connector)
+
+
+def _row(number: int, body: bytes, connector: Connector) -> FileRow:
+    try:
+        record = decode_body(body, JSON, formats=("json",))
+    except UnreadableBody as error:
+        place = f", column {error.column}" if error.column else ""
+        return FileRow(number, None, body, JSON, "unreadable_json", f"line {number}{place}: not readable as JSON")
+    if not isinstance(record, dict):
+        return FileRow(number, None, body, JSON, "not_an_object", f"line {number}: a list, not a JSON object")
+    if connector.prepare is not None:
+        import orjson
+
+        record = connector.prepare(record)
+        body = orjson.dumps(record)
+    return FileRow(number, record, body, JSON)

@@ -1,0 +1,85 @@
+"""Which encoding a text file is in, decided over the whole file, so that no row is read one way and the next another.
+
+A mark at the beginning, UTF-16 by its pattern of NULs, strict UTF-8, scripts that charset-normalizer tells apart well
+(Cyrillic, Greek, Chinese, Japanese, Korean), then the Windows code page of the market, cp1252 where none is named.
+The guess between cp1252, cp1250 and cp1254 cannot be made from short texts: `Muñoz` is a Polish word too.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_OTHER_SCRIPTS = ("cp1251", "koi8_r", "cp1253", "gb18030", "big5", "cp932", "euc_jp", "cp949")
+_LATIN = ("cp1252", "cp1250", "cp850", "mac_roman")
+_CENTRAL_EUROPE = ("PL", "CZ", "SK", "HU", "HR", "SI", "RO", "BA", "RS", "ME", "AL")
+_PAGE_OF_REGION = {**dict.fromkeys(_CENTRAL_EUROPE, "cp1250"), "TR": "cp1254", "LT": "cp1257", "LV": "cp1257"}
+_DEFAULT_PAGE = "cp1252"
+_SAMPLE_BYTES = 65_536
+
+
+def marked_encoding(head: bytes) -> str | None:
+    """The encoding that the first bytes of a file prove: by a mark, or as UTF-16 without one; else None."""
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            return encoding
+    even, odd = head[0:2000:2], head[1:2000:2]
+    if len(odd) >= 8:
+        if odd.count(0) > 0.4 * len(odd) and even.count(0) < 0.1 * len(even):
+            return "utf-16-le"
+        if even.count(0) > 0.4 * len(even) and odd.count(0) < 0.1 * len(odd):
+            return "utf-16-be"
+    return None
+
+
+class Utf8Check:
+    """Fed a file's chunks, says whether all of it is UTF-8. Stops looking after the first error."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
+        self.is_valid = True
+
+    def feed(self, chunk: bytes, *, is_last: bool = False) -> None:
+        if not self.is_valid:
+            return
+        try:
+            self._decoder.decode(chunk, is_last)
+        except UnicodeDecodeError:
+            self.is_valid = False
+
+
+def legacy_encoding(lines: Iterable[bytes], region: str | None) -> str:
+    """The encoding of a file that is not all UTF-8. `region` (alpha-2) is the market its leads come from.
+
+    UTF-8 nevertheless, if most lines beyond ASCII are: then the others are damaged, and each is reported.
+    """
+    sample = bytearray()
+    good = bad = 0
+    for line in lines:
+        if line.isascii():
+            continue
+        if len(sample) < _SAMPLE_BYTES:
+            sample += line[:2000]
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            bad += 1
+        else:
+            good += 1
+    if good > bad:
+        return "utf-8"
+    return _other_script(bytes(sample)) or _PAGE_OF_REGION.get(region or "", _DEFAULT_PAGE)
+
+
+def _other_script(sample: bytes) -> str | None:
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(sample, cp_isolation=[*_LATIN, *_OTHER_SCRIPTS]).best()
+    return best.encoding if best is not None and best.encoding in _OTHER_SCRIPTS else None
