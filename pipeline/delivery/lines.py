@@ -1,8 +1,9 @@
-"""Open lines to CRM accounts: one for each destination and process, kept so that connections stay alive."""
+"""Open lines to CRM accounts: one for each destination, process and thread, kept so that connections stay alive."""
 
 from __future__ import annotations
 
 import os
+import threading
 from functools import cache
 
 import msgspec
@@ -36,7 +37,7 @@ class Line(msgspec.Struct, frozen=True):
 
 def line_to(destination: str) -> Line:
     """The open line to a destination of the settings. Raises ConfigurationError, and what opening a writer raises."""
-    lines = _lines(os.getpid())
+    lines = _lines(os.getpid()).open
     if destination not in lines:
         lines[destination] = _open(destination)
     return lines[destination]
@@ -44,7 +45,7 @@ def line_to(destination: str) -> Line:
 
 def hang_up(destination: str) -> None:
     """Close the line: the next call opens a new one, with secrets read anew."""
-    line = _lines(os.getpid()).pop(destination, None)
+    line = _lines(os.getpid()).open.pop(destination, None)
     if line is not None:
         line.writer.close()
 
@@ -99,7 +100,14 @@ def _open(destination: str) -> Line:
     )
 
 
+class _Lines(threading.local):
+    """Each thread's own: a writer holds one HTTP session, which is not for sharing."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Line] = {}
+
+
 @cache
-def _lines(_process: int) -> dict[str, Line]:
+def _lines(_process: int) -> _Lines:
     # By process: a socket that a fork copied belongs to the parent.
-    return {}
+    return _Lines()

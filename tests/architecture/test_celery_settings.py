@@ -79,6 +79,11 @@ def test_a_wrong_setting_is_found(spoiled):
     assert len(problems_of(settings_of_celeryconfig() | spoiled)) == 1
 
 
+def test_the_decision_about_celery_gives_a_reason_for_every_setting():
+    page = (ROOT / "docs/decisions/0003-celery-on-redis.md").read_text(encoding="utf-8")
+    assert [name for name in settings_of_celeryconfig() if f"`{name}`" not in page] == []
+
+
 def test_routes_and_schedule_name_tasks_that_exist():
     app.loader.import_default_modules()
     names = set(app.tasks)

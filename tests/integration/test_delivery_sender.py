@@ -384,3 +384,27 @@ def test_a_sender_out_of_time_says_that_more_is_due(crm):
     make_people(500)
     report = deliver("crm", "bulk", budget_seconds=0)
     assert (report.sent, report.more_due) == (200, True)
+
+
+def test_two_lanes_use_a_crm_s_whole_quota_and_are_hardly_ever_refused(crm):
+    rate = 25
+    crm.configure(calls_per_second=rate, burst=5, batch_size=1)
+    crm.order(limit_per_second=rate, burst=10)
+    make_people(200, lane="bulk")
+    make_people(20, lane="hot")
+    ends: dict[str, float] = {}
+
+    def send(lane: str) -> None:
+        while deliver("crm", lane, budget_seconds=2).sent:
+            ends[lane] = time.monotonic()
+
+    started = time.monotonic()
+    lanes = [threading.Thread(target=send, args=(lane,)) for lane in ("bulk", "bulk", "hot")]
+    for lane in lanes:
+        lane.start()
+    for lane in lanes:
+        lane.join()
+    assert states() == {"sent": 220}
+    assert crm.calls("over limit") == 0
+    assert 220 / (max(ends.values()) - started) > 0.95 * rate
+    assert ends["hot"] - started < 2, "the hot lane's turns come first"
