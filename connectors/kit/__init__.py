@@ -22,6 +22,7 @@ from connectors.kit.errors import (
     TransientError,
 )
 from connectors.kit.registry import destination_types, sources
+from connectors.kit.signatures import HmacSha256, StandardWebhooks
 
 __all__ = [
     "AfluenteError",
@@ -33,6 +34,7 @@ __all__ = [
     "Cursor",
     "DestinationType",
     "File",
+    "HmacSha256",
     "PageNumber",
     "Poll",
     "QuotaError",
@@ -40,6 +42,7 @@ __all__ = [
     "RecordError",
     "Secret",
     "Signature",
+    "StandardWebhooks",
     "TerminalError",
     "TransientError",
     "Usage",

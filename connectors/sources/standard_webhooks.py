@@ -1,7 +1,6 @@
 """Any sender that signs as Standard Webhooks 1.0.0 does (Svix too): `{"type", "timestamp", "data": {…}}`."""
 
-from connectors.kit import Connector, Secret, Webhook
-from connectors.kit.signatures import StandardWebhooks
+from connectors.kit import Connector, Secret, StandardWebhooks, Webhook
 
 CONNECTOR = Connector(
     source="standard_webhooks",

@@ -13,7 +13,7 @@ from connectors.kit.conformance.cases import TYPICAL, Case, Trial
 from connectors.kit.idempotency import event_id_of, idempotency_digest, occurred_at_of
 from connectors.kit.records import UnreadableBody
 
-_ADDRESS = re.compile(r"[^\s@<>\"',;:]+@([\w.-]+\w)")
+_ADDRESS = re.compile(r"[^\s@<>\"',;:]{1,64}@([\w.-]{1,253}\w)")  # bounded: samples may hold endless text
 _RESERVED = re.compile(r"(?:.*\.)?(?:example\.(?:com|org|net|edu)|example|test|invalid|localhost)", re.IGNORECASE)
 # Numbers that regulators keep free for films and examples: nobody is ever called there.
 _FICTIONAL = re.compile(
