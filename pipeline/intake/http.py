@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from connectors.kit import Connector, sources
 from pipeline.errors import AfluenteError, place_of
 from pipeline.intake import api_description
 from pipeline.intake.answers import RefusedError, json_answer, unavailable
@@ -34,9 +35,12 @@ Handler = Callable[[Request], Awaitable[Response]]
 Result = TypeVar("Result")
 
 
-def create_app(settings: Settings) -> Starlette:
-    """The application. Its threads start with its lifespan and have stored what waited when the lifespan ends."""
-    receiver = Receiver(settings)
+def create_app(settings: Settings, *, connectors: Mapping[str, Connector] | None = None) -> Starlette:
+    """The application. Its threads start with its lifespan and have stored what waited when the lifespan ends.
+
+    `connectors` are the sources it knows, by slug; those found in connectors/sources unless given.
+    """
+    receiver = Receiver(settings, sources() if connectors is None else connectors)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from connectors.kit import Connector
 from pipeline.intake.health import Readiness
 from pipeline.intake.instances import SourceBook
 from pipeline.intake.lane_hints import LaneHints
@@ -22,6 +24,7 @@ class Receiver:
     """Built in the process that serves: it holds threads and connections."""
 
     settings: Settings
+    connectors: Mapping[str, Connector]
     writer: GroupWriter = field(init=False)
     book: SourceBook = field(init=False)
     rate_limits: RateLimits = field(default_factory=RateLimits)
@@ -32,7 +35,7 @@ class Receiver:
 
     def __post_init__(self) -> None:
         self.writer = GroupWriter(on_commit=self._committed)
-        self.book = SourceBook(self.settings)
+        self.book = SourceBook(self.settings, self.connectors)
         self.metrics = IntakeMetrics(queued=lambda: self.writer.queued)
         self.readiness = Readiness(self.settings)
         self.readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="intake-reader")
