@@ -202,7 +202,7 @@ def _run(environment: dict[str, str], *arguments: str) -> str:
     done = subprocess.run(
         [str(_AFLUENTE), *arguments], env=environment, capture_output=True, text=True, timeout=180, check=False
     )
-    if not done.stdout and done.returncode != 0:
+    if not done.stdout.strip():
         raise DemoFailedError(f"afluente {' '.join(arguments)}: exit {done.returncode}: {done.stderr.strip()}")
     return done.stdout
 

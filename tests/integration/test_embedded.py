@@ -248,9 +248,13 @@ def test_a_recorded_process_is_stopped_but_not_a_stranger_with_its_number(data):
             process.wait()
 
 
-def test_an_interrupted_first_start_begins_anew(data):
-    (data / "postgres.new").mkdir(parents=True)
-    (data / "postgres.new" / "PG_VERSION").write_text("18\n")
+def test_a_first_start_killed_half_way_begins_anew(data):
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(data)], env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE
+    )
+    assert wait_until(lambda: list(data.glob("postgres*/PG_VERSION")))
+    owner.kill()
+    owner.communicate()
     with running(data, broker=False):
         assert query(data, "SELECT 1") == [(1,)]
 
