@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 
 _BASE_SECONDS = 1.0
-_LONGEST_SECONDS = 900.0
+_FACTOR = 3.0  # the first tries come within seconds, and twelve of them last about three hours
+_LONGEST_SECONDS = 3600.0
 
 
 def backoff_seconds(
@@ -17,10 +18,10 @@ def backoff_seconds(
 ) -> float:
     """Seconds until the next try after `attempts` failed ones (1 = the first failure).
 
-    Half of the doubling delay is fixed and half is drawn at random: workers that failed together come back apart, and
+    Half of the delay, which triples each time, is fixed and half is drawn at random: workers that failed together come back apart, and
     none comes back at once. A `retry_after` is a floor to which up to a tenth is added, for the same reason.
     """
-    delay = min(longest, base * 2.0 ** min(max(attempts, 1) - 1, 30))
+    delay = min(longest, base * _FACTOR ** min(max(attempts, 1) - 1, 30))
     jittered = delay / 2 + random.uniform(0, delay / 2)  # noqa: S311 - spreads load, guards nothing
     if retry_after is None:
         return jittered
