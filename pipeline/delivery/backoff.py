@@ -18,8 +18,8 @@ def backoff_seconds(
 ) -> float:
     """Seconds until the next try after `attempts` failed ones (1 = the first failure).
 
-    Half of the delay, which triples each time, is fixed and half is drawn at random: workers that failed together come back apart, and
-    none comes back at once. A `retry_after` is a floor to which up to a tenth is added, for the same reason.
+    The delay triples each time. Half of it is fixed and half is drawn at random: workers that failed together come back
+    apart, and none comes back at once. A `retry_after` is a floor to which up to a tenth is added, for the same reason.
     """
     delay = min(longest, base * _FACTOR ** min(max(attempts, 1) - 1, 30))
     jittered = delay / 2 + random.uniform(0, delay / 2)  # noqa: S311 - spreads load, guards nothing
