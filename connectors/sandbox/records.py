@@ -42,6 +42,7 @@ class SandboxRecords:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)  # SQLite gives its log the same mode
         self._path = path
         self._lock = threading.Lock()
         self._connection = self._connect()

@@ -18,6 +18,7 @@ from connectors.kit import Connection, Record, TerminalError
 from connectors.sandbox.dialects import Request
 from connectors.sandbox.faults import FaultSpec
 from connectors.sandbox.salesforce import SalesforceDialect
+from connectors.sandbox.server import Sandbox
 from tests.connectors.crm import UPSERT, call, order, record, records, totals, writer
 
 
@@ -191,6 +192,12 @@ class TestProcess:
             _, said = process.communicate(timeout=10)
         assert process.returncode == 0
         assert said == ""  # personal data comes by here: nothing is logged
+
+    def test_its_files_are_for_their_owner_only(self, tmp_path):
+        with Sandbox(port=0, state=tmp_path / "crm" / "crm.sqlite") as running:
+            writer(running).write([record()])
+            modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "crm").iterdir()}
+        assert set(modes.values()) == {0o600}, modes
 
     def test_wrong_use_ends_with_2_and_a_reason(self, tmp_path, sandbox):
         port = sandbox.address.rsplit(":", 1)[1]
