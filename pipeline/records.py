@@ -99,7 +99,7 @@ class Consent(_Fact, frozen=True):
 
 
 class MatchKey(_Fact, frozen=True, order=True):
-    """A blind-indexed identifier: `kind` is email, phone or external_id; `digest` a 32-byte keyed HMAC."""
+    """A blind-indexed identifier: `kind` is email, phone, named_phone or external_id; `digest` a 32-byte keyed HMAC."""
 
     kind: str
     digest: bytes

@@ -4,21 +4,22 @@ Rules, in this order:
 1. the same e-mail address: the same person;
 2. the same phone: the same person, unless both have e-mail addresses and their full names are not the same, or both
    have names that disagree;
-3. the same id of the same source, for leads with neither;
-4. else a new person.
+3. the same phone and the same name, for leads without e-mail on a phone that is somebody else's;
+4. the same id of the same source, for leads with neither e-mail nor phone;
+5. else a new person.
 A key belongs to the first person it was seen with and is never taken away by a later lead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from pipeline.records import Lead, Match, MatchKey, Person, Profile
-from pipeline.stages.names import name_tokens
+from pipeline.stages.names import names_of
 from pipeline.stages.survivorship import merge_profile
 
 __all__ = ["Decision", "decide_matches", "merge_profile"]
@@ -80,7 +81,7 @@ def decide_matches(
 
 
 def _find(lead: Lead, owners: Mapping[BrandKey, UUID], people: Mapping[UUID, Person]) -> tuple[UUID | None, str]:
-    for kind, may_be_same in (("email", _always), ("phone", _may_share_phone), ("external_id", _always)):
+    for kind, may_be_same in _RULES:
         candidates = [
             people[owner]
             for key in lead.match_keys
@@ -109,17 +110,12 @@ def _always(_lead: Lead, _profile: Profile) -> bool:
 def _may_share_phone(lead: Lead, profile: Profile) -> bool:
     """Families, switchboards and resold numbers share phones: names decide where there is something to compare."""
     values = profile.values()
-    mine, theirs = _names(lead.fields), _names(values)
+    mine, theirs = names_of(lead.fields), names_of(values)
     if _has_email(lead.fields) and _has_email(values):
         return bool(mine) and mine == theirs
     if mine and theirs:
         return mine <= theirs or theirs <= mine
     return True
-
-
-def _names(fields: Mapping[str, Any]) -> frozenset[str]:
-    parts: Iterable[Any] = (fields.get("first_name"), fields.get("last_name"))
-    return name_tokens(fields.get("full_name") or " ".join(part for part in parts if part))
 
 
 def _has_email(fields: Mapping[str, Any]) -> bool:
@@ -130,3 +126,12 @@ def _versioned(person: Person, before: Person | None, changed: bool) -> Person: 
     if before is None or not changed:
         return person
     return Person(person.person_id, person.brand, before.version + 1, person.profile, before.is_new)
+
+
+# Kind of match key -> whether a person found by it may be the lead's; in the order they are asked.
+_RULES: tuple[tuple[str, Callable[[Lead, Profile], bool]], ...] = (
+    ("email", _always),
+    ("phone", _may_share_phone),
+    ("named_phone", _always),
+    ("external_id", _always),
+)

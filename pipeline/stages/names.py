@@ -5,7 +5,9 @@ only where there is one way to do so.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from pipeline.stages.text import LINE_LIMIT, clean_line, fold, normalize_line
 from pipeline.stages.values import Normalized
@@ -172,6 +174,12 @@ def name_tokens(full_name: str) -> frozenset[str]:
         for word in fold(full_name).split()
         if word not in _PARTICLES and word not in _AFTER_PARTICLE and word not in _HONORIFICS
     )
+
+
+def names_of(fields: Mapping[str, Any]) -> frozenset[str]:
+    """The tokens of the whole name in a lead's or a person's fields; empty if there is none."""
+    parts = (fields.get("first_name"), fields.get("last_name"))
+    return name_tokens(fields.get("full_name") or " ".join(part for part in parts if part))
 
 
 def _normalize(text: str, *, is_family: bool) -> Normalized:

@@ -15,6 +15,7 @@ from pipeline.stages.countries import country_code, normalize_country
 from pipeline.stages.emails import normalize_email
 from pipeline.stages.industries import normalize_industry
 from pipeline.stages.names import (
+    names_of,
     normalize_family_name,
     normalize_full_name,
     normalize_given_name,
@@ -23,6 +24,7 @@ from pipeline.stages.names import (
 from pipeline.stages.phones import normalize_phone
 from pipeline.stages.text import normalize_line, normalize_paragraphs, normalize_url, raw_excerpt
 from pipeline.stages.times import FUTURE_TOLERANCE, parse_instant
+from pipeline.stages.urls import parse_address
 from pipeline.stages.values import Normalized
 
 STAGE = "normalize"
@@ -72,15 +74,28 @@ def normalize_lead(lead: Lead, *, default_region: str | None) -> Lead | Parked |
 def identifiers(lead: Lead) -> list[tuple[str, str]]:
     """(kind, value) of everything that tells this person apart, best first; values in their one spelling.
 
-    A source's own id counts only where there is neither e-mail nor phone: it is not known anywhere else.
+    A lead without e-mail is also known by its phone and name together: on a phone that is somebody else's already, that
+    finds the same second person again, and so makes a second run of the chain harmless. A source's own id counts only
+    where there is neither e-mail nor phone: nobody else knows it.
     """
     fields = lead.fields
-    found = [("email", email) for email in (fields.get("email"), *fields.get("other_emails", ())) if email]
-    phones = (fields.get("phone"), *fields.get("other_phones", ()), fields.get("whatsapp_id"))
-    found += [("phone", phone) for phone in phones if phone]
-    if not found and fields.get("external_id"):
-        found.append(("external_id", f"{lead.source}:{fields['external_id']}"))
+    emails = [email for email in (fields.get("email"), *fields.get("other_emails", ())) if email]
+    phones = [fields.get("phone"), *fields.get("other_phones", ()), fields.get("whatsapp_id")]
+    found = [("email", email) for email in emails] + [("phone", phone) for phone in phones if phone]
+    if not found:
+        return _last_resorts(lead)
+    if not emails:
+        name = " ".join(sorted(names_of(fields)))
+        found += [("named_phone", f"{found[0][1]} {name}")] if name else []
     return list(dict.fromkeys(found))
+
+
+def _last_resorts(lead: Lead) -> list[tuple[str, str]]:
+    external_id, profile = lead.fields.get("external_id"), lead.fields.get("linkedin_url")
+    if external_id:
+        return [("external_id", f"{lead.source}:{external_id}")]
+    path = parse_address(profile).path if profile else None
+    return [("external_id", f"linkedin:{(path or profile).lower().rstrip('/')}")] if profile else []
 
 
 class _Draft:

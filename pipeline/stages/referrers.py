@@ -21,29 +21,31 @@ class Referrer(NamedTuple):
 @lru_cache(maxsize=4096)
 def classify_referrer(host: str) -> Referrer:
     """`organic` for search engines, `social` for networks GA4 does not list, else `referral`."""
-    for candidate in _candidates(host):
-        if candidate in _assistants():
-            return Referrer(candidate, "referral")
-        engine = _engines().get(candidate)
-        if engine is not None:
-            return Referrer(engine, "organic")
-        network = _networks().get(candidate)
+    parents = _parents(host)
+    if any(parent in _assistants() for parent in parents):
+        return Referrer(host, "referral")
+    for spelling in (host, *_without_country(host)):
+        # Only the very host: google.com searches, mail.google.com and docs.google.com do not.
+        if spelling in _engines():
+            return Referrer(_engines()[spelling], "organic")
+    for parent in parents:
+        network = _networks().get(parent)
         if network is not None:
             # GA4 knows most networks by name and puts videos apart; the medium speaks only for those it does not know.
             return Referrer(network, "referral" if network in source_categories() else "social")
-        if candidate in source_categories():
-            return Referrer(candidate, "referral")
     return Referrer(host, "referral")
 
 
-def _candidates(host: str) -> list[str]:
-    """The host, its parents, and each with the country taken out: m.google.co.uk -> google.{}."""
+def _parents(host: str) -> list[str]:
+    """The host and everything it is part of: l.facebook.com, facebook.com."""
     labels = host.split(".")
-    found = []
-    for start in range(max(len(labels) - 1, 1)):
-        found.append(".".join(labels[start:]))
-        found += [".".join([*labels[start:-size], "{}"]) for size in (1, 2) if len(labels) - start > size]
-    return found
+    return [".".join(labels[start:]) for start in range(max(len(labels) - 1, 1))]
+
+
+def _without_country(host: str) -> list[str]:
+    """The host with its country taken out, one label or two: google.co.uk is google.{}."""
+    labels = host.split(".")
+    return [".".join([*labels[:-size], "{}"]) for size in (1, 2) if len(labels) > size]
 
 
 @cache

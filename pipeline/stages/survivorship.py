@@ -57,9 +57,11 @@ def _merge_addresses(merged: dict[str, FieldValue], lead: Lead, main: str, other
         newest = golden.value if golden is not None else None
     known.discard(newest)
     if known:
-        # The list is as new as the newest lead that had any address: that does not depend on the order either.
-        latest = max((value for value in (mine, golden, rest) if value is not None), key=_stamp)
+        # The list is dated as the golden address is, else as its newest bringer: neither depends on the order.
+        latest = merged.get(main) or max((value for value in (mine, rest) if value is not None), key=_stamp)
         merged[others] = FieldValue(sorted(known)[:OTHERS_LIMIT], latest.source, latest.event_id, latest.at)
+    else:
+        merged.pop(others, None)
 
 
 def _stamp(value: FieldValue) -> tuple[datetime, UUID]:

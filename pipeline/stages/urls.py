@@ -37,7 +37,8 @@ def parse_address(text: str) -> Address:
     """The parts of a URL; of android-app://… the package is the host. Never raises."""
     text = clean_line(text[:2_048])
     if "://" not in text[:64]:
-        text = "//" + text.lstrip("/") if "." in text.partition("/")[0] else "///" + text.lstrip("/")
+        is_host = text.startswith("//") or "." in text.partition("/")[0]
+        text = ("//" if is_host else "///") + text.lstrip("/")
     try:
         parts = urlsplit(text)
         host = (parts.hostname or "").rstrip(".")

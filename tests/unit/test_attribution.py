@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.records import Lead, Touch
+from pipeline.stages.attribution import touch_of
+from pipeline.stages.canonical import TOUCH_FIELDS
+from pipeline.stages.referrers import classify_referrer
+from pipeline.stages.urls import decode_value, parse_address, site_of
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+PAGE = "https://www.example.com/demo"
+
+
+def touch(**fields) -> Touch:
+    return touch_of(
+        Lead(
+            event_id=UUID(int=1),
+            brand="default",
+            source="web_form",
+            lane="hot",
+            received_at=NOW,
+            occurred_at=NOW,
+            mapping_version="x@1",
+            fields=fields,
+            person_id=UUID(int=2),
+        )
+    )
+
+
+# what the lead says, source, channel
+EVIDENCE = [
+    ({}, "(direct)", "Direct"),
+    ({"page_url": PAGE}, "(direct)", "Direct"),
+    ({"utm_source": "google", "utm_medium": "cpc"}, "google", "Paid Search"),
+    ({"utm_source": "Newsletter", "utm_medium": "Email"}, "newsletter", "Email"),
+    ({"utm_source": "linkedin"}, "linkedin", "Organic Social"),
+    ({"utm_medium": "email"}, "(not set)", "Email"),
+    ({"utm_campaign": "spring"}, "(direct)", "Direct"),
+    ({"page_url": f"{PAGE}?utm_source=bing&utm_medium=cpc"}, "bing", "Paid Search"),
+    ({"page_url": f"{PAGE}?UTM_Source=bing&utm_medium=cpc"}, "bing", "Paid Search"),
+    ({"page_url": f"{PAGE}#utm_source=bing&utm_medium=cpc"}, "bing", "Paid Search"),
+    ({"page_url": f"{PAGE}?utm_source=bing&amp;utm_medium=cpc"}, "bing", "Paid Search"),
+    ({"page_url": f"{PAGE}?utm_source=%2562ing&utm_medium=cpc"}, "bing", "Paid Search"),
+    ({"page_url": f"{PAGE}?utm_source=bing", "utm_source": "google", "utm_medium": "cpc"}, "google", "Paid Search"),
+    ({"page_url": f"{PAGE}?utm_source=google&utm_medium=cpc", "utm_source": "", "utm_medium": " "}, "google", "Paid Search"),
+    # a paid click id names its platform, and beats UTMs of another one
+    ({"gclid": "Cj0"}, "google", "Paid Search"),
+    ({"gbraid": "0AA"}, "google", "Paid Search"),
+    ({"wbraid": "0AA"}, "google", "Paid Search"),
+    ({"dclid": "CO"}, "google", "Display"),
+    ({"msclkid": "ab"}, "bing", "Paid Search"),
+    ({"li_fat_id": "ab"}, "linkedin", "Paid Social"),
+    ({"ttclid": "E.C"}, "tiktok", "Paid Social"),
+    ({"twclid": "2-ab"}, "twitter", "Paid Social"),
+    ({"ctwa_clid": "ARA"}, "facebook", "Paid Social"),
+    ({"page_url": f"{PAGE}?gclid=Cj0"}, "google", "Paid Search"),
+    ({"page_url": f"{PAGE}?ctwa_clid=ARA"}, "(direct)", "Direct"),
+    ({"gclid": "Cj0", "utm_source": "google", "utm_medium": "display"}, "google", "Display"),
+    ({"gclid": "Cj0", "utm_source": "youtube", "utm_medium": "paid_video"}, "youtube", "Paid Video"),
+    ({"gclid": "Cj0", "utm_source": "google", "utm_medium": "organic"}, "google", "Paid Search"),
+    ({"gclid": "Cj0", "utm_source": "newsletter", "utm_medium": "email"}, "google", "Paid Search"),
+    ({"gclid": "Cj0", "referrer": "https://www.facebook.com/"}, "google", "Paid Search"),
+    ({"gclid": "Cj0", "utm_campaign": "Cross-network"}, "google", "Cross-network"),
+    # fbclid hangs on every link out of Meta: it is not paid
+    ({"fbclid": "IwAR"}, "facebook", "Organic Social"),
+    ({"fbclid": "IwAR", "referrer": "https://l.instagram.com/"}, "instagram", "Organic Social"),
+    ({"fbclid": "IwAR", "utm_source": "facebook", "utm_medium": "paid_social"}, "facebook", "Paid Social"),
+    ({"fbclid": "IwAR", "utm_source": "newsletter", "utm_medium": "email"}, "newsletter", "Email"),
+    # the referrer, unless it is the page's own site
+    ({"page_url": PAGE, "referrer": "https://www.google.com/"}, "google", "Organic Search"),
+    ({"page_url": PAGE, "referrer": "https://www.google.co.uk/search?q=x"}, "google", "Organic Search"),
+    ({"page_url": PAGE, "referrer": "https://duckduckgo.com/"}, "duckduckgo", "Organic Search"),
+    ({"page_url": PAGE, "referrer": "https://m.facebook.com/"}, "facebook", "Organic Social"),
+    ({"page_url": PAGE, "referrer": "https://lnkd.in/abc"}, "linkedin", "Organic Social"),
+    ({"page_url": PAGE, "referrer": "https://bsky.app/"}, "bluesky", "Organic Social"),
+    ({"page_url": PAGE, "referrer": "https://www.youtube.com/watch?v=1"}, "youtube", "Organic Video"),
+    ({"page_url": PAGE, "referrer": "https://chatgpt.com/"}, "chatgpt.com", "Referral"),
+    ({"page_url": PAGE, "referrer": "https://blog.example.org/post"}, "blog.example.org", "Referral"),
+    ({"page_url": PAGE, "referrer": "https://shop.example.com/cart"}, "(direct)", "Direct"),
+    ({"page_url": PAGE, "referrer": "https://example.com/"}, "(direct)", "Direct"),
+    ({"page_url": "https://www.example.co.uk/", "referrer": "https://other.co.uk/"}, "other.co.uk", "Referral"),
+    ({"page_url": PAGE, "referrer": "android-app://com.google.android.gm/"}, "com.google.android.gm", "Referral"),
+    ({"page_url": PAGE, "referrer": "about:blank"}, "(direct)", "Direct"),
+    ({"page_url": PAGE, "referrer": "//"}, "(direct)", "Direct"),
+    ({"page_url": "javascript:alert(1)", "referrer": "not a url"}, "(direct)", "Direct"),
+    ({"utm_source": "x", "utm_medium": "email", "referrer": "https://www.google.com/"}, "x", "Email"),
+    # somebody's word comes last
+    ({"partner": "Example Partners"}, "example partners", "Referral"),
+    ({"reported_source": "Google Ads"}, "google", "Paid Search"),
+    ({"reported_source": "facebook ads"}, "facebook", "Paid Social"),
+    ({"reported_source": "Organic Search (SEO)"}, "organic search", "Organic Search"),
+    ({"reported_source": "Direct Traffic"}, "(direct)", "Direct"),
+    ({"reported_source": "google_lead_form"}, "google", "Paid Search"),
+    ({"reported_source": "Podcast"}, "podcast", "Audio"),
+    ({"reported_source": "my cousin Bo Berg"}, "(other)", "Unassigned"),
+    ({"reported_source": "Google Ads", "referrer": "https://www.bing.com/"}, "bing", "Organic Search"),
+]
+
+
+@pytest.mark.parametrize(("fields", "source", "channel"), EVIDENCE)
+def test_the_strongest_evidence_names_source_and_channel(fields, source, channel):
+    made = touch(**fields)
+    assert (made.source, made.channel) == (source, channel)
+
+
+def test_what_was_said_is_kept_as_it_came_beside_what_follows_from_it():
+    made = touch(
+        page_url=f"{PAGE}/now?utm_source=Bing&gclid=Cj0",
+        referrer="https://www.google.com/search",
+        utm_source="Google",
+        utm_medium="CPC",
+        utm_campaign="Brand DE",
+        utm_term="lead pipeline",
+        utm_content="ad-2",
+        utm_id="c-1",
+        form_id="demo",
+        campaign_id="77",
+    )
+    assert (made.utm_source, made.utm_medium, made.utm_campaign) == ("Google", "CPC", "Brand DE")
+    assert (made.utm_term, made.utm_content, made.utm_id) == ("lead pipeline", "ad-2", "c-1")
+    assert made.click_ids == {"gclid": "Cj0"}
+    assert made.campaign == "Brand DE"
+    assert (made.referrer_host, made.landing_path) == ("google.com", "/demo/now")
+    assert made.details == {"form_id": "demo", "campaign_id": "77", "medium": "CPC"}
+    assert made.occurred_at == NOW
+
+
+def test_the_campaigns_name_stands_in_for_a_missing_utm_campaign():
+    assert touch(campaign_name="Q1 Ops").campaign == "Q1 Ops"
+    assert touch(campaign_name="Q1 Ops", utm_campaign="q1").campaign == "q1"
+
+
+PERSON = {"email": "ada@example.org", "phone": "+493023125123", "full_name": "Ada Brandt", "first_name": "Ada"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"utm_content": "ada@example.org"},
+        {"utm_content": "for ada%40example.org"},
+        {"utm_term": "Ada Brandt"},
+        {"utm_term": "ada-brandt"},
+        {"utm_source": "+49 30 23125123"},
+        {"campaign_name": "call +493023125123 now"},
+        {"page_url": "https://www.example.com/u/ada@example.org/demo?utm_campaign=ada%2540example.org"},
+        {"page_url": "https://www.example.com/demo?email=ada@example.org&name=Ada%20Brandt"},
+        {"referrer": "https://ada:secret@example.net/?email=ada@example.org"},
+        {"form_name": "Ada Brandt"},
+        {"partner": "ada@example.org"},
+        {"reported_source": "Ada Brandt"},
+        {"gclid": "ada@example.org"},
+        {"event_name": "ADA"},
+    ],
+)
+def test_a_touch_carries_nothing_personal_whatever_a_link_held(fields):
+    shown = repr({name: getattr(touch(**PERSON, **fields), name) for name in Touch.__struct_fields__}).lower()
+    assert "ada" not in shown
+    assert "23125" not in shown
+    assert "secret" not in shown
+
+
+def test_a_lead_without_a_person_is_a_bug_of_the_caller():
+    lead = Lead(UUID(int=1), "b", "api", "hot", NOW, NOW, "x@1")
+    with pytest.raises(ValueError, match="no person"):
+        touch_of(lead)
+
+
+@pytest.mark.parametrize(
+    ("host", "source", "medium"),
+    [
+        ("google.de", "google", "organic"),
+        ("google.com.br", "google", "organic"),
+        ("images.google.com", "google images", "organic"),
+        ("mail.google.com", "mail.google.com", "referral"),
+        ("docs.google.com", "docs.google.com", "referral"),
+        ("m.youtube.com", "youtube", "referral"),
+        ("bing.com", "bing", "organic"),
+        ("search.yahoo.com", "yahoo!", "organic"),
+        ("baidu.com", "baidu", "organic"),
+        ("yandex.ru", "yandex", "organic"),
+        ("l.facebook.com", "facebook", "referral"),
+        ("instagram.com", "instagram", "referral"),
+        ("out.reddit.com", "reddit", "referral"),
+        ("discord.gg", "discord", "social"),
+        ("perplexity.ai", "perplexity.ai", "referral"),
+        ("gemini.google.com", "gemini.google.com", "referral"),
+        ("example.org", "example.org", "referral"),
+        ("notgoogle.com", "notgoogle.com", "referral"),
+        ("localhost", "localhost", "referral"),
+    ],
+)
+def test_a_referring_host_is_known_by_its_lists(host, source, medium):
+    assert classify_referrer(host) == (source, medium)
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "path"),
+    [
+        ("https://www.Example.com/a?b=c#d", "example.com", "/a"),
+        ("http://example.com", "example.com", "/"),
+        ("example.com/a", "example.com", "/a"),
+        ("//example.com/a", "example.com", "/a"),
+        ("/only/path?x=1", None, "/only/path"),
+        ("https://münchen.de/", "xn--mnchen-3ya.de", "/"),
+        ("https://example.com:8443/a", "example.com", "/a"),
+        ("https://user:pass@example.com/a", "example.com", "/a"),
+        ("https://[::1]/a", None, "/a"),
+        ("https://[bad", None, None),
+        ("", None, "/"),
+    ],
+)
+def test_an_address_gives_host_and_path_or_nothing(text, host, path):
+    found = parse_address(text)
+    assert found.host == host
+    assert found.path == path or host is None
+
+
+def test_doubly_encoded_values_are_decoded_and_no_further():
+    assert decode_value("spring%2520sale") == "spring sale"
+    assert decode_value("100%") == "100%"
+    assert decode_value("a%252525b") == "a%25b"
+    assert len(decode_value("x" * 1_000)) == 255
+
+
+def test_pages_of_one_site_are_told_by_their_registrable_name():
+    assert site_of("shop.example.com") == site_of("www.blog.example.com") == "example.com"
+    assert site_of("a.example.co.uk") == "example.co.uk"
+    assert site_of("one.co.uk") != site_of("two.co.uk")
+
+
+@given(st.dictionaries(st.sampled_from(sorted(TOUCH_FIELDS)), st.text(max_size=120), max_size=8))
+def test_any_text_in_any_field_gives_a_touch(fields):
+    made = touch(**fields)
+    assert made.source
+    assert made.channel
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_an_address_or_none(text):
+    parse_address(text)
+    parse_address("https://" + text)
+    parse_address("https://example.com/?" + text)
