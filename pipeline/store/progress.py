@@ -1,8 +1,13 @@
-"""How far a range of events of one source has come: what `afluente import --wait` looks at, whatever its size."""
+"""How far the events of one source have come: what `afluente import --wait` looks at, whatever the import's size.
+
+Ids carry their time, so an import is a range of ids. What else the source sent meanwhile is counted with it: waiting for
+too much is harmless.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -14,41 +19,42 @@ SELECT state, count(*) FROM events
 WHERE event_id BETWEEN %(first)s AND %(last)s AND source = %(source)s AND brand = %(brand)s
 GROUP BY state
 """
+_LEFT = """
+SELECT count(*) FROM events
+WHERE state IN ('pending', 'in_flight') AND event_id <= %(last)s AND source = %(source)s AND brand = %(brand)s
+"""
 # From the few deliveries that are due to the many events, not the other way round: at the end this is cheap.
 _DELIVERIES = """
 SELECT count(*) FROM deliveries d
-WHERE d.state IN ('due', 'in_flight') AND EXISTS (
-    SELECT FROM touches t WHERE t.person_id = d.person_id AND t.event_id BETWEEN %(first)s AND %(last)s
+WHERE d.state IN ('due', 'in_flight') AND d.brand = %(brand)s AND d.wanted_at <= %(until)s AND EXISTS (
+    SELECT FROM touches t JOIN events e ON e.event_id = t.event_id
+    WHERE t.person_id = d.person_id AND t.event_id BETWEEN %(first)s AND %(last)s AND e.source = %(source)s
 )
 """
+_FIRST_ID = UUID(int=0)
 
 
-@dataclass(frozen=True, slots=True)
-class RangeProgress:
-    """Events by state, and deliveries still to be made for the people these events belong to."""
-
-    states: dict[str, int]
-    deliveries_left: int
-
-    @property
-    def events(self) -> int:
-        return sum(self.states.values())
-
-    @property
-    def events_left(self) -> int:
-        return self.states["pending"] + self.states["in_flight"]
-
-    @property
-    def has_ended(self) -> bool:
-        return not (self.events_left or self.deliveries_left)
+def count_states(connection: Connection, *, source: str, brand: str, first: UUID, last: UUID) -> dict[str, int]:
+    """Events of a source from id `first` to `last` by state; every state is named."""
+    values: dict[str, Any] = {"source": source, "brand": brand, "first": first, "last": last}
+    found = {str(state): int(count) for state, count in connection.exec_driver_sql(_STATES, values)}
+    return {state: found.get(state, 0) for state in EVENT_STATES}
 
 
-def read_progress(connection: Connection, *, source: str, brand: str, first: UUID, last: UUID) -> RangeProgress:
-    """Progress of a source's events from id `first` to `last`. Two statements.
+def count_left(connection: Connection, *, source: str, brand: str, last: UUID) -> int:
+    """Events of a source up to id `last` that have not ended."""
+    return int(connection.exec_driver_sql(_LEFT, {"source": source, "brand": brand, "last": last}).scalar_one())
 
-    Ids carry their time, so a range is what came between two moments; what else the source sent then is counted too.
-    """
-    bounds = {"first": first, "last": last, "source": source, "brand": brand}
-    found = {str(state): int(count) for state, count in connection.exec_driver_sql(_STATES, bounds)}
-    left = connection.exec_driver_sql(_DELIVERIES, bounds).scalar_one()
-    return RangeProgress({state: found.get(state, 0) for state in EVENT_STATES}, int(left))
+
+def count_deliveries_left(
+    connection: Connection, *, source: str, brand: str, last: UUID, until: datetime, first: UUID = _FIRST_ID
+) -> int:
+    """Deliveries still to be made that were wanted until then, of people with a touch from these events."""
+    values = {"source": source, "brand": brand, "first": first, "last": last, "until": until}
+    return int(connection.exec_driver_sql(_DELIVERIES, values).scalar_one())
+
+
+def now(connection: Connection) -> datetime:
+    """The database's clock: `wanted_at` is written by it."""
+    moment: datetime = connection.exec_driver_sql("SELECT now()").scalar_one()
+    return moment

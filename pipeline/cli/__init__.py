@@ -1,0 +1,73 @@
+"""`afluente …`: one module per group of commands. Start-up stays light: whatever is heavy is imported by the command.
+
+Exit codes: 0 done, 1 found a problem, 2 wrong use (arguments or settings). Results go to stdout, all else to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from pipeline.cli import (
+    balances,
+    doctor,
+    explain,
+    exports,
+    imports,
+    mappings,
+    migrate,
+    quarantine,
+    sandbox,
+    sources,
+    status,
+    up,
+)
+from pipeline.cli.output import CommandError, example, print_problem
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="afluente",
+    help="Leads from every channel into the CRM, exactly once.",
+    epilog=example("afluente up", "afluente import leads.csv --source datablist --wait", "afluente balance"),
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for group in (up, status, imports, balances):
+    app.add_typer(group.commands)
+app.add_typer(exports.leads, name="leads")
+app.add_typer(exports.people, name="people")
+app.add_typer(exports.deliveries, name="deliveries")
+app.add_typer(explain.commands)
+app.add_typer(quarantine.commands, name="quarantine")
+app.add_typer(sources.commands, name="source")
+app.add_typer(mappings.commands, name="mapping")
+for group in (sandbox, doctor, migrate):
+    app.add_typer(group.commands)
+
+
+def main() -> None:
+    """Run the command line. A user's mistake is one line on stderr; only a bug shows a traceback."""
+    from pipeline.errors import AfluenteError, ConfigurationError
+
+    try:
+        app()
+    except CommandError as error:
+        print_problem(str(error))
+        sys.exit(error.exit_code)
+    except ConfigurationError as error:
+        print_problem(str(error))
+        sys.exit(2)
+    except AfluenteError as error:
+        print_problem(str(error))
+        sys.exit(1)
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough. Python would complain once more when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,210 @@
+"""`afluente explain`: everything that is known of one lead or one person, in the order in which it happened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import typer
+
+from pipeline.cli.output import AsJson, CommandError, example, print_json
+from pipeline.cli.running import database, parse_id
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from pipeline.cli.recomputed import Recomputed
+
+commands = typer.Typer()
+
+
+@commands.command(
+    epilog=example(
+        "afluente explain 01930000-0000-7000-8000-000000000000",
+        "afluente explain 01930000-0000-7000-8000-000000000000 --json",
+    )
+)
+def explain(
+    *,
+    any_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Id of an event or a person; of a quarantined thing too.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Show what happened to a lead, and why.
+
+    Request, verification, mapping, each field before and after, match, touches, CRM calls and answers. The request and
+    the fields are personal data: they are opened for you and go nowhere but to this terminal.
+    """
+    from pipeline.cli.story import print_event, print_person
+
+    with database() as connection:
+        found = _explain(connection, parse_id(any_id))
+    if as_json:
+        print_json(found)
+    elif found["kind"] == "event":
+        print_event(found)
+    else:
+        print_person(found)
+
+
+def _explain(connection: Connection, any_id: UUID) -> dict[str, Any]:
+    from pipeline.store.quarantine import show_quarantine
+    from pipeline.store.reports import explain_event, explain_person, find_kind
+
+    kind = find_kind(connection, any_id)
+    if kind == "quarantine":
+        row = show_quarantine(connection, any_id)
+        if row is not None:
+            kind, any_id = ("event", row.event_id) if row.event_id else ("person", row.person_id or any_id)
+    if kind == "event":
+        facts = explain_event(connection, any_id)
+        if facts is not None:
+            return _event_story(connection, any_id, facts)
+    if kind == "person":
+        facts = explain_person(connection, any_id)
+        if facts is not None:
+            return {"kind": "person", **_person_story(facts)}
+    raise CommandError(
+        f"no event, person or quarantined thing has the id {any_id}: ids stand in `afluente leads export` and"
+        " `afluente people export`"
+    )
+
+
+def _event_story(connection: Connection, event_id: UUID, facts: dict[str, Any]) -> dict[str, Any]:
+    from pipeline.cli.recomputed import recompute
+
+    event = facts["event"]
+    found = recompute(connection, [event_id]).get(event_id)
+    person = facts["person"]
+    return {
+        "kind": "event",
+        **{name: event[name] for name in _EVENT_FACTS},
+        "request": _request(found) if found else None,
+        "verification": _verification(found) if found else None,
+        "idempotency": [
+            {"repeats": key["repeats"], "last_seen_at": key["last_seen_at"], "digest": key["digest"]}
+            for key in facts["keys"]
+        ],
+        "mapping": {
+            "stored": event["mapping_version"],
+            "current": found.mapping.version if found else None,
+        },
+        "now": found.verdict if found else "its body is gone",
+        "fields": found.fields() if found else [],
+        "match": _match(event_id, found, person) if person else None,
+        "touches": facts["touches"],
+        "consents": facts["consents"],
+        "quarantine": facts["quarantine"],
+        "deliveries": _deliveries(person) if person else [],
+    }
+
+
+_EVENT_FACTS = (
+    "event_id",
+    "source",
+    "brand",
+    "lane",
+    "state",
+    "reason",
+    "stage",
+    "external_id",
+    "received_at",
+    "occurred_at",
+    "settled_at",
+    "attempts",
+    "losses",
+    "channel",
+    "person_id",
+)
+
+
+def _request(found: Recomputed) -> dict[str, Any]:
+    envelope = found.raw.envelope
+    return {
+        "content_type": envelope.content_type,
+        "bytes": len(envelope.body),
+        "headers": envelope.headers,
+        "origin": {name: value for name, value in envelope.origin.items() if name != "verified_by"},
+        "body": envelope.body.decode("utf-8", "replace"),
+    }
+
+
+def _verification(found: Recomputed) -> str:
+    """How it was known to come from the source. What failed the check was answered with 401 and never stored."""
+    origin = found.raw.envelope.origin
+    if origin.get("verified_by"):
+        return f"signature held ({origin['verified_by']})"
+    if origin.get("via") == "api":
+        return f"API key {origin.get('key')}"
+    if origin.get("via") == "webhook":
+        return "none: this source does not sign its requests"
+    return "none needed: read by Afluente itself or given by an operator"
+
+
+def _match(event_id: UUID, found: Recomputed | None, person: dict[str, Any]) -> dict[str, Any]:
+    """Why it belongs to its person: each identifier of the lead, and which event brought it first.
+
+    The first that an earlier event had brought is what decided. If there is none, the lead made a new person.
+    """
+    from pipeline.privacy.blind_index import blind_index
+    from pipeline.records import Lead
+    from pipeline.stages.normalization import identifiers
+
+    known = {(key["kind"], key["digest"]): key["first_event"] for key in person["match_keys"]}
+    lead = found.decided if found and isinstance(found.decided, Lead) else None
+    rows: list[dict[str, Any]] = []
+    for kind, value in identifiers(lead) if lead else []:
+        first_event = known.get((kind, blind_index().digest(kind, value).hex()[:8]))
+        rows.append({"kind": kind, "value": value, "first_event": first_event})
+    decided_by = next((row for row in rows if row["first_event"] and row["first_event"] < event_id), None)
+    return {
+        "person_id": person["person"]["person_id"],
+        "reason": decided_by["kind"] if decided_by else "new",
+        "identifiers": rows,
+    }
+
+
+def _person_story(facts: dict[str, Any]) -> dict[str, Any]:
+    person = facts["person"]
+    return {
+        **person,
+        "fields": [
+            {"field": name, "value": one.value, "source": one.source, "event_id": one.event_id, "at": one.at}
+            for name, one in facts["profile"].fields.items()
+        ],
+        "events": facts["events"],
+        "match_keys": facts["match_keys"],
+        "touch_list": facts["touches"],
+        "consents": facts["consents"],
+        "quarantine": facts["quarantine"],
+        "deliveries": _deliveries(facts),
+    }
+
+
+def _deliveries(person: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each CRM with the calls that carried this person."""
+    return [
+        {
+            **{name: delivery[name] for name in _DELIVERY_FACTS},
+            "calls": [
+                {name: call[name] for name in ("at", "version", "outcome", "code", "message", "call_id")}
+                for call in person["delivery_log"]
+                if call["destination"] == delivery["destination"]
+            ],
+        }
+        for delivery in person["deliveries"]
+    ]
+
+
+_DELIVERY_FACTS = (
+    "destination",
+    "state",
+    "wanted_version",
+    "sent_version",
+    "external_id",
+    "attempts",
+    "next_attempt_at",
+    "last_error",
+    "loaded_at",
+)

@@ -1,0 +1,121 @@
+"""`leads export`, `people export`, `deliveries export`: everything as rows, streamed, in constant memory."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.output import example, print_note
+from pipeline.cli.rows import AsFormat, OutFile, RowFormat, write_rows
+from pipeline.cli.running import database, known_source
+
+leads = typer.Typer(help="Leads as they were accepted.", no_args_is_help=True)
+people = typer.Typer(help="People: the golden records.", no_args_is_help=True)
+deliveries = typer.Typer(help="What each CRM should have and has.", no_args_is_help=True)
+
+LEAD_COLUMNS = (
+    "event_id",
+    "external_id",
+    "source",
+    "brand",
+    "state",
+    "person_id",
+    "received_at",
+    "occurred_at",
+    "lane",
+    "channel",
+)
+PERSON_COLUMNS = (
+    "original_source",
+    "original_channel",
+    "original_campaign",
+    "latest_source",
+    "latest_channel",
+    "latest_campaign",
+    "touches",
+    "owner",
+)
+DELIVERY_COLUMNS = (
+    "destination",
+    "person_id",
+    "state",
+    "wanted_version",
+    "sent_version",
+    "external_id",
+    "attempts",
+    "last_error",
+)
+
+# A lead's `state` is where it stands, so the state it lives in needs another name.
+RENAMED = {"state": "address_state"}
+
+Brand = Annotated[str | None, typer.Option("--brand", help="Only this brand.")]
+
+
+@leads.command(
+    "export",
+    epilog=example("afluente leads export --out leads.csv", "afluente leads export --format jsonl --source web_form"),
+)
+def export_leads(
+    row_format: AsFormat = RowFormat.csv,
+    source: Annotated[str | None, typer.Option("--source", help="Only leads of this source.")] = None,
+    brand: Brand = None,
+    out: OutFile = None,
+) -> None:
+    """Write one row per accepted event.
+
+    Where it came from, where it stands, and its normalized fields. Fields are what the current mapping makes of the
+    stored request. Events that were quarantined or suppressed are rows too, with the fields that could be read. In CSV,
+    texts that a spreadsheet would take for a formula get an apostrophe in front; phone numbers stay as they are, and so
+    does everything in jsonl.
+    """
+    from pipeline.cli.lead_rows import with_fields
+    from pipeline.stages.canonical import CANONICAL_FIELDS
+    from pipeline.store.reports import stream_events
+
+    if source is not None:
+        known_source(source)
+    fields = [name for name in (RENAMED.get(field, field) for field in CANONICAL_FIELDS) if name not in LEAD_COLUMNS]
+    with database(timeout_seconds=0) as connection:
+        rows = with_fields(connection, stream_events(connection, source=source, brand=brand), renamed=RENAMED)
+        count = write_rows(rows, (*LEAD_COLUMNS, *fields, "consents", "custom", "flags"), row_format, out)
+    print_note(f"{count} leads")
+
+
+@people.command(
+    "export", epilog=example("afluente people export --out people.csv", "afluente people export --format jsonl")
+)
+def export_people(row_format: AsFormat = RowFormat.csv, brand: Brand = None, out: OutFile = None) -> None:
+    """Write one row per person.
+
+    The golden fields, original and latest source, channel and campaign, and how many touches.
+    """
+    from pipeline.stages.canonical import PERSON_FIELDS
+    from pipeline.store.reports import stream_people
+
+    columns = ("person_id", "version", "brand", *PERSON_FIELDS, *PERSON_COLUMNS)
+    with database(timeout_seconds=0) as connection:
+        rows = ({**row["values"], **row} for row in stream_people(connection, brand=brand))
+        count = write_rows(rows, columns, row_format, out)
+    print_note(f"{count} people")
+
+
+@deliveries.command(
+    "export",
+    epilog=example("afluente deliveries export --out deliveries.csv", "afluente deliveries export --format jsonl"),
+)
+def export_deliveries(
+    row_format: AsFormat = RowFormat.csv,
+    destination: Annotated[str | None, typer.Option("--destination", help="Only this CRM.")] = None,
+    out: OutFile = None,
+) -> None:
+    """Write one row per person and CRM.
+
+    The version it should have, the version it has, its id there, and the last error.
+    """
+    from pipeline.store.reports import stream_deliveries
+
+    with database(timeout_seconds=0) as connection:
+        count = write_rows(stream_deliveries(connection, destination=destination), DELIVERY_COLUMNS, row_format, out)
+    print_note(f"{count} deliveries")

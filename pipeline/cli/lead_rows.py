@@ -1,0 +1,42 @@
+"""Event rows of the store with their normalized fields beside them, batch by batch, in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from pipeline.cli.recomputed import recompute
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from pipeline.records import Lead
+
+_BATCH = 500  # events opened at once: a few megabytes at most
+
+
+def with_fields(
+    connection: Connection, rows: Iterable[Mapping[str, Any]], *, renamed: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
+    """Rows that hold an `event_id`, each with canonical fields, `consents`, `custom` and `flags`.
+
+    `renamed` gives fields another name where a row has a column of that name, which wins.
+    """
+    remaining = iter(rows)
+    while batch := list(islice(remaining, _BATCH)):
+        found = recompute(connection, [row["event_id"] for row in batch])
+        for row in batch:
+            lead = found[row["event_id"]].lead if row["event_id"] in found else None
+            yield {**(_fields(lead, renamed) if lead else {}), **row}
+
+
+def _fields(lead: Lead, renamed: Mapping[str, str]) -> dict[str, Any]:
+    import msgspec
+
+    return {
+        **{renamed.get(name, name): value for name, value in lead.fields.items()},
+        "consents": [msgspec.to_builtins(consent) for consent in lead.consents],
+        "custom": lead.custom,
+        "flags": lead.flags,
+    }

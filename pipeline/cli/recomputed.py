@@ -1,0 +1,110 @@
+"""Events through the pure stages once more: what the current mapping and normalization make of a raw event.
+
+Normalized fields of an event are kept nowhere (a person's golden record keeps the winners only). So exports, `explain`
+and previews compute them, which also shows what a replay would do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from pipeline.cli.field_rows import field_rows
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from pipeline.records import Lead, Parked, RawEvent, Suppressed
+    from pipeline.stages.mapping import SourceMapping
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """One event tried. `mapped` is the lead before normalization, None if it did not get so far."""
+
+    raw: RawEvent
+    mapping: SourceMapping
+    mapped: Lead | None
+    decided: Lead | Parked | Suppressed
+
+    @property
+    def lead(self) -> Lead | None:
+        """The normalized lead; the mapped one if it was parked later."""
+        from pipeline.records import Lead
+
+        return self.decided if isinstance(self.decided, Lead) else self.mapped
+
+    @property
+    def is_parked(self) -> bool:
+        from pipeline.records import Parked
+
+        return isinstance(self.decided, Parked)
+
+    @property
+    def verdict(self) -> str:
+        """What becomes of it, in words."""
+        from pipeline.records import Lead, Parked
+
+        if isinstance(self.decided, Lead):
+            return "goes on"
+        if isinstance(self.decided, Parked):
+            return f"quarantined: {self.decided.code}: {self.decided.message}"
+        return f"suppressed: {self.decided.reason}"
+
+    def fields(self) -> list[dict[str, Any]]:
+        """Rows of `field_rows`; empty if the body cannot be read."""
+        from pipeline.errors import RecordError
+        from pipeline.stages.bodies import decode_body
+
+        try:
+            record = decode_body(self.raw.envelope.content_type, self.raw.envelope.body)
+        except RecordError:
+            return []
+        return field_rows(self.mapping, record, self.lead)
+
+    def as_json(self) -> dict[str, Any]:
+        """`{"mapping", "quarantined", "suppressed", "fields"}`."""
+        from pipeline.records import Parked, Suppressed
+
+        parked = self.decided if isinstance(self.decided, Parked) else None
+        return {
+            "mapping": self.mapping.version,
+            "quarantined": (
+                {"reason": parked.code, "field": parked.field, "message": parked.message} if parked else None
+            ),
+            "suppressed": self.decided.reason if isinstance(self.decided, Suppressed) else None,
+            "fields": self.fields(),
+        }
+
+
+def recompute(connection: Connection, event_ids: Sequence[UUID]) -> dict[UUID, Recomputed]:
+    """Stored events through the current mapping, with the patches of `quarantine fix`. Two statements."""
+    from pipeline.store import events, quarantine
+
+    patches = quarantine.read_patches(connection, list(event_ids))
+    return {
+        raw.event_id: recompute_event(raw, patches.get(raw.event_id))
+        for raw in events.read_events(connection, list(event_ids))
+    }
+
+
+def recompute_event(raw: RawEvent, patch: dict[str, Any] | None = None) -> Recomputed:
+    """One event through map and normalize. A bug in them is this event's own `bug`, as it is in the pipeline."""
+    from pipeline.records import Lead, Parked
+    from pipeline.settings import settings
+    from pipeline.stages.mapping import load_source_mapping, map_event
+    from pipeline.stages.normalization import normalize_lead
+
+    mapping = load_source_mapping(settings().source(raw.source).connector or raw.source)
+    mapped: Lead | None = None
+    decided: Lead | Parked | Suppressed
+    try:
+        decided = map_event(raw, patch=patch, mapping=mapping)
+        if isinstance(decided, Lead):
+            mapped = decided
+            decided = normalize_lead(mapped, default_region=settings().region_for(raw.source, raw.brand))
+    except Exception as error:  # noqa: BLE001 - one event's bug must not end an export of a million
+        decided = Parked(raw.event_id, "unknown", "bug", type(error).__name__)
+    return Recomputed(raw, mapping, mapped, decided)

@@ -1,0 +1,121 @@
+"""The line between a command and the installation it talks to: its database, its receiver, its hints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from pipeline.cli.output import CommandError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from pipeline.intake.instances import SourceInstance
+
+
+@contextmanager
+def database(*, timeout_seconds: float | None = None) -> Iterator[Connection]:
+    """A transaction on the installation's database. Says how to start it if nothing answers.
+
+    `timeout_seconds` replaces the store's limit per statement (0: none, for exports of any length).
+    """
+    from pipeline.errors import TransientError
+    from pipeline.store.engine import transaction
+
+    _refuse_if_nothing_runs()
+    keep_logs_quiet()
+    try:
+        with transaction(timeout_seconds=timeout_seconds) as connection:
+            yield connection
+    except TransientError as error:
+        raise CommandError(f"{error}. {_remedy()}") from error
+
+
+def receiver_address() -> str:
+    """`http://host:port` of the running receiver, from what `up` wrote about itself."""
+    from pipeline.settings import read_runtime, settings
+
+    address = read_runtime(settings().data).get("addresses", {}).get("receiver")
+    if not address:
+        raise CommandError(
+            f"no receiver is known to run in {settings().data}: start one with `afluente up`, or name one with --url"
+        )
+    return str(address)
+
+
+def parse_id(text: str) -> UUID:
+    """An id as exports and answers show it."""
+    try:
+        return UUID(text.strip())
+    except ValueError:
+        raise CommandError(
+            f"{text!r} is not an id; ids look like 01930000-0000-7000-8000-000000000000 and stand in every export",
+            exit_code=2,
+        ) from None
+
+
+def source_instance(slug: str, brand: str | None = None) -> SourceInstance:
+    """The source `slug` as it is set up for `brand`, or for the only brand that it can mean."""
+    from pipeline.intake.instances import SourceBook, UnknownSourceError
+    from pipeline.settings import settings
+
+    known_source(slug)
+    if brand is None:
+        brands = settings().source(slug).brands or sorted(settings().brands)
+        if len(brands) != 1:
+            raise CommandError(f"which brand? Add --brand, one of: {', '.join(brands)}", exit_code=2)
+        brand = brands[0]
+    try:
+        return SourceBook(settings()).find(brand, slug)
+    except UnknownSourceError as error:
+        raise CommandError(str(error), exit_code=2) from error
+
+
+def known_source(slug: str) -> str:
+    """`slug`, if a source is declared or set up under that name."""
+    from connectors.kit.registry import sources
+    from pipeline.settings import settings
+
+    known = {*sources(), *settings().sources}
+    if slug not in known:
+        raise CommandError(
+            f"there is no source {slug!r}; known: {', '.join(sorted(known))}. `afluente source new` writes a new one",
+            exit_code=2,
+        )
+    return slug
+
+
+def _refuse_if_nothing_runs() -> None:
+    from pipeline.settings import settings, socket_folder
+
+    known = settings()
+    if known.is_embedded_database and not (socket_folder(known.data) / ".s.PGSQL.5432").exists():
+        raise CommandError(f"Afluente does not run in {known.data}. {_remedy()}")
+
+
+def _remedy() -> str:
+    from pipeline.settings import settings
+
+    if settings().is_embedded_database:
+        return (
+            "Start it with `afluente up` (in another terminal), or name another installation with AFLUENTE_DATA or"
+            " AFLUENTE_DATABASE_URL"
+        )
+    return "Check AFLUENTE_DATABASE_URL with `afluente doctor`"
+
+
+def keep_logs_quiet() -> None:
+    """Only errors of the store and of hints go to stderr: what went wrong is said by the command itself."""
+    import logging
+
+    from pipeline.errors import ConfigurationError
+    from pipeline.logs import configure_logging
+    from pipeline.settings import settings
+
+    try:
+        log_format = settings().log_format
+    except ConfigurationError:  # `doctor` goes on without settings and says what is wrong with them
+        log_format = "text"
+    configure_logging(log_format, level=logging.ERROR)
