@@ -61,11 +61,8 @@ def balance(connection: Connection, destinations_for: DestinationsFor | None = N
         sources[source] = figures
         for name, count in figures.items():
             everything[name] += count
-    return {
-        "all": everything,
-        "sources": sources,
-        "missing_deliveries": _count_missing(connection, destinations_for or settings().destinations_for),
-    }
+    meant_for = settings().destinations_for if destinations_for is None else destinations_for
+    return {"all": everything, "sources": sources, "missing_deliveries": _count_missing(connection, meant_for)}
 
 
 def _count_missing(connection: Connection, destinations_for: DestinationsFor) -> int:

@@ -81,8 +81,7 @@ def translate(error: DBAPIError | PoolTimeoutError) -> AfluenteError | StoreErro
     kind = type(cause).__name__
     if code in (_MISSING_TABLE, _MISSING_COLUMN, _MISSING_FUNCTION):
         return ConfigurationError(
-            f"the database's tables are missing or older than this program ({kind}): run its migrations, `afluente up`"
-            " does so at start"
+            f"the database's tables are missing or older than this program ({kind}): run `afluente migrate`"
         )
     if code is not None:
         if code[:2] in _TRANSIENT_CLASSES or code in _TRANSIENT_CODES:

@@ -31,7 +31,9 @@ def minutes(count: int) -> timedelta:
     return timedelta(minutes=count)
 
 
-def new_event(text: str = "", *, lane: str = "bulk", source: str = "web_form", event_id: UUID | None = None) -> NewEvent:
+def new_event(
+    text: str = "", *, lane: str = "bulk", source: str = "web_form", event_id: UUID | None = None
+) -> NewEvent:
     """An event whose idempotency key is made of `text`, or a key of its own if there is none."""
     event_id = event_id or new_id()
     digest = hashlib.sha256((text or event_id.hex).encode()).digest()
@@ -55,7 +57,7 @@ def states() -> dict[str, int]:
     """How many events are in which state."""
     with transaction() as connection:
         rows = connection.exec_driver_sql("SELECT state, count(*) FROM events GROUP BY state")
-        return {state: count for state, count in rows}
+        return dict(map(tuple, rows))
 
 
 def column(name: str, event_id: UUID) -> object:

@@ -62,7 +62,7 @@ def test_a_wanted_person_is_due_once_however_often_it_is_wanted():
     assert want(ids) == {}
     bump(ids)
     want(ids)
-    claim, dues = _claim()
+    _, dues = _claim()
     assert sorted(due.person_id for due in dues) == sorted(ids)
     assert {due.version for due in dues} == {2}
     assert _claim()[1] == []
@@ -123,9 +123,10 @@ def test_a_stale_claim_changes_nothing():
     current, _ = _claim()
     assert _record(stale, dues, Outcome(person_id, "rejected", code="X", message="")) == {}
     with transaction() as connection:
-        assert deliveries.release_deliveries(
-            connection, "crm", stale, delay_seconds=0, error=None, count_attempt=True
-        ) == 0
+        assert (
+            deliveries.release_deliveries(connection, "crm", stale, delay_seconds=0, error=None, count_attempt=True)
+            == 0
+        )
     row = _row(person_id)
     assert (row["state"], row["claim"], row["attempts"], row["sent_version"]) == ("in_flight", current, 1, 0)
     assert _record(current, dues, Outcome(person_id, "sent")) == {person_id: "sent"}
