@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 
+from pipeline.errors import place_of
 from pipeline.hints import hint_dispatch
+from pipeline.logs import get_logger
 
 _PAUSE_SECONDS = 0.02  # events that arrive meanwhile share the next hint
+_log = get_logger(__name__)
 
 
 class LaneHints:
@@ -43,6 +46,12 @@ class LaneHints:
             with self._guard:
                 lanes, self._lanes = sorted(self._lanes, reverse=True), set()  # "hot" before "bulk"
             for lane in lanes:
-                self._hint(lane)
+                self._try(lane)
             if self._stopping.wait(_PAUSE_SECONDS) and not self._lanes:
                 return
+
+    def _try(self, lane: str) -> None:
+        try:
+            self._hint(lane)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the sweep finds the rows and the next hint may go
+            _log.error("hint_failed", lane=lane, place=place_of(error))

@@ -19,6 +19,8 @@ from pipeline.records import NewEvent, Receipt
 from pipeline.store.engine import transaction
 from pipeline.store.events import insert_events
 
+WAITING_EVENTS = 5_000  # in the queue; a sender with more gets 503 at once
+WAIT_SECONDS = 10.0  # for a commit; most senders wait 5 to 30 s for an answer
 _log = get_logger(__name__)
 
 
@@ -62,12 +64,10 @@ class GroupWriter:
         on_commit: Callable[[Committed], None] = lambda _: None,
         threads: int = 2,
         group_events: int = 500,
-        waiting_events: int = 5_000,
     ) -> None:
         self._store = store
         self._on_commit = on_commit
         self._group_events = group_events
-        self._waiting_limit = waiting_events
         self._queue: deque[_Waiting] = deque()
         self._queued = 0  # events in the queue
         self._changed = threading.Condition()
@@ -94,7 +94,7 @@ class GroupWriter:
             if thread.ident is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
-    async def write(self, events: Sequence[NewEvent], *, timeout_seconds: float = 10.0) -> list[Receipt]:
+    async def write(self, events: Sequence[NewEvent]) -> list[Receipt]:
         """Receipts in the order of `events`, after the commit that stored all of them.
 
         Raises OverloadedError if too much waits already, TransientError if the database did not commit in time: then
@@ -105,12 +105,12 @@ class GroupWriter:
         with self._changed:
             if self._is_stopping:
                 raise TransientError("the receiver is stopping")
-            if self._queue and self._queued + len(events) > self._waiting_limit:
+            if self._queue and self._queued + len(events) > WAITING_EVENTS:
                 raise OverloadedError(f"{self._queued} events wait for the database already")
             self._queue.append(waiting)
             self._queued += len(events)
             self._changed.notify()
-        limit = loop.call_later(timeout_seconds, _expire, waiting.answer, timeout_seconds)  # far cheaper than wait_for
+        limit = loop.call_later(WAIT_SECONDS, _expire, waiting.answer)  # far cheaper than wait_for
         try:
             return await waiting.answer
         finally:
@@ -193,6 +193,6 @@ def _settle(group: Sequence[_Waiting], result: list[Receipt] | Exception) -> Non
             waiting.answer.set_result(result[begin:at])
 
 
-def _expire(answer: asyncio.Future[list[Receipt]], seconds: float) -> None:
+def _expire(answer: asyncio.Future[list[Receipt]]) -> None:
     if not answer.done():
-        answer.set_exception(TransientError(f"the database did not commit within {seconds:g} s"))
+        answer.set_exception(TransientError(f"the database did not commit within {WAIT_SECONDS:g} s"))
