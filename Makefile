@@ -50,7 +50,7 @@ $(BIN)/python:
 
 # Every package of every extra at the version that a clean environment gets today. Then run the tests.
 constraints:
-	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder" build' EXIT; \
 	$(PYTHON) -m venv "$$folder"; \
 	"$$folder/bin/pip" --disable-pip-version-check -q install '.[test,bench]'; \
 	"$$folder/bin/pip" --disable-pip-version-check freeze --exclude afluente > constraints.txt
