@@ -94,7 +94,11 @@ class System:
         return done
 
     def json(self, *arguments: str) -> Any:
-        return json.loads(self.cli(*arguments, "--json", check=False).stdout)
+        done = self.cli(*arguments, "--json", check=False)
+        try:
+            return json.loads(done.stdout)
+        except ValueError:
+            raise RuntimeError(f"{arguments}: exit {done.returncode}, no JSON\n{done.stderr[-3000:]}") from None
 
     def lines(self, *arguments: str) -> list[dict[str, Any]]:
         text = self.cli(*arguments, "--format", "jsonl").stdout

@@ -43,6 +43,10 @@ class DemoFailedError(AfluenteError):
     """The run did not end as it must. The message says what was seen."""
 
 
+# The sandbox serves the feed; a source is polled only where the configuration mentions it.
+_CONFIG = "sources: {json_feed: {every_seconds: 2}}\n"
+
+
 def run_demo(folder: Path = FOLDER) -> int:
     """Run everything once. Returns 0 only if the balance holds and every sample lead has ended and was delivered."""
     data = folder.resolve()
@@ -74,7 +78,7 @@ def _empty(data: Path) -> None:
                 shutil.rmtree(path)
             elif path.name != "lock":
                 path.unlink()
-    (data / "afluente.yaml").write_text("{}\n", encoding="utf-8")
+    (data / "afluente.yaml").write_text(_CONFIG, encoding="utf-8")
 
 
 def _environment(data: Path) -> dict[str, str]:

@@ -193,9 +193,12 @@ def _poll_of(known: Settings, instance: SourceInstance) -> Poll:
 
 
 def _rehearsal_url(known: Settings, instance: SourceInstance) -> str | None:
-    """Without a CRM of one's own the sandbox is the source too: its address in place of the declared one's."""
+    """Without a CRM of one's own the sandbox is the source too: its address in place of the declared one's.
+
+    Only for a source that afluente.yaml mentions: nobody finds invented leads among his own unasked.
+    """
     declared = urlsplit(_declaration(instance).url)
-    if not known.uses_sandbox or declared.hostname != "127.0.0.1":
+    if not known.uses_sandbox or instance.slug not in known.sources or declared.hostname != "127.0.0.1":
         return None
     return known.destinations["sandbox"].base_url.rstrip("/") + declared.path
 

@@ -125,4 +125,4 @@ def test_flower_asks_for_a_password_and_shows_named_queues_and_workers(system):
 
 def test_the_metrics_page_counts_what_was_accepted(system):
     text = requests.get(f"{system.address}/metrics", timeout=20).text
-    assert re.search(r'leads_[a-z_]*accepted[a-z_]*\{[^}]*source="api"[^}]*\} [1-9]', text), text[:2000]
+    assert re.search(r'afluente_intake_events_total\{outcome="accepted",source="api"\} [1-9]', text), text[:2000]
