@@ -1,7 +1,7 @@
 -- One token bucket per destination, on Redis's own clock: workers' clocks may differ, this one cannot.
 -- KEYS[1] the bucket. ARGV: command, then the command's own. Times are microseconds, rates tokens per second.
 --   take    tokens rate burst reserve   -> microseconds to wait, 0 = granted
---   return  tokens burst                -> 0
+--   return  tokens                      -> 0 (what is beyond the burst is cut off by the next take)
 --   slow    retry_after                 -> 0
 --   observe used limit                  -> 0
 -- Fields: tokens, at (of last refill), factor (share of the rate in force, 1 = all), factor_at (since when it recovers;
@@ -55,7 +55,7 @@ if command == 'take' then
     wait = math.ceil((wanted + reserve - tokens) * 1000000 / force)
   end
 elseif command == 'return' then
-  tokens = math.min(tonumber(ARGV[3]), tokens + tonumber(ARGV[2]))
+  tokens = tokens + tonumber(ARGV[2])
 elseif command == 'slow' then
   local halved_at = tonumber(stored[9]) or 0
   if now >= blocked_until and now - halved_at > SAME_REFUSAL then

@@ -43,9 +43,9 @@ class Governor:
         """
         return self._script.run(destination, "take", tokens, rate, burst, reserve) / _MICROSECONDS
 
-    def give_back(self, destination: str, tokens: int = 1, *, burst: int) -> None:
+    def give_back(self, destination: str, tokens: int = 1) -> None:
         """Return calls that were granted and not made."""
-        self._script.run(destination, "return", tokens, burst)
+        self._script.run(destination, "return", tokens)
 
     def slow_down(self, destination: str, retry_after: float) -> None:
         """The destination refused a call: nobody calls for `retry_after` seconds, then at half the rate.

@@ -108,7 +108,7 @@ class _Sender:
                     claimed = _Claimed(claim_id, dues, people)
         finally:
             if claimed is None:
-                self._turns.put_back(line)
+                self._turns.put_back()
         return claimed
 
     def _linger_left(self) -> float:
@@ -131,7 +131,7 @@ class _Sender:
             written = write_in_halves(records, line.write, may_call=lambda: self._turns.ask_again(line, until=until))
             pause = self._turns.tell(written.trouble, line.writer.usage)
         else:
-            self._turns.put_back(line)
+            self._turns.put_back()
         outcomes += [_outcome(result) for result in written.results]
         trouble = written.trouble
         if trouble is not None and _is_bug(trouble):

@@ -68,9 +68,9 @@ class Turns:
             return False
         return time.monotonic() + line.timeout_seconds <= until
 
-    def put_back(self, line: Line) -> None:
+    def put_back(self) -> None:
         """There was nothing to send: the call is another worker's, and so is the probe."""
-        self._tell(lambda: self._governor.give_back(self._destination, burst=line.burst))
+        self._tell(lambda: self._governor.give_back(self._destination))
         self._tell(lambda: self._breaker.decline(self._destination))
 
     def tell(self, trouble: Exception | None, usage: Usage) -> float:

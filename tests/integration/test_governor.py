@@ -15,7 +15,7 @@ from pipeline.delivery.shared_state import shared_redis
 from pipeline.errors import TransientError
 
 RATE = 100.0
-BURST = 10
+BURST = 20
 _processes = multiprocessing.get_context("spawn")
 
 
@@ -33,30 +33,37 @@ def drain(governor: Governor) -> None:
         pass
 
 
-def take_for(broker_url: str, seconds: float, start_at: float, sink: Connection) -> None:
-    """In a process of its own: take as many calls as are granted, between two moments. Sends how many."""
+def take_for(broker_url: str, seconds: float, line: Connection) -> None:
+    """In a process of its own: take as many calls as are granted, from the moment it is told on. Sends how many."""
     governor = Governor(shared_redis(broker_url))
     governor.state("crm")  # connected before the clock runs
+    line.send("ready")
+    start_at = line.recv()
     time.sleep(max(0.0, start_at - time.time()))
     granted = 0
     while time.time() < start_at + seconds:
         wait = take(governor)
         granted += wait == 0
         time.sleep(min(wait, max(0.0, start_at + seconds - time.time())))
-    sink.send(granted)
+    line.send(granted)
 
 
 def granted_to_processes(
     redis_url: str, seconds: float, count: int = 4, meanwhile: Callable[[float], None] | None = None
 ) -> int:
-    receiver, sink = _processes.Pipe(duplex=False)
-    start_at = time.time() + 3.0
-    workers = [_processes.Process(target=take_for, args=(redis_url, seconds, start_at, sink)) for _ in range(count)]
-    for worker in workers:
+    lines = [_processes.Pipe() for _ in range(count)]
+    workers = [_processes.Process(target=take_for, args=(redis_url, seconds, theirs)) for _, theirs in lines]
+    for worker, (_, theirs) in zip(workers, lines, strict=True):
         worker.start()
+        theirs.close()  # so that a worker that dies ends the wait for it
+    for ours, _ in lines:
+        ours.recv()
+    start_at = time.time() + 0.1
+    for ours, _ in lines:
+        ours.send(start_at)
     if meanwhile:
         meanwhile(start_at)
-    granted = sum(receiver.recv() for _ in workers)
+    granted = sum(ours.recv() for ours, _ in lines)
     for worker in workers:
         worker.join()
     return granted
@@ -134,7 +141,7 @@ def test_a_reserve_as_large_as_the_bucket_does_not_stop_the_bulk_lane(governor):
 
 def test_calls_given_back_can_be_taken_again_but_never_beyond_the_burst(governor):
     take(governor)
-    governor.give_back("crm", 100 * BURST, burst=BURST)
+    governor.give_back("crm", 100 * BURST)
     granted = 0
     while take(governor, rate=0.01) == 0:
         granted += 1
