@@ -12,6 +12,7 @@ import re
 from email.message import EmailMessage, Message
 from email.parser import BytesParser
 from email.policy import HTTP
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -72,6 +73,7 @@ def decode_body(
     )
 
 
+@lru_cache(maxsize=256)  # senders use a handful; reading one costs more than reading a small body
 def _content_type(header: str | None) -> tuple[str, str | None]:
     message = EmailMessage()
     try:

@@ -78,9 +78,9 @@ def test_half_an_emoji_and_nan_do_not_lose_a_lead():
 
 
 def test_repeated_form_keys_and_brackets_become_lists():
-    body = b"email=a%40example.org&interest=CRM&interest=ERP&size%5B%5D=38&empty=&plus=a+b"
+    body = b"email=a%40example.org&interest=CRM&interest=ERP&interest=BI&size%5B%5D=38&empty=&plus=a+b"
     assert records(body, FORM) == [
-        {"email": "a@example.org", "interest": ["CRM", "ERP"], "size": ["38"], "empty": "", "plus": "a b"}
+        {"email": "a@example.org", "interest": ["CRM", "ERP", "BI"], "size": ["38"], "empty": "", "plus": "a b"}
     ]
 
 

@@ -155,7 +155,8 @@ def test_a_changed_timestamp_breaks_the_signature():
 
 
 def test_the_bare_digest_does_not_pass_where_a_prefix_is_due():
-    assert not META.verify(secrets=[SECRET], headers={"x-hub-signature-256": HEX}, body=BODY, now=NOW)
+    for value in (HEX, f"sha512={HEX}"):
+        assert not META.verify(secrets=[SECRET], headers={"x-hub-signature-256": value}, body=BODY, now=NOW)
 
 
 def test_several_secrets_are_tried_while_one_is_rotated():
