@@ -1,0 +1,55 @@
+"""`make run`, without the installing: the whole system once through on the sample leads."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from pipeline.data_folder import hold_folder
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run_demo(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.demo"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+def test_every_sample_ends_and_everything_is_stopped(tmp_path):
+    # What belongs to another installation must not be touched, nor get a sample lead.
+    (tmp_path / "afluente.yaml").write_text("destinations: {crm: {kind: salesforce, base_url: https://crm.invalid}}\n")
+    done = run_demo(tmp_path, AFLUENTE_DATABASE_URL="postgresql://nobody@db.invalid/leads", AFLUENTE_DATA="/nowhere")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "The balance holds." in done.stdout
+    for way in ("/v1/leads", "rows from a file", "/in/default/standard_webhooks", "/in/default/web_form", "json_feed"):
+        assert way in done.stdout
+    folder = str(tmp_path / ".run")
+    assert [p for p in psutil.process_iter() if any(folder in word for word in command_line(p))] == []
+
+
+def command_line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def test_a_run_beside_another_one_is_refused_and_disturbs_nothing(tmp_path):
+    kept = tmp_path / ".run" / "kept"
+    with hold_folder(tmp_path / ".run"):
+        kept.touch()
+        done = run_demo(tmp_path)
+    assert done.returncode == 1
+    assert f"process {os.getpid()} already runs Afluente" in done.stderr
+    assert kept.exists()
