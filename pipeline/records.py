@@ -20,11 +20,14 @@ SUPPRESSION_REASONS = ("test", "erased", "no_consent", "spam")
 
 
 def new_id() -> UUID:
-    """A UUID version 7 (RFC 9562, 5.7): 48 bits of milliseconds, then random. Sorts by time, so inserts stay local."""
-    random = os.urandom(10)
-    milliseconds = time.time_ns() // 1_000_000
-    high = (milliseconds << 16) | 0x7000 | (int.from_bytes(random[:2], "big") & 0x0FFF)
-    low = (0x2 << 62) | (int.from_bytes(random[2:], "big") & ((1 << 62) - 1))
+    """A UUID version 7 (RFC 9562, 5.7 and 6.2 method 3): time to a quarter of a microsecond, then 62 random bits.
+
+    Sorts by time, so inserts stay local; and ids made one after another in one process sort in that order, so the rows
+    of a file keep theirs.
+    """
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    high = (milliseconds << 16) | 0x7000 | (rest * 4096 // 1_000_000)
+    low = (0x2 << 62) | (int.from_bytes(os.urandom(8), "big") & ((1 << 62) - 1))
     return UUID(int=(high << 64) | low)
 
 
