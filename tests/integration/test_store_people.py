@@ -98,8 +98,9 @@ def test_brands_do_not_wait_for_each_other():
         people.lock_keys(second, [("other", key_of("a"))])
 
 
-@pytest.mark.parametrize(("keys", "permits"), [(16, 0), (17, 1), (512, 1), (513, 1), (1500, 1)])
-def test_a_large_batch_takes_one_permit_and_all_its_keys(keys, permits):
+@pytest.mark.parametrize(("keys", "permits"), [(8, 0), (9, 1), (512, 1), (513, 1), (2048, 1), (2049, 3)])
+def test_a_large_batch_takes_a_permit_and_all_its_keys(keys, permits):
+    # A quarter of the lock table (256 locks for each of 100 connections) has room for three times 2,048 keys.
     with transaction() as connection:
         people.lock_keys(connection, [("default", key_of(str(number))) for number in range(keys)])
         held = connection.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").scalar_one()
@@ -111,8 +112,7 @@ def test_more_workers_with_large_batches_than_the_lock_table_holds_take_turns():
         quarter = connection.exec_driver_sql(
             "SELECT current_setting('max_locks_per_transaction')::int * current_setting('max_connections')::int / 4"
         ).scalar_one()
-    per_batch = min(quarter, 4000)
-    most = 0
+    per_batch = min(quarter, 2000)
 
     def lock_many(worker: int) -> int:
         with transaction() as connection:
@@ -125,7 +125,7 @@ def test_more_workers_with_large_batches_than_the_lock_table_holds_take_turns():
 
     with ThreadPoolExecutor(8) as threads:
         most = max(threads.map(lock_many, range(8)))
-    assert per_batch < most <= quarter + 8
+    assert per_batch < most <= quarter + 8  # several at once, but no more than there is room for
 
 
 def test_a_batch_with_more_keys_than_the_server_can_lock_is_refused_so_that_it_is_halved():

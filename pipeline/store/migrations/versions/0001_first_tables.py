@@ -189,8 +189,8 @@ CREATE TABLE keyring (
 
 # Locks match keys until the transaction ends, so that only one worker decides about a person at a time. The server's
 # lock table is shared by all sessions and bounded (max_locks_per_transaction * max_connections), and a batch has many
-# keys: so a transaction with more than a handful first takes one permit, and there are only as many permits as a
-# quarter of the table holds per class. Permits come first and singly, keys in order: no cycle of waiting is possible.
+# keys: so a transaction with more than a handful first takes a permit, and there are only as many permits of a size as
+# a quarter of the table holds keys. Permits come first, in order, and so do keys: no cycle of waiting is possible.
 # What no quarter can hold is refused; the flow then halves the batch, as it does whenever one cannot be worked on.
 _LOCK_KEYS = """
 CREATE FUNCTION lock_match_keys(keys bigint[]) RETURNS void LANGUAGE plpgsql AS $$
@@ -198,28 +198,26 @@ DECLARE
     quarter constant integer := current_setting('max_locks_per_transaction')::integer
         * (current_setting('max_connections')::integer + current_setting('max_prepared_transactions')::integer) / 4;
     wanted constant integer := cardinality(keys);
-    class integer;
-    permits integer;
-    has_permit boolean := false;
+    size constant integer := CASE WHEN wanted <= 512 THEN 512 ELSE 2048 END;
+    permits constant integer := greatest(1, quarter / size);
+    has_permit boolean := wanted <= 8;
 BEGIN
-    IF wanted > 16 THEN
-        IF wanted <= 512 THEN
-            class := 1;
-            permits := greatest(1, quarter / 512);
-        ELSIF wanted <= quarter THEN
-            class := 2;
-            permits := greatest(1, quarter / 4096);
-        ELSE
-            RAISE EXCEPTION 'a batch has % match keys, this server allows % in one transaction', wanted, quarter
-                USING ERRCODE = 'program_limit_exceeded';
-        END IF;
+    IF wanted > quarter THEN
+        RAISE EXCEPTION 'a batch has % match keys, this server can lock % for one transaction', wanted, quarter
+            USING ERRCODE = 'program_limit_exceeded';
+    END IF;
+    IF wanted > size THEN
         FOR permit IN 0 .. permits - 1 LOOP
-            has_permit := pg_try_advisory_xact_lock(20250 + class, permit);
-            EXIT WHEN has_permit;
+            PERFORM pg_advisory_xact_lock(size, permit);
         END LOOP;
-        IF NOT has_permit THEN
-            PERFORM pg_advisory_xact_lock(20250 + class, floor(random() * permits)::integer);
-        END IF;
+        has_permit := true;
+    END IF;
+    FOR permit IN 0 .. permits - 1 LOOP
+        EXIT WHEN has_permit;
+        has_permit := pg_try_advisory_xact_lock(size, permit);
+    END LOOP;
+    IF NOT has_permit THEN
+        PERFORM pg_advisory_xact_lock(size, floor(random() * permits)::integer);
     END IF;
     FOR place IN 1 .. wanted LOOP
         PERFORM pg_advisory_xact_lock(keys[place]);
