@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import subprocess
-import threading
-import time
 
-import psutil
 import pytest
-import redis
 
+from benchmarks.faults import find_doubles, shake
 from benchmarks.invented import write_csv
-from benchmarks.system import System
-from pipeline.settings import embedded_broker_url
+from benchmarks.system import AFLUENTE, System
 
 LEADS = 2_000
 KILLS = 8
@@ -31,53 +26,26 @@ def system(tmp_path):
     running.stop()
 
 
-def kill_a_worker(system: System, dice: random.Random) -> bool:
-    """SIGKILL a random process of a random worker node: its parent or one of its children."""
-    nodes = [process for process in system.json("status")["processes"] if process["name"] in {"hot", "bulk", "deliver"}]
-    try:
-        family = [psutil.Process(node["pid"]) for node in nodes]
-        family += [child for parent in list(family) for child in parent.children(recursive=True)]
-        dice.choice(family).kill()
-    except psutil.NoSuchProcess:
-        return False
-    return True
-
-
 def test_kills_wipes_and_outages_neither_lose_nor_double_a_lead(system, tmp_path):
-    dice = random.Random(20261120)
     file = tmp_path / "leads.csv"
     write_csv(file, LEADS)
-    importing = threading.Thread(target=system.cli, args=("import", str(file), "--source", "datablist"))
-    importing.start()
-    broker = redis.Redis.from_url(embedded_broker_url(system.data).replace("redis+socket://", "unix://"))
 
-    killed = 0
-    for round_number in range(KILLS):
-        time.sleep(0.7)
-        killed += kill_a_worker(system, dice)
-        if round_number in {2, 5}:
-            broker.flushall()
-        if round_number == 3:
-            system.sandbox("/_faults", {"status": 500, "seconds": 5, "rate": 1.0})
-    importing.join()
-    system.kill()
-    system.start()
+    result = shake(system, file, kills=KILLS, outage_seconds=5)
 
-    balance = system.wait_until_ended(timeout=200)
-    assert killed >= KILLS - 2
+    assert result["kills"] >= KILLS - 2
+    assert (result["wipes"], result["outages"], result["restarts"]) == (2, 1, 1)
+    balance = result["balance"]
     assert balance["accepted"] == LEADS
     assert balance["difference"] == 0
     assert balance["settled"] + balance["quarantined"] + balance["suppressed"] == LEADS
-    people = {person["person_id"] for person in system.lines("people", "export")}
-    keys = [record["external_id"] for record in system.sandbox("/_records")]
-    assert len(keys) == len(set(keys)), "a person was written twice"
-    delivered = {row["person_id"] for row in system.lines("deliveries", "export") if row["state"] == "sent"}
-    assert delivered == people == set(keys)
+    counts = find_doubles(system)
+    assert counts["keys"] == counts["records"], "a person was written twice"
+    assert counts["sent"] == counts["people"] == counts["records"]
 
 
 def test_a_second_up_on_the_same_folder_is_refused(system):
     second = subprocess.run(
-        [*_afluente(), "up", "--port", "0"],
+        [AFLUENTE, "up", "--port", "0"],
         env=system.environment,
         capture_output=True,
         text=True,
@@ -87,9 +55,3 @@ def test_a_second_up_on_the_same_folder_is_refused(system):
     assert second.returncode != 0
     assert "already" in second.stderr
     assert str(system.process.pid) in second.stderr
-
-
-def _afluente() -> list[str]:
-    from benchmarks.system import AFLUENTE
-
-    return [AFLUENTE]
