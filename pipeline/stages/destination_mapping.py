@@ -31,7 +31,7 @@ def load_destination_mapping(name: str) -> DestinationMapping:
     """The mapping of a kind of CRM, read once per process. Raises ConfigurationError saying what is wrong and where."""
     path = MAPPINGS / "destinations" / f"{name}.yaml"
     if not name.isidentifier() or not path.is_file():
-        known = ", ".join(sorted(found.stem for found in path.parent.glob("*.yaml")))
+        known = ", ".join(sorted(found.stem for found in (MAPPINGS / "destinations").glob("*.yaml")))
         raise ConfigurationError(f"no mapping for {name!r}: {shown(path)} does not exist; there are {known}")
     return read_destination_mapping(path)
 

@@ -101,7 +101,7 @@ def load_source_mapping(slug: str) -> SourceMapping:
     """The mapping of a source, read once per process. Raises ConfigurationError saying what is wrong and where."""
     path = MAPPINGS / "sources" / f"{slug}.yaml"
     if not slug.isidentifier() or not path.is_file():
-        known = ", ".join(sorted(found.stem for found in path.parent.glob("*.yaml")))
+        known = ", ".join(sorted(found.stem for found in (MAPPINGS / "sources").glob("*.yaml")))
         raise ConfigurationError(f"no mapping for the source {slug!r}: {shown(path)} does not exist; there are {known}")
     return read_source_mapping(path)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from pipeline.stages.text import LINE_LIMIT, clean_line, fold, normalize_line
+from pipeline.stages.text import clean_line, fold, normalize_line, raw_excerpt
 from pipeline.stages.values import Normalized
 
 # Small words inside a name (Spanish, Portuguese, French, Dutch, German), never the last word of it.
@@ -48,6 +48,7 @@ _PARTICLES = frozenset(
         "av",
     )
 )
+_INITIALS = frozenset(("e", "i"))  # particles among family names (Costa e Silva), initials in John E Smith
 _AFTER_PARTICLE = frozenset(("la", "las", "los", "el", "le", "het"))  # `de la Cruz`, but `La Toya`
 _SUFFIXES = frozenset(("jr", "sr", "ii", "iii", "iv", "phd", "md", "esq", "filho", "neto", "junior", "senior"))
 # A company in the field for names: nothing to split there.
@@ -121,15 +122,13 @@ def normalize_family_name(text: str) -> Normalized:
 
 def normalize_full_name(text: str) -> Normalized:
     """A whole name; `Brandt, Ada` is turned round and flagged `last_first`."""
-    found = _normalize(text, is_family=False)
-    if found.value is None or "," not in found.value:
-        return found
-    last, _, first = found.value.partition(",")
-    last, first = last.strip(), first.strip()
-    if not last or not first or "," in first or fold(first).replace(" ", "") in _SUFFIXES:
-        return found
-    raw = found.raw if found.raw is not None else text
-    return Normalized(f"{first} {last}", (*found.flags, "last_first"), raw)
+    line = normalize_line(text)
+    if line.value is None:
+        return line
+    turned = _turned_round(line.value)
+    name = repair_case(turned or line.value, is_family=False)
+    flags = (*line.flags, "last_first") if turned else line.flags
+    return Normalized(name, flags, None if name == text else raw_excerpt(text))
 
 
 def split_full_name(full_name: str, country: str | None = None) -> tuple[str, str] | None:
@@ -183,13 +182,20 @@ def names_of(fields: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _normalize(text: str, *, is_family: bool) -> Normalized:
-    found = normalize_line(text)
-    if found.value is None:
-        return found
-    repaired = repair_case(found.value, is_family=is_family)
-    if repaired == found.value:
-        return found
-    return Normalized(repaired[:LINE_LIMIT], found.flags, found.raw if found.raw is not None else text)
+    line = normalize_line(text)
+    if line.value is None:
+        return line
+    name = repair_case(line.value, is_family=is_family)
+    return Normalized(name, line.flags, None if name == text else raw_excerpt(text))
+
+
+def _turned_round(name: str) -> str | None:
+    """`Brandt, Ada` as `Ada Brandt`; None where the comma parts something else (`Smith, Jr.`, `Acme, Inc., Berlin`)."""
+    last, comma, first = name.partition(",")
+    last, first = last.strip(), first.strip()
+    if not comma or not last or not first or "," in first or fold(first).replace(" ", "") in _SUFFIXES:
+        return None
+    return f"{first} {last}"
 
 
 def repair_case(name: str, *, is_family: bool) -> str:
@@ -206,7 +212,7 @@ def _title(name: str, is_family: bool) -> str:  # noqa: FBT001 - a cache keyed b
     titled: list[str] = []
     for place, word in enumerate(words):
         lower = word.lower()
-        is_inside = place < last and (place > 0 or is_family)
+        is_inside = place < last and (place > 0 or is_family) and (is_family or lower not in _INITIALS)
         if is_inside and (lower in _PARTICLES or (lower in _AFTER_PARTICLE and titled and titled[-1] in _PARTICLES)):
             titled.append(lower)
         elif place and lower in _ROMAN:

@@ -65,6 +65,8 @@ FULL = [
     ("maria de la cruz", "Maria de la Cruz", ()),
     ("van morrison", "Van Morrison", ()),
     ("LUDWIG VON BEETHOVEN", "Ludwig von Beethoven", ()),
+    ("JOHN E SMITH", "John E Smith", ()),
+    ("COSTA E SILVA, ANA", "Ana Costa E Silva", ("last_first",)),
     ("Brandt, Ada", "Ada Brandt", ("last_first",)),
     ("BRANDT, ADA", "Ada Brandt", ("last_first",)),
     ("García López, María José", "María José García López", ("last_first",)),

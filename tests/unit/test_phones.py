@@ -37,7 +37,7 @@ CASES = [
     ("＋４４ 20 7946 0018", (), "+442079460018", ()),
     ("+١٢٠٢٥٥٥٠١٤٣", (), "+12025550143", ()),
     ("1-800-FLOWERS", ("US",), "+18003569377", ()),
-    # no prefix: the first region where it is valid; without any region, only eleven digits and more speak for themselves
+    # no prefix: the first region where it is valid; without a region only eleven digits and more speak for themselves
     ("020 7946 0018", ("US", "GB"), "+442079460018", ("other_region",)),
     ("020 7946 0018", ("GB", "US"), "+442079460018", ()),
     ("34640347360", (), "+34640347360", ("prefix_assumed",)),

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import orjson
+import pytest
+
+from pipeline.errors import ConfigurationError, RecordError
+from pipeline.records import Envelope, Lead, Parked, RawEvent, Suppressed
+from pipeline.stages.bodies import ROW
+from pipeline.stages.mapping import load_source_mapping, map_event, map_record, read_source_mapping, undecided
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+def event(body: bytes | dict, *, source: str = "api", content_type: str = "application/json", **said) -> RawEvent:
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    return RawEvent(UUID(int=1), "default", source, "hot", NOW, said.get("occurred_at"), Envelope(content_type, raw))
+
+
+def mapping_of(tmp_path: Path, text: str):
+    path = tmp_path / "acme.yaml"
+    path.write_text(f"source: acme\nversion: 1\n{text}", encoding="utf-8")
+    return read_source_mapping(path)
+
+
+def test_paths_first_of_several_constant_and_default(tmp_path):
+    mapping = mapping_of(
+        tmp_path,
+        """
+lead:
+  email: {from: [contact.email, "answers[id=mail].value"]}
+  company: {from: firm, default: unknown}
+  language: {constant: es}
+  first_name: names[0]
+touch:
+  utm_source: page.utm_source
+ignored: [contact.id]
+""",
+    )
+    record = {
+        "contact": {"email": " ", "id": 7},
+        "answers": [{"id": "x", "value": "1"}, {"id": "mail", "value": "a@example.org"}],
+        "names": ["Ada", "B"],
+        "page": {"utm_source": "google"},
+        "shoe_size": 38,
+    }
+    mapped = map_record(mapping, record)
+    assert mapped.fields == {
+        "email": "a@example.org",
+        "company": "unknown",
+        "language": "es",
+        "first_name": "Ada",
+        "utm_source": "google",
+    }
+    assert mapped.custom == {"answers[0]": {"id": "x", "value": "1"}, "names[1]": "B", "shoe_size": 38}
+    assert undecided(mapping, record) == ["answers[0]", "names[1]", "shoe_size"]
+
+
+def test_what_is_kept_is_custom_but_no_longer_undecided(tmp_path):
+    mapping = mapping_of(tmp_path, "lead: {email: mail}\nkept: [meta]\nignored: [id]\n")
+    record = {"mail": "a@example.org", "meta": {"x": 1}, "id": 3, "new": 1}
+    assert map_record(mapping, record).custom == {"meta": {"x": 1}, "new": 1}
+    assert undecided(mapping, record) == ["new"]
+
+
+def test_a_required_field_that_is_missing_parks_the_lead_with_its_path(tmp_path):
+    mapping = mapping_of(tmp_path, "lead: {email: {from: [mail, email], required: true}}\n")
+    with pytest.raises(RecordError) as caught:
+        map_record(mapping, {"mail": ""})
+    assert (caught.value.code, caught.value.field) == ("missing_required", "email")
+    assert "mail or email" in caught.value.message
+    parked = map_event(event({"mail": {"a": 1}}), mapping=mapping)
+    assert isinstance(parked, Parked)
+    assert (parked.code, parked.field, parked.stage) == ("wrong_type", "email", "map_fields")
+
+
+def test_a_value_table_and_a_date_with_its_zone(tmp_path):
+    mapping = mapping_of(
+        tmp_path,
+        """
+lead:
+  email: mail
+  product_interest: {from: topic, values: {Demostración: Demo, Precios: Pricing}}
+  occurred_at: {from: when, as: date, formats: ["%d/%m/%Y %H:%M"], zone: Europe/Madrid}
+  phone: {from: tel, region_from: land}
+""",
+    )
+    mapped = map_record(
+        mapping,
+        {"mail": "x", "topic": "DEMOSTRACION", "when": "02/03/2026 10:00", "tel": "600111222", "land": "España"},
+    )
+    assert mapped.fields["product_interest"] == "Demo"
+    assert mapped.fields["occurred_at"] == "2026-03-02T09:00:00Z"
+    assert mapped.fields["region"] == "ES"
+    assert map_record(mapping, {"mail": "x", "topic": "Otro"}).flags == {"product_interest": ["unlisted"]}
+
+
+def test_consent_is_what_was_answered_and_silence_is_no_answer(tmp_path):
+    mapping = mapping_of(
+        tmp_path,
+        """
+lead: {email: mail}
+consent:
+  newsletter: {purpose: marketing, channel: email, from: opt_in, at: at, policy_version: text}
+  terms: {from: terms, values: {gelesen: true}}
+""",
+    )
+    granted = map_record(mapping, {"opt_in": "ja", "at": "2026-03-02T08:00:00Z", "text": 7}).consents
+    assert [(c.purpose, c.channel, c.granted, c.at, c.policy_version) for c in granted] == [
+        ("marketing", "email", True, datetime(2026, 3, 2, 8, tzinfo=UTC), "7")
+    ]
+    assert [c.granted for c in map_record(mapping, {"opt_in": False}).consents] == [False]
+    assert map_record(mapping, {"opt_in": ""}).consents == []
+    assert map_record(mapping, {}).consents == []
+    unclear = map_record(mapping, {"opt_in": "perhaps"})
+    assert unclear.consents == []
+    assert unclear.flags == {"consents": ["not_a_boolean"]}
+
+
+def test_canonical_names_pass_through_from_the_top_and_from_containers():
+    lead = map_event(event({"email": "a@example.org", "fields": {"city": "Bonn", "email": "b@example.org", "hat": 1}}))
+    assert isinstance(lead, Lead)
+    assert lead.fields == {"email": "a@example.org", "city": "Bonn"}
+    assert lead.custom == {"fields.hat": 1}
+
+
+def test_a_canonical_name_beats_its_alias_whatever_the_order_of_keys():
+    for record in (
+        {"name": "B", "full_name": "A"},
+        {"full_name": "A", "name": "B"},
+        {"name": "B", "fields": {"full_name": "A"}},
+    ):
+        lead = map_event(event(record))
+        assert isinstance(lead, Lead)
+        assert lead.fields["full_name"] == "A"
+
+
+def test_leads_of_the_identity_set_come_in_through_the_api():
+    lead = map_event(
+        event(
+            {
+                "record_id": "r1",
+                "received_at": "2025-01-06T00:01:12Z",
+                "source": "whatsapp",
+                "region": "MX",
+                "fields": {"name": "José Luis", "phone": "5219997098083"},
+            },
+            content_type=ROW,
+        )
+    )
+    assert isinstance(lead, Lead)
+    assert lead.fields == {
+        "external_id": "r1",
+        "occurred_at": "2025-01-06T00:01:12Z",
+        "reported_source": "whatsapp",
+        "region": "MX",
+        "full_name": "José Luis",
+        "phone": "5219997098083",
+    }
+    assert lead.custom == {}
+
+
+def test_values_of_wrong_types_are_flagged_and_kept_raw():
+    lead = map_event(
+        event({"email": {"a": 1}, "phone": True, "employee_count": "many", "external_id": 7, "city": ["a", "b"]})
+    )
+    assert isinstance(lead, Lead)
+    assert lead.fields == {"external_id": "7", "city": "a, b"}
+    assert lead.flags == {"email": ["wrong_type"], "phone": ["wrong_type"], "employee_count": ["not_a_number"]}
+    assert set(lead.raw) == {"email", "phone", "employee_count"}
+
+
+def test_canonical_consents_are_read_and_bad_ones_flagged():
+    good = {"purpose": "marketing", "channel": "email", "granted": True, "at": "2026-03-02T08:00:00Z", "source": "form"}
+    unanswered = {"purpose": "marketing", "channel": "phone", "granted": None}
+    lead = map_event(event({"email": "a@example.org", "consents": [good, unanswered, 1, {"granted": True}]}))
+    assert isinstance(lead, Lead)
+    assert [(c.channel, c.granted) for c in lead.consents] == [("email", True), ("phone", None)]
+    assert lead.flags["consents"] == ["wrong_type", "wrong_type"]
+
+
+def test_a_patch_of_an_operator_replaces_what_the_source_said():
+    lead = map_event(
+        event({"email": {"a": 1}, "city": "Bonn", "phone": "1"}),
+        patch={"email": "a@example.org", "city": None, "note": "by hand"},
+    )
+    assert isinstance(lead, Lead)
+    assert lead.fields == {"email": "a@example.org", "phone": "1"}
+    assert lead.flags == {}
+    assert lead.custom == {"note": "by hand"}
+
+
+FORMS = [
+    ("application/json", b'{"fields": {"email": "a@example.org"}, "utm_source": "x"}'),
+    ("application/json; charset=utf-8", b'\xef\xbb\xbf{"email": "a@example.org", "utm_source": "x"}'),
+    ("text/plain;charset=UTF-8", b'{"your-email": "a@example.org", "last_touch": {"utm_source": "x"}}'),
+    ("application/x-www-form-urlencoded", b"email=a%40example.org&utm_source=x"),
+    ("application/x-www-form-urlencoded", b"fields%5Bemail%5D=a%40example.org&last_touch%5Butm_source%5D=x"),
+    ("application/x-www-form-urlencoded", b"fields.email=a%40example.org&fields.utm_source=x"),
+    ("application/x-www-form-urlencoded", b"your-email=a%40example.org&utm_source=x"),
+    (ROW, b'{"E-Mail": "", "email": "a@example.org", "utm_source": "x"}'),
+]
+
+
+@pytest.mark.parametrize(("content_type", "body"), FORMS)
+def test_a_form_is_understood_however_the_page_posts_it(content_type, body):
+    lead = map_event(event(body, source="web_form", content_type=content_type))
+    assert isinstance(lead, Lead)
+    assert lead.fields == {"email": "a@example.org", "utm_source": "x"}
+    assert lead.custom == {}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "code"),
+    [
+        ("application/json", b"", "empty_body"),
+        ("application/json", b"{", "unreadable_json"),
+        ("application/json", b"[1]", "not_an_object"),
+        ("application/json", b"null", "not_an_object"),
+        ("application/json", b"\xff\xfe\x00", "undecodable_text"),
+        ("application/json", b"[" * 100_000, "unreadable_json"),
+        ("application/x-www-form-urlencoded", b"&".join(b"a%d=1" % n for n in range(3_000)), "unreadable_form"),
+        (ROW, b"not a row", "unreadable_json"),
+        ("image/png", b"\x89PNG", "content_type_not_accepted"),
+    ],
+)
+def test_a_body_that_is_no_lead_is_parked_with_the_reason(content_type, body, code):
+    parked = map_event(event(body, source="web_form", content_type=content_type))
+    assert isinstance(parked, Parked)
+    assert (parked.code, parked.stage) == (code, "map_fields")
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ({"email": "a@example.org", "hp": "http://spam"}, "spam"),
+        ({"email": "a@example.org", "elapsed_ms": 300}, "spam"),
+        ({"email": "a@example.org", "elapsed_ms": "300"}, "spam"),
+        ({"email": "a@example.org", "is_test": True}, "test"),
+        ({"email": "a@example.org", "hp": "", "elapsed_ms": 8123}, None),
+        ({"email": "a@example.org", "elapsed_ms": 0}, None),
+        ({"email": "a@example.org", "elapsed_ms": "soon"}, None),
+        ({"email": "a@example.org", "is_test": "no"}, None),
+    ],
+)
+def test_bots_and_tests_are_suppressed_with_the_reason(record, reason):
+    decided = map_event(event(record, source="web_form"))
+    assert decided == Suppressed(UUID(int=1), reason) if reason else isinstance(decided, Lead)
+
+
+def test_a_lead_knows_its_mapping_and_when_it_occurred():
+    lead = map_event(event({"email": "a@example.org"}, occurred_at=datetime(2026, 1, 1, tzinfo=UTC)))
+    assert isinstance(lead, Lead)
+    assert lead.mapping_version == load_source_mapping("api").version
+    assert lead.occurred_at == datetime(2026, 1, 1, tzinfo=UTC)
+    plain = map_event(event({"email": "a@example.org"}))
+    assert isinstance(plain, Lead)
+    assert plain.occurred_at == NOW
+
+
+def test_the_version_changes_with_what_the_mapping_says_and_not_with_its_comments(tmp_path):
+    plain = mapping_of(tmp_path, "lead: {email: mail}\n").version
+    assert mapping_of(tmp_path, "# a comment\nlead:\n  email: mail\n").version == plain
+    assert mapping_of(tmp_path, "lead: {email: e_mail}\n").version != plain
+    assert plain.startswith("acme@1+")
+
+
+def test_the_region_of_a_mapping_is_marked_as_assumed(tmp_path):
+    mapping = mapping_of(tmp_path, "region: US\nlead: {phone: tel, region: land}\n")
+    assert map_record(mapping, {"tel": "1"}).fields["region"] == "US"
+    assert map_record(mapping, {"tel": "1"}).flags == {"region": ["assumed"]}
+    assert map_record(mapping, {"tel": "1", "land": "MX"}).flags == {}
+
+
+def test_a_record_with_endless_fields_is_bounded_and_says_so():
+    lead = map_event(event({"email": "a@example.org", **{f"x{number}": "y" for number in range(2_000)}}))
+    assert isinstance(lead, Lead)
+    assert len(lead.custom) == 500
+    assert lead.flags["custom"] == ["truncated"]
+
+
+def test_an_unknown_source_is_a_configuration_error_that_names_the_known_ones():
+    for slug in ("nope", "../api", "api.yaml", ""):
+        with pytest.raises(ConfigurationError, match="web_form"):
+            load_source_mapping(slug)

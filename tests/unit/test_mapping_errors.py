@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import pytest
+
+from pipeline.errors import ConfigurationError
+from pipeline.stages.destination_mapping import read_destination_mapping
+from pipeline.stages.mapping import read_source_mapping
+
+HEAD = "source: acme\nversion: 1\n"
+LEAD = HEAD + "lead: {email: mail}\n"
+
+# the file, and what the message must name: the place, the value, what is allowed
+BROKEN_SOURCES = [
+    ("source: [", ["line 1"]),
+    ("", ["source"]),
+    ("- a\n", ["is not an object"]),
+    ("version: 1\nlead: {email: mail}\n", ["source", "None"]),
+    ("source: other\nversion: 1\nlead: {email: mail}\n", ["source", "'other'", "'acme'"]),
+    ("source: acme\nlead: {email: mail}\n", ["version", "None", "1, 2, 3"]),
+    ("source: acme\nversion: '1'\nlead: {email: mail}\n", ["version", "'1'"]),
+    ("source: acme\nversion: true\nlead: {email: mail}\n", ["version", "True"]),
+    (HEAD, ["lead", "canonical: true"]),
+    (HEAD + "leads: {email: mail}\n", ["leads", "did you mean lead?", "ignored"]),
+    (HEAD + "lead: [email]\n", ["lead", "is not an object"]),
+    (HEAD + "lead: {emial: mail}\n", ["lead.emial", "'emial'", "did you mean email?", "whatsapp_id"]),
+    (HEAD + "lead: {utm_source: x}\n", ["lead.utm_source", "allowed"]),
+    (HEAD + "touch: {email: x}\n", ["touch.email", "utm_campaign"]),
+    (HEAD + "lead: {email: {form: mail}}\n", ["lead.email.form", "did you mean from?"]),
+    (HEAD + "lead: {email: {}}\n", ["lead.email", "neither `from` nor `constant`"]),
+    (HEAD + "lead: {email: {from: a, constant: b}}\n", ["lead.email", "both `from` and `constant`"]),
+    (HEAD + "lead: {email: {from: 7}}\n", ["lead.email.from", "7", "is not a text"]),
+    (HEAD + "lead: {email: {from: [a, '']}}\n", ["lead.email.from[1]"]),
+    (HEAD + "lead: {email: {from: 'a..b'}}\n", ["lead.email.from", "'a..b'", "key.key"]),
+    (HEAD + "lead: {email: {from: 'a[b'}}\n", ["lead.email.from", "list[key=value]"]),
+    (HEAD + "lead: {email: {from: a, as: mail}}\n", ["lead.email.as", "'mail'", "boolean"]),
+    (HEAD + "lead: {email: {from: a, required: yes please}}\n", ["lead.email.required", "true, false"]),
+    (HEAD + "lead: {email: {from: a, formats: ['%d']}}\n", ["lead.email.formats", "as: date"]),
+    (HEAD + "lead: {occurred_at: {from: a, as: date, zone: Mars}}\n", ["lead.occurred_at.zone", "'Mars'"]),
+    (HEAD + "lead: {email: {from: a, region_from: b}}\n", ["lead.email.region_from", "phone"]),
+    (HEAD + "lead: {email: {from: a, values: [b]}}\n", ["lead.email.values"]),
+    (LEAD + "region: Spain\n", ["region", "'Spain'", "alpha-2"]),
+    (LEAD + "flatten: [data]\n", ["flatten", "canonical: true"]),
+    (LEAD + "aliases: {name: full_name}\n", ["aliases", "canonical: true"]),
+    (HEAD + "canonical: true\naliases: {name: fullname}\n", ["aliases.name", "did you mean full_name?"]),
+    (HEAD + "canonical: maybe\n", ["canonical", "true, false"]),
+    (LEAD + "consent: {a: {from: x, chanel: y}}\n", ["consent.a.chanel", "did you mean channel?"]),
+    (LEAD + "consent: {a: {purpose: x}}\n", ["consent.a", "from"]),
+    (LEAD + "suppress: {silly: []}\n", ["suppress.silly", "spam"]),
+    (LEAD + "suppress: {spam: {from: x}}\n", ["suppress.spam", "list"]),
+    (LEAD + "suppress: {spam: [{when: filled}]}\n", ["suppress.spam[0]", "from"]),
+    (LEAD + "suppress: {spam: [{from: x, when: never}]}\n", ["suppress.spam[0].when", "filled, true"]),
+    (LEAD + "suppress: {spam: [{from: x, below: soon}]}\n", ["suppress.spam[0].below", "'soon'"]),
+    (LEAD + "ignored: {a: b}\n", ["ignored"]),
+    (LEAD + "kept: ['a.']\n", ["kept", "'a.'"]),
+    (LEAD + "lead: {phone: tel}\n", ["line 4", "'lead'", "twice"]),
+    (LEAD + "? [a]\n: b\n", ["line 4"]),
+]
+BROKEN_DESTINATIONS = [
+    ("destination: other\nversion: 1\nfields: {A: email}\n", ["destination", "'acme'"]),
+    ("destination: acme\nversion: 0\nfields: {A: email}\n", ["version"]),
+    ("destination: acme\nversion: 1\n", ["fields", "maps no field"]),
+    (
+        "destination: acme\nversion: 1\nfields: {A: emial}\n",
+        ["fields.A.from", "did you mean email?", "original_source"],
+    ),
+    ("destination: acme\nversion: 1\nfields: {A: {max: 3}}\n", ["fields.A", "from"]),
+    ("destination: acme\nversion: 1\nfields: {A: {from: email, max: 0}}\n", ["fields.A.max", "0"]),
+    (
+        "destination: acme\nversion: 1\nfields: {A: {from: email, too_long: cut}}\n",
+        ["fields.A.too_long", "refuse, truncate"],
+    ),
+    ("destination: acme\nversion: 1\nfields: {A: {from: email, as: date}}\n", ["fields.A.as", "'date'", "boolean"]),
+    ("destination: acme\nversion: 1\nfields: {A: {from: email, length: 4}}\n", ["fields.A.length", "max"]),
+]
+
+
+@pytest.mark.parametrize(("text", "named"), BROKEN_SOURCES)
+def test_a_broken_source_mapping_says_where_what_and_what_is_allowed(tmp_path, text, named):
+    path = tmp_path / "acme.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError) as caught:
+        read_source_mapping(path)
+    for part in ("acme.yaml", *named):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "named"), BROKEN_DESTINATIONS)
+def test_a_broken_destination_mapping_says_where_what_and_what_is_allowed(tmp_path, text, named):
+    path = tmp_path / "acme.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError) as caught:
+        read_destination_mapping(path)
+    for part in ("acme.yaml", *named):
+        assert part in str(caught.value)
+
+
+def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"acme\.yaml does not exist"):
+        read_source_mapping(tmp_path / "acme.yaml")
+    (tmp_path / "acme.yaml").write_bytes(b"source: \xff\xfe")
+    with pytest.raises(ConfigurationError, match=r"acme\.yaml"):
+        read_source_mapping(tmp_path / "acme.yaml")
