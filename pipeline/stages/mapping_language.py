@@ -112,7 +112,7 @@ class DestinationDeclaration:
     fields: tuple[DestinationRule, ...]
 
 
-_SOURCE_KEYS = {
+SOURCE_KEYS = {
     "source",
     "version",
     "canonical",
@@ -126,15 +126,16 @@ _SOURCE_KEYS = {
     "kept",
     "ignored",
 }
-_FIELD_KEYS = {"from", "constant", "default", "required", "as", "formats", "zone", "values", "region_from"}
-_CONSENT_KEYS = {"from", "as", "values", "purpose", "channel", "at", "policy_version"}
+FIELD_KEYS = {"from", "constant", "default", "required", "as", "formats", "zone", "values", "region_from"}
+CONSENT_KEYS = {"from", "as", "values", "purpose", "channel", "at", "policy_version"}
+DESTINATION_KEYS = ("from", "constant", "default", "required", "as", "max", "too_long", "values")
 _DESTINATION_KINDS = ("text", "number", "boolean", "list")
 
 
 def read_source(path: Path) -> SourceDeclaration:
     """The checked content of a source mapping. Raises ConfigurationError."""
     reader = Reader(path)
-    content = reader.object("", reader.content, _SOURCE_KEYS)
+    content = reader.object("", reader.content, SOURCE_KEYS)
     source = reader.text("source", content.get("source"))
     if source != path.stem:
         reader.fail("source", f"{source!r} must be the file's name, {path.stem!r}")
@@ -176,8 +177,7 @@ def read_destination(path: Path) -> DestinationDeclaration:
     rules = []
     for target, entry in reader.object("fields", content.get("fields")).items():
         place = f"fields.{target}"
-        allowed = ("from", "constant", "default", "required", "as", "max", "too_long", "values")
-        said = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, allowed)
+        said = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, DESTINATION_KEYS)
         sources = reader.texts(f"{place}.from", said.get("from"))
         for found in sources:
             if found not in DESTINATION_SOURCES:
@@ -215,7 +215,7 @@ def _field_rules(reader: Reader, content: dict[str, Any], section: str, allowed:
 
 
 def _field_rule(reader: Reader, place: str, name: str, entry: Any, conversion: str) -> FieldRule:
-    said = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, _FIELD_KEYS)
+    said = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, FIELD_KEYS)
     paths = reader.paths(f"{place}.from", said.get("from"))
     if bool(paths) == ("constant" in said):
         reader.fail(place, "says both `from` and `constant`" if paths else "says neither `from` nor `constant`")
@@ -247,7 +247,7 @@ def _field_rule(reader: Reader, place: str, name: str, entry: Any, conversion: s
 def _consent_rules(reader: Reader, content: Any) -> Iterable[ConsentRule]:
     for name, entry in reader.object("consent", content).items():
         place = f"consent.{name}"
-        said = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, _CONSENT_KEYS)
+        said = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, CONSENT_KEYS)
         granted = {key: said[key] for key in ("from", "as", "values") if key in said}
         yield ConsentRule(
             purpose=reader.text(f"{place}.purpose", said.get("purpose", name)),
