@@ -25,6 +25,7 @@ from pipeline.store import deliveries
 from pipeline.store.engine import transaction
 
 _CALLS_OF_A_CLAIM = 3  # that may time out one after the other: a call and its halves
+_PATIENCE_SECONDS = 1.0  # a longer wait is spent elsewhere: other destinations and chains want this process
 _MARGIN_SECONDS = 10.0  # between the end of the last call and the end of the lease: to record what came of it
 _log = get_logger(__name__)
 
@@ -82,7 +83,7 @@ class _Sender:
                         return self._report(more_due=pause == 0, wait_seconds=pause)
                     continue
                 wait = self._linger_left()
-            if wait == 0 or time.monotonic() + wait >= self._ends_at:
+            if wait == 0 or wait > _PATIENCE_SECONDS or time.monotonic() + wait >= self._ends_at:
                 return self._report(more_due=False, wait_seconds=wait)
             time.sleep(wait)
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pipeline.delivery.shared_state import shared_redis, translated_redis_errors
-from pipeline.errors import AfluenteError
+from pipeline.errors import AfluenteError, ConfigurationError
 from pipeline.health.checks import Check, failed, passed
 from pipeline.health.machine_checks import host_of
-from pipeline.privacy.blind_index import blind_index
 from pipeline.settings import Settings
 from pipeline.store.engine import StoreError, engine, transaction
+from pipeline.store.keyring import blind_index
 from pipeline.store.schema import is_current
 
 _OLDEST_POSTGRESQL = 140_000  # 14: what the statements and the partitions are tested with, and still maintained
@@ -51,6 +51,9 @@ def check_redis(known: Settings) -> Iterator[Check]:
     try:
         with translated_redis_errors():
             info: dict[str, Any] = shared_redis(known.broker_url).info()
+    except ConfigurationError as error:
+        yield failed("redis", str(error), "set AFLUENTE_BROKER_URL to one of these")
+        return
     except AfluenteError as error:
         yield failed(
             "redis", f"does not answer at {host_of(known.broker_url)}: {type(error.__cause__).__name__}", start

@@ -266,6 +266,15 @@ def test_services_that_are_away_are_found_and_no_password_is_shown(installation,
     assert "secret-of" not in "".join(f"{check.detail}{check.remedy}" for check in checks)
 
 
+def test_a_broker_that_is_not_redis_is_named_without_its_password(installation, monkeypatch):
+    monkeypatch.setenv("AFLUENTE_BROKER_URL", "amqp://user:secret-of-the-broker@broker//")
+    forget_caches()
+    check = found("redis")
+    assert not check.ok
+    assert "amqp" in check.detail
+    assert "secret-of" not in check.detail + check.remedy
+
+
 def test_a_database_without_tables_is_told_to_migrate(installation, empty_database, monkeypatch):
     monkeypatch.setenv("AFLUENTE_DATABASE_URL", empty_database)
     forget_caches()
