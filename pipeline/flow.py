@@ -20,7 +20,6 @@ from uuid import UUID
 
 from pipeline.errors import place_of
 from pipeline.logs import get_logger
-from pipeline.privacy.blind_index import blind_index
 from pipeline.records import LANES, Batch, Claim, Lead, MatchKey, Parked, Suppressed, new_id
 from pipeline.settings import settings
 from pipeline.stages.attribution import touch_of
@@ -29,6 +28,7 @@ from pipeline.stages.mapping import map_event
 from pipeline.stages.normalization import identifiers, normalize_lead
 from pipeline.store import deliveries, events, leases, people, quarantine, touches
 from pipeline.store.engine import transaction
+from pipeline.store.keyring import blind_index
 
 Decided = Lead | Parked | Suppressed
 Item = TypeVar("Item")

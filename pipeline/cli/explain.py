@@ -147,9 +147,9 @@ def _match(event_id: UUID, found: Recomputed | None, person: dict[str, Any]) -> 
 
     The first that an earlier event had brought is what decided. If there is none, the lead made a new person.
     """
-    from pipeline.privacy.blind_index import blind_index
     from pipeline.records import Lead
     from pipeline.stages.normalization import identifiers
+    from pipeline.store.keyring import blind_index
 
     known = {(key["kind"], key["digest"]): key["first_event"] for key in person["match_keys"]}
     lead = found.decided if found and isinstance(found.decided, Lead) else None

@@ -6,7 +6,6 @@ Without the key an attacker who holds the database cannot test guesses (all phon
 from __future__ import annotations
 
 import hmac
-from functools import cache
 
 
 class BlindIndex:
@@ -21,13 +20,3 @@ class BlindIndex:
     def digest(self, kind: str, value: str) -> bytes:
         """32 bytes for an identifier in its normalized form. By `kind`, a phone and an id of the same text differ."""
         return hmac.digest(self._key, f"{kind}\x00{value}".encode("utf-8", "surrogatepass"), "sha256")
-
-
-@cache
-def blind_index() -> BlindIndex:
-    """The blind index of this process; its key lies in the database's keyring (made at first use)."""
-    from pipeline.store import keyring
-    from pipeline.store.engine import transaction
-
-    with transaction() as connection:
-        return BlindIndex(keyring.ensure_index_key(connection))

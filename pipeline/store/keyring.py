@@ -6,13 +6,23 @@ So AFLUENTE_SECRET_KEYS can be rotated while the blind index, which must stay th
 from __future__ import annotations
 
 import os
+from functools import cache
 
 from sqlalchemy import Connection
 
+from pipeline.privacy.blind_index import BlindIndex
 from pipeline.privacy.encryption import cipher
+from pipeline.store.engine import transaction
 
 _INDEX_KEY = "blind_index"
 _CONTEXT = b"keyring:blind_index"
+
+
+@cache
+def blind_index() -> BlindIndex:
+    """The blind index of this process; its key is made at first use."""
+    with transaction() as connection:
+        return BlindIndex(ensure_index_key(connection))
 
 
 def ensure_index_key(connection: Connection) -> bytes:

@@ -1,7 +1,7 @@
 """How far the events of one source have come: what `afluente import --wait` looks at, whatever the import's size.
 
-Ids carry their time, so an import is a range of ids. What else the source sent meanwhile is counted with it: waiting for
-too much is harmless.
+Ids carry their time, so an import is a range of ids. What else the source sent meanwhile is counted with it: waiting
+for too much is harmless.
 """
 
 from __future__ import annotations

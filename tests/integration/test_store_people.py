@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pipeline.errors import TransientError
-from pipeline.privacy.blind_index import blind_index
 from pipeline.records import new_id
 from pipeline.store import people
 from pipeline.store.engine import StoreError, transaction
+from pipeline.store.keyring import blind_index
 from tests.integration.store_rows import bump, key_of, new_person, write_person
 
 pytestmark = pytest.mark.usefixtures("database")

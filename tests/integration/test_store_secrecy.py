@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.privacy.blind_index import blind_index
 from pipeline.privacy.encryption import seal_envelope
 from pipeline.records import Envelope, MatchKey, NewEvent, Outcome, Parked, new_id
 from pipeline.store import deliveries, events, people, quarantine
 from pipeline.store.engine import StoreError, transaction
+from pipeline.store.keyring import blind_index
 from tests.integration.store_rows import NOON, claim, lead_of, new_person, touch_of
 
 # Invented for this test and nowhere else, so that a find is a leak of this test's making.
