@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.output import example, print_note
-from pipeline.cli.rows import AsFormat, OutFile, RowFormat, write_rows
+from pipeline.cli.rows import AsFormat, OutFile, RowFormat, streaming, write_rows
 from pipeline.cli.running import database, known_source
 
 leads = typer.Typer(help="Leads as they were accepted.", no_args_is_help=True)
@@ -77,8 +77,11 @@ def export_leads(
     if source is not None:
         known_source(source)
     fields = [name for name in (RENAMED.get(field, field) for field in CANONICAL_FIELDS) if name not in LEAD_COLUMNS]
-    with database(timeout_seconds=0) as connection:
-        rows = with_fields(connection, stream_events(connection, source=source, brand=brand), renamed=RENAMED)
+    with (
+        database(timeout_seconds=0) as connection,
+        streaming(stream_events(connection, source=source, brand=brand)) as events,
+    ):
+        rows = with_fields(connection, events, renamed=RENAMED)
         count = write_rows(rows, (*LEAD_COLUMNS, *fields, "consents", "custom", "flags"), row_format, out)
     print_note(f"{count} leads")
 
@@ -95,8 +98,8 @@ def export_people(row_format: AsFormat = RowFormat.csv, brand: Brand = None, out
     from pipeline.store.reports import stream_people
 
     columns = ("person_id", "version", "brand", *PERSON_FIELDS, *PERSON_COLUMNS)
-    with database(timeout_seconds=0) as connection:
-        rows = ({**row["values"], **row} for row in stream_people(connection, brand=brand))
+    with database(timeout_seconds=0) as connection, streaming(stream_people(connection, brand=brand)) as stored:
+        rows = ({**row["values"], **row} for row in stored)
         count = write_rows(rows, columns, row_format, out)
     print_note(f"{count} people")
 
@@ -116,6 +119,9 @@ def export_deliveries(
     """
     from pipeline.store.reports import stream_deliveries
 
-    with database(timeout_seconds=0) as connection:
-        count = write_rows(stream_deliveries(connection, destination=destination), DELIVERY_COLUMNS, row_format, out)
+    with (
+        database(timeout_seconds=0) as connection,
+        streaming(stream_deliveries(connection, destination=destination)) as stored,
+    ):
+        count = write_rows(stored, DELIVERY_COLUMNS, row_format, out)
     print_note(f"{count} deliveries")

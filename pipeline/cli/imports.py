@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 
+_STATES = ("settled", "suppressed", "quarantined", "pending", "in_flight")
 _COUNTED_SUFFIXES = {".csv", ".tsv", ".txt", ".jsonl", ".ndjson"}  # as text: their lines tell how much there is
 _CHUNK_BYTES = 1_048_576
 _LISTED_ROWS = 20  # rejected rows shown to people; JSON has those that the report has
@@ -151,7 +152,7 @@ def _result(reports: list[tuple[Path, ImportReport]], states: dict[str, int]) ->
         "accepted": accepted,
         "repeated": sum(report.repeated for _, report in reports),
         "rejected": sum(report.rejected for _, report in reports),
-        **states,
+        **{state: states[state] for state in _STATES},
         "difference": max(0, accepted - sum(states.values())),
         "files": [
             {
@@ -169,7 +170,7 @@ def _result(reports: list[tuple[Path, ImportReport]], states: dict[str, int]) ->
 
 
 def _print_result(result: dict[str, Any], *, is_over: bool) -> None:
-    names = ["accepted", "repeated", "rejected", "settled", "suppressed", "quarantined", "pending", "in_flight"]
+    names = ("accepted", "repeated", "rejected", *_STATES)
     print_facts({name: result[name] for name in names if result[name] or name == "accepted"}, indent=0)
     rejected = [(one["file"], row) for one in result["files"] for row in one["rejected_rows"]]
     for file, row in rejected[:_LISTED_ROWS]:

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -47,6 +47,16 @@ def write_rows(
         if row_format is RowFormat.jsonl:
             return _write_lines(rows, columns, file)
         return _write_csv(rows, columns, file)
+
+
+@contextmanager
+def streaming(rows: Iterator[dict[str, Any]]) -> Iterator[Iterator[dict[str, Any]]]:
+    """A stream of the store, closed while its transaction is still open: also when nobody reads on (`| head`)."""
+    try:
+        yield rows
+    finally:
+        if isinstance(rows, Generator):
+            rows.close()
 
 
 def csv_cell(value: Any) -> Any:

@@ -1,0 +1,154 @@
+"""Exports through the real command line: one row per thing, exact values, safe in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import stat
+import subprocess
+
+import pytest
+
+from pipeline.cli.rows import csv_cell
+from tests.integration.command_line import AFLUENTE, ROOT, capture, deliver, lines, problem, run, work
+
+pytestmark = pytest.mark.usefixtures("database")
+
+LEAD_COLUMNS = [
+    *("event_id", "external_id", "source", "brand", "state", "person_id"),
+    *("received_at", "occurred_at", "lane", "channel"),
+]
+ADA = {
+    "external_id": "a-1",
+    "email": "Ada.Sample@Example.COM",
+    "phone": "020 7946 0018",
+    "region": "GB",
+    "full_name": "ada sample",
+    "state": "Greater London",
+    "utm_source": "google",
+    "utm_medium": "cpc",
+    "company": '=HYPERLINK("http://evil.example")',
+    "shoe_size": 38,
+}
+
+
+def test_leads_export_gives_one_row_per_accepted_event_with_its_normalized_fields():
+    ada, nobody = capture(ADA, {"message": "call me"})
+    work()
+
+    rows = {row["event_id"]: row for row in lines("leads", "export")}
+
+    assert set(rows) == {str(ada), str(nobody)}
+    row = rows[str(ada)]
+    assert list(row)[: len(LEAD_COLUMNS)] == LEAD_COLUMNS
+    assert (row["state"], row["source"], row["brand"], row["lane"]) == ("settled", "api", "default", "hot")
+    assert (row["email"], row["phone"]) == ("ada.sample@example.com", "+442079460018")
+    assert (row["full_name"], row["channel"]) == ("Ada Sample", "Paid Search")
+    assert row["person_id"]
+    assert row["custom"] == {"shoe_size": 38}
+    assert rows[str(nobody)]["state"] == "quarantined"
+    assert rows[str(nobody)]["message"] == "call me"
+
+
+def test_the_state_of_an_address_does_not_hide_the_state_of_a_lead():
+    capture(ADA)
+    (row,) = lines("leads", "export")
+    assert (row["state"], row["address_state"]) == ("pending", "Greater London")
+
+
+def test_leads_export_can_be_limited_to_a_source():
+    capture(ADA)
+    capture({"fields": {"email": "bo@example.com"}}, source="web_form")
+    assert [row["source"] for row in lines("leads", "export", "--source", "web_form")] == ["web_form"]
+
+
+def test_csv_cells_are_no_formulas_and_phones_stay_exact():
+    capture(ADA)
+    work()
+    done = run("leads", "export", "--format", "csv")
+    (row,) = csv.DictReader(io.StringIO(done.stdout))
+    assert row["phone"] == "+442079460018"
+    assert row["company"] == '\'=HYPERLINK("http://evil.example")'
+    (exact,) = lines("leads", "export")
+    assert exact["company"] == ADA["company"]
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("+1+cmd|'/c calc'!A0", "'+1+cmd|'/c calc'!A0"),
+        ("-2+3", "'-2+3"),
+        ("\t=1", "'\t=1"),
+        ("+442079460018", "+442079460018"),
+        ("-3.5", "-3.5"),
+        (["+442079460018", "+12025550143"], "+442079460018; +12025550143"),
+        (["+442079460018", "+1+1"], "'+442079460018; +1+1"),
+        (-3, -3),
+        (True, "true"),
+        (None, ""),
+        ([], ""),
+        ({}, ""),
+        ("Ada", "Ada"),
+    ],
+)
+def test_a_csv_cell_is_what_a_spreadsheet_may_see(value, cell):
+    assert csv_cell(value) == cell
+
+
+def test_people_export_gives_one_row_per_person_with_first_and_last_source():
+    capture(
+        {**ADA, "occurred_at": "2026-01-02T10:00:00Z"},
+        {"external_id": "a-2", "email": "ada.sample@example.com", "job_title": "CTO", "utm_source": "newsletter",
+         "utm_medium": "email", "occurred_at": "2026-02-02T10:00:00Z"},
+    )  # fmt: skip
+    work()
+
+    (row,) = lines("people", "export")
+
+    assert (row["original_source"], row["original_channel"]) == ("google", "Paid Search")
+    assert (row["latest_source"], row["latest_channel"]) == ("newsletter", "Email")
+    assert (row["touches"], row["job_title"], row["email"]) == (2, "CTO", "ada.sample@example.com")
+    assert {"person_id", "version", "original_campaign", "latest_campaign", "owner"} <= set(row)
+    assert row["state"] == "Greater London"
+
+
+def test_deliveries_export_says_which_version_each_crm_has():
+    capture(ADA)
+    work()
+    (due,) = lines("deliveries", "export")
+    assert (due["destination"], due["state"], due["sent_version"]) == ("sandbox", "due", 0)
+    deliver()
+    (sent,) = lines("deliveries", "export")
+    assert list(sent) == [
+        *("destination", "person_id", "state", "wanted_version", "sent_version", "external_id"),
+        *("attempts", "last_error"),
+    ]
+    assert (sent["state"], sent["external_id"]) == ("sent", "crm-0")
+    assert sent["sent_version"] == sent["wanted_version"]
+
+
+def test_an_export_to_a_file_is_readable_by_its_owner_alone(tmp_path):
+    capture(ADA)
+    out = tmp_path / "leads.csv"
+    done = run("leads", "export", "--out", str(out))
+    assert (done.returncode, done.stdout) == (0, "")
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert len(list(csv.DictReader(out.open(encoding="utf-8", newline="")))) == 1
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_an_export_that_nobody_reads_to_the_end_stops_without_a_traceback():
+    capture(*({"external_id": f"n-{number}", "email": f"n{number}@example.com"} for number in range(700)))
+    done = subprocess.run(
+        f"{AFLUENTE} leads export | head -1", shell=True, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("event_id,")
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
+def test_an_unknown_source_or_folder_is_wrong_use(tmp_path):
+    assert "there is no source 'nope'; known: api" in problem("leads", "export", "--source", "nope", code=2)
+    assert "cannot write" in problem("people", "export", "--out", str(tmp_path / "none" / "x.csv"), code=2)

@@ -1,0 +1,161 @@
+"""`afluente import` through the real command line: counts, bad rows, waiting, rehearsal."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+
+import pytest
+
+from tests.integration.command_line import answer, deliver, problem, run, start, work
+
+HEADER = "Index,Account Id,First Name,Last Name,Company,Phone 1,Email 1\n"
+ROWS = "".join(f"{n},acc{n},Ada{n},Sample,Works,202-555-01{n:02},ada{n}@example.com\n" for n in range(1, 6))
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "leads.csv"
+    path.write_text(HEADER + ROWS, encoding="utf-8")
+    return path
+
+
+def wait_for(process: subprocess.Popen[str], seconds: float) -> bool:
+    """Whether the process ends within `seconds`."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+@pytest.mark.usefixtures("database")
+def test_an_import_says_how_many_rows_it_accepted(file):
+    found = answer("import", str(file), "--source", "datablist")
+    assert list(found) == [
+        *("accepted", "repeated", "rejected", "settled", "suppressed", "quarantined", "pending", "in_flight"),
+        *("difference", "files"),
+    ]
+    assert (found["accepted"], found["repeated"], found["rejected"]) == (5, 0, 0)
+    assert (found["pending"], found["difference"]) == (5, 0)
+    assert [one["file"] for one in found["files"]] == [str(file)]
+
+
+@pytest.mark.usefixtures("database")
+def test_the_same_file_again_accepts_nothing(file):
+    answer("import", str(file), "--source", "datablist")
+    again = answer("import", str(file), str(file), "--source", "datablist")
+    assert (again["accepted"], again["repeated"]) == (0, 10)
+    assert [one["repeated"] for one in again["files"]] == [5, 5]
+    assert again["pending"] == 0, "rows of another import were counted as this one's"
+
+
+@pytest.mark.usefixtures("database")
+def test_a_bad_row_is_rejected_with_its_line_and_the_others_go_in(file):
+    file.write_text(HEADER + ROWS + "6,acc6,too short\n", encoding="utf-8")
+    found = answer("import", str(file), "--source", "datablist")
+    assert (found["accepted"], found["rejected"], found["quarantined"]) == (6, 1, 1)
+    (row,) = found["files"][0]["rejected_rows"]
+    assert row["line"] == 7
+    assert "too short" not in json.dumps(row)
+    assert found["difference"] == 0
+    text = run("import", str(file), "--source", "datablist").stdout
+    assert "repeated  6" in text
+
+
+@pytest.mark.usefixtures("database")
+def test_waiting_ends_when_every_row_has_ended_and_every_crm_was_told(file):
+    waiting = start("import", str(file), "--source", "datablist", "--wait", "--json")
+    try:
+        assert not wait_for(waiting, 2.5), "it did not wait for the chain"
+        work()
+        assert not wait_for(waiting, 1.5), "it did not wait for the deliveries"
+        deliver()
+        assert wait_for(waiting, 15), "it did not notice the end"
+        found = json.loads(waiting.stdout.read())
+    finally:
+        waiting.kill()
+        waiting.communicate()
+    assert waiting.returncode == 0
+    assert (found["accepted"], found["settled"], found["pending"], found["difference"]) == (5, 5, 0, 0)
+
+
+@pytest.mark.usefixtures("database")
+def test_waiting_for_rows_that_had_come_before_waits_for_those(file):
+    answer("import", str(file), "--source", "datablist")
+    waiting = start("import", str(file), "--source", "datablist", "--wait", "--json")
+    try:
+        assert not wait_for(waiting, 2.5), "the rows of the first import are still pending"
+        work()
+        deliver()
+        assert wait_for(waiting, 15)
+        found = json.loads(waiting.stdout.read())
+    finally:
+        waiting.kill()
+        waiting.communicate()
+    assert (found["accepted"], found["repeated"], found["difference"]) == (0, 5, 0)
+
+
+@pytest.mark.usefixtures("database")
+def test_a_delivery_that_a_human_must_look_at_ends_the_waiting(file):
+    answer("import", str(file), "--source", "datablist")
+    work()
+    deliver("rejected", code="REQUIRED_FIELD_MISSING", message="required fields are missing")
+    began = time.monotonic()
+    assert answer("import", str(file), "--source", "datablist", "--wait")["repeated"] == 5
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.usefixtures("database")
+def test_a_rehearsal_stores_nothing_and_names_what_would_be_quarantined(file):
+    file.write_text(HEADER + ROWS + "6,acc6,too short\n7,,Nobody,,,,\n", encoding="utf-8")
+    found = answer("import", str(file), "--source", "datablist", "--dry-run", "--rows", "2")
+    assert (found["rows"], found["ready"], found["quarantined"]) == (7, 5, 2)
+    rows = found["files"][0]["rows"]
+    assert [(row["line"], row["state"]) for row in rows] == [
+        (2, "ready"),
+        (3, "ready"),
+        (7, "quarantined"),
+        (8, "quarantined"),
+    ]
+    assert rows[0]["fields"]["phone"] == "+12025550101"
+    assert rows[3]["reason"] == "nothing_to_identify"
+    text = run("import", str(file), "--source", "datablist", "--dry-run").stdout
+    assert "+12025550101" in text
+    assert "line 8: quarantined: nothing_to_identify" in text
+    assert answer("balance")["all"]["accepted"] == 0
+
+
+@pytest.mark.usefixtures("database")
+def test_wrong_use_says_what_is_allowed(file, tmp_path):
+    assert "is not a file" in problem("import", str(tmp_path / "none.csv"), "--source", "datablist", code=2)
+    assert "known: api, datablist" in problem("import", str(file), "--source", "nope", code=2)
+    assert "there is no brand 'acme'" in problem(
+        "import", str(file), "--source", "datablist", "--brand", "acme", code=2
+    )
+
+
+@pytest.mark.usefixtures("database")
+def test_a_file_that_is_no_table_is_refused_by_name(tmp_path):
+    path = tmp_path / "leads.csv"
+    path.write_bytes(b"%PDF-1.7 nothing to see")
+    said = problem("import", str(path), "--source", "datablist", code=1)
+    assert str(path) in said
+    assert "PDF" in said
+
+
+def test_without_anything_running_it_says_how_to_start(file, tmp_path, monkeypatch):
+    monkeypatch.delenv("AFLUENTE_DATABASE_URL", raising=False)
+    said = problem(
+        "import", str(file), "--source", "datablist", code=1, environment={"AFLUENTE_DATA": str(tmp_path / "data")}
+    )
+    assert f"does not run in {tmp_path / 'data'}" in said
+    assert "afluente up" in said
+
+
+def test_a_database_that_does_not_answer_is_named_with_its_remedy(file):
+    away = {"AFLUENTE_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none"}
+    said = problem("import", str(file), "--source", "datablist", code=1, environment=away)
+    assert "the database is away" in said
+    assert "afluente doctor" in said

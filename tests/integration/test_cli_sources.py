@@ -1,0 +1,187 @@
+"""`afluente source` and `afluente mapping` through the real command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from connectors.kit.registry import sources
+from tests.integration.command_line import ROOT, answer, lines, problem, run, work
+from tests.integration.intake_server import running_receiver
+
+SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cywgMzIgYnl0ZXMgISE="
+PAYLOAD = {
+    "entries": [
+        {
+            "entry_id": "e-17",
+            "submitted_at": "2026-01-15T10:00:00Z",
+            "answers": {
+                "email": "real.person@customer.test",
+                "name": "Realforename Realsurname",
+                "phone": "+34 612 345 678",
+                "optIn": True,
+                "shoe_size": 38,
+                "note": "call my cell 612345678",
+            },
+            "page": {"utm_source": "newsletter"},
+        }
+    ]
+}
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of what a new source is written into."""
+    for folder in ("connectors", "pipeline", "mappings", "samples"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def run_in(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    program = "import sys; from pipeline.cli import main; sys.argv[0] = 'afluente'; main()"
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": str(checkout)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_list_has_every_declared_source():
+    listed = {row["source"]: row for row in answer("source", "list")}
+    assert set(listed) == set(sources())
+    assert listed["standard_webhooks"]["secret"] == "STANDARD_WEBHOOKS_SECRET"
+    assert "Standard Webhooks" in run("source", "list").stdout
+
+
+def test_the_sources_of_the_house_pass_the_conformance_kit():
+    done = run("source", "check")
+    assert done.returncode == 0, done.stdout
+    assert answer("source", "check", "web_form") == {"ok": True, "sources": {"web_form": []}}
+
+
+def test_a_new_source_made_from_a_payload_keeps_its_shape_and_nothing_of_its_people(checkout, tmp_path):
+    sample = tmp_path / "payload.json"
+    sample.write_text(json.dumps(PAYLOAD))
+
+    made = run_in(checkout, "source", "new", "acme_forms", "--from-sample", str(sample))
+
+    assert made.returncode == 0, made.stderr
+    assert "answers.shoe_size" in made.stdout
+    written = [
+        checkout / "connectors" / "sources" / "acme_forms.py",
+        checkout / "mappings" / "sources" / "acme_forms.yaml",
+        checkout / "samples" / "acme_forms" / "typical.json",
+        checkout / "samples" / "acme_forms" / "typical.expected.json",
+    ]
+    text = "".join(path.read_text() for path in written)
+    for private in ("real.person", "Realforename", "Realsurname", "612 345", "612345678", "customer.test", "e-17"):
+        assert private not in text
+    expected = json.loads(written[3].read_text())
+    assert (expected["email"], expected["full_name"]) == ("ada.sample@example.com", "Ada Sample")
+    assert expected["utm_source"] == "newsletter"
+    assert expected["consents"][0]["granted"] is True
+    checked = run_in(checkout, "source", "check", "acme_forms")
+    assert checked.returncode == 1, "what nobody decided about must be reported"
+    found = [line.strip() for line in checked.stdout.splitlines()[1:]]
+    assert [line for line in found if "undecided" not in line] == []
+    assert len(found) == 2
+
+    mapping = written[1]
+    mapping.write_text(mapping.read_text() + "ignored: [answers.shoe_size, answers.note]\n")
+    assert run_in(checkout, "source", "check", "acme_forms").returncode == 0
+
+
+@pytest.mark.parametrize("name", [None, "leads.csv"])
+def test_a_new_source_passes_its_check_as_far_as_names_can_be_guessed(checkout, tmp_path, name):
+    arguments = []
+    if name:
+        (tmp_path / name).write_text("Lead ID;Email;First Name;Phone\n7;x@customer.test;Xenia;+34 612 345 678\n")
+        arguments = ["--from-sample", str(tmp_path / name)]
+    made = run_in(checkout, "source", "new", "acme_list", *arguments)
+    assert made.returncode == 0, made.stderr
+    checked = run_in(checkout, "source", "check", "acme_list")
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_a_new_source_overwrites_nothing(checkout):
+    before = (checkout / "connectors" / "sources" / "api.py").read_text()
+    again = run_in(checkout, "source", "new", "api")
+    assert (again.returncode, "exists already" in again.stderr) == (2, True)
+    assert run_in(checkout, "source", "new", "Bad-Name").returncode == 2
+    assert (checkout / "connectors" / "sources" / "api.py").read_text() == before
+
+
+def test_a_sample_is_sent_signed_to_a_running_receiver(database, redis_url, monkeypatch, tmp_path):
+    monkeypatch.setenv("STANDARD_WEBHOOKS_SECRET", SECRET)
+    with running_receiver() as receiver:
+        address = receiver.address
+        for source in ("standard_webhooks", "web_form", "api"):
+            sent = answer("source", "send", source, "--url", address)
+            assert (sent["ok"], sent["sample"]) == (True, "typical")
+        assert answer("source", "send", "standard_webhooks", "--url", address)["ok"] is True
+        monkeypatch.setenv("STANDARD_WEBHOOKS_SECRET", SECRET.replace("c2Vj", "b3Ro"))
+        refused = answer("source", "send", "standard_webhooks", "unicode", "--url", address, code=1)
+        assert refused["status"] == 401
+    work()
+    assert {row["source"]: row["state"] for row in lines("leads", "export")} == {
+        "standard_webhooks": "settled",
+        "web_form": "settled",
+        "api": "settled",
+    }
+    assert answer("balance")["sources"]["standard_webhooks"]["repeated"] == 1
+
+
+def test_what_cannot_be_sent_says_what_to_do_instead(tmp_path):
+    nothing = {"AFLUENTE_DATA": str(tmp_path), "AFLUENTE_API_KEYS": "t:admin:key"}
+    assert "import it" in problem("source", "send", "datablist", "--url", "http://127.0.0.1:9", code=2)
+    assert "comes by poll" in problem("source", "send", "json_feed", "--url", "http://127.0.0.1:9", code=2)
+    assert "no sample 'nope'; it has: typical" in problem("source", "send", "api", "nope", code=2)
+    assert "no receiver is known" in problem("source", "send", "api", code=1, environment=nothing)
+    assert "does not answer" in problem(
+        "source", "send", "api", "--url", "http://127.0.0.1:9", code=1, environment=nothing
+    )
+
+
+def test_the_mappings_of_the_house_are_sound():
+    found = answer("mapping", "check")
+    assert found["ok"] is True
+    assert "mappings/destinations/salesforce.yaml" in found["mappings"]
+
+
+def test_a_mapping_that_names_an_unknown_field_is_found(checkout):
+    mapping = checkout / "mappings" / "sources" / "web_form.yaml"
+    mapping.write_text(mapping.read_text().replace("  email:  ", "  emial:  "))
+    done = run_in(checkout, "mapping", "check")
+    assert done.returncode == 1
+    assert "did you mean email?" in done.stdout
+
+
+def test_a_preview_shows_path_raw_value_field_and_normalized_value():
+    (record,) = answer("mapping", "preview", "web_form", "samples/web_form/typical.json")
+    rows = {row["path"]: row for row in record["fields"] if row["path"]}
+    assert (rows["fields.email"]["raw"], rows["fields.email"]["field"], rows["fields.email"]["normalized"]) == (
+        " Ada.Brandt@Example.org ",
+        "email",
+        "ada.brandt@example.org",
+    )
+    assert rows["fields.country"]["normalized"] == "DE"
+    text = run("mapping", "preview", "datablist", "samples/datablist/typical.csv", "--rows", "2").stdout
+    assert text.count("record ") == 2
+    assert "Account Id" in text
+
+
+def test_a_preview_of_what_would_be_quarantined_is_a_problem(tmp_path):
+    payload = tmp_path / "payload.json"
+    payload.write_text('{"fields": {"name": "Nobody"}}')
+    (record,) = answer("mapping", "preview", "web_form", str(payload), code=1)
+    assert record["quarantined"]["reason"] == "nothing_to_identify"
