@@ -22,6 +22,7 @@ from pipeline.data_folder import describe_process, write_runtime
 from pipeline.embedded import Embedded
 from pipeline.errors import ConfigurationError
 from pipeline.logs import configure_logging, get_logger
+from pipeline.preparation import ask_broker, forget_former_beat, migrate_database, signing_sources
 from pipeline.process_plan import (
     Addresses,
     ProgramPlan,
@@ -125,7 +126,7 @@ class Supervisor:
 
     def _prepare(self, addresses: Addresses, *, workers: int) -> None:
         self._addresses = addresses
-        ensure_credentials(self._data, _signing_sources())
+        ensure_credentials(self._data, signing_sources())
         self._environment = environment_for(self._settings, addresses)
         self._programs = [_Program(plan) for plan in plan_programs(self._settings, addresses, workers=workers)]
         for program in self._programs:
@@ -133,22 +134,15 @@ class Supervisor:
                 self._start(program)
         self._servers.start()
         self._write_runtime()
-        self._migrate()
+        if not self._settings.is_embedded_broker:
+            ask_broker(self._settings.broker_url)
+        migrate_database(self._settings.database_url)
         if self._settings.is_embedded_broker:
-            _forget_former_beat(self._data)
+            forget_former_beat(self._data)
         for program in self._programs:
             if program.process is None and not self._stop_requests:
                 self._start(program)
         self._write_runtime()
-
-    def _migrate(self) -> None:
-        import sqlalchemy
-
-        from pipeline.store.schema import migrate
-
-        engine = sqlalchemy.create_engine(self._settings.database_url, poolclass=sqlalchemy.NullPool)
-        migrate(engine)
-        engine.dispose()
 
     def _start(self, program: _Program) -> None:
         plan = program.plan
@@ -187,7 +181,7 @@ class Supervisor:
                 code = program.process.exit_code() if program.process else None
                 _log.error("process_restarted", name=program.plan.name, code=code, pause_seconds=program.pause)
                 if program.plan.name == "beat" and self._settings.is_embedded_broker:
-                    _forget_former_beat(self._data)
+                    forget_former_beat(self._data)
                 self._start(program)
                 changed = True
         if changed:
@@ -273,26 +267,3 @@ class Supervisor:
         """Sleep until a signal (a child's death is one) or `seconds` have passed."""
         if select.select([self._wakeups], [], [], seconds)[0]:
             self._wakeups.recv(4096)
-
-
-def _signing_sources() -> list[str]:
-    """Sources whose requests are signed, so that an embedded installation needs a secret for them."""
-    from connectors.kit.declarations import Webhook
-    from connectors.kit.registry import sources
-
-    return [
-        slug
-        for slug, connector in sources().items()
-        if isinstance(connector.intake, Webhook) and connector.intake.signature is not None
-    ]
-
-
-def _forget_former_beat(data: Path) -> None:
-    """Drop the schedule's lock of a beat that was killed: nobody else runs on this folder, and the new one need not
-    wait for it to run out."""
-    import redis
-
-    import celeryconfig
-
-    with redis.Redis(unix_socket_path=str(socket_folder(data) / "redis.sock")) as client:
-        client.delete(celeryconfig.redbeat_key_prefix + ":lock")

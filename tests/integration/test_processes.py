@@ -150,6 +150,21 @@ def test_outside_servers_are_used_and_none_is_started(up):
     assert not (running.data / "postgres").exists()
 
 
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [
+        ("AFLUENTE_DATABASE_URL", "postgresql://leads:geheim@127.0.0.1:1/leads"),
+        ("AFLUENTE_BROKER_URL", "redis://:geheim@127.0.0.1:1/0"),
+    ],
+)
+def test_an_outside_server_that_does_not_answer_is_named_without_its_password(up, variable, url):
+    running = up({"only": {}}, **{variable: url})
+    error = running.process.communicate(timeout=60)[1]
+    assert running.process.returncode != 0
+    assert f"{variable} must name" in error.splitlines()[-1]
+    assert "geheim" not in error
+
+
 def test_programs_end_stage_by_stage_and_everything_is_cleared_away(up):
     running = up({"last": {"stage": 2}, "first": {"stage": 0}, "middle": {"stage": 1}}).wait_ready()
     pids = [entry["pid"] for entry in running.runtime()["processes"]]
