@@ -394,6 +394,17 @@ def test_a_bug_in_one_person_s_path_stops_nobody_else_and_ends_in_quarantine_wit
     assert "@" not in message
 
 
+def test_a_look_that_finds_nothing_due_uses_up_neither_the_quota_nor_the_probe(crm):
+    crm.configure(calls_per_second=0.01, burst=1)
+    client = shared_redis(settings().broker_url)
+    Breaker(client, failures_to_open=1, first_pause_seconds=0.1).failure("crm", "answered 500")
+    time.sleep(0.1)
+    for lane in ("hot", "bulk", "hot"):
+        assert deliver("crm", lane, budget_seconds=0.1) == SendReport()
+    make_people(1)
+    assert deliver("crm", "bulk", budget_seconds=0.1).sent == 1
+
+
 def test_a_destination_that_has_to_wait_long_does_not_hold_up_the_process(crm):
     make_people(1)
     Governor(shared_redis(settings().broker_url)).slow_down("crm", retry_after=8)
