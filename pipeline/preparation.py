@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.errors import ConfigurationError, TransientError
-from pipeline.settings import socket_folder
+from pipeline.settings import Settings, socket_folder
 
 
 def migrate_database(url: str) -> None:
@@ -23,14 +23,19 @@ def migrate_database(url: str) -> None:
         ) from error
 
 
-def signing_sources() -> list[str]:
-    """Sources whose requests are signed, so that an embedded installation needs a secret for them."""
+def signing_sources(settings: Settings) -> list[str]:
+    """Sources, under every name they are set up, whose requests are signed: an embedded installation needs a secret for
+    each."""
     from connectors.kit.declarations import Webhook
     from connectors.kit.registry import sources
 
+    connectors = dict(sources())
+    for name, instance in settings.sources.items():
+        if instance.connector in connectors:
+            connectors[name] = connectors[instance.connector]
     return [
-        slug
-        for slug, connector in sources().items()
+        name
+        for name, connector in sorted(connectors.items())
         if isinstance(connector.intake, Webhook) and connector.intake.signature is not None
     ]
 

@@ -126,7 +126,7 @@ class Supervisor:
 
     def _prepare(self, addresses: Addresses, *, workers: int) -> None:
         self._addresses = addresses
-        ensure_credentials(self._data, signing_sources())
+        ensure_credentials(self._data, signing_sources(self._settings))
         self._environment = environment_for(self._settings, addresses)
         self._programs = [_Program(plan) for plan in plan_programs(self._settings, addresses, workers=workers)]
         for program in self._programs:

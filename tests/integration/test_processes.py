@@ -292,3 +292,13 @@ def test_a_taken_port_is_an_error_and_the_other_parts_move_aside():
 
 def test_without_a_sandbox_no_address_is_given_for_it():
     assert set(choose_addresses(port=0, uses_sandbox=False).named()) == {"receiver", "flower"}
+
+
+def test_a_source_set_up_under_another_name_signs_with_its_own_secret(up, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "afluente.yaml").write_text("sources: {partner: {connector: standard_webhooks}}\n")
+    data = up({"only": {}}).wait_ready().data
+    made = json.loads((data / "credentials.json").read_text())["sources"]
+    assert {"partner", "standard_webhooks"} <= set(made)
+    assert made["partner"] != made["standard_webhooks"]
+    assert (data / "credentials.json").stat().st_mode & 0o077 == 0
