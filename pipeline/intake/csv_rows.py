@@ -11,6 +11,7 @@ import csv
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 import orjson
 
@@ -97,35 +98,39 @@ class _Table:
     def rows(self, names: Sequence[str], *, skip: int) -> Iterator[FileRow]:
         """Rows after the first `skip` records."""
         lines, width = self._lines, len(names)
-        reader = csv.reader(lines, delimiter=self._delimiter)
+        reader = self._reader()
         skipped = 0
         while True:
             lines.begin_record()
             begins_at = lines.number + 1
-            broken = False
             try:
                 cells = next(reader)
             except StopIteration:
                 return
-            except csv.Error:
-                cells, broken = [], True
-            broken = broken or lines.has_ended  # the file ended within a quoted cell
+            except csv.Error:  # a quotation mark in a wrong place, a cell without end, the end of the file in a cell
+                cells = []
+                reader = self._reader()
+                if len(lines.record) == 1 and not lines.has_ended:
+                    cells = next(csv.reader(lines.record, delimiter=self._delimiter), [])
             if skipped < skip:
                 skipped += 1
                 continue
             if len(cells) > width and not any(cells[width:]):
                 del cells[width:]
-            is_ragged = len(cells) != width
-            if broken or (is_ragged and len(lines.record) > 1):
+            if len(cells) == width:
+                if any(cells):
+                    yield self._good(begins_at, names, cells)
+            elif len(lines.record) > 1 or lines.has_ended:
                 # The quote that opened here does not close where it should: only this line is taken for bad.
                 first = lines.keep_first_line()
-                reader = csv.reader(lines, delimiter=self._delimiter)
+                reader = self._reader()
                 yield self._bad(begins_at, names, _split(first, self._delimiter), first, "unclosed_quote")
-            elif is_ragged:
-                if any(cell.strip() for cell in cells):
-                    yield self._bad(begins_at, names, cells, "".join(lines.record), "ragged_row")
-            elif any(cells):
-                yield self._good(begins_at, names, cells)
+            elif any(cell.strip() for cell in cells):
+                yield self._bad(begins_at, names, cells, "".join(lines.record), "ragged_row")
+
+    def _reader(self) -> Any:
+        # Strict: a quote that never closed would else end at the next one, and two rows would pass for one.
+        return csv.reader(self._lines, delimiter=self._delimiter, strict=True)
 
     def _good(self, line: int, names: Sequence[str], cells: list[str]) -> FileRow:
         record = dict(zip(names, cells, strict=True))

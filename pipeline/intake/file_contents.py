@@ -98,6 +98,7 @@ def _opener(path: Path) -> Callable[[], BinaryIO]:
     if str(path) == "-":
         kept = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the contents; has no name on the disk
         shutil.copyfileobj(sys.stdin.buffer, kept, _CHUNK_BYTES)
+        kept.flush()
         return lambda: _unpacked(open(kept.fileno(), "rb", closefd=False))
     if not path.is_file():
         raise UnreadableFileError(f"{path}: there is no such file")

@@ -16,10 +16,10 @@ from pathlib import Path
 from uuid import UUID
 
 from pipeline.errors import TransientError
-from pipeline.hints import hint_dispatch
 from pipeline.intake.file_contents import UnreadableFileError
 from pipeline.intake.file_reading import event_of, open_rows
 from pipeline.intake.file_rows import FileRow, TableNotes
+from pipeline.intake.lane_hints import LaneHints
 from pipeline.intake.previews import Preview, PreviewRow, preview_file
 from pipeline.logs import get_logger
 from pipeline.records import NewEvent, Parked, Receipt
@@ -149,10 +149,11 @@ class _Store:
         self._batches: queue.Queue[_Batch | None] = queue.Queue(_BATCHES_AHEAD)
         self._error: BaseException | None = None
         self._is_abandoned = False
-        self._hinted_at = -_HINT_SECONDS
+        self._hints = LaneHints(pause_seconds=_HINT_SECONDS)
         self._thread = threading.Thread(target=self._run, name="import-store", daemon=True)
 
     def start(self) -> None:
+        self._hints.start()
         self._thread.start()
 
     def put(self, batch: _Batch) -> None:
@@ -192,9 +193,10 @@ class _Store:
                 if batch is None:
                     break
                 self._store(batch)
-            hint_dispatch(self._lane)
         except BaseException as error:  # noqa: BLE001 - carried to the reading thread, which raises it
             self._error = error
+        finally:
+            self._hints.stop()
 
     def _store(self, batch: _Batch) -> None:
         receipts = self._patiently(batch)
@@ -210,9 +212,7 @@ class _Store:
                 report.rejected += 1
                 if len(report.rejected_rows) < _SHOWN_ROWS:
                     report.rejected_rows.append(RejectedRow(row.line, row.code or "", row.message))
-        if fresh and time.monotonic() - self._hinted_at >= _HINT_SECONDS:
-            hint_dispatch(self._lane)
-            self._hinted_at = time.monotonic()
+            self._hints.tell([self._lane])
         self._on_progress(report.rows, batch.last_line)
 
     def _patiently(self, batch: _Batch) -> list[Receipt]:

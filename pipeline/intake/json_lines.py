@@ -34,13 +34,19 @@ def _row(number: int, body: bytes, connector: Connector) -> FileRow:
     try:
         record = decode_body(body, JSON, formats=("json",))
     except UnreadableBody as error:
+        if error.code == "not_an_object":
+            return _not_an_object(number, body)
         place = f", column {error.column}" if error.column else ""
         return FileRow(number, None, body, JSON, "unreadable_json", f"line {number}{place}: not readable as JSON")
     if not isinstance(record, dict):
-        return FileRow(number, None, body, JSON, "not_an_object", f"line {number}: a list, not a JSON object")
+        return _not_an_object(number, body)
     if connector.prepare is not None:
         import orjson
 
         record = connector.prepare(record)
         body = orjson.dumps(record)
     return FileRow(number, record, body, JSON)
+
+
+def _not_an_object(number: int, body: bytes) -> FileRow:
+    return FileRow(number, None, body, JSON, "not_an_object", f"line {number}: JSON, but not an object")

@@ -16,8 +16,9 @@ _log = get_logger(__name__)
 class LaneHints:
     """A thread that hints for the lanes it was told of. Telling it never waits."""
 
-    def __init__(self, hint: Callable[[str], bool] = hint_dispatch) -> None:
+    def __init__(self, hint: Callable[[str], bool] = hint_dispatch, *, pause_seconds: float = _PAUSE_SECONDS) -> None:
         self._hint = hint
+        self._pause_seconds = pause_seconds
         self._lanes: set[str] = set()
         self._told = threading.Event()
         self._stopping = threading.Event()
@@ -47,7 +48,7 @@ class LaneHints:
                 lanes, self._lanes = sorted(self._lanes, reverse=True), set()  # "hot" before "bulk"
             for lane in lanes:
                 self._try(lane)
-            if self._stopping.wait(_PAUSE_SECONDS) and not self._lanes:
+            if self._stopping.wait(self._pause_seconds) and not self._lanes:
                 return
 
     def _try(self, lane: str) -> None:

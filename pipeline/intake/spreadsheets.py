@@ -28,7 +28,7 @@ def read_spreadsheet(contents: FileContents, notes: TableNotes) -> Iterator[File
         filled = []
         for name in sheets:
             sheet = workbook.get_sheet_by_name(name)
-            if sheet.total_height:
+            if sheet.height:
                 filled.append(sheet)
     except (python_calamine.CalamineError, OSError) as error:
         is_locked = "password" in type(error).__name__.lower()
@@ -46,8 +46,7 @@ def read_spreadsheet(contents: FileContents, notes: TableNotes) -> Iterator[File
 
 
 def _rows(sheet: Any, notes: TableNotes) -> Iterator[FileRow]:
-    offset = sheet.start[0] if sheet.start else 0
-    numbered = ((offset + index + 1, [_text(cell) for cell in row]) for index, row in enumerate(sheet.iter_rows()))
+    numbered = ((line, [_text(cell) for cell in row]) for line, row in enumerate(sheet.iter_rows(), start=1))
     sample: list[tuple[int, list[str]]] = []
     for numbered_row in numbered:
         sample.append(numbered_row)
