@@ -52,10 +52,10 @@ def test_no_destination_lets_the_crm_overwrite_the_original_source(name):
 
 
 def test_the_canonical_names_are_those_that_outsiders_rely_on():
-    person = ""
-        " external_id occurred_at region first_name last_name full_name email other_emails phone
-        other_phones company website job_title industry employee_count street city state postal_code country
-        language linkedin_url whatsapp_id message product_interest
+    person = """
+        external_id occurred_at region first_name last_name full_name email other_emails phone other_phones
+        company website job_title industry employee_count street city state postal_code country language
+        linkedin_url whatsapp_id message product_interest
     """
     assert set(LEAD_FIELDS) == set(person.split())
     promised = {"page_url", "referrer", *UTM_FIELDS, *CLICK_IDS, *TOUCH_DETAILS}

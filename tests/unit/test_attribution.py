@@ -48,7 +48,11 @@ EVIDENCE = [
     ({"page_url": f"{PAGE}?utm_source=bing&amp;utm_medium=cpc"}, "bing", "Paid Search"),
     ({"page_url": f"{PAGE}?utm_source=%2562ing&utm_medium=cpc"}, "bing", "Paid Search"),
     ({"page_url": f"{PAGE}?utm_source=bing", "utm_source": "google", "utm_medium": "cpc"}, "google", "Paid Search"),
-    ({"page_url": f"{PAGE}?utm_source=google&utm_medium=cpc", "utm_source": "", "utm_medium": " "}, "google", "Paid Search"),
+    (
+        {"page_url": f"{PAGE}?utm_source=google&utm_medium=cpc", "utm_source": "", "utm_medium": " "},
+        "google",
+        "Paid Search",
+    ),
     # a paid click id names its platform, and beats UTMs of another one
     ({"gclid": "Cj0"}, "google", "Paid Search"),
     ({"gbraid": "0AA"}, "google", "Paid Search"),

@@ -224,6 +224,14 @@ def test_matches_come_in_the_order_of_the_leads():
     assert [match.event_id.int for match in Book().add(*leads).matches] == [3, 1, 2]
 
 
+def test_what_occurred_first_decides_first_whatever_its_place_in_the_batch():
+    later = lead(1, hours=9, phone="+1", name="Bo Berg")
+    earlier = lead(2, hours=3, phone="+1", name="Ada Brandt")
+    decision = Book().add(later, earlier)
+    owner = next(event for _, key, _, event in decision.new_keys if key.kind == "phone")
+    assert owner == earlier.event_id
+
+
 def test_nothing_handed_in_is_changed():
     book = Book()
     book.add(lead(1, **ADA))

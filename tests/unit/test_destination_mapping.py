@@ -141,6 +141,7 @@ fields:
   Type: {constant: Lead}
   Key: {from: person_id, required: true}
   Land: {from: country, values: {DE: Germany}}
+  Region: {from: region, values: {DE: ""}}
   Mails: {from: other_emails, as: list}
   Since: original_at
   Vip: {from: company, as: boolean}
@@ -148,7 +149,7 @@ fields:
         encoding="utf-8",
     )
     mapping = read_destination_mapping(path)
-    values = {"country": "DE", "other_emails": ["a@example.org", "b@example.org"], "company": True}
+    values = {"country": "DE", "region": "DE", "other_emails": ["a@example.org", "b@example.org"], "company": True}
     assert map_person(mapping, PERSON, values, {"original_at": datetime(2026, 3, 2, tzinfo=UTC)}) == {
         "Type": "Lead",
         "Key": str(PERSON),

@@ -76,7 +76,7 @@ def test_what_is_no_value_is_kept_raw_and_flagged_and_the_lead_goes_on():
         country="Atlantis",
         industry="alchemy",
         employee_count="many",
-        other_emails=["x@", "b@example.org"],
+        other_emails=["x@", "b@example.org", "y@"],
         whatsapp_id="12",
     )
     assert found.fields == {"email": "ada@example.org", "other_emails": ["b@example.org"]}
@@ -89,7 +89,7 @@ def test_what_is_no_value_is_kept_raw_and_flagged_and_the_lead_goes_on():
         "whatsapp_id": ["not_a_phone"],
     }
     assert found.raw["phone"] == "call me"
-    assert found.raw["other_emails"] == ["x@"]
+    assert found.raw["other_emails"] == ["x@", "y@"]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,13 @@ def test_each_address_is_kept_once_and_the_first_is_the_main_one():
     ("fields", "found"),
     [
         (
-            {"email": "a@example.org", "other_emails": ["b@example.org"], "phone": "+493023125123", "external_id": "7"},
+            {
+                "email": "a@example.org",
+                "other_emails": ["b@example.org"],
+                "phone": "+493023125123",
+                "external_id": "7",
+                "full_name": "Ada Brandt",
+            },
             [("email", "a@example.org"), ("email", "b@example.org"), ("phone", "+493023125123")],
         ),
         (
@@ -224,6 +230,14 @@ def test_each_address_is_kept_once_and_the_first_is_the_main_one():
 )
 def test_a_lead_is_known_by_these_identifiers_best_first(fields, found):
     assert identifiers(normalized(**fields)) == found
+
+
+def test_the_text_that_came_first_is_the_one_that_is_kept():
+    mapped = lead(email=" A@example.org")
+    mapped.raw = {"email": "what the mapping kept"}
+    found = normalize_lead(mapped, default_region=None)
+    assert isinstance(found, Lead)
+    assert found.raw == {"email": "what the mapping kept"}
 
 
 def test_the_lead_handed_in_is_left_as_it_is():

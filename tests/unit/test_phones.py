@@ -42,7 +42,9 @@ CASES = [
     ("020 7946 0018", ("GB", "US"), "+442079460018", ()),
     ("34640347360", (), "+34640347360", ("prefix_assumed",)),
     ("600111222", (), None, ("region_unknown",)),
+    ("41791234567", ("US",), None, ("impossible_number",)),  # as well a national number with a typo
     ("4915159645391", ("DE",), "+4915159645391", ()),
+    ("4915159645391", ("MX", "DE"), "+4915159645391", ("other_region",)),
     ("5215512345678", ("US",), "+525512345678", ("prefix_assumed", "old_format")),
     # old numbering plans
     ("+52 1 999 709 8083", (), "+529997098083", ("old_format",)),

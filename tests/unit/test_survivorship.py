@@ -73,7 +73,9 @@ def test_an_address_that_becomes_the_main_one_leaves_the_others():
 
 
 def test_fields_of_the_event_and_of_its_touch_are_no_golden_values():
-    assert merged(lead(1, external_id="x", utm_source="google", page_url="https://x", reported_source="y")).values() == {}
+    assert (
+        merged(lead(1, external_id="x", utm_source="google", page_url="https://x", reported_source="y")).values() == {}
+    )
 
 
 def test_only_a_changed_value_counts_as_a_change():
