@@ -21,6 +21,7 @@ broker_transport_options = {
     "visibility_timeout": _VISIBILITY_SECONDS,
     "socket_timeout": 30,
     "socket_connect_timeout": 5,
+    "socket_keepalive": True,  # kombu leaves it out for Unix sockets
     "health_check_interval": 20,
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 1,
@@ -68,6 +69,7 @@ task_routes = {
 
 beat_scheduler = "redbeat.RedBeatScheduler"
 redbeat_redis_url = _settings.broker_url.replace("redis+socket://", "unix://")
+redbeat_redis_options: dict[str, str] = {}  # its fallback to the transport options goes in RedBeat 2.5
 redbeat_key_prefix = "afluente:beat:"
 redbeat_lock_timeout = 25  # five ticks: a late one must not end beat
 beat_max_loop_interval = 5

@@ -101,7 +101,7 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch_size: int = 500  # leads in one chain at most
     lease_seconds: int = 60  # a claim older than this is taken back
     in_flight_batches: int = 4  # chains at once per lane: backpressure
-    delivery_lease_seconds: int = 120
+    delivery_lease_seconds: int = 60
     delivery_linger_seconds: float = 0.5  # bulk deliveries wait this long for a full batch
     delivery_attempts: int = 12  # transient failures before a human looks
     sweep_seconds: float = 2.0
