@@ -1,0 +1,55 @@
+"""Small parts of the receiver: rates, headers worth keeping, secrets that are looked up."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.intake.arrivals import kept_headers
+from pipeline.intake.rate_limits import RateLimits
+
+
+def test_a_source_may_burst_and_then_keeps_its_rate():
+    now = [0.0]
+    limits = RateLimits(clock=lambda: now[0])
+    assert [limits.take("a", rate_per_second=5) for _ in range(10)] == [0.0] * 10
+    assert limits.take("a", rate_per_second=5) == pytest.approx(0.2)
+    assert limits.take("b", rate_per_second=5) == 0.0
+    now[0] += 0.2
+    assert limits.take("a", rate_per_second=5) == 0.0
+    now[0] += 1000
+    assert sum(limits.take("a", rate_per_second=5) == 0.0 for _ in range(100)) == 10
+
+
+@pytest.mark.parametrize("rate", [None, 0])
+def test_a_source_without_a_rate_is_never_held_back(rate):
+    limits = RateLimits()
+    assert not any(limits.take("a", rate_per_second=rate) for _ in range(1000))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "authorization",
+        "cookie",
+        "x-api-key",
+        "x-hub-signature-256",
+        "webhook-signature",
+        "x-forwarded-for",
+        "x-real-ip",
+        "x-auth-token",
+        "host",
+        "x-amzn-trace-id",
+        "x-shopify-hmac-sha256",
+    ],
+)
+def test_no_credential_signature_or_visitor_s_address_is_kept(name):
+    assert kept_headers({name: "v"}) == {}
+
+
+@pytest.mark.parametrize("name", ["user-agent", "referer", "origin", "webhook-id", "svix-id", "x-shopify-topic"])
+def test_what_a_mapping_may_need_is_kept(name):
+    assert kept_headers({name: "v" * 5000}) == {name: "v" * 1000}
+
+
+def test_a_flood_of_headers_is_bounded():
+    assert len(kept_headers({f"x-n-{number}": "v" for number in range(1000)})) == 40
