@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from pipeline.data_folder import find_working_in, hold_folder, stop_leftovers
-from pipeline.postgresql_server import PostgreSQL, prepare_socket_folder
+from pipeline.postgresql_server import FIRST_DRAFT, PostgreSQL, prepare_socket_folder
 from pipeline.redis_server import Redis
 from pipeline.server_process import ServerProcess
 from pipeline.settings import load_settings, socket_folder
@@ -107,7 +107,7 @@ class Embedded:
             self._redis.wait()
 
     def _lost_servers(self) -> list[psutil.Process]:
-        return [process for name in ("postgres", "redis") for process in find_working_in(self.data / name)]
+        return [process for name in ("postgres", FIRST_DRAFT, "redis") for process in find_working_in(self.data / name)]
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.server_process import ServerProcess, User, launch_command, log_tail, open_log
 
 ACCOUNT = "afluente-pg"
+FIRST_DRAFT = "postgres.new"  # where initdb works, until its work is whole
 _START_SECONDS = 120.0  # recovery after a power cut may have gigabytes of log to replay
 _STOP_STEPS = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0))  # fast, then immediate shutdown
 
@@ -174,7 +175,7 @@ class PostgreSQL:
 
     def _make_files(self) -> None:
         """initdb into a folder aside: a kill in the middle leaves nothing that looks finished."""
-        draft = self._data / "postgres.new"
+        draft = self._data / FIRST_DRAFT
         if draft.exists():
             shutil.rmtree(draft)
         draft.mkdir(mode=0o700)
