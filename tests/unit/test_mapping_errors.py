@@ -11,7 +11,7 @@ LEAD = HEAD + "lead: {email: mail}\n"
 
 # the file, and what the message must name: the place, the value, what is allowed
 BROKEN_SOURCES = [
-    ("source: [", ["line 1"]),
+    ("source: [", ["line "]),
     ("", ["source"]),
     ("- a\n", ["is not an object"]),
     ("version: 1\nlead: {email: mail}\n", ["source", "None"]),
