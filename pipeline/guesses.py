@@ -81,6 +81,9 @@ _INVENTED: dict[str, Any] = {
     "linkedin_url": "https://www.linkedin.com/in/ada-sample",
     "external_id": "sample-1",
     "message": "Please call me back.",
+    "utm_source": "newsletter",
+    "utm_medium": "email",
+    "utm_campaign": "spring",
 }
 
 
@@ -116,16 +119,16 @@ def is_moment(path: str, value: Any) -> bool:
 
 def invented(field: str | None, path: str, value: Any) -> Any:
     """A value of the same JSON type that says nothing about anybody. Flags and times stay: they identify no one."""
-    if value is None or isinstance(value, bool):
+    if value is None or isinstance(value, bool) or field == "occurred_at":
         return value
     if field in _INVENTED:
         made = _INVENTED[field]
         return made if isinstance(value, str) else _number_like(made, value)
-    if isinstance(value, int | float):
-        return value if field == "occurred_at" else type(value)(1)
-    if field == "occurred_at" or (isinstance(value, str) and _as_moment(value)):
-        return value
-    if not value:
+    return _invented_text(path, value) if isinstance(value, str) else type(value)(1)
+
+
+def _invented_text(path: str, value: str) -> str:
+    if not value or _as_moment(value):
         return value
     if _URL.match(value):
         return "https://www.example.com/"

@@ -80,12 +80,16 @@ def _try_row(opened: OpenedFile, row: FileRow) -> RowTrial:
 
 def _payload_records(file: Path, connector: Connector) -> list[dict[str, Any]]:
     from connectors.kit.records import split_records
+    from pipeline.errors import RecordError
 
     try:
         body = file.read_bytes()
     except OSError as error:
         raise CommandError(f"cannot read {file}: {error.strerror}", exit_code=2) from error
-    return split_records(connector, body, _PAYLOADS[file.suffix.lower()])
+    try:
+        return split_records(connector, body, _PAYLOADS[file.suffix.lower()])
+    except RecordError as error:
+        raise CommandError(f"{file}: {error.message}") from error
 
 
 def _try_envelope(instance: SourceInstance, record: dict[str, Any], envelope: Envelope) -> Recomputed:

@@ -42,9 +42,7 @@ def run(*arguments: str, environment: dict[str, str] | None = None, stdin: str |
 
 def start(*arguments: str) -> subprocess.Popen[str]:
     """Start `afluente …` and go on."""
-    return subprocess.Popen(
-        [AFLUENTE, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen([AFLUENTE, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def answer(*arguments: str, code: int = 0) -> Any:

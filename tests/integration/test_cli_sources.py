@@ -185,3 +185,11 @@ def test_a_preview_of_what_would_be_quarantined_is_a_problem(tmp_path):
     payload.write_text('{"fields": {"name": "Nobody"}}')
     (record,) = answer("mapping", "preview", "web_form", str(payload), code=1)
     assert record["quarantined"]["reason"] == "nothing_to_identify"
+
+
+def test_a_payload_that_cannot_be_read_is_named_with_the_place(tmp_path):
+    payload = tmp_path / "payload.json"
+    payload.write_text('{"fields":\n  oops}')
+    said = problem("mapping", "preview", "web_form", str(payload), code=1)
+    assert str(payload) in said
+    assert "line 2" in said

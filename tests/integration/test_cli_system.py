@@ -105,6 +105,11 @@ def test_migrate_makes_the_tables_and_says_so(empty_database, tmp_path):
     assert run("migrate", environment=there).returncode == 0
 
 
+def test_a_database_that_is_away_is_one_line_and_no_traceback():
+    away = {"AFLUENTE_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none"}
+    assert "the database is away" in problem("migrate", code=1, environment=away)
+
+
 def test_a_sandbox_alone_answers_and_stops_on_request(tmp_path):
     process = subprocess.Popen(
         [AFLUENTE, "sandbox", "--port", "0", "--faults", "status=503,rate=1"],
