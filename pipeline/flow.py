@@ -20,11 +20,11 @@ from uuid import UUID
 
 from pipeline.errors import place_of
 from pipeline.logs import get_logger
-from pipeline.records import LANES, Batch, Claim, Lead, MatchKey, Parked, Suppressed, new_id
+from pipeline.records import LANES, Batch, Claim, Lead, MatchKey, Parked, RawEvent, Suppressed, new_id
 from pipeline.settings import settings
 from pipeline.stages.attribution import touch_of
 from pipeline.stages.deduplication import decide_matches
-from pipeline.stages.mapping import map_event
+from pipeline.stages.mapping import load_source_mapping, map_event
 from pipeline.stages.normalization import identifiers, normalize_lead
 from pipeline.store import deliveries, events, leases, people, quarantine, touches
 from pipeline.store.engine import transaction
@@ -52,9 +52,15 @@ def map_claim(claim: Claim) -> Batch:
     with transaction(synchronous=False) as connection:
         raw_events = events.read_claimed(connection, claim)
         patches = quarantine.read_patches(connection, [raw.event_id for raw in raw_events])
+    known = settings()
+
+    def name_fields(raw: RawEvent) -> Decided:
+        mapping = load_source_mapping(known.source(raw.source).connector or raw.source)
+        return map_event(raw, patch=patches.get(raw.event_id), mapping=mapping)
+
     batch = Batch(claim_id=claim.claim_id, lane=claim.lane)
     for raw in raw_events:
-        _sort(batch, _decide("map", raw.event_id, raw, lambda raw: map_event(raw, patch=patches.get(raw.event_id))))
+        _sort(batch, _decide("map", raw.event_id, raw, name_fields))
     return batch
 
 

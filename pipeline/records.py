@@ -1,6 +1,7 @@
 """The types that travel between stages: what a thing is called here, it is called everywhere.
 
 RawEvent -> Lead -> (Match, Touch) -> Outcome. A Batch carries leads from one Celery task to the next.
+What a batch is made of is packed by position (`array_like`): new fields go at the end, with a default.
 No `repr` here shows personal data: only ids and counts, because Celery copies reprs into logs and Flower.
 """
 
@@ -31,14 +32,14 @@ def new_id() -> UUID:
     return UUID(int=(high << 64) | low)
 
 
-class _Fact(msgspec.Struct, frozen=True):
+class _Fact(msgspec.Struct, frozen=True, gc=False):  # no cycles in a lead: nothing for the collector to find
     """Base of what never changes. Its repr names the type only; subclasses may add ids, never values."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
 
-class _Draft(msgspec.Struct):
+class _Draft(msgspec.Struct, gc=False):
     """Base of what stages fill in. Its repr names the type only."""
 
     def __repr__(self) -> str:
@@ -90,7 +91,7 @@ class RawEvent(_Fact, frozen=True):
     envelope: Envelope
 
 
-class Consent(_Fact, frozen=True):
+class Consent(_Fact, frozen=True, array_like=True):
     """One statement of consent. `granted` None means: not answered. `at` falls back to the lead's `occurred_at`."""
 
     purpose: str
@@ -101,14 +102,14 @@ class Consent(_Fact, frozen=True):
     policy_version: str | None = None
 
 
-class MatchKey(_Fact, frozen=True, order=True):
+class MatchKey(_Fact, frozen=True, order=True, array_like=True):
     """A blind-indexed identifier: `kind` is email, phone, named_phone or external_id; `digest` a 32-byte keyed HMAC."""
 
     kind: str
     digest: bytes
 
 
-class Lead(_Draft):
+class Lead(_Draft, array_like=True):
     """One canonical lead (interface.md, "Canonical lead"). `fields` holds canonical names only.
 
     `raw` keeps, per field, the text as it came where normalization changed or rejected it; `flags` says what was
@@ -135,7 +136,7 @@ class Lead(_Draft):
         return f"<Lead of event {self.event_id}>"
 
 
-class Parked(_Fact, frozen=True):
+class Parked(_Fact, frozen=True, array_like=True):
     """A lead that stops here: it goes to quarantine with a stable `code`, the `field` at fault and a remedy.
 
     `message` holds no value of the lead.
@@ -148,14 +149,14 @@ class Parked(_Fact, frozen=True):
     field: str | None = None
 
 
-class Suppressed(_Fact, frozen=True):
+class Suppressed(_Fact, frozen=True, array_like=True):
     """A lead that must not go on, with one of SUPPRESSION_REASONS."""
 
     event_id: UUID
     reason: str
 
 
-class Batch(_Draft):
+class Batch(_Draft, array_like=True):
     """Leads on their way through one chain, all of one claim. `claim_id` is the lease's token."""
 
     claim_id: UUID

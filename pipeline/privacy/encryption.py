@@ -88,6 +88,7 @@ class _StoredProfile(msgspec.Struct, array_like=True):
 
 
 _to_bytes = msgspec.msgpack.Encoder().encode
+_batch_to_bytes = msgspec.msgpack.Encoder(uuid_format="bytes").encode
 _to_envelope = msgspec.msgpack.Decoder(Envelope).decode
 _to_stored_profile = msgspec.msgpack.Decoder(_StoredProfile).decode
 _to_batch = msgspec.msgpack.Decoder(Batch).decode
@@ -117,7 +118,7 @@ def open_profile(sealed: bytes, person_id: UUID) -> Profile:
 
 
 def seal_batch(batch: Batch) -> bytes:
-    return cipher().seal(_to_bytes(batch), context=b"batch:" + batch.claim_id.bytes)
+    return cipher().seal(_batch_to_bytes(batch), context=b"batch:" + batch.claim_id.bytes)
 
 
 def open_batch(sealed: bytes, claim_id: UUID) -> Batch:
