@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import TransientError
 from pipeline.records import new_id
-from pipeline.store import people
+from pipeline.store import deliveries, people
 from pipeline.store.engine import StoreError, transaction
 from pipeline.store.keyring import blind_index
 from tests.integration.store_rows import bump, key_of, new_person, write_person
@@ -173,3 +173,13 @@ def test_every_process_gets_the_same_index_key():
     digest = blind_index().digest("email", "ada.sample@example.com")
     blind_index.cache_clear()
     assert blind_index().digest("email", "ada.sample@example.com") == digest
+
+
+def test_a_person_to_send_has_the_golden_fields_and_the_attribution():
+    person_id = write_person(email="ada.sample@example.com", company="Analytical Engines")
+    with transaction() as connection:
+        person = deliveries.read_people_to_send(connection, [person_id])[person_id]
+    assert person.values == {"email": "ada.sample@example.com", "company": "Analytical Engines"}
+    assert person.attribution["original_source"] is None
+    assert person.attribution["touches"] == 0
+    assert "ada" not in repr(person)

@@ -95,6 +95,8 @@ def test_exports_stream_in_the_order_of_ids_and_leave_the_connection_free_for_ot
             seen.append(row["event_id"])
             if len(seen) % 400 == 0:
                 assert events.read_events(connection, seen[-2:])
+                open_cursors = connection.exec_driver_sql("SELECT count(*) FROM pg_cursors").scalar_one()
+                assert open_cursors == 1  # the rows wait at the server, not in this process
     assert seen == ids
     assert list(row) == [
         "event_id", "external_id", "source", "brand", "state", "person_id", "received_at", "occurred_at", "lane",

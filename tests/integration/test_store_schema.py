@@ -12,6 +12,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine
+from structlog.testing import capture_logs
 
 from pipeline.errors import ConfigurationError
 from pipeline.records import new_id
@@ -164,8 +165,12 @@ def test_a_month_whose_rows_already_lie_in_the_default_partition_is_left_there()
     early = schema.month_bound(NOVEMBER)
     with transaction() as connection:
         events.insert_events(connection, [new_event(event_id=early)])
-    with transaction() as connection:
+    with transaction() as connection, capture_logs() as logs:
         assert schema.ensure_partitions(connection, 1, now=NOVEMBER) == ["events_203112", "event_bodies_203112"]
+    assert [(entry["event"], entry["partition"]) for entry in logs] == [
+        ("partition_left_in_default", "events_203111"),
+        ("partition_left_in_default", "event_bodies_203111"),
+    ]
     with transaction() as connection:
         assert events.read_events(connection, [early])[0].event_id == early
 
