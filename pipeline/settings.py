@@ -202,7 +202,7 @@ def socket_folder(data: Path) -> Path:
     folder = data.resolve() / "sockets"
     if len(os.fsencode(folder)) <= _SOCKET_PATH_LIMIT:
         return folder
-    return Path("/tmp") / f"afluente-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}"  # noqa: S108 - made 0711 by embedded.py, checked for its owner there
+    return Path("/tmp") / f"afluente-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}"  # noqa: S108 - made 0700 (0770 with a group of its own as root) by embedded.py
 
 
 def embedded_database_url(data: Path, name: str = "afluente") -> str:
