@@ -40,7 +40,7 @@ _FOREIGN = {
     b"\xfd7zXZ": "packed with xz; unpack it, or use gzip",
     b"\x28\xb5\x2f\xfd": "packed with zstd; unpack it, or use gzip",
 }
-# A spreadsheet is read whole (the format allows nothing else at this speed): about 4 bytes of memory a byte of sheet.
+# A spreadsheet is read whole (the format allows nothing else at this speed): about 2 bytes of memory a byte of sheet.
 MAX_SHEET_BYTES = 400 * 1_048_576
 _MAX_SHARE_OF_CONTROLS = 0.02
 

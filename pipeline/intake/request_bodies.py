@@ -33,7 +33,7 @@ async def read_body(request: Request, limit: int) -> bytes:
         raise RefusedError(408, "too_slow", f"the body took over {_READ_SECONDS:g} s", headers=_CLOSE) from None
     except ClientDisconnect:
         raise RefusedError(400, "incomplete_body", "the connection ended within the body", headers=_CLOSE) from None
-    return raw if encoding in ("identity", "") else _unpack(raw, limit)
+    return raw if encoding in ("identity", "") else unpack(raw, limit)
 
 
 async def _read(request: Request, limit: int) -> bytes:
@@ -47,7 +47,8 @@ async def _read(request: Request, limit: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _unpack(packed: bytes, limit: int) -> bytes:
+def unpack(packed: bytes, limit: int) -> bytes:
+    """A gzip or zlib body, unpacked. Raises RefusedError: 413 over `limit` bytes, 400 if it is not whole."""
     unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # gzip or zlib, by its own header
     try:
         body = unpacker.decompress(packed, limit + 1)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import tracemalloc
+
 import pytest
 
+from pipeline.intake.answers import RefusedError
 from pipeline.intake.arrivals import kept_headers
 from pipeline.intake.rate_limits import RateLimits
+from pipeline.intake.request_bodies import unpack
 
 
 def test_a_source_may_burst_and_then_keeps_its_rate():
@@ -53,3 +58,23 @@ def test_what_a_mapping_may_need_is_kept(name):
 
 def test_a_flood_of_headers_is_bounded():
     assert len(kept_headers({f"x-n-{number}": "v" for number in range(1000)})) == 40
+
+
+def test_a_packed_body_is_unpacked_no_further_than_the_limit():
+    bomb = gzip.compress(b" " * 100_000_000)
+    tracemalloc.start()
+    with pytest.raises(RefusedError) as refused:
+        unpack(bomb, 262_144)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert refused.value.status == 413
+    assert peak < 2_000_000
+
+
+@pytest.mark.parametrize("spoil", [lambda packed: packed[:-9], lambda packed: packed + b"more", lambda _: b"no gzip"])
+def test_a_packed_body_that_is_not_whole_is_refused(spoil):
+    packed = gzip.compress(b'{"email": "ada@example.org"}')
+    assert unpack(packed, 1_000) == b'{"email": "ada@example.org"}'
+    with pytest.raises(RefusedError) as refused:
+        unpack(spoil(packed), 1_000)
+    assert refused.value.status == 400
