@@ -149,6 +149,13 @@ def test_bytes_that_are_no_text_are_quarantined_with_what_stood_there(database, 
     assert json.loads(kept.body)["Email 1"] == "bad@example.org"
 
 
+def test_a_bad_row_never_takes_the_place_of_a_good_one(database, tmp_path):
+    """Its cells may have slipped: what stands under the id's name proves nothing."""
+    report = import_text(tmp_path, table(["a1,F,L", "a1,F,L,f@example.org"]))
+    assert (report.accepted, report.repeated, report.rejected) == (2, 0, 1)
+    assert any(one.get("Email 1") == "f@example.org" for one in records())
+
+
 def test_a_bad_row_is_not_counted_twice_either(database, tmp_path):
     content = table(["a1,F,L", "a2,F,L,f@example.org"])
     assert import_text(tmp_path, content).rejected == 1
@@ -218,7 +225,7 @@ def test_a_sheet_that_does_not_begin_at_its_corner_keeps_its_line_numbers(databa
     import openpyxl
 
     book = openpyxl.Workbook()
-    book.active["C2"] = "Leads of May"
+    book.active["C3"] = "Leads of May"
     for column, name in zip("CDE", ("Account Id", "Name", "City"), strict=True):
         book.active[f"{column}5"], book.active[f"{column}6"] = name, f"{name} 1"
     book.save(tmp_path / "leads.xlsx")
