@@ -42,6 +42,7 @@ class SendReport(msgspec.Struct, frozen=True):
 
 class _Claimed(msgspec.Struct, frozen=True):
     claim_id: UUID
+    until: float  # when the last call must have ended, in monotonic seconds, which pass while a process is stopped too
     dues: list[Due]
     people: dict[UUID, deliveries.PersonToSend]
 
@@ -94,6 +95,7 @@ class _Sender:
     def _claim(self, line: Line) -> _Claimed | None:
         """A batch of what is due, with the people as they are now. None: nothing is, or too little for its age."""
         claimed = None
+        until = time.monotonic() + self._lease_seconds - _MARGIN_SECONDS
         try:
             with transaction(synchronous=False) as connection:
                 claim_id, dues = deliveries.claim_deliveries(
@@ -106,7 +108,7 @@ class _Sender:
                 )
                 if dues:
                     people = deliveries.read_people_to_send(connection, [due.person_id for due in dues])
-                    claimed = _Claimed(claim_id, dues, people)
+                    claimed = _Claimed(claim_id, until, dues, people)
         finally:
             if claimed is None:
                 self._turns.put_back()
@@ -124,12 +126,14 @@ class _Sender:
     def _send(self, line: Line, claimed: _Claimed) -> float:
         """Write one claim and record what came of it. Returns the seconds to leave the destination alone, mostly 0."""
         started = time.monotonic()
-        until = started + self._lease_seconds - _MARGIN_SECONDS
         records, outcomes = self._map(line, claimed)
         written = Written()
         pause = 0.0
-        if records:
-            written = write_in_halves(records, line.write, may_call=lambda: self._turns.ask_again(line, until=until))
+        was_called = bool(records) and time.monotonic() + line.timeout_seconds <= claimed.until
+        if was_called:
+            written = write_in_halves(
+                records, line.write, may_call=lambda: self._turns.ask_again(line, until=claimed.until)
+            )
             pause = self._turns.tell(written.trouble, line.writer.usage)
         else:
             self._turns.put_back()
@@ -140,7 +144,9 @@ class _Sender:
             place = place_of(trouble)
             _log.error("delivery_failed", destination=self._destination, place=place)
             outcomes += [Outcome(UUID(record.key), "retry", code="bug", message=place) for record in written.unsent]
-        self._record(claimed, outcomes, pause=pause, error=reason_of(trouble) if trouble else None)
+        self._record(
+            claimed, outcomes, pause=pause, error=reason_of(trouble) if trouble else None, was_called=was_called
+        )
         _log.info(
             "batch_delivered",
             destination=self._destination,
@@ -175,11 +181,14 @@ class _Sender:
                 records.append(Record(key=str(due.person_id), fields=fields))
         return records, outcomes
 
-    def _record(self, claimed: _Claimed, outcomes: list[Outcome], *, pause: float, error: str | None) -> None:
+    def _record(
+        self, claimed: _Claimed, outcomes: list[Outcome], *, pause: float, error: str | None, was_called: bool
+    ) -> None:
         """One transaction: an outcome for each record that has one, and the rest of the claim given back."""
+        held = 0
         with transaction() as connection:
             if outcomes:
-                deliveries.record_outcomes(
+                recorded = deliveries.record_outcomes(
                     connection,
                     self._destination,
                     claimed.claim_id,
@@ -189,8 +198,9 @@ class _Sender:
                     backoff=backoff_seconds,
                     max_attempts=self._tuning.delivery_attempts,
                 )
+                held += len(recorded)
             if len(outcomes) < len(claimed.dues):
-                deliveries.release_deliveries(
+                held += deliveries.release_deliveries(
                     connection,
                     self._destination,
                     claimed.claim_id,
@@ -198,8 +208,19 @@ class _Sender:
                     error=error,
                     count_attempt=False,
                 )
+        if held < len(claimed.dues) and was_called:
+            self._make_up_for_lateness(claimed)
         for outcome in outcomes:
             self._counts[outcome.state] += 1
+
+    def _make_up_for_lateness(self, claimed: _Claimed) -> None:
+        """The lease ran out meanwhile (a stopped process, a CRM slower than its timeout): who took over may have sent
+        newer data, which our call overwrote. In a transaction of its own: locks are taken in one order."""
+        with transaction() as connection:
+            again = deliveries.send_again_what_was_overtaken(
+                connection, self._destination, claimed.claim_id, [due.person_id for due in claimed.dues]
+            )
+        _log.warning("lease_outlived", destination=self._destination, claim=str(claimed.claim_id), sent_again=again)
 
 
 def _outcome(result: WriteResult) -> Outcome:

@@ -29,6 +29,7 @@ __all__ = [
     "read_people_to_send",
     "record_outcomes",
     "release_deliveries",
+    "send_again_what_was_overtaken",
     "sweep_deliveries",
     "want_deliveries",
 ]
@@ -190,6 +191,29 @@ def release_deliveries(
             "delay": delay_seconds,
             "error": None if error is None else arrays.clean(error),
         },
+    ).rowcount
+
+
+_OVERTAKEN = """
+UPDATE deliveries SET state = 'due', claim = NULL, lease_until = NULL, wanted_at = now(), next_attempt_at = now()
+WHERE destination = %(destination)s AND person_id = ANY(ARRAY(
+    SELECT person_id FROM deliveries
+    WHERE destination = %(destination)s AND person_id = ANY(%(people)s::uuid[])
+        AND state IN ('sent', 'in_flight') AND claim IS DISTINCT FROM %(claim)s
+    ORDER BY person_id FOR UPDATE
+)) AND state IN ('sent', 'in_flight') AND claim IS DISTINCT FROM %(claim)s
+"""
+
+
+def send_again_what_was_overtaken(
+    connection: Connection, destination: str, claim: UUID, person_ids: Sequence[UUID]
+) -> int:
+    """Make due again what a sender wrote after its lease had run out and another had taken over; gives how many.
+
+    Its call may have put an older version over the newer one that the other sent, or is sending. One statement.
+    """
+    return connection.exec_driver_sql(
+        _OVERTAKEN, {"destination": destination, "claim": claim, "people": arrays.uuids(person_ids)}
     ).rowcount
 
 

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -181,6 +182,69 @@ def test_several_senders_at_once_send_nobody_twice(crm):
         one.join()
     assert states() == {"sent": 1_500}
     assert crm.written() == {"written": 1_500, "created": 1_500, "changed": 0, "unchanged": 0, "rejected": 0}
+
+
+def expire_leases() -> None:
+    with transaction() as connection:
+        connection.exec_driver_sql(
+            "UPDATE deliveries SET lease_until = now() - interval '1 s' WHERE state = 'in_flight'"
+        )
+        sweep_deliveries(connection)
+
+
+def test_a_sender_that_outlives_its_lease_leaves_no_older_data_over_newer(crm):
+    (person,) = make_people(1, company="Older")
+    crm.order(latency_ms=1500)
+    late = threading.Thread(target=deliver, args=("crm", "bulk"), kwargs={"budget_seconds": 0})
+    late.start()
+    time.sleep(0.5)
+    crm.order()
+    change(person, company="Newer")
+    expire_leases()
+    deliver("crm", "bulk", budget_seconds=0)
+    assert crm.records()[0]["fields"]["Company"] == "Newer"
+    late.join()
+    assert crm.records()[0]["fields"]["Company"] == "Older", "the late call came last"
+    assert states() == {"due": 1}
+    deliver("crm", "bulk", budget_seconds=0)
+    assert crm.records()[0]["fields"]["Company"] == "Newer"
+    assert rows("state, wanted_version, sent_version, attempts") == [("sent", 2, 2, 0)]
+
+
+def test_a_sender_that_outlives_its_lease_while_another_calls_makes_that_one_s_answer_void(crm):
+    (person,) = make_people(1, company="Older")
+    crm.order(latency_ms=900)
+    late = threading.Thread(target=deliver, args=("crm", "bulk"), kwargs={"budget_seconds": 0})
+    late.start()
+    time.sleep(0.3)
+    change(person, company="Newer")
+    expire_leases()
+    other = threading.Thread(target=deliver, args=("crm", "bulk"), kwargs={"budget_seconds": 0})
+    other.start()
+    late.join()
+    other.join()
+    crm.order()
+    assert states() == {"due": 1}
+    deliver("crm", "bulk", budget_seconds=0)
+    assert crm.records()[0]["fields"]["Company"] == "Newer"
+    assert states() == {"sent": 1}
+
+
+def test_a_sender_that_was_stopped_longer_than_its_lease_calls_nobody(crm, monkeypatch):
+    make_people(5)
+    stopped = [0.0]
+    genuine = sender.deliveries.read_people_to_send
+
+    def read_and_stop(*arguments):
+        stopped[0] = 1_000.0
+        return genuine(*arguments)
+
+    monkeypatch.setattr(sender.deliveries, "read_people_to_send", read_and_stop)
+    monkeypatch.setattr(sender, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + stopped[0]))
+    deliver("crm", "bulk", budget_seconds=5)
+    assert crm.calls() == 0
+    assert states() == {"due": 5}
+    assert {attempts for (attempts,) in rows("attempts")} == {0}
 
 
 def test_a_record_the_crm_refuses_is_quarantined_and_the_rest_of_its_batch_is_sent(crm):
