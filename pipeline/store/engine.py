@@ -93,7 +93,9 @@ def translate(error: DBAPIError | PoolTimeoutError) -> AfluenteError | StoreErro
             if (value := getattr(diagnosis, f"{word}_name", None))
         ]
         return StoreError(f"{kind} ({code}){': ' if places else ''}{', '.join(places)}")
-    if isinstance(cause, psycopg2.OperationalError | psycopg2.InterfaceError):
+    # A server that dies in the middle of an answer shows as a plain DatabaseError without a code.
+    is_cut_off = error.connection_invalidated or type(cause) is psycopg2.DatabaseError
+    if is_cut_off or isinstance(cause, psycopg2.OperationalError | psycopg2.InterfaceError):
         return TransientError(f"the database is away: {kind}")
     return StoreError(f"{kind} from the database driver")
 

@@ -11,12 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+import psycopg2
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from pipeline.errors import ConfigurationError, TransientError
 from pipeline.postgresql_server import PostgreSQL
 from pipeline.store import engine as store_engine
-from pipeline.store.engine import StoreError, count_statements, engine, make_engine, transaction
+from pipeline.store.engine import StoreError, count_statements, engine, make_engine, transaction, translate
 
 
 def _backend() -> int:
@@ -160,6 +162,11 @@ def test_a_database_that_cannot_be_reached_is_a_transient_error(tmp_path):
     nowhere = make_engine(f"postgresql+psycopg2://postgres@/postgres?host={tmp_path}")
     with pytest.raises(TransientError, match="the database is away"), transaction(on=nowhere):
         pass
+
+
+def test_an_answer_that_the_death_of_the_server_cut_off_is_a_transient_error():
+    cut_off = DBAPIError("SELECT 1", None, psycopg2.DatabaseError("error with status PGRES_TUPLES_OK and no message"))
+    assert isinstance(translate(cut_off), TransientError)
 
 
 @pytest.mark.usefixtures("database")
