@@ -40,10 +40,11 @@ SETTINGS: Mapping[str, str] = {
     "autovacuum_vacuum_cost_limit": "2000",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # A failed statement's text and the details of an error can quote values of a row: ids only in logs.
+    # A failed statement, its error (`invalid input syntax for …: "…"`) and its details can quote values of a row. The
+    # level `log` is above `error`: the server's own affairs and what ends it are written, statements' errors are not.
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
-    "log_min_messages": "warning",
+    "log_min_messages": "log",
 }
 
 

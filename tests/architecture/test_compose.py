@@ -275,7 +275,7 @@ def test_redis_takes_the_options_given_and_never_evicts(compose, tmp_path):
 def test_postgresql_takes_the_settings_given_and_logs_no_values(compose, services):
     command = compose["services"]["postgres"]["command"]
     given = dict(option.split("=") for option in command[2::2])
-    for private in ("log_min_error_statement", "log_error_verbosity"):
+    for private in ("log_min_error_statement", "log_error_verbosity", "log_min_messages"):
         assert given[private] == SETTINGS[private]
     assert given["max_locks_per_transaction"] == SETTINGS["max_locks_per_transaction"]
     import psycopg2
