@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import requests
@@ -24,8 +25,8 @@ import requests
 from connectors.kit.declarations import Connector, File, Poll
 from connectors.kit.registry import sources
 from connectors.kit.samples import SAMPLES, Sample, samples_of
-from pipeline.cli.balances import COLUMNS
-from pipeline.cli.output import CommandError, print_line, print_table
+from pipeline.cli.balances import print_balance
+from pipeline.cli.output import CommandError, print_line
 from pipeline.cli.running import source_instance
 from pipeline.cli.senders import send
 from pipeline.data_folder import hold_folder, stop_leftovers
@@ -183,16 +184,9 @@ def _report(balance: dict[str, Any]) -> bool:
     channels = Counter(person["original_channel"] or "Unassigned" for person in people)
     waiting = _json("quarantine", "list")["groups"]
     _say("")
-    print_table(
-        ("source", *COLUMNS),
-        [
-            *([slug, *(counts[name] for name in COLUMNS)] for slug, counts in sorted(balance["sources"].items())),
-            ["all", *(balance["all"][name] for name in COLUMNS)],
-        ],
-        numbers=COLUMNS,
-    )
-    _say("accepted = settled + suppressed + quarantined + pending + in flight")
-    _say(f"people       {len(people)}: {_counted(channels)}")
+    print_balance(balance)
+    _say("accepted = settled + suppressed + quarantined + pending + in flight\n")
+    _say(fill(f"people       {len(people)}: {_counted(channels)}", 80, subsequent_indent=" " * 13))
     _say(f"deliveries   {_counted(delivered)}")
     _say(f"sandbox CRM  {records} records, {written} writes in batches")
     for group in waiting:

@@ -220,8 +220,8 @@ class Supervisor:
         lines.append(f"flower    {self._addresses.flower} (user and password: flower_password in credentials.json)")
         if self._addresses.sandbox:
             lines.append(
-                f"sandbox   {self._addresses.sandbox}: {self._settings.config_path} names no destination, so leads are"
-                " delivered to a sandbox CRM here, to no real one"
+                f"sandbox   {self._addresses.sandbox} (a CRM to try with: leads go there and to no real one,\n"
+                f"          because {self._settings.config_path} names no destination)"
             )
         lines.append(f"ready {self._addresses.receiver}")
         print("\n".join(lines), flush=True)

@@ -11,16 +11,8 @@ from pipeline.cli.running import database
 
 commands = typer.Typer()
 
-COLUMNS = (
-    "accepted",
-    "settled",
-    "suppressed",
-    "quarantined",
-    "pending",
-    "in_flight",
-    "repeated",
-    "difference",
-)
+_COLUMNS = ("accepted", "settled", "suppressed", "quarantined", "pending", "in_flight", "repeated", "difference")
+_SHOWN_ALWAYS = {"accepted", "settled", "difference"}
 
 
 @commands.command(epilog=example("afluente balance", "afluente balance --json"))
@@ -41,10 +33,19 @@ def balance(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json(found)
     else:
-        rows = [[source, *(counts[name] for name in COLUMNS)] for source, counts in sorted(found["sources"].items())]
-        print_table(("source", *COLUMNS), [*rows, ["all", *(found["all"][name] for name in COLUMNS)]], numbers=COLUMNS)
+        print_balance(found)
         if missing:
             print_line(f"{missing} settled leads lack a delivery to a CRM that their person is meant for")
         print_line("The balance holds." if is_whole else "The balance does NOT hold.")
     if not is_whole:
         raise typer.Exit(1)
+
+
+def print_balance(found: dict[str, Any]) -> None:
+    """The balance as a table. A state that no lead is in has no column, so that the table fits into 80 columns."""
+    lines = [*sorted(found["sources"].items()), ("all", found["all"])]
+    shown = [name for name in _COLUMNS if name in _SHOWN_ALWAYS or any(counts[name] for _, counts in lines)]
+    columns = [name.replace("_", " ") for name in shown]
+    print_table(
+        ("source", *columns), [(source, *(counts[name] for name in shown)) for source, counts in lines], numbers=columns
+    )

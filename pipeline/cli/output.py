@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 _PIPE_COLUMNS = 4_000
+_GAP = "   "  # between two columns of a table
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
 
@@ -74,17 +75,52 @@ def console() -> Console:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Iterable[str] = ()) -> None:
-    """A plain table; `numbers` names the columns to align right."""
+    """A plain table; `numbers` names the columns to align right.
+
+    Where the terminal is too narrow, columns without any value are left out; if that is not enough, each row becomes
+    a block of lines: cells of three letters a line are no table.
+    """
+    cells = [[as_text(value) for value in row] for row in rows]
+    out = console()
+    if cells and _width(columns, cells) > out.width:
+        filled = [place for place in range(len(columns)) if any(row[place] for row in cells)]
+        columns = [columns[place] for place in filled]
+        cells = [[row[place] for place in filled] for row in cells]
+    if cells and _width(columns, cells) > out.width:
+        _print_blocks(columns, cells)
+    else:
+        _draw(out, columns, cells, set(numbers))
+
+
+def _width(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """How many characters wide the table is if no cell is folded."""
+    from rich.cells import cell_len
+
+    longest = (
+        max(cell_len(line) for cell in (name, *(row[place] for row in rows)) for line in cell.split("\n"))
+        for place, name in enumerate(columns)
+    )
+    return sum(longest) + len(_GAP) * (len(columns) - 1)
+
+
+def _draw(out: Console, columns: Sequence[str], rows: Sequence[Sequence[str]], right: set[str]) -> None:
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
-    right = set(numbers)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(value) for value in row))
-    console().print(table)
+        table.add_row(*(escape(cell) for cell in row))
+    out.print(table)
+
+
+def _print_blocks(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    for number, row in enumerate(rows):
+        if number:
+            print_line()
+        print_facts(dict(zip(columns, row, strict=True)))
 
 
 def print_facts(facts: Mapping[str, Any], *, indent: int = 2) -> None:
@@ -96,7 +132,7 @@ def print_facts(facts: Mapping[str, Any], *, indent: int = 2) -> None:
 
 
 def as_text(value: Any) -> str:
-    """A value for people: lists joined, times without microseconds, everything else as JSON would have it.
+    """A value for people: lists and flat objects joined, times without microseconds, the rest as JSON would have it.
 
     Strangers write some of these values: characters that could steer a terminal are replaced.
     """
@@ -105,23 +141,23 @@ def as_text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
-        return value.isoformat(timespec="seconds")
-    if isinstance(value, list | tuple) and all(isinstance(item, str | int | float) for item in value):
-        return printable(", ".join(str(item) for item in value))
+        return value.isoformat(timespec="seconds").replace("+00:00", "Z")
     if isinstance(value, dict | list | tuple):
-        return json.dumps(value, default=plain, ensure_ascii=False)
+        return _joined(value)
     return str(value)
+
+
+def _joined(value: dict[str, Any] | Sequence[Any]) -> str:
+    items = value.values() if isinstance(value, dict) else value
+    if not all(isinstance(item, str | int | float) for item in items):
+        return json.dumps(value, default=plain, ensure_ascii=False)
+    words = [f"{name} {item}" for name, item in value.items()] if isinstance(value, dict) else map(str, value)
+    return printable(", ".join(words))
 
 
 def printable(text: str) -> str:
     """Text without control characters, line ends and tabs excepted."""
     return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
-
-
-def _cell(value: Any) -> str:
-    from rich.markup import escape
-
-    return escape(as_text(value))
 
 
 @contextmanager

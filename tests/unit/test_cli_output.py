@@ -1,0 +1,67 @@
+"""What a person sees of a table: on a wide terminal, on a narrow one, in a pipe."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from rich.console import Console
+
+from pipeline.cli import output
+from pipeline.cli.balances import print_balance
+from pipeline.cli.output import as_text, print_table
+
+COLUMNS = ("event", "source", "empty", "count")
+ROWS = [("0" * 36, "web_form", None, 7), ("1" * 36, "datablist", None, 12)]
+
+
+@pytest.fixture(params=[200, 60, 40])
+def terminal(request, monkeypatch) -> int:
+    width = int(request.param)
+    monkeypatch.setattr(output, "console", lambda: Console(highlight=False, width=width))
+    return width
+
+
+def test_no_line_is_folded_or_wider_than_the_terminal(terminal, capsys):
+    print_table(COLUMNS, ROWS, numbers=["count"])
+    printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert max(map(len, printed)) <= max(terminal, 46)  # an id has 36 letters, and is never broken
+    assert ("empty" in printed[0]) == (terminal == 200)  # a column without values gives way first
+    if terminal == 40:  # then each row is a block
+        assert printed == [
+            f"  event   {'0' * 36}",
+            "  source  web_form",
+            "  count   7",
+            "",
+            f"  event   {'1' * 36}",
+            "  source  datablist",
+            "  count   12",
+        ]
+    else:
+        assert len(printed) == 4
+
+
+def test_a_table_without_rows_is_drawn_all_the_same(terminal, capsys):
+    print_table([*COLUMNS, *COLUMNS], [])
+    assert capsys.readouterr().out.count("─") > 30
+
+
+def test_a_pipe_gets_one_line_for_each_row(capsys):
+    print_table(COLUMNS, [("word " * 60, "web_form", None, 7)])
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_the_balance_shows_only_states_that_occur(capsys):
+    names = ("accepted", "settled", "suppressed", "quarantined", "pending", "in_flight", "repeated", "difference")
+    counts = dict(zip(names, (1_000_000, 999_999, 0, 1, 0, 0, 0, 0), strict=True))
+    print_balance({"all": counts, "sources": {"standard_webhooks": counts}})
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].split() == ["source", "accepted", "settled", "quarantined", "difference"]
+    assert max(map(len, printed)) <= 80
+
+
+def test_values_for_people():
+    assert as_text(datetime(2026, 1, 2, 3, 4, 5, 678, UTC)) == "2026-01-02T03:04:05Z"
+    assert as_text({"via": "api", "index": 0}) == "via api, index 0"
+    assert as_text({"deep": {"er": 1}}) == '{"deep": {"er": 1}}'
+    assert as_text(["a", 1]) == "a, 1"
