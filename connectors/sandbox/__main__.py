@@ -22,9 +22,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8081, help="0 takes a free one")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--state", type=Path, required=True, help="SQLite file; made if missing")
-    parser.add_argument("--dialect", default="salesforce", choices=sorted(DIALECTS))
+    parser.add_argument("--dialect", default="salesforce", help=f"one of: {', '.join(sorted(DIALECTS))}")
     parser.add_argument("--faults", default="", help="JSON or name=value,name=value")
     options = parser.parse_args(arguments)
+    if options.dialect not in DIALECTS:
+        print(f"sandbox: no dialect {options.dialect!r}; there is: {', '.join(sorted(DIALECTS))}", file=sys.stderr)
+        return 2
     try:
         sandbox = Sandbox(
             port=options.port, host=options.host, state=options.state, dialect=options.dialect, faults=options.faults

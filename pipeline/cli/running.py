@@ -88,11 +88,18 @@ def known_source(slug: str) -> str:
 
 
 def _refuse_if_nothing_runs() -> None:
+    if sentence := nothing_runs():
+        raise CommandError(sentence)
+
+
+def nothing_runs() -> str | None:
+    """A sentence, with the remedy, if the embedded database is not started; else None."""
     from pipeline.settings import settings, socket_folder
 
     known = settings()
     if known.is_embedded_database and not (socket_folder(known.data) / ".s.PGSQL.5432").exists():
-        raise CommandError(f"Afluente does not run in {known.data}. {_remedy()}")
+        return f"Afluente does not run in {known.data}. {_remedy()}"
+    return None
 
 
 def _remedy() -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from pipeline.cli.output import AsJson, as_text, example, print_facts, print_json, print_line, print_table
+from pipeline.cli.output import AsJson, CommandError, as_text, example, print_facts, print_json, print_line, print_table
 
 commands = typer.Typer()
 
@@ -18,10 +18,12 @@ def status(*, as_json: AsJson = False) -> None:
     Addresses, processes, queue depths, what each CRM still has to get, and the last error of each source and CRM. Exit
     1 if the database or Redis cannot be reached. Other problems are listed and have their own remedies.
     """
-    from pipeline.cli.running import keep_logs_quiet
+    from pipeline.cli.running import keep_logs_quiet, nothing_runs
     from pipeline.health.status import collect_status
 
     keep_logs_quiet()
+    if not as_json and (sentence := nothing_runs()):
+        raise CommandError(sentence)
     found = collect_status()
     if as_json:
         print_json(found)

@@ -67,6 +67,13 @@ def test_status_without_anything_running_is_a_problem(tmp_path):
     assert done.returncode == 1
     assert json.loads(done.stdout)["addresses"] == {}
     assert "Traceback" not in done.stderr
+    assert "afluente up" in problem("status", code=1, environment={"AFLUENTE_DATA": str(tmp_path / "data")})
+
+
+def test_a_sandbox_of_an_unknown_dialect_is_wrong_use(tmp_path):
+    done = run("sandbox", "--dialect", "nosuch", "--state", str(tmp_path / "state"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "sandbox: no dialect 'nosuch'; there is: salesforce\n"
 
 
 @pytest.mark.usefixtures("database", "redis_url")
