@@ -28,15 +28,20 @@ def with_fields(
         found = recompute(connection, [row["event_id"] for row in batch])
         for row in batch:
             lead = found[row["event_id"]].lead if row["event_id"] in found else None
-            yield {**(_fields(lead, renamed) if lead else {}), **row}
+            yield _with_its_own_id({**(_fields(lead, renamed) if lead else {}), **row}, lead)
+
+
+def _with_its_own_id(row: dict[str, Any], lead: Lead | None) -> dict[str, Any]:
+    """An id that is an address or a number stands in the sealed body alone."""
+    if lead is not None and "external_id" in row and row["external_id"] is None:
+        row["external_id"] = lead.fields.get("external_id")
+    return row
 
 
 def _fields(lead: Lead, renamed: Mapping[str, str]) -> dict[str, Any]:
-    import msgspec
-
     return {
         **{renamed.get(name, name): value for name, value in lead.fields.items()},
-        "consents": [msgspec.to_builtins(consent) for consent in lead.consents],
+        "consents": [consent.named() for consent in lead.consents],
         "custom": lead.custom,
         "flags": lead.flags,
     }

@@ -13,6 +13,7 @@ from connectors.kit.idempotency import event_id_of, idempotency_digest, occurred
 from connectors.kit.records import FORM
 from pipeline.intake.instances import SourceInstance
 from pipeline.privacy.encryption import seal_envelope
+from pipeline.privacy.redaction import looks_personal
 from pipeline.records import Envelope, NewEvent, new_id
 
 JSON = "application/json"
@@ -52,9 +53,14 @@ def new_event(
         digest=digest or idempotency_digest(instance.connector, record, header_value=header_value, index=index),
         event_id=event_id,
         sealed=seal_envelope(envelope, event_id),
-        external_id=external_id if external_id is not None and len(external_id) <= _ID_LENGTH else None,
+        external_id=external_id if external_id is not None and _may_stand_in_clear(external_id) else None,
         occurred_at=occurred_at_of(instance.connector, record),
     )
+
+
+def _may_stand_in_clear(external_id: str) -> bool:
+    """Some senders use the person's address or number as the id: it then stays in the sealed body alone."""
+    return len(external_id) <= _ID_LENGTH and not looks_personal(external_id)
 
 
 def events_of_body(

@@ -6,11 +6,11 @@ A touch stands in clear in the database: it carries no personal data, not even w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
+from pipeline.privacy.redaction import REDACTED, redact
 from pipeline.records import Lead, Touch
 from pipeline.stages.canonical import CLICK_IDS, TOUCH_DETAILS, UTM_FIELDS
 from pipeline.stages.channels import DIRECT, channel_of
@@ -22,9 +22,6 @@ from pipeline.stages.vocabularies import vocabulary
 __all__ = ["channel_of", "touch_of"]
 
 _PATH_LIMIT = 255
-REDACTED = "(redacted)"
-_ADDRESS = re.compile(r"[^\s/?&=]+(?:@|%40)[^\s/?&=]+\.[^\s/?&=]+")
-_PHONE = re.compile(r"(?:\+|%2B|\b00)\d[\d\s().-]{7,}\d")
 
 
 class Evidence(NamedTuple):
@@ -95,7 +92,7 @@ def _read(lead: Lead) -> _Visit:
     fields = lead.fields
     page = _address(fields.get("page_url"))
     referrer = _address(fields.get("referrer"))
-    redact = _redactor(fields)
+    redact = _redactor(fields)  # of this lead's own names too
     named = {name: decode_value(str(fields[name])) for name in (*UTM_FIELDS, *CLICK_IDS) if fields.get(name)}
     values = {**page.parameters, **{name: value for name, value in named.items() if value}}
     utm = {name: redact(values[name]) for name in UTM_FIELDS if name in values}
@@ -125,12 +122,11 @@ def _redactor(fields: dict[str, Any]) -> Callable[[str], str]:
     }
     own.discard("")
 
-    def redact(text: str) -> str:
-        if not text.isalpha() and (_ADDRESS.search(text) or _PHONE.search(text)):
-            text = _PHONE.sub(REDACTED, _ADDRESS.sub(REDACTED, text))
+    def redact_own(text: str) -> str:
+        text = redact(text)
         return REDACTED if fold(text) in own else text
 
-    return redact
+    return redact_own
 
 
 def _from_platform(visit: _Visit) -> Evidence | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pipeline.privacy.redaction import redact
 from pipeline.records import Consent
 from pipeline.stages.conversions import table_conversion, to_boolean
 from pipeline.stages.mapping_language import ConsentRule
@@ -96,6 +97,7 @@ def _instant(value: Any, flags: Flags) -> Any:
 
 
 def _text(value: Any) -> str | None:
+    """Words about a consent stand in clear in the database: no address or number is carried on in them."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    return clean_line(str(value)[:_TEXT_LIMIT]) or None
+    return redact(clean_line(str(value)[:_TEXT_LIMIT])) or None

@@ -65,7 +65,7 @@ events = Table(
     Column("brand", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("lane", Text, nullable=False),
-    Column("external_id", Text),  # the source's own id of the record, never personal
+    Column("external_id", Text),  # the source's own id of the record; NULL where it is an address or number
     _moment("received_at", nullable=False, is_now=True),
     _moment("occurred_at"),
     Column("state", Text, nullable=False, server_default=text("'pending'")),

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from pipeline.cli.rows import csv_cell
+from pipeline.store.engine import transaction
 from tests.integration.command_line import AFLUENTE, ROOT, capture, deliver, lines, problem, run, work
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -48,6 +49,13 @@ def test_leads_export_gives_one_row_per_accepted_event_with_its_normalized_field
     assert row["custom"] == {"shoe_size": 38}
     assert rows[str(nobody)]["state"] == "quarantined"
     assert rows[str(nobody)]["message"] == "call me"
+
+
+def test_consents_of_an_export_are_named():
+    capture({"email": "ada@example.com", "consents": [{"purpose": "marketing", "channel": "email", "granted": True}]})
+    (row,) = lines("leads", "export")
+    (consent,) = row["consents"]
+    assert (consent["purpose"], consent["channel"], consent["granted"]) == ("marketing", "email", True)
 
 
 def test_the_state_of_an_address_does_not_hide_the_state_of_a_lead():
@@ -95,6 +103,16 @@ def test_csv_cells_are_no_formulas_and_phones_stay_exact():
 )
 def test_a_csv_cell_is_what_a_spreadsheet_may_see(value, cell):
     assert csv_cell(value) == cell
+
+
+def test_an_id_that_is_an_address_or_a_number_is_sealed_and_still_exported():
+    given = ("ada.sample@example.com", "+34 612 345 678", "a-3")
+    capture(*({"external_id": one, "email": f"n{number}@example.com"} for number, one in enumerate(given)))
+    work()
+    with transaction() as connection:
+        stored = connection.exec_driver_sql("SELECT external_id FROM events ORDER BY event_id").scalars().all()
+    assert stored == [None, None, "a-3"]
+    assert [row["external_id"] for row in lines("leads", "export")] == list(given)
 
 
 def test_people_export_gives_one_row_per_person_with_first_and_last_source():

@@ -173,6 +173,17 @@ def test_values_of_wrong_types_are_flagged_and_kept_raw():
     assert set(lead.raw) == {"email", "phone", "employee_count"}
 
 
+def test_words_about_a_consent_carry_no_address_or_number_on():
+    given = {"purpose": "news for ada@example.org", "channel": "sms to +34 612 345 678", "granted": True}
+    lead = map_event(event({"email": "a@example.org", "consents": [given | {"source": "x/eve%40example.org"}]}))
+    (consent,) = lead.consents
+    assert (consent.purpose, consent.channel, consent.source) == (
+        "news for (redacted)",
+        "sms to (redacted)",
+        "x/(redacted)",
+    )
+
+
 def test_canonical_consents_are_read_and_bad_ones_flagged():
     good = {"purpose": "marketing", "channel": "email", "granted": True, "at": "2026-03-02T08:00:00Z", "source": "form"}
     unanswered = {"purpose": "marketing", "channel": "phone", "granted": None}

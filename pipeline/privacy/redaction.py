@@ -1,0 +1,19 @@
+"""Takes e-mail addresses and phone numbers out of texts that stand in clear: ids, campaigns, paths, consents."""
+
+from __future__ import annotations
+
+import re
+
+REDACTED = "(redacted)"
+_ADDRESS = re.compile(r"[^\s/?&=]+(?:@|%40)[^\s/?&=]+\.[^\s/?&=]+")
+_PHONE = re.compile(r"(?:\+|%2B|\b00)\d[\d\s().-]{7,}\d")
+
+
+def looks_personal(text: str) -> bool:
+    """Whether an e-mail address or an international phone number stands in `text`."""
+    return not text.isalpha() and bool(_ADDRESS.search(text) or _PHONE.search(text))
+
+
+def redact(text: str) -> str:
+    """`text` with addresses and numbers replaced."""
+    return _PHONE.sub(REDACTED, _ADDRESS.sub(REDACTED, text)) if looks_personal(text) else text
