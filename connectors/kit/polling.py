@@ -21,6 +21,7 @@ from connectors.kit.declarations import Cursor, Poll
 from connectors.kit.errors import ConfigurationError, QuotaError, TerminalError, TransientError
 from connectors.kit.http import BearerToken, check_status, translated
 from connectors.kit.paths import get_path
+from connectors.kit.records import UnreadableBody, decode_body
 from connectors.kit.times import parse_time
 
 MAX_WAIT_SECONDS = 15.0  # a longer wait is not slept through: the poll ends and comes back
@@ -126,8 +127,8 @@ class _Reader:
             )
         check_status(response, self._what)
         try:
-            answer = orjson.loads(response.content)
-        except orjson.JSONDecodeError:
+            answer = decode_body(response.content, "application/json", formats=("json",))
+        except UnreadableBody:
             raise TransientError(
                 f"{self._what}: answered {response.status_code} with something else than JSON"
             ) from None

@@ -25,6 +25,7 @@ from connectors.kit.paths import get_path
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 _MAX_FORM_FIELDS = 1_000
+_INTEGER_DIGITS = 18  # that many always fit into 64 bits, with their sign
 _RAW_BYTE = re.compile(rb"[\x80-\xff]")  # which a sender should have percent-encoded
 
 
@@ -100,9 +101,9 @@ def _decode_lenient_json(raw: bytes, charset: str | None) -> Any:
     """What senders get wrong without meaning anything else: half an emoji cut off by a script, NaN, other encodings."""
     text = _decode_text(raw, charset or json.detect_encoding(raw))
     try:
-        decoded = json.loads(text, parse_constant=lambda _: None)
+        decoded = json.loads(text, parse_constant=lambda _: None, parse_int=_integer)
         written = json.dumps(decoded, ensure_ascii=False).encode("utf-16-le", "surrogatepass")
-        return json.loads(written.decode("utf-16-le", "replace"))
+        return json.loads(written.decode("utf-16-le", "replace"), parse_constant=lambda _: None)
     except json.JSONDecodeError as error:
         raise UnreadableBody(
             "unreadable_json",
@@ -110,8 +111,13 @@ def _decode_lenient_json(raw: bytes, charset: str | None) -> Any:
             line=error.lineno,
             column=error.colno,
         ) from None  # the original error carries the document
-    except (RecursionError, ValueError):  # ValueError: an integer of thousands of digits
-        raise UnreadableBody("unreadable_json", "the body is nested too deeply or holds an endless number") from None
+    except RecursionError:
+        raise UnreadableBody("unreadable_json", "the body is nested too deeply") from None
+
+
+def _integer(digits: str) -> int | str:
+    """What no integer of JSON's usual readers holds stays the text it was: one number must not cost the lead."""
+    return int(digits) if len(digits) <= _INTEGER_DIGITS else digits
 
 
 def _decode_text(raw: bytes, charset: str) -> str:

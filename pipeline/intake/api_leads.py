@@ -117,7 +117,7 @@ def _make_events(
                 external_ids.append(None if given is None else str(given))
                 continue
             except TypeError:
-                problem = (None, "holds a number beyond 64 bits")
+                problem = (None, "is nested too deeply")
         rejected.append({"index": index, "field": problem[0], "message": problem[1]})
     return events, external_ids, rejected
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import orjson
+
 from connectors.kit import Connector
 from connectors.kit.records import UnreadableBody, decode_body
 from pipeline.intake.arrivals import JSON
@@ -38,11 +40,13 @@ def _row(number: int, body: bytes, connector: Connector) -> FileRow:
             return _not_an_object(number, body)
         place = f", column {error.column}" if error.column else ""
         return FileRow(number, None, body, JSON, "unreadable_json", f"line {number}{place}: not readable as JSON")
+    try:
+        orjson.dumps(record)
+    except TypeError:
+        return FileRow(number, None, body, JSON, "unreadable_json", f"line {number}: nested too deeply")
     if not isinstance(record, dict):
         return _not_an_object(number, body)
     if connector.prepare is not None:
-        import orjson
-
         record = connector.prepare(record)
         body = orjson.dumps(record)
     return FileRow(number, record, body, JSON)

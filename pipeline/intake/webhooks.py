@@ -117,8 +117,8 @@ def _make_events(
     except UnreadableBody as error:
         status = 415 if error.code == "content_type_not_accepted" else 400
         raise RefusedError(status, error.code, error.message, line=error.line, column=error.column) from None
-    except (TypeError, RecursionError):  # what is valid JSON and yet no value of ours: an integer beyond 64 bits
-        raise RefusedError(400, "unreadable_json", "the body holds a number beyond 64 bits") from None
+    except (TypeError, RecursionError):  # what is valid JSON and yet cannot be written again
+        raise RefusedError(400, "unreadable_json", "the body is nested too deeply") from None
 
 
 def _answer(answer: Answer) -> Response:

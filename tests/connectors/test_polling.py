@@ -221,3 +221,9 @@ def test_the_token_is_sent_as_a_bearer_and_shown_nowhere(server):
 def test_an_unreadable_position_says_what_to_do(server, position):
     with pytest.raises(ConfigurationError, match="cursors"):
         run(server, position=position, **PAGED)
+
+
+def test_half_an_emoji_or_an_endless_number_in_one_record_does_not_stop_the_feed(server):
+    broken = b'{"leads":[{"id":"l-1","name":"\\ud83d","number":' + b"9" * 400 + b'},{"id":"l-2"}]}'
+    server.script = [(200, {}, broken)]
+    assert ids(list(run(server))) == ["l-1", "l-2"]

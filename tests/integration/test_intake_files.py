@@ -17,6 +17,7 @@ import pytest
 from pipeline.intake.file_contents import UnreadableFileError
 from pipeline.intake.files import import_file, preview_file
 from pipeline.intake.instances import UnknownSourceError
+from pipeline.stages.bodies import decode_body
 from pipeline.store.balance import balance
 from pipeline.store.engine import transaction
 from tests.integration.intake_server import count_events, quarantined, stored_events
@@ -193,6 +194,18 @@ def test_json_lines_are_kept_as_they_stand_and_bad_ones_parked_with_their_place(
     assert found[0][1].startswith("line 3, column 2")
     broken = next(one for one in stored_events("web_form") if one.envelope.origin["line"] == 3)
     assert broken.envelope.body == b'{"submission_id": "j2",,}'
+
+
+def test_a_line_that_no_reader_expects_never_ends_the_import(database, tmp_path):
+    deep = b'{"submission_id":"d","custom":' + b"[" * 500 + b"]" * 500 + b"}"
+    huge = b'{"submission_id":"h","email":"h@example.org","number":' + b"9" * 400 + b"}"
+    half = b'{"submission_id":"s","email":"s@example.org","name":"\\ud83d"}'
+    after = b'{"submission_id":"a","email":"a@example.org"}'
+    report = import_text(tmp_path, b"\n".join((deep, huge, half, after)), "leads.jsonl", source="web_form")
+    assert (report.accepted, report.rejected) == (4, 1)
+    assert quarantined("web_form") == [("unreadable_json", "line 1: nested too deeply")]
+    found = next(one for one in stored_events("web_form") if one.envelope.origin["line"] == 2)
+    assert decode_body(found.envelope.content_type, found.envelope.body)["number"] == "9" * 400
 
 
 def test_packed_files_are_unpacked_whatever_their_name(database, tmp_path):

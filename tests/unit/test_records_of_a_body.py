@@ -53,6 +53,18 @@ def test_what_is_no_record_is_refused(body):
     assert refusal(body).code in {"empty_body", "not_an_object", "unreadable_json", "undecodable_text"}
 
 
+def test_a_number_that_no_integer_holds_costs_the_body_nothing_but_its_type():
+    body = b'{"email":"a@example.org","small":7,"big":%s,"endless":-%s,"float":1e400}' % (b"9" * 400, b"1" * 6000)
+    (record,) = records(body)
+    assert record == {
+        "email": "a@example.org",
+        "small": 7,
+        "big": "9" * 400,
+        "endless": "-" + "1" * 6000,
+        "float": None,
+    }
+
+
 def test_a_missing_list_of_records_is_refused_by_its_path():
     assert "entries" in refusal(b'{"a":1}', records_at="entries").message
 
