@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
 import typer
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _PIPE_COLUMNS = 4_000
 _GAP = "   "  # between two columns of a table
+_LONG = 44  # a text wider than this may be folded; an id is not
+_LEAST_SHARE = 16  # of a folded column
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
 
@@ -77,8 +79,8 @@ def console() -> Console:
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Iterable[str] = ()) -> None:
     """A plain table; `numbers` names the columns to align right.
 
-    Where the terminal is too narrow, columns without any value are left out; if that is not enough, each row becomes
-    a block of lines: cells of three letters a line are no table.
+    Where the terminal is too narrow, columns without any value are left out; then long texts are folded, but no id and
+    nothing to a few letters a line. If that is not enough, each row becomes a block of lines.
     """
     cells = [[as_text(value) for value in row] for row in rows]
     out = console()
@@ -86,31 +88,42 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, number
         filled = [place for place in range(len(columns)) if any(row[place] for row in cells)]
         columns = [columns[place] for place in filled]
         cells = [[row[place] for place in filled] for row in cells]
-    if cells and _width(columns, cells) > out.width:
+    widths = _widths(columns, cells)
+    long = [place for place, width in enumerate(widths) if width > _LONG]
+    excess = _width(columns, cells) - out.width
+    share = (sum(widths[place] for place in long) - excess) // (len(long) or 1)
+    if cells and excess > 0 and share < _LEAST_SHARE:
         _print_blocks(columns, cells)
     else:
-        _draw(out, columns, cells, set(numbers))
+        folded = {columns[place]: share for place in long} if excess > 0 else {}
+        _draw(out, columns, cells, set(numbers), folded)
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    from rich.cells import cell_len
+
+    return [
+        max(cell_len(line) for cell in (name, *(row[place] for row in rows)) for line in cell.split("\n"))
+        for place, name in enumerate(columns)
+    ]
 
 
 def _width(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
     """How many characters wide the table is if no cell is folded."""
-    from rich.cells import cell_len
-
-    longest = (
-        max(cell_len(line) for cell in (name, *(row[place] for row in rows)) for line in cell.split("\n"))
-        for place, name in enumerate(columns)
-    )
-    return sum(longest) + len(_GAP) * (len(columns) - 1)
+    return sum(_widths(columns, rows)) + len(_GAP) * (len(columns) - 1)
 
 
-def _draw(out: Console, columns: Sequence[str], rows: Sequence[Sequence[str]], right: set[str]) -> None:
+def _draw(
+    out: Console, columns: Sequence[str], rows: Sequence[Sequence[str]], right: set[str], folded: Mapping[str, int]
+) -> None:
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if column in right else "left"
+        table.add_column(column, justify=justify, overflow="fold", max_width=folded.get(column))
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     out.print(table)

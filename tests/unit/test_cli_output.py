@@ -46,6 +46,15 @@ def test_a_table_without_rows_is_drawn_all_the_same(terminal, capsys):
     assert capsys.readouterr().out.count("─") > 30
 
 
+def test_only_a_long_text_is_folded(monkeypatch, capsys):
+    monkeypatch.setattr(output, "console", lambda: Console(highlight=False, width=80))
+    print_table(("event", "message"), [("0" * 36, "many words " * 9)])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[2].startswith("0" * 36 + "   many words")
+    assert max(map(len, printed)) <= 80
+    assert len(printed) == 5
+
+
 def test_a_pipe_gets_one_line_for_each_row(capsys):
     print_table(COLUMNS, [("word " * 60, "web_form", None, 7)])
     assert len(capsys.readouterr().out.splitlines()) == 3
