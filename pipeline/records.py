@@ -101,6 +101,11 @@ class Consent(_Fact, frozen=True, array_like=True):
     source: str | None = None
     policy_version: str | None = None
 
+    def named(self) -> dict[str, Any]:
+        """As people read it, JSON-ready. (Messages carry facts by position.)"""
+        named: dict[str, Any] = msgspec.to_builtins(msgspec.structs.asdict(self))
+        return named
+
 
 class MatchKey(_Fact, frozen=True, order=True, array_like=True):
     """A blind-indexed identifier: `kind` is email, phone, named_phone or external_id; `digest` a 32-byte keyed HMAC."""

@@ -92,7 +92,6 @@ def _shown(lead: Lead) -> dict[str, Any]:
         shown["occurred_at"] = instant_text(lead.occurred_at)
     if lead.consents:
         shown["consents"] = [
-            {name: value for name, value in msgspec.to_builtins(consent).items() if value is not None}
-            for consent in lead.consents
+            {name: value for name, value in consent.named().items() if value is not None} for consent in lead.consents
         ]
     return shown
