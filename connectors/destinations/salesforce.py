@@ -230,14 +230,18 @@ def _http_errors(response: requests.Response) -> list[dict[str, Any]]:
 
 
 def _result_list(response: requests.Response, expected: int) -> list[Any]:
-    """One entry for each record sent; None where the answer is shorter. Raises TransientError if it cannot be read."""
+    """One entry for each record sent. Raises TransientError if it cannot be read.
+
+    Results are told apart by their place alone. Where the answer is shorter nobody knows which are missing, so None for
+    all: sent again, they change nothing; taken for another's, they would name a wrong id and hide a failure.
+    """
     try:
         found = orjson.loads(response.content)
     except orjson.JSONDecodeError:
         raise TransientError("the CRM answered 200 with something else than JSON") from None
     if not isinstance(found, list) or len(found) > expected:
         raise TransientError("the CRM answered 200 with something else than one result for each record")
-    return found + [None] * (expected - len(found))
+    return found if len(found) == expected else [None] * expected
 
 
 def _usage(header: str | None) -> Usage | None:
