@@ -7,6 +7,11 @@ from datetime import datetime
 from typing import Any
 
 _EMAIL = re.compile(r"^\S+@\S+\.\S+$")
+_NAME_KEYS = ("key", "name", "field", "ref", "label", "title", "question")  # of an answer in a list of them
+_VALUE_KEYS = {"value", "values", "answer", "text"}
+_FEWEST_ANSWERS = 2
+_SELECTABLE = re.compile(r"^[^\[\]]{1,200}$")
+_ANSWER = re.compile(r"\[[^\[\]=]+=([^\[\]]+)\]\.(?:value|values|answer|text)$")
 _URL = re.compile(r"^https?://", re.IGNORECASE)
 
 # Canonical field -> names that sources give it, folded to letters and digits. The usual ones of English, Spanish,
@@ -142,7 +147,27 @@ def _number_like(made: str, value: float) -> int | float:
     return type(value)(int(digits[:12] or 1))
 
 
+def name_key_of(items: list[Any]) -> str | None:
+    """`key`, for a list of answers such as `[{"key": "email", "value": …}, …]`: what tells its entries apart."""
+    if len(items) < _FEWEST_ANSWERS or not all(
+        isinstance(entry, dict) and _VALUE_KEYS & entry.keys() for entry in items
+    ):
+        return None
+
+    def named(key: str) -> int | None:
+        """How many names mean something; None if `key` does not tell all entries apart."""
+        names = [entry.get(key) for entry in items]
+        if not all(isinstance(name, str) and _SELECTABLE.match(name) for name in names) or len(set(names)) < len(names):
+            return None
+        return sum(1 for name in names if re.sub(r"[^a-z0-9]", "", str(name).lower()) in _FIELD_OF)
+
+    found = {key: count for key in _NAME_KEYS if (count := named(key)) is not None}
+    return max(found, key=lambda key: found[key], default=None)
+
+
 def _fold(path: str) -> str:
+    if answer := _ANSWER.search(path):
+        return re.sub(r"[^a-z0-9]", "", answer[1].lower())
     last = re.sub(r"\[[^\]]*\]$", "", path).rpartition(".")[2]
     return re.sub(r"[^a-z0-9]", "", last.lower())
 

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from pipeline.errors import ConfigurationError
-from pipeline.guesses import guess_field, invented, is_event_id, is_moment
+from pipeline.guesses import guess_field, invented, is_event_id, is_moment, name_key_of
 
 _SLUG = re.compile(r"^[a-z][a-z0-9_]{1,62}$")
 _BLANK: dict[str, Any] = {
@@ -105,7 +105,11 @@ def _find_records(whole: Any, sample: Path) -> _Shape:
         return _Shape(whole[0], records_at=None)
     if not isinstance(whole, dict):
         raise ConfigurationError(f"{sample}: neither a JSON object nor a list of objects")
-    lists = {key: value for key, value in whole.items() if isinstance(value, list) and value and _is_record(value[0])}
+    lists = {
+        key: value
+        for key, value in whole.items()
+        if isinstance(value, list) and value and _is_record(value[0]) and name_key_of(value) is None
+    }
     if len(lists) == 1:
         key, value = next(iter(lists.items()))
         return _Shape(value[0], records_at=key)
@@ -127,12 +131,20 @@ def leaves(record: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             for key, entry in value.items():
                 yield from walk(entry, f"{path}.{key}" if path else str(key))
         elif isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
-            for number, entry in enumerate(value):
-                yield from walk(entry, f"{path}[{number}]")
+            name_key = name_key_of(value)
+            for place, entry in _entries(value, path, name_key):
+                yield from walk(
+                    {key: leaf for key, leaf in entry.items() if key != name_key} if name_key else entry, place
+                )
         else:
             yield path, value
 
     yield from walk(record, "")
+
+
+def _entries(items: list[Any], path: str, name_key: str | None) -> Iterator[tuple[str, Any]]:
+    for number, entry in enumerate(items):
+        yield (f"{path}[{name_key}={entry[name_key]}]" if name_key else f"{path}[{number}]"), entry
 
 
 def _guess_mapping(record: dict[str, Any]) -> tuple[dict[str, str], list[str]]:
@@ -154,6 +166,11 @@ def _sample_body(shape: _Shape, mapped: dict[str, str]) -> str:
     def invent(value: Any, path: str) -> Any:
         if isinstance(value, dict):
             return {key: invent(entry, f"{path}.{key}" if path else str(key)) for key, entry in value.items()}
+        if isinstance(value, list) and (name_key := name_key_of(value)):
+            return [
+                {key: leaf if key == name_key else invent(leaf, f"{place}.{key}") for key, leaf in entry.items()}
+                for place, entry in _entries(value, path, name_key)
+            ]
         if isinstance(value, list):
             return [
                 invent(entry, f"{path}[{number}]" if isinstance(entry, dict) else path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from pipeline.cli.output import (
     example,
     print_json,
     print_line,
+    print_note,
     print_table,
 )
 from pipeline.cli.running import known_source, receiver_address, source_instance
@@ -129,6 +131,8 @@ def send_sample(
     else:
         print_line(f"{sent['status']} from {sent['url']}")
         print_line(sent["answer"])
+    if sent["status"] == HTTPStatus.NOT_FOUND:
+        print_note(f"{slug} stands in this checkout: a receiver knows the sources that were there when it started")
     if not sent["ok"]:
         raise typer.Exit(1)
 

@@ -101,6 +101,30 @@ def test_a_new_source_made_from_a_payload_keeps_its_shape_and_nothing_of_its_peo
     assert run_in(checkout, "source", "check", "acme_forms").returncode == 0
 
 
+def test_answers_in_a_list_are_read_by_their_names(checkout, tmp_path):
+    answers = {
+        "email": "real.person@customer.test",
+        "mobile": "+34 612 345 678",
+        "fullName": "Realforename Realsurname",
+    }
+    payload = {
+        "submittedAt": "2026-03-04T10:11:12Z",
+        "answers": [{"key": key, "value": value} for key, value in answers.items()],
+        "utm": {"utm_source": "google"},
+    }
+    sample = tmp_path / "payload.json"
+    sample.write_text(json.dumps(payload))
+    made = run_in(checkout, "source", "new", "acme_quiz", "--from-sample", str(sample))
+    assert made.returncode == 0, made.stderr
+    assert "answers[key=mobile].value" in made.stdout
+    folder = checkout / "samples" / "acme_quiz"
+    assert "Realforename" not in (folder / "typical.json").read_text()
+    expected = json.loads((folder / "typical.expected.json").read_text())
+    assert (expected["email"], expected["phone"]) == ("ada.sample@example.com", "+12025550143")
+    assert (expected["full_name"], expected["utm_source"]) == ("Ada Sample", "newsletter")
+    assert run_in(checkout, "source", "check", "acme_quiz").returncode == 0
+
+
 @pytest.mark.parametrize("name", [None, "leads.csv"])
 def test_a_new_source_passes_its_check_as_far_as_names_can_be_guessed(checkout, tmp_path, name):
     arguments = []
@@ -132,6 +156,8 @@ def test_a_sample_is_sent_signed_to_a_running_receiver(database, redis_url, monk
         monkeypatch.setenv("STANDARD_WEBHOOKS_SECRET", SECRET.replace("c2Vj", "b3Ro"))
         refused = answer("source", "send", "standard_webhooks", "unicode", "--url", address, code=1)
         assert refused["status"] == 401
+        lost = run("source", "send", "web_form", "--url", f"{address}/elsewhere")
+        assert (lost.returncode, "when it started" in lost.stderr) == (1, True)
     work()
     assert {row["source"]: row["state"] for row in lines("leads", "export")} == {
         "standard_webhooks": "settled",
