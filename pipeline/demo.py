@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -186,7 +187,8 @@ def _report(balance: dict[str, Any]) -> bool:
     _say("")
     print_balance(balance)
     _say("accepted = settled + suppressed + quarantined + pending + in flight\n")
-    _say(fill(f"people       {len(people)}: {_counted(channels)}", 80, subsequent_indent=" " * 13))
+    said = re.sub(r"(?<!,) ", "\xa0", _counted(channels))  # a number and its channel stay on one line
+    _say(fill(f"people       {len(people)}: {said}", 80, subsequent_indent=" " * 13).replace("\xa0", " "))
     _say(f"deliveries   {_counted(delivered)}")
     _say(f"sandbox CRM  {records} records, {written} writes in batches")
     for group in waiting:
