@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 REDACTED = "(redacted)"
-_ADDRESS = re.compile(r"[^\s/?&=]+(?:@|%40)[^\s/?&=]+\.[^\s/?&=]+")
+_PART = r"(?:[^\s/?&=@%]|%(?!40))"  # never an @ itself: thousands of them in a hostile link must not cost seconds
+_ADDRESS = re.compile(rf"{_PART}+(?:@|%40)+{_PART}+\.{_PART}+")
 _PHONE = re.compile(r"(?:\+|%2B|\b00)\d[\d\s().-]{7,}\d")
 
 

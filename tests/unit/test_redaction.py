@@ -1,51 +1,39 @@
-"""Personal values do not survive in what a CRM wrote."""
+"""Addresses and numbers leave the texts that stand in clear, whatever stands around them and however long it is."""
 
 from __future__ import annotations
 
+import time
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from connectors.kit.redaction import without_values
-
-VALUES = ["Ada", "Brandt-Öz", "ada.brandt@example.org", "+49 30 23125 123", "Brandt Maschinenbau GmbH", 4711, None]
+from pipeline.privacy.redaction import looks_personal, redact
 
 
 @pytest.mark.parametrize(
-    ("said", "kept"),
+    ("text", "left"),
     [
-        (
-            "Last Name: data value too large: Brandt-Öztürk very lo (max length=80)",
-            "Last Name: data value too large: … (max length=80)",
-        ),
-        ("Email: invalid email address: ada.brandt@example.org", "Email: invalid email address: …"),
-        ("bad value for restricted picklist field: Banking & Spying", "bad value for restricted picklist field: …"),
-        (
-            "duplicate value found: Ada Brandt duplicates record 00Q000000000001EAA",
-            "duplicate value found: … duplicates record 00Q000000000001EAA",
-        ),
-        ('Cannot deserialize "secret thing" here', "Cannot deserialize … here"),
-        ("call +49 (0)30 23125-123 first", "call … first"),
-        ("the phone is missing for DE leads", "the phone is missing for DE leads"),
-        ("UNABLE_TO_LOCK_ROW", "UNABLE_TO_LOCK_ROW"),
+        ("spring-sale", "spring-sale"),
+        ("mail to ada@example.org now", "mail to (redacted) now"),
+        ("/thanks/ada.lovelace%40example.co.uk/x", "/thanks/(redacted)/x"),
+        ("/thanks/ada%2Bnews%40example.org", "/thanks/(redacted)"),
+        ("ada@@example.org", "(redacted)"),
+        ("ada%2540example.org", "ada%2540example.org"),
+        ("+34 612 345 678", "(redacted)"),
+        ("call%2B34612345678", "call(redacted)"),
+        ("0034612345678", "(redacted)"),
+        ("2026-11-20", "2026-11-20"),
+        ("00Q5g000001abcd", "00Q5g000001abcd"),
+        ("@example", "@example"),
     ],
 )
-def test_reasons_stay_and_values_go(said, kept):
-    assert without_values(said, VALUES) == kept
+def test_what_is_left_of_a_text(text, left):
+    assert redact(text) == left
+    assert looks_personal(text) == (text != left)
 
 
-@given(st.lists(st.text(min_size=3, alphabet=st.characters(categories=["L"])), min_size=1, max_size=6))
-def test_no_word_of_a_value_is_left(words):
-    text = without_values("refused: " + " ".join(words), [" ".join(words)])
-    left = {word.casefold() for word in text.replace("…", " ").split()}
-    assert not left & {word.casefold() for word in words} - {"refused:"}
-
-
-def test_names_of_two_letters_go_and_the_particles_of_a_long_text_stay():
-    assert without_values("Li has no owner", ["Li"]) == "… has no owner"
-    long_text = "Lately we met Bo at the stand and he would like to have the offer with prices"
-    assert without_values("the offer of Bo is not what we have", [long_text]) == "the … of … is not what we have"
-
-
-def test_a_message_is_cut_to_a_length_that_fits_a_column():
-    assert len(without_values("x " * 1000, ())) <= 300
+@pytest.mark.parametrize("unit", ["@", "a@", "a%40", "%40", "%4", "a.", "+1", "00 1", "a", "a@b", "a@b.", " +"])
+def test_a_hostile_text_costs_no_time(unit):
+    text = unit * (2_048 // len(unit))
+    began = time.process_time()
+    redact(text)
+    assert time.process_time() - began < 0.5
