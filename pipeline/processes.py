@@ -217,7 +217,8 @@ class Supervisor:
         lines = [f"data      {self._data}"]
         if self._settings.is_embedded_database:
             lines.append(f"database  embedded PostgreSQL, socket in {socket_folder(self._data)}")
-        lines.append(f"flower    {self._addresses.flower} (user and password: flower_password in credentials.json)")
+        entry = "flower.auth" if self._settings.flower_auth else "user afluente, flower_password in credentials.json"
+        lines.append(f"flower    {self._addresses.flower} ({entry})")
         if self._addresses.sandbox:
             lines.append(
                 f"sandbox   {self._addresses.sandbox} (a CRM to try with: leads go there and to no real one,\n"
