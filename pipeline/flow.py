@@ -51,6 +51,8 @@ def map_claim(claim: Claim) -> Batch:
     """Open the claimed bodies and name their fields. Events whose lease ran out are left to its new holder."""
     with transaction(synchronous=False) as connection:
         raw_events = events.read_claimed(connection, claim)
+        if len(raw_events) < len(claim.event_ids):  # bodies of megabytes: the rest in another batch
+            leases.release_unread(connection, claim.claim_id, [raw.event_id for raw in raw_events])
         patches = quarantine.read_patches(connection, [raw.event_id for raw in raw_events])
     known = settings()
 

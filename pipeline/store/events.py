@@ -158,10 +158,22 @@ WHERE e.event_id = ANY(%(ids)s::uuid[])
 _HELD = " AND e.claim = %(claim)s AND e.state = 'in_flight'"
 
 
-def read_claimed(connection: Connection, claim: Claim) -> list[RawEvent]:
-    """The events that this claim still holds, bodies opened, by id. Raises ConfigurationError if a key is missing."""
+# Sizes are known without reading the bodies themselves: those beyond the limit never leave the server.
+_BOUNDED = f"""
+SELECT event_id, brand, source, lane, received_at, occurred_at, sealed
+FROM (SELECT raw.*, sum(octet_length(sealed)) OVER (ORDER BY event_id ROWS UNBOUNDED PRECEDING) - octet_length(sealed)
+          AS before FROM ({_RAW + _HELD}) AS raw) AS measured
+WHERE before < %(bytes)s ORDER BY event_id
+"""  # noqa: S608 - put together from constants
+
+
+def read_claimed(connection: Connection, claim: Claim, *, max_bytes: int = 16_777_216) -> list[RawEvent]:
+    """The events that this claim still holds, bodies opened, by id: as many as `max_bytes` of bodies, one at least.
+
+    Raises ConfigurationError if a key is missing.
+    """
     rows = connection.exec_driver_sql(
-        _RAW + _HELD + " ORDER BY e.event_id", {"claim": claim.claim_id, "ids": arrays.uuids(claim.event_ids)}
+        _BOUNDED, {"claim": claim.claim_id, "ids": arrays.uuids(claim.event_ids), "bytes": max_bytes}
     )
     return [_raw_event(row) for row in rows]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -29,6 +30,17 @@ def release_claim(connection: Connection, claim_id: UUID, *, lost: bool) -> int:
             claim = CASE WHEN losses + %(lost)s::int > 0 THEN claim END {_OF_CLAIM}
         """,  # noqa: S608 - put together from constants
         {"claim": claim_id, "lost": int(lost)},
+    ).rowcount
+
+
+def release_unread(connection: Connection, claim_id: UUID, read: Iterable[UUID]) -> int:
+    """Give back a claim's events but those `read`, as if they had never been claimed; gives how many."""
+    return connection.exec_driver_sql(
+        f"""
+        UPDATE events SET state = 'pending', lease_until = NULL, claim = CASE WHEN losses > 0 THEN claim END {_OF_CLAIM}
+            AND event_id <> ALL(%(read)s::uuid[])
+        """,  # noqa: S608 - put together from constants
+        {"claim": claim_id, "read": arrays.uuids(read)},
     ).rowcount
 
 

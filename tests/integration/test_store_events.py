@@ -8,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from msgspec.structs import replace
 
+from pipeline import flow
 from pipeline.records import Parked, Suppressed, new_id
-from pipeline.store import events, quarantine
+from pipeline.store import events, leases, quarantine
 from pipeline.store.engine import transaction
+from tests.integration.command_line import capture, work
 from tests.integration.store_rows import claim, column, lead_of, new_event, states, store
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -113,6 +115,36 @@ def test_claimed_events_are_read_with_their_bodies_opened():
     assert raw.envelope.headers == {"user-agent": "tests"}
     assert (raw.source, raw.lane, raw.brand) == ("web_form", "bulk", "default")
     assert raw.received_at.utcoffset().total_seconds() == 0
+
+
+def test_of_great_bodies_a_claim_reads_some_and_gives_the_others_back_unharmed():
+    new = [new_event(f"{number}" + "x" * 1_000) for number in range(5)]
+    with transaction() as connection:
+        events.insert_events(connection, new)
+    held = claim()
+    for limit, count in ((1, 1), (2_500, 3), (100_000, 5)):
+        with transaction() as connection:
+            found = events.read_claimed(connection, held, max_bytes=limit)
+        assert [raw.event_id for raw in found] == held.event_ids[:count]
+    with transaction() as connection:
+        assert leases.release_unread(connection, held.claim_id, held.event_ids[:2]) == 3
+    assert states() == {"in_flight": 2, "pending": 3}
+    assert column("losses", held.event_ids[4]) == 0
+    assert claim().event_ids == held.event_ids[2:]
+
+
+def test_a_batch_of_great_leads_is_mapped_in_parts_and_travels_light():
+    records = [{"external_id": f"g-{number}", "message": "m" * 5_000_000} for number in range(5)]
+    ids = capture(*records)
+    held = claim("hot")
+    assert held.event_ids == sorted(ids)
+    batch = flow.map_claim(held)
+    assert 1 <= len(batch.leads) < 5
+    assert states() == {"in_flight": len(batch.leads), "pending": 5 - len(batch.leads)}
+    assert all(len(lead.fields["message"]) < 100_000 for lead in batch.leads)
+    flow.give_back(held.claim_id, is_lost=False)
+    work()
+    assert states() == {"settled": 5}
 
 
 def test_a_claim_that_was_taken_back_reads_and_settles_nothing():
