@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 _MAX_LENGTH = 300
+_READ_LENGTH = 4_000  # of a message: the patterns take a time that grows with its square
 _GAP = "…"
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|“[^”]*”|‘[^’]*’|«[^»]*»|`[^`]*`")
 _ADDRESS = re.compile(r"\S*@\S*")
@@ -25,6 +26,7 @@ def without_values(message: str, values: Iterable[Any]) -> str:
     """`message` without quoted parts, addresses, long numbers, and any word of two letters or more that occurs in one
     of `values`; at most 300 characters. The particles of a long text (`we`, `with`) stay, else no reason would be left
     to read."""
+    message = message[:_READ_LENGTH]
     for pattern, replacement in ((_QUOTED, _GAP), (_ECHOED, rf"\1 {_GAP} "), (_ADDRESS, _GAP), (_LONG_NUMBER, _GAP)):
         message = pattern.sub(replacement, message)
     personal = {word.casefold() for value in _texts(values) for word in _telling_words(value)}
