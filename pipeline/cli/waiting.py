@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _LEAST_PAUSE_SECONDS = 0.2
 _MOST_PAUSE_SECONDS = 5.0
-_PAUSES_PER_LOOK = 10  # looking takes at most about a tenth of the time, however large the import
+_PAUSES_PER_LOOK = 40  # looking takes a fortieth of the time at most, however large the import
 _STILL_SECONDS = 60.0  # nothing moved for so long: say so
 
 

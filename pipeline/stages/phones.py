@@ -43,7 +43,7 @@ def normalize_phone(text: str, regions: tuple[str, ...] = ()) -> Normalized:
     found = _normalize(text if len(text) <= _CELL_LIMIT else text[: _CELL_LIMIT + 1], regions)
     if found.value == text or found is NOTHING:
         return found
-    return found._replace(raw=raw_excerpt(text))
+    return Normalized(found.value, found.flags, raw_excerpt(text), found.others)
 
 
 @lru_cache(maxsize=8192)
@@ -81,7 +81,7 @@ def _read(text: str, regions: tuple[str, ...]) -> Normalized:
                 refusal = "invalid_number"
             continue
         flags = [flag] if flag else []
-        if not phonenumbers.is_valid_number(number):
+        if not _is_valid(number, region):
             if refusal == "not_a_phone":
                 refusal = "invalid_number" if phonenumbers.is_possible_number(number) else "impossible_number"
             if not _repair(number) or not phonenumbers.is_valid_number(number):
@@ -94,6 +94,13 @@ def _read(text: str, regions: tuple[str, ...]) -> Normalized:
             flags.append("extension")
         return Normalized(phonenumbers.format_number(number, PhoneNumberFormat.E164), tuple(flags))
     return Normalized(None, (refusal,))
+
+
+def _is_valid(number: PhoneNumber, region: str | None) -> bool:
+    """Valid in the region it was read in is valid, and found without trying the twenty-five that share a code of 1."""
+    if region is not None and phonenumbers.is_valid_number_for_region(number, region):
+        return True
+    return phonenumbers.is_valid_number(number)
 
 
 def _readings(text: str, regions: tuple[str, ...]) -> list[tuple[str, str | None, str | None]]:
