@@ -8,6 +8,7 @@
     load       settles the events, wants deliveries                 one transaction, the one that counts
     deliver    closes the gap between wanted and sent versions      pipeline/delivery
 
+A batch carries to the next step what that step reads and no more: less to move, less of a person in Redis.
 Rows are the truth, messages are hints: every function here may run twice, be killed between any two statements, or find
 that its lease has run out, and the result is the same. Only `load` ends an event, and only while its claim holds.
 """
@@ -80,6 +81,8 @@ def normalize_batch(batch: Batch) -> Batch:
     leads, batch.leads = batch.leads, []
     for lead in leads:
         _sort(batch, _decide("normalize", lead.event_id, lead, normalize))
+    for lead in batch.leads:  # from here on nobody reads them: explanations and exports are made from the raw event
+        lead.raw, lead.flags, lead.custom = {}, {}, {}
     return batch
 
 
@@ -102,6 +105,7 @@ def deduplicate_batch(batch: Batch) -> Batch:
     person_of = {match.event_id: match.person_id for match in decision.matches}
     for lead in batch.leads:
         lead.person_id = person_of[lead.event_id]
+        lead.match_keys = []
     return batch
 
 
@@ -116,6 +120,8 @@ def attribute_batch(batch: Batch) -> Batch:
         touches.add_touches(connection, made)
         touches.apply_touches(connection, made)
         touches.add_consents(connection, batch.leads)
+    for lead in batch.leads:
+        lead.fields, lead.consents = {}, []
     return batch
 
 
