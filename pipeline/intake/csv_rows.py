@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from pipeline.intake.file_contents import FileContents, UnreadableFileError, text_lines
+from pipeline.intake.file_contents import FileContents, OverlongLine, UnreadableFileError, text_lines
 from pipeline.intake.file_rows import FileRow, TableNotes, find_header, name_columns
 from pipeline.stages.bodies import ROW
 
@@ -24,6 +24,8 @@ _SAMPLE_LINES = 200
 _LINE_LIMIT = 1_048_576  # characters
 _RAW_LIMIT = 65_536  # bytes kept of a row that could not be read
 _ENCODING_ERRORS = "surrogateescape"
+
+csv.field_size_limit(_LINE_LIMIT)  # the module's own limit of 128 KB would end at a long message
 
 
 def read_csv(contents: FileContents, notes: TableNotes) -> Iterator[FileRow]:
@@ -115,6 +117,12 @@ class _Table:
             if skipped < skip:
                 skipped += 1
                 continue
+            if any(isinstance(line, OverlongLine) for line in lines.record):
+                first = lines.keep_first_line()
+                reader = self._reader()
+                code = "overlong_line" if isinstance(first, OverlongLine) else "unclosed_quote"
+                yield self._bad(begins_at, names, [], first, code)
+                continue
             if len(cells) > width and not any(cells[width:]):
                 del cells[width:]
             if len(cells) == width:
@@ -152,6 +160,8 @@ class _Table:
             return f"line {line}: {found} cells, header has {width}"
         if code == "unclosed_quote":
             return f"line {line}: a quotation mark opens a cell and does not close it as the other rows do"
+        if code == "overlong_line":
+            return f"line {line}: longer than {_LINE_LIMIT} characters, which no lead is; its beginning is kept"
         return f"line {line}: bytes that are not {self._encoding}"
 
 

@@ -185,15 +185,23 @@ def _check_encoding(encoding: str) -> None:
         raise UnreadableFileError(f"there is no encoding {encoding!r}; try utf-8, cp1252, utf-16 …") from None
 
 
+class OverlongLine(str):
+    """The beginning of a line that is longer than a row of leads can be; the rest of it was passed over."""
+
+    __slots__ = ()
+
+
+_KEPT_OF_OVERLONG = 4096  # characters: enough to see what it is
+
+
 def text_lines(contents: FileContents, *, limit: int) -> Iterator[str]:
-    """Lines with their ends, split at LF, CR LF or CR. Raises UnreadableFileError at a line over `limit` characters."""
+    """Lines with their ends, split at LF, CR LF or CR. Of one over `limit` characters, an OverlongLine."""
     with _explained(), contents.open_text() as file:
-        number = 0
         while line := file.readline(limit):
-            number += 1
-            if len(line) == limit and line[-1] not in "\r\n":
-                raise UnreadableFileError(
-                    f"line {number} is longer than {limit} characters; this is not a table of leads."
-                    " Rows before it were imported, and importing again repeats none of them"
-                )
-            yield line
+            if len(line) < limit or line[-1] in "\r\n":
+                yield line
+                continue
+            begin = line[:_KEPT_OF_OVERLONG]
+            while line and line[-1] not in "\r\n":
+                line = file.readline(limit)
+            yield OverlongLine(begin)

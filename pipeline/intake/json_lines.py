@@ -9,7 +9,7 @@ import orjson
 from connectors.kit import Connector
 from connectors.kit.records import UnreadableBody, decode_body
 from pipeline.intake.arrivals import JSON
-from pipeline.intake.file_contents import FileContents, text_lines
+from pipeline.intake.file_contents import FileContents, OverlongLine, text_lines
 from pipeline.intake.file_rows import FileRow
 
 _LINE_LIMIT = 8 * 1_048_576  # characters
@@ -20,6 +20,10 @@ def read_json_lines(contents: FileContents, connector: Connector) -> Iterator[Fi
     for number, text in enumerate(text_lines(contents, limit=_LINE_LIMIT), start=1):
         line = text.strip()
         if not line:
+            continue
+        if isinstance(text, OverlongLine):
+            message = f"line {number}: longer than {_LINE_LIMIT} characters, which no lead is; its beginning is kept"
+            yield FileRow(number, None, line.encode(errors="replace"), JSON, "overlong_line", message)
             continue
         try:
             body = line.encode()

@@ -106,3 +106,20 @@ def test_a_first_row_with_an_address_is_no_header():
 )
 def test_every_column_gets_one_name_of_its_own(header, names):
     assert name_columns(header, [["1"] * len(header)], TableNotes()) == names
+
+
+def test_a_line_longer_than_a_lead_costs_itself_only():
+    endless = "x" * 3_000_000
+    rows, _ = rows_of(f'email,name,note\na@x.org,A,1\nb@x.org,{endless},2\nc@x.org,"{endless}\n",3\nd@x.org,D,4\n')
+
+    good = {row.record["email"] for row in rows if row.code is None}
+    assert good == {"a@x.org", "d@x.org"}
+    overlong = [row for row in rows if row.code == "overlong_line"]
+    assert [row.line for row in overlong] == [3, 4]
+    assert all(len(row.raw) < 10_000 for row in overlong)
+
+
+def test_a_long_message_in_a_cell_is_no_fault():
+    (row,), _ = rows_of(f"email,note\na@x.org,{'y' * 300_000}\n")
+    assert row.code is None
+    assert len(row.record["note"]) == 300_000
