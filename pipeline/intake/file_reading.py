@@ -18,6 +18,7 @@ from pipeline.intake.json_lines import read_json_lines
 from pipeline.intake.spreadsheets import read_spreadsheet
 from pipeline.records import Envelope, NewEvent
 from pipeline.settings import settings
+from pipeline.stages.mapping import load_source_mapping, undecided
 
 
 @dataclass
@@ -44,7 +45,19 @@ def open_rows(path: Path, *, source: str, brand: str, encoding: str | None = Non
     first = next(rows, None)
     if first is None:
         raise UnreadableFileError("the file has a header and no rows" if contents.kind != "json_lines" else "no rows")
+    if contents.kind != "json_lines" and not _is_of(instance, first):
+        raise UnreadableFileError(
+            f"its mapping reads none of the file's {len(first.record or ())} columns, so no row could become a lead:"
+            f" is {source} the right --source? `afluente mapping preview {source} FILE` shows what is read"
+        )
     return OpenedFile(instance, contents.digest, notes, _chained(first, rows))
+
+
+def _is_of(instance: SourceInstance, row: FileRow) -> bool:
+    """Whether the source's mapping decides about any column of the table."""
+    columns = dict.fromkeys(row.record or (), "filled")
+    mapping = load_source_mapping(instance.connector.source)
+    return not columns or len(undecided(mapping, columns)) < len(columns)
 
 
 def event_of(file: OpenedFile, row: FileRow) -> NewEvent:

@@ -268,6 +268,14 @@ def test_a_file_that_is_no_table_of_leads_is_refused_and_leaves_nothing(database
     assert count_events() == 0
 
 
+def test_a_file_of_another_source_is_refused_and_leaves_nothing(database, tmp_path):
+    path = tmp_path / "other.csv"
+    path.write_text("Menge,Artikel\n3,Schrauben\n", encoding="utf-8")
+    with pytest.raises(UnreadableFileError, match="reads none of the file's 2 columns"):
+        import_file(path, source="datablist", brand="default")
+    assert count_events() == 0
+
+
 def test_an_unknown_source_or_file_is_refused(database, tmp_path):
     with pytest.raises(UnknownSourceError, match="known: "):
         import_text(tmp_path, table(["a,b,c,d"]), source="nobody")
