@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 
 from pipeline.errors import ConfigurationError
+from pipeline.installation import read_runtime
 from pipeline.logs import get_logger
-from pipeline.settings import read_runtime
 
 LEFTOVER_SECONDS = 10.0  # patience with processes of a killed owner before they are killed too
 _SAME_START_SECONDS = 0.05  # the kernel counts in hundredths of a second

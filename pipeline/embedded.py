@@ -14,10 +14,11 @@ from pathlib import Path
 import psutil
 
 from pipeline.data_folder import find_working_in, hold_folder, stop_leftovers
+from pipeline.installation import socket_folder
 from pipeline.postgresql_server import FIRST_DRAFT, PostgreSQL, prepare_socket_folder
 from pipeline.redis_server import Redis
 from pipeline.server_process import ServerProcess
-from pipeline.settings import load_settings, socket_folder
+from pipeline.settings import load_settings
 
 DATABASE = "afluente"
 

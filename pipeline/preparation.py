@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.errors import ConfigurationError, TransientError
-from pipeline.settings import Settings, socket_folder
+from pipeline.installation import socket_folder
+from pipeline.settings import Settings
 
 
 def migrate_database(url: str) -> None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import ConfigurationError
-from pipeline.settings import Settings, embedded_flower_password
+from pipeline.installation import embedded_flower_password
+from pipeline.settings import Settings
 
 HOST = "127.0.0.1"
 WARM_SECONDS = 25.0  # what a worker gets to finish its batch; killed later, the leases bring it back

@@ -21,6 +21,7 @@ from typing import Self
 from pipeline.data_folder import describe_process, write_runtime
 from pipeline.embedded import Embedded
 from pipeline.errors import ConfigurationError
+from pipeline.installation import ensure_credentials, socket_folder
 from pipeline.logs import configure_logging, get_logger
 from pipeline.preparation import ask_broker, forget_former_beat, migrate_database, signing_sources
 from pipeline.process_plan import (
@@ -31,7 +32,7 @@ from pipeline.process_plan import (
     plan_programs,
 )
 from pipeline.server_process import ServerProcess, log_tail
-from pipeline.settings import Settings, ensure_credentials, load_settings, socket_folder
+from pipeline.settings import Settings, load_settings
 from pipeline.settings import settings as process_settings
 
 READY_SECONDS = 120.0

@@ -6,10 +6,8 @@ Everything else gets a `Settings` value. Secrets are references (`env:NAME`, `fi
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
-import secrets as random_secrets
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -19,11 +17,11 @@ import msgspec
 import yaml
 
 from pipeline.errors import ConfigurationError
+from pipeline.installation import embedded_broker_url, embedded_database_url, read_credentials, read_runtime
 
 ROLES = ("ingest", "viewer", "operator", "admin")
 LOG_FORMATS = ("text", "json")
 _REFERENCE = re.compile(r"^(env|file):(.+)$")
-_SOCKET_PATH_LIMIT = 80  # Unix sockets allow 107 bytes; the server appends a file name of up to 20
 _SLUG = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 
 
@@ -168,7 +166,7 @@ class Settings(msgspec.Struct, frozen=True):
             return [reference(text, f"sources.{slug}.secret").resolve() for text in texts]
         if os.environ.get(variable):
             return [part.strip() for part in os.environ[variable].split(",") if part.strip()]
-        generated = _credentials(self.data).get("sources", {}).get(slug)
+        generated = read_credentials(self.data).get("sources", {}).get(slug)
         return [generated] if generated else []
 
     def source_token(self, slug: str, variable: str | None) -> str | None:
@@ -188,66 +186,13 @@ class Settings(msgspec.Struct, frozen=True):
         text = os.environ.get("AFLUENTE_SECRET_KEYS") or _file_variable("AFLUENTE_SECRET_KEYS_FILE") or ""
         keys = [part.strip() for part in text.split(",") if part.strip()]
         if not keys:
-            keys = list(_credentials(self.data).get("secret_keys", []))
+            keys = list(read_credentials(self.data).get("secret_keys", []))
         if not keys:
             raise ConfigurationError(
                 "no key for personal data: set AFLUENTE_SECRET_KEYS (make one with `openssl rand -base64 32`)"
                 " or start once with `afluente up`, which makes one in the data folder"
             )
         return keys
-
-
-def socket_folder(data: Path) -> Path:
-    """Folder of the embedded servers' sockets: in `data`, or a short stand-in if that path is too long for a socket."""
-    folder = data.resolve() / "sockets"
-    if len(os.fsencode(folder)) <= _SOCKET_PATH_LIMIT:
-        return folder
-    return Path("/tmp") / f"afluente-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}"  # noqa: S108 - made 0700 (0770 with a group of its own as root) by embedded.py
-
-
-def embedded_database_url(data: Path, name: str = "afluente") -> str:
-    return f"postgresql+psycopg2://postgres@/{name}?host={socket_folder(data)}"
-
-
-def embedded_broker_url(data: Path) -> str:
-    return f"redis+socket://{socket_folder(data)}/redis.sock"
-
-
-def ensure_credentials(data: Path, source_slugs: list[str]) -> None:
-    """Make the secrets of an embedded installation once: encryption key, API key, Flower's password, source secrets."""
-    path = data / "credentials.json"
-    known = _credentials(data)
-    made: dict[str, Any] = {
-        "secret_keys": known.get("secret_keys") or [random_secrets.token_urlsafe(32)],
-        "api_key": known.get("api_key") or random_secrets.token_urlsafe(24),
-        "flower_password": known.get("flower_password") or random_secrets.token_urlsafe(18),
-        "sources": {
-            slug: known.get("sources", {}).get(slug) or "whsec_" + _padded_base64(random_secrets.token_bytes(32))
-            for slug in source_slugs
-        },
-    }
-    if made == known:
-        return
-    data.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(made, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def embedded_api_key(data: Path) -> str | None:
-    """The API key made for an embedded installation, or None before the first `up`."""
-    key = _credentials(data).get("api_key")
-    return str(key) if key else None
-
-
-def embedded_flower_password(data: Path) -> str | None:
-    """Flower's password made for an embedded installation (the user is `afluente`)."""
-    password = _credentials(data).get("flower_password")
-    return str(password) if password else None
 
 
 def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None = None) -> Settings:
@@ -294,28 +239,6 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
 def settings() -> Settings:
     """The settings of this process, read once."""
     return load_settings()
-
-
-def read_runtime(data: Path) -> dict[str, Any]:
-    """What a running `afluente up` wrote about itself: addresses and processes. Empty if nothing was written."""
-    try:
-        found = json.loads((data / "runtime.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _credentials(data: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((data / "credentials.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            f"{data / 'credentials.json'} cannot be read ({type(error).__name__}); it holds this installation's keys:"
-            " restore it from a backup, or move the data folder away to begin anew"
-        ) from error
-    return found if isinstance(found, dict) else {}
 
 
 def _read_config(path: Path, *, is_named: bool) -> _File:
@@ -375,7 +298,7 @@ def _api_keys(env: Mapping[str, str], data: Path) -> tuple[ApiKey, ...]:
 def _api_key_entries(env: Mapping[str, str], data: Path) -> list[tuple[str, str, str]]:
     text = env.get("AFLUENTE_API_KEYS") or _file_variable("AFLUENTE_API_KEYS_FILE", env)
     if not text:
-        generated = _credentials(data).get("api_key")
+        generated = read_credentials(data).get("api_key")
         text = f"embedded:admin:{generated}" if generated else ""
     entries = []
     for number, part in enumerate(filter(None, (part.strip() for part in text.split(","))), start=1):
@@ -403,9 +326,3 @@ def _dialect(url: str) -> str:
             "AFLUENTE_DATABASE_URL must begin with postgresql:// (PostgreSQL is the only database)"
         )
     return url
-
-
-def _padded_base64(raw: bytes) -> str:
-    import base64
-
-    return base64.b64encode(raw).decode()

@@ -18,7 +18,7 @@ import sqlalchemy
 from psycopg2 import sql
 
 from pipeline.embedded import Embedded, make_database
-from pipeline.settings import embedded_broker_url, embedded_database_url, socket_folder
+from pipeline.installation import embedded_broker_url, embedded_database_url, socket_folder
 
 SECRET_KEYS = "VGhlIGZpcnN0IGtleSBvZiB0aGUgdGVzdHMsIDMyIGI,VGhlIHNlY29uZCBrZXkgb2YgdGhlIHRlc3RzLDMyIGI"
 API_KEYS = "tests:admin:an-api-key-of-the-tests"

@@ -35,7 +35,8 @@ def database(*, timeout_seconds: float | None = None) -> Iterator[Connection]:
 
 def receiver_address() -> str:
     """`http://host:port` of the running receiver, from what `up` wrote about itself."""
-    from pipeline.settings import read_runtime, settings
+    from pipeline.installation import read_runtime
+    from pipeline.settings import settings
 
     address = read_runtime(settings().data).get("addresses", {}).get("receiver")
     if not address:
@@ -94,7 +95,8 @@ def _refuse_if_nothing_runs() -> None:
 
 def nothing_runs() -> str | None:
     """A sentence, with the remedy, if the embedded database is not started; else None."""
-    from pipeline.settings import settings, socket_folder
+    from pipeline.installation import socket_folder
+    from pipeline.settings import settings
 
     known = settings()
     if known.is_embedded_database and not (socket_folder(known.data) / ".s.PGSQL.5432").exists():

@@ -13,8 +13,9 @@ from urllib.request import urlopen
 from pipeline.data_folder import find_recorded
 from pipeline.errors import ConfigurationError
 from pipeline.health.checks import Check, failed, passed
+from pipeline.installation import read_runtime
 from pipeline.privacy.encryption import Cipher
-from pipeline.settings import Settings, read_runtime
+from pipeline.settings import Settings
 
 _LEAST_FREE_BYTES = 1_000_000_000
 _LEAST_FREE_SHARE = 0.05

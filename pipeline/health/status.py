@@ -7,7 +7,8 @@ from typing import Any
 from pipeline.data_folder import find_recorded
 from pipeline.health.readings import Backlog, DatabaseReading, DestinationReading, LastError, Readings, take_readings
 from pipeline.health.thresholds import find_alarms
-from pipeline.settings import Settings, read_runtime, settings
+from pipeline.installation import read_runtime
+from pipeline.settings import Settings, settings
 
 
 def collect_status(known: Settings | None = None) -> dict[str, Any]:

@@ -280,7 +280,7 @@ def test_postgresql_takes_the_settings_given_and_logs_no_values(compose, service
     assert given["max_locks_per_transaction"] == SETTINGS["max_locks_per_transaction"]
     import psycopg2
 
-    from pipeline.settings import socket_folder
+    from pipeline.installation import socket_folder
 
     connection = psycopg2.connect(host=str(socket_folder(services.data)), user="postgres")
     try:

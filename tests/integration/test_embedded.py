@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,9 +20,10 @@ from pipeline import data_folder
 from pipeline.data_folder import find_working_in, write_runtime
 from pipeline.embedded import Embedded, start_embedded
 from pipeline.errors import ConfigurationError
+from pipeline.installation import embedded_broker_url, embedded_database_url, socket_folder
 from pipeline.postgresql_server import ACCOUNT, find_binaries
 from pipeline.server_process import User, launch_command
-from pipeline.settings import embedded_broker_url, embedded_database_url, socket_folder
+from tests.integration.watching import has_ended, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = {"fsync": "off", "shared_buffers": "16MB"}
@@ -89,22 +89,6 @@ def start_owner(data: Path, *, environment: dict[str, str] | None = None, wrap=l
     line = owner.stdout.readline()
     assert line, owner.stderr.read()
     return owner, [int(pid) for pid in line.split()]
-
-
-def wait_until(holds, seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if holds():
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def has_ended(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 def test_what_was_stored_is_there_at_the_next_run(data):
@@ -173,7 +157,7 @@ def test_servers_end_with_a_killed_owner_and_its_committed_rows_survive(data):
     query(data, "CREATE TABLE kept AS SELECT 7 AS seven")
     owner.kill()
     owner.communicate()
-    assert wait_until(lambda: all(has_ended(pid) for pid in pids))
+    assert wait_until(lambda: all(has_ended(pid) for pid in pids), seconds=10)
     with running(data):
         assert query(data, "SELECT seven FROM kept") == [(7,)]
 
@@ -251,7 +235,7 @@ def test_a_first_start_killed_half_way_begins_anew(data):
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER, str(data)], env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE
     )
-    assert wait_until(lambda: list(data.glob("postgres*/PG_VERSION")))
+    assert wait_until(lambda: list(data.glob("postgres*/PG_VERSION")), seconds=10)
     owner.kill()
     owner.communicate()
     with running(data, broker=False):

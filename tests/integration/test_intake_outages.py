@@ -20,7 +20,7 @@ import pytest
 import requests
 
 from pipeline.embedded import Embedded
-from pipeline.settings import embedded_database_url
+from pipeline.installation import embedded_database_url
 from tests.integration.intake_server import KEY, Receiver, count_events, free_port, running_receiver
 from tests.services import SECRET_KEYS, forget_caches
 

@@ -14,11 +14,11 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from pipeline.errors import ConfigurationError
 from pipeline.process_plan import choose_addresses
+from tests.integration.watching import has_ended, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -102,22 +102,6 @@ class Up:
         return (self.data / "story").read_text().splitlines()
 
 
-def wait_until(holds, seconds: float = 15) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if holds():
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def has_ended(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
 @pytest.fixture
 def up(tmp_path, services):
     """Starts supervisors, on the PostgreSQL and Redis of the test session unless a test wants embedded ones."""
@@ -198,7 +182,7 @@ def test_a_killed_program_is_started_again_and_the_record_follows(up):
     for kills in range(1, 4):
         pid = running.pid("worker")
         os.kill(pid, signal.SIGKILL)
-        assert wait_until(lambda begun=kills: running.story().count("begins worker") > begun)
+        assert wait_until(lambda begun=kills: running.story().count("begins worker") > begun, seconds=15)
         assert running.pid("worker") != pid
     running.process.terminate()
     assert "process_restarted" in running.process.communicate(timeout=30)[1]
@@ -228,7 +212,7 @@ def test_programs_end_with_a_killed_supervisor(up):
     pids = [running.pid("one"), running.pid("two")]
     running.process.kill()
     running.process.communicate()
-    assert wait_until(lambda: all(has_ended(pid) for pid in pids))
+    assert wait_until(lambda: all(has_ended(pid) for pid in pids), seconds=15)
 
 
 def test_what_outlived_a_killed_supervisor_is_stopped_by_the_next(up):
@@ -258,7 +242,7 @@ def test_an_embedded_server_that_dies_is_started_again(up):
     for name in ("redis", "postgres"):
         pid = running.pid(name)
         os.kill(pid, signal.SIGKILL)
-        assert wait_until(lambda name=name, killed=pid: running.pid(name) != killed)
+        assert wait_until(lambda name=name, killed=pid: running.pid(name) != killed, seconds=15)
     assert running.stop() == 0
 
 
