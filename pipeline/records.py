@@ -114,6 +114,13 @@ class MatchKey(_Fact, frozen=True, order=True, array_like=True):
     digest: bytes
 
 
+class EarlierTouch(_Fact, frozen=True, array_like=True):
+    """A contact before this one that the source remembers (a form's first visit). `fields` are touch fields only."""
+
+    at: datetime
+    fields: dict[str, Any] = {}
+
+
 class Lead(_Draft, array_like=True):
     """One canonical lead (interface.md, "Canonical lead"). `fields` holds canonical names only.
 
@@ -136,6 +143,7 @@ class Lead(_Draft, array_like=True):
     match_keys: list[MatchKey] = []
     person_id: UUID | None = None
     channel: str | None = None
+    earlier_touches: list[EarlierTouch] = []
 
     def __repr__(self) -> str:
         return f"<Lead of event {self.event_id}>"
