@@ -37,10 +37,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--profile", action="store_true")
-    parser.add_argument("--only", default="", help="comma-separated: intake,hot,bulk,dlt")
+    parser.add_argument("--only", default="", help="comma-separated: stages,intake,hot,bulk,dlt")
     options = parser.parse_args()
-    wanted = set(filter(None, options.only.split(","))) or {"intake", "hot", "bulk", "dlt"}
+    wanted = set(filter(None, options.only.split(","))) or {"stages", "intake", "hot", "bulk", "dlt"}
     results: dict[str, Any] = {"rows": options.rows, "cores": os.cpu_count()}
+    if "stages" in wanted:
+        results["stages"] = measure_stages()
     with tempfile.TemporaryDirectory(prefix="afluente-bench-") as folder:
         Path(folder).chmod(0o755)  # PostgreSQL has a user of its own there
         file = Path(folder) / "leads.csv"
@@ -64,6 +66,13 @@ def main() -> int:
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))
     return 0 if results["balance"]["difference"] == 0 else 1
+
+
+def measure_stages() -> dict[str, Any]:
+    """The pure stages on one core, in a process of their own and before anything else runs."""
+    done = subprocess.run([sys.executable, "-m", "benchmarks.stages"], check=True, capture_output=True, timeout=600)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def measure_intake(system: System) -> dict[str, Any]:
