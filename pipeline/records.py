@@ -125,7 +125,8 @@ class Lead(_Draft, array_like=True):
     """One canonical lead (interface.md, "Canonical lead"). `fields` holds canonical names only.
 
     `raw` keeps, per field, the text as it came where normalization changed or rejected it; `flags` says what was
-    noticed per field; `custom` what the mapping does not know (reported, never dropped).
+    noticed per field; `custom` what the mapping does not know (reported, never dropped); `undecided` are the paths of
+    that, without personal data, to be counted as drift.
     """
 
     event_id: UUID
@@ -144,6 +145,7 @@ class Lead(_Draft, array_like=True):
     person_id: UUID | None = None
     channel: str | None = None
     earlier_touches: list[EarlierTouch] = []
+    undecided: list[str] = []
 
     def __repr__(self) -> str:
         return f"<Lead of event {self.event_id}>"

@@ -200,6 +200,7 @@ deliveries = Table(
     Column("last_error", Text),
     _moment("last_error_at"),
     _moment("loaded_at"),
+    Column("once_digest", LargeBinary),  # SHA-256 of what the CRM last confirmed of the fields written once
     PrimaryKeyConstraint("person_id", "destination", name="deliveries_pkey"),
     _one_of("lane", LANES, "deliveries_lane_known"),
     _one_of("state", DELIVERY_STATES, "deliveries_state_known"),
@@ -267,6 +268,19 @@ Index(
     quarantine.c.destination,
     unique=True,
     postgresql_where=text("resolution = 'open' AND destination IS NOT NULL"),
+)
+
+drift = Table(
+    "drift",
+    metadata,
+    Column("brand", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("mapping_version", Text, nullable=False),  # which mapping has not decided about it
+    Column("path", Text, nullable=False),  # without personal data and list indexes
+    Column("leads", BigInteger, nullable=False),
+    _moment("first_seen_at", nullable=False, is_now=True),
+    _moment("last_seen_at", nullable=False, is_now=True),
+    PrimaryKeyConstraint("source", "brand", "mapping_version", "path", name="drift_pkey"),
 )
 
 cursors = Table(
