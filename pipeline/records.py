@@ -245,6 +245,19 @@ class Touch(_Fact, frozen=True):
     details: dict[str, str] = {}
 
 
+class PathTouch(_Fact, frozen=True, order=True):
+    """A touch as attribution models see it. Sorts by time; touches of one moment by their event and place in it.
+
+    `name` is what the report groups by: the touch's channel, campaign or source.
+    """
+
+    occurred_at: datetime
+    event_id: UUID
+    position: int = 0
+    channel: str = ""
+    name: str = ""
+
+
 class Claim(_Fact, frozen=True):
     """Events leased to one chain until `lease_until`."""
 

@@ -19,6 +19,7 @@ from pipeline.cli import (
     mappings,
     migrate,
     quarantine,
+    report,
     sandbox,
     sources,
     status,
@@ -43,6 +44,7 @@ app.add_typer(exports.leads, name="leads")
 app.add_typer(exports.people, name="people")
 app.add_typer(exports.deliveries, name="deliveries")
 app.add_typer(explain.commands)
+app.add_typer(report.commands, name="report")
 app.add_typer(quarantine.commands, name="quarantine")
 app.add_typer(sources.commands, name="source")
 app.add_typer(mappings.commands, name="mapping")

@@ -49,6 +49,12 @@ def write_rows(
         return _write_csv(rows, columns, file)
 
 
+def write_document(document: Any, out: Path | None) -> None:
+    """One JSON document, to stdout or to a file; the file appears when it is complete."""
+    with _opened(out) as file:
+        file.write(json.dumps(document, default=plain, ensure_ascii=False, indent=2) + "\n")
+
+
 @contextmanager
 def streaming(rows: Iterator[dict[str, Any]]) -> Iterator[Iterator[dict[str, Any]]]:
     """A stream of the store, closed while its transaction is still open: also when nobody reads on (`| head`)."""

@@ -1,0 +1,50 @@
+"""The touches of each person, one person after the other: what attribution models divide credit among."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+
+from sqlalchemy import Connection
+
+from pipeline.records import PathTouch
+from pipeline.store.tables import touches
+
+_FETCHED_ROWS = 5_000  # at once from the server's cursor
+_HAS_POSITION = "position" in touches.c  # one event may bring several touches
+_COLUMNS = f"person_id, occurred_at, event_id, {'position' if _HAS_POSITION else '0'}, channel"
+_ORDER = f"person_id, occurred_at, event_id{', position' if _HAS_POSITION else ''}"
+_NAMES = {"channel": "channel", "source": "source", "campaign": "coalesce(campaign, '(not set)')"}
+GROUPINGS = tuple(_NAMES)
+
+
+def stream_paths(
+    connection: Connection,
+    *,
+    by: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    brand: str | None = None,
+) -> Iterator[list[PathTouch]]:
+    """The path of every person with a touch in [since, until), in constant memory: one person's touches at a time.
+
+    A path holds the touches before `until`, earliest first, also those from before `since`: the last one is what the
+    period counts, the others are how the person came there. `by` is one of GROUPINGS and gives each touch its name.
+    """
+    conditions = [
+        text for value, text in ((until, "occurred_at < %(until)s"), (brand, "brand = %(brand)s")) if value is not None
+    ]
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    # The options are of this statement, not of the connection: others on it go on as usual.
+    result = connection.exec_driver_sql(
+        f"SELECT {_COLUMNS}, {_NAMES[by]} FROM touches {where} ORDER BY {_ORDER}",  # noqa: S608 - put together from constants
+        {"until": until, "brand": brand},
+        execution_options={"stream_results": True, "max_row_buffer": _FETCHED_ROWS},
+    )
+    with result:
+        for _, rows in groupby(result, key=itemgetter(0)):
+            path = [PathTouch(*row[1:]) for row in rows]
+            if since is None or path[-1].occurred_at >= since:
+                yield path
