@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from pipeline.privacy.redaction import redact
 from pipeline.records import Consent
 from pipeline.stages.conversions import table_conversion, to_boolean
 from pipeline.stages.mapping_language import ConsentRule
-from pipeline.stages.paths import compile_first
+from pipeline.stages.paths import compile_first, compile_path
 from pipeline.stages.text import clean_line
-from pipeline.stages.times import parse_instant
+from pipeline.stages.times import read_instant
 from pipeline.stages.values import is_empty
 
 Flags = dict[str, list[str]]
-ReadConsent = Callable[[dict[str, Any], list[Consent], Flags], None]
+ReadConsent = Callable[[dict[str, Any], list[Consent], Flags, Mapping[str, str]], None]
 
 _TEXT_LIMIT = 255
 _STATEMENT_LIMIT = 50  # of one lead
@@ -23,13 +24,16 @@ _KEYS = {"purpose", "channel", "granted", "at", "source", "policy_version"}
 
 
 def compile_consent_rule(rule: ConsentRule) -> ReadConsent:
-    """A function that adds the statement of one declared answer, if there is one."""
+    """A function that adds the statement of one declared answer, if there is one.
+
+    Its last argument names how columns write dates, where that was decided over a whole file: column -> dmy, mdy, ymd.
+    """
     get = compile_first(list(rule.granted.paths))
     convert = table_conversion(to_boolean, rule.granted.values) if rule.granted.values else to_boolean
-    get_at = compile_first(list(rule.at)) if rule.at else None
+    at_getters = [(path, compile_path(path)) for path in rule.at]
     get_version = compile_first(list(rule.policy_version)) if rule.policy_version else None
 
-    def read(record: dict[str, Any], consents: list[Consent], flags: Flags) -> None:
+    def read(record: dict[str, Any], consents: list[Consent], flags: Flags, date_orders: Mapping[str, str]) -> None:
         value = get(record)
         if value is None or is_empty(value):
             return
@@ -37,13 +41,13 @@ def compile_consent_rule(rule: ConsentRule) -> ReadConsent:
         if not isinstance(answer.value, bool):
             flags.setdefault("consents", []).append("not_a_boolean")
             return
-        at = get_at(record) if get_at else None
+        path, at = next(((path, at) for path, get in at_getters if not is_empty(at := get(record))), ("", None))
         consents.append(
             Consent(
                 purpose=rule.purpose,
                 channel=rule.channel,
                 granted=answer.value,
-                at=_instant(at, flags),
+                at=_instant(at, flags, date_orders.get(path)),
                 policy_version=_text(get_version(record)) if get_version else None,
             )
         )
@@ -87,13 +91,14 @@ def _statement(entry: Any, flags: Flags) -> Consent | None:
     )
 
 
-def _instant(value: Any, flags: Flags) -> Any:
+def _instant(value: Any, flags: Flags, order: str | None = None) -> datetime | None:
     if is_empty(value):
         return None
-    moment = parse_instant(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
-    if moment is None:
-        flags.setdefault("consents", []).append("unreadable_time")
-    return moment
+    found = read_instant(value, order=order) if isinstance(value, str | int | float) else None
+    noticed = ("unreadable_time",) if found is None else found.flags
+    if noticed:
+        flags.setdefault("consents", []).extend(noticed)
+    return found.moment if found else None
 
 
 def _text(value: Any) -> str | None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from pipeline.stages.text import fold, raw_excerpt
-from pipeline.stages.times import instant_text, parse_instant
+from pipeline.stages.times import instant_text, read_instant
 from pipeline.stages.values import NOTHING, Normalized, is_empty
 from pipeline.stages.vocabularies import aliases
 
@@ -118,18 +118,31 @@ def to_boolean(value: Any) -> Normalized:
     return _wrong_type(value)
 
 
-def date_conversion(*, formats: list[str], zone: str) -> Conversion:
-    """An instant as ISO 8601 in UTC. `formats` are tried before ISO and epoch; `zone` is that of times without one."""
+class DateConversion(Protocol):
+    """A conversion that may be told, value by value, how its column writes dates (dmy, mdy or ymd)."""
 
-    def to_date(value: Any) -> Normalized:
+    def __call__(self, value: Any, order: str | None = None) -> Normalized: ...
+
+
+def date_conversion(*, formats: Sequence[str] = (), zone: str = "UTC", order: str | None = None) -> DateConversion:
+    """An instant as ISO 8601 in UTC. `formats` are tried first; `zone` is that of times without one.
+
+    `order` is what the mapping declares; it beats the order of the column that a call may name.
+    """
+    declared = order
+
+    def to_date(value: Any, order: str | None = None) -> Normalized:
         if isinstance(value, datetime | date):
             value = value.isoformat()
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             return _wrong_type(value)
-        moment = parse_instant(value, formats=formats, zone=zone)
+        if is_empty(value):
+            return NOTHING
+        moment, flags = read_instant(value, formats=formats, zone=zone, order=declared or order)
         if moment is None:
-            return Normalized(None, ("unreadable_time",), _excerpt(value))
-        return Normalized(instant_text(moment))
+            return Normalized(None, flags, _excerpt(value))
+        text = instant_text(moment)
+        return Normalized(text) if text == value else Normalized(text, flags, _excerpt(value))
 
     return to_date
 

@@ -6,6 +6,7 @@ converted here (`as: …`), given their one spelling in `normalization`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from pipeline.stages.decided import DecidedPaths, bounded_custom
 from pipeline.stages.destination_mapping import DestinationMapping, load_destination_mapping, map_person
 from pipeline.stages.mapping_language import SourceDeclaration, read_source
 from pipeline.stages.mapping_rules import (
+    NO_ORDERS,
     Apply,
     MappedFields,
     canonical_names,
@@ -78,13 +80,13 @@ class SourceMapping:
                 return reason
         return None
 
-    def map_record(self, record: dict[str, Any]) -> MappedFields:
-        """The record's fields. Raises RecordError `missing_required`."""
-        mapped = MappedFields()
+    def map_record(self, record: dict[str, Any], date_orders: Mapping[str, str] = NO_ORDERS) -> MappedFields:
+        """The record's fields. `date_orders`: column -> dmy, mdy or ymd. Raises RecordError `missing_required`."""
+        mapped = MappedFields(date_orders=date_orders)
         for apply in self._rules:
             apply(record, mapped)
         for read in self._consents:
-            read(record, mapped.consents, mapped.flags)
+            read(record, mapped.consents, mapped.flags, date_orders)
         for get in self._consent_lists:
             read_consent_list(get(record), mapped.consents, mapped.flags, mapped.raw)
         mapped.custom, is_cut = bounded_custom(self.decided.rest(record))
@@ -129,7 +131,7 @@ def map_event(
         reason = mapping.suppression(record)
         if reason is not None:
             return Suppressed(raw.event_id, reason)
-        mapped = mapping.map_record(record)
+        mapped = mapping.map_record(record, raw.envelope.origin.get("dates") or NO_ORDERS)
         _apply_patch(mapped, patch)
         _check_required(mapping, mapped)
     except RecordError as error:

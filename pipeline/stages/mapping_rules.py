@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -15,6 +17,8 @@ from pipeline.stages.mapping_language import FieldRule, SourceDeclaration, Suppr
 from pipeline.stages.paths import compile_first, compile_path
 from pipeline.stages.values import is_empty
 
+NO_ORDERS: Mapping[str, str] = MappingProxyType({})
+
 
 class MappedFields(msgspec.Struct):
     """What one record says, in canonical names. `raw` and `flags` as in `records.Lead`."""
@@ -24,6 +28,7 @@ class MappedFields(msgspec.Struct):
     raw: dict[str, Any] = {}
     flags: dict[str, list[str]] = {}
     consents: list[Consent] = []
+    date_orders: Mapping[str, str] = NO_ORDERS  # of this record's columns, decided over the whole file it stood in
 
     def __repr__(self) -> str:
         return f"<MappedFields: {len(self.fields)} fields>"
@@ -42,6 +47,8 @@ def compile_field(rule: FieldRule) -> Apply:
             mapped.fields[name] = constant
 
         return apply_constant
+    if rule.conversion == "date" and not rule.values:
+        return _compile_date(rule)
     get = compile_first(list(rule.paths))
     convert = _conversion(rule)
     default = rule.default
@@ -62,6 +69,25 @@ def compile_field(rule: FieldRule) -> Apply:
     return apply
 
 
+def _compile_date(rule: FieldRule) -> Apply:
+    """As any field, but the order of day and month may be known for the column that the value stands in."""
+    name, default = rule.name, rule.default
+    getters = [(path, compile_path(path)) for path in rule.paths]
+    convert = date_conversion(formats=rule.formats, zone=rule.zone)
+
+    def apply(record: dict[str, Any], mapped: MappedFields) -> None:
+        for path, get in getters:
+            value = get(record)
+            if value is not None and not is_empty(value):
+                order = mapped.date_orders.get(path)
+                put(mapped, name, value, convert if order is None else partial(convert, order=order))
+                return
+        if default is not None:
+            mapped.fields.setdefault(name, default)
+
+    return apply
+
+
 def compile_canonical(names: dict[str, str], containers: Sequence[str]) -> Apply:
     """`canonical: true`: keys of the record, and of the objects at `containers`, are looked up in `names`.
 
@@ -70,9 +96,11 @@ def compile_canonical(names: dict[str, str], containers: Sequence[str]) -> Apply
     ranks = {key: (name, 0 if key == name else place + 1) for place, (key, name) in enumerate(names.items())}
     conversions = {name: CONVERSIONS[default_conversion(name)] for name in CANONICAL_FIELDS}
     getters = [compile_path(path) for path in containers]
+    to_date = date_conversion()
 
     def apply(record: dict[str, Any], mapped: MappedFields) -> None:
-        best: dict[str, tuple[int, Any]] = {}
+        best: dict[str, tuple[int, Any, str]] = {}
+        orders = mapped.date_orders
         for level in (record, *(get(record) for get in getters)):
             if isinstance(level, dict):
                 for key, value in level.items():
@@ -80,9 +108,10 @@ def compile_canonical(names: dict[str, str], containers: Sequence[str]) -> Apply
                     if found is not None and not is_empty(value):
                         name, rank = found
                         if name not in best or rank < best[name][0]:
-                            best[name] = (rank, value)
-        for name, (_, value) in best.items():
-            put(mapped, name, value, conversions[name])
+                            best[name] = (rank, value, key)
+        for name, (_, value, key) in best.items():
+            order = orders.get(key) if orders and CANONICAL_FIELDS[name] == "time" else None
+            put(mapped, name, value, conversions[name] if order is None else partial(to_date, order=order))
 
     return apply
 
@@ -94,7 +123,7 @@ def canonical_names(declaration: SourceDeclaration) -> dict[str, str]:
 
 def _conversion(rule: FieldRule) -> Conversion:
     if rule.conversion == "date":
-        convert = date_conversion(formats=list(rule.formats), zone=rule.zone)
+        convert: Conversion = date_conversion(formats=rule.formats, zone=rule.zone)
     else:
         convert = CONVERSIONS[rule.conversion]
     return table_conversion(convert, rule.values) if rule.values else convert

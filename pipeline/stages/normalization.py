@@ -23,7 +23,7 @@ from pipeline.stages.names import (
 )
 from pipeline.stages.phones import normalize_phone
 from pipeline.stages.text import normalize_line, normalize_paragraphs, normalize_url, raw_excerpt
-from pipeline.stages.times import FUTURE_TOLERANCE, parse_instant
+from pipeline.stages.times import FUTURE_TOLERANCE, read_instant
 from pipeline.stages.urls import parse_address
 from pipeline.stages.values import Normalized
 
@@ -178,16 +178,12 @@ class _Draft:
         if value is None:
             return
         is_readable = isinstance(value, str | int | float) and not isinstance(value, bool)
-        moment = parse_instant(value) if is_readable else None
-        if moment is None:
-            flag = "unreadable_time"
-        elif moment > self.before.received_at + FUTURE_TOLERANCE:
-            flag = "in_the_future"
-        else:
-            self.occurred_at = moment
-            return
-        self.occurred_at = self.before.received_at
-        self.note("occurred_at", Normalized(None, (flag,), raw_excerpt(str(value))), value)
+        moment, flags = read_instant(value) if is_readable else (None, ("unreadable_time",))
+        if moment is not None and moment > self.before.received_at + FUTURE_TOLERANCE:
+            moment, flags = None, (*flags, "in_the_future")
+        self.occurred_at = moment or self.before.received_at
+        if flags:
+            self.note("occurred_at", Normalized(None, flags, raw_excerpt(str(value))), value)
 
     def lead(self) -> Lead:
         before = self.before
