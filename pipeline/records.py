@@ -224,7 +224,11 @@ class Match(_Fact, frozen=True):
 
 
 class Touch(_Fact, frozen=True):
-    """One marketing contact, without personal data: safe in clear."""
+    """One marketing contact, without personal data: safe in clear.
+
+    `source` and `medium` are in small letters, ready to group by; `utm_*` and `campaign` stay as they came. `position`
+    is 0 for the lead's own touch, 1, 2, … for those its source remembers from before.
+    """
 
     event_id: UUID
     person_id: UUID
@@ -243,6 +247,9 @@ class Touch(_Fact, frozen=True):
     referrer_host: str | None = None
     landing_path: str | None = None
     details: dict[str, str] = {}
+    position: int = 0
+    medium: str | None = None
+    rules_version: str | None = None
 
 
 class PathTouch(_Fact, frozen=True, order=True):

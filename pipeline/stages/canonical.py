@@ -36,7 +36,12 @@ LEAD_FIELDS: dict[str, str] = {**EVENT_FIELDS, **PERSON_FIELDS}
 
 CLICK_IDS = ("gclid", "gbraid", "wbraid", "dclid", "fbclid", "msclkid", "li_fat_id", "ttclid", "twclid", "ctwa_clid")
 UTM_FIELDS = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id")
+EXTRA_UTM_FIELDS = ("utm_source_platform", "utm_creative_format", "utm_marketing_tactic")  # GA4's newer ones
+# `platform` names where a native lead form lives, `is_organic` that no ad led to it: docs/attribution.md.
 TOUCH_DETAILS = (
+    "platform",
+    "is_organic",
+    *EXTRA_UTM_FIELDS,
     "campaign_id",
     "campaign_name",
     "ad_group_id",

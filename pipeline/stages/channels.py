@@ -1,18 +1,20 @@
 """GA4's default channel grouping: 18 ordered rules, the first that fits wins.
 
 Origin: support.google.com/analytics/answer/9756891. The rules judge source, medium and campaign without case; lists of
-sources stand in `mappings/vocabularies/ga4_source_categories.csv`.
+sources stand in `mappings/vocabularies/ga4_source_categories.csv`. Google's own clicks go by other rules there (the
+network of the ad): what a gclid is, without UTMs, `mappings/vocabularies/click_ids.yaml` says.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
+from hashlib import sha256
 
 from pipeline.stages.vocabularies import source_categories
 
-RULES_VERSION = "ga4-2023-11"  # of rules and source lists: a channel can be computed again when they change
+RULES_VERSION = "ga4-2023-11"  # count it up with the rules below; the list's own version is added to it
 UNASSIGNED = "Unassigned"
 DIRECT = ("(direct)", "(none)")  # source and medium of a visit without any evidence
 
@@ -64,6 +66,16 @@ RULES: tuple[tuple[str, Callable[[str, str, str], bool]], ...] = (
     ),
 )
 CHANNELS = (*(name for name, _ in RULES), UNASSIGNED)
+
+
+@cache
+def rules_version() -> str:
+    """Which rules and list of sources channels are made by: `ga4-2023-11+1f3a9c02`, the list's digest last.
+
+    Stored with each touch; `afluente attribution recompute` brings stored touches to the present version.
+    """
+    listed = "\n".join(f"{source} {category}" for source, category in sorted(source_categories().items()))
+    return f"{RULES_VERSION}+{sha256(listed.encode()).hexdigest()[:8]}"
 
 
 @lru_cache(maxsize=8192)

@@ -1,6 +1,7 @@
 """What a referring host is: a search engine, a social network, an AI assistant or another site.
 
 Lists: matomo-org/searchengine-and-social-list (CC0), in `mappings/vocabularies/`; `{}` there stands for a country.
+Apps (android-app://PACKAGE) and hosts that visitors only pass through have lists of their own there.
 """
 
 from __future__ import annotations
@@ -19,11 +20,32 @@ class Referrer(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def classify_referrer(host: str) -> Referrer:
-    """`organic` for search engines, `social` for networks GA4 does not list, else `referral`."""
+def is_passing(host: str) -> bool:
+    """Whether a visitor only passes through this host, to pay or to sign in: it is no source."""
+    return any(parent in _passing_hosts() for parent in _parents(host))
+
+
+def classify_referrer(host: str, path: str | None = None) -> Referrer:
+    """`organic` for search engines, `social` for networks GA4 does not list, else `referral`.
+
+    `path` tells an assistant that lives on a page of something else (x.com/i/grok); nothing of it is kept.
+    """
+    if path is not None and host in _assistants_on_pages():
+        for start, name in _assistants_on_pages()[host]:
+            if path.startswith(start):
+                return Referrer(name, "referral")
+    return _classify(host)
+
+
+@lru_cache(maxsize=4096)
+def _classify(host: str) -> Referrer:
+    app = vocabulary("android_apps").get(host)
+    if app is not None:
+        return Referrer(app["source"], app["medium"])
     parents = _parents(host)
-    if any(parent in _assistants() for parent in parents):
-        return Referrer(host, "referral")
+    for parent in parents:
+        if parent in _assistants():
+            return Referrer(_assistants()[parent], "referral")
     for spelling in (host, *_without_country(host)):
         # Only the very host: google.com searches, mail.google.com and docs.google.com do not.
         if spelling in _engines():
@@ -71,6 +93,22 @@ def _assistants() -> dict[str, str]:
     for name, hosts in vocabulary("ai_assistants").items():
         _add(found, hosts, str(name))
     return found
+
+
+@cache
+def _assistants_on_pages() -> dict[str, list[tuple[str, str]]]:
+    """Host -> (start of the path, assistant) of those without a host of their own."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for name, hosts in vocabulary("ai_assistants").items():
+        for host, slash, path in (str(one).lower().partition("/") for one in hosts):
+            if slash:
+                found.setdefault(host, []).append((f"/{path}", str(name).lower()))
+    return found
+
+
+@cache
+def _passing_hosts() -> frozenset[str]:
+    return frozenset(str(host) for host in vocabulary("passing_hosts"))
 
 
 def _add(found: dict[str, str], hosts: Any, name: str) -> None:

@@ -12,6 +12,7 @@ URL_LIMIT = 2_048
 PARAGRAPHS_LIMIT = 32_000
 RAW_LIMIT = 32_000  # of the text as it came; the stored body holds the rest
 
+_FOLDED_ASCII = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
 _SPACES = re.compile(r"[^\S\n]+")
 _LINE_BREAKS = re.compile(r"\r\n?|[\u0085\u2028\u2029\v\f]")
 _BLANK_LINES = re.compile(r"\n{3,}")
@@ -62,10 +63,9 @@ def normalize_paragraphs(text: str) -> Normalized:
 def fold(text: str) -> str:
     """For comparing only: no case, no accents, letters and digits with single spaces between them."""
     if text.isascii():
-        folded = text.lower()
-    else:
-        decomposed = unicodedata.normalize("NFKD", text.casefold())
-        folded = "".join(character for character in decomposed if not unicodedata.combining(character))
+        return " ".join(text.translate(_FOLDED_ASCII).split())
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    folded = "".join(character for character in decomposed if not unicodedata.combining(character))
     return " ".join("".join(character if character.isalnum() else " " for character in folded).split())
 
 

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from pipeline.records import Lead, Touch
 from pipeline.stages.attribution import touch_of
 from pipeline.stages.canonical import TOUCH_FIELDS
+from pipeline.stages.channels import rules_version
 from pipeline.stages.referrers import classify_referrer
-from pipeline.stages.urls import decode_value, parse_address, site_of
+from pipeline.stages.sites import site_of
+from pipeline.stages.urls import decode_value, parse_address
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 PAGE = "https://www.example.com/demo"
@@ -84,12 +86,12 @@ EVIDENCE = [
     ({"page_url": PAGE, "referrer": "https://lnkd.in/abc"}, "linkedin", "Organic Social"),
     ({"page_url": PAGE, "referrer": "https://bsky.app/"}, "bluesky", "Organic Social"),
     ({"page_url": PAGE, "referrer": "https://www.youtube.com/watch?v=1"}, "youtube", "Organic Video"),
-    ({"page_url": PAGE, "referrer": "https://chatgpt.com/"}, "chatgpt.com", "Referral"),
+    ({"page_url": PAGE, "referrer": "https://chatgpt.com/"}, "chatgpt", "Referral"),
     ({"page_url": PAGE, "referrer": "https://blog.example.org/post"}, "blog.example.org", "Referral"),
     ({"page_url": PAGE, "referrer": "https://shop.example.com/cart"}, "(direct)", "Direct"),
     ({"page_url": PAGE, "referrer": "https://example.com/"}, "(direct)", "Direct"),
     ({"page_url": "https://www.example.co.uk/", "referrer": "https://other.co.uk/"}, "other.co.uk", "Referral"),
-    ({"page_url": PAGE, "referrer": "android-app://com.google.android.gm/"}, "com.google.android.gm", "Referral"),
+    ({"page_url": PAGE, "referrer": "android-app://com.google.android.gm/"}, "gmail", "Email"),
     ({"page_url": PAGE, "referrer": "about:blank"}, "(direct)", "Direct"),
     ({"page_url": PAGE, "referrer": "//"}, "(direct)", "Direct"),
     ({"page_url": "javascript:alert(1)", "referrer": "not a url"}, "(direct)", "Direct"),
@@ -131,7 +133,9 @@ def test_what_was_said_is_kept_as_it_came_beside_what_follows_from_it():
     assert made.click_ids == {"gclid": "Cj0"}
     assert made.campaign == "Brand DE"
     assert (made.referrer_host, made.landing_path) == ("google.com", "/demo/now")
-    assert made.details == {"form_id": "demo", "campaign_id": "77", "medium": "CPC"}
+    assert made.details == {"form_id": "demo", "campaign_id": "77"}
+    assert (made.source, made.medium) == ("google", "cpc")
+    assert made.rules_version == rules_version()
     assert made.occurred_at == NOW
 
 
@@ -192,8 +196,8 @@ def test_a_lead_without_a_person_is_a_bug_of_the_caller():
         ("instagram.com", "instagram", "referral"),
         ("out.reddit.com", "reddit", "referral"),
         ("discord.gg", "discord", "social"),
-        ("perplexity.ai", "perplexity.ai", "referral"),
-        ("gemini.google.com", "gemini.google.com", "referral"),
+        ("perplexity.ai", "perplexity", "referral"),
+        ("gemini.google.com", "gemini", "referral"),
         ("example.org", "example.org", "referral"),
         ("notgoogle.com", "notgoogle.com", "referral"),
         ("localhost", "localhost", "referral"),
