@@ -1,0 +1,153 @@
+"""How two names of people agree: the words of the shorter one found again in the longer one, or not.
+
+Accents, particles and order count for nothing; short names (`Paco`, `Majo`), initials and small slips are recognized.
+Nothing here knows of families or companies: whether an agreement means the same person is weighed elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache, lru_cache
+
+from rapidfuzz.distance import DamerauLevenshtein
+
+from pipeline.stages.text import fold
+from pipeline.stages.vocabularies import vocabulary
+
+FULL = "name_full"  # every word of the shorter name is in the longer one, at least two of them
+PART = "name_part"  # the shorter name is one word, and that is in the longer one
+INITIAL = "name_initial"  # as full or part, but an initial had to stand for a word
+SAME_GIVEN = "name_same_given"  # given names agree, another word does not (a married name, a slip, somebody else)
+SAME_FAMILY = "name_same_family"  # another word agrees, given names do not (mostly a relative)
+DIFFERENT = "name_different"
+UNKNOWN = "name_unknown"  # one of them has no name
+
+COMPATIBLE = frozenset((FULL, PART, INITIAL, UNKNOWN))
+Name = tuple[str, ...]
+
+_WORD_LIMIT = 12
+_LETTER_LIMIT = 40
+_DIMINUTIVES = ("zinho", "zinha", "inho", "inha", "cito", "cita", "ito", "ita", "chen", "lein")
+_EQUAL, _SHORT, _SLIP, _LETTER = 4, 3, 2, 1
+
+
+def name_words(name: str, ignored: frozenset[str]) -> Name:
+    """The words that tell people apart, folded, in their order; `ignored` are particles, titles and suffixes."""
+    words = (word[:_LETTER_LIMIT] for word in fold(name.replace("'", "").replace("’", "")).split())
+    return tuple(word for word in words if word not in ignored and not word.isdigit())[:_WORD_LIMIT]
+
+
+@lru_cache(maxsize=65_536)
+def agreement(one: Name, other: Name) -> str:
+    """FULL, PART, INITIAL, SAME_GIVEN, SAME_FAMILY, DIFFERENT or UNKNOWN; the same whichever name comes first."""
+    if not one or not other:
+        return UNKNOWN
+    one, other = _spelled_out(one, other), _spelled_out(other, one)
+    if (len(one), one) > (len(other), other):
+        one, other = other, one
+    found = _matches(one, other)
+    words = sum(match >= _SLIP for match in found)
+    letters = sum(match == _LETTER for match in found)
+    if all(found):
+        return INITIAL if letters else FULL if words > 1 else PART
+    if not words + letters:
+        return DIFFERENT
+    return SAME_GIVEN if found[0] >= _SLIP else SAME_FAMILY
+
+
+def are_compatible(one: Name, other: Name) -> bool:
+    """False if the two names cannot both be one person's."""
+    return agreement(one, other) in COMPATIBLE
+
+
+def maximal_names(names: Iterable[Name]) -> list[Name]:
+    """The fullest of them: those that no longer one already says. In an order that depends on nothing else."""
+    kept: list[Name] = []
+    for name in sorted(set(names), key=lambda words: (-len(words), -sum(map(len, words)), words)):
+        if name and not any(agreement(name, longer) in (FULL, PART, INITIAL) for longer in kept):
+            kept.append(name)
+    return kept
+
+
+def word_forms(word: str) -> frozenset[str]:
+    """A word and the full names it may be short for, for looking candidates up."""
+    return _full_names().get(word, frozenset((word,)))
+
+
+def _matches(one: Name, other: Name) -> list[int]:
+    """For each word of `one` the best match among the words of `other`, each of those used once."""
+    found = [0] * len(one)
+    pairs = sorted(
+        (-match, abs(i - j), i, j)
+        for i, word in enumerate(one)
+        for j, against in enumerate(other)
+        if (match := _match(word, against))
+    )
+    taken: set[int] = set()
+    for match, _, i, j in pairs:
+        if not found[i] and j not in taken:
+            found[i] = -match
+            taken.add(j)
+    return found
+
+
+@lru_cache(maxsize=65_536)
+def _match(one: str, other: str) -> int:
+    if one == other:
+        return _EQUAL
+    if word_forms(one) & word_forms(other) or _is_diminutive(one, other) or _is_diminutive(other, one):
+        return _SHORT
+    if len(one) == 1 or len(other) == 1:
+        return _LETTER if one[0] == other[0] else 0
+    if _differ_in_gender(one, other) or (is_given_name(one) and is_given_name(other)):  # Marian and Marina are two names
+        return 0
+    shorter = min(len(one), len(other))
+    allowed = 0 if shorter < 4 else 1 if shorter < 8 else 2
+    return _SLIP if allowed and DamerauLevenshtein.distance(one, other, score_cutoff=allowed) <= allowed else 0
+
+
+def _differ_in_gender(one: str, other: str) -> bool:
+    """Mario and Maria, Eric and Erica, Paul and Paula: one letter, two people."""
+    if len(one) > len(other):
+        one, other = other, one
+    if other in (one + "a", one + "e", one + "o"):
+        return True
+    return len(one) == len(other) and one[:-1] == other[:-1] and one[-1] in "aeo" and other[-1] in "aeo"
+
+
+def _is_diminutive(short: str, full: str) -> bool:
+    return any(
+        short.endswith(ending) and len(short) - len(ending) >= 2 and full.startswith(short[: -len(ending)])
+        for ending in _DIMINUTIVES
+    )
+
+
+def _spelled_out(name: Name, other: Name) -> Name:
+    """`Majo` as `maria jose` where the other name has both."""
+    compounds = _compounds()
+    if not any(word in compounds for word in name):
+        return name
+    words: list[str] = []
+    for word in name:
+        parts = compounds.get(word, ())
+        words += parts if parts and word not in other and all(part in other for part in parts) else (word,)
+    return tuple(words)
+
+
+@cache
+def _full_names() -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for full, shorts in vocabulary("nicknames")["names"].items():
+        canonical = fold(str(full))
+        found.setdefault(canonical, set()).add(canonical)
+        for short in shorts:
+            found.setdefault(fold(str(short)), {fold(str(short))}).add(canonical)
+    return {word: frozenset(names) for word, names in found.items()}
+
+
+@cache
+def _compounds() -> dict[str, Name]:
+    return {
+        fold(str(short)): tuple(fold(str(part)) for part in parts)
+        for short, parts in vocabulary("nicknames")["compounds"].items()
+    }

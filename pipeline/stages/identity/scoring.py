@@ -1,0 +1,108 @@
+"""What speaks for and against two pieces of evidence being one person's, piece by piece, with its weight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from rapidfuzz.distance import DamerauLevenshtein
+
+from pipeline.stages.identity.evidence import EMAIL, PHONE, Evidence, same_employer
+from pipeline.stages.identity.name_agreement import FULL, agreement
+from pipeline.stages.identity.rules import IdentityRules
+
+NamesOn = Callable[[str, str], int]  # (kind, value) of a key -> how many names that exclude each other use it
+
+_HOST_SLIP, _MAILBOX_SLIP = 2, 2
+_TELLING_DIGITS = 2  # maria83 is chosen again at another provider; maria is not
+_LEAST_MAILBOX = 5
+
+
+class Piece(NamedTuple):
+    """One piece of evidence of a pair: `kind` as in `mappings/identity.yaml`, `weight` in bits."""
+
+    kind: str
+    weight: float
+
+
+class Comparison(NamedTuple):
+    """A pair weighed. `pieces` begin with how the names agree."""
+
+    score: float
+    pieces: tuple[Piece, ...]
+
+    @property
+    def names(self) -> str:
+        return self.pieces[0].kind
+
+
+def compare(one: Evidence, other: Evidence, names_on: NamesOn, rules: IdentityRules) -> Comparison:
+    """Every piece of evidence of this pair; the same whichever comes first."""
+    names = agreement(one.name, other.name)
+    kinds = [names, *_of_email(one, other, names, names_on, rules), *_of_phone(one, other, names, names_on, rules)]
+    if set(one.profiles) & set(other.profiles):
+        kinds.append("profile")
+    if one.employers and other.employers:
+        kinds.append("employer" if same_employer(one, other) else "other_employer")
+    pieces = tuple(Piece(kind, rules.weights[kind]) for kind in kinds)
+    return Comparison(sum(piece.weight for piece in pieces), pieces)
+
+
+def are_two_mailboxes(one: Evidence, other: Evidence, names_on: NamesOn, rules: IdentityRules) -> bool:
+    """Two personal mailboxes at one work domain: two colleagues, unless one is the other misspelled."""
+    if one.email == other.email or not one.is_work or not other.is_work or one.host != other.host:
+        return False
+    if any(
+        evidence.is_shared or names_on(EMAIL, evidence.email or "") >= rules.of_many for evidence in (one, other)
+    ):
+        return False
+    is_slip = (
+        min(len(one.mailbox), len(other.mailbox)) >= _LEAST_MAILBOX
+        and not one.mailbox[-1].isdigit()
+        and not other.mailbox[-1].isdigit()  # lopez and lopez2 are two people
+        and agreement(one.name, other.name) == FULL
+        and _distance(one.mailbox, other.mailbox, _MAILBOX_SLIP) <= _MAILBOX_SLIP
+    )
+    return not is_slip
+
+
+def _of_email(one: Evidence, other: Evidence, names: str, names_on: NamesOn, rules: IdentityRules) -> list[str]:
+    if not one.email or not other.email:
+        return []
+    if one.email == other.email:
+        used = rules.of_many if one.is_shared else names_on(EMAIL, one.email)
+        return _by_names("email", used, names, rules)
+    if are_two_mailboxes(one, other, names_on, rules):
+        return ["two_mailboxes"]
+    if names != FULL or one.is_shared or other.is_shared:
+        return []
+    if one.host == other.host:
+        both_end_in_digits = one.mailbox[-1:].isdigit() and other.mailbox[-1:].isdigit()
+        return ["email_slip"] if not both_end_in_digits and _distance(one.mailbox, other.mailbox, 1) <= 1 else []
+    digits = sum(character.isdigit() for character in one.mailbox)
+    is_moved = one.mailbox == other.mailbox and (
+        digits >= _TELLING_DIGITS or _distance(one.host, other.host, _HOST_SLIP) <= _HOST_SLIP
+    )
+    return ["email_moved"] if is_moved else []
+
+
+def _of_phone(one: Evidence, other: Evidence, names: str, names_on: NamesOn, rules: IdentityRules) -> list[str]:
+    shared = set(one.phones) & set(other.phones)
+    if shared:
+        return _by_names("phone", min(names_on(PHONE, phone) for phone in shared), names, rules)
+    if names == FULL and any(
+        len(mine) == len(theirs) and _distance(mine, theirs, 1) <= 1 for mine in one.phones for theirs in other.phones
+    ):
+        return ["phone_slip"]
+    return []
+
+
+def _by_names(kind: str, used: int, names: str, rules: IdentityRules) -> list[str]:
+    """What many use says something only of two leads with one full name: all the others there share it as well."""
+    if used >= rules.of_many:
+        return [f"{kind}_of_many"] if names == FULL else []
+    return [f"{kind}_of_two" if used >= rules.of_two else kind]
+
+
+def _distance(one: str, other: str, limit: int) -> int:
+    return DamerauLevenshtein.distance(one, other, score_cutoff=limit)
