@@ -27,7 +27,7 @@ from pipeline.stages.attribution import touches_of
 from pipeline.stages.deduplication import decide_matches
 from pipeline.stages.mapping import load_source_mapping, map_event
 from pipeline.stages.normalization import identifiers, normalize_lead
-from pipeline.store import deliveries, events, leases, people, quarantine, touches
+from pipeline.store import deliveries, drift, events, leases, people, quarantine, touches
 from pipeline.store.engine import transaction
 from pipeline.store.keyring import blind_index
 
@@ -150,6 +150,7 @@ def load_batch(batch: Batch) -> dict[tuple[str, str], int]:
         due = deliveries.want_deliveries(
             connection, [(destination, person_id, batch.lane) for destination, person_id in sorted(wanted)]
         )
+        drift.count_drift(connection, [lead for lead in batch.leads if lead.event_id in settled])
     _log.info(
         "batch_loaded",
         claim=str(batch.claim_id),
