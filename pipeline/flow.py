@@ -23,11 +23,11 @@ from pipeline.errors import place_of
 from pipeline.logs import get_logger
 from pipeline.records import LANES, Batch, Claim, Lead, MatchKey, Parked, RawEvent, Suppressed, new_id
 from pipeline.settings import settings
-from pipeline.stages.attribution import touch_of
+from pipeline.stages.attribution import touches_of
 from pipeline.stages.deduplication import decide_matches
 from pipeline.stages.mapping import load_source_mapping, map_event
 from pipeline.stages.normalization import identifiers, normalize_lead
-from pipeline.store import deliveries, events, leases, people, quarantine, touches
+from pipeline.store import deliveries, drift, events, leases, people, quarantine, touches
 from pipeline.store.engine import transaction
 from pipeline.store.keyring import blind_index
 
@@ -110,18 +110,23 @@ def deduplicate_batch(batch: Batch) -> Batch:
 
 
 def attribute_batch(batch: Batch) -> Batch:
-    """Write one touch per lead and its consents. Original and latest source follow `occurred_at`, not arrival."""
+    """Write each lead's touch, those its source remembers from before, and its consents.
+
+    Original and latest source follow `occurred_at`, not arrival.
+    """
     if not batch.leads:
         return batch
-    made = [touch_of(lead) for lead in batch.leads]
-    for lead, touch in zip(batch.leads, made, strict=True):
-        lead.channel = touch.channel
+    made = []
+    for lead in batch.leads:
+        own, *earlier = touches_of(lead)
+        lead.channel = own.channel
+        made += [own, *earlier]
     with transaction(synchronous=False) as connection:
         touches.add_touches(connection, made)
         touches.apply_touches(connection, made)
         touches.add_consents(connection, batch.leads)
     for lead in batch.leads:
-        lead.fields, lead.consents = {}, []
+        lead.fields, lead.consents, lead.earlier_touches = {}, [], []
     return batch
 
 
@@ -145,6 +150,7 @@ def load_batch(batch: Batch) -> dict[tuple[str, str], int]:
         due = deliveries.want_deliveries(
             connection, [(destination, person_id, batch.lane) for destination, person_id in sorted(wanted)]
         )
+        drift.count_drift(connection, [lead for lead in batch.leads if lead.event_id in settled])
     _log.info(
         "batch_loaded",
         claim=str(batch.claim_id),

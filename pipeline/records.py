@@ -274,17 +274,25 @@ class Claim(_Fact, frozen=True):
 
 
 class Due(_Fact, frozen=True):
-    """One delivery claimed by a sender: bring `person_id` at `destination` to `version`."""
+    """One delivery claimed by a sender: bring `person_id` at `destination` to `version`.
+
+    `once_digest` tells which values of the fields written once the CRM last confirmed; None: not known, send them.
+    """
 
     destination: str
     person_id: UUID
     version: int
     attempts: int
     external_id: str | None
+    once_digest: bytes | None = None
 
 
 class Outcome(_Fact, frozen=True):
-    """What the CRM said of one record: `state` is sent, retry or rejected."""
+    """What the CRM said of one record: `state` is sent, retry or rejected.
+
+    `once_digest` of a sent one: the values it now has in the fields written once; empty: it turned out to lack them, so
+    they are to be sent; None: nothing new is known of them.
+    """
 
     person_id: UUID
     state: str
@@ -294,3 +302,4 @@ class Outcome(_Fact, frozen=True):
     field: str | None = None
     message: str | None = None
     retry_after: float | None = None
+    once_digest: bytes | None = None

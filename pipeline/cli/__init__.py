@@ -11,6 +11,7 @@ import sys
 import typer
 
 from pipeline.cli import (
+    attribution,
     balances,
     doctor,
     explain,
@@ -45,6 +46,7 @@ app.add_typer(exports.people, name="people")
 app.add_typer(exports.deliveries, name="deliveries")
 app.add_typer(explain.commands)
 app.add_typer(report.commands, name="report")
+app.add_typer(attribution.commands, name="attribution")
 app.add_typer(quarantine.commands, name="quarantine")
 app.add_typer(sources.commands, name="source")
 app.add_typer(mappings.commands, name="mapping")

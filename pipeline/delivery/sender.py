@@ -20,6 +20,7 @@ from pipeline.errors import ConfigurationError, QuotaError, RecordError, Termina
 from pipeline.logs import get_logger
 from pipeline.records import Due, Outcome, new_id
 from pipeline.settings import settings
+from pipeline.stages.destination_mapping import MappedPerson
 from pipeline.stages.mapping import map_person
 from pipeline.store import deliveries
 from pipeline.store.engine import transaction
@@ -126,7 +127,8 @@ class _Sender:
     def _send(self, line: Line, claimed: _Claimed) -> float:
         """Write one claim and record what came of it. Returns the seconds to leave the destination alone, mostly 0."""
         started = time.monotonic()
-        records, outcomes = self._map(line, claimed)
+        mapped, outcomes = self._map(line, claimed)
+        records = [Record(key=str(person_id), fields=person.fields) for person_id, person in mapped.items()]
         written = Written()
         pause = 0.0
         was_called = bool(records) and time.monotonic() + line.timeout_seconds <= claimed.until
@@ -137,7 +139,7 @@ class _Sender:
             pause = self._turns.tell(written.trouble, line.writer.usage)
         else:
             self._turns.put_back()
-        outcomes += [_outcome(result) for result in written.results]
+        outcomes += [_outcome(result, mapped[UUID(result.key)]) for result in written.results]
         trouble = written.trouble
         if trouble is not None and _is_bug(trouble):
             # A bug costs an attempt: with no end to its retries it would stand in everybody's way for ever.
@@ -159,9 +161,9 @@ class _Sender:
         )
         return pause
 
-    def _map(self, line: Line, claimed: _Claimed) -> tuple[list[Record], list[Outcome]]:
+    def _map(self, line: Line, claimed: _Claimed) -> tuple[dict[UUID, MappedPerson], list[Outcome]]:
         """Each person in the CRM's fields; one that cannot be mapped never reaches a call."""
-        records: list[Record] = []
+        mapped: dict[UUID, MappedPerson] = {}
         outcomes: list[Outcome] = []
         for due in claimed.dues:
             person = claimed.people.get(due.person_id)
@@ -169,7 +171,9 @@ class _Sender:
                 outcomes.append(Outcome(due.person_id, "rejected", code="person_missing", message="erased or merged"))
                 continue
             try:
-                fields = map_person(line.mapping, due.person_id, person.values, person.attribution)
+                mapped[due.person_id] = map_person(
+                    line.mapping, due.person_id, person.values, person.attribution, confirmed=due.once_digest
+                )
             except RecordError as error:
                 outcomes.append(
                     Outcome(due.person_id, "rejected", code=error.code, field=error.field, message=error.message)
@@ -177,9 +181,7 @@ class _Sender:
             except Exception as error:  # noqa: BLE001 - a bug in one record's path never stops the others
                 _log.error("record_failed", stage="deliver", person=str(due.person_id), place=place_of(error))
                 outcomes.append(Outcome(due.person_id, "retry", code="bug", message=place_of(error)))
-            else:
-                records.append(Record(key=str(due.person_id), fields=fields))
-        return records, outcomes
+        return mapped, outcomes
 
     def _record(
         self, claimed: _Claimed, outcomes: list[Outcome], *, pause: float, error: str | None, was_called: bool
@@ -223,15 +225,19 @@ class _Sender:
         _log.warning("lease_outlived", destination=self._destination, claim=str(claimed.claim_id), sent_again=again)
 
 
-def _outcome(result: WriteResult) -> Outcome:
+def _outcome(result: WriteResult, person: MappedPerson) -> Outcome:
+    is_written = result.state == "written"
+    lacks_once = person.leaves_out_once and result.created is True  # the CRM had lost the record meanwhile
+    is_cut = is_written and person.truncated and not result.code
     return Outcome(
         UUID(result.key),
-        "sent" if result.state == "written" else result.state,
+        "sent" if is_written else result.state,
         external_id=result.crm_id,
         created=result.created,
-        code=result.code,
+        code="truncated" if is_cut else result.code,
         field=result.field,
-        message=result.message,
+        message=f"cut to fit: {', '.join(person.truncated)}" if is_cut else result.message,
+        once_digest=b"" if lacks_once else person.once_digest,
     )
 
 

@@ -15,13 +15,25 @@ _DEPTH_LIMIT = 12
 _LIST_LIMIT = 1_000
 _INTEGER_LIMIT = 2**63
 
+_NO_KEY = object()  # a branch that no record can take
 Tree = dict[Any, Any]  # step -> subtree; an empty subtree means: all below is decided
 
 
 class DecidedPaths:
-    """A set of paths, asked record by record. `names` are keys decided at the top and inside each of `containers`."""
+    """A set of paths, asked record by record.
 
-    def __init__(self, paths: Iterable[str], *, names: Iterable[str] = (), containers: Iterable[str] = ()) -> None:
+    `names` are keys decided at the top and inside each of `containers`. What lies at one of `opened` is asked entry by
+    entry, even where no path leads into it.
+    """
+
+    def __init__(
+        self,
+        paths: Iterable[str],
+        *,
+        names: Iterable[str] = (),
+        containers: Iterable[str] = (),
+        opened: Iterable[str] = (),
+    ) -> None:
         self._literal = set(paths)
         self._tree: Tree = {}
         for path in self._literal:
@@ -30,6 +42,8 @@ class DecidedPaths:
         for container in ((), *(parse_path(path) for path in containers)):
             for name in names:
                 self._add((*container, name))
+        for path in opened:
+            self._add((*parse_path(path), _NO_KEY))
 
     def covers(self, path: str) -> bool:
         """True if `path` or something above it is in the set."""

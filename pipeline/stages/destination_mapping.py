@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
+
 from pipeline.errors import ConfigurationError, RecordError
-from pipeline.stages.mapping_language import DestinationDeclaration, DestinationRule, read_destination
+from pipeline.stages.crm_types import TYPES, UnfitError, cut
+from pipeline.stages.destination_declarations import DestinationDeclaration, DestinationRule, read_destination
 from pipeline.stages.text import fold
 from pipeline.stages.values import is_empty
 from pipeline.stages.vocabularies import MAPPINGS, shown
+
+
+class MappedPerson(NamedTuple):
+    """What a CRM gets of a person. `truncated` names the fields that were cut to fit.
+
+    `once_digest` tells the values of the fields written once apart from other values of them, and is None where there
+    are none. `leaves_out_once`: they were confirmed already, so `fields` is without them.
+    """
+
+    fields: dict[str, Any]
+    truncated: tuple[str, ...] = ()
+    once_digest: bytes | None = None
+    leaves_out_once: bool = False
+
+    def __repr__(self) -> str:
+        return f"<MappedPerson: {len(self.fields)} fields>"
 
 
 class DestinationMapping:
@@ -23,6 +43,11 @@ class DestinationMapping:
         self.version = declaration.version
         self.tables = {
             rule.name: {fold(key): value for key, value in rule.values.items()} for rule in declaration.fields
+        }
+        self.picklists = {
+            rule.name: {fold(value): value for value in rule.picklist}
+            for rule in declaration.fields
+            if rule.picklist is not None
         }
 
 
@@ -42,31 +67,55 @@ def read_destination_mapping(path: Path) -> DestinationMapping:
 
 
 def map_person(
-    mapping: DestinationMapping, person_id: UUID, values: dict[str, Any], attribution: dict[str, Any]
-) -> dict[str, Any]:
+    mapping: DestinationMapping,
+    person_id: UUID,
+    values: dict[str, Any],
+    attribution: dict[str, Any],
+    *,
+    confirmed: bytes | None = None,
+) -> MappedPerson:
     """The CRM's fields of one person, from golden `values` and `attribution` (`canonical.ATTRIBUTION_NAMES`).
 
-    Both may lack any name. Empty values are left out: they never clear what the CRM holds. Raises
-    RecordError (`too_long`, `missing_required`, `wrong_type`) for what the CRM would refuse, before any call.
+    Both may lack any name. Empty values are left out: they never clear what the CRM holds. Fields written once are left
+    out too where `confirmed`, the digest the CRM last confirmed, is that of their values. Raises RecordError
+    (`too_long`, `missing_required`, `wrong_type`, `invalid_email`, `out_of_range`, `unlisted`) for what the CRM would
+    refuse, before any call.
     """
     known = {**values, **attribution, "person_id": str(person_id)}
     email = values.get("email")
     if isinstance(email, str):
         known["email_local_part"] = email.rpartition("@")[0]
     fields: dict[str, Any] = {}
+    once: dict[str, Any] = {}
+    truncated: list[str] = []
     for rule in mapping.declaration.fields:
-        value = _first(rule, known)
-        table = mapping.tables[rule.name]
-        if table and isinstance(value, str):
-            value = table.get(fold(value), value)
+        value = _value(mapping, rule, known)
         if is_empty(value):
             if rule.required:
                 raise RecordError(
                     "missing_required", field=rule.name, message=f"{rule.name} has neither value nor default"
                 )
             continue
-        fields[rule.name] = _fitted(rule, value)
-    return fields
+        fitted, is_cut = _fitted(rule, value)
+        if is_cut:
+            truncated.append(rule.name)
+        (once if rule.is_once else fields)[rule.name] = fitted
+    digest = _digest(person_id, once) if once else None
+    if digest is not None and digest == confirmed:
+        return MappedPerson(fields, tuple(name for name in truncated if name in fields), digest, leaves_out_once=True)
+    return MappedPerson({**fields, **once}, tuple(truncated), digest)
+
+
+def _value(mapping: DestinationMapping, rule: DestinationRule, known: dict[str, Any]) -> Any:
+    value = _first(rule, known)
+    table = mapping.tables[rule.name]
+    picklist = mapping.picklists.get(rule.name)
+    if not table and picklist is None:
+        return value
+    if not isinstance(value, list):
+        return _listed(rule, table, picklist, value)
+    entries = [_listed(rule, table, picklist, entry) for entry in value]
+    return [entry for entry in entries if not is_empty(entry)]
 
 
 def _first(rule: DestinationRule, known: dict[str, Any]) -> Any:
@@ -79,27 +128,42 @@ def _first(rule: DestinationRule, known: dict[str, Any]) -> Any:
     return rule.default
 
 
-def _fitted(rule: DestinationRule, value: Any) -> Any:
-    if rule.kind in ("number", "boolean"):
-        wanted = bool if rule.kind == "boolean" else (int, float)
-        if not isinstance(value, wanted) or (rule.kind == "number" and isinstance(value, bool)):
-            raise RecordError("wrong_type", field=rule.name, message=f"{rule.name} must be a {rule.kind}")
-        if rule.max_length is not None and len(str(value)) > rule.max_length:
-            raise RecordError("too_long", field=rule.name, message=f"{rule.name} takes {rule.max_length} digits")
+def _listed(rule: DestinationRule, table: dict[str, Any], picklist: dict[str, str] | None, value: Any) -> Any:
+    """The CRM's word for a value: by the table, then as the picklist spells it."""
+    if table and isinstance(value, str):
+        value = table.get(fold(value), value)
+    if picklist is None or is_empty(value):
         return value
-    text = "; ".join(str(item) for item in value) if isinstance(value, list) else _text(value)
-    if rule.max_length is None or len(text) <= rule.max_length:
-        return text
+    word = picklist.get(fold(str(value)))
+    if word is not None or rule.unlisted == "leave_out":
+        return word
+    if rule.unlisted == "default":
+        return picklist[fold(str(rule.default))]
+    raise RecordError(
+        "unlisted",
+        field=rule.name,
+        message=f"{rule.name} takes one of {len(picklist)} values and this is none: add it to the CRM and to the"
+        " mapping's `picklist`, or say what it means in `values`",
+    )
+
+
+def _fitted(rule: DestinationRule, value: Any) -> tuple[Any, bool]:
+    """The value as the CRM takes it, and whether it was cut."""
+    try:
+        fitted = TYPES[rule.kind](value, rule)
+    except UnfitError as error:
+        raise RecordError(error.code, field=rule.name, message=f"{rule.name} {error}") from None
+    if rule.max_length is None or not isinstance(fitted, str) or len(fitted) <= rule.max_length:
+        return fitted, False
     if not rule.truncates:
         raise RecordError(
             "too_long",
             field=rule.name,
-            message=f"{rule.name} takes {rule.max_length} characters, there are {len(text)}",
+            message=f"{rule.name} takes {rule.max_length} characters, there are {len(fitted)}",
         )
-    return text[: rule.max_length].rstrip()
+    return cut(fitted, rule.max_length, rule), True
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else value.isoformat() if hasattr(value, "isoformat") else str(value)
+def _digest(person_id: UUID, once: dict[str, Any]) -> bytes:
+    """SHA-256 over names and values; the person's id in it keeps equal values of two people apart."""
+    return hashlib.sha256(person_id.bytes + msgspec.json.encode(once, order="sorted")).digest()

@@ -6,7 +6,7 @@ converted here (`as: …`), given their one spelling in `normalization`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,24 @@ from pipeline.stages.consents import compile_consent_rule, read_consent_list
 from pipeline.stages.conversions import CONVERSIONS
 from pipeline.stages.decided import DecidedPaths, bounded_custom
 from pipeline.stages.destination_mapping import DestinationMapping, load_destination_mapping, map_person
-from pipeline.stages.mapping_language import SourceDeclaration, read_source
+from pipeline.stages.drift import drift_paths
+from pipeline.stages.earlier_touches import read_touch_list
+from pipeline.stages.mapping_language import SourceDeclaration
 from pipeline.stages.mapping_rules import (
     NO_ORDERS,
     Apply,
     MappedFields,
     canonical_names,
     compile_canonical,
+    compile_earlier_touch_rule,
     compile_field,
     compile_suppress,
     flag,
     put,
 )
+from pipeline.stages.mapping_shapes import Headers, Renames, compile_list, rename
 from pipeline.stages.paths import compile_path
+from pipeline.stages.source_declarations import read_source
 from pipeline.stages.values import is_empty
 from pipeline.stages.vocabularies import MAPPINGS, shown
 
@@ -60,21 +65,44 @@ class SourceMapping:
         self.source = declaration.source
         self.version = declaration.version
         self.names = canonical_names(declaration) if declaration.canonical else {}  # key -> canonical field
+        opened = [rule.at for rule in declaration.lists]
         self.decided = DecidedPaths(
-            declaration.decided_paths(),
-            names=self.names,
-            containers=declaration.flatten,
+            declaration.decided_paths(), names=self.names, containers=declaration.flatten, opened=opened
         )
         self.kept = DecidedPaths(declaration.kept)
+        self._read = DecidedPaths(
+            declaration.read_paths(), names=self.names, containers=declaration.flatten, opened=opened
+        )
+        self._headers = Headers(declaration.headers) if declaration.headers else None
+        self._lists = [compile_list(rule) for rule in declaration.lists]
         self._rules: list[Apply] = [compile_field(rule) for rule in declaration.fields]
         if declaration.canonical:
             self._rules.insert(0, compile_canonical(self.names, declaration.flatten))
         self._consents = [compile_consent_rule(rule) for rule in declaration.consents]
         self._consent_lists = [compile_path(path) for path in declaration.consent_lists]
+        self._earlier_touches = [compile_earlier_touch_rule(rule) for rule in declaration.earlier_touches]
+        self._touch_lists = [compile_path(path) for path in declaration.touch_lists]
         self._suppress = [compile_suppress(rule) for rule in declaration.suppress]
 
+    def shape(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The record as the rules' paths see it: `headers` renamed, `lists` read by name. All below wants it so."""
+        if self._headers is not None:
+            record = rename(record, self._headers.renames(record))
+        for flatten in self._lists:
+            record = flatten(record)
+        return record
+
+    def renames(self, record: dict[str, Any]) -> Renames:
+        """Columns of a record as it came that the rules know by another name: {column: name}."""
+        return self._headers.renames(record) if self._headers is not None else {}
+
+    def reads(self, columns: Iterable[str]) -> bool:
+        """Whether any rule reads any of a table's columns: if none does, it is another source's table."""
+        table = self.shape(dict.fromkeys(columns, "filled"))
+        return len(self._read.rest(table)) < len(table)
+
     def suppression(self, record: dict[str, Any]) -> str | None:
-        """Why this record must not become a lead (one of SUPPRESSION_REASONS), or None."""
+        """Why this shaped record must not become a lead (one of SUPPRESSION_REASONS), or None."""
         for reason, applies in self._suppress:
             if applies(record):
                 return reason
@@ -89,9 +117,16 @@ class SourceMapping:
             read(record, mapped.consents, mapped.flags, date_orders)
         for get in self._consent_lists:
             read_consent_list(get(record), mapped.consents, mapped.flags, mapped.raw)
-        mapped.custom, is_cut = bounded_custom(self.decided.rest(record))
-        if is_cut:
-            flag(mapped, "custom", ["truncated"])
+        for read_touch in self._earlier_touches:
+            read_touch(record, mapped.earlier_touches, mapped.flags, mapped.raw)
+        for get in self._touch_lists:
+            read_touch_list(get(record), mapped.earlier_touches, mapped.flags)
+        rest = self.decided.rest(record)
+        if rest:
+            mapped.custom, is_cut = bounded_custom(rest)
+            if is_cut:
+                flag(mapped, "custom", ["truncated"])
+            mapped.undecided = drift_paths(path for path in rest if not self.kept.covers(path))
         if self.declaration.region and "region" not in mapped.fields:
             mapped.fields["region"] = self.declaration.region
             flag(mapped, "region", [ASSUMED])
@@ -127,11 +162,12 @@ def map_event(
     """
     mapping = mapping or load_source_mapping(raw.source)
     try:
-        record = decode_body(raw.envelope.content_type, raw.envelope.body)
+        body = decode_body(raw.envelope.content_type, raw.envelope.body)
+        record = mapping.shape(body)
         reason = mapping.suppression(record)
         if reason is not None:
             return Suppressed(raw.event_id, reason)
-        mapped = mapping.map_record(record, raw.envelope.origin.get("dates") or NO_ORDERS)
+        mapped = mapping.map_record(record, _date_orders(mapping, body, raw.envelope.origin.get("dates")))
         _apply_patch(mapped, patch)
         _check_required(mapping, mapped)
     except RecordError as error:
@@ -149,19 +185,29 @@ def map_event(
         raw=mapped.raw,
         flags=mapped.flags,
         consents=mapped.consents,
+        earlier_touches=mapped.earlier_touches,
+        undecided=mapped.undecided,
     )
 
 
 def map_record(mapping: SourceMapping, record: dict[str, Any]) -> MappedFields:
     """The record's fields, before normalization. Raises RecordError `missing_required`."""
-    mapped = mapping.map_record(record)
+    mapped = mapping.map_record(mapping.shape(record))
     _check_required(mapping, mapped)
     return mapped
 
 
 def undecided(mapping: SourceMapping, record: dict[str, Any]) -> list[str]:
     """Paths of the record that the mapping neither uses, keeps nor ignores: somebody has to decide about them."""
-    return [path for path in mapping.decided.rest(record) if not mapping.kept.covers(path)]
+    return [path for path in mapping.decided.rest(mapping.shape(record)) if not mapping.kept.covers(path)]
+
+
+def _date_orders(mapping: SourceMapping, body: dict[str, Any], said: Mapping[str, str] | None) -> Mapping[str, str]:
+    """How columns write dates, by the names the rules know them under."""
+    if not said:
+        return NO_ORDERS
+    renames = mapping.renames(body)
+    return {renames.get(column, column): order for column, order in said.items()}
 
 
 def _apply_patch(mapped: MappedFields, patch: dict[str, Any] | None) -> None:

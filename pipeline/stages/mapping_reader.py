@@ -6,14 +6,14 @@ Every error is a ConfigurationError that names file, path in the file, the value
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline.errors import ConfigurationError
 from pipeline.stages.paths import parse_path
-from pipeline.stages.vocabularies import read_yaml, shown
+from pipeline.stages.vocabularies import MAPPINGS, aliases, read_yaml, shown, vocabulary
 
 
 class Reader:
@@ -36,6 +36,13 @@ class Reader:
                 if key not in allowed:
                     self.fail(f"{place}.{key}".strip("."), unknown_name(str(key), allowed))
         return {str(key): entry for key, entry in value.items()}
+
+    def objects(self, place: str, value: Any, allowed: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each object of a list, with its place."""
+        if value is not None and not isinstance(value, list):
+            self.fail(place, f"{value!r} is not a list of rules")
+        for number, entry in enumerate(value or ()):
+            yield f"{place}[{number}]", self.object(f"{place}[{number}]", entry, allowed)
 
     def text(self, place: str, value: Any) -> str:
         if not isinstance(value, str) or not value.strip():
@@ -68,6 +75,23 @@ class Reader:
                 self.fail(place, f"{path!r} is {error}")
         return found
 
+    def path(self, place: str, value: Any) -> str:
+        """One path, not several."""
+        return self.paths(place, self.text(place, value))[0]
+
+    def vocabulary(self, place: str, value: Any) -> Mapping[str, str]:
+        """The spellings of a vocabulary that is a table of `word: [spelling, …]`."""
+        name = self.text(place, value)
+        path = MAPPINGS / "vocabularies" / f"{name}.yaml"
+        if not name.isidentifier() or not path.is_file():
+            self.fail(place, unknown_name(name, (found.stem for found in path.parent.glob("*.yaml"))))
+        content = vocabulary(name)
+        if not isinstance(content, dict) or not all(
+            entry is None or _is_list_of_words(entry) for entry in content.values()
+        ):
+            self.fail(place, f"{shown(path)} is no table of `word: [spelling, …]`")
+        return aliases(name)
+
     def version(self, name: str) -> str:
         number = self.content.get("version")
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
@@ -83,3 +107,7 @@ def unknown_name(name: str, allowed: Iterable[str]) -> str:
     close = get_close_matches(name, names, 1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     return f"{name!r} is not known{hint}; allowed: {', '.join(names)}"
+
+
+def _is_list_of_words(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str | int | float) for word in value)

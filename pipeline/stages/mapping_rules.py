@@ -9,25 +9,28 @@ from typing import Any
 
 import msgspec
 
-from pipeline.records import Consent
+from pipeline.records import Consent, EarlierTouch
 from pipeline.stages.canonical import CANONICAL_FIELDS, default_conversion
-from pipeline.stages.conversions import CONVERSIONS, Conversion, date_conversion, table_conversion, to_number
+from pipeline.stages.conversions import CONVERSIONS, Conversion, date_conversion, table_conversion, to_list, to_number
 from pipeline.stages.countries import country_code
-from pipeline.stages.mapping_language import FieldRule, SourceDeclaration, SuppressRule
+from pipeline.stages.earlier_touches import ReadTouch, compile_earlier_touch
+from pipeline.stages.mapping_language import EarlierTouchRule, FieldRule, SourceDeclaration, SuppressRule
 from pipeline.stages.paths import compile_first, compile_path
-from pipeline.stages.values import is_empty
+from pipeline.stages.values import Normalized, is_empty
 
 NO_ORDERS: Mapping[str, str] = MappingProxyType({})
 
 
 class MappedFields(msgspec.Struct):
-    """What one record says, in canonical names. `raw` and `flags` as in `records.Lead`."""
+    """What one record says, in canonical names; the rest as in `records.Lead`."""
 
     fields: dict[str, Any] = {}
     custom: dict[str, Any] = {}
     raw: dict[str, Any] = {}
     flags: dict[str, list[str]] = {}
     consents: list[Consent] = []
+    earlier_touches: list[EarlierTouch] = []
+    undecided: list[str] = []
     date_orders: Mapping[str, str] = NO_ORDERS  # of this record's columns, decided over the whole file it stood in
 
     def __repr__(self) -> str:
@@ -73,7 +76,7 @@ def _compile_date(rule: FieldRule) -> Apply:
     """As any field, but the order of day and month may be known for the column that the value stands in."""
     name, default = rule.name, rule.default
     getters = [(path, compile_path(path)) for path in rule.paths]
-    convert = date_conversion(formats=rule.formats, zone=rule.zone)
+    convert = date_conversion(formats=rule.formats, zone=rule.zone, order=rule.order)
 
     def apply(record: dict[str, Any], mapped: MappedFields) -> None:
         for path, get in getters:
@@ -121,12 +124,51 @@ def canonical_names(declaration: SourceDeclaration) -> dict[str, str]:
     return {**{name: name for name in CANONICAL_FIELDS}, **declaration.aliases}
 
 
+def compile_earlier_touch_rule(rule: EarlierTouchRule) -> ReadTouch:
+    """A function that adds the earlier touch one rule declares."""
+    return compile_earlier_touch(_reading(rule.at), {field.name: _reading(field) for field in rule.fields})
+
+
+def _reading(rule: FieldRule) -> tuple[Callable[[Any], Any], Conversion]:
+    """How to get a value and what to make of it, for rules that fill no canonical field."""
+    get, default, constant = compile_first(list(rule.paths)), rule.default, rule.constant
+
+    def get_or_else(record: Any) -> Any:
+        value = get(record) if constant is None else constant
+        return default if value is None or is_empty(value) else value
+
+    return get_or_else, _conversion(rule)
+
+
 def _conversion(rule: FieldRule) -> Conversion:
-    if rule.conversion == "date":
-        convert: Conversion = date_conversion(formats=rule.formats, zone=rule.zone)
-    else:
-        convert = CONVERSIONS[rule.conversion]
+    convert = _CONVERSION_WITH_OPTIONS.get(rule.conversion, _plain_conversion)(rule)
     return table_conversion(convert, rule.values) if rule.values else convert
+
+
+def _plain_conversion(rule: FieldRule) -> Conversion:
+    return CONVERSIONS[rule.conversion]
+
+
+def _date_conversion(rule: FieldRule) -> Conversion:
+    return date_conversion(formats=rule.formats, zone=rule.zone, order=rule.order)
+
+
+def _list_conversion(rule: FieldRule) -> Conversion:
+    separator = rule.separator
+    if separator is None:
+        return to_list
+
+    def to_separated(value: Any) -> Normalized:
+        """`separator` alone splits: a comma inside a choice stays."""
+        return to_list([part.strip() for part in value.split(separator)] if isinstance(value, str) else value)
+
+    return to_separated
+
+
+_CONVERSION_WITH_OPTIONS: dict[str, Callable[[FieldRule], Conversion]] = {
+    "date": _date_conversion,
+    "list": _list_conversion,
+}
 
 
 def put(mapped: MappedFields, name: str, value: Any, convert: Conversion) -> None:

@@ -22,7 +22,7 @@ from pipeline.stages.names import (
     split_full_name,
 )
 from pipeline.stages.phones import normalize_phone
-from pipeline.stages.text import normalize_line, normalize_paragraphs, normalize_url, raw_excerpt
+from pipeline.stages.text import normalize_cell, normalize_paragraphs, normalize_url, raw_excerpt
 from pipeline.stages.times import FUTURE_TOLERANCE, read_instant
 from pipeline.stages.urls import parse_address
 from pipeline.stages.values import Normalized
@@ -32,8 +32,8 @@ ASSUMED = "assumed"  # the mapping's own region; `default_region`, being somebod
 _OTHERS_LIMIT = 20  # further addresses or numbers of one lead
 
 _BY_KIND: dict[str, Callable[[str], Normalized]] = {
-    "line": normalize_line,
-    "identifier": normalize_line,
+    "line": normalize_cell,
+    "identifier": normalize_cell,
     "url": normalize_url,
     "paragraphs": normalize_paragraphs,
     "given_name": normalize_given_name,

@@ -1,6 +1,7 @@
 """Paths into a record: `answers.email`, `items[0].name`, `field_data[name=email].values[0]`.
 
-A key of the record that equals the whole path wins, so that the column `Tel. 1` needs no escaping.
+A key that equals the whole path, or what is left of it, wins: the column `Tel. 1` and the question `utm.source` in
+`field_data` are written as they are.
 """
 
 from __future__ import annotations
@@ -53,17 +54,28 @@ def compile_path(path: str) -> Getter:
         key = steps[0]
         return lambda record: record.get(key) if isinstance(record, dict) else None
 
+    ways = tuple(zip(steps, _rests(path, steps), strict=True))
+
     def get(record: Any) -> Any:
-        if isinstance(record, dict) and path in record:
-            return record[path]
         value = record
-        for step in steps:
+        for step, rest in ways:
+            if rest is not None and isinstance(value, dict) and rest in value:
+                return value[rest]
             value = _take(value, step)
             if value is None:
                 return None
         return value
 
     return get
+
+
+def _rests(path: str, steps: tuple[Step, ...]) -> list[str | None]:
+    """Before each step, what of the path is left, if that could be a single key and is not just the step."""
+    rests: list[str | None] = [path]
+    for place in range(1, len(steps)):
+        left = steps[place:]
+        rests.append(".".join(map(str, left)) if len(left) > 1 and all(isinstance(one, str) for one in left) else None)
+    return rests
 
 
 def compile_first(paths: list[str]) -> Getter:

@@ -1,16 +1,24 @@
-"""Text in one spelling: NFC, no control or invisible characters, bounded length."""
+"""Text in one spelling: NFC, no control or invisible characters, no mojibake, no HTML, bounded length."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
+from functools import cache
 
+from pipeline.stages.markup import may_hold_markup, remove_markup
+from pipeline.stages.mojibake import repair_mojibake
 from pipeline.stages.values import NOTHING, Normalized
 
 LINE_LIMIT = 255  # characters; longer cells are truncated and flagged, the raw text is kept
 URL_LIMIT = 2_048
 PARAGRAPHS_LIMIT = 32_000
 RAW_LIMIT = 32_000  # of the text as it came; the stored body holds the rest
+_WORK_LIMIT = 131_072  # characters that are looked at for mojibake and HTML; no mapped text is longer
+_LONGEST_BLANK = 24  # of the words in the vocabulary
+_STEPS = 8
+_NO_MARKUP = dict.fromkeys(map(ord, "<>&"))
 
 _FOLDED_ASCII = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
 _SPACES = re.compile(r"[^\S\n]+")
@@ -46,18 +54,30 @@ def clean_paragraphs(text: str) -> str:
 
 
 def normalize_line(text: str, *, limit: int = LINE_LIMIT) -> Normalized:
-    """A cell of text of at most `limit` characters."""
-    return _bounded(clean_line(text), text, limit)
+    """A cell of text of at most `limit` characters, names included: `Null` and `None` stay, they may be somebody's."""
+    return _normalize(text, clean_line, limit, _blanks()[0])
+
+
+def normalize_cell(text: str) -> Normalized:
+    """A cell that is no name: words such as NULL and None say nothing there."""
+    return _normalize(text, clean_line, LINE_LIMIT, _blanks()[1])
 
 
 def normalize_url(text: str) -> Normalized:
     """An address, left as it is but for invisible characters and length."""
-    return normalize_line(text, limit=URL_LIMIT)
+    clean = clean_line(text)
+    return _blank(text) if clean.lower() in _blanks()[1] else _bounded(clean, (), text, URL_LIMIT)
 
 
 def normalize_paragraphs(text: str) -> Normalized:
     """A message: line breaks kept."""
-    return _bounded(clean_paragraphs(text), text, PARAGRAPHS_LIMIT)
+    return _normalize(text, clean_paragraphs, PARAGRAPHS_LIMIT, _blanks()[1])
+
+
+def is_blank(text: str) -> bool:
+    """True for what says nothing in a cell that holds no name: nothing visible, `N/A`, `-`, `NULL`, `#REF!`."""
+    clean = clean_line(text)
+    return not clean or clean.lower() in _blanks()[1]
 
 
 def fold(text: str) -> str:
@@ -79,9 +99,53 @@ def _visible(text: str) -> str:
     return unicodedata.normalize("NFC", _STRAY_JOINERS.sub("", _INVISIBLE.sub("", text)))
 
 
-def _bounded(clean: str, text: str, limit: int) -> Normalized:
+def _normalize(text: str, clean: Callable[[str], str], limit: int, blanks: frozenset[str]) -> Normalized:
+    cleaned, flags = _settled(text, clean)
+    if len(cleaned) <= _LONGEST_BLANK and cleaned.lower() in blanks:
+        return _blank(text)
+    return _bounded(cleaned, flags, text, limit, clean)
+
+
+def _settled(text: str, clean: Callable[[str], str]) -> tuple[str, tuple[str, ...]]:
+    """Cleaned until nothing changes: what is left of one repair may be what another one looks for (`Ã&copy;`)."""
+    if text.isascii() and not may_hold_markup(text):
+        return clean(text), ()
+    flags: dict[str, None] = {}
+    text = text[:_WORK_LIMIT]
+    for step in range(_STEPS + 1):
+        before = text
+        if not text.isascii() and (repaired := repair_mojibake(text)) != text:
+            text, flags["mojibake"] = repaired, None
+        if may_hold_markup(text) and (shown := remove_markup(text)) != text:
+            text, flags["html_removed"] = shown, None
+        if step == _STEPS:  # nested like this by hand only
+            text = text.translate(_NO_MARKUP)
+        text = clean(text)
+        if text == before:
+            break
+    return text, tuple(flags)
+
+
+def _bounded(
+    clean: str, flags: tuple[str, ...], text: str, limit: int, clean_again: Callable[[str], str] = clean_line
+) -> Normalized:
     if not clean:
-        return NOTHING if not text else Normalized(None, ("blank",), raw_excerpt(text))
+        return _blank(text) if not flags else Normalized(None, (*flags, "blank"), raw_excerpt(text))
     if len(clean) > limit:
-        return Normalized(clean[:limit].rstrip(), ("truncated",), raw_excerpt(text))
-    return Normalized(clean) if clean == text else Normalized(clean, (), raw_excerpt(text))
+        cut, _ = _settled(clean[:limit].rstrip(), clean_again)
+        return Normalized(cut or None, (*flags, "truncated"), raw_excerpt(text))
+    return Normalized(clean) if clean == text else Normalized(clean, flags, raw_excerpt(text))
+
+
+def _blank(text: str) -> Normalized:
+    return NOTHING if not text else Normalized(None, ("blank",), raw_excerpt(text))
+
+
+@cache
+def _blanks() -> tuple[frozenset[str], frozenset[str]]:
+    """Small letters: what says nothing in any text, and what says nothing in one that is no name."""
+    from pipeline.stages.vocabularies import vocabulary  # which folds its words with this module
+
+    listed = vocabulary("blanks")
+    signs = frozenset(word.lower() for word in listed["signs"])
+    return signs, signs | {word.lower() for word in listed["words"]}

@@ -37,9 +37,9 @@ def moments(values: Iterable[datetime | None]) -> str:
     return "{" + ",".join(["NULL" if value is None else f'"{value.isoformat()}"' for value in values]) + "}"
 
 
-def blobs(values: Iterable[bytes]) -> str:
+def blobs(values: Iterable[bytes | None]) -> str:
     """For `%s::bytea[]`: short ones, such as digests."""
-    return "{" + ",".join(["\\\\x" + value.hex() for value in values]) + "}"
+    return "{" + ",".join(["NULL" if value is None else "\\\\x" + value.hex() for value in values]) + "}"
 
 
 def sealed(values: Iterable[bytes]) -> str:

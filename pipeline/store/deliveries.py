@@ -96,7 +96,7 @@ WHERE d.person_id = ANY(ARRAY(SELECT person_id FROM due)) AND d.destination = %(
     AND person.person_id = d.person_id
     AND (%(linger)s <= 0 OR (SELECT count(*) >= %(limit)s OR min(wanted_at) <= now() - make_interval(secs => %(linger)s)
                              FROM due))
-RETURNING d.person_id, coalesce(person.version, d.wanted_version), d.attempts, d.external_id
+RETURNING d.person_id, coalesce(person.version, d.wanted_version), d.attempts, d.external_id, d.once_digest
 """
 
 
@@ -126,7 +126,10 @@ def claim_deliveries(
             "linger": linger_seconds,
         },
     )
-    return claim, [Due(destination, person, version, attempts, known) for person, version, attempts, known in rows]
+    return claim, [
+        Due(destination, person, version, attempts, known, None if once is None else bytes(once))
+        for person, version, attempts, known, once in rows
+    ]
 
 
 class PersonToSend(msgspec.Struct, frozen=True):
@@ -195,7 +198,8 @@ def release_deliveries(
 
 
 _OVERTAKEN = """
-UPDATE deliveries SET state = 'due', claim = NULL, lease_until = NULL, wanted_at = now(), next_attempt_at = now()
+UPDATE deliveries SET state = 'due', claim = NULL, lease_until = NULL, wanted_at = now(), next_attempt_at = now(),
+    once_digest = NULL
 WHERE destination = %(destination)s AND person_id = ANY(ARRAY(
     SELECT person_id FROM deliveries
     WHERE destination = %(destination)s AND person_id = ANY(%(people)s::uuid[])

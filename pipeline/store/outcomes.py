@@ -14,7 +14,7 @@ from pipeline.store import arrays
 _RECORD = """
 UPDATE deliveries d SET
     state = CASE
-        WHEN d.wanted_version > said.version THEN 'due'
+        WHEN d.wanted_version > said.version OR (said.state = 'sent' AND said.once = '') THEN 'due'
         WHEN said.state = 'sent' THEN 'sent'
         WHEN said.state = 'rejected' OR d.attempts + 1 >= %(most)s THEN 'quarantined'
         ELSE 'due' END,
@@ -27,9 +27,11 @@ UPDATE deliveries d SET
     lease_until = NULL,
     last_error = CASE WHEN said.state = 'sent' THEN NULL ELSE said.error END,
     last_error_at = CASE WHEN said.state = 'sent' THEN NULL ELSE now() END,
-    loaded_at = CASE WHEN said.state = 'sent' THEN now() ELSE d.loaded_at END
+    loaded_at = CASE WHEN said.state = 'sent' THEN now() ELSE d.loaded_at END,
+    once_digest = CASE WHEN said.state = 'sent' AND said.once IS NOT NULL THEN nullif(said.once, '')
+                       ELSE d.once_digest END
 FROM unnest(%(people)s::uuid[], %(states)s::text[], %(versions)s::int[], %(external_ids)s::text[], %(delays)s::float8[],
-    %(errors)s::text[]) AS said (person_id, state, version, external_id, delay, error)
+    %(errors)s::text[], %(onces)s::bytea[]) AS said (person_id, state, version, external_id, delay, error, once)
 JOIN (
     SELECT person_id FROM deliveries
     WHERE person_id = ANY(%(people)s::uuid[]) AND destination = %(destination)s AND claim = %(claim)s
@@ -74,10 +76,11 @@ def record_outcomes(
 ) -> dict[UUID, str]:
     """Record what came of claimed deliveries; gives the new state of each that this claim still held.
 
-    sent: done, or due again if a newer version was wanted meanwhile. retry: due after `backoff(attempts so far + 1)`
-    seconds, or after `retry_after` if that is longer; quarantined at `max_attempts`. rejected: quarantined, or due
-    again if a newer version was wanted meanwhile: it may be the remedy. A stale claim changes no delivery; the calls
-    it made are traced all the same. Deliveries without an outcome stay claimed. Two or three statements.
+    sent: done, or due again if a newer version was wanted meanwhile or the CRM lacks the fields written once. retry:
+    due after `backoff(attempts so far + 1)` seconds, or after `retry_after` if that is longer; quarantined at
+    `max_attempts`. rejected: quarantined, or due again if a newer version was wanted meanwhile: it may be the remedy. A
+    stale claim changes no delivery; the calls it made are traced all the same. Deliveries without an outcome stay
+    claimed. Two or three statements.
     """
     due_of = {due.person_id: due for due in dues}
     said = sorted((one for one in outcomes if one.person_id in due_of), key=lambda one: one.person_id)
@@ -98,6 +101,7 @@ def record_outcomes(
             "external_ids": arrays.texts(one.external_id for one in said),
             "delays": arrays.numbers(_delay(one, due_of[one.person_id], backoff) for one in said),
             "errors": arrays.texts(_error(one) for one in said),
+            "onces": arrays.blobs(one.once_digest for one in said),
         },
     ).all()
     connection.exec_driver_sql(

@@ -104,7 +104,7 @@ def explain_event(connection: Connection, event_id: UUID) -> dict[str, Any] | No
             event_id,
         ),
         "quarantine": _quarantine(connection, "event_id = %s", event_id),
-        "touches": _rows(connection, "SELECT * FROM touches WHERE event_id = %s", event_id),
+        "touches": _rows(connection, "SELECT * FROM touches WHERE event_id = %s ORDER BY position", event_id),
         "consents": _rows(connection, "SELECT * FROM consents WHERE event_id = %s", event_id),
         "person": explain_person(connection, person_id) if person_id else None,
     }
@@ -138,7 +138,7 @@ def explain_person(connection: Connection, person_id: UUID) -> dict[str, Any] | 
             person_id,
         ),
         "touches": _rows(
-            connection, "SELECT * FROM touches WHERE person_id = %s ORDER BY occurred_at, event_id", person_id
+            connection, "SELECT * FROM touches WHERE person_id = %s ORDER BY occurred_at, event_id, position", person_id
         ),
         "consents": _rows(connection, "SELECT * FROM consents WHERE person_id = %s ORDER BY at, event_id", person_id),
         "deliveries": _rows(
@@ -222,7 +222,7 @@ def _delivery_counts(connection: Connection) -> dict[str, dict[str, dict[str, An
 def _person_of(connection: Connection, event_id: UUID) -> UUID | None:
     """The person of an event that has not settled yet, but has come far enough to have left a touch."""
     found: UUID | None = connection.exec_driver_sql(
-        "SELECT person_id FROM touches WHERE event_id = %s", (event_id,)
+        "SELECT person_id FROM touches WHERE event_id = %s LIMIT 1", (event_id,)
     ).scalar()
     return found
 

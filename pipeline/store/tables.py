@@ -123,6 +123,8 @@ people = Table(
             ("event", Uuid()),
         )
     ),
+    _count("original_position", SmallInteger),  # of the touch among those of its event
+    _count("latest_position", SmallInteger),
     Column("owner", Text),
     _count("touches"),
     _moment("created_at", nullable=False, is_now=True),
@@ -147,11 +149,14 @@ touches = Table(
     "touches",
     metadata,
     Column("event_id", Uuid, nullable=False),
+    _count("position", SmallInteger),  # 0: the event's own; others its source remembered from before
     Column("person_id", Uuid, nullable=False),
     Column("brand", Text, nullable=False),
     _moment("occurred_at", nullable=False),
     Column("source", Text, nullable=False),
+    Column("medium", Text),  # NULL: written before there was such a column; then it stands in `details`
     Column("channel", Text, nullable=False),
+    Column("rules_version", Text),  # of the rules that the channel was found by
     *(
         Column(name, Text)
         for name in ("campaign", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id")
@@ -160,7 +165,7 @@ touches = Table(
     Column("referrer_host", Text),
     Column("landing_path", Text),
     Column("details", JSONB, nullable=False, server_default=text("'{}'")),
-    PrimaryKeyConstraint("event_id", name="touches_pkey"),
+    PrimaryKeyConstraint("event_id", "position", name="touches_pkey"),
 )
 Index("touches_person", touches.c.person_id)
 

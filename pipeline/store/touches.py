@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -11,17 +12,20 @@ from pipeline.records import Lead, Touch
 from pipeline.store import arrays
 
 _ADD_TOUCHES = """
-INSERT INTO touches (event_id, person_id, brand, occurred_at, source, channel, campaign, utm_source, utm_medium,
-    utm_campaign, utm_term, utm_content, utm_id, referrer_host, landing_path, click_ids, details)
-SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::timestamptz[], %s::text[], %s::text[], %s::text[],
-    %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::jsonb[],
-    %s::jsonb[])
+INSERT INTO touches (event_id, position, person_id, brand, occurred_at, source, medium, channel, rules_version,
+    campaign, utm_source, utm_medium, utm_campaign, utm_term, utm_content, utm_id, referrer_host, landing_path,
+    click_ids, details)
+SELECT * FROM unnest(%s::uuid[], %s::smallint[], %s::uuid[], %s::text[], %s::timestamptz[], %s::text[], %s::text[],
+    %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+    %s::text[], %s::text[], %s::jsonb[], %s::jsonb[])
 ON CONFLICT DO NOTHING
 RETURNING event_id
 """
 _TEXT_COLUMNS = (
     "source",
+    "medium",
     "channel",
+    "rules_version",
     "campaign",
     "utm_source",
     "utm_medium",
@@ -35,15 +39,19 @@ _TEXT_COLUMNS = (
 
 
 def add_touches(connection: Connection, touches: Sequence[Touch]) -> set[UUID]:
-    """Store touches; gives the event ids newly added (one touch per event, the first stays). One statement."""
+    """Store touches; gives the ids of events with a new one. One statement.
+
+    One touch per event and position: what was stored first stays.
+    """
     if not touches:
         return set()
-    ordered = sorted(touches, key=lambda touch: touch.event_id)
+    ordered = sorted(touches, key=lambda touch: (touch.event_id, touch.position))
     return set(
         connection.exec_driver_sql(
             _ADD_TOUCHES,
             (
                 arrays.uuids(touch.event_id for touch in ordered),
+                arrays.numbers(touch.position for touch in ordered),
                 arrays.uuids(touch.person_id for touch in ordered),
                 arrays.texts(touch.brand for touch in ordered),
                 arrays.moments(touch.occurred_at for touch in ordered),
@@ -56,22 +64,30 @@ def add_touches(connection: Connection, touches: Sequence[Touch]) -> set[UUID]:
 
 
 _LOCK = "SELECT 1 FROM people WHERE person_id = ANY(%s::uuid[]) ORDER BY person_id FOR UPDATE"
-_IS_EARLIER = "(p.original_event IS NULL OR (first_at, first_event) < (p.original_at, p.original_event))"
-_IS_LATER = "(p.latest_event IS NULL OR (last_at, last_event) > (p.latest_at, p.latest_event))"
+_IS_EARLIER, _IS_LATER = (
+    f"(p.{kept}_event IS NULL OR ({seen}_at, {seen}_event, {seen}_position) {than}"
+    f" (p.{kept}_at, p.{kept}_event, p.{kept}_position))"
+    for kept, seen, than in (("original", "first", "<"), ("latest", "last", ">"))
+)
 _REPLACED = ", ".join(
     f"{kept}_{what} = CASE WHEN {test} THEN {seen}_{what} ELSE p.{kept}_{what} END"
     for kept, seen, test in (("original", "first", _IS_EARLIER), ("latest", "last", _IS_LATER))
-    for what in ("at", "event", "source", "channel", "campaign")
+    for what in ("at", "event", "position", "source", "channel", "campaign")
 )
+# Each form of a person remembers the same first visit: those count once.
+_COUNT = """SELECT count(*) FILTER (WHERE t.position = 0)
+    + count(DISTINCT (t.occurred_at, t.source, t.medium, t.campaign)) FILTER (WHERE t.position > 0)
+    FROM touches t WHERE t.person_id = p.person_id"""
 _APPLY = f"""
 UPDATE people p SET {_REPLACED}, updated_at = now(),
-    touches = (SELECT count(*) FROM touches t WHERE t.person_id = p.person_id),
+    touches = ({_COUNT}),
     version = p.version + ({_IS_EARLIER} OR {_IS_LATER})::int
-FROM unnest(%(people)s::uuid[], %(first_at)s::timestamptz[], %(first_event)s::uuid[], %(first_source)s::text[],
-    %(first_channel)s::text[], %(first_campaign)s::text[], %(last_at)s::timestamptz[], %(last_event)s::uuid[],
-    %(last_source)s::text[], %(last_channel)s::text[], %(last_campaign)s::text[])
-    AS seen (person_id, first_at, first_event, first_source, first_channel, first_campaign,
-        last_at, last_event, last_source, last_channel, last_campaign)
+FROM unnest(%(people)s::uuid[], %(first_at)s::timestamptz[], %(first_event)s::uuid[], %(first_position)s::smallint[],
+    %(first_source)s::text[], %(first_channel)s::text[], %(first_campaign)s::text[], %(last_at)s::timestamptz[],
+    %(last_event)s::uuid[], %(last_position)s::smallint[], %(last_source)s::text[], %(last_channel)s::text[],
+    %(last_campaign)s::text[])
+    AS seen (person_id, first_at, first_event, first_position, first_source, first_channel, first_campaign,
+        last_at, last_event, last_position, last_source, last_channel, last_campaign)
 WHERE p.person_id = seen.person_id AND p.person_id = ANY(%(people)s::uuid[])
 """  # noqa: S608 - put together from constants
 
@@ -79,8 +95,8 @@ WHERE p.person_id = seen.person_id AND p.person_id = ANY(%(people)s::uuid[])
 def apply_touches(connection: Connection, touches: Iterable[Touch]) -> None:
     """Bring original_*, latest_* and the count of touches up to date for the people touched. Two statements.
 
-    By (occurred_at, event_id), so the order of arrival does not matter; doing it twice changes nothing. A person's
-    version grows by one if the original or the latest touch became another.
+    By (occurred_at, event_id, position), so the order of arrival does not matter; doing it twice changes nothing. A
+    person's version grows by one if the original or the latest touch became another.
     """
     first: dict[UUID, Touch] = {}
     last: dict[UUID, Touch] = {}
@@ -98,6 +114,7 @@ def apply_touches(connection: Connection, touches: Iterable[Touch]) -> None:
         ordered = [touch_of[person_id] for person_id in sorted(first)]
         values[f"{end}_at"] = arrays.moments(touch.occurred_at for touch in ordered)
         values[f"{end}_event"] = arrays.uuids(touch.event_id for touch in ordered)
+        values[f"{end}_position"] = arrays.numbers(touch.position for touch in ordered)
         values[f"{end}_source"] = arrays.texts(touch.source for touch in ordered)
         values[f"{end}_channel"] = arrays.texts(touch.channel for touch in ordered)
         values[f"{end}_campaign"] = arrays.texts(touch.campaign for touch in ordered)
@@ -143,5 +160,5 @@ def add_consents(connection: Connection, leads: Iterable[Lead]) -> None:
     )
 
 
-def _moment(touch: Touch) -> tuple[object, UUID]:
-    return (touch.occurred_at, touch.event_id)
+def _moment(touch: Touch) -> tuple[datetime, UUID, int]:
+    return (touch.occurred_at, touch.event_id, touch.position)

@@ -9,7 +9,7 @@ import pycountry
 import pytest
 
 from connectors.kit.registry import destination_types, sources
-from pipeline.stages import mapping_language
+from pipeline.stages import destination_declarations, mapping_language
 from pipeline.stages.canonical import CANONICAL_FIELDS, CLICK_IDS, LEAD_FIELDS, TOUCH_DETAILS, TOUCH_FIELDS, UTM_FIELDS
 from pipeline.stages.channels import CHANNELS, channel_of
 from pipeline.stages.countries import country_code
@@ -67,12 +67,18 @@ def test_the_canonical_names_are_those_that_outsiders_rely_on():
 def test_the_page_names_every_canonical_field_and_every_word_of_the_language():
     words = {word for span in re.findall(r"`([^`\n]+)`", PAGE) for word in re.findall(r"[a-z_0-9]+", span)}
     block = set(re.findall(r"[a-z_0-9]+", "".join(re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL))))
-    language = (
-        mapping_language.SOURCE_KEYS
-        | mapping_language.FIELD_KEYS
-        | mapping_language.CONSENT_KEYS
-        | set(mapping_language.DESTINATION_KEYS)
-    )
+    language = {
+        *mapping_language.SOURCE_KEYS,
+        *mapping_language.FIELD_KEYS,
+        *mapping_language.LIST_KEYS,
+        *mapping_language.EARLIER_TOUCH_KEYS,
+        *mapping_language.CONSENT_KEYS,
+        *mapping_language.SUPPRESS_KEYS,
+        *mapping_language.DATE_ORDERS,
+        *destination_declarations.DESTINATION_KEYS,
+        *destination_declarations.TYPES,
+        *destination_declarations.UNLISTED,
+    }
     assert set(CANONICAL_FIELDS) <= words
     assert language <= words | block
 

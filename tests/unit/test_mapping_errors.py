@@ -69,7 +69,7 @@ BROKEN_DESTINATIONS = [
         "destination: acme\nversion: 1\nfields: {A: {from: email, too_long: cut}}\n",
         ["fields.A.too_long", "refuse, truncate"],
     ),
-    ("destination: acme\nversion: 1\nfields: {A: {from: email, as: date}}\n", ["fields.A.as", "'date'", "boolean"]),
+    ("destination: acme\nversion: 1\nfields: {A: {from: email, as: datum}}\n", ["fields.A.as", "'datum'", "boolean"]),
     ("destination: acme\nversion: 1\nfields: {A: {from: email, length: 4}}\n", ["fields.A.length", "max"]),
 ]
 

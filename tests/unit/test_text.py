@@ -7,11 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.stages.text import (
+    _LONGEST_BLANK,
     LINE_LIMIT,
     PARAGRAPHS_LIMIT,
+    _blanks,
     clean_line,
     clean_paragraphs,
     fold,
+    normalize_cell,
     normalize_line,
     normalize_paragraphs,
     normalize_url,
@@ -104,9 +107,68 @@ def test_folded_texts_are_equal_where_people_would_say_so(one, other):
     assert fold(one) == other
 
 
+BLANK_EVERYWHERE = (
+    """
+-|--|---|–|—|.|...|?|???|*|/|N/A|n/a|N.A.|n.a.|n/d|N/D|n.d.|s/d|k.A.|k. A.|#N/A|#REF!|#VALUE!
+#DIV/0!|#NAME?|#NULL!|#NUM!|#NV|#WERT!
+#¡REF!|#¿NOMBRE?|#VALEUR!|\\N|<null>|(null)|[NULL]|(blank)|(vacío)|(vazio)|(leer)|(vide)|[object Object]|not available
+Not Provided|[not provided]|no aplica|sin datos|não informado|non renseigné|keine Angabe|nicht angegeben|{}|[]
+""".strip()
+    .replace("\n", "|")
+    .split("|")
+)
+BLANK_BUT_IN_NAMES = """
+NULL|null|Null|None|NONE|none|nil|NaN|nan|undefined|unknown|Unknown|desconocido|ninguno|nenhum
+inconnu|aucun|unbekannt|keine
+""".strip().replace("\n", "|").split("|")
+NEVER_BLANK = (
+    """
+NA|Na|na|0|00|s/n|S/N|No|no|X|x|A|-1|1-|- Ada -|Noname|Nullmeyer|None of these|null and void
+(none)|(not set)|(direct)|Nil Sen
+Unknown Pleasures Ltd|N/A Records|#1|#N|@|&|+|$|€|li|O|Y|é|李|😀|k A|nad|ND|N D|Dash|Point
+Blank GmbH|Empty Ltd|Leer (Ostfriesland)
+""".strip()
+    .replace("\n", "|")
+    .split("|")
+)
+
+
+@pytest.mark.parametrize("text", BLANK_EVERYWHERE)
+def test_what_says_nothing_in_any_text_is_left_out_and_flagged(text):
+    for normalize in (normalize_line, normalize_cell, normalize_paragraphs, normalize_url):
+        assert normalize(f" {text}") == (None, ("blank",), f" {text}", ())
+
+
+@pytest.mark.parametrize("text", BLANK_BUT_IN_NAMES)
+def test_words_for_nothing_stay_in_names_which_they_may_be(text):
+    assert normalize_line(text) == (text, (), None, ())
+    assert normalize_cell(text) == (None, ("blank",), text, ())
+    assert normalize_paragraphs(text) == (None, ("blank",), text, ())
+
+
+@pytest.mark.parametrize("text", NEVER_BLANK)
+def test_what_may_say_something_is_kept(text):
+    for normalize in (normalize_line, normalize_cell, normalize_paragraphs, normalize_url):
+        assert normalize(text) == (text, (), None, ())
+
+
+def test_no_blank_is_longer_than_what_is_looked_at():
+    assert max(map(len, _blanks()[1])) <= _LONGEST_BLANK
+    assert all(word == clean_line(word) for word in _blanks()[1])
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 100_000, "é" * 100_000, "\ud800" * 100_000, "Ã©" * 50_000, "\n" * 100_000, "\u200b" * 100_000]
+)
+def test_a_hundred_kilobytes_are_read_and_settle(text):
+    for normalize in (normalize_line, normalize_cell, normalize_paragraphs, normalize_url):
+        found = normalize(text)
+        assert found.value is None or normalize(found.value) == (found.value, (), None, ())
+
+
 @given(st.text(max_size=600))
 def test_cleaning_twice_changes_nothing(text):
-    for normalize in (normalize_line, normalize_paragraphs, normalize_url):
+    for normalize in (normalize_line, normalize_cell, normalize_paragraphs, normalize_url):
         once = normalize(text).value
         if once is not None:
             again = normalize(once)

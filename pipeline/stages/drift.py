@@ -1,0 +1,30 @@
+"""Drift: the paths of a record that nobody has decided about, as they may be counted and shown to anyone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from pipeline.privacy.redaction import redact
+from pipeline.stages.text import clean_line
+
+REST = "…"  # what paths beyond a limit are counted under
+
+_PATH_LIMIT = 200  # characters
+_PATHS_OF_A_LEAD = 50
+_INDEX = re.compile(r"\[\d+\]")
+_DIGITS = re.compile(r"\d{5,}")  # ids and numbers as keys: one path each would tell of people and have no end
+
+
+def drift_paths(undecided: Iterable[str]) -> list[str]:
+    """Each path once, sorted: without list indexes, personal data and long numbers, at most 50 of one lead."""
+    paths = sorted({_countable(path[: 2 * _PATH_LIMIT]) for path in undecided})
+    return paths if len(paths) <= _PATHS_OF_A_LEAD else [*paths[:_PATHS_OF_A_LEAD], REST]
+
+
+@lru_cache(maxsize=4_096)
+def _countable(path: str) -> str:
+    """`items[3].x` -> `items[*].x`, `ada@example.org` -> `(redacted)`, `session_1234567` -> `session_#`."""
+    shown = _DIGITS.sub("#", redact(_INDEX.sub("[*]", clean_line(path))))
+    return shown if len(shown) <= _PATH_LIMIT else f"{shown[: _PATH_LIMIT - 1]}{REST}"

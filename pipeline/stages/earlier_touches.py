@@ -1,0 +1,96 @@
+"""Contacts before this one that a record remembers: a form's first visit. Each needs its own time and some evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from pipeline.records import EarlierTouch
+from pipeline.stages.canonical import TOUCH_FIELDS
+from pipeline.stages.conversions import Conversion, to_text
+from pipeline.stages.text import normalize_line, normalize_url, raw_excerpt
+from pipeline.stages.times import parse_instant
+from pipeline.stages.values import is_empty
+
+NAME = "earlier_touches"  # of the field that flags and raw texts are kept under
+Flags = dict[str, list[str]]
+Read = Callable[[Any], Any]
+ReadTouch = Callable[[dict[str, Any], list[EarlierTouch], Flags, dict[str, Any]], None]
+
+_TOUCH_LIMIT = 20  # of one lead
+_RAW_LIMIT = 255
+
+
+def compile_earlier_touch(at: tuple[Read, Conversion], fields: dict[str, tuple[Read, Conversion]]) -> ReadTouch:
+    """A function that adds the touch one rule declares, if there is one.
+
+    Where there is evidence but no readable time there is none: flagged `undated`.
+    """
+    get_at, to_time = at
+
+    def read(record: dict[str, Any], touches: list[EarlierTouch], flags: Flags, raw: dict[str, Any]) -> None:
+        found: dict[str, Any] = {}
+        for name, (get, convert) in fields.items():
+            value = get(record)
+            if value is not None and not is_empty(value):
+                _add(found, name, convert(value).value)
+        if found:
+            at = get_at(record)
+            time = to_time(at).value
+            if time is None and isinstance(at, str) and not is_empty(at):
+                raw.setdefault(NAME, raw_excerpt(at[:_RAW_LIMIT]))
+            _add_touch(touches, flags, time, found)
+
+    return read
+
+
+def read_touch_list(value: Any, touches: list[EarlierTouch], flags: Flags) -> None:
+    """The canonical `earlier_touches[]`: objects of `at` and touch fields; other keys are not read."""
+    if is_empty(value):
+        return
+    entries = value if isinstance(value, list) else [value]
+    for entry in entries[:_TOUCH_LIMIT]:
+        if not isinstance(entry, dict):
+            _flag(flags, "wrong_type")
+            continue
+        found: dict[str, Any] = {}
+        for name, said in entry.items():
+            if name in TOUCH_FIELDS and not is_empty(said):
+                _add(found, name, to_text(said).value)
+        if found:
+            _add_touch(touches, flags, entry.get("at"), found)
+    if len(entries) > _TOUCH_LIMIT:
+        _flag(flags, "truncated")
+
+
+def drop_later(touches: list[EarlierTouch], occurred_at: datetime, flags: Flags) -> list[EarlierTouch]:
+    """The touches that are no later than the lead itself; others are no earlier ones, flagged `later_than_lead`."""
+    earlier = [touch for touch in touches if touch.at <= occurred_at]
+    if len(earlier) < len(touches):
+        _flag(flags, "later_than_lead")
+    return earlier
+
+
+def _add(found: dict[str, Any], name: str, value: Any) -> None:
+    normalize = normalize_url if TOUCH_FIELDS[name] == "url" else normalize_line
+    text = normalize(value).value if isinstance(value, str) else None
+    if text is not None:
+        found[name] = text
+
+
+def _add_touch(touches: list[EarlierTouch], flags: Flags, time: Any, found: dict[str, Any]) -> None:
+    is_readable = isinstance(time, str | int | float) and not isinstance(time, bool)
+    moment = parse_instant(time) if is_readable else None
+    if moment is None:
+        _flag(flags, "undated")
+    elif len(touches) < _TOUCH_LIMIT:
+        touches.append(EarlierTouch(moment, found))
+    else:
+        _flag(flags, "truncated")
+
+
+def _flag(flags: Flags, flag: str) -> None:
+    known = flags.setdefault(NAME, [])
+    if flag not in known:
+        known.append(flag)
