@@ -118,6 +118,14 @@ def open_profile(sealed: bytes, person_id: UUID) -> Profile:
     return Profile({name: FieldValue(value, *origins[place]) for name, (value, place) in stored.fields.items()})
 
 
+def seal_evidence(packed: bytes, evidence_id: UUID) -> bytes:
+    return cipher().seal(packed, context=b"evidence:" + evidence_id.bytes)
+
+
+def open_evidence(sealed: bytes, evidence_id: UUID) -> bytes:
+    return cipher().open(sealed, context=b"evidence:" + evidence_id.bytes)
+
+
 def seal_batch(batch: Batch) -> bytes:
     """Compressed first: Celery and Redis move a message six times a hop, and leads of one batch are much alike."""
     return cipher().seal(zlib.compress(_batch_to_bytes(batch), level=1), context=b"batch:" + batch.claim_id.bytes)

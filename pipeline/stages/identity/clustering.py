@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations
 from typing import NamedTuple
+from uuid import UUID
 
 from pipeline.stages.identity.evidence import Evidence, keys_of
 from pipeline.stages.identity.name_agreement import (
@@ -22,17 +23,19 @@ from pipeline.stages.identity.name_agreement import (
 from pipeline.stages.identity.rules import IdentityRules, identity_rules
 from pipeline.stages.identity.scoring import Comparison, NamesOn, are_two_mailboxes, compare
 
-Key = bytes  # of a piece of evidence: its digest, which does not depend on when it came
+Key = UUID  # of a piece of evidence: made of its content, so it does not depend on when it came
 Pair = tuple[Key, Key]  # the smaller first
 _EXCLUDING = (DIFFERENT, SAME_GIVEN, SAME_FAMILY)
 _SURER_THAN_NAMES = 3  # bits above `same` that outweigh a half agreement between other leads of the two people
 
 
 class Clusters(NamedTuple):
-    """`people`: the evidence of each person. `joins`: the pairs that made them. `reviews`: pairs for a human."""
+    """`people`: the evidence of each person. `bonds`: the pairs that reach the threshold, joined or refused.
+    `reviews`: pairs for a human.
+    """
 
     people: list[frozenset[Key]]
-    joins: dict[Pair, Comparison]
+    bonds: dict[Pair, Comparison]
     reviews: dict[Pair, Comparison]
 
 
@@ -63,23 +66,20 @@ def cluster(
     rules = rules or identity_rules()
     compared = weigh_pairs(evidence, names_on, rules)
     people = _People(evidence, names_on, rules, cannot)
-    joins: dict[Pair, Comparison] = {}
     for pair in sorted(must):
         if pair[0] in evidence and pair[1] in evidence:
             people.join(pair)
     ranked = sorted(compared.items(), key=lambda item: (-item[1].score, item[0]))
-    for pair, comparison in ranked:
-        if comparison.score < rules.same:
-            break
-        if people.are_one(pair) or people.may_join(pair, comparison):
+    bonds = {pair: comparison for pair, comparison in ranked if comparison.score >= rules.same}
+    for pair, comparison in bonds.items():
+        if not people.are_one(pair) and people.may_join(pair, comparison):
             people.join(pair)
-            joins[pair] = comparison
     reviews = {
         pair: comparison
         for pair, comparison in ranked
         if comparison.score >= rules.review and not people.are_one(pair) and not people.are_kept_apart(pair)
     }
-    return Clusters(people.all(), joins, reviews)
+    return Clusters(people.all(), bonds, reviews)
 
 
 def weigh_pairs(evidence: Mapping[Key, Evidence], names_on: NamesOn, rules: IdentityRules) -> dict[Pair, Comparison]:
@@ -161,3 +161,20 @@ class _People:
             parent[key] = parent[parent[key]]
             key = parent[key]
         return key
+
+
+def components(keys: Iterable[Key], bonds: Iterable[Pair]) -> dict[Key, Key]:
+    """The smallest key of all that each key hangs together with, by whatever bonds, refused ones too."""
+    parent = {key: key for key in keys}
+
+    def root(key: Key) -> Key:
+        while parent[key] != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
+
+    for one, other in bonds:
+        if one in parent and other in parent:
+            low, high = sorted((root(one), root(other)))
+            parent[high] = low
+    return {key: root(key) for key in parent}

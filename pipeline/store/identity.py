@@ -1,0 +1,222 @@
+"""Evidence of who is who, and the people derived from it.
+
+Evidence is added first, in a transaction of its own; people are resolved in the next. So of two workers that bring
+evidence of one person at the same time at least the later one sees both, whichever way they run, and what they make of
+it depends on the evidence alone. Components (evidence that pulls on each other) are locked in one order while resolved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection
+
+from pipeline.privacy.encryption import open_evidence, seal_evidence
+from pipeline.store import arrays
+
+
+class KnownEvidence(msgspec.Struct, frozen=True):
+    """A stored piece of evidence. `person_id` None: not resolved yet. `birth_id`: the person it would be alone."""
+
+    evidence_id: UUID
+    brand: str
+    birth_id: UUID
+    person_id: UUID | None
+    component: UUID
+    packed: bytes
+
+    def __repr__(self) -> str:
+        return f"<KnownEvidence {self.evidence_id}>"
+
+
+class NewEvidence(msgspec.Struct, frozen=True):
+    """A piece of evidence about to be stored, with the keys it is filed under and the events that brought it."""
+
+    evidence_id: UUID
+    brand: str
+    birth_id: UUID
+    packed: bytes
+    keys: Sequence[UUID]
+    event_ids: Sequence[UUID]
+
+    def __repr__(self) -> str:
+        return f"<NewEvidence {self.evidence_id}>"
+
+
+_ADD = """
+INSERT INTO evidence (evidence_id, brand, birth_id, component, sealed)
+SELECT new.evidence_id, brand, birth_id, new.evidence_id, decode(sealed, 'base64')
+FROM unnest(%s::uuid[], %s::text[], %s::uuid[], %s::text[]) AS new (evidence_id, brand, birth_id, sealed)
+ON CONFLICT (evidence_id) DO NOTHING
+"""
+_ADD_KEYS = """
+INSERT INTO evidence_keys (key, evidence_id) SELECT * FROM unnest(%s::uuid[], %s::uuid[]) ON CONFLICT DO NOTHING
+"""
+_ADD_EVENTS = """
+INSERT INTO evidence_events (event_id, evidence_id) SELECT * FROM unnest(%s::uuid[], %s::uuid[])
+ON CONFLICT (event_id) DO NOTHING
+"""
+
+
+def add_evidence(connection: Connection, new: Sequence[NewEvidence]) -> None:
+    """Store evidence, its keys, and which events brought it. Known evidence stays as it is. Three statements."""
+    ordered = sorted(new, key=lambda one: one.evidence_id)
+    if not ordered:
+        return
+    connection.exec_driver_sql(
+        _ADD,
+        (
+            arrays.uuids(one.evidence_id for one in ordered),
+            arrays.texts(one.brand for one in ordered),
+            arrays.uuids(one.birth_id for one in ordered),
+            arrays.sealed(seal_evidence(one.packed, one.evidence_id) for one in ordered),
+        ),
+    )
+    keys = sorted((key, one.evidence_id) for one in ordered for key in one.keys)
+    if keys:
+        connection.exec_driver_sql(
+            _ADD_KEYS, (arrays.uuids(key for key, _ in keys), arrays.uuids(owner for _, owner in keys))
+        )
+    events = sorted((event_id, one.evidence_id) for one in ordered for event_id in one.event_ids)
+    connection.exec_driver_sql(
+        _ADD_EVENTS, (arrays.uuids(event for event, _ in events), arrays.uuids(owner for _, owner in events))
+    )
+
+
+# LATERAL with LIMIT leaves the planner no other way than one index probe per key, whatever the statistics say.
+_BLOCKS = """
+SELECT asked.key, found.evidence_id, e.component
+FROM unnest(%s::uuid[]) AS asked (key)
+CROSS JOIN LATERAL (
+    SELECT k.evidence_id FROM evidence_keys k WHERE k.key = asked.key ORDER BY k.evidence_id LIMIT %s
+) AS found
+JOIN LATERAL (SELECT component FROM evidence WHERE evidence_id = found.evidence_id) AS e ON true
+"""
+
+
+def read_blocks(connection: Connection, keys: Collection[UUID], *, limit: int) -> dict[UUID, dict[UUID, UUID]]:
+    """Per key the evidence filed under it, at most `limit` pieces, with their components. One statement."""
+    blocks: dict[UUID, dict[UUID, UUID]] = {}
+    if keys:
+        for key, evidence_id, component in connection.exec_driver_sql(_BLOCKS, (arrays.uuids(sorted(keys)), limit)):
+            blocks.setdefault(key, {})[evidence_id] = component
+    return blocks
+
+
+def lock_components(connection: Connection, components: Iterable[UUID]) -> None:
+    """Hold these components until the transaction ends. One statement; always sorted, so nobody waits in a circle."""
+    numbers = sorted({int.from_bytes(component.bytes[:8], "big", signed=True) for component in components})
+    if numbers:
+        connection.exec_driver_sql("SELECT lock_match_keys(%s::bigint[])", (arrays.numbers(numbers),))
+
+
+_COLUMNS = "evidence_id, brand, birth_id, person_id, component, sealed"
+
+
+def read_evidence(connection: Connection, evidence_ids: Collection[UUID]) -> dict[UUID, KnownEvidence]:
+    """These pieces of evidence. One statement."""
+    return _read(connection, "evidence_id", evidence_ids)
+
+
+def read_components(connection: Connection, components: Collection[UUID]) -> dict[UUID, KnownEvidence]:
+    """All evidence of these components. One statement."""
+    return _read(connection, "component", components)
+
+
+def read_evidence_of_people(connection: Connection, person_ids: Collection[UUID]) -> dict[UUID, KnownEvidence]:
+    """All evidence of these people. One statement."""
+    return _read(connection, "person_id", person_ids)
+
+
+def _read(connection: Connection, column: str, ids: Collection[UUID]) -> dict[UUID, KnownEvidence]:
+    if not ids:
+        return {}
+    rows = connection.exec_driver_sql(
+        f"SELECT {_COLUMNS} FROM evidence WHERE {column} = ANY(%s::uuid[])",  # noqa: S608 - put together from constants
+        (arrays.uuids(sorted(ids)),),
+    )
+    return {
+        row[0]: KnownEvidence(row[0], row[1], row[2], row[3], row[4], open_evidence(bytes(row[5]), row[0]))
+        for row in rows
+    }
+
+
+def read_shared_keys(connection: Connection, keys: Collection[UUID]) -> dict[UUID, int]:
+    """Of these keys those that several names use, with how many. One statement."""
+    if not keys:
+        return {}
+    rows = connection.exec_driver_sql(
+        "SELECT key, names FROM shared_keys WHERE key = ANY(%s::uuid[])", (arrays.uuids(sorted(keys)),)
+    )
+    return {key: names for key, names in rows}
+
+
+_SHARE = """
+INSERT INTO shared_keys AS known (key, names) SELECT * FROM unnest(%s::uuid[], %s::smallint[])
+ON CONFLICT (key) DO UPDATE SET names = greatest(known.names, excluded.names)
+"""
+
+
+def note_shared_keys(connection: Connection, names: Mapping[UUID, int]) -> None:
+    """Remember how many names use these keys; a count never shrinks here. One statement."""
+    if names:
+        ordered = sorted(names)
+        connection.exec_driver_sql(_SHARE, (arrays.uuids(ordered), arrays.numbers(names[key] for key in ordered)))
+
+
+_ASSIGN = """
+UPDATE evidence e SET person_id = found.person_id, component = found.component
+FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[]) AS found (evidence_id, person_id, component)
+WHERE e.evidence_id = found.evidence_id AND e.evidence_id = ANY(%s::uuid[])
+"""
+
+
+def assign(connection: Connection, rows: Sequence[tuple[UUID, UUID, UUID]]) -> None:
+    """Say whose evidence is whose: (evidence, person, component). One statement."""
+    if rows:
+        ordered = sorted(rows)
+        ids = arrays.uuids(row[0] for row in ordered)
+        connection.exec_driver_sql(
+            _ASSIGN, (ids, arrays.uuids(row[1] for row in ordered), arrays.uuids(row[2] for row in ordered), ids)
+        )
+
+
+def owners_of_events(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """The person of each event as its evidence says now; events without one are left out. One statement."""
+    rows = connection.exec_driver_sql(
+        "SELECT x.event_id, e.person_id FROM evidence_events x JOIN evidence e USING (evidence_id)"
+        " WHERE x.event_id = ANY(%s::uuid[]) AND e.person_id IS NOT NULL",
+        (arrays.uuids(sorted(event_ids)),),
+    )
+    return {event_id: person_id for event_id, person_id in rows}
+
+
+def events_of_evidence(connection: Connection, evidence_ids: Collection[UUID]) -> dict[UUID, list[UUID]]:
+    """The events that brought each piece of evidence, by id. One statement."""
+    found: dict[UUID, list[UUID]] = {}
+    if evidence_ids:
+        for evidence_id, event_id in connection.exec_driver_sql(
+            "SELECT evidence_id, event_id FROM evidence_events WHERE evidence_id = ANY(%s::uuid[]) ORDER BY event_id",
+            (arrays.uuids(sorted(evidence_ids)),),
+        ):
+            found.setdefault(evidence_id, []).append(event_id)
+    return found
+
+
+def read_decisions(
+    connection: Connection, evidence_ids: Collection[UUID]
+) -> tuple[set[tuple[UUID, UUID]], set[tuple[UUID, UUID]]]:
+    """What humans said of these pieces of evidence: pairs that are the same, pairs that are not. One statement."""
+    same: set[tuple[UUID, UUID]] = set()
+    different: set[tuple[UUID, UUID]] = set()
+    if evidence_ids:
+        ids = arrays.uuids(sorted(evidence_ids))
+        for one, other, is_same in connection.exec_driver_sql(
+            "SELECT one, other, same FROM identity_decisions WHERE one = ANY(%s::uuid[])"
+            " UNION SELECT one, other, same FROM identity_decisions WHERE other = ANY(%s::uuid[])",
+            (ids, ids),
+        ):
+            (same if is_same else different).add((one, other))
+    return same, different

@@ -1,0 +1,108 @@
+"""What follows a person when evidence turns out to be another's: touches, consents, events, the person's own row."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection
+
+from pipeline.store import arrays
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One line of the identity log: `action` is merged, split, accepted, rejected, joined or parted."""
+
+    brand: str
+    action: str
+    person_id: UUID
+    other_id: UUID | None
+    decided_by: str
+    details: dict[str, object] = {}
+
+
+def move_facts(connection: Connection, owners: Mapping[UUID, UUID]) -> None:
+    """Give the touches, consents and the event of each event id to this person. Three statements."""
+    if not owners:
+        return
+    ordered = sorted(owners)
+    ids, people = arrays.uuids(ordered), arrays.uuids(owners[event_id] for event_id in ordered)
+    for table in ("touches", "consents", "events"):
+        connection.exec_driver_sql(
+            f"UPDATE {table} f SET person_id = moved.person_id"  # noqa: S608 - put together from constants
+            " FROM unnest(%s::uuid[], %s::uuid[]) AS moved (event_id, person_id)"
+            " WHERE f.event_id = moved.event_id AND f.event_id = ANY(%s::uuid[]) AND f.person_id IS NOT NULL",
+            (ids, people, ids),
+        )
+
+
+_ENDS = ", ".join(
+    f"{kept}_{what} = {end}.{column}"
+    for kept, end in (("original", "first"), ("latest", "last"))
+    for what, column in (
+        ("at", "occurred_at"),
+        ("event", "event_id"),
+        ("source", "source"),
+        ("channel", "channel"),
+        ("campaign", "campaign"),
+    )
+)
+_REBUILD = f"""
+UPDATE people p SET {_ENDS},
+    original_position = coalesce(first.position, 0), latest_position = coalesce(last.position, 0),
+    touches = (SELECT count(*) FILTER (WHERE t.position = 0)
+        + count(DISTINCT (t.occurred_at, t.source, t.medium, t.campaign)) FILTER (WHERE t.position > 0)
+        FROM touches t WHERE t.person_id = p.person_id)
+FROM unnest(%s::uuid[]) AS asked (person_id)
+LEFT JOIN LATERAL (SELECT * FROM touches t WHERE t.person_id = asked.person_id
+    ORDER BY occurred_at, event_id, position LIMIT 1) AS first ON true
+LEFT JOIN LATERAL (SELECT * FROM touches t WHERE t.person_id = asked.person_id
+    ORDER BY occurred_at DESC, event_id DESC, position DESC LIMIT 1) AS last ON true
+WHERE p.person_id = asked.person_id
+"""  # noqa: S608 - put together from constants
+
+
+def rebuild_touches(connection: Connection, person_ids: Collection[UUID]) -> None:
+    """original_*, latest_* and the count of touches of these people, from their touches alone. One statement."""
+    if person_ids:
+        connection.exec_driver_sql(_REBUILD, (arrays.uuids(sorted(person_ids)),))
+
+
+def forward_people(connection: Connection, forwards: Mapping[UUID, UUID | None]) -> None:
+    """Say into whom people were merged; None: they stand for themselves again. A new version each. One statement."""
+    if forwards:
+        ordered = sorted(forwards)
+        connection.exec_driver_sql(
+            "UPDATE people p SET merged_into = said.target, version = p.version + 1, updated_at = now()"
+            " FROM unnest(%s::uuid[], %s::uuid[]) AS said (person_id, target)"
+            " WHERE p.person_id = said.person_id AND p.merged_into IS DISTINCT FROM said.target",
+            (arrays.uuids(ordered), arrays.uuids(forwards[person_id] for person_id in ordered)),
+        )
+
+
+def drop_unsent_deliveries(connection: Connection, person_ids: Collection[UUID]) -> None:
+    """Forget deliveries of merged people that no CRM ever heard of. One statement."""
+    if person_ids:
+        connection.exec_driver_sql(
+            "DELETE FROM deliveries WHERE person_id = ANY(%s::uuid[]) AND sent_version = 0 AND external_id IS NULL"
+            " AND state <> 'in_flight'",
+            (arrays.uuids(sorted(person_ids)),),
+        )
+
+
+def log_changes(connection: Connection, changes: Sequence[Change]) -> None:
+    """Add to the identity log. One statement."""
+    if changes:
+        connection.exec_driver_sql(
+            "INSERT INTO identity_log (brand, action, person_id, other_id, decided_by, details)"
+            " SELECT * FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::uuid[], %s::text[], %s::jsonb[])",
+            (
+                arrays.texts(change.brand for change in changes),
+                arrays.texts(change.action for change in changes),
+                arrays.uuids(change.person_id for change in changes),
+                arrays.uuids(change.other_id for change in changes),
+                arrays.texts(change.decided_by for change in changes),
+                arrays.documents(change.details for change in changes),
+            ),
+        )
