@@ -245,7 +245,8 @@ def test_a_flag_stands_at_the_field_it_is_about():
         lead(email="test@acme.example", full_name="www.acme.example", message="a://b.c https://a.example " * 3),
         default_region=None,
     )
-    assert {field: flags for field, flags in found.flags.items() if set(flags) & set(RULES)} == {
+    by_rule = {field: [flag for flag in flags if flag in RULES] for field, flags in found.flags.items()}
+    assert {field: flags for field, flags in by_rule.items() if flags} == {
         "email": ["test_like"],
         "message": ["many_links"],
         "full_name": ["link_in_name"],
