@@ -89,6 +89,7 @@ class RawEvent(_Fact, frozen=True):
     received_at: datetime
     occurred_at: datetime | None
     envelope: Envelope
+    is_released: bool = False
 
 
 class Consent(_Fact, frozen=True, array_like=True):
@@ -146,6 +147,7 @@ class Lead(_Draft, array_like=True):
     channel: str | None = None
     earlier_touches: list[EarlierTouch] = []
     undecided: list[str] = []
+    is_released: bool = False  # an operator has said that it is real: nothing suppresses it again
 
     def __repr__(self) -> str:
         return f"<Lead of event {self.event_id}>"
@@ -165,10 +167,11 @@ class Parked(_Fact, frozen=True, array_like=True):
 
 
 class Suppressed(_Fact, frozen=True, array_like=True):
-    """A lead that must not go on, with one of SUPPRESSION_REASONS."""
+    """A lead that must not go on, with one of SUPPRESSION_REASONS; `rule` of mappings/validation.yaml, if one said so."""
 
     event_id: UUID
     reason: str
+    rule: str | None = None
 
 
 class Batch(_Draft, array_like=True):

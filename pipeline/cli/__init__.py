@@ -20,6 +20,7 @@ from pipeline.cli import (
     mappings,
     migrate,
     quarantine,
+    releases,
     report,
     sandbox,
     sources,
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 for group in (up, status, imports, balances):
     app.add_typer(group.commands)
+exports.leads.add_typer(releases.commands)
 app.add_typer(exports.leads, name="leads")
 app.add_typer(exports.people, name="people")
 app.add_typer(exports.deliveries, name="deliveries")

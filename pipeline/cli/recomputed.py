@@ -51,7 +51,8 @@ class Recomputed:
             return "goes on"
         if isinstance(self.decided, Parked):
             return f"quarantined: {self.decided.code}: {self.decided.message}"
-        return f"suppressed: {self.decided.reason}"
+        rule = f", by the rule {self.decided.rule}" if self.decided.rule else ", by its source's mapping"
+        return f"suppressed: {self.decided.reason}{rule}"
 
     def fields(self) -> list[dict[str, Any]]:
         """Rows of `field_rows`; empty if the body cannot be read."""
@@ -65,7 +66,7 @@ class Recomputed:
         return field_rows(self.mapping, record, self.lead)
 
     def as_json(self) -> dict[str, Any]:
-        """`{"mapping", "quarantined", "suppressed", "fields"}`."""
+        """`{"mapping", "quarantined", "suppressed", "rule", "fields"}`; `rule` of mappings/validation.yaml, if any."""
         from pipeline.records import Parked, Suppressed
 
         parked = self.decided if isinstance(self.decided, Parked) else None
@@ -75,6 +76,7 @@ class Recomputed:
                 {"reason": parked.code, "field": parked.field, "message": parked.message} if parked else None
             ),
             "suppressed": self.decided.reason if isinstance(self.decided, Suppressed) else None,
+            "rule": self.decided.rule if isinstance(self.decided, Suppressed) else None,
             "fields": self.fields(),
         }
 
@@ -90,14 +92,19 @@ def recompute(connection: Connection, event_ids: Sequence[UUID]) -> dict[UUID, R
     }
 
 
-def recompute_event(raw: RawEvent, patch: dict[str, Any] | None = None) -> Recomputed:
-    """One event through map and normalize. A bug in them is this event's own `bug`, as it is in the pipeline."""
+def recompute_event(
+    raw: RawEvent, patch: dict[str, Any] | None = None, *, mapping: SourceMapping | None = None
+) -> Recomputed:
+    """One event through map and normalize. A bug in them is this event's own `bug`, as it is in the pipeline.
+
+    `mapping` is given where it is not the source's own yet: a proposed one.
+    """
     from pipeline.records import Lead, Parked
     from pipeline.settings import settings
     from pipeline.stages.mapping import load_source_mapping, map_event
     from pipeline.stages.normalization import normalize_lead
 
-    mapping = load_source_mapping(settings().source(raw.source).connector or raw.source)
+    mapping = mapping or load_source_mapping(settings().source(raw.source).connector or raw.source)
     mapped: Lead | None = None
     decided: Lead | Parked | Suppressed
     try:

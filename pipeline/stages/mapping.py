@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigurationError, RecordError
-from pipeline.records import Lead, Parked, RawEvent, Suppressed
+from pipeline.records import EarlierTouch, Lead, Parked, RawEvent, Suppressed
 from pipeline.stages.bodies import decode_body
 from pipeline.stages.canonical import CANONICAL_FIELDS, default_conversion
 from pipeline.stages.consents import compile_consent_rule, read_consent_list
@@ -101,6 +101,12 @@ class SourceMapping:
         table = self.shape(dict.fromkeys(columns, "filled"))
         return len(self._read.rest(table)) < len(table)
 
+    def earlier_touch(self, number: int, record: dict[str, Any]) -> EarlierTouch | None:
+        """What one rule of `earlier_touches` makes of a shaped record."""
+        touches: list[EarlierTouch] = []
+        self._earlier_touches[number](record, touches, {}, {})
+        return touches[0] if touches else None
+
     def suppression(self, record: dict[str, Any]) -> str | None:
         """Why this shaped record must not become a lead (one of SUPPRESSION_REASONS), or None."""
         for reason, applies in self._suppress:
@@ -165,7 +171,7 @@ def map_event(
         body = decode_body(raw.envelope.content_type, raw.envelope.body)
         record = mapping.shape(body)
         reason = mapping.suppression(record)
-        if reason is not None:
+        if reason is not None and not raw.is_released:
             return Suppressed(raw.event_id, reason)
         mapped = mapping.map_record(record, _date_orders(mapping, body, raw.envelope.origin.get("dates")))
         _apply_patch(mapped, patch)
@@ -187,6 +193,7 @@ def map_event(
         consents=mapped.consents,
         earlier_touches=mapped.earlier_touches,
         undecided=mapped.undecided,
+        is_released=raw.is_released,
     )
 
 

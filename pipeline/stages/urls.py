@@ -65,10 +65,10 @@ def parse_address(text: str) -> Address:
     return Address(found, path, _parameters(parts.query, parts.fragment))
 
 
-def decode_value(text: str) -> str:
+def decode_value(text: str, *, rounds: int = 2) -> str:
     """A tracking value as it was meant: percent-encoding, also doubled, undone; cleaned; at most 255 characters."""
-    for _ in range(2):
-        if "%" not in text or not _ENCODED.search(text):
+    for _ in range(rounds):
+        if "%" not in text or text.startswith("%%") or not _ENCODED.search(text):  # %%CAMPAIGN%% was to be filled in
             break
         text = _unquoted(text)
     return clean_line(text)[:_VALUE_LIMIT].rstrip()
@@ -90,7 +90,7 @@ def _parameters(query: str, fragment: str) -> dict[str, str]:
             key, _, value = pair.partition("=")
             name = _canonical_name(key)
             if name is not None and value and name not in found:
-                decoded = decode_value(value.replace("+", " "))
+                decoded = decode_value(value.replace("+", " "), rounds=3)
                 if decoded:
                     found[name] = decoded
     return found

@@ -57,7 +57,7 @@ def normalize_website(text: str) -> Normalized:
     if not found or len(clean) > URL_LIMIT:
         is_email = any(_EMAIL.match(part.removeprefix("mailto:").strip(_WRAPPING)) for part in parts)
         return Normalized(None, ("email_as_website" if is_email else "not_a_website",), raw_excerpt(text))
-    flags = ("several_values",) if len(set(found)) > 1 else ()
+    flags: tuple[str, ...] = ("several_values",) if len(set(found)) > 1 else ()
     flags += ("text_removed",) if len(found) < len(parts) else ()
     flags += _flags_of_host(_host(found[0]) or "")
     return Normalized(found[0], flags, None if found[0] == text else raw_excerpt(text))
@@ -135,10 +135,10 @@ def _flags_of_host(host: str) -> tuple[str, ...]:
 
 @cache
 def _not_own() -> frozenset[str]:
-    networks = {
+    networks: set[str] = {
         host.partition("/")[0] for hosts in vocabulary("social_networks").values() for host in hosts if "{" not in host
     }
-    return networks | frozenset(vocabulary("web_hosts")["not_own"])
+    return frozenset(networks.union(vocabulary("web_hosts")["not_own"]))
 
 
 @cache

@@ -151,7 +151,8 @@ def claim_events(connection: Connection, lane: str, *, limit: int, lease_seconds
 
 
 _RAW = """
-SELECT e.event_id, e.brand, e.source, e.lane, e.received_at, e.occurred_at, b.sealed
+SELECT e.event_id, e.brand, e.source, e.lane, e.received_at, e.occurred_at, b.sealed, EXISTS (
+    SELECT 1 FROM quarantine q WHERE q.event_id = e.event_id AND q.code = 'released') AS is_released
 FROM events e JOIN event_bodies b ON b.event_id = e.event_id AND b.event_id = ANY(%(ids)s::uuid[])
 WHERE e.event_id = ANY(%(ids)s::uuid[])
 """
@@ -160,7 +161,7 @@ _HELD = " AND e.claim = %(claim)s AND e.state = 'in_flight'"
 
 # Sizes are known without reading the bodies themselves: those beyond the limit never leave the server.
 _BOUNDED = f"""
-SELECT event_id, brand, source, lane, received_at, occurred_at, sealed
+SELECT event_id, brand, source, lane, received_at, occurred_at, sealed, is_released
 FROM (SELECT raw.*, sum(octet_length(sealed)) OVER (ORDER BY event_id ROWS UNBOUNDED PRECEDING) - octet_length(sealed)
           AS before FROM ({_RAW + _HELD}) AS raw) AS measured
 WHERE before < %(bytes)s ORDER BY event_id
@@ -243,5 +244,6 @@ def suppress_events(connection: Connection, claim_id: UUID, suppressed: Sequence
 
 
 def _raw_event(row: Iterable[Any]) -> RawEvent:
-    event_id, brand, source, lane, received_at, occurred_at, sealed = row
-    return RawEvent(event_id, brand, source, lane, received_at, occurred_at, open_envelope(sealed, event_id))
+    event_id, brand, source, lane, received_at, occurred_at, sealed, is_released = row
+    envelope = open_envelope(sealed, event_id)
+    return RawEvent(event_id, brand, source, lane, received_at, occurred_at, envelope, is_released)

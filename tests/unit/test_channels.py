@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.channels import CHANNELS, RULES, channel_of
+from pipeline.stages import channels, vocabularies
+from pipeline.stages.channels import CHANNELS, RULES, RULES_VERSION, channel_of, rules_version
+from pipeline.stages.vocabularies import source_categories
 
 # source, medium, campaign, channel: each rule, then where the order of the rules decides
 CASES = [
@@ -105,6 +109,87 @@ def test_there_are_18_rules_in_ga4s_order():
         "Mobile Push Notifications",
     ]
     assert CHANNELS[-1] == "Unassigned"
+
+
+# Two neighbours that both take a visit which no earlier rule took: (the first, source, medium, campaign).
+OVERLAPS = [
+    ("Direct", "(direct)", "(none)", "cross-network"),
+    ("Cross-network", "google", "cpc", "cross-network shopping"),
+    ("Paid Shopping", "google", "cpc", "shopping"),
+    ("Paid Video", "youtube", "cpm", None),
+    ("Display", "adnetwork", "cpm", None),
+    ("Organic Shopping", "amazon", "social", None),
+    ("Organic Social", "youtube", "social", None),
+    ("Organic Video", "youtube", "organic", None),
+    ("Organic Search", "google", "referral", None),
+    ("Referral", "email", "referral", None),
+    ("Email", "email", "affiliate", None),
+    ("Audio", "sms", "audio", None),
+    ("SMS", "sms", "web-push", None),
+]
+# Neighbours that no visit can tell apart: a source is in one list only, a medium is one word only, and whatever is
+# paid and a shop's was taken as Paid Shopping before.
+DISJOINT = {"Paid Search", "Paid Social", "Paid Other", "Affiliates"}
+
+
+@pytest.mark.parametrize(("first", "source", "medium", "campaign"), OVERLAPS)
+def test_the_order_of_two_neighbours_decides(first, source, medium, campaign, monkeypatch):
+    place = [name for name, _ in RULES].index(first)
+    swapped = [*RULES[:place], RULES[place + 1], RULES[place], *RULES[place + 2 :]]
+    assert channel_of(source, medium, campaign) == first
+    monkeypatch.setattr(channels, "RULES", swapped)
+    assert channel_of.__wrapped__(source, medium, campaign) == RULES[place + 1][0]
+
+
+def test_every_pair_of_neighbours_is_told_apart_or_cannot_be():
+    assert {first for first, *_ in OVERLAPS} | DISJOINT == {name for name, _ in RULES[:-1]}
+
+
+def test_a_source_is_in_one_of_ga4s_lists_only():
+    path = vocabularies.MAPPINGS / "vocabularies" / "ga4_source_categories.csv"
+    names = [line.partition(",")[0].lower() for line in path.read_text(encoding="utf-8").splitlines()[2:]]
+    assert len(names) == len(set(names)) == 819
+    assert Counter(source_categories().values()) == {"social": 592, "search": 129, "shopping": 52, "video": 46}
+
+
+@pytest.mark.parametrize(
+    ("source", "medium", "campaign", "channel"),
+    [
+        ("adnetwork", "paid\nsocial", None, "Paid Other"),  # a dot stands for a line break, too
+        ("adnetwork", "x\ncpc", None, "Paid Other"),
+        ("x", "y", "a\nshop", "Organic Shopping"),
+        ("x", "y", "eshop", "Organic Shopping"),
+        ("x", "y", "kshop", "Unassigned"),
+        ("x", "y", "e-shop", "Organic Shopping"),
+        ("x", "y", "shopping", "Organic Shopping"),
+        ("x", "y", "xshopping", "Organic Shopping"),
+        ("x", "y", "workshop", "Unassigned"),
+        ("x", "retargeting-1", None, "Unassigned"),
+        ("x", "ppc2", None, "Unassigned"),
+        ("x", "prepaid", None, "Unassigned"),
+        ("x", "paid", None, "Paid Other"),
+        ("x", "my email", None, "Unassigned"),
+        ("e_mail", "", None, "Email"),
+        ("x", "e mail", None, "Email"),
+        ("x", "push", None, "Mobile Push Notifications"),
+        ("x", "pushes", None, "Unassigned"),
+        ("x", "affiliates", None, "Unassigned"),
+        ("SMS", "X", None, "SMS"),
+        (" Google ", " CPC ", None, "Paid Search"),
+        ("(direct)", "organic", None, "Organic Search"),
+        ("(direct)", "", None, "Direct"),
+        ("", "", "", "Direct"),
+    ],
+)
+def test_a_rule_takes_what_its_expression_takes_and_no_more(source, medium, campaign, channel):
+    assert channel_of(source, medium, campaign) == channel
+
+
+def test_the_version_of_the_rules_changes_with_the_list_of_sources(monkeypatch):
+    before = rules_version.__wrapped__()
+    assert before.startswith(f"{RULES_VERSION}+")
+    monkeypatch.setattr(channels, "source_categories", lambda: {**source_categories(), "example.org": "social"})
+    assert rules_version.__wrapped__() != before
 
 
 def test_every_rule_has_a_case():
