@@ -87,26 +87,43 @@ def normalize_batch(batch: Batch) -> Batch:
 
 
 def deduplicate_batch(batch: Batch) -> Batch:
-    """Find or make each lead's person.
+    """Find or make each lead's person, and let those come together or apart whom its evidence concerns.
 
-    All keys of the batch are locked in one order before any is read. So two workers that meet the same person take
-    turns: neither makes a second person, and they cannot wait for each other in a circle.
+    Evidence first, in a transaction of its own: of two workers that meet the same person the later one then sees both.
     """
     if not batch.leads:
         return batch
-    keys = sorted({(lead.brand, key) for lead in batch.leads for key in lead.match_keys})
+    known = settings()
     with transaction(synchronous=False) as connection:
-        people.lock_keys(connection, keys)
-        known = people.find_people(connection, keys)
-        locked = people.read_people(connection, sorted(set(known.values())), lock=True)
-        decision = decide_matches(batch.leads, known, locked, new_id)
-        people.write_people(connection, decision.people)
-        people.add_match_keys(connection, decision.new_keys)
-    person_of = {match.event_id: match.person_id for match in decision.matches}
+        of_event = file_evidence(connection, batch.leads)
+    leads: dict[UUID, list[Lead]] = {}
     for lead in batch.leads:
-        lead.person_id = person_of[lead.event_id]
-        lead.match_keys = []
+        leads.setdefault(of_event[lead.event_id], []).append(lead)
+    with transaction(synchronous=False) as connection:
+        resolved = resolve(connection, leads, recompute_leads)
+        deliveries.want_deliveries(
+            connection,
+            [
+                (destination, person_id, batch.lane)
+                for person_id, brand in sorted(resolved.changed.items())
+                for destination in known.destinations_for(brand)
+            ],
+        )
+    for lead in batch.leads:
+        lead.person_id = resolved.owners[of_event[lead.event_id]]
     return batch
+
+
+def recompute_leads(connection: Connection, event_ids: Sequence[UUID]) -> Iterator[Lead]:
+    """Stored events through map and normalize once more, in the order of their ids. What stops there is left out."""
+    for start in range(0, len(event_ids), _RECOMPUTED_AT_ONCE):
+        some = event_ids[start : start + _RECOMPUTED_AT_ONCE]
+        patches = quarantine.read_patches(connection, some)
+        for raw in events.read_events(connection, some):
+            mapped = _map(raw, patches.get(raw.event_id))
+            decided = _normalize(mapped) if isinstance(mapped, Lead) else mapped
+            if isinstance(decided, Lead):
+                yield decided
 
 
 def attribute_batch(batch: Batch) -> Batch:

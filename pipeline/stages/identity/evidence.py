@@ -10,7 +10,14 @@ from typing import Any
 
 import msgspec
 
+from pipeline.records import Lead
+from pipeline.stages.companies import match_form as company_form
+from pipeline.stages.email_domains import is_disposable, is_free_mail
+from pipeline.stages.email_local_parts import is_placeholder, is_role
+from pipeline.stages.email_matching import match_form
 from pipeline.stages.identity.name_agreement import Name, name_words, word_forms
+from pipeline.stages.phones import match_forms as phone_forms
+from pipeline.stages.urls import parse_address
 
 EMAIL, PHONE, PROFILE = "email", "phone", "profile"
 STRONG_KINDS = (EMAIL, PHONE, PROFILE)  # sharing one of these needs no name to be worth a look
@@ -19,6 +26,7 @@ _LABEL_LETTERS = 8  # of an employer's name: companies and their domains begin a
 _EMPLOYER_LETTERS = 6  # at least so many must agree where one name begins the other
 _PHONES_LIMIT = 8
 _LONG_MAILBOX = 6
+_EMPLOYER_LIMIT = 60
 
 
 class Evidence(msgspec.Struct, frozen=True, array_like=True):
@@ -88,3 +96,48 @@ def same_employer(one: Evidence, other: Evidence) -> bool:
         for mine in one.employers
         for theirs in other.employers
     )
+
+
+def evidence_of(lead: Lead) -> Evidence:
+    """What a normalized lead says of who it is. Placeholders (test@, 0000000) say nothing."""
+    fields = lead.fields
+    name = _name(fields)
+    email, is_shared, domain = _mailbox(fields)
+    phones = [fields.get("phone"), fields.get("whatsapp_id"), *fields.get("other_phones", ())]
+    forms = sorted({phone_forms(phone)[0] for phone in phones if phone})[:_PHONES_LIMIT]
+    profiles = _profiles(lead)
+    if not (email or forms or profiles) and fields.get("external_id"):
+        profiles = (f"{lead.source}:{fields['external_id']}",)
+    return Evidence(name, email, tuple(forms), profiles, _employers(fields, domain), is_shared, domain is not None)
+
+
+def _name(fields: Mapping[str, Any]) -> Name:
+    parts = (fields.get("first_name"), fields.get("last_name"))
+    return name_words(fields.get("full_name") or " ".join(part for part in parts if part))
+
+
+def _mailbox(fields: Mapping[str, Any]) -> tuple[str | None, bool, str | None]:
+    """(match form of the address, whether it is nobody's own, its domain if that is an employer's)."""
+    email = fields.get("email") or next(iter(fields.get("other_emails", ())), None)
+    if not email:
+        return None, False, None
+    local, _, domain = email.rpartition("@")
+    if is_placeholder(local, domain):
+        return None, False, None
+    is_work = not is_free_mail(domain) and not is_disposable(domain)
+    return match_form(email), is_role(local), domain if is_work else None
+
+
+def _profiles(lead: Lead) -> tuple[str, ...]:
+    profile = lead.fields.get("linkedin_url")
+    return (f"linkedin:{(parse_address(profile).path or profile).lower().rstrip('/')}",) if profile else ()
+
+
+def _employers(fields: Mapping[str, Any], domain: str | None) -> tuple[str, ...]:
+    company = fields.get("company")
+    found = []
+    if company and not is_no_company(company):
+        found.append(company_form(company).replace(" ", "")[:_EMPLOYER_LIMIT])
+    if domain:
+        found.append(domain.partition(".")[0].replace("-", "")[:_EMPLOYER_LIMIT])
+    return tuple(sorted({employer for employer in found if len(employer) > 1}))
