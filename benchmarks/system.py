@@ -20,15 +20,19 @@ API_KEY = "end-to-end-key"
 
 
 class System:
-    """`afluente up` as a child process. `port` 0 picks a free one."""
+    """`afluente up` as a child process. `root` is another checkout, where a test writes into one."""
 
-    def __init__(self, data: Path, *, environment: dict[str, str] | None = None, workers: int | None = None) -> None:
+    def __init__(
+        self, data: Path, *, environment: dict[str, str] | None = None, workers: int | None = None, root: Path = ROOT
+    ) -> None:
         self.data = data
+        self.root = root
         self.environment = {
             **os.environ,
             "AFLUENTE_DATA": str(data),
             "AFLUENTE_API_KEYS": f"tests:admin:{API_KEY}",
             "AFLUENTE_CONFIG": str(data / "afluente.yaml"),
+            "PYTHONPATH": str(root),
             **(environment or {}),
         }
         data.mkdir(parents=True, exist_ok=True)
@@ -45,7 +49,7 @@ class System:
             command += ["--workers", str(self.workers)]
         errors = (self.data / "up.err").open("a")
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, stderr=errors, text=True
+            command, cwd=self.root, env=self.environment, stdout=subprocess.PIPE, stderr=errors, text=True
         )
         deadline = time.monotonic() + timeout
         assert self.process.stdout is not None
@@ -87,7 +91,7 @@ class System:
     def cli(self, *arguments: str, check: bool = True, timeout: float = 600) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [AFLUENTE, *arguments],
-            cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False,
+            cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False,
         )  # fmt: skip
         if check and done.returncode != 0:
             raise RuntimeError(f"{arguments}: exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")

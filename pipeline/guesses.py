@@ -89,7 +89,15 @@ _INVENTED: dict[str, Any] = {
     "utm_source": "newsletter",
     "utm_medium": "email",
     "utm_campaign": "spring",
+    "website": "https://www.example.com/",
+    "page_url": "https://www.example.com/contact",
+    "referrer": "https://www.example.org/",
+    "industry": "Software",
+    "employee_count": "25",
+    "product_interest": "Pricing",
+    "reported_source": "Google",
 }
+_INVENTED_MOMENT = "2026-01-15T10:00:00Z"
 
 
 def guess_field(path: str, value: Any) -> str | None:
@@ -130,6 +138,13 @@ def invented(field: str | None, path: str, value: Any) -> Any:
         made = _INVENTED[field]
         return made if isinstance(value, str) else _number_like(made, value)
     return _invented_text(path, value) if isinstance(value, str) else type(value)(1)
+
+
+def invented_cell(field: str | None, column: str) -> str:
+    """A cell for the sample of a table. Made from the column's title and field alone: nothing of anybody is in it."""
+    if field == "occurred_at":
+        return _INVENTED_MOMENT
+    return str(_INVENTED.get(field or "", f"sample {_words(column)}"))
 
 
 def _invented_text(path: str, value: str) -> str:

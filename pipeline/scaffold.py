@@ -54,8 +54,7 @@ class _Shape:
 
 def write_source(slug: str, root: Path, *, sample: Path | None = None) -> Scaffold:
     """Write the files of a new source under `root`. Raises ConfigurationError rather than overwrite anything."""
-    if not _SLUG.match(slug):
-        raise ConfigurationError(f"{slug!r} cannot name a source: lower-case letters, digits and _, a letter first")
+    check_slug(slug)
     shape = _read_shape(sample) if sample else _Shape(dict(_BLANK))
     mapped, undecided = _guess_mapping(shape.record)
     body = _sample_body(shape, mapped)
@@ -64,13 +63,40 @@ def write_source(slug: str, root: Path, *, sample: Path | None = None) -> Scaffo
         root / "mappings" / "sources" / f"{slug}.yaml": _mapping(slug, mapped),
         root / "samples" / slug / f"typical.{'csv' if shape.separator else 'json'}": body,
     }
+    write_new(files, root)
+    return Scaffold(slug, list(files), mapped, undecided)
+
+
+def check_slug(slug: str) -> None:
+    """Raises ConfigurationError if this cannot name a source."""
+    if not _SLUG.match(slug):
+        raise ConfigurationError(f"{slug!r} cannot name a source: lower-case letters, digits and _, a letter first")
+
+
+def write_new(files: dict[Path, str], root: Path) -> None:
+    """Write files that do not exist yet, all or none. Raises ConfigurationError, also where nothing can be written."""
     taken = [path.relative_to(root) for path in files if path.exists()]
     if taken:
         raise ConfigurationError(f"{taken[0]} exists already: choose another name, or edit that source")
-    for path, text in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    return Scaffold(slug, list(files), mapped, undecided)
+    written: list[Path] = []
+    try:
+        for path, text in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            written.append(path)
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        for path in written:
+            path.unlink(missing_ok=True)
+        names = ", ".join(str(path.relative_to(root)) for path in files)
+        raise ConfigurationError(
+            f"{root} cannot be written ({error.strerror}); sources and mappings are part of the installation: make"
+            f" these files where it is built, and deploy them: {names}"
+        ) from error
+
+
+def file_declaration(slug: str) -> str:
+    """The declaration of a source whose leads come in files. Without an id: equal rows are known by their content."""
+    return _declaration(slug, _Shape({}, separator=","))
 
 
 def _read_shape(sample: Path) -> _Shape:

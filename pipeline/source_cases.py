@@ -19,6 +19,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.records import Envelope, Lead, Parked, RawEvent, new_id
 from pipeline.stages.bodies import decode_body
 from pipeline.stages.mapping import SourceMapping, load_source_mapping, map_event, undecided
+from pipeline.stages.mapping_language import SourceDeclaration
 from pipeline.stages.normalization import normalize_lead
 from pipeline.stages.times import instant_text
 
@@ -47,9 +48,22 @@ def make_case(connector: Connector, *, samples: Path = SAMPLES) -> Case:
         samples=tuple(samples_of(connector.source, samples)),
         mapping_source=declared.source if declared else None,
         mapping_problem=problem,
-        rules=tuple(Rule(rule.name, rule.paths, rule.required) for rule in declared.fields) if declared else (),
+        rules=_rules(declared) if declared else (),
         try_record=partial(_try_record, connector, mapping),
+        shape=mapping.shape if mapping else dict,
     )
+
+
+def _rules(declared: SourceDeclaration) -> tuple[Rule, ...]:
+    """Whatever the mapping reads, so that each path of it must occur in some sample."""
+    rules = [Rule(rule.name, rule.paths, rule.required) for rule in declared.fields]
+    rules += [Rule(f"consent {rule.purpose}", rule.granted.paths) for rule in declared.consents]
+    rules += [Rule(f"the list {rule.at}", (rule.at,)) for rule in declared.lists]
+    rules += [Rule(f"the column {name}", (name,)) for name in declared.headers]
+    for number, touch in enumerate(declared.earlier_touches):
+        place = f"earlier_touches[{number}]"
+        rules += [Rule(f"{place}.{field.name}", field.paths) for field in (touch.at, *touch.fields)]
+    return tuple(rules)
 
 
 def _try_record(
@@ -94,4 +108,6 @@ def _shown(lead: Lead) -> dict[str, Any]:
         shown["consents"] = [
             {name: value for name, value in consent.named().items() if value is not None} for consent in lead.consents
         ]
+    if lead.earlier_touches:
+        shown["earlier_touches"] = [{"at": instant_text(touch.at), **touch.fields} for touch in lead.earlier_touches]
     return shown

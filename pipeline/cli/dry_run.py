@@ -6,49 +6,75 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from pipeline.cli.output import CommandError, as_text, print_json, print_line, print_table, progress_bar
 from pipeline.cli.trials import RowTrial, try_rows
 
 if TYPE_CHECKING:
+    from pipeline.cli.proposals import Proposed
+    from pipeline.intake.file_reading import ReadAs
     from pipeline.intake.instances import SourceInstance
 
 _LISTED_ROWS = 1_000  # rows that would not go on; the counts have all of them
 
 
 def show_dry_run(
-    files: list[Path], instance: SourceInstance, *, shown: int, encoding: str | None, as_json: bool
+    files: list[Path],
+    instance: SourceInstance,
+    *,
+    shown: int,
+    read_as: ReadAs,
+    as_json: bool,
+    proposed: Proposed | None = None,
 ) -> None:
-    """Print what importing these files would do. Raises CommandError for a file that is no table."""
+    """Print what importing these files would do, with a proposed mapping if there is one.
+
+    Exit 1, after the others were tried, if a file is no table.
+    """
     from pipeline.intake.files import UnreadableFileError
 
-    found = []
+    found: list[dict[str, Any]] = []
     for file in files:
         try:
-            found.append(_try_file(file, instance, shown=shown, encoding=encoding, is_quiet=as_json))
+            found.append(_try_file(file, instance, shown=shown, read_as=read_as, is_quiet=as_json, proposed=proposed))
         except UnreadableFileError as error:
-            raise CommandError(f"{file}: {error}") from error
+            if len(files) == 1:
+                raise CommandError(f"{file}: {error}") from error
+            found.append({"file": str(file), "unreadable": str(error), "counts": {}, "notes": None, "rows": []})
     totals = {
-        name: sum(one["counts"][name] for one in found) for name in ("rows", "ready", "quarantined", "suppressed")
+        name: sum(one["counts"].get(name, 0) for one in found)
+        for name in ("rows", "ready", "quarantined", "suppressed")
     }
     if as_json:
-        print_json({**totals, "files": found})
-        return
-    for one in found:
-        _print_file(one)
-    print_line(
-        f"{totals['rows']} rows: {totals['ready']} would go on, {totals['quarantined']} be quarantined,"
-        f" {totals['suppressed']} be suppressed. Nothing was stored."
-    )
+        extra = {"proposal": proposed.as_json(is_accepted=False)} if proposed else {}
+        print_json({**totals, **extra, "files": found})
+    else:
+        for one in found:
+            _print_file(one)
+        print_line(
+            f"{totals['rows']} rows: {totals['ready']} would go on, {totals['quarantined']} be quarantined,"
+            f" {totals['suppressed']} be suppressed. Nothing was stored."
+        )
+    if any("unreadable" in one for one in found):
+        raise typer.Exit(1)
 
 
 def _try_file(
-    file: Path, instance: SourceInstance, *, shown: int, encoding: str | None, is_quiet: bool
+    file: Path,
+    instance: SourceInstance,
+    *,
+    shown: int,
+    read_as: ReadAs,
+    is_quiet: bool,
+    proposed: Proposed | None,
 ) -> dict[str, Any]:
     counts = {"rows": 0, "ready": 0, "quarantined": 0, "suppressed": 0}
     rows: list[dict[str, Any]] = []
+    mapping = proposed.draft.mapping if proposed else None
     with progress_bar(is_shown=not is_quiet) as progress:
         task = progress.add_task(file.name, total=None, note="tried, not stored")
-        notes, trials = try_rows(file, instance, encoding=encoding)
+        opened, trials = try_rows(file, instance, read_as=read_as, mapping=mapping)
         for trial in trials:
             counts["rows"] += 1
             counts[trial.state] += 1
@@ -57,7 +83,7 @@ def _try_file(
                 rows.append(_shown(trial))
             if counts["rows"] % 500 == 0:
                 progress.update(task, completed=counts["rows"])
-    return {"file": str(file), "counts": counts, "notes": asdict(notes), "rows": rows}
+    return {"file": str(file), "counts": counts, "notes": asdict(opened.notes), "dates": opened.dates, "rows": rows}
 
 
 def _shown(trial: RowTrial) -> dict[str, Any]:
@@ -78,6 +104,9 @@ def _shown(trial: RowTrial) -> dict[str, Any]:
 def _print_file(found: dict[str, Any]) -> None:
     from pipeline.cli.imports import print_notes
 
+    if "unreadable" in found:
+        print_line(f"{found['file']}: {found['unreadable']}")
+        return
     ready = [row for row in found["rows"] if row["state"] == "ready"]
     columns = list(dict.fromkeys(name for row in ready for name in row["fields"]))
     if ready:
@@ -91,7 +120,7 @@ def _print_file(found: dict[str, Any]) -> None:
         if row["state"] != "ready":
             where = f" ({row['field']})" if row["field"] else ""
             print_line(f"line {row['line']}: {row['state']}: {row['reason']}{where}: {as_text(row['message'])}")
-    print_notes(found["file"], found["notes"])
+    print_notes(found["file"], found["notes"], found["dates"])
 
 
 def _flags(flags: dict[str, list[str]]) -> str:

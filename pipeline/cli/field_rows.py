@@ -15,15 +15,21 @@ COLUMNS = ("path", "raw", "field", "normalized", "flags")
 
 def field_rows(mapping: SourceMapping, record: dict[str, Any], lead: Lead | None) -> list[dict[str, Any]]:
     """`{"path", "raw", "field", "normalized", "flags"}` for every value that the mapping looked at, then for canonical
-    fields that have no value in the record (defaults, parts of a full name), then what nobody decided about (`custom`).
+    fields that have no value in the record (defaults, parts of a full name), then what nobody decided about (`custom`),
+    then the values derived from the lead, flagged `derived`.
 
     `lead` None: the record did not become a lead; its values are shown all the same.
     """
-    fields = _shown_fields(lead) if lead else {}
-    flags: dict[str, list[str]] = lead.flags if lead else {}
+    from pipeline.stages.derived import derive
+
+    columns = {name: column for column, name in mapping.renames(record).items()}
+    record = mapping.shape(record)
+    fields = {**_shown_fields(lead), **_touch_fields(mapping, record, lead)} if lead else {}
+    flags: dict[str, list[str]] = {**lead.flags, **_touch_flags(mapping, lead, fields)} if lead else {}
     shown: set[str] = set()
     rows = []
     for field, path, raw in _mapped_values(mapping, record):
+        path = columns.get(path, path)  # noqa: PLW2901 - as the file has it
         if field in shown:  # an earlier path had a value already
             rows.append(_row(path, raw, field, None, ["not used"]))
         else:
@@ -33,14 +39,45 @@ def field_rows(mapping: SourceMapping, record: dict[str, Any], lead: Lead | None
         _row(None, None, field, value, flags.get(field, [])) for field, value in fields.items() if field not in shown
     ]
     rows += [_row(path, raw, "custom", None, []) for path, raw in mapping.decided.rest(record).items()]
+    derived = derive(lead.fields) if lead else {}
+    rows += [_row(None, None, field, value, ["derived"]) for field, value in derived.items()]
     return rows
 
 
 def _shown_fields(lead: Lead) -> dict[str, Any]:
-    """Fields by name, with the time and the consents that a lead keeps apart from them."""
+    """Fields by name, with the time and the consents that a lead keeps apart from them.
+
+    A time that is only the time of arrival is not shown: the record does not have it.
+    """
     answers = {None: "not answered", True: "granted", False: "refused"}
-    consents = {f"consent {one.purpose} ({one.channel})": answers[one.granted] for one in lead.consents}
-    return {**lead.fields, "occurred_at": lead.occurred_at, **consents}
+    shown = dict(lead.fields)
+    if lead.occurred_at != lead.received_at:
+        shown["occurred_at"] = lead.occurred_at
+    for one in lead.consents:
+        shown[f"consent {one.purpose} ({one.channel})"] = answers[one.granted]
+    return shown
+
+
+def _touch_fields(mapping: SourceMapping, record: dict[str, Any], lead: Lead) -> dict[str, Any]:
+    """What became of earlier touches: those of the mapping's rules first, by the rule's number, then those of lists."""
+    of_rules = [mapping.earlier_touch(number, record) for number in range(len(mapping.declaration.earlier_touches))]
+    others = [touch for touch in lead.earlier_touches if touch not in of_rules]
+    fields: dict[str, Any] = {}
+    for number, touch in enumerate([*of_rules, *others], start=1):
+        if touch is not None and touch in lead.earlier_touches:
+            fields |= {_touch_name(number, name): value for name, value in {"at": touch.at, **touch.fields}.items()}
+    return fields
+
+
+def _touch_flags(mapping: SourceMapping, lead: Lead, fields: dict[str, Any]) -> dict[str, list[str]]:
+    """What was noticed about earlier touches stands beside the time of those that there are not."""
+    flags = lead.flags.get("earlier_touches", [])
+    names = [_touch_name(number, "at") for number in range(1, len(mapping.declaration.earlier_touches) + 1)]
+    return {name: flags for name in names if name not in fields}
+
+
+def _touch_name(number: int, field: str) -> str:
+    return f"earlier touch {number}: {field}"
 
 
 def _mapped_values(mapping: SourceMapping, record: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
@@ -53,6 +90,11 @@ def _mapped_values(mapping: SourceMapping, record: dict[str, Any]) -> Iterator[t
         yield from _canonical_values(mapping, record)
     rules = [(rule.name, rule.paths) for rule in declaration.fields]
     rules += [(f"consent {one.purpose} ({one.channel})", one.granted.paths) for one in declaration.consents]
+    rules += [
+        (_touch_name(number, field.name), field.paths)
+        for number, touch in enumerate(declaration.earlier_touches, start=1)
+        for field in (touch.at, *touch.fields)
+    ]
     for name, paths in rules:
         for path in paths:
             value = compile_path(path)(record)

@@ -17,10 +17,12 @@ from pipeline.cli.output import (
     print_note,
     progress_bar,
 )
+from pipeline.cli.proposals import agree, propose_source, show_proposal, write_source
 from pipeline.cli.running import database, source_instance
 from pipeline.cli.waiting import Look, Span, read_states, wait_until_ended
 
 if TYPE_CHECKING:
+    from pipeline.intake.file_reading import ReadAs
     from pipeline.intake.files import ImportReport
     from pipeline.intake.instances import SourceInstance
 
@@ -38,14 +40,21 @@ _LISTED_ROWS = 20  # rejected rows shown to people; JSON has those that the repo
         "afluente import leads.csv --source datablist --wait",
         "afluente import january.csv.gz february.xlsx --source datablist --json",
         "afluente import leads.csv --source datablist --dry-run",
+        "afluente import exports/ --source trade_fair --accept",
     ),
 )
 def import_files(
     *,
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE", help="CSV, TSV, Excel or JSONL; gzip too; - for standard input.")
+        list[Path],
+        typer.Argument(
+            metavar="FILE",
+            help="CSV, TSV, Excel, HTML table or JSONL; gzip or zip too; a folder; - for standard input.",
+        ),
     ],
-    source: Annotated[str, typer.Option("--source", help="Source whose mapping reads the columns.")],
+    source: Annotated[
+        str, typer.Option("--source", help="Source whose mapping reads the columns; for a new name one is proposed.")
+    ],
     brand: Annotated[str | None, typer.Option("--brand", help="Brand of the leads, if there are several.")] = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Return when every row has ended and every CRM was told.")
@@ -55,43 +64,87 @@ def import_files(
     encoding: Annotated[
         str | None, typer.Option("--encoding", help="Of text files, e.g. cp1252. Default: found out from the content.")
     ] = None,
+    dates: Annotated[
+        str | None,
+        typer.Option("--dates", metavar="dmy|mdy", help="Day or month first, where a column of dates leaves it open."),
+    ] = None,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Write and use the mapping that is proposed for a new source.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Put the rows of files into the pipeline.
 
+    A source without a mapping gets one proposed from the columns, which is shown before anything is done.
+
     A row that was imported before changes nothing. A row that cannot be read is stored and quarantined with its line
-    number; the others go in. With --wait the command returns when every row has ended and its person has reached every
-    CRM that it is meant for, or a human must look. Exit 1 if a row got lost on the way, which must never happen.
+    number; the others go in. Of a folder every file is imported; a file that is no table is named, and the others go
+    in. With --wait the command returns when every row has ended and its person has reached every CRM that it is meant
+    for, or a human must look. Exit 1 if a file could not be read, or if a row got lost on the way, which must never
+    happen.
     """
-    _refuse_missing(files)
-    instance = source_instance(source, brand)
+    from pipeline.intake.file_reading import ReadAs
+
+    paths = _expand(files)
+    read_as = ReadAs(encoding, _checked_order(dates))
+    proposed = propose_source(paths, source, brand, read_as)
     if dry_run:
         from pipeline.cli.dry_run import show_dry_run
 
-        show_dry_run(files, instance, shown=rows, encoding=encoding, as_json=as_json)
+        if proposed and not as_json:
+            show_proposal(proposed)
+        instance = proposed.instance if proposed else source_instance(source, brand)
+        show_dry_run(paths, instance, shown=rows, read_as=read_as, as_json=as_json, proposed=proposed)
         return
+    if proposed:
+        agree(proposed, accept=accept, as_json=as_json)
     with database():
         pass  # says how to start Afluente, before a long file is read in vain
-    reports = [(file, _import_one(file, instance, encoding, is_quiet=as_json)) for file in files]
-    span = _span(instance, [report for _, report in reports])
+    if proposed:
+        write_source(proposed, is_quiet=as_json)
+    instance = source_instance(source, brand)
+    reports = [(file, _import_one(file, instance, read_as, is_quiet=as_json)) for file in paths]
+    read = [(file, report) for file, report in reports if not isinstance(report, str)]
+    unreadable = [(file, report) for file, report in reports if isinstance(report, str)]
+    if len(paths) == len(unreadable) == 1:
+        raise CommandError(f"{paths[0]}: {unreadable[0][1]}")
+    span = _span(instance, [report for _, report in read])
     if wait:
-        _wait(span, sum(report.accepted for _, report in reports), is_quiet=as_json)
-    result = _result(reports, read_states(span))
+        _wait(span, sum(report.accepted for _, report in read), is_quiet=as_json)
+    result = _result(read, read_states(span), unreadable)
     if as_json:
-        print_json(result)
+        print_json({**result, "proposal": proposed.as_json(is_accepted=True)} if proposed else result)
     else:
         _print_result(result, is_over=wait)
-    if result["difference"]:
+    if result["difference"] or unreadable:
         raise typer.Exit(1)
 
 
-def _refuse_missing(files: list[Path]) -> None:
+def _expand(files: list[Path]) -> list[Path]:
+    """Folders replaced by the files in them, by name; hidden ones left out."""
+    found: list[Path] = []
     for file in files:
-        if str(file) != "-" and not file.is_file():
-            raise CommandError(f"{file} is not a file; give the path of a file of rows", exit_code=2)
+        if file.is_dir():
+            found += sorted(one for one in file.iterdir() if one.is_file() and not one.name.startswith("."))
+        elif str(file) != "-" and not file.is_file():
+            raise CommandError(f"{file} is not a file; give the path of a file of rows, or of a folder", exit_code=2)
+        else:
+            found.append(file)
+    if not found:
+        raise CommandError(f"there is no file in {', '.join(map(str, files))}", exit_code=2)
+    return found
 
 
-def _import_one(file: Path, instance: SourceInstance, encoding: str | None, *, is_quiet: bool) -> ImportReport:
+def _checked_order(dates: str | None) -> str | None:
+    from pipeline.intake.column_dates import ORDERS
+
+    if dates is not None and dates not in ORDERS:
+        raise CommandError(f"--dates is {dates!r}; allowed: {', '.join(ORDERS)} (day first, month first)", exit_code=2)
+    return dates
+
+
+def _import_one(file: Path, instance: SourceInstance, read_as: ReadAs, *, is_quiet: bool) -> ImportReport | str:
+    """What became of a file, or why it cannot be read."""
     from pipeline.intake.files import UnreadableFileError, import_file
 
     with progress_bar(is_shown=not is_quiet) as progress:
@@ -101,9 +154,9 @@ def _import_one(file: Path, instance: SourceInstance, encoding: str | None, *, i
             progress.update(task, completed=line or stored, note=f"{stored} rows stored")
 
         try:
-            return import_file(file, source=instance.slug, brand=instance.brand, on_progress=show, encoding=encoding)
+            return import_file(file, source=instance.slug, brand=instance.brand, on_progress=show, read_as=read_as)
         except UnreadableFileError as error:
-            raise CommandError(f"{file}: {error}") from error
+            return str(error)
         except KeyboardInterrupt:
             print_note("stopped: what was stored stays, and the same command again stores the rest")
             raise
@@ -139,7 +192,9 @@ def _wait(span: Span, accepted: int, *, is_quiet: bool) -> None:
             raise
 
 
-def _result(reports: list[tuple[Path, ImportReport]], states: dict[str, int]) -> dict[str, Any]:
+def _result(
+    reports: list[tuple[Path, ImportReport]], states: dict[str, int], unreadable: list[tuple[Path, str]]
+) -> dict[str, Any]:
     """What interface.md promises. `difference`: rows of this import that are in no state.
 
     States are counted in the import's range of ids. What else the source sent in that time is in them too, so a surplus
@@ -162,10 +217,12 @@ def _result(reports: list[tuple[Path, ImportReport]], states: dict[str, int]) ->
                 "rejected": report.rejected,
                 "rejected_rows": [asdict(row) for row in report.rejected_rows],
                 "notes": asdict(report.notes),
+                "dates": report.dates,
                 "seconds": round(report.seconds, 2),
             }
             for file, report in reports
         ],
+        "unreadable": [{"file": str(file), "reason": reason} for file, reason in unreadable],
     }
 
 
@@ -178,7 +235,9 @@ def _print_result(result: dict[str, Any], *, is_over: bool) -> None:
     if len(rejected) > _LISTED_ROWS:
         print_line(f"… and {result['rejected'] - _LISTED_ROWS} more: afluente quarantine list")
     for one in result["files"]:
-        print_notes(one["file"], one["notes"])
+        print_notes(one["file"], one["notes"], one["dates"])
+    for one in result["unreadable"]:
+        print_line(f"{one['file']}: not imported: {one['reason']}")
     if result["quarantined"]:
         print_line("See what waits for you: afluente quarantine list")
     if not is_over and result["pending"] + result["in_flight"]:
@@ -187,7 +246,7 @@ def _print_result(result: dict[str, Any], *, is_over: bool) -> None:
         print_line(f"{result['difference']} rows are in no state: run `afluente balance` and report this as a bug")
 
 
-def print_notes(file: str, notes: dict[str, Any]) -> None:
+def print_notes(file: str, notes: dict[str, Any], dates: dict[str, str]) -> None:
     """What was noticed about a file as a whole, where it may surprise."""
     for position, before, after in notes["renamed_columns"]:
         print_line(f"{file}: column {position} is called {after!r} here (its header: {before!r})")
@@ -195,3 +254,7 @@ def print_notes(file: str, notes: dict[str, Any]) -> None:
         print_line(f"{file}: {notes['skipped_title_rows']} lines above the header were skipped")
     if notes["other_sheets"]:
         print_line(f"{file}: only the sheet {notes['sheet']!r} was read, not {', '.join(notes['other_sheets'])}")
+    for column in notes["imprecise_columns"]:
+        print_line(f"{file}: the column {column!r} holds numbers of more than 15 digits, which Excel does not keep")
+    for column, order in dates.items():
+        print_line(f"{file}: the dates of {column!r} were read as {order}")

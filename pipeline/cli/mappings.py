@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.output import AsJson, CommandError, example, print_json, print_line, print_table
+from pipeline.cli.output import AsJson, CommandError, example, plain, print_json, print_line, print_table, print_text
+
+if TYPE_CHECKING:
+    from pipeline.cli.trials import RowTrial
+
+_ROWS = 3  # shown as a table unless said otherwise
 
 commands = typer.Typer(help="What a source's fields are called here, and a CRM's.", no_args_is_help=True)
 
@@ -35,14 +42,17 @@ def check_mappings(*, as_json: AsJson = False) -> None:
     "preview",
     epilog=example(
         "afluente mapping preview web_form samples/web_form/typical.json",
-        "afluente mapping preview datablist leads.csv --rows 3 --json",
+        "afluente mapping preview datablist leads.csv --rows 3",
+        "afluente mapping preview datablist leads.csv --json",
     ),
 )
 def preview(
     *,
     slug: Annotated[str, typer.Argument(help="Source whose mapping is to be tried.")],
     file: Annotated[Path, typer.Argument(help="A payload as the source sends it, or a file of rows.")],
-    rows: Annotated[int, typer.Option("--rows", min=1, help="Show at most this many records.")] = 1,
+    rows: Annotated[
+        int | None, typer.Option("--rows", min=1, help=f"Show at most this many records; else {_ROWS}, as JSON all.")
+    ] = None,
     brand: Annotated[
         str | None, typer.Option("--brand", help="Brand whose region applies, if there are several.")
     ] = None,
@@ -50,23 +60,95 @@ def preview(
 ) -> None:
     """Show what the mapping makes of a file.
 
-    Source path, raw value, canonical field, normalized value. Nothing is stored. A value that nobody has decided about
-    appears as `custom`.
+    Source path, raw value, canonical field, normalized value, flags. Nothing is stored. A value that nobody has decided
+    about appears as `custom`. Exit 1 if a record shown would wait in quarantine.
     """
-    from itertools import islice
+    from itertools import chain, islice
 
     from pipeline.cli.trials import read_trials
 
-    shown = list(islice(read_trials(file, slug, brand), rows))
-    if as_json:
-        print_json([trial.as_json() for trial in shown])
-    for number, trial in enumerate([] if as_json else shown, start=1):
-        print_line(f"record {number} ({trial.mapping.version}): {trial.verdict}")
-        print_fields(trial.fields())
-    if not shown:
+    untried = read_trials(file, slug, brand)
+    first = next(untried, None)
+    if first is None:
         raise CommandError(f"{file} holds no record")
-    if any(trial.is_parked for trial in shown):
+    limit = rows if rows is not None or as_json else _ROWS
+    trials = (attempt() for attempt in islice(chain([first], untried), limit))
+    has_parked = _print_json_trials(trials) if as_json else _print_trials(trials)
+    more = 0 if as_json else sum(1 for _ in untried)
+    if more:
+        print_line(f"{more} more: `--rows N` shows as many, `--json` all of them")
+    if has_parked:
         raise typer.Exit(1)
+
+
+@commands.command("drift", epilog=example("afluente mapping drift", "afluente mapping drift web_form --json"))
+def drift(
+    *,
+    slug: Annotated[str | None, typer.Argument(help="Only this source.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show fields that nobody has decided about.
+
+    Each with the number of leads that had it and when it was first and last seen, since the mapping in force. Their
+    values are kept under `custom` until you decide.
+    """
+    from msgspec.structs import asdict
+
+    from pipeline.cli.running import database, known_source
+    from pipeline.health.drift import current_drift
+
+    sources = None if slug is None else [known_source(slug)]
+    with database() as connection:
+        found = current_drift(connection, sources)
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    if not found:
+        print_line("Every field that came is decided about.")
+        return
+    print_table(
+        ("source", "brand", "path", "leads", "first seen", "last seen"),
+        [(one.source, one.brand, one.path, one.leads, one.first_seen_at, one.last_seen_at) for one in found],
+        numbers=["leads"],
+    )
+    files = ", ".join(sorted({f"mappings/sources/{one.mapping_version.partition('@')[0]}.yaml" for one in found}))
+    print_line(f"Decide about each in {files}: map it to a field, or list it under `kept` or `ignored`.")
+
+
+@commands.command("schema", epilog=example("afluente mapping schema source > mappings/schema/source.json"))
+def schema(kind: Annotated[str, typer.Argument(help="`source` or `destination`.")]) -> None:
+    """Print the JSON Schema of mapping files.
+
+    Editors complete and check mappings by it; each file names it in its first line.
+    """
+    from pipeline.stages.mapping_schema import KINDS, schema_text
+
+    if kind not in KINDS:
+        raise CommandError(f"{kind!r} is no kind of mapping; allowed: {', '.join(KINDS)}", exit_code=2)
+    print_text(schema_text(kind))
+
+
+def _print_trials(trials: Iterable[RowTrial]) -> bool:
+    has_parked = False
+    for trial in trials:
+        version = f" ({trial.recomputed.mapping.version})" if trial.recomputed else ""
+        print_line(f"record at {trial.line}{version}: {trial.verdict}")
+        if trial.recomputed is not None:
+            print_fields(trial.recomputed.fields())
+        has_parked = has_parked or trial.state == "quarantined"
+    return has_parked
+
+
+def _print_json_trials(trials: Iterable[RowTrial]) -> bool:
+    """One JSON array, a record a line, however many there are."""
+    has_parked = False
+    opening = "["
+    for trial in trials:
+        print_text(f"{opening}\n{json.dumps(trial.as_json(), default=plain, ensure_ascii=False)}")
+        opening = ","
+        has_parked = has_parked or trial.state == "quarantined"
+    print_text("\n]\n")
+    return has_parked
 
 
 def print_fields(fields: list[dict[str, Any]]) -> None:

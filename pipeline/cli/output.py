@@ -59,6 +59,11 @@ def print_line(text: str = "") -> None:
     sys.stdout.write(text + "\n")
 
 
+def print_text(text: str) -> None:
+    """Text that ends where it ends: pieces of a document."""
+    sys.stdout.write(text)
+
+
 def print_note(text: str) -> None:
     """Something to know that is not the result: stderr, so that stdout can be piped."""
     sys.stderr.write(text + "\n")

@@ -63,15 +63,22 @@ def source_instance(slug: str, brand: str | None = None) -> SourceInstance:
     from pipeline.settings import settings
 
     known_source(slug)
-    if brand is None:
-        brands = settings().source(slug).brands or sorted(settings().brands)
-        if len(brands) != 1:
-            raise CommandError(f"which brand? Add --brand, one of: {', '.join(brands)}", exit_code=2)
-        brand = brands[0]
     try:
-        return SourceBook(settings()).find(brand, slug)
+        return SourceBook(settings()).find(brand_of(slug, brand), slug)
     except UnknownSourceError as error:
         raise CommandError(str(error), exit_code=2) from error
+
+
+def brand_of(slug: str, brand: str | None = None) -> str:
+    """`brand`, or the only one that a source of this name can mean."""
+    from pipeline.settings import settings
+
+    if brand is not None:
+        return brand
+    brands = settings().source(slug).brands or sorted(settings().brands)
+    if len(brands) != 1:
+        raise CommandError(f"which brand? Add --brand, one of: {', '.join(brands)}", exit_code=2)
+    return brands[0]
 
 
 def known_source(slug: str) -> str:

@@ -71,7 +71,7 @@ def new_source(
 
     root = SAMPLES.parent
     made = write_source(slug, root, sample=from_sample)
-    for written in [*made.files, _write_expected(slug, SAMPLES / slug)]:
+    for written in [*made.files, write_expected(slug, SAMPLES / slug)]:
         print_line(f"wrote {written.relative_to(root)}")
     print_table(("path", "mapped to"), [(path, name) for name, path in made.mapped.items()])
     if made.undecided:
@@ -137,7 +137,7 @@ def send_sample(
         raise typer.Exit(1)
 
 
-def _write_expected(slug: str, folder: Path) -> Path:
+def write_expected(slug: str, folder: Path) -> Path:
     """The lead that mapping and normalization make of the new sample: to be read over, then kept as what must be."""
     import json
 

@@ -56,6 +56,9 @@ def _print_status(found: dict[str, Any]) -> None:
     for name, one in {**found["sources"], **found["destinations"]}.items():
         if one.get("last_error"):
             print_line(f"{name}: {one['last_error']} ({as_text(one.get('last_error_at'))})")
+    if found["drift"]:
+        fields = ", ".join(f"{source} {count}" for source, count in sorted(found["drift"].items()))
+        print_line(f"fields nobody has decided about: {fields} (`afluente mapping drift` names them)")
     if found["problems"]:
         print_line("\nProblems:")
         for problem in found["problems"]:

@@ -69,7 +69,12 @@ def _of_database(reading: DatabaseReading | None) -> Iterator[GaugeMetricFamily]
     quarantined = GaugeMetricFamily("afluente_quarantine_open", "Things that wait for a human", labels=["stage"])
     for stage, count in reading.quarantined.items():
         quarantined.add_metric([stage], count)
-    yield from (pending, oldest, in_flight, due, oldest_due, quarantined)
+    drift = GaugeMetricFamily(
+        "afluente_drift_fields", "Fields that the source's mapping has not decided about", labels=["source"]
+    )
+    for source, count in reading.drift.items():
+        drift.add_metric([source], count)
+    yield from (pending, oldest, in_flight, due, oldest_due, quarantined, drift)
 
 
 def _of_redis(reading: RedisReading | None) -> Iterator[GaugeMetricFamily]:

@@ -16,6 +16,7 @@ from pipeline.delivery.breaker import Breaker, BreakerState
 from pipeline.delivery.governor import Governor, QuotaState
 from pipeline.delivery.shared_state import shared_redis, translated_redis_errors
 from pipeline.errors import AfluenteError
+from pipeline.health.drift import drifting_fields
 from pipeline.process_plan import NODES
 from pipeline.settings import Settings
 from pipeline.store.deliveries import due_counts
@@ -43,7 +44,8 @@ class LastError(msgspec.Struct, frozen=True):
 
 
 class DatabaseReading(msgspec.Struct, frozen=True):
-    """What PostgreSQL knows. `quarantined` counts open rows by stage, `in_flight` claims by lane."""
+    """What PostgreSQL knows. `quarantined` counts open rows by stage, `in_flight` claims by lane, `drift` the fields of
+    a source that its mapping has not decided about."""
 
     pending: dict[str, Backlog]
     due: dict[str, dict[str, Backlog]]
@@ -51,6 +53,7 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     quarantined: dict[str, int]
     destination_errors: dict[str, LastError]
     source_errors: dict[str, LastError]
+    drift: dict[str, int]
 
 
 class DestinationReading(msgspec.Struct, frozen=True):
@@ -104,6 +107,7 @@ def read_database() -> DatabaseReading:
             quarantined=_counts(connection, _QUARANTINED),
             destination_errors=_errors(connection, _DESTINATION_ERRORS),
             source_errors=_errors(connection, _SOURCE_ERRORS),
+            drift=drifting_fields(connection),
         )
 
 

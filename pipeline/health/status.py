@@ -16,7 +16,7 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
 
     Keys: addresses, processes [{name, pid, alive}], database and redis ("up" or what is wrong), pending and in_flight
     by lane, queues and unacked (messages), due by destination and lane, destinations, sources, quarantined by stage,
-    problems (sentences).
+    drift (undecided fields by source), problems (sentences).
     """
     known = known or settings()
     runtime = read_runtime(known.data)
@@ -36,6 +36,7 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
         "destinations": _destinations(known, readings),
         "sources": _errors(database.source_errors) if database else {},
         "quarantined": database.quarantined if database else {},
+        "drift": database.drift if database else {},
         "problems": [
             *(
                 f"{process['name']}: its process {process['pid']} is gone"

@@ -15,8 +15,9 @@ from typing import Any
 
 import orjson
 
-from pipeline.intake.file_contents import FileContents, OverlongLine, UnreadableFileError, text_lines
-from pipeline.intake.file_rows import FileRow, TableNotes, find_header, name_columns
+from pipeline.intake.file_contents import FileContents, OverlongLine, text_lines
+from pipeline.intake.file_rows import FileRow, NoLeads, TableNotes, find_header, name_columns
+from pipeline.intake.unreadable import UnreadableFileError
 from pipeline.stages.bodies import ROW
 
 _DELIMITERS = (",", ";", "\t", "|")
@@ -44,8 +45,9 @@ def read_csv(contents: FileContents, notes: TableNotes) -> Iterator[FileRow]:
         raise UnreadableFileError("the file has no rows")
     header_index = find_header(first)
     notes.skipped_title_rows = header_index
-    names = name_columns(first[header_index], first[header_index + 1 :], notes)
-    return table.rows(names, skip=header_index + 1)
+    header = first[header_index]
+    names = name_columns(header, first[header_index + 1 :], notes)
+    return table.rows(names, NoLeads(header), skip=header_index + 1)
 
 
 class _Lines:
@@ -97,7 +99,7 @@ class _Table:
         self._delimiter = delimiter
         self._encoding = encoding
 
-    def rows(self, names: Sequence[str], *, skip: int) -> Iterator[FileRow]:
+    def rows(self, names: Sequence[str], no_leads: NoLeads, *, skip: int) -> Iterator[FileRow]:
         """Rows after the first `skip` records."""
         lines, width = self._lines, len(names)
         reader = self._reader()
@@ -127,7 +129,7 @@ class _Table:
                 del cells[width:]
             if len(cells) == width:
                 if any(cells):
-                    yield self._good(begins_at, names, cells)
+                    yield self._good(begins_at, names, cells, no_leads.fault(begins_at, cells))
             elif len(lines.record) > 1 or lines.has_ended:
                 # The quote that opened here does not close where it should: only this line is taken for bad.
                 first = lines.keep_first_line()
@@ -140,10 +142,10 @@ class _Table:
         # Strict: a quote that never closed would else end at the next one, and two rows would pass for one.
         return csv.reader(self._lines, delimiter=self._delimiter, strict=True)
 
-    def _good(self, line: int, names: Sequence[str], cells: list[str]) -> FileRow:
+    def _good(self, line: int, names: Sequence[str], cells: list[str], fault: tuple[str, str] | None) -> FileRow:
         record = dict(zip(names, cells, strict=True))
         try:
-            return FileRow(line, record, orjson.dumps(record), ROW)
+            return FileRow(line, record, orjson.dumps(record), ROW, *(fault or ()))
         except TypeError:  # a surrogate: bytes that the file's encoding does not have
             return self._bad(line, names, cells, "".join(self._lines.record), "undecodable_row")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import shutil
 import sys
 import tempfile
@@ -17,36 +18,35 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import IO, BinaryIO, Literal, cast
 
-from pipeline.errors import AfluenteError
-from pipeline.intake.text_encodings import Utf8Check, legacy_encoding, marked_encoding
+from pipeline.intake.archives import only_member, workbook_size
+from pipeline.intake.text_encodings import Utf8Check, declared_charset, legacy_encoding, marked_encoding
+from pipeline.intake.unreadable import UnreadableFileError
 
-Kind = Literal["table", "json_lines", "spreadsheet"]
+Kind = Literal["table", "json_lines", "spreadsheet", "html"]
 
 _CHUNK_BYTES = 1_048_576
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the container of .xls
+_PAGE = "an HTML page without a table, perhaps an error or a login page instead of the download"
 _FOREIGN = {
+    b"<!doctype html": _PAGE,
+    b"<html": _PAGE,
     b"%PDF": "a PDF; export the table as CSV or Excel",
     b"PAR1": "Parquet; export it as CSV or JSONL",
     b"SQLite format 3": "a SQLite database; export the table as CSV",
     b"{\\rtf": "an RTF document; save the table as CSV",
-    b"<!doctype html": "an HTML page, perhaps an error or a login page instead of the download",
-    b"<html": "an HTML page, perhaps an error or a login page instead of the download",
     b"<?xml": "XML; export it as CSV, Excel or JSONL",
     b"BZh": "packed with bzip2; unpack it, or use gzip",
     b"\xfd7zXZ": "packed with xz; unpack it, or use gzip",
     b"\x28\xb5\x2f\xfd": "packed with zstd; unpack it, or use gzip",
 }
+_MARKUP = ("<!doctype html", "<html", "<table", "<?xml", "<meta", "<head", "<!--", "<style", "<body", "<div")
 # A spreadsheet is read whole (the format allows nothing else at this speed): about 2 bytes of memory a byte of sheet.
 MAX_SHEET_BYTES = 400 * 1_048_576
 _MAX_SHARE_OF_CONTROLS = 0.02
-
-
-class UnreadableFileError(AfluenteError):
-    """A file that is no table of leads. Nothing of it was stored. The text says what it seems to be and what to do."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,10 @@ def read_contents(path: Path, *, encoding: str | None = None, region: str | None
 
     `encoding` overrides what is found. Raises UnreadableFileError.
     """
-    opener = _opener(path)
+    if encoding is not None:
+        _check_encoding(encoding)
+    with _explained():
+        opener = _opener(path)
     with _explained(), opener() as file:
         head = file.read(65_536)
         kind = _kind_of(head, path, file)
@@ -85,12 +88,11 @@ def read_contents(path: Path, *, encoding: str | None = None, region: str | None
             check.feed(chunk)
             size += len(chunk)
         check.feed(b"", is_last=True)
-    found = encoding or marked_encoding(head) or ("utf-8" if check.is_valid else None)
+    found = encoding or marked_encoding(head) or (declared_charset(head) if kind == "html" else None)
+    found = found or ("utf-8" if check.is_valid else None)
     if found is None and kind != "spreadsheet":
         with opener() as file:
             found = legacy_encoding(iter(lambda: file.readline(_CHUNK_BYTES), b""), region)
-    if encoding is not None:
-        _check_encoding(encoding)
     return FileContents(kind, digest.digest(), size, found or "utf-8", opener)
 
 
@@ -99,17 +101,46 @@ def _opener(path: Path) -> Callable[[], BinaryIO]:
         kept = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the contents; has no name on the disk
         shutil.copyfileobj(sys.stdin.buffer, kept, _CHUNK_BYTES)
         kept.flush()
-        return lambda: _unpacked(open(kept.fileno(), "rb", closefd=False))
+        return lambda: _unpacked(cast("BinaryIO", io.BufferedReader(_Spooled(kept))))
     if not path.is_file():
         raise UnreadableFileError(f"{path}: there is no such file")
     return lambda: _unpacked(path.open("rb"))
 
 
+class _Spooled(io.RawIOBase):
+    """A reader of a temporary file with a place of its own: several may read it at once."""
+
+    def __init__(self, kept: IO[bytes]) -> None:
+        self._kept = kept  # held: the file is gone when it is closed
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # io asks for any buffer, gives a memoryview
+        found = os.pread(self._kept.fileno(), len(buffer), self._place)
+        buffer[: len(found)] = found
+        self._place += len(found)
+        return len(found)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: os.fstat(self._kept.fileno()).st_size}[whence]
+        self._place = max(0, base + offset)
+        return self._place
+
+
 def _unpacked(file: BinaryIO) -> BinaryIO:
+    """The file itself, what a gzip file holds, or the only file in a zip archive that is no workbook."""
+    head = file.read(4)
     file.seek(0)
-    is_packed = file.read(2) == _GZIP
-    file.seek(0)
-    return cast("BinaryIO", gzip.GzipFile(fileobj=file)) if is_packed else file
+    if head[:2] == _GZIP:
+        return cast("BinaryIO", gzip.GzipFile(fileobj=file))
+    if head == _ZIP and (member := only_member(file)) is not None:
+        return member
+    return file
 
 
 class _explained:  # noqa: N801 - reads as a word where it is used
@@ -119,27 +150,30 @@ class _explained:  # noqa: N801 - reads as a word where it is used
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, EOFError | zlib.error | gzip.BadGzipFile):
-            raise UnreadableFileError("the gzip file is damaged or cut off; nothing of it was imported") from None
+        if isinstance(error, EOFError | zlib.error | gzip.BadGzipFile | zipfile.BadZipFile):
+            raise UnreadableFileError("the packed file is damaged or cut off; nothing of it was imported") from None
         if isinstance(error, OSError):
             raise UnreadableFileError(f"the file cannot be read: {error.strerror or type(error).__name__}") from None
 
 
 def _kind_of(head: bytes, path: Path, file: BinaryIO) -> Kind:
-    start = head.lstrip()[:32].lower()
-    if not start:
+    mark = marked_encoding(head)
+    text = head.decode(mark or "latin-1", "replace").removeprefix("\xef\xbb\xbf").lstrip("\ufeff \t\r\n\x0b\x0c")
+    if not text:
         raise UnreadableFileError("the file is empty")
-    for magic, what in _FOREIGN.items():
-        if head.startswith(magic) or start.startswith(magic.lower()):
-            raise UnreadableFileError(f"this is {what}")
     if head.startswith(_OLE):
         return "spreadsheet"
     if head.startswith(_ZIP):
         _check_workbook(file)
         return "spreadsheet"
-    if marked_encoding(head) is None and _share_of_controls(head) > _MAX_SHARE_OF_CONTROLS:
+    start = text[:32].lower()
+    if start.startswith(_MARKUP) and "<table" in text.lower():
+        return "html"
+    for magic, what in _FOREIGN.items():
+        if head.startswith(magic) or start.encode("latin-1", "replace").startswith(magic.lower()):
+            raise UnreadableFileError(f"this is {what}")
+    if mark is None and _share_of_controls(head) > _MAX_SHARE_OF_CONTROLS:
         raise UnreadableFileError("this is not text, nor a spreadsheet; import CSV, TSV, JSONL or Excel")
-    text = head.decode(marked_encoding(head) or "utf-8", "replace").lstrip("\ufeff \t\r\n")
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if text.startswith("{") or ".jsonl" in suffixes or ".ndjson" in suffixes:
         return "json_lines"
@@ -151,18 +185,7 @@ def _kind_of(head: bytes, path: Path, file: BinaryIO) -> Kind:
 
 
 def _check_workbook(file: BinaryIO) -> None:
-    position = file.tell()
-    try:
-        file.seek(0)
-        with zipfile.ZipFile(file) as archive:
-            sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
-    except (zipfile.BadZipFile, OSError):
-        raise UnreadableFileError("the spreadsheet (or zip file) is damaged or cut off") from None
-    finally:
-        file.seek(position)
-    if not any(name.startswith("xl/") for name in sizes):
-        raise UnreadableFileError("this is a zip file without a workbook in it; unpack it and import what it holds")
-    size = sum(sizes.values())
+    size = workbook_size(file)
     if size > MAX_SHEET_BYTES:
         raise UnreadableFileError(
             f"this workbook unpacks to {size // 1_048_576} MB; up to {MAX_SHEET_BYTES // 1_048_576} MB can be read:"
@@ -177,11 +200,9 @@ def _share_of_controls(head: bytes) -> float:
 
 
 def _check_encoding(encoding: str) -> None:
-    import codecs
-
     try:
-        codecs.lookup(encoding)
-    except LookupError:
+        "".encode(encoding)
+    except (LookupError, ValueError):
         raise UnreadableFileError(f"there is no encoding {encoding!r}; try utf-8, cp1252, utf-16 …") from None
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from pipeline.intake.file_contents import UnreadableFileError
+from pipeline.intake.unreadable import UnreadableFileError
+from pipeline.stages.header_matching import count_titles, title_key, totals
 
 _TITLE_LINES = 10  # a header further down is not looked for
 _LEAST_COLUMNS_BELOW_TITLES = 3
+_LEAST_KNOWN_TITLES = 3  # that prove a header which is not the first row
+_SECOND_HEADERS = 3  # rows below the header among which another header is looked for
+_NUMERIC = re.compile(r"^[-+()\d.,:'%\s\u00a0\u202f€$£]*$")
+_LONGEST_SUM = 30  # characters of a first cell as `Grand total:`
 
 
 class FileRow(msgspec.Struct):
@@ -41,6 +47,7 @@ class TableNotes:
     sheet: str | None = None
     other_sheets: list[str] = field(default_factory=list)
     skipped_title_rows: int = 0
+    imprecise_columns: list[str] = field(default_factory=list)  # numbers of more digits than a spreadsheet keeps
     renamed_columns: list[tuple[int, str, str]] = field(default_factory=list)  # position from 1, as it was, as it is
 
 
@@ -48,8 +55,15 @@ def find_header(rows: Sequence[Sequence[str]]) -> int:
     """Index of the header among the first rows: 0, unless the rows above it are surely titles.
 
     Surely: each of them is empty or has one filled cell, and below stand a full row of three or more different names
-    and rows as wide as it. Raises UnreadableFileError if what should be the header is data.
+    and rows as wide as it; or a row of known titles stands below one with fewer of them (groups of columns, a report's
+    own lines). Raises UnreadableFileError if what should be the header is data.
     """
+    index = _header_by_shape(rows)
+    better = _header_by_titles(rows, index)
+    return _checked(rows, index if better is None else better)
+
+
+def _header_by_shape(rows: Sequence[Sequence[str]]) -> int:
     filled = [sum(bool(cell.strip()) for cell in row) for row in rows]
     for index, row in enumerate(rows[:_TITLE_LINES]):
         if filled[index] <= 1:
@@ -59,9 +73,56 @@ def find_header(rows: Sequence[Sequence[str]]) -> int:
         if index and (
             not is_sure or any(len(later) != len(row) for later in rows[index + 1 : index + 4] if any(later))
         ):
-            return _checked(rows, _first_filled(filled))
-        return _checked(rows, index)
-    return _checked(rows, _first_filled(filled))
+            return _first_filled(filled)
+        return index
+    return _first_filled(filled)
+
+
+def _header_by_titles(rows: Sequence[Sequence[str]], index: int) -> int | None:
+    known = [count_titles(row) for row in rows[:_TITLE_LINES]]
+    best = max(range(len(known)), key=lambda place: (known[place], -place), default=0)
+    if not known or best == index or known[best] < _LEAST_KNOWN_TITLES or not _is_of_titles(rows[best], known[best]):
+        return None
+    if index >= len(known):
+        return best
+    is_wider = sum(map(bool, rows[best])) > sum(map(bool, rows[index]))
+    return best if known[best] > known[index] and (is_wider or known[best] >= 2 * known[index]) else None
+
+
+def _is_of_titles(row: Sequence[str], known: int) -> bool:
+    filled = [cell for cell in row if cell.strip()]
+    return 2 * known >= len(filled) and not any(_looks_like_an_address(cell) for cell in filled)
+
+
+class NoLeads:
+    """Recognizes lines of a table that are no leads: the header once more, a second header, a line of sums."""
+
+    def __init__(self, header: Sequence[str]) -> None:
+        self._header = [cell.strip() for cell in header]
+        self._first = next((cell for cell in self._header if cell), None)
+        self._ahead = _SECOND_HEADERS
+        self._totals = totals()
+
+    def fault(self, line: int, cells: Sequence[str]) -> tuple[str, str] | None:
+        """(code, message) if this row is none; None for a lead. Cheap for a lead."""
+        first = next((cell for cell in cells if cell), "")
+        if self._ahead:
+            self._ahead -= 1
+            known = count_titles(cells)
+            if known >= _LEAST_KNOWN_TITLES and _is_of_titles(cells, known):
+                return "repeated_header", f"line {line}: a second header, not a lead"
+        if first.strip() == self._first and [cell.strip() for cell in cells] == self._header:
+            return "repeated_header", f"line {line}: the header once more, not a lead"
+        if len(first) <= _LONGEST_SUM and first[:1].isalpha() and self._is_sum(first, cells):
+            return "totals_row", f"line {line}: adds up what stands above it, so it is no lead"
+        return None
+
+    def _is_sum(self, first: str, cells: Sequence[str]) -> bool:
+        words = first.rstrip(" :0123456789").lower()
+        if words not in self._totals and title_key(words) not in self._totals:
+            return False
+        rest = [cell for cell in cells if cell and cell is not first]
+        return all(_NUMERIC.match(cell) for cell in rest)
 
 
 def name_columns(header: Sequence[str], sample: Sequence[Sequence[str]], notes: TableNotes) -> list[str]:

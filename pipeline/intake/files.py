@@ -16,11 +16,11 @@ from pathlib import Path
 from uuid import UUID
 
 from pipeline.errors import TransientError
-from pipeline.intake.file_contents import UnreadableFileError
-from pipeline.intake.file_reading import event_of, open_rows
+from pipeline.intake.file_reading import AS_FOUND, ReadAs, event_of, open_rows
 from pipeline.intake.file_rows import FileRow, TableNotes
 from pipeline.intake.lane_hints import LaneHints
 from pipeline.intake.previews import Preview, PreviewRow, preview_file
+from pipeline.intake.unreadable import UnreadableFileError
 from pipeline.logs import get_logger
 from pipeline.records import NewEvent, Parked, Receipt
 from pipeline.store.engine import transaction
@@ -60,7 +60,8 @@ class RejectedRow:
 class ImportReport:
     """What became of a file. `accepted` rows are stored now (the rejected ones among them), `repeated` were before.
 
-    `rejected` is their number, `rejected_rows` the first 1,000. `event_ids` spans the accepted events: first and last.
+    `rejected` is their number, `rejected_rows` the first 1,000. `first_event_id` and `last_event_id` span the accepted
+    events. `dates`: which order of day and month was found in which column.
     """
 
     accepted: int = 0
@@ -70,6 +71,7 @@ class ImportReport:
     first_event_id: UUID | None = None
     last_event_id: UUID | None = None
     notes: TableNotes = field(default_factory=TableNotes)
+    dates: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
@@ -86,17 +88,18 @@ def import_file(
     source: str,
     brand: str,
     on_progress: Progress = lambda _rows, _line: None,
-    encoding: str | None = None,
+    read_as: ReadAs = AS_FOUND,
 ) -> ImportReport:
     """Store every row of a file as an event of `source`; bad rows go to quarantine with their line and reason.
 
     `on_progress` gets the number of rows stored so far and the line of the last one, about once a batch.
-    Raises UnknownSourceError; UnreadableFileError if the file is no table (nothing is stored then); TransientError if
+    Raises UnknownSourceError; UnreadableFileError if the file is no table, or its dates can be read in two ways
+    (nothing is stored then); TransientError if
     the database stays away: what was stored stays stored, and a second run repeats nothing.
     """
     begun = time.perf_counter()
-    file = open_rows(path, source=source, brand=brand, encoding=encoding)
-    report = ImportReport(notes=file.notes)
+    file = open_rows(path, source=source, brand=brand, read_as=read_as)
+    report = ImportReport(notes=file.notes, dates=file.dates)
     store = _Store(file.instance.lane, report, on_progress)
     store.start()
     try:

@@ -15,7 +15,7 @@ from pipeline.intake.file_rows import FileRow
 _LINE_LIMIT = 8 * 1_048_576  # characters
 
 
-def read_json_lines(contents: FileContents, connector: Connector) -> Iterator[FileRow]:
+def read_json_lines(contents: FileContents, connector: Connector | None) -> Iterator[FileRow]:
     """A row per line that is not blank; what is no JSON object comes with a code."""
     for number, text in enumerate(text_lines(contents, limit=_LINE_LIMIT), start=1):
         line = text.strip()
@@ -36,7 +36,7 @@ def read_json_lines(contents: FileContents, connector: Connector) -> Iterator[Fi
         yield _row(number, body, connector)
 
 
-def _row(number: int, body: bytes, connector: Connector) -> FileRow:
+def _row(number: int, body: bytes, connector: Connector | None) -> FileRow:
     try:
         record = decode_body(body, JSON, formats=("json",))
     except UnreadableBody as error:
@@ -50,7 +50,7 @@ def _row(number: int, body: bytes, connector: Connector) -> FileRow:
         return FileRow(number, None, body, JSON, "unreadable_json", f"line {number}: nested too deeply")
     if not isinstance(record, dict):
         return _not_an_object(number, body)
-    if connector.prepare is not None:
+    if connector is not None and connector.prepare is not None:
         record = connector.prepare(record)
         body = orjson.dumps(record)
     return FileRow(number, record, body, JSON)

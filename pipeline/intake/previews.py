@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pipeline.intake.file_reading import OpenedFile, envelope_of, open_rows
+from pipeline.intake.file_reading import AS_FOUND, OpenedFile, ReadAs, envelope_of, open_rows
 from pipeline.intake.file_rows import FileRow, TableNotes
 from pipeline.records import Lead, Parked, RawEvent, Suppressed, new_id
 from pipeline.settings import settings
@@ -40,9 +40,9 @@ class Preview:
     rows: list[PreviewRow]
 
 
-def preview_file(path: Path, *, source: str, brand: str, limit: int = 20, encoding: str | None = None) -> Preview:
+def preview_file(path: Path, *, source: str, brand: str, limit: int = 20, read_as: ReadAs = AS_FOUND) -> Preview:
     """Map and normalize the first `limit` rows; nothing is stored. Raises as `files.import_file`."""
-    file = open_rows(path, source=source, brand=brand, encoding=encoding)
+    file = open_rows(path, source=source, brand=brand, read_as=read_as)
     return Preview(file.notes, [_preview_row(file, row) for row in islice(file.rows, limit)])
 
 
@@ -54,7 +54,7 @@ def _preview_row(file: OpenedFile, row: FileRow) -> PreviewRow:
 
     brand, source, lane = file.instance.brand, file.instance.slug, file.instance.lane
     raw = RawEvent(new_id(), brand, source, lane, datetime.now(UTC), None, envelope_of(file, row))
-    decided = map_event(raw)
+    decided = map_event(raw, mapping=file.mapping)
     if isinstance(decided, Lead):
         decided = normalize_lead(decided, default_region=settings().region_for(source, brand))
     if isinstance(decided, Parked):

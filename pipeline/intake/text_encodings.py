@@ -8,6 +8,7 @@ The guess between cp1252, cp1250 and cp1254 cannot be made from short texts: `Mu
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterable
 
 _MARKS = (
@@ -23,6 +24,8 @@ _CENTRAL_EUROPE = ("PL", "CZ", "SK", "HU", "HR", "SI", "RO", "BA", "RS", "ME", "
 _PAGE_OF_REGION = {**dict.fromkeys(_CENTRAL_EUROPE, "cp1250"), "TR": "cp1254", "LT": "cp1257", "LV": "cp1257"}
 _DEFAULT_PAGE = "cp1252"
 _SAMPLE_BYTES = 65_536
+_CHARSET = re.compile(rb"charset\s*=\s*[\"']?([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
+_CHARSET_WITHIN = 8_192  # bytes
 
 
 def marked_encoding(head: bytes) -> str | None:
@@ -37,6 +40,19 @@ def marked_encoding(head: bytes) -> str | None:
         if even.count(0) > 0.4 * len(even) and odd.count(0) < 0.1 * len(odd):
             return "utf-16-be"
     return None
+
+
+def declared_charset(head: bytes) -> str | None:
+    """What an HTML page says of itself (`<meta charset=…>`), if there is such an encoding."""
+    found = _CHARSET.search(head[:_CHARSET_WITHIN])
+    if found is None:
+        return None
+    name = found[1].decode("ascii").lower()
+    try:
+        "".encode(name)
+    except (LookupError, ValueError):
+        return None
+    return "cp1252" if name in ("iso-8859-1", "latin1", "us-ascii") else name  # as browsers do
 
 
 class Utf8Check:

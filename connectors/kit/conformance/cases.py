@@ -26,7 +26,7 @@ class Rule:
 
     field: str
     paths: tuple[str, ...]
-    is_required: bool
+    is_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One source to be checked. `mapping_problem` says why its mapping cannot be read, if so."""
+    """One source to be checked. `mapping_problem` says why its mapping cannot be read, if so.
+
+    `shape` gives a record as the mapping's paths see it: columns by one name, lists of `{name, values}` as objects.
+    """
 
     source: str
     connector: Connector
@@ -51,6 +54,7 @@ class Case:
     mapping_problem: str | None
     rules: tuple[Rule, ...]
     try_record: Callable[[dict[str, Any], str], Trial]
+    shape: Callable[[dict[str, Any]], dict[str, Any]] = dict
 
     def sample(self, name: str) -> Sample | None:
         return next((sample for sample in self.samples if sample.name == name), None)

@@ -51,7 +51,7 @@ def every_field_is_decided(case: Case) -> list[str]:
 
 def every_mapped_path_occurs(case: Case) -> list[str]:
     """Each mapped field is found in some sample: a misspelt path would never be noticed otherwise."""
-    records = [record for sample in case.ordinary_samples() for record in case.records(sample)]
+    records = [case.shape(record) for sample in case.ordinary_samples() for record in case.records(sample)]
     return [
         f"{rule.field} is mapped from {' or '.join(rule.paths)}, which no sample has"
         for rule in case.rules
@@ -88,7 +88,7 @@ def missing_required_field_is_parked(case: Case) -> list[str]:
     problems = []
     for rule in (rule for rule in case.rules if rule.is_required):
         for record in case.records(typical)[:1]:
-            poorer = copy.deepcopy(record)
+            poorer = copy.deepcopy(case.shape(record))
             for path in rule.paths:
                 _remove(poorer, path)
             trial = case.try_record(poorer, _kind(case))
@@ -142,7 +142,12 @@ def _spoiled(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, di
 
 
 def _has(record: dict[str, Any], path: str) -> bool:
-    return path in record or get_path(record, path, _MISSING) is not _MISSING
+    """Whether there is something at `path`, be it null. What is left of a path may be one key (`answers.Tel. 1`)."""
+    if path in record or get_path(record, path, _MISSING) is not _MISSING:
+        return True
+    above, _, rest = path.partition(".")
+    inner = record.get(above)
+    return bool(rest) and isinstance(inner, dict) and _has(inner, rest)
 
 
 def _remove(record: dict[str, Any], path: str) -> None:

@@ -1,0 +1,93 @@
+"""Day first or month first? Decided for a whole column before its first row is stored, or the file is refused.
+
+02/03/2026 alone does not say. A second look at the file is taken only if its mapping reads a column as a date without
+saying how, and only if something in the file looks like such a date: ISO dates cost no second look.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from pipeline.intake.file_contents import FileContents
+from pipeline.intake.unreadable import UnreadableFileError
+from pipeline.stages.canonical import CANONICAL_FIELDS
+from pipeline.stages.date_order import DateOrder
+from pipeline.stages.mapping_language import FieldRule
+
+if TYPE_CHECKING:
+    from pipeline.intake.file_rows import FileRow
+    from pipeline.stages.mapping import SourceMapping
+
+ORDERS = ("dmy", "mdy")  # what `--dates` may say
+_NUMERIC_DATE = re.compile(rb"(?<!\d)\d{1,2}[./-]\d{1,2}[./-]\d{2}")
+_OVERLAP = 16  # bytes: a date on the edge of two chunks is seen in the next
+_CHUNK_BYTES = 1_048_576
+
+
+class UndecidedDatesError(UnreadableFileError):
+    """A column of dates that can be read in two ways, or in neither. The text names column, lines and remedies."""
+
+
+def open_date_columns(mapping: SourceMapping, columns: Iterable[str]) -> dict[str, str]:
+    """Column of the file -> its name in the mapping's rules, of those read as dates without formats or order."""
+    known = dict.fromkeys(columns, "x")
+    renames = mapping.renames(known)
+    paths = set(_open_date_paths(mapping))
+    named = {column: renames.get(column, column) for column in known}
+    return {column: name for column, name in named.items() if name in paths}
+
+
+def _open_date_paths(mapping: SourceMapping) -> Iterable[str]:
+    declaration = mapping.declaration
+    for rule in (*declaration.fields, *(touch.at for touch in declaration.earlier_touches)):
+        if _is_open_date(rule):
+            yield from rule.paths
+    for consent in declaration.consents:
+        yield from consent.at
+    for key, name in mapping.names.items():
+        if CANONICAL_FIELDS[name] == "time":
+            yield key
+
+
+def _is_open_date(rule: FieldRule) -> bool:
+    return rule.conversion == "date" and rule.order is None and not rule.formats
+
+
+def holds_numeric_dates(contents: FileContents) -> bool:
+    """Whether any text of the file looks like 02/03/2026; True where the bytes do not tell (UTF-16, spreadsheets)."""
+    if contents.kind == "spreadsheet" or contents.encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32")):
+        return True
+    with contents.open_binary() as file:
+        tail = b""
+        while chunk := file.read(_CHUNK_BYTES):
+            if _NUMERIC_DATE.search(tail + chunk):
+                return True
+            tail = chunk[-_OVERLAP:]
+    return False
+
+
+def decide_orders(rows: Iterable[FileRow], columns: Mapping[str, str], *, where: str) -> dict[str, str]:
+    """Name in the rules -> dmy, mdy or ymd, of the columns that hold dates for which it matters.
+
+    `where` names the mapping's file. Raises UndecidedDatesError. Constant memory.
+    """
+    found = {column: DateOrder() for column in columns}
+    for row in rows:
+        if row.record is None:
+            continue
+        for column, order in found.items():
+            order.see(row.record.get(column), row.line)
+    decided = {}
+    for column, order in found.items():
+        verdict = order.verdict()
+        if verdict in ("undecided", "contradictory"):
+            raise UndecidedDatesError(
+                f"the column {column!r} does not say whether its dates begin with the day or the month:"
+                f" {order.explain()}. Nothing of the file was imported. Say `--dates dmy` (day first) or `--dates mdy`,"
+                f" or for good `order: dmy` beside {columns[column]!r} in {where}"
+            )
+        if verdict != "no_dates":
+            decided[columns[column]] = verdict
+    return decided
