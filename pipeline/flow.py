@@ -15,26 +15,28 @@ that its lease has run out, and the result is the same. Only `load` ends an even
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 from uuid import UUID
+
+from sqlalchemy import Connection
 
 from pipeline.errors import place_of
 from pipeline.logs import get_logger
-from pipeline.records import LANES, Batch, Claim, Lead, MatchKey, Parked, RawEvent, Suppressed, new_id
+from pipeline.records import LANES, Batch, Claim, Lead, Parked, RawEvent, Suppressed
+from pipeline.resolution import file_evidence, resolve
 from pipeline.settings import settings
 from pipeline.stages.attribution import touches_of
-from pipeline.stages.deduplication import decide_matches
 from pipeline.stages.mapping import load_source_mapping, map_event
-from pipeline.stages.normalization import identifiers, normalize_lead
-from pipeline.store import deliveries, drift, events, leases, people, quarantine, touches
+from pipeline.stages.normalization import normalize_lead
+from pipeline.store import deliveries, drift, events, identity, leases, quarantine, touches
 from pipeline.store.engine import transaction
-from pipeline.store.keyring import blind_index
 
 Decided = Lead | Parked | Suppressed
 Item = TypeVar("Item")
 _log = get_logger(__name__)
 
+_RECOMPUTED_AT_ONCE = 200
 _HOT_BATCH = 50  # small batches keep a hot lead's wait short even in a burst
 
 
@@ -55,32 +57,17 @@ def map_claim(claim: Claim) -> Batch:
         if len(raw_events) < len(claim.event_ids):  # bodies of megabytes: the rest in another batch
             leases.release_unread(connection, claim.claim_id, [raw.event_id for raw in raw_events])
         patches = quarantine.read_patches(connection, [raw.event_id for raw in raw_events])
-    known = settings()
-
-    def name_fields(raw: RawEvent) -> Decided:
-        mapping = load_source_mapping(known.source(raw.source).connector or raw.source)
-        return map_event(raw, patch=patches.get(raw.event_id), mapping=mapping)
-
     batch = Batch(claim_id=claim.claim_id, lane=claim.lane)
     for raw in raw_events:
-        _sort(batch, _decide("map", raw.event_id, raw, name_fields))
+        _sort(batch, _decide("map", raw.event_id, raw, lambda raw: _map(raw, patches.get(raw.event_id))))
     return batch
 
 
 def normalize_batch(batch: Batch) -> Batch:
-    """One spelling per meaning, and the blind match keys of each lead."""
-    known = settings()
-    index = blind_index()
-
-    def normalize(lead: Lead) -> Decided:
-        decided = normalize_lead(lead, default_region=known.region_for(lead.source, lead.brand))
-        if isinstance(decided, Lead):
-            decided.match_keys = [MatchKey(kind, index.digest(kind, value)) for kind, value in identifiers(decided)]
-        return decided
-
+    """One spelling per meaning."""
     leads, batch.leads = batch.leads, []
     for lead in leads:
-        _sort(batch, _decide("normalize", lead.event_id, lead, normalize))
+        _sort(batch, _decide("normalize", lead.event_id, lead, _normalize))
     for lead in batch.leads:  # from here on nobody reads them: explanations and exports are made from the raw event
         lead.raw, lead.flags, lead.custom = {}, {}, {}
     return batch
@@ -133,12 +120,13 @@ def attribute_batch(batch: Batch) -> Batch:
     """
     if not batch.leads:
         return batch
-    made = []
-    for lead in batch.leads:
-        own, *earlier = touches_of(lead)
-        lead.channel = own.channel
-        made += [own, *earlier]
     with transaction(synchronous=False) as connection:
+        _follow(connection, batch.leads)
+        made = []
+        for lead in batch.leads:
+            own, *earlier = touches_of(lead)
+            lead.channel = own.channel
+            made += [own, *earlier]
         touches.add_touches(connection, made)
         touches.apply_touches(connection, made)
         touches.add_consents(connection, batch.leads)
@@ -155,6 +143,7 @@ def load_batch(batch: Batch) -> dict[tuple[str, str], int]:
     """
     known = settings()
     with transaction() as connection:
+        _follow(connection, batch.leads)
         settled = events.settle_events(connection, batch.claim_id, batch.leads)
         events.suppress_events(connection, batch.claim_id, batch.suppressed)
         quarantine.park_events(connection, batch.claim_id, batch.parked)
@@ -218,6 +207,22 @@ def sweep() -> list[tuple[str, ...]]:
         if count and destination in settings().destinations
     ]
     return hints
+
+
+def _follow(connection: Connection, leads: Sequence[Lead]) -> None:
+    """The person may have become one with another, or come apart, since the step before: hold whoever it is now."""
+    owners = identity.hold_owners(connection, [lead.event_id for lead in leads])
+    for lead in leads:
+        lead.person_id = owners.get(lead.event_id, lead.person_id)
+
+
+def _map(raw: RawEvent, patch: dict[str, Any] | None) -> Decided:
+    mapping = load_source_mapping(settings().source(raw.source).connector or raw.source)
+    return map_event(raw, patch=patch, mapping=mapping)
+
+
+def _normalize(lead: Lead) -> Decided:
+    return normalize_lead(lead, default_region=settings().region_for(lead.source, lead.brand))
 
 
 def _decide(stage: str, event_id: UUID, item: Item, decide: Callable[[Item], Decided]) -> Decided:

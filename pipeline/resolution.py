@@ -76,7 +76,8 @@ def resolve(
     unsettled = {key for key, one in known.items() if one.person_id is None or key in again}
     if not unsettled:
         owners = {key: one.person_id for key, one in known.items() if one.person_id is not None}
-        _add_leads(connection, leads, owners, {})
+        rows = people.read_people(connection, set(owners.values()), lock=True)
+        _add_leads(connection, leads, owners, rows)
         return Resolved(owners, {})
     rules = identity_rules()
     neighborhood = _read_neighborhood(connection, known, unsettled, rules)
@@ -209,6 +210,14 @@ class _People:
             for key, target in self._targets.items()
             if self._known[key].person_id not in (None, target)
         }
+        losing = {person_id for key in moved if (person_id := self._known[key].person_id) is not None}
+        owners = {
+            **{key: one.person_id for key, one in self._known.items() if one.person_id is not None},
+            **self._targets,
+        }
+        # People before evidence: whoever holds a person may ask for its evidence, never the other way round.
+        involved = {*losing, *moved.values(), *(owners[key] for key in self._leads)}
+        rows = people.read_people(self._connection, involved, lock=True)
         identity.assign(
             self._connection,
             [
@@ -217,22 +226,18 @@ class _People:
                 if (self._known[key].person_id, self._known[key].component) != (target, self._components[key])
             ],
         )
-        changed = self._move(moved) if moved else {}
-        owners = {
-            **{key: one.person_id for key, one in self._known.items() if one.person_id is not None},
-            **self._targets,
-        }
-        _add_leads(self._connection, self._leads, owners, changed)
+        changed = self._move(moved, losing, rows) if moved else {}
+        rest = {key: some for key, some in self._leads.items() if owners[key] not in changed}
+        _add_leads(self._connection, rest, owners, rows)
         return Resolved(owners, changed)
 
-    def _move(self, moved: Mapping[UUID, UUID]) -> dict[UUID, str]:
+    def _move(
+        self, moved: Mapping[UUID, UUID], losing: Collection[UUID], rows: Mapping[UUID, Person]
+    ) -> dict[UUID, str]:
         """Evidence that has other people now takes its facts along; those people are made anew from all they have."""
         known, connection = self._known, self._connection
-        losing = {person_id for key in moved if (person_id := known[key].person_id) is not None}
-        standing = set(self._targets.values())
-        gone = losing - standing
-        affected = losing | set(moved.values())
-        rows = people.read_people(connection, affected, lock=True)
+        affected = {*losing, *moved.values()}
+        gone = affected - set(self._targets.values())
         of_births = {one.birth_id: key for key, one in known.items()}
         members: dict[UUID, list[UUID]] = {}
         for key, target in self._targets.items():
@@ -283,27 +288,21 @@ def _add_leads(
     connection: Connection,
     leads: Mapping[UUID, Sequence[Lead]],
     owners: Mapping[UUID, UUID],
-    changed: Mapping[UUID, str],
+    rows: Mapping[UUID, Person],
 ) -> None:
-    """Put the leads' values into their people's golden records; make those people that are new.
-
-    People made anew in this transaction have them already.
-    """
-    wanted = {owners[key] for key in leads} - set(changed)
-    rows = people.read_people(connection, wanted, lock=True)
+    """Put the leads' values into their people's golden records, those in `rows` or new ones. At most two statements."""
     written: dict[UUID, Person] = {}
     ordered = sorted(
         ((lead, owners[key]) for key, group in leads.items() for lead in group),
         key=lambda item: (item[0].occurred_at, item[0].event_id),
     )
     for lead, person_id in ordered:
-        if person_id in changed:
-            continue
         before = rows.get(person_id)
         person = written.get(person_id) or before or Person(person_id, lead.brand, 1, Profile(), is_new=True)
         profile, is_changed = merge_profile(person.profile, lead)
         if person.is_new or is_changed or profile != person.profile:
-            version = before.version + 1 if before and (is_changed or person.version > before.version) else person.version
+            grows = before is not None and is_changed
+            version = before.version + 1 if before is not None and grows else person.version
             written[person_id] = Person(person_id, person.brand, version, profile, person.is_new)
     people.write_people(connection, list(written.values()))
 

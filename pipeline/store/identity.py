@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from pipeline.privacy.encryption import open_evidence, seal_evidence
 from pipeline.store import arrays
 
+_ROUNDS = 3  # of asking again when people changed while we waited for them
 
 class KnownEvidence(msgspec.Struct, frozen=True):
     """A stored piece of evidence. `person_id` None: not resolved yet. `birth_id`: the person it would be alone."""
@@ -183,14 +184,28 @@ def assign(connection: Connection, rows: Sequence[tuple[UUID, UUID, UUID]]) -> N
         )
 
 
-def owners_of_events(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, UUID]:
-    """The person of each event as its evidence says now; events without one are left out. One statement."""
-    rows = connection.exec_driver_sql(
-        "SELECT x.event_id, e.person_id FROM evidence_events x JOIN evidence e USING (evidence_id)"
-        " WHERE x.event_id = ANY(%s::uuid[]) AND e.person_id IS NOT NULL",
-        (arrays.uuids(sorted(event_ids)),),
-    )
-    return {event_id: person_id for event_id, person_id in rows}
+# Rows of `evidence` are locked as well: whoever waited then sees what was decided meanwhile, and asks again.
+_HOLD = """
+SELECT x.event_id, e.person_id FROM evidence_events x
+JOIN evidence e USING (evidence_id)
+JOIN people p ON p.person_id = e.person_id
+WHERE x.event_id = ANY(%s::uuid[]) ORDER BY p.person_id FOR UPDATE OF p FOR SHARE OF e
+"""
+
+
+def hold_owners(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """The person of each event as its evidence says now, held until the transaction ends; events without evidence are
+    left out. One statement, or one more for each time others changed their minds meanwhile.
+    """
+    found: dict[UUID, UUID] = {}
+    wanted = set(event_ids)
+    for _ in range(_ROUNDS):
+        rows = connection.exec_driver_sql(_HOLD, (arrays.uuids(sorted(wanted)),))
+        found.update((event_id, person_id) for event_id, person_id in rows)
+        wanted -= found.keys()
+        if not wanted:
+            break
+    return found
 
 
 def events_of_evidence(connection: Connection, evidence_ids: Collection[UUID]) -> dict[UUID, list[UUID]]:
