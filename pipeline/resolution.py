@@ -77,6 +77,8 @@ def resolve(
     if not unsettled:
         owners = {key: one.person_id for key, one in known.items() if one.person_id is not None}
         rows = people.read_people(connection, set(owners.values()), lock=True)
+        if any(one.person_id != owners.get(key) for key, one in identity.read_evidence(connection, asked).items()):
+            raise TransientError("people changed while their rows were waited for")
         _add_leads(connection, leads, owners, rows)
         return Resolved(owners, {})
     rules = identity_rules()

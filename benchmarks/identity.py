@@ -1,0 +1,163 @@
+"""How well people are told apart, and what that costs: the leads of identity-dev through the real stages, one database.
+
+    python -m benchmarks.identity [--leads FOLDER] [--orders N] [--batch N]
+
+Streams the leads in their own order and in `--orders` others through map, normalize, dedupe, attribute and load on an
+embedded PostgreSQL, and scores each clustering by pairs (precision, recall, F1), B-cubed and traps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.embedded import Embedded, make_database
+from pipeline.installation import embedded_database_url
+from pipeline.records import Envelope, NewEvent, new_id
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+_QUICK = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "256MB"}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--leads", type=Path, default=SHARED / "data" / "identity-dev")
+    parser.add_argument("--orders", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=200)
+    options = parser.parse_args()
+    leads = read_leads(options.leads)
+    results: dict[str, Any] = {}
+    with embedded_store() as new_database:
+        clusterings = []
+        for order in range(options.orders + 1):
+            new_database(f"order_{order}")
+            shuffled = list(leads)
+            if order:
+                random.Random(order).shuffle(shuffled)
+            began = time.perf_counter()
+            people = stream(shuffled, batch=options.batch)
+            seconds = time.perf_counter() - began
+            clusterings.append(frozenset(clusters(people)))
+            results[f"order_{order}"] = {
+                "leads_per_second": round(len(leads) / seconds),
+                **score(people, options.leads),
+            }
+    results["orders_agree"] = len(set(clusterings)) == 1
+    print(json.dumps(results, indent=2))
+    return 0 if results["orders_agree"] else 1
+
+
+def read_leads(folder: Path) -> list[dict[str, Any]]:
+    """The raw leads, in canonical names."""
+    leads = []
+    with gzip.open(folder / "leads.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for line in lines:
+            raw = json.loads(line)
+            fields = dict(raw["fields"])
+            if "name" in fields:
+                fields["full_name"] = fields.pop("name")
+            if raw.get("region"):
+                fields["region"] = raw["region"]
+            leads.append({**fields, "external_id": raw["record_id"], "occurred_at": raw["received_at"]})
+    return leads
+
+
+@contextmanager
+def embedded_store() -> Iterator[Any]:
+    """A function that makes a migrated database of a name and points this process to it."""
+    with tempfile.TemporaryDirectory(prefix="afluente-identity-") as folder:
+        data = Path(folder)
+        data.chmod(0o755)
+        os.environ["AFLUENTE_DATA"] = folder
+        os.environ["AFLUENTE_SECRET_KEYS"] = "a-key-of-the-benchmarks-0123456789"
+        os.environ["AFLUENTE_CONFIG"] = str(data / "afluente.yaml")
+        (data / "afluente.yaml").write_text("{}\n")
+        embedded = Embedded(data, postgresql_settings=_QUICK)
+        embedded.start()
+
+        def new_database(name: str) -> None:
+            from pipeline.store.engine import engine
+            from pipeline.store.schema import ensure_partitions, migrate
+            from tests.services import forget_caches
+
+            make_database(data, name)
+            forget_caches()
+            os.environ["AFLUENTE_DATABASE_URL"] = embedded_database_url(data, name)
+            forget_caches()
+            migrate(engine())
+            ensure_partitions(engine())
+
+        try:
+            yield new_database
+        finally:
+            embedded.stop()
+
+
+def stream(leads: Sequence[dict[str, Any]], *, batch: int) -> dict[str, str]:
+    """The leads through all stages, `batch` at a time; gives the person of each external id."""
+    from pipeline import flow
+    from pipeline.privacy.encryption import seal_envelope
+    from pipeline.store import events
+    from pipeline.store.engine import transaction
+
+    for start in range(0, len(leads), batch):
+        new = []
+        for lead in leads[start : start + batch]:
+            event_id, body = new_id(), json.dumps(lead).encode()
+            digest = hashlib.sha256(lead["external_id"].encode()).digest()
+            sealed = seal_envelope(Envelope("application/json", body), event_id)
+            new.append(NewEvent("default", "api", "bulk", digest, event_id, sealed, lead["external_id"]))
+        with transaction(synchronous=False) as connection:
+            events.insert_events(connection, new)
+        while (claim := flow.claim_batch("bulk")) is not None:
+            made = flow.normalize_batch(flow.map_claim(claim))
+            flow.load_batch(flow.attribute_batch(flow.deduplicate_batch(made)))
+    with transaction() as connection:
+        rows = connection.exec_driver_sql("SELECT external_id, person_id::text, state FROM events").all()
+    return {external_id: person_id for external_id, person_id, _ in rows if person_id}
+
+
+def clusters(people: dict[str, str]) -> Iterator[frozenset[str]]:
+    """The clusters alone, without the ids of people, which depend on who came first."""
+    members: dict[str, set[str]] = {}
+    for record, person in people.items():
+        members.setdefault(person, set()).add(record)
+    for found in members.values():
+        yield frozenset(found)
+
+
+def score(people: dict[str, str], folder: Path) -> dict[str, Any]:
+    """What the scorer beside the data says of this clustering."""
+    with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
+        file.write("record_id,entity_id\n")
+        file.writelines(f"{record},{person}\n" for record, person in people.items())
+        file.flush()
+        done = subprocess.run(
+            [sys.executable, SHARED / "tools" / "evaluate_identity.py", file.name, folder / "truth.csv.gz",
+             "--groups", folder / "groups.csv.gz"],
+            check=True, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+    found = json.loads(done.stdout)
+    names = ("precision", "recall", "f1", "bcubed_f1", "missing_records")
+    return {
+        **{name: round(found[name], 4) for name in names},
+        "traps": {kind: round(group["merged_rate"], 4) for kind, group in found["groups"].items() if group["cross_pairs"]},
+        "found": {kind: round(group["found_rate"], 4) for kind, group in found["groups"].items() if group["same_pairs"]},
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
