@@ -81,7 +81,7 @@ CONVERSION_OF_KIND = {
     "phone": "phone",
     "phones": "list",
     "whatsapp": "phone",
-    "count": "number",
+    "count": "count",
 }
 
 
