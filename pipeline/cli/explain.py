@@ -166,6 +166,8 @@ def _match(event_id: UUID, found: Recomputed | None, person: dict[str, Any]) -> 
 
 
 def _person_story(facts: dict[str, Any]) -> dict[str, Any]:
+    from pipeline.stages.derived import derive
+
     person = facts["person"]
     return {
         **person,
@@ -173,6 +175,7 @@ def _person_story(facts: dict[str, Any]) -> dict[str, Any]:
             {"field": name, "value": one.value, "source": one.source, "event_id": one.event_id, "at": one.at}
             for name, one in facts["profile"].fields.items()
         ],
+        "derived": derive(facts["profile"].values()),
         "events": facts["events"],
         "match_keys": facts["match_keys"],
         "touch_list": facts["touches"],

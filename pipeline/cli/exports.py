@@ -71,7 +71,7 @@ def export_leads(
     does everything in jsonl.
     """
     from pipeline.cli.lead_rows import with_fields
-    from pipeline.stages.canonical import CANONICAL_FIELDS
+    from pipeline.stages.canonical import CANONICAL_FIELDS, DERIVED_FIELDS
     from pipeline.store.reports import stream_events
 
     if source is not None:
@@ -82,7 +82,9 @@ def export_leads(
         streaming(stream_events(connection, source=source, brand=brand)) as events,
     ):
         rows = with_fields(connection, events, renamed=RENAMED)
-        count = write_rows(rows, (*LEAD_COLUMNS, *fields, "consents", "custom", "flags"), row_format, out)
+        count = write_rows(
+            rows, (*LEAD_COLUMNS, *fields, "consents", "custom", "flags", *DERIVED_FIELDS), row_format, out
+        )
     print_note(f"{count} leads")
 
 
@@ -94,12 +96,13 @@ def export_people(row_format: AsFormat = RowFormat.csv, brand: Brand = None, out
 
     The golden fields, original and latest source, channel and campaign, and how many touches.
     """
-    from pipeline.stages.canonical import PERSON_FIELDS
+    from pipeline.stages.canonical import DERIVED_FIELDS, PERSON_FIELDS
+    from pipeline.stages.derived import derive
     from pipeline.store.reports import stream_people
 
-    columns = ("person_id", "version", "brand", *PERSON_FIELDS, *PERSON_COLUMNS)
+    columns = ("person_id", "version", "brand", *PERSON_FIELDS, *PERSON_COLUMNS, *DERIVED_FIELDS)
     with database(timeout_seconds=0) as connection, streaming(stream_people(connection, brand=brand)) as stored:
-        rows = ({**row["values"], **row} for row in stored)
+        rows = ({**row["values"], **derive(row["values"]), **row} for row in stored)
         count = write_rows(rows, columns, row_format, out)
     print_note(f"{count} people")
 

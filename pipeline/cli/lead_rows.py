@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.recomputed import recompute
+from pipeline.stages.derived import derive
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -19,7 +20,7 @@ _BATCH = 500  # events opened at once: a few megabytes at most
 def with_fields(
     connection: Connection, rows: Iterable[Mapping[str, Any]], *, renamed: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
-    """Rows that hold an `event_id`, each with canonical fields, `consents`, `custom` and `flags`.
+    """Rows that hold an `event_id`, each with canonical and derived fields, `consents`, `custom` and `flags`.
 
     `renamed` gives fields another name where a row has a column of that name, which wins.
     """
@@ -44,4 +45,5 @@ def _fields(lead: Lead, renamed: Mapping[str, str]) -> dict[str, Any]:
         "consents": [consent.named() for consent in lead.consents],
         "custom": lead.custom,
         "flags": lead.flags,
+        **derive(lead.fields),
     }

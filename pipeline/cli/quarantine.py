@@ -82,14 +82,16 @@ def list_quarantined(
 def show_quarantined(quarantine_id: Id, *, as_json: AsJson = False) -> None:
     """Show one, and what to do about it.
 
-    Why it stopped, without personal data. `afluente explain` shows the lead itself.
+    Why it stopped, without personal data; of a row of a file, the file and the line. `afluente explain` shows the lead
+    itself.
     """
     with database() as connection:
         row = _find(connection, quarantine_id)
+        shown = {**_row(row), **_place(connection, row)}
     if as_json:
-        print_json(_row(row))
+        print_json(shown)
         return
-    print_facts(_row(row), indent=0)
+    print_facts(shown, indent=0)
     if row.resolution != "open":
         return
     print_line()
@@ -248,6 +250,15 @@ def _row(row: Quarantined) -> dict[str, Any]:
     from msgspec.structs import asdict
 
     return asdict(row)
+
+
+def _place(connection: Connection, row: Quarantined) -> dict[str, Any]:
+    """File and line of an imported row. They are sealed with it: a file's name may name a person."""
+    from pipeline.store.events import read_events
+
+    found = read_events(connection, [row.event_id]) if row.event_id else []
+    origin = found[0].envelope.origin if found else {}
+    return {name: origin[name] for name in ("file", "line") if name in origin}
 
 
 def _what(row: Quarantined) -> str:

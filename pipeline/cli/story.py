@@ -57,6 +57,9 @@ def print_person(found: dict[str, Any]) -> None:
         ("field", "value", "source", "at", "event"),
         [(one["field"], one["value"], one["source"], one["at"], one["event_id"]) for one in found["fields"]],
     )
+    if found["derived"]:
+        _heading("Derived values")
+        print_table(("field", "value"), list(found["derived"].items()))
     _heading("Events")
     print_table(
         ("event", "source", "state", "occurred", "channel"),

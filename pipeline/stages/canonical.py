@@ -15,18 +15,18 @@ PERSON_FIELDS: dict[str, str] = {
     "other_emails": "emails",
     "phone": "phone",
     "other_phones": "phones",
-    "company": "line",
-    "website": "url",
+    "company": "company",
+    "website": "website",
     "job_title": "line",
     "industry": "industry",
     "employee_count": "count",
     "street": "line",
-    "city": "line",
+    "city": "city",
     "state": "line",
-    "postal_code": "line",
+    "postal_code": "postal_code",
     "country": "country",
-    "language": "line",
-    "linkedin_url": "url",
+    "language": "language",
+    "linkedin_url": "linkedin_url",
     "whatsapp_id": "whatsapp",
     "message": "paragraphs",
     "product_interest": "line",
@@ -81,7 +81,7 @@ CONVERSION_OF_KIND = {
     "phone": "phone",
     "phones": "list",
     "whatsapp": "phone",
-    "count": "number",
+    "count": "count",
 }
 
 
@@ -103,5 +103,14 @@ ATTRIBUTION_NAMES = (
     "owner",
     "touches",
 )
-# What a destination mapping may read: golden values, attribution, and two values made from them.
-DESTINATION_SOURCES = (*PERSON_FIELDS, "external_id", *ATTRIBUTION_NAMES, "person_id", "email_local_part")
+# Made from golden values where they are shown or sent, never stored: stages/derived.py.
+DERIVED_FIELDS = ("company_domain", "job_level", "job_function", "state_code", "phone_type", "email_suggestion")
+# What a destination mapping may read: golden values, attribution, and values made from them.
+DESTINATION_SOURCES = (
+    *PERSON_FIELDS,
+    "external_id",
+    *ATTRIBUTION_NAMES,
+    *DERIVED_FIELDS,
+    "person_id",
+    "email_local_part",
+)

@@ -11,7 +11,7 @@ import unicodedata
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from pipeline.stages.text import LINE_LIMIT, fold, normalize_line
+from pipeline.stages.text import LINE_LIMIT, fold, normalize_cell
 from pipeline.stages.values import Normalized
 from pipeline.stages.vocabularies import vocabulary
 
@@ -52,7 +52,7 @@ class _Forms(NamedTuple):
 
 def normalize_company(text: str) -> Normalized:
     """The clean line, legal form and case untouched; `placeholder` where it says that there is no company."""
-    found = normalize_line(text)
+    found = normalize_cell(text)
     if isinstance(found.value, str) and len(found.value) <= _PLACEHOLDER_LIMIT and _is_placeholder(found.value):
         return found._replace(flags=(*found.flags, "placeholder"))
     return found

@@ -10,22 +10,24 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Protocol
 
+from pipeline.stages.booleans import normalize_boolean
+from pipeline.stages.money import currency_code, money, normalize_money
+from pipeline.stages.numbers import NUMBER_LIMIT, normalize_number
 from pipeline.stages.text import fold, raw_excerpt
 from pipeline.stages.times import instant_text, read_instant
 from pipeline.stages.values import NOTHING, Normalized, is_empty
-from pipeline.stages.vocabularies import aliases
 
 Conversion = Callable[[Any], Normalized]
 
-_NUMBER = re.compile(r"^[+-]?\d+(?:\.\d+)?$")
-_GROUPED = re.compile(r"^[+-]?\d{1,3}(?:([,.'\u2019 \u00a0\u202f])\d{3})+$")
+_PLAIN_DECIMAL = re.compile(r"-?\d{1,30}(?:\.\d{1,30})?", re.ASCII)
 _LIST_SEPARATORS = re.compile(r"[;,|\n]")
-_INTEGER_LIMIT = 10**18
 # A batch travels in a message: megabytes of one lead stay at home. Twice what normalization keeps, and flags as cut.
 _TEXT_LIMIT = 65_536
 _LIST_LIMIT = 1_000
+_TABLE_LIMIT = 1_000  # characters of a text that is looked up in a table of values
 
 
 def to_text(value: Any) -> Normalized:
@@ -83,23 +85,35 @@ def to_list(value: Any) -> Normalized:
     return Normalized(texts or None, flags, _excerpt(value) if flags else None)
 
 
-def to_number(value: Any) -> Normalized:
-    """An integer or a float; text with groups of thousands is understood where it can mean one thing only."""
-    if isinstance(value, bool):
+def to_number(value: Any, *, decimal: str | None = None) -> Normalized:
+    """An integer or a float. `decimal` is the sign before a fraction, `,` or `.`, where the mapping declares it."""
+    if isinstance(value, str):
+        return normalize_number(value, decimal=decimal)
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return _wrong_type(value)
-    if isinstance(value, int | float):
-        return _bounded_number(value, value)
-    if not isinstance(value, str):
+    return _bounded_number(value, value)
+
+
+def to_count(value: Any, *, decimal: str | None = None) -> Normalized:
+    """A whole number of people, 0 or more. A count has no fraction, so `1,200` has one reading."""
+    found = to_number(value, decimal=decimal)
+    if found.value is None:
+        return found
+    if "percent" in found.flags or found.value < 0 or found.value != int(found.value):
+        return Normalized(None, ("not_a_count",), _excerpt(value))
+    return found._replace(flags=tuple(flag for flag in found.flags if flag != "ambiguous_number"))
+
+
+def to_money(value: Any, *, decimal: str | None = None) -> Normalized:
+    """`{"amount": "1234.50", "currency": "EUR"}` from text, a number, or an object of these two."""
+    if isinstance(value, str):
+        return normalize_money(value, decimal)
+    if isinstance(value, dict) and value.keys() == {"amount", "currency"}:
+        return _money_of_object(value, decimal)
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return _wrong_type(value)
-    text = value.strip()
-    grouped = _GROUPED.match(text)
-    if grouped:
-        # One group only, as in 1.234 or 1,234, may also be a decimal fraction: thousands is what counts of people are.
-        text = re.sub(r"[^\d+-]", "", text)
-    if not text.isascii() or len(text) > 40 or not _NUMBER.match(text):
-        return Normalized(None, ("not_a_number",), raw_excerpt(value))
-    number = float(text) if "." in text else int(text)
-    return _bounded_number(number, value)
+    number = _bounded_number(value, value)
+    return money(Decimal(str(number.value)), None) if number.value is not None else number
 
 
 def to_boolean(value: Any) -> Normalized:
@@ -110,12 +124,7 @@ def to_boolean(value: Any) -> Normalized:
         return to_boolean(value[0])
     if isinstance(value, int | float) and value in (0, 1):
         return Normalized(bool(value))
-    if isinstance(value, str):
-        word = aliases("booleans").get(fold(value))
-        if word is not None:
-            return Normalized(word == "yes")
-        return Normalized(None, ("not_a_boolean",), raw_excerpt(value))
-    return _wrong_type(value)
+    return normalize_boolean(value) if isinstance(value, str) else _wrong_type(value)
 
 
 class DateConversion(Protocol):
@@ -148,10 +157,15 @@ def date_conversion(*, formats: Sequence[str] = (), zone: str = "UTC", order: st
 
 
 def table_conversion(convert: Conversion, table: dict[str, Any]) -> Conversion:
-    """`values: {…}` after `convert`: a listed text becomes its value, another stays and is flagged `unlisted`."""
+    """`values: {…}` around `convert`: a listed text becomes its value, another stays and is flagged `unlisted`.
+
+    The text is looked up as it came, and as it was converted: `{"Ich stimme zu": true}` needs no boolean to begin with.
+    """
     folded = {fold(str(key)): value for key, value in table.items()}
 
     def look_up(value: Any) -> Normalized:
+        if isinstance(value, str) and (found := folded.get(fold(value[:_TABLE_LIMIT]))) is not None:
+            return Normalized(found)
         converted = convert(value)
         if isinstance(converted.value, list):
             known = [folded.get(fold(str(item)), item) for item in converted.value]
@@ -169,6 +183,8 @@ CONVERSIONS: dict[str, Conversion] = {
     "email": to_address,
     "phone": to_phone,
     "number": to_number,
+    "count": to_count,
+    "money": to_money,
     "boolean": to_boolean,
     "list": to_list,
 }
@@ -187,11 +203,26 @@ def _number_text(value: Any) -> Normalized:
 
 
 def _bounded_number(number: float, value: Any) -> Normalized:
-    if not abs(number) <= _INTEGER_LIMIT:  # NaN too; math.isfinite chokes on an integer of hundreds of digits
+    if not abs(number) <= NUMBER_LIMIT:  # NaN too; math.isfinite chokes on an integer of hundreds of digits
         return Normalized(None, ("not_a_number",), _excerpt(value))
     if isinstance(number, float) and number.is_integer():
         number = int(number)
     return Normalized(number)
+
+
+def _money_of_object(value: dict[str, Any], decimal: str | None) -> Normalized:
+    amount, code = value["amount"], value["currency"]
+    if isinstance(amount, str) and _PLAIN_DECIMAL.fullmatch(amount):
+        decimal = "."  # what a program wrote, ours among them
+    found = to_money(amount, decimal=decimal) if not isinstance(amount, dict) else _wrong_type(value)
+    if found.value is None:
+        return found._replace(raw=_excerpt(value))
+    currency = currency_code(code) if isinstance(code, str) else None
+    if found.value["currency"] is not None and currency is None:
+        return found
+    merged = {"amount": found.value["amount"], "currency": currency}
+    flags = tuple(flag for flag in found.flags if flag != "currency_unknown" or currency is None)
+    return Normalized(merged, flags, None if merged == value else _excerpt(value))
 
 
 def _wrong_type(value: Any) -> Normalized:

@@ -12,6 +12,7 @@ import msgspec
 
 from pipeline.errors import ConfigurationError, RecordError
 from pipeline.stages.crm_types import TYPES, UnfitError, cut
+from pipeline.stages.derived import RULES as DERIVED
 from pipeline.stages.destination_declarations import DestinationDeclaration, DestinationRule, read_destination
 from pipeline.stages.text import fold
 from pipeline.stages.values import is_empty
@@ -41,6 +42,9 @@ class DestinationMapping:
         self.declaration = declaration
         self.destination = declaration.destination
         self.version = declaration.version
+        self.derived = tuple(
+            dict.fromkeys(name for rule in declaration.fields for name in rule.sources if name in DERIVED)
+        )
         self.tables = {
             rule.name: {fold(key): value for key, value in rule.values.items()} for rule in declaration.fields
         }
@@ -85,6 +89,8 @@ def map_person(
     email = values.get("email")
     if isinstance(email, str):
         known["email_local_part"] = email.rpartition("@")[0]
+    for name in mapping.derived:
+        known[name] = DERIVED[name](values)
     fields: dict[str, Any] = {}
     once: dict[str, Any] = {}
     truncated: list[str] = []

@@ -1,178 +1,60 @@
-"""Names of people: case repaired where it was lost, never where somebody chose it; full and partial names completed
-only where there is one way to do so.
+"""Names of people in one spelling: case repaired where it was lost, what is no name taken off or flagged.
+
+`name_split` tells given from family names, `name_completion` fills the parts a lead left empty.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
+from pipeline.stages.name_case import repair_case
+from pipeline.stages.name_checks import Checked, check_name
+from pipeline.stages.name_split import split_name, turn_round, without_titles
+from pipeline.stages.name_words import name_words
 from pipeline.stages.text import clean_line, fold, normalize_line, raw_excerpt
 from pipeline.stages.values import Normalized
 
-# Small words inside a name (Spanish, Portuguese, French, Dutch, German), never the last word of it.
-_PARTICLES = frozenset(
-    (
-        "de",
-        "del",
-        "da",
-        "das",
-        "do",
-        "dos",
-        "e",
-        "y",
-        "i",
-        "d'",
-        "du",
-        "des",
-        "van",
-        "von",
-        "der",
-        "den",
-        "ter",
-        "ten",
-        "te",
-        "zu",
-        "zur",
-        "zum",
-        "vom",
-        "und",
-        "op",
-        "'t",
-        "'s",
-        "bin",
-        "ibn",
-        "af",
-        "av",
-    )
-)
-_INITIALS = frozenset(("e", "i"))  # particles among family names (Costa e Silva), initials in John E Smith
-_AFTER_PARTICLE = frozenset(("la", "las", "los", "el", "le", "het"))  # `de la Cruz`, but `La Toya`
-_SUFFIXES = frozenset(("jr", "sr", "ii", "iii", "iv", "phd", "md", "esq", "filho", "neto", "junior", "senior"))
-# A company in the field for names: nothing to split there.
-_LEGAL_FORMS = frozenset(
-    (
-        "gmbh",
-        "ag",
-        "kg",
-        "inc",
-        "llc",
-        "ltd",
-        "plc",
-        "corp",
-        "co",
-        "sl",
-        "slu",
-        "sa",
-        "sas",
-        "sarl",
-        "srl",
-        "bv",
-        "nv",
-        "ltda",
-        "me",
-    )
-)
-_ROMAN = frozenset(("ii", "iii", "iv", "vi", "vii", "viii"))
-_HONORIFICS = frozenset(
-    (
-        "mr",
-        "mrs",
-        "ms",
-        "miss",
-        "dr",
-        "prof",
-        "sr",
-        "sra",
-        "srta",
-        "don",
-        "dona",
-        "herr",
-        "frau",
-        "ing",
-        "lic",
-        "mme",
-        "mlle",
-        "monsieur",
-        "madame",
-        "senor",
-        "senora",
-    )
-)
-_WORD_PARTS = re.compile(r"([-\u2010\u2011'\u2019.])")
-_APOSTROPHES = "'\u2019"
-# Where the family name comes first, two words do not say which is which; nor do Chinese, Japanese or Korean letters.
-_FAMILY_FIRST = frozenset(("CN", "HK", "HU", "JP", "KH", "KP", "KR", "MO", "SG", "TW", "VN"))
-_EAST_ASIAN = re.compile(
-    "[\u1100-\u11ff\u2e80-\u31ff\u3400-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
+__all__ = [
+    "name_tokens",
+    "names_of",
+    "normalize_family_name",
+    "normalize_full_name",
+    "normalize_given_name",
+    "repair_case",
+    "split_full_name",
+]
 
 
 def normalize_given_name(text: str) -> Normalized:
-    """A given name, or several."""
-    return _normalize(text, is_family=False)
+    """A given name, or several; a title in front comes off (`title_removed`)."""
+    if _is_plain(text):
+        return Normalized(text)
+    return _with_raw(_part(text, is_family=False), text)
 
 
 def normalize_family_name(text: str) -> Normalized:
     """A family name, or several; it may begin with a particle (`de la Cruz`)."""
-    return _normalize(text, is_family=True)
+    if _is_plain(text):
+        return Normalized(text)
+    return _with_raw(_part(text, is_family=True), text)
 
 
 def normalize_full_name(text: str) -> Normalized:
-    """A whole name; `Brandt, Ada` is turned round and flagged `last_first`."""
-    line = normalize_line(text)
-    if line.value is None:
-        return line
-    turned = _turned_round(line.value)
-    name = repair_case(turned or line.value, is_family=False)
-    flags = (*line.flags, "last_first") if turned else line.flags
-    return Normalized(name, flags, None if name == text else raw_excerpt(text))
+    """A whole name, with title, nickname and degrees; `Brandt, Ada` is turned round and flagged `last_first`."""
+    return _with_raw(_whole(text), text)
 
 
 def split_full_name(full_name: str, country: str | None = None) -> tuple[str, str] | None:
-    """(given, family) where that is certain: two words, or a given name and a family name led by particles.
-
-    `Ana María López` is not: neither the second given name nor the second family name can be told apart. Nor is any
-    name of a country, or in letters, where the family name comes first.
-    """
-    if country in _FAMILY_FIRST or _EAST_ASIAN.search(full_name):
-        return None
-    words = full_name.split()
-    if words and fold(words[0]) in _HONORIFICS and len(words) > 2:
-        words = words[1:]
-    if len(words) == 2:
-        first, last = words
-    else:
-        particles = 0
-        for word in words[1:-1]:
-            if word.lower() not in _PARTICLES and word.lower() not in _AFTER_PARTICLE:
-                return None
-            particles += 1
-        if not particles:
-            return None
-        first, last = words[0], " ".join(words[1:])
-        if words[1].lower() in ("e", "y", "i", "und"):  # `Ana y Luis`: two people
-            return None
-    if (
-        fold(first) in _HONORIFICS
-        or fold(last) in _SUFFIXES
-        or fold(last).replace(" ", "") in _LEGAL_FORMS
-        or first.endswith(",")
-        or not _is_name_like(first + last)
-    ):
-        return None
-    return first, last
+    """(given, family) where both are certain; `country` is alpha-2, the lead's own or its region."""
+    given, family = split_name(full_name, country)
+    return (given, family) if given and family else None
 
 
 def name_tokens(full_name: str) -> frozenset[str]:
-    """The words that count when two names are compared: no case, accents, particles or honorifics."""
-    return frozenset(
-        word
-        for word in fold(full_name).split()
-        if word not in _PARTICLES and word not in _AFTER_PARTICLE and word not in _HONORIFICS
-    )
+    """The words that count when two names are compared: no case, accents, particles, titles or degrees."""
+    return frozenset(fold(full_name).split()) - _uncompared()
 
 
 def names_of(fields: Mapping[str, Any]) -> frozenset[str]:
@@ -181,61 +63,75 @@ def names_of(fields: Mapping[str, Any]) -> frozenset[str]:
     return name_tokens(fields.get("full_name") or " ".join(part for part in parts if part))
 
 
-def _normalize(text: str, *, is_family: bool) -> Normalized:
-    line = normalize_line(text)
-    if line.value is None:
-        return line
-    name = repair_case(line.value, is_family=is_family)
-    return Normalized(name, line.flags, None if name == text else raw_excerpt(text))
-
-
-def _turned_round(name: str) -> str | None:
-    """`Brandt, Ada` as `Ada Brandt`; None where the comma parts something else (`Smith, Jr.`, `Acme, Inc., Berlin`)."""
-    last, comma, first = name.partition(",")
-    last, first = last.strip(), first.strip()
-    if not comma or not last or not first or "," in first or fold(first).replace(" ", "") in _SUFFIXES:
-        return None
-    return f"{first} {last}"
-
-
-def repair_case(name: str, *, is_family: bool) -> str:
-    """Title case for a name typed in capitals or in small letters only; any other is left as it is."""
-    if not (name.isupper() or name.islower()) or "\u0130" in name or not _is_name_like(name):
-        return name  # \u0130 is the Turkish dotted I: its small letter does not tell that it came from there
-    return _title(name, is_family)
+def _is_plain(text: str) -> bool:
+    """`Ada`: one capital, small letters, none of the words that need a closer look. The common case."""
+    return text.isascii() and text.isalpha() and text.istitle() and text.lower() not in _suspects()
 
 
 @lru_cache(maxsize=8192)
-def _title(name: str, is_family: bool) -> str:  # noqa: FBT001 - a cache keyed by position is the faster one
-    words = name.split(" ")
-    last = len(words) - 1
-    titled: list[str] = []
-    for place, word in enumerate(words):
-        lower = word.lower()
-        is_inside = place < last and (place > 0 or is_family) and (is_family or lower not in _INITIALS)
-        if is_inside and (lower in _PARTICLES or (lower in _AFTER_PARTICLE and titled and titled[-1] in _PARTICLES)):
-            titled.append(lower)
-        elif place and lower in _ROMAN:
-            titled.append(lower.upper())
-        else:
-            titled.append("".join(_title_part(part) for part in _title_pieces(lower)))
-    return clean_line(" ".join(titled))
+def _part(text: str, *, is_family: bool) -> Normalized:
+    checked, flags = _checked(text)
+    name = checked.value
+    if name is None or not checked.is_person:
+        return Normalized(_unshouted(name, flags, is_family=is_family), flags)
+    bare = " ".join(without_titles(name.split()))
+    if bare and bare != name:
+        return _flagged(_part(bare, is_family=is_family), (*flags, "title_removed"))
+    return Normalized(repair_case(name, is_family=is_family), flags)
 
 
-def _title_pieces(word: str) -> list[str]:
-    """A word cut at hyphens, apostrophes and dots, those kept. An ending as in `dell's` is not cut off."""
-    pieces = [piece for piece in _WORD_PARTS.split(word) if piece]
-    if len(pieces) >= 3 and pieces[-2] in _APOSTROPHES and len(pieces[-1]) == 1:
-        pieces[-3:] = ["".join(pieces[-3:])]
-    return pieces
+@lru_cache(maxsize=8192)
+def _whole(text: str) -> Normalized:
+    checked, flags = _checked(text)
+    name = checked.value
+    if name is None or not checked.is_person:
+        return Normalized(_unshouted(name, flags, is_family=False), flags)
+    turned = turn_round(name)
+    if turned is not None:
+        return _flagged(_whole(turned), (*flags, "last_first"))
+    return Normalized(repair_case(name, is_family=False), flags)
 
 
-def _title_part(part: str) -> str:
-    if len(part) > 3 and part.startswith("mc"):
-        return "Mc" + part[2].upper() + part[3:]
-    capital = part[:1].upper()
-    return capital + part[1:] if len(capital) == 1 else part  # no capital of its own: ß, ligatures
+def _checked(text: str) -> tuple[Checked, tuple[str, ...]]:
+    """What is left of the text as a name, and every flag on the way there."""
+    flags: tuple[str, ...] = ()
+    while True:  # until nothing changes: what comes off may lay bare what the first look could not see
+        line = normalize_line(text)
+        if line.value is None:
+            found = [flag if flag != "blank" or not clean_line(text) else "placeholder" for flag in line.flags]
+            return Checked(None, is_person=False), tuple(dict.fromkeys((*flags, *found)))
+        checked = check_name(line.value)
+        flags = tuple(dict.fromkeys((*flags, *line.flags, *checked.flags)))
+        if checked.value is None or checked.value == text:
+            return checked, flags
+        text = checked.value
 
 
-def _is_name_like(text: str) -> bool:
-    return not any(character.isdigit() or character in "@/\\&+#<>|" for character in text)
+def _flagged(found: Normalized, flags: tuple[str, ...]) -> Normalized:
+    """What became of a shorter text, with the flags from the way there too."""
+    return Normalized(found.value, tuple(dict.fromkeys((*flags, *found.flags))))
+
+
+def _unshouted(name: str | None, flags: tuple[str, ...], *, is_family: bool) -> str | None:
+    """Companies keep their capitals: `ACME GMBH` has no other spelling that we know."""
+    return name if name is None or "company_in_name" in flags else repair_case(name, is_family=is_family)
+
+
+def _with_raw(found: Normalized, text: str) -> Normalized:
+    if found.value == text or not text:
+        return found
+    return found._replace(raw=raw_excerpt(text))
+
+
+@cache
+def _suspects() -> frozenset[str]:
+    known = name_words()
+    return known.placeholders | {word.lower() for word in known.placeholders_exact}
+
+
+@cache
+def _uncompared() -> frozenset[str]:
+    known = name_words()
+    return (
+        known.small | known.articles | known.joining | known.titles | known.title_tails | known.degrees | {"don", "d"}
+    ) - {"do", "i", "med"}

@@ -9,26 +9,29 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.records import Lead, Parked, Suppressed
+from pipeline.stages.addresses import as_in_country, normalize_city, normalize_postal_code
 from pipeline.stages.canonical import CANONICAL_FIELDS, IDENTIFYING_FIELDS
-from pipeline.stages.conversions import to_number, to_text
+from pipeline.stages.companies import normalize_company
+from pipeline.stages.conversions import to_count, to_text
 from pipeline.stages.countries import country_code, normalize_country
+from pipeline.stages.earlier_touches import drop_later
 from pipeline.stages.emails import normalize_email
 from pipeline.stages.industries import normalize_industry
-from pipeline.stages.names import (
-    names_of,
-    normalize_family_name,
-    normalize_full_name,
-    normalize_given_name,
-    split_full_name,
-)
-from pipeline.stages.phones import normalize_phone
+from pipeline.stages.languages import normalize_language
+from pipeline.stages.name_completion import Names, complete_names
+from pipeline.stages.names import names_of, normalize_family_name, normalize_full_name, normalize_given_name
+from pipeline.stages.phones import normalize_phone, normalize_whatsapp_id
 from pipeline.stages.text import normalize_cell, normalize_paragraphs, normalize_url, raw_excerpt
 from pipeline.stages.times import FUTURE_TOLERANCE, read_instant
 from pipeline.stages.urls import parse_address
+from pipeline.stages.validation import Verdict, judge
+from pipeline.stages.validation_rules import NOTHING_TO_IDENTIFY
 from pipeline.stages.values import Normalized
+from pipeline.stages.websites import normalize_linkedin_url, normalize_website
 
 STAGE = "normalize"
 ASSUMED = "assumed"  # the mapping's own region; `default_region`, being somebody's setting, overrules it
+_NAME_FIELDS = ("first_name", "last_name", "full_name")
 _OTHERS_LIMIT = 20  # further addresses or numbers of one lead
 
 _BY_KIND: dict[str, Callable[[str], Normalized]] = {
@@ -42,6 +45,12 @@ _BY_KIND: dict[str, Callable[[str], Normalized]] = {
     "email": normalize_email,
     "country": normalize_country,
     "industry": normalize_industry,
+    "company": normalize_company,
+    "website": normalize_website,
+    "linkedin_url": normalize_linkedin_url,
+    "city": normalize_city,
+    "postal_code": normalize_postal_code,
+    "language": normalize_language,
 }
 _SPECIAL = ("phone", "whatsapp", "emails", "phones", "count", "time")
 _PLAN = {field: _BY_KIND.get(kind) for field, kind in CANONICAL_FIELDS.items()}
@@ -51,7 +60,8 @@ def normalize_lead(lead: Lead, *, default_region: str | None) -> Lead | Parked |
     """A new lead with every field in its one spelling.
 
     `default_region` (alpha-2) is the market set for the source or brand. Parked `nothing_to_identify` if neither
-    e-mail, phone, profile nor source id is left, or `wrong_type` if one was there and was not even text.
+    e-mail, phone, profile nor source id is left, or `wrong_type` if one was there and was not even text; parked or
+    suppressed too where another rule of `validation` says so.
     """
     draft = _Draft(lead)
     for field, value in lead.fields.items():
@@ -65,9 +75,13 @@ def normalize_lead(lead: Lead, *, default_region: str | None) -> Lead | Parked |
     draft.put_whatsapp()
     draft.put_count()
     draft.put_time()
-    _complete_name(draft.fields)
-    if not any(field in draft.fields for field in IDENTIFYING_FIELDS):
-        return _nothing_to_identify(draft)
+    draft.put_postal_code()
+    _complete_name(draft)
+    verdict = judge(lead.source, lead.fields, draft.fields, is_released=lead.is_released)
+    if verdict.rule is not None:
+        return _stopped(draft, verdict)
+    for field, rule in verdict.flags:
+        draft.note(field, Normalized(None, (rule,)), None)
     return draft.lead()
 
 
@@ -152,25 +166,25 @@ class _Draft:
         if value is None:
             return
         text = value if isinstance(value, str) else _text(value)
-        digits = text.strip().partition("@")[0]  # 34600111222@s.whatsapp.net
-        found = normalize_phone(digits if digits.startswith("+") else f"+{digits}")
-        if found.value is None and found.raw is None:
-            return
-        flags = tuple(flag for flag in found.flags if flag != "prefix_assumed")
-        self.put(
-            "whatsapp_id", value, found._replace(flags=flags, raw=None if found.value == text else raw_excerpt(text))
-        )
+        self.put("whatsapp_id", value, normalize_whatsapp_id(text))
 
     def put_count(self) -> None:
         value = self.before.fields.get("employee_count")
         if value is None:
             return
-        found = to_number(value)
-        if found.value is not None and (found.value < 0 or found.value != int(found.value)):
-            found = Normalized(None, ("not_a_count",), str(value))
+        found = to_count(value)
         if found.value is not None:
             found = Normalized(int(found.value), found.flags, None if found.value == value else str(value))
         self.put("employee_count", value, found)
+
+    def put_postal_code(self) -> None:
+        """Only its country tells how a postal code is written; the lead's own, no market that was assumed."""
+        code, country = self.fields.get("postal_code"), self.fields.get("country")
+        if code is None or country is None:
+            return
+        written, flags = as_in_country(code, country)
+        if written != code or flags:
+            self.put("postal_code", self.before.fields["postal_code"], Normalized(written, flags, raw_excerpt(code)))
 
     def put_time(self) -> None:
         """`occurred_at` leaves the fields and becomes the lead's own; a wrong clock is flagged, ours is taken."""
@@ -203,6 +217,9 @@ class _Draft:
             match_keys=before.match_keys,
             person_id=before.person_id,
             channel=before.channel,
+            earlier_touches=drop_later(before.earlier_touches, self.occurred_at, self.flags),
+            undecided=before.undecided,
+            is_released=before.is_released,
         )
 
 
@@ -221,14 +238,38 @@ def _regions(draft: _Draft, default_region: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(region for region in candidates if region))
 
 
-def _complete_name(fields: dict[str, Any]) -> None:
-    first, last, full = fields.get("first_name"), fields.get("last_name"), fields.get("full_name")
-    if first and last and not full:
-        fields["full_name"] = f"{first} {last}"
-    elif full and not first and not last:
-        parts = split_full_name(full, fields.get("country"))
-        if parts is not None:
-            fields["first_name"], fields["last_name"] = parts
+def _complete_name(draft: _Draft) -> None:
+    fields, written = draft.fields, draft.before.fields.get("full_name")
+    before = Names(fields.get("first_name"), fields.get("last_name"), fields.get("full_name"))
+    if before.first is None and before.last is None and before.full is None:
+        return
+    names, flags = complete_names(
+        before,
+        written=written if isinstance(written, str) else None,
+        country=fields.get("country") or fields.get("region"),
+    )
+    for field, old, new in zip(_NAME_FIELDS, before, names, strict=True):
+        if new is not None and new != old:
+            fields[field] = new
+            if old is not None:
+                draft.raw.setdefault(field, old)
+    for field, flag in flags:
+        draft.note(field, Normalized(None, (flag,)), None)
+
+
+def _stopped(draft: _Draft, verdict: Verdict) -> Parked | Suppressed:
+    event_id, rule = draft.before.event_id, verdict.rule or ""
+    if verdict.reason is not None:
+        return Suppressed(event_id, verdict.reason, rule)
+    if rule == NOTHING_TO_IDENTIFY:
+        return _nothing_to_identify(draft)
+    return Parked(
+        event_id,
+        STAGE,
+        rule,
+        f"the rule {rule} of mappings/validation.yaml holds it back; if it is real, `afluente leads release ID --why …`",
+        verdict.field,
+    )
 
 
 def _nothing_to_identify(draft: _Draft) -> Parked:

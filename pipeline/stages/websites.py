@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from pipeline.stages.email_domains import domain_flags
 from pipeline.stages.sites import site_of
-from pipeline.stages.text import URL_LIMIT, clean_line, raw_excerpt
+from pipeline.stages.text import URL_LIMIT, clean_line, is_blank, raw_excerpt
 from pipeline.stages.values import NOTHING, Normalized
 from pipeline.stages.vocabularies import vocabulary
 
@@ -50,7 +50,7 @@ def normalize_website(text: str) -> Normalized:
     if _PLAIN.match(text) and len(text) <= URL_LIMIT:
         return Normalized(text, _flags_of_host(text.split("/", 3)[2]))
     clean = clean_line(text).strip(_WRAPPING).strip()
-    if not clean:
+    if not clean or is_blank(clean):
         return NOTHING if not text else Normalized(None, ("blank",), raw_excerpt(text))
     parts = [part for part in _SEVERAL.split(clean) if part.strip(_WRAPPING)]
     found = [address for part in parts if (address := _address(part.strip(_WRAPPING))) is not None]
@@ -70,7 +70,7 @@ def normalize_linkedin_url(text: str) -> Normalized:
     Anything else, a company's page above all, is left empty and flagged `not_a_profile`: it tells no person apart.
     """
     clean = clean_line(text)
-    if not clean:
+    if not clean or is_blank(clean):
         return NOTHING if not text else Normalized(None, ("blank",), raw_excerpt(text))
     bare = _BARE_PROFILE.match(clean[:URL_LIMIT])
     names = [bare[1]] if bare else _PROFILE.findall(clean[:URL_LIMIT])

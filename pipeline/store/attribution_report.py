@@ -10,12 +10,8 @@ from operator import itemgetter
 from sqlalchemy import Connection
 
 from pipeline.records import PathTouch
-from pipeline.store.tables import touches
 
 _FETCHED_ROWS = 5_000  # at once from the server's cursor
-_HAS_POSITION = "position" in touches.c  # one event may bring several touches
-_COLUMNS = f"person_id, occurred_at, event_id, {'position' if _HAS_POSITION else '0'}, channel"
-_ORDER = f"person_id, occurred_at, event_id{', position' if _HAS_POSITION else ''}"
 _NAMES = {"channel": "channel", "source": "source", "campaign": "coalesce(campaign, '(not set)')"}
 GROUPINGS = tuple(_NAMES)
 
@@ -39,7 +35,8 @@ def stream_paths(
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     # The options are of this statement, not of the connection: others on it go on as usual.
     result = connection.exec_driver_sql(
-        f"SELECT {_COLUMNS}, {_NAMES[by]} FROM touches {where} ORDER BY {_ORDER}",  # noqa: S608 - put together from constants
+        f"SELECT person_id, occurred_at, event_id, position, channel, {_NAMES[by]} FROM touches {where}"  # noqa: S608 - put together from constants
+        " ORDER BY person_id, occurred_at, event_id, position",
         {"until": until, "brand": brand},
         execution_options={"stream_results": True, "max_row_buffer": _FETCHED_ROWS},
     )

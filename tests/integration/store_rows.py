@@ -113,5 +113,7 @@ def want(person_ids: Sequence[UUID], *, destination: str = "crm", lane: str = "b
         return deliveries.want_deliveries(connection, [(destination, person_id, lane) for person_id in person_ids])
 
 
-def touch_of(person_id: UUID, at: datetime, source: str, *, event_id: UUID | None = None) -> Touch:
-    return Touch(event_id or new_id(), person_id, "default", at, source, f"{source} channel", f"{source} campaign")
+def touch_of(person_id: UUID, at: datetime, source: str, *, event_id: UUID | None = None, position: int = 0) -> Touch:
+    event_id = event_id or new_id()
+    names = (source, f"{source} channel", f"{source} campaign")
+    return Touch(event_id, person_id, "default", at, *names, position=position)

@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from pipeline.records import Touch, new_id
 from pipeline.stages.attribution_models import MODELS, tabulate
@@ -108,6 +109,19 @@ def test_sources_and_campaigns_are_one_whatever_their_case():
         "$5 off $10": (1, 1),
         "Spring": (1, 1),
     }
+
+
+@pytest.mark.usefixtures("database")
+def test_several_touches_of_one_event_are_several_on_its_path():
+    own = touch(1, 9, "Email", "newsletter")
+    before = [
+        structs.replace(own, position=number, occurred_at=at, channel=channel)
+        for number, at, channel in ((2, MARCH, "Referral"), (1, MARCH, "Paid Search"))
+    ]
+    store(own, *before)
+    found = attribution("--model", "all")
+    assert (found["people"], found["touches"]) == (1, 3)
+    assert (credit(found, "Paid Search", "first"), credit(found, "Email", "last")) == (1, 1)
 
 
 @pytest.mark.usefixtures("database")

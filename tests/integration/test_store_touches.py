@@ -7,6 +7,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pipeline.records import Consent, Touch, new_id
 from pipeline.store import people
@@ -92,6 +94,7 @@ def test_a_touch_keeps_every_column():
     touch = Touch(
         new_id(), new_id(), "default", NOON, "google", "Paid Search", "spring", "g", "cpc", 'say "spring"', "term",
         "content", "id", {"gclid": "a\x00b", "fbclid": "{}"}, "www.example.com", "/démo", {"form_id": "7"},
+        2, "cpc", "ga4+1",
     )  # fmt: skip
     with transaction() as connection:
         people.add_touches(connection, [touch])
@@ -140,3 +143,76 @@ def test_a_lead_without_a_person_leaves_no_consent():
     with transaction() as connection:
         people.add_consents(connection, [lead])
         assert connection.exec_driver_sql("SELECT count(*) FROM consents").scalar_one() == 0
+
+
+def test_touches_of_one_event_are_ordered_by_their_position():
+    person_id = write_person(name="a")
+    event_id = new_id()
+    _arrive(*(touch_of(person_id, NOON, f"{place}", event_id=event_id, position=place) for place in (1, 2, 0)))
+    person = _person(person_id)
+    assert (person["original_source"], person["original_position"]) == ("0", 0)
+    assert (person["latest_source"], person["latest_position"]) == ("2", 2)
+
+
+def test_the_first_visit_that_every_form_remembers_counts_once():
+    person_id = write_person(name="a")
+    for day in range(3):
+        event_id = new_id()
+        own = touch_of(person_id, NOON + minutes(day), "form", event_id=event_id)
+        _arrive(own, touch_of(person_id, NOON - minutes(9), "visit", event_id=event_id, position=1))
+    person = _person(person_id)
+    assert (person["touches"], person["original_source"], person["latest_source"]) == (4, "visit", "form")
+
+
+def test_a_late_earlier_touch_becomes_the_original_one():
+    person_id = write_person(name="a")
+    _arrive(touch_of(person_id, NOON, "form"))
+    version = _person(person_id)["version"]
+    late = new_id()
+    _arrive(
+        touch_of(person_id, NOON + minutes(5), "second form", event_id=late),
+        touch_of(person_id, NOON - minutes(5), "visit", event_id=late, position=1),
+    )
+    person = _person(person_id)
+    assert (person["original_source"], person["latest_source"]) == ("visit", "second form")
+    assert person["version"] == version + 1
+
+
+# An event: minutes after noon of its own touch, and of those it remembers.
+EVENTS = st.lists(st.lists(st.integers(-3, 3), min_size=1, max_size=3), min_size=1, max_size=5)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(EVENTS, st.randoms(use_true_random=False), st.integers(1, 3))
+def test_original_and_latest_do_not_depend_on_order_batches_or_repeats(events, chance, batch_size):
+    person_id = write_person(name="a")
+    made = [_touches_of_an_event(person_id, times) for times in events]
+    arrivals = [*made, *(one for one in made if chance.random() < 0.4)]  # some come twice
+    chance.shuffle(arrivals)
+    for start in range(0, len(arrivals), batch_size):
+        _arrive(*(touch for event in arrivals[start : start + batch_size] for touch in event))
+
+    touches = sorted(
+        (touch for event in made for touch in event),
+        key=lambda touch: (touch.occurred_at, touch.event_id, touch.position),
+    )
+    person = _person(person_id)
+    for end, touch in (("original", touches[0]), ("latest", touches[-1])):
+        assert [person[f"{end}_{what}"] for what in ("at", "event", "position", "source", "channel", "campaign")] == [
+            touch.occurred_at,
+            touch.event_id,
+            touch.position,
+            touch.source,
+            touch.channel,
+            touch.campaign,
+        ]
+    earlier = {(touch.occurred_at, touch.source) for touch in touches if touch.position}
+    assert person["touches"] == len(made) + len(earlier)
+
+
+def _touches_of_an_event(person_id, times) -> list[Touch]:
+    event_id = new_id()
+    return [
+        touch_of(person_id, NOON + minutes(at), f"{at} at {place}", event_id=event_id, position=place)
+        for place, at in enumerate(times)
+    ]

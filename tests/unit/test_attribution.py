@@ -1,18 +1,18 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.records import Lead, Touch
-from pipeline.stages.attribution import touch_of
+from pipeline.records import EarlierTouch, Lead, Touch
+from pipeline.stages.attribution import touch_of, touches_of
 from pipeline.stages.canonical import TOUCH_FIELDS
-from pipeline.stages.channels import rules_version
+from pipeline.stages.channels import CHANNELS, channel_of, rules_version
 from pipeline.stages.referrers import classify_referrer
-from pipeline.stages.sites import site_of
+from pipeline.stages.sites import is_same_site, site_of
 from pipeline.stages.urls import decode_value, parse_address
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -254,3 +254,130 @@ def test_any_text_is_an_address_or_none(text):
     parse_address(text)
     parse_address("https://" + text)
     parse_address("https://example.com/?" + text)
+
+
+def lead_with(*earlier: EarlierTouch, **fields) -> Lead:
+    lead = Lead(UUID(int=1), "default", "web_form", "hot", NOW, NOW, "x@1", fields, person_id=UUID(int=2))
+    lead.earlier_touches = list(earlier)
+    return lead
+
+
+def test_a_remembered_first_visit_is_a_touch_of_its_own_at_its_own_time():
+    first = EarlierTouch(NOW - timedelta(days=40), {"page_url": f"{PAGE}/blog?utm_source=google&utm_medium=cpc"})
+    then = EarlierTouch(NOW - timedelta(days=3), {"referrer": "https://www.linkedin.com/"})
+    made = touches_of(lead_with(first, then, utm_source="News", utm_medium="Email"))
+    assert [(one.position, one.source, one.channel, one.occurred_at) for one in made] == [
+        (0, "news", "Email", NOW),
+        (1, "google", "Paid Search", first.at),
+        (2, "linkedin", "Organic Social", then.at),
+    ]
+    assert {(one.event_id, one.person_id, one.brand) for one in made} == {(UUID(int=1), UUID(int=2), "default")}
+    assert [one.landing_path for one in made] == [None, "/demo/blog", None]
+
+
+def test_a_lead_that_remembers_nothing_makes_its_own_touch_only():
+    lead = lead_with(utm_source="google", utm_medium="cpc")
+    assert touches_of(lead) == [touch_of(lead)]
+
+
+@pytest.mark.parametrize("at", [NOW, NOW + timedelta(hours=1)])
+def test_an_earlier_touch_comes_before_its_lead_whatever_the_senders_clock_says(at):
+    own, earlier = touches_of(lead_with(EarlierTouch(at, {"utm_source": "google"})))
+    assert earlier.occurred_at < own.occurred_at
+
+
+def test_a_list_of_earlier_touches_is_bounded():
+    many = [EarlierTouch(NOW - timedelta(days=1), {"utm_source": "google"})] * 500
+    assert len(touches_of(lead_with(*many))) == 51
+
+
+def test_an_earlier_touch_without_any_evidence_is_direct():
+    assert touches_of(lead_with(EarlierTouch(NOW - timedelta(days=1))))[1].channel == "Direct"
+
+
+@pytest.mark.parametrize(
+    ("host", "site"),
+    [
+        ("example.com", "example.com"),
+        ("www.example.com", "example.com"),
+        ("a.b.c.example.com", "example.com"),
+        ("shop.example.co.uk", "example.co.uk"),
+        ("example.com.br", "example.com.br"),
+        ("www.example.com.br", "example.com.br"),
+        ("a.example.com.ar", "example.com.ar"),
+        ("example.gob.mx", "example.gob.mx"),
+        ("www.city.kawasaki.jp", "city.kawasaki.jp"),
+        ("shop.example.blogspot.com", "example.blogspot.com"),
+        ("one.github.io", "one.github.io"),
+        ("one.pages.dev", "one.pages.dev"),
+        ("xn--mnchen-3ya.de", "xn--mnchen-3ya.de"),
+        ("shop.xn--mnchen-3ya.de", "xn--mnchen-3ya.de"),
+        ("a.example.technology", "example.technology"),
+        ("a.example.unknowntld", "example.unknowntld"),
+        ("co.uk", "co.uk"),
+        ("github.io", "github.io"),
+        ("localhost", "localhost"),
+        ("intranet.local", "intranet.local"),
+        ("192.168.0.1", "192.168.0.1"),
+        ("10.0.0.1", "10.0.0.1"),
+        ("::1", "::1"),
+        ("2001:db8::1.2.3.4", "2001:db8::1.2.3.4"),
+        ("", ""),
+        (".", "."),
+        ("a..b", "a..b"),
+        ("com.google.android.gm", "android.gm"),
+    ],
+)
+def test_a_host_has_the_registrable_name_of_the_public_suffix_list(host, site):
+    assert site_of(host) == site
+    assert site_of(site) == site
+
+
+@pytest.mark.parametrize(
+    ("page", "referrer", "is_own"),
+    [
+        ("www.example.com", "shop.example.com", True),
+        ("example.co.uk", "www.example.co.uk", True),
+        ("one.co.uk", "two.co.uk", False),
+        ("one.github.io", "two.github.io", False),
+        ("one.blogspot.com", "two.blogspot.com", False),
+        ("one.com.br", "two.com.br", False),
+        ("example.com", "example.org", False),
+        ("192.168.0.1", "10.0.0.1", False),
+        ("192.168.0.1", "192.168.0.1", True),
+        ("localhost", "localhost", True),
+    ],
+)
+def test_a_referrer_on_the_pages_own_site_is_none(page, referrer, is_own):
+    made = touch(page_url=f"https://{page}/demo", referrer=f"http://{referrer}/start")
+    assert (made.channel == "Direct") is is_own
+
+
+def test_what_was_searched_for_is_not_kept():
+    made = touch(page_url=PAGE, referrer="https://www.google.com/search?q=crm+for+widows&oq=crm")
+    assert "widows" not in repr([getattr(made, name) for name in made.__struct_fields__])
+    assert made.referrer_host == "google.com"
+
+
+@given(st.text(max_size=200), st.text(max_size=200))
+def test_any_two_hosts_are_one_site_or_two(host, other):
+    assert is_same_site(host, host)
+    assert is_same_site(host, other) == is_same_site(other, host)
+    assert site_of(site_of(host)) == site_of(host)
+
+
+TOUCH_TEXTS = st.dictionaries(st.sampled_from(sorted(TOUCH_FIELDS)), st.text(max_size=80), max_size=6)
+
+
+@given(TOUCH_TEXTS, st.lists(TOUCH_TEXTS, max_size=3))
+def test_any_text_anywhere_gives_touches_with_a_channel_and_in_order(fields, earlier):
+    made = touches_of(lead_with(*(EarlierTouch(NOW, one) for one in earlier), **fields))
+    assert [one.position for one in made] == list(range(len(earlier) + 1))
+    assert all(one.channel in CHANNELS and one.source and one.medium for one in made)
+    assert all(one.source == one.source.lower() and one.medium == one.medium.lower() for one in made)
+
+
+@given(TOUCH_TEXTS)
+def test_a_channel_follows_from_what_a_touch_keeps(fields):
+    made = touch(**fields)
+    assert channel_of(made.source, made.medium, made.campaign) == made.channel  # else `recompute` would find another

@@ -146,10 +146,9 @@ HAVE_A_LEGAL_FORM = [
 ]
 
 PLACEHOLDERS = [
-    "n/a", "N/A", "none", "None", "-", "--", "...", "self", "Self-employed", "SELF EMPLOYED", "freelance", "Freelancer",
-    "particular", "Autónomo", "autónoma", "Ninguna", "No aplica", "privat", "Privatperson", "keine", "k.A.",
-    "Freiberufler", "selbständig", "nenhuma", "autônomo", "não tenho", "aucun", "indépendant", "auto-entrepreneur",
-    "particulier", "test", "null", "unknown", "student", "?",
+    "self", "Self-employed", "SELF EMPLOYED", "freelance", "Freelancer", "particular", "Autónomo", "autónoma", "privat",
+    "Privatperson", "Freiberufler", "selbständig", "autônomo", "não tenho", "indépendant", "auto-entrepreneur",
+    "particulier", "test", "student", "No company", "sin empresa", "TBD", "xxx", "ohne",
 ]  # fmt: skip
 
 

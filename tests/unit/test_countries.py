@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pycountry
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.stages.countries import country_code, normalize_country
@@ -147,6 +147,7 @@ def test_every_country_is_known_by_its_codes_and_english_name(country):
         assert country_code(text) == country.alpha_2
 
 
+@settings(deadline=None)  # the first call reads the tables
 @given(st.text(max_size=300))
 def test_any_text_gives_a_code_that_stays_or_none(text):
     code = country_code(text)

@@ -182,8 +182,9 @@ def test_the_sources_time_counts_unless_it_cannot_be(value, moment, flag):
         ({"full_name": "Ada Brandt"}, {"first_name": "Ada", "last_name": "Brandt"}),
         ({"full_name": "Brandt, Ada"}, {"full_name": "Ada Brandt", "first_name": "Ada", "last_name": "Brandt"}),
         ({"full_name": "Nagy Anna", "country": "HU"}, {}),
-        ({"full_name": "Ana María López"}, {}),
-        ({"full_name": "Ada Brandt", "first_name": "Ada"}, {}),
+        ({"full_name": "Ana María López"}, {"first_name": "Ana María", "last_name": "López"}),
+        ({"full_name": "Ana Martín Pérez"}, {}),
+        ({"full_name": "Ada Brandt", "first_name": "Ada"}, {"last_name": "Brandt"}),
         ({"first_name": "Ada"}, {}),
     ],
 )

@@ -1,0 +1,72 @@
+"""What a lead says of its way here becomes touches, original and latest source: through the whole chain."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline import flow
+from pipeline.records import EarlierTouch
+from pipeline.store.engine import count_statements, transaction
+from tests.integration.command_line import capture, work
+from tests.integration.store_rows import NOON, minutes
+
+pytestmark = pytest.mark.usefixtures("database")
+
+FIRST_VISIT = {"at": "2026-02-01T10:00:00Z", "utm_source": "google", "utm_medium": "cpc", "utm_campaign": "Brand"}
+FORM = {"email": "ada@example.org", "utm_source": "News", "utm_medium": "Email", "occurred_at": "2026-03-01T10:00:00Z"}
+
+
+def rows(statement: str) -> list[tuple]:
+    with transaction() as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(statement)]
+
+
+def test_the_first_visit_that_a_form_remembers_is_the_original_source():
+    capture({**FORM, "earlier_touches": [FIRST_VISIT]})
+    work()
+    assert rows("SELECT position, source, medium, channel, campaign FROM touches ORDER BY position") == [
+        (0, "news", "email", "Email", None),
+        (1, "google", "cpc", "Paid Search", "Brand"),
+    ]
+    assert rows("SELECT original_source, original_campaign, latest_source, touches FROM people") == [
+        ("google", "Brand", "news", 2)
+    ]
+    assert rows("SELECT channel FROM events") == [("Email",)]
+
+
+def attributed(count: int, *, earlier: int):
+    capture(*({"email": f"person{number}.{earlier}@example.org"} for number in range(count)))
+    claim = flow.claim_batch("hot") or flow.claim_batch("bulk")
+    batch = flow.deduplicate_batch(flow.normalize_batch(flow.map_claim(claim)))
+    for lead in batch.leads:
+        lead.earlier_touches = [EarlierTouch(NOON + minutes(-place), {"utm_source": "x"}) for place in range(earlier)]
+    with count_statements() as seen:
+        done = flow.attribute_batch(batch)
+    return done, seen.count
+
+
+def test_earlier_touches_take_no_further_statement_and_do_not_travel_on():
+    alone, without = attributed(4, earlier=0)
+    batch, with_three = attributed(4, earlier=3)
+    assert len(batch.leads) == len(alone.leads) == 4
+    assert with_three == without
+    assert all(lead.earlier_touches == [] and lead.fields == {} for lead in batch.leads)
+    assert rows("SELECT count(*) FROM touches WHERE position > 0") == [(12,)]
+
+
+def test_attributing_a_batch_twice_changes_nothing():
+    capture({**FORM, "earlier_touches": [FIRST_VISIT]})
+    claim = flow.claim_batch("hot") or flow.claim_batch("bulk")
+    for _ in range(2):
+        batch = flow.deduplicate_batch(flow.normalize_batch(flow.map_claim(claim)))
+        flow.attribute_batch(batch)
+    assert rows("SELECT count(*) FROM touches") == [(2,)]
+    assert rows("SELECT touches, original_source, latest_source FROM people") == [(2, "google", "news")]
+
+
+def test_a_native_lead_form_is_known_by_its_platform():
+    capture(
+        {"email": "ada@example.org", "platform": "meta", "is_organic": False, "ad_id": "238001", "form_id": "550066"}
+    )
+    work()
+    assert rows("SELECT source, medium, channel FROM touches") == [("facebook", "paid_social", "Paid Social")]
