@@ -90,7 +90,7 @@ def embedded_store() -> Iterator[Any]:
 
         def new_database(name: str) -> None:
             from pipeline.store.engine import engine
-            from pipeline.store.schema import ensure_partitions, migrate
+            from pipeline.store.schema import migrate
             from tests.services import forget_caches
 
             make_database(data, name)
@@ -98,7 +98,6 @@ def embedded_store() -> Iterator[Any]:
             os.environ["AFLUENTE_DATABASE_URL"] = embedded_database_url(data, name)
             forget_caches()
             migrate(engine())
-            ensure_partitions(engine())
 
         try:
             yield new_database
@@ -154,8 +153,12 @@ def score(people: dict[str, str], folder: Path) -> dict[str, Any]:
     names = ("precision", "recall", "f1", "bcubed_f1", "missing_records")
     return {
         **{name: round(found[name], 4) for name in names},
-        "traps": {kind: round(group["merged_rate"], 4) for kind, group in found["groups"].items() if group["cross_pairs"]},
-        "found": {kind: round(group["found_rate"], 4) for kind, group in found["groups"].items() if group["same_pairs"]},
+        "traps": {
+            kind: round(group["merged_rate"], 4) for kind, group in found["groups"].items() if group["cross_pairs"]
+        },
+        "found": {
+            kind: round(group["found_rate"], 4) for kind, group in found["groups"].items() if group["same_pairs"]
+        },
     }
 
 

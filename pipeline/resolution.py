@@ -100,49 +100,57 @@ class _Neighborhood(msgspec.Struct):
 def _read_neighborhood(
     connection: Connection, asked: Mapping[UUID, KnownEvidence], unsettled: set[UUID], rules: IdentityRules
 ) -> _Neighborhood:
-    strong: set[UUID] = set()
-    keys: set[UUID] = set()
-    for key in unsettled:
-        brand = asked[key].brand
-        for kind, value in keys_of(_unpack(asked[key].packed)):
-            one = _id(brand, kind, value)
-            keys.add(one)
-            if kind in STRONG_KINDS:
-                strong.add(one)
+    """Lock and read everything that the unsettled evidence can pull on.
+
+    Where it shows that an address or number is used by more names than was known, or by fewer (a full name may say
+    that two short ones are one), whoever uses it is looked at anew with all that they say.
+    """
+    looked_at = {key: asked[key] for key in unsettled}
     locked: set[UUID] = set()
+    for _ in range(_ROUNDS):
+        blocks = _lock_blocks(connection, looked_at.values(), locked, rules)
+        known = identity.read_components(connection, locked)
+        evidence = {key: _unpack(one.packed) for key, one in known.items()}
+        names = identity.read_shared_keys(connection, _strong_keys(known.values()))
+        recounted: dict[UUID, int] = {}
+        for key in _strong_keys(looked_at.values()):
+            block = blocks.get(key, {})
+            used = rules.of_many
+            if len(block) <= rules.crowded:
+                used = count_names((evidence[one].name for one in block if one in evidence), rules.of_many)
+            if max(used, 1) != names.get(key, 1):
+                recounted[key] = max(used, 1)
+        more = {one for key in recounted for one in blocks[key] if one in known} - looked_at.keys()
+        if not more:
+            identity.note_shared_keys(connection, recounted)
+            return _Neighborhood(known, evidence, {**names, **recounted}, unsettled)
+        looked_at.update((key, known[key]) for key in more)
+    raise TransientError("an address is used by ever more people; looking again")
+
+
+def _lock_blocks(
+    connection: Connection, looked_at: Collection[KnownEvidence], locked: set[UUID], rules: IdentityRules
+) -> dict[UUID, dict[UUID, UUID]]:
+    """What shares a key with this evidence, by key, with all components in question locked (added to `locked`)."""
+    keys = {_id(one.brand, kind, value) for one in looked_at for kind, value in keys_of(_unpack(one.packed))}
     for _ in range(_ROUNDS):
         blocks = identity.read_blocks(connection, keys, limit=rules.crowded + 1)
         wanted = {component for block in blocks.values() for component in block.values()}
-        wanted |= {asked[key].component for key in unsettled}
+        wanted |= {one.component for one in looked_at}
         if wanted <= locked:
-            break
+            return blocks
         identity.lock_components(connection, wanted - locked)
         locked |= wanted
-    else:
-        raise TransientError("others keep changing the people in question")
-    known = identity.read_components(connection, locked)
-    evidence = {key: _unpack(one.packed) for key, one in known.items()}
-    names = identity.read_shared_keys(
-        connection,
-        {
-            _id(one.brand, kind, value)
-            for key, one in known.items()
-            for kind, value in keys_of(evidence[key])
-            if kind in STRONG_KINDS
-        },
-    )
-    found: dict[UUID, int] = {}
-    for key in strong:
-        block = blocks.get(key, {})
-        used = (
-            rules.of_many
-            if len(block) > rules.crowded
-            else count_names((evidence[one].name for one in block if one in evidence), rules.of_many)
-        )
-        if used > max(names.get(key, 0), 1):
-            found[key] = used
-    identity.note_shared_keys(connection, found)
-    return _Neighborhood(known, evidence, {**names, **found}, unsettled)
+    raise TransientError("others keep changing the people in question")
+
+
+def _strong_keys(known: Iterable[KnownEvidence]) -> set[UUID]:
+    return {
+        _id(one.brand, kind, value)
+        for one in known
+        for kind, value in keys_of(_unpack(one.packed))
+        if kind in STRONG_KINDS
+    }
 
 
 def _cluster(connection: Connection, near: _Neighborhood, rules: IdentityRules) -> _Verdict:
@@ -208,9 +216,7 @@ class _People:
 
     def bring_up_to_date(self) -> Resolved:
         moved = {
-            key: target
-            for key, target in self._targets.items()
-            if self._known[key].person_id not in (None, target)
+            key: target for key, target in self._targets.items() if self._known[key].person_id not in (None, target)
         }
         losing = {person_id for key in moved if (person_id := self._known[key].person_id) is not None}
         owners = {
@@ -280,9 +286,7 @@ class _People:
         for person_id, keys in sorted(members.items()):
             left = {self._known[key].person_id for key in keys} - {None, person_id}
             for other in sorted(one for one in left if one is not None and one in losing and one not in forwards):
-                changes.append(
-                    moves.Change(self._known[keys[0]].brand, "split", other, person_id, self._decided_by)
-                )
+                changes.append(moves.Change(self._known[keys[0]].brand, "split", other, person_id, self._decided_by))
         return changes
 
 

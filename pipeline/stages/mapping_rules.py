@@ -11,7 +11,16 @@ import msgspec
 
 from pipeline.records import Consent, EarlierTouch
 from pipeline.stages.canonical import CANONICAL_FIELDS, default_conversion
-from pipeline.stages.conversions import CONVERSIONS, Conversion, date_conversion, table_conversion, to_list, to_number
+from pipeline.stages.conversions import (
+    CONVERSIONS,
+    Conversion,
+    date_conversion,
+    table_conversion,
+    to_count,
+    to_list,
+    to_money,
+    to_number,
+)
 from pipeline.stages.countries import country_code
 from pipeline.stages.earlier_touches import ReadTouch, compile_earlier_touch
 from pipeline.stages.mapping_language import EarlierTouchRule, FieldRule, SourceDeclaration, SuppressRule
@@ -165,9 +174,16 @@ def _list_conversion(rule: FieldRule) -> Conversion:
     return to_separated
 
 
+def _decimal_conversion(rule: FieldRule) -> Conversion:
+    convert = _WITH_DECIMAL_SIGN[rule.conversion]
+    return convert if rule.decimal is None else partial(convert, decimal=rule.decimal)
+
+
+_WITH_DECIMAL_SIGN: dict[str, Callable[..., Normalized]] = {"number": to_number, "count": to_count, "money": to_money}
 _CONVERSION_WITH_OPTIONS: dict[str, Callable[[FieldRule], Conversion]] = {
     "date": _date_conversion,
     "list": _list_conversion,
+    **dict.fromkeys(_WITH_DECIMAL_SIGN, _decimal_conversion),
 }
 
 

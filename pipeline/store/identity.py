@@ -18,6 +18,7 @@ from pipeline.store import arrays
 
 _ROUNDS = 3  # of asking again when people changed while we waited for them
 
+
 class KnownEvidence(msgspec.Struct, frozen=True):
     """A stored piece of evidence. `person_id` None: not resolved yet. `birth_id`: the person it would be alone."""
 
@@ -151,17 +152,17 @@ def read_shared_keys(connection: Connection, keys: Collection[UUID]) -> dict[UUI
     rows = connection.exec_driver_sql(
         "SELECT key, names FROM shared_keys WHERE key = ANY(%s::uuid[])", (arrays.uuids(sorted(keys)),)
     )
-    return {key: names for key, names in rows}
+    return dict(map(tuple, rows))
 
 
 _SHARE = """
-INSERT INTO shared_keys AS known (key, names) SELECT * FROM unnest(%s::uuid[], %s::smallint[])
-ON CONFLICT (key) DO UPDATE SET names = greatest(known.names, excluded.names)
+INSERT INTO shared_keys (key, names) SELECT * FROM unnest(%s::uuid[], %s::smallint[])
+ON CONFLICT (key) DO UPDATE SET names = excluded.names
 """
 
 
 def note_shared_keys(connection: Connection, names: Mapping[UUID, int]) -> None:
-    """Remember how many names use these keys; a count never shrinks here. One statement."""
+    """Remember how many names use these keys, counted while all who use them were locked. One statement."""
     if names:
         ordered = sorted(names)
         connection.exec_driver_sql(_SHARE, (arrays.uuids(ordered), arrays.numbers(names[key] for key in ordered)))

@@ -37,6 +37,6 @@ def note_reviews(connection: Connection, found: Sequence[tuple[str, Pair, Weighe
             arrays.uuids(pair[1] for _, pair, _ in ordered),
             arrays.texts(brand for brand, _, _ in ordered),
             arrays.numbers(weighed.score for _, _, weighed in ordered),
-            arrays.documents({kind: weight for kind, weight in weighed.pieces} for _, _, weighed in ordered),
+            arrays.documents(dict(weighed.pieces) for _, _, weighed in ordered),
         ),
     )

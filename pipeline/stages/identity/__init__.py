@@ -1,7 +1,7 @@
 """Who is who. Pure: leads as evidence, pairs weighed, people as what hangs together.
 
-    evidence         what a lead says of who it is, and the keys under which others like it are found
-    name_agreement   how two names agree
-    scoring          the pieces of evidence of a pair, and their weights (`mappings/identity.yaml`)
-    clustering       from weighed pairs to people; the same in whatever order leads arrived
+evidence         what a lead says of who it is, and the keys under which others like it are found
+name_agreement   how two names agree
+scoring          the pieces of evidence of a pair, and their weights (`mappings/identity.yaml`)
+clustering       from weighed pairs to people; the same in whatever order leads arrived
 """

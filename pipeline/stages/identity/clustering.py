@@ -11,6 +11,8 @@ from itertools import combinations
 from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
+
 from pipeline.stages.identity.evidence import Evidence, keys_of
 from pipeline.stages.identity.name_agreement import (
     DIFFERENT,
@@ -69,7 +71,9 @@ def cluster(
     for pair in sorted(must):
         if pair[0] in evidence and pair[1] in evidence:
             people.join(pair)
-    ranked = sorted(compared.items(), key=lambda item: (-item[1].score, item[0]))
+    # Ties are broken by what the evidence says: its keys are other ones in another installation.
+    rank = {key: place for place, key in enumerate(sorted(evidence, key=lambda key: _content(evidence[key])))}
+    ranked = sorted(compared.items(), key=lambda item: (-item[1].score, *sorted((rank[item[0][0]], rank[item[0][1]]))))
     bonds = {pair: comparison for pair, comparison in ranked if comparison.score >= rules.same}
     for pair, comparison in bonds.items():
         if not people.are_one(pair) and people.may_join(pair, comparison):
@@ -161,6 +165,10 @@ class _People:
             parent[key] = parent[parent[key]]
             key = parent[key]
         return key
+
+
+def _content(evidence: Evidence) -> tuple[object, ...]:
+    return (evidence.name, evidence.email or "", *msgspec.structs.astuple(evidence)[2:])
 
 
 def components(keys: Iterable[Key], bonds: Iterable[Pair]) -> dict[Key, Key]:

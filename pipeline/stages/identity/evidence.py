@@ -15,8 +15,8 @@ from pipeline.stages.companies import match_form as company_form
 from pipeline.stages.email_domains import is_disposable, is_free_mail
 from pipeline.stages.email_local_parts import is_placeholder, is_role
 from pipeline.stages.email_matching import match_form
-from pipeline.stages.identity.name_agreement import Name, name_words, word_forms
-from pipeline.stages.phones import match_forms as phone_forms
+from pipeline.stages.identity.name_agreement import Name, name_of, word_forms
+from pipeline.stages.phone_matching import match_forms as phone_forms
 from pipeline.stages.urls import parse_address
 
 EMAIL, PHONE, PROFILE = "email", "phone", "profile"
@@ -113,7 +113,7 @@ def evidence_of(lead: Lead) -> Evidence:
 
 def _name(fields: Mapping[str, Any]) -> Name:
     parts = (fields.get("first_name"), fields.get("last_name"))
-    return name_words(fields.get("full_name") or " ".join(part for part in parts if part))
+    return name_of(fields.get("full_name") or " ".join(part for part in parts if part))
 
 
 def _mailbox(fields: Mapping[str, Any]) -> tuple[str | None, bool, str | None]:
@@ -134,10 +134,7 @@ def _profiles(lead: Lead) -> tuple[str, ...]:
 
 
 def _employers(fields: Mapping[str, Any], domain: str | None) -> tuple[str, ...]:
-    company = fields.get("company")
-    found = []
-    if company and not is_no_company(company):
-        found.append(company_form(company).replace(" ", "")[:_EMPLOYER_LIMIT])
+    found = [company_form(fields.get("company") or "").replace(" ", "")[:_EMPLOYER_LIMIT]]
     if domain:
         found.append(domain.partition(".")[0].replace("-", "")[:_EMPLOYER_LIMIT])
     return tuple(sorted({employer for employer in found if len(employer) > 1}))

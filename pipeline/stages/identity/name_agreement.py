@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 
 from rapidfuzz.distance import DamerauLevenshtein
 
+from pipeline.stages.name_words import ARTICLE, DEGREE, GENERATION, GIVEN, JOINING, PARTICLE, TITLE, word_kind
 from pipeline.stages.text import fold
 from pipeline.stages.vocabularies import vocabulary
 
@@ -25,16 +26,18 @@ UNKNOWN = "name_unknown"  # one of them has no name
 COMPATIBLE = frozenset((FULL, PART, INITIAL, UNKNOWN))
 Name = tuple[str, ...]
 
+_IGNORED = PARTICLE | ARTICLE | JOINING | TITLE | DEGREE | GENERATION
 _WORD_LIMIT = 12
 _LETTER_LIMIT = 40
 _DIMINUTIVES = ("zinho", "zinha", "inho", "inha", "cito", "cita", "ito", "ita", "chen", "lein")
 _EQUAL, _SHORT, _SLIP, _LETTER = 4, 3, 2, 1
 
 
-def name_words(name: str, ignored: frozenset[str]) -> Name:
-    """The words that tell people apart, folded, in their order; `ignored` are particles, titles and suffixes."""
-    words = (word[:_LETTER_LIMIT] for word in fold(name.replace("'", "").replace("’", "")).split())
-    return tuple(word for word in words if word not in ignored and not word.isdigit())[:_WORD_LIMIT]
+def name_of(text: str) -> Name:
+    """The words that tell people apart, folded, in their order: no particles, titles, degrees or generations."""
+    words = fold(text.replace("'", "").replace("\u2019", "")).split()
+    told = [word[:_LETTER_LIMIT] for word in words if not word.isdigit() and not word_kind(word) & _IGNORED]
+    return tuple((told or [word[:_LETTER_LIMIT] for word in words if not word.isdigit()])[:_WORD_LIMIT])
 
 
 @lru_cache(maxsize=65_536)
@@ -99,7 +102,7 @@ def _match(one: str, other: str) -> int:
         return _SHORT
     if len(one) == 1 or len(other) == 1:
         return _LETTER if one[0] == other[0] else 0
-    if _differ_in_gender(one, other) or (is_given_name(one) and is_given_name(other)):  # Marian and Marina are two names
+    if _differ_in_gender(one, other) or word_kind(one) & word_kind(other) & GIVEN:  # Marian and Marina
         return 0
     shorter = min(len(one), len(other))
     allowed = 0 if shorter < 4 else 1 if shorter < 8 else 2

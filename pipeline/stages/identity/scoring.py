@@ -52,9 +52,7 @@ def are_two_mailboxes(one: Evidence, other: Evidence, names_on: NamesOn, rules: 
     """Two personal mailboxes at one work domain: two colleagues, unless one is the other misspelled."""
     if one.email == other.email or not one.is_work or not other.is_work or one.host != other.host:
         return False
-    if any(
-        evidence.is_shared or names_on(EMAIL, evidence.email or "") >= rules.of_many for evidence in (one, other)
-    ):
+    if any(evidence.is_shared or names_on(EMAIL, evidence.email or "") >= rules.of_many for evidence in (one, other)):
         return False
     is_slip = (
         min(len(one.mailbox), len(other.mailbox)) >= _LEAST_MAILBOX
