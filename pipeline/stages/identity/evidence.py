@@ -6,6 +6,7 @@ Leads that say exactly the same are one piece of evidence, however many there ar
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from pipeline.stages.email_matching import match_form
 from pipeline.stages.identity.name_agreement import Name, name_of, word_forms
 from pipeline.stages.phone_matching import match_forms as phone_forms
 from pipeline.stages.urls import parse_address
+from pipeline.stages.vocabularies import vocabulary
 
 EMAIL, PHONE, PROFILE = "email", "phone", "profile"
 STRONG_KINDS = (EMAIL, PHONE, PROFILE)  # sharing one of these needs no name to be worth a look
@@ -125,7 +127,14 @@ def _mailbox(fields: Mapping[str, Any]) -> tuple[str | None, bool, str | None]:
     if is_placeholder(local, domain):
         return None, False, None
     is_work = not is_free_mail(domain) and not is_disposable(domain)
-    return match_form(email), is_role(local), domain if is_work else None
+    is_shared = is_role(local) or local.replace("-", ".").replace("_", ".").partition(".")[0] in _families()
+    return match_form(email), is_shared, domain if is_work else None
+
+
+@cache
+def _families() -> frozenset[str]:
+    """Words a family's mailbox begins with: family.miller@…"""
+    return frozenset(vocabulary("email_roles")["families"])
 
 
 def _profiles(lead: Lead) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ from pipeline.stages.text import fold
 from pipeline.stages.vocabularies import vocabulary
 
 FULL = "name_full"  # every word of the shorter name is in the longer one, at least two of them
+CLOSE = "name_close"  # as full, but a word had a slip: Marian for Marina, or somebody else
+LATER = "name_later"  # as full, but the longer name begins with a given name that the other lacks: Luis, José Luis
 PART = "name_part"  # the shorter name is one word, and that is in the longer one
 INITIAL = "name_initial"  # as full or part, but an initial had to stand for a word
 SAME_GIVEN = "name_same_given"  # given names agree, another word does not (a married name, a slip, somebody else)
@@ -23,7 +25,7 @@ SAME_FAMILY = "name_same_family"  # another word agrees, given names do not (mos
 DIFFERENT = "name_different"
 UNKNOWN = "name_unknown"  # one of them has no name
 
-COMPATIBLE = frozenset((FULL, PART, INITIAL, UNKNOWN))
+COMPATIBLE = frozenset((FULL, CLOSE, LATER, PART, INITIAL, UNKNOWN))
 Name = tuple[str, ...]
 
 _IGNORED = PARTICLE | ARTICLE | JOINING | TITLE | DEGREE | GENERATION
@@ -48,11 +50,16 @@ def agreement(one: Name, other: Name) -> str:
     one, other = _spelled_out(one, other), _spelled_out(other, one)
     if (len(one), one) > (len(other), other):
         one, other = other, one
-    found = _matches(one, other)
+    found, begins = _matches(one, other)
     words = sum(match >= _SLIP for match in found)
     letters = sum(match == _LETTER for match in found)
     if all(found):
-        return INITIAL if letters else FULL if words > 1 else PART
+        if letters:
+            return INITIAL
+        if words < 2:
+            return PART
+        has_slip = any(match == _SLIP and _is_given(word, other) for word, match in zip(one, found, strict=True))
+        return CLOSE if has_slip else FULL if begins else LATER
     if not words + letters:
         return DIFFERENT
     return SAME_GIVEN if found[0] >= _SLIP else SAME_FAMILY
@@ -67,7 +74,7 @@ def maximal_names(names: Iterable[Name]) -> list[Name]:
     """The fullest of them: those that no longer one already says. In an order that depends on nothing else."""
     kept: list[Name] = []
     for name in sorted(set(names), key=lambda words: (-len(words), -sum(map(len, words)), words)):
-        if name and not any(agreement(name, longer) in (FULL, PART, INITIAL) for longer in kept):
+        if name and not any(agreement(name, longer) in (FULL, CLOSE, LATER, PART, INITIAL) for longer in kept):
             kept.append(name)
     return kept
 
@@ -77,8 +84,10 @@ def word_forms(word: str) -> frozenset[str]:
     return _full_names().get(word, frozenset((word,)))
 
 
-def _matches(one: Name, other: Name) -> list[int]:
-    """For each word of `one` the best match among the words of `other`, each of those used once."""
+def _matches(one: Name, other: Name) -> tuple[list[int], bool]:
+    """For each word of `one` the best match among the words of `other`, each of those used once; and whether the first
+    word of `other` is among those.
+    """
     found = [0] * len(one)
     pairs = sorted(
         (-match, abs(i - j), i, j)
@@ -91,7 +100,7 @@ def _matches(one: Name, other: Name) -> list[int]:
         if not found[i] and j not in taken:
             found[i] = -match
             taken.add(j)
-    return found
+    return found, 0 in taken
 
 
 @lru_cache(maxsize=65_536)
@@ -122,6 +131,13 @@ def _is_diminutive(short: str, full: str) -> bool:
     return any(
         short.endswith(ending) and len(short) - len(ending) >= 2 and full.startswith(short[: -len(ending)])
         for ending in _DIMINUTIVES
+    )
+
+
+def _is_given(word: str, other: Name) -> bool:
+    """Whether the word that met with a slip is a given name, there or here: those differ by as little."""
+    return bool(word_kind(word) & GIVEN) or any(
+        word_kind(against) & GIVEN and word != against and _match(word, against) == _SLIP for against in other
     )
 
 

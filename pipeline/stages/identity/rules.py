@@ -13,6 +13,8 @@ from pipeline.stages.vocabularies import MAPPINGS, read_yaml, shown
 
 WEIGHTS = (
     "name_full",
+    "name_close",
+    "name_later",
     "name_part",
     "name_initial",
     "name_unknown",

@@ -8,11 +8,12 @@ from typing import NamedTuple
 from rapidfuzz.distance import DamerauLevenshtein
 
 from pipeline.stages.identity.evidence import EMAIL, PHONE, Evidence, same_employer
-from pipeline.stages.identity.name_agreement import FULL, agreement
+from pipeline.stages.identity.name_agreement import CLOSE, FULL, agreement
 from pipeline.stages.identity.rules import IdentityRules
 
 NamesOn = Callable[[str, str], int]  # (kind, value) of a key -> how many names that exclude each other use it
 
+_AGREEING = (FULL, CLOSE)
 _HOST_SLIP, _MAILBOX_SLIP = 2, 2
 _TELLING_DIGITS = 2  # maria83 is chosen again at another provider; maria is not
 _LEAST_MAILBOX = 5
@@ -58,7 +59,7 @@ def are_two_mailboxes(one: Evidence, other: Evidence, names_on: NamesOn, rules: 
         min(len(one.mailbox), len(other.mailbox)) >= _LEAST_MAILBOX
         and not one.mailbox[-1].isdigit()
         and not other.mailbox[-1].isdigit()  # lopez and lopez2 are two people
-        and agreement(one.name, other.name) == FULL
+        and agreement(one.name, other.name) in _AGREEING
         and _distance(one.mailbox, other.mailbox, _MAILBOX_SLIP) <= _MAILBOX_SLIP
     )
     return not is_slip
@@ -72,7 +73,7 @@ def _of_email(one: Evidence, other: Evidence, names: str, names_on: NamesOn, rul
         return _by_names("email", used, names, rules)
     if are_two_mailboxes(one, other, names_on, rules):
         return ["two_mailboxes"]
-    if names != FULL or one.is_shared or other.is_shared:
+    if names != FULL or one.is_shared or other.is_shared:  # a slip in a name makes the same slip in its mailbox
         return []
     if one.host == other.host:
         both_end_in_digits = one.mailbox[-1:].isdigit() and other.mailbox[-1:].isdigit()
@@ -88,7 +89,7 @@ def _of_phone(one: Evidence, other: Evidence, names: str, names_on: NamesOn, rul
     shared = set(one.phones) & set(other.phones)
     if shared:
         return _by_names("phone", min(names_on(PHONE, phone) for phone in shared), names, rules)
-    if names == FULL and any(
+    if names in _AGREEING and any(
         len(mine) == len(theirs) and _distance(mine, theirs, 1) <= 1 for mine in one.phones for theirs in other.phones
     ):
         return ["phone_slip"]
@@ -98,7 +99,7 @@ def _of_phone(one: Evidence, other: Evidence, names: str, names_on: NamesOn, rul
 def _by_names(kind: str, used: int, names: str, rules: IdentityRules) -> list[str]:
     """What many use says something only of two leads with one full name: all the others there share it as well."""
     if used >= rules.of_many:
-        return [f"{kind}_of_many"] if names == FULL else []
+        return [f"{kind}_of_many"] if names in _AGREEING else []
     return [f"{kind}_of_two" if used >= rules.of_two else kind]
 
 
