@@ -128,9 +128,10 @@ class NoLeads:
 def name_columns(header: Sequence[str], sample: Sequence[Sequence[str]], notes: TableNotes) -> list[str]:
     """Names of the columns, each once: empty ones become `column_3`, repeated ones `Name (2)`.
 
+    Bytes that are not of the file's encoding become question marks, as no name could be stored with them.
     Nameless columns at the end that hold nothing (a delimiter at the end of each line) are left out.
     """
-    cells = [cell.strip().strip("\ufeff").strip() for cell in header]
+    cells = [cell.encode(errors="replace").decode().strip().strip("\ufeff").strip() for cell in header]
     while cells and not cells[-1] and not any(row[len(cells) - 1].strip() for row in sample if len(row) >= len(cells)):
         cells.pop()
     names: list[str] = []
