@@ -152,7 +152,7 @@ COMPLETED = [
         Names("Ana Martín Pérez", "Ana Martín Pérez", "Ana Martín Pérez"),
         ("last_name same_first_and_last",),
     ),
-    (Names("Acme GmbH", "Acme GmbH", None), None, Names("Acme GmbH", "Acme GmbH", "Acme GmbH Acme GmbH"), ()),
+    (Names("Acme GmbH", "Acme GmbH", None), None, Names("Acme GmbH", "Acme GmbH", "Acme GmbH"), ()),
     (Names(None, None, None), None, Names(None, None, None), ()),
 ]
 
