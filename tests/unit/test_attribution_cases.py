@@ -251,6 +251,12 @@ def test_parameters_are_read_out_of_whatever_became_of_a_link(tail, source, medi
     assert made.landing_path == "/demo"
 
 
+@pytest.mark.parametrize("ampersand", ["&", "&amp;", "&amp;amp;", "&#38;", "&#038;", "&#x26;", "&AMP;", "&amp%3B"])
+def test_a_click_id_is_found_behind_any_ampersand(ampersand):
+    made = touch(page_url=f"https://www.example.com/demo?a=1{ampersand}gclid=Cj0")
+    assert made.click_ids == {"gclid": "Cj0"}
+
+
 def test_an_address_that_was_encoded_as_a_whole_is_read_too():
     made = touch(page_url="https%3A%2F%2Fwww.example.com%2Fdemo%3Futm_source%3Dbing%26utm_medium%3Dcpc")
     assert (made.source, made.channel, made.landing_path) == ("bing", "Paid Search", "/demo")
