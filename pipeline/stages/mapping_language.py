@@ -56,7 +56,7 @@ OPTION_TYPES: dict[str, tuple[str, ...]] = {
     "formats": ("date",),
     "zone": ("date",),
     "order": ("date",),
-    "decimal": ("number", "money"),
+    "decimal": ("number", "count", "money"),
     "separator": ("list",),
     "region_from": ("phone", "list"),
 }

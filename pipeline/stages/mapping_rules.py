@@ -11,7 +11,16 @@ import msgspec
 
 from pipeline.records import Consent, EarlierTouch
 from pipeline.stages.canonical import CANONICAL_FIELDS, default_conversion
-from pipeline.stages.conversions import CONVERSIONS, Conversion, date_conversion, table_conversion, to_list, to_number
+from pipeline.stages.conversions import (
+    CONVERSIONS,
+    Conversion,
+    date_conversion,
+    table_conversion,
+    to_count,
+    to_list,
+    to_money,
+    to_number,
+)
 from pipeline.stages.countries import country_code
 from pipeline.stages.earlier_touches import ReadTouch, compile_earlier_touch
 from pipeline.stages.mapping_language import EarlierTouchRule, FieldRule, SourceDeclaration, SuppressRule
@@ -126,18 +135,16 @@ def canonical_names(declaration: SourceDeclaration) -> dict[str, str]:
 
 def compile_earlier_touch_rule(rule: EarlierTouchRule) -> ReadTouch:
     """A function that adds the earlier touch one rule declares."""
-    return compile_earlier_touch(_reading(rule.at), {field.name: _reading(field) for field in rule.fields})
+    said = {field.name: _reading(field) for field in rule.fields if field.paths}
+    unsaid = {field.name: field.default if field.constant is None else field.constant for field in rule.fields}
+    return compile_earlier_touch(
+        _reading(rule.at), said, {name: one for name, one in unsaid.items() if one is not None}
+    )
 
 
 def _reading(rule: FieldRule) -> tuple[Callable[[Any], Any], Conversion]:
     """How to get a value and what to make of it, for rules that fill no canonical field."""
-    get, default, constant = compile_first(list(rule.paths)), rule.default, rule.constant
-
-    def get_or_else(record: Any) -> Any:
-        value = get(record) if constant is None else constant
-        return default if value is None or is_empty(value) else value
-
-    return get_or_else, _conversion(rule)
+    return compile_first(list(rule.paths)), _conversion(rule)
 
 
 def _conversion(rule: FieldRule) -> Conversion:
@@ -165,9 +172,16 @@ def _list_conversion(rule: FieldRule) -> Conversion:
     return to_separated
 
 
+def _decimal_conversion(rule: FieldRule) -> Conversion:
+    convert = _WITH_DECIMAL_SIGN[rule.conversion]
+    return convert if rule.decimal is None else partial(convert, decimal=rule.decimal)
+
+
+_WITH_DECIMAL_SIGN: dict[str, Callable[..., Normalized]] = {"number": to_number, "count": to_count, "money": to_money}
 _CONVERSION_WITH_OPTIONS: dict[str, Callable[[FieldRule], Conversion]] = {
     "date": _date_conversion,
     "list": _list_conversion,
+    **dict.fromkeys(_WITH_DECIMAL_SIGN, _decimal_conversion),
 }
 
 

@@ -100,7 +100,8 @@ def _name(value: Any) -> str | None:
     if isinstance(value, str):
         name = value.strip()
         return name if 0 < len(name) <= _NAME_LIMIT else None
-    return str(value) if isinstance(value, int) and abs(value) < 10**18 else None
+    is_number = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18
+    return str(value) if is_number else None
 
 
 def _is_same(value: Any, known: Any) -> bool:
