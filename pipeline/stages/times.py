@@ -109,6 +109,7 @@ def _undeclared(text: str, zone: str, order: str | None) -> ReadTime:
     return _from_words(text, zone, order)
 
 
+@lru_cache(maxsize=4096)
 def _from_words(text: str, zone: str, order: str | None) -> ReadTime:
     found = read_written(plain(text))
     if found is None:
