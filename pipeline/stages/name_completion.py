@@ -52,6 +52,8 @@ def complete_names(names: Names, *, written: str | None = None, country: str | N
 def _of_both(first: str, last: str, full: str | None, country: str | None) -> Completed:
     if _share_no_word(first, last):  # the common case
         return Completed(Names(first, last, full or _whole_of(first, last)))
+    if full and fold(full) not in (fold(first), fold(last)):  # `Juan Martín Martín`: it says that both are right
+        return Completed(Names(first, last, full))
     if not (_is_person(first) and _is_person(last)):
         return Completed(Names(first, last, full or (first if first == last else _whole_of(first, last))))
     first_words, last_words = fold(first).split(), fold(last).split()
@@ -75,7 +77,9 @@ def _of_same(first: str, last: str, full: str | None, country: str | None) -> Co
     parts = _parts(first, country)
     flags = (("last_name", "same_first_and_last"),)
     if parts.given and parts.family:
-        return Completed(Names(parts.given, parts.family, full or _settled(first)), flags)
+        return Completed(
+            Names(parts.given, parts.family, full or _settled(first) or _whole_of(parts.given, parts.family)), flags
+        )
     return Completed(Names(first, last, full or (_settled(first) if " " in first else _whole_of(first, last))), flags)
 
 
@@ -95,9 +99,10 @@ def _settled(whole: str) -> str | None:
 
 
 def _of_full(full: str, written: str, country: str | None) -> Completed:
-    parts = _parts(written, country)
-    if parts.given or parts.family:
-        return Completed(Names(parts.given, parts.family, full))
+    for text in dict.fromkeys((written, full)):
+        parts = _parts(text, country)
+        if parts.given or parts.family:
+            return Completed(Names(parts.given, parts.family, full))
     flags = (("full_name", "split_uncertain"),) if _is_person(full) else ()
     return Completed(Names(None, None, full), flags)
 
@@ -112,7 +117,10 @@ def _of_one_field(name: str, field: str, country: str | None) -> Completed:
     parts = _parts(name, country)
     if not parts.given or not parts.family or (not is_first and word_kind(words[0]) & (FAMILY_IBERIAN | FAMILY_OTHER)):
         return as_it_is
-    return Completed(Names(parts.given, parts.family, _settled(name)), ((field, f"whole_name_in_{field}"),))
+    return Completed(
+        Names(parts.given, parts.family, _settled(name) or _whole_of(parts.given, parts.family)),
+        ((field, f"whole_name_in_{field}"),),
+    )
 
 
 def _rest(first: str | None, last: str | None, full: str) -> Names:
