@@ -229,7 +229,7 @@ def test_any_text_gives_an_address_that_stays_as_it_is_or_none(text):
 
 
 # Not beginning with a sign that is taken for a wrapping and stripped.
-ATOM = r"[a-zA-Z0-9!#$%&*+/=?^_|~.\-][a-zA-Z0-9!#$%&'*+/=?^_`{|}~.\-]{,11}"
+ATOM = r"[a-zA-ZÀ-ɏ0-9!#$%&*+/=?^_|~.\-][a-zA-ZÀ-ɏ0-9!#$%&'*+/=?^_`{|}~.\-]{,11}"
 LABEL = r"[a-zA-Z0-9\-]{1,8}|xn--[a-z0-9\-]{1,8}"
 
 
