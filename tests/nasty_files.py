@@ -45,6 +45,11 @@ def build(folder: Path) -> dict[str, Expected]:
     return expected
 
 
+def names() -> list[str]:
+    """Of every file there is."""
+    return list(_BUILDERS)
+
+
 def clean(name: str = "clean") -> str:
     """A file with nothing wrong about it: what the mapping is proposed from."""
     return text(rows(name))

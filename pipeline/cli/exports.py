@@ -65,10 +65,10 @@ def export_leads(
 ) -> None:
     """Write one row per accepted event.
 
-    Where it came from, where it stands, and its normalized fields. Fields are what the current mapping makes of the
-    stored request. Events that were quarantined or suppressed are rows too, with the fields that could be read. In CSV,
-    texts that a spreadsheet would take for a formula get an apostrophe in front; phone numbers stay as they are, and so
-    does everything in jsonl.
+    Where it came from, where it stands, its normalized fields and what is derived from them. Fields are what the
+    current mapping makes of the stored request. Events that were quarantined or suppressed are rows too, with the
+    fields that could be read. In CSV, texts that a spreadsheet would take for a formula get an apostrophe in front;
+    phone numbers stay as they are, and so does everything in jsonl.
     """
     from pipeline.cli.lead_rows import with_fields
     from pipeline.stages.canonical import CANONICAL_FIELDS, DERIVED_FIELDS
@@ -94,7 +94,8 @@ def export_leads(
 def export_people(row_format: AsFormat = RowFormat.csv, brand: Brand = None, out: OutFile = None) -> None:
     """Write one row per person.
 
-    The golden fields, original and latest source, channel and campaign, and how many touches.
+    The golden fields, original and latest source, channel and campaign, how many touches, and values derived from the
+    golden fields: company domain, level and function of the job title, state code, type of the phone.
     """
     from pipeline.stages.canonical import DERIVED_FIELDS, PERSON_FIELDS
     from pipeline.stages.derived import derive

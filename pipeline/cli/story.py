@@ -135,7 +135,7 @@ def _print_touches(touches: list[dict[str, Any]]) -> None:
                 one["source"],
                 one["channel"],
                 one["campaign"],
-                one["utm_medium"],
+                one["medium"] or one["utm_medium"],
                 ", ".join(one["click_ids"]) if one["click_ids"] else None,
                 one["referrer_host"],
                 one["landing_path"],

@@ -105,7 +105,7 @@ class NoLeads:
 
     def fault(self, line: int, cells: Sequence[str]) -> tuple[str, str] | None:
         """(code, message) if this row is none; None for a lead. Cheap for a lead."""
-        first = next((cell for cell in cells if cell), "")
+        first = cells[0] or next((cell for cell in cells if cell), "")
         if self._ahead:
             self._ahead -= 1
             known = count_titles(cells)

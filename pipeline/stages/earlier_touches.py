@@ -22,10 +22,13 @@ _TOUCH_LIMIT = 20  # of one lead
 _RAW_LIMIT = 255
 
 
-def compile_earlier_touch(at: tuple[Read, Conversion], fields: dict[str, tuple[Read, Conversion]]) -> ReadTouch:
+def compile_earlier_touch(
+    at: tuple[Read, Conversion], fields: dict[str, tuple[Read, Conversion]], unsaid: dict[str, Any]
+) -> ReadTouch:
     """A function that adds the touch one rule declares, if there is one.
 
-    Where there is evidence but no readable time there is none: flagged `undated`.
+    `unsaid` are constants and defaults: they complete a touch, but are no evidence that there was one. Where there is
+    evidence but no readable time there is none: flagged `undated`.
     """
     get_at, to_time = at
 
@@ -36,6 +39,8 @@ def compile_earlier_touch(at: tuple[Read, Conversion], fields: dict[str, tuple[R
             if value is not None and not is_empty(value):
                 _add(found, name, convert(value).value)
         if found:
+            for name in unsaid.keys() - found.keys():
+                _add(found, name, to_text(unsaid[name]).value)
             at = get_at(record)
             time = to_time(at).value
             if time is None and isinstance(at, str) and not is_empty(at):

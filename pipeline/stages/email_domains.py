@@ -47,7 +47,9 @@ def is_disposable(domain: str) -> bool:
 def domain_flags(domain: str) -> tuple[str, ...]:
     """The flags a domain in lower case gives its addresses: `disposable` or `free_mail`, and `domain_typo`."""
     meant = suggested_domain(domain)
-    if meant is not None:  # first: gmial.com is on the throw-away list for those who bought it, not for those who typed it
+    if (
+        meant is not None
+    ):  # first: gmial.com is on the throw-away list for those who bought it, not for those who typed it
         return (FREE_MAIL, DOMAIN_TYPO) if meant in _free_mail() else (DOMAIN_TYPO,)
     if domain in _disposable():
         return (DISPOSABLE,)

@@ -23,10 +23,18 @@ if TYPE_CHECKING:
 
 # RFC 5321 limits: 64 octets before the @, 254 in all. Labels with two hyphens in third place (Punycode) and names that
 # are no addresses (RFC 6761, 6762, 7686) are left to the library below; what passes here, passes there (tested).
+_PLAIN_DOMAIN = (
+    r"@(?:(?!..--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?!(?:arpa|invalid|local|localhost|onion)\Z)[a-z]{2,63}\Z"
+)
 _PLAIN = re.compile(
     r"(?=.{6,254}\Z)(?=[^@]{1,64}@)"
-    r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
-    r"@(?:(?!..--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?!(?:arpa|invalid|local|localhost|onion)\Z)[a-z]{2,63}\Z"
+    r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*" + _PLAIN_DOMAIN
+)
+# The same with letters of Latin script before the @ (josé@), short enough for the limits in octets: precomposed
+# letters only, so nothing is left to compose.
+_PLAIN_LATIN = re.compile(
+    r"(?=.{6,120}\Z)(?=[^@]{1,32}@)"
+    r"[a-z0-9_+\xdf-\xf6\xf8-\xff\u0101-\u017e-]+(?:\.[a-z0-9_+\xdf-\xf6\xf8-\xff\u0101-\u017e-]+)*" + _PLAIN_DOMAIN
 )
 _TOP_LEVEL = re.compile(r"\.(?:[a-z]{2,63}|xn--[a-z0-9-]{2,59})\Z")
 _ANGLE = re.compile(r"<([^<>]*@[^<>]*)>")
@@ -93,7 +101,7 @@ def suggestion(email: str) -> str | None:
 @lru_cache(maxsize=8192)
 def _normalize(text: str) -> Normalized:
     lowered = text.strip().lower()
-    if _PLAIN.match(lowered):
+    if _PLAIN.match(lowered) or (not lowered.isascii() and _PLAIN_LATIN.match(lowered)):
         return _PLACEHOLDER if _is_placeholder(lowered) else Normalized(lowered, _flags_of(lowered))
     clean = clean_line(text.translate(_FULL_WIDTH) if not text.isascii() else text)
     if not clean:

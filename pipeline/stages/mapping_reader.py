@@ -82,9 +82,10 @@ class Reader:
     def vocabulary(self, place: str, value: Any) -> Mapping[str, str]:
         """The spellings of a vocabulary that is a table of `word: [spelling, …]`."""
         name = self.text(place, value)
-        path = MAPPINGS / "vocabularies" / f"{name}.yaml"
+        folder = MAPPINGS / "vocabularies"
+        path = folder / f"{name}.yaml"
         if not name.isidentifier() or not path.is_file():
-            self.fail(place, unknown_name(name, (found.stem for found in path.parent.glob("*.yaml"))))
+            self.fail(place, unknown_name(name, (found.stem for found in folder.glob("*.yaml"))))
         content = vocabulary(name)
         if not isinstance(content, dict) or not all(
             entry is None or _is_list_of_words(entry) for entry in content.values()

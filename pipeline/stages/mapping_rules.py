@@ -135,18 +135,16 @@ def canonical_names(declaration: SourceDeclaration) -> dict[str, str]:
 
 def compile_earlier_touch_rule(rule: EarlierTouchRule) -> ReadTouch:
     """A function that adds the earlier touch one rule declares."""
-    return compile_earlier_touch(_reading(rule.at), {field.name: _reading(field) for field in rule.fields})
+    said = {field.name: _reading(field) for field in rule.fields if field.paths}
+    unsaid = {field.name: field.default if field.constant is None else field.constant for field in rule.fields}
+    return compile_earlier_touch(
+        _reading(rule.at), said, {name: one for name, one in unsaid.items() if one is not None}
+    )
 
 
 def _reading(rule: FieldRule) -> tuple[Callable[[Any], Any], Conversion]:
     """How to get a value and what to make of it, for rules that fill no canonical field."""
-    get, default, constant = compile_first(list(rule.paths)), rule.default, rule.constant
-
-    def get_or_else(record: Any) -> Any:
-        value = get(record) if constant is None else constant
-        return default if value is None or is_empty(value) else value
-
-    return get_or_else, _conversion(rule)
+    return compile_first(list(rule.paths)), _conversion(rule)
 
 
 def _conversion(rule: FieldRule) -> Conversion:

@@ -28,7 +28,10 @@ def repair_case(name: str, *, is_family: bool) -> str:
     """
     if not (name.isupper() or name.islower()) or _SIGNS.search(name) or _is_open_turkish(name):
         return name
-    return _title(name, is_family)
+    titled = _title(name, is_family)
+    if titled != name and (titled.isupper() or titled.islower()):  # single letters: once more, until it stays
+        return repair_case(titled, is_family=is_family)
+    return titled
 
 
 @lru_cache(maxsize=8192)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pipeline.stages.name_checks import check_name
 from pipeline.stages.name_split import NameParts, split_name
 from pipeline.stages.name_words import FAMILY_IBERIAN, FAMILY_OTHER, GIVEN, word_kind
-from pipeline.stages.names import normalize_family_name, normalize_given_name
+from pipeline.stages.names import normalize_family_name, normalize_full_name, normalize_given_name
 from pipeline.stages.text import clean_line, fold
 
 # Flags of a field that is not one person's name: nothing is taken from it.
@@ -50,35 +50,59 @@ def complete_names(names: Names, *, written: str | None = None, country: str | N
 
 
 def _of_both(first: str, last: str, full: str | None, country: str | None) -> Completed:
-    flags: tuple[tuple[str, str], ...] = ()
-    first_words, last_words = fold(first).split(), fold(last).split()
+    if _share_no_word(first, last):  # the common case
+        return Completed(Names(first, last, full or _whole_of(first, last)))
+    if full and fold(full) not in (fold(first), fold(last)):  # `Juan Martín Martín`: it says that both are right
+        return Completed(Names(first, last, full))
     if not (_is_person(first) and _is_person(last)):
-        pass
-    elif first_words == last_words:
-        whole = first
-        flags = (("last_name", "same_first_and_last"),)
-        parts = _parts(whole, country)
-        if parts.given and parts.family:
-            first, last, full = parts.given, parts.family, full or whole
-        elif len(first_words) > 1:
-            full = full or whole
-    elif len(first_words) < len(last_words) and first_words == last_words[: len(first_words)]:
-        rest = _behind(first, last)
-        if rest and all(word_kind(word) & GIVEN for word in first.split()):
-            full = full or last
-            last, flags = rest, (("last_name", "whole_name_in_last_name"),)
-    elif len(last_words) < len(first_words) and last_words == first_words[-len(last_words) :]:
-        rest = _before(last, first)
-        if rest:
-            full = full or first
-            first, flags = rest, (("first_name", "whole_name_in_first_name"),)
-    return Completed(Names(first, last, full or f"{first} {last}"), flags)
+        return Completed(Names(first, last, full or (first if first == last else _whole_of(first, last))))
+    first_words, last_words = fold(first).split(), fold(last).split()
+    if first_words == last_words:
+        return _of_same(first, last, full, country)
+    parts = NameParts()
+    if first_words == last_words[: len(first_words)] and all(word_kind(word) & GIVEN for word in first.split()):
+        parts, whole, field = NameParts(first, _behind(first, last)), last, "last_name"
+    elif last_words == first_words[-len(last_words) :]:
+        parts, whole, field = NameParts(_before(last, first), last), first, "first_name"
+    given = normalize_given_name(parts.given).value if parts.given else None
+    family = normalize_family_name(parts.family).value if parts.family else None
+    if not given or not family:
+        return Completed(Names(first, last, full or _whole_of(first, last)))
+    again = _of_both(given, family, full or _settled(whole), country)  # `Ana López López` beside `López`
+    return again._replace(flags=((field, f"whole_name_in_{field}"), *again.flags))
+
+
+def _of_same(first: str, last: str, full: str | None, country: str | None) -> Completed:
+    """The same in both fields, as forms with one field for the name send it twice."""
+    parts = _parts(first, country)
+    flags = (("last_name", "same_first_and_last"),)
+    if parts.given and parts.family:
+        return Completed(
+            Names(parts.given, parts.family, full or _settled(first) or _whole_of(parts.given, parts.family)), flags
+        )
+    return Completed(Names(first, last, full or (_settled(first) if " " in first else _whole_of(first, last))), flags)
+
+
+def _share_no_word(first: str, last: str) -> bool:
+    one, other = first.casefold(), last.casefold()
+    return one not in other and other not in one and (one[0] != other[0] or " " not in first + last)
+
+
+def _whole_of(first: str, last: str) -> str | None:
+    whole = f"{first} {last}"
+    return whole if first.isalpha() and last.isalpha() else _settled(whole)
+
+
+def _settled(whole: str) -> str | None:
+    """The full name made of other fields, if it would stay as it is: a comma or a dash in one of them may turn it."""
+    return whole if normalize_full_name(whole).value == whole else None
 
 
 def _of_full(full: str, written: str, country: str | None) -> Completed:
-    parts = _parts(written, country)
-    if parts.given or parts.family:
-        return Completed(Names(parts.given, parts.family, full))
+    for text in dict.fromkeys((written, full)):
+        parts = _parts(text, country)
+        if parts.given or parts.family:
+            return Completed(Names(parts.given, parts.family, full))
     flags = (("full_name", "split_uncertain"),) if _is_person(full) else ()
     return Completed(Names(None, None, full), flags)
 
@@ -93,7 +117,10 @@ def _of_one_field(name: str, field: str, country: str | None) -> Completed:
     parts = _parts(name, country)
     if not parts.given or not parts.family or (not is_first and word_kind(words[0]) & (FAMILY_IBERIAN | FAMILY_OTHER)):
         return as_it_is
-    return Completed(Names(parts.given, parts.family, name), ((field, f"whole_name_in_{field}"),))
+    return Completed(
+        Names(parts.given, parts.family, _settled(name) or _whole_of(parts.given, parts.family)),
+        ((field, f"whole_name_in_{field}"),),
+    )
 
 
 def _rest(first: str | None, last: str | None, full: str) -> Names:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pipeline.stages.name_boundary import ALL_GIVEN, boundary, boundary_of_two, unit_codes
 from pipeline.stages.name_case import repair_case
-from pipeline.stages.name_checks import check_name
+from pipeline.stages.name_checks import check_name, is_plain_name
 from pipeline.stages.name_units import units
 from pipeline.stages.name_words import (
     BEFORE_FAMILY,
@@ -61,6 +61,8 @@ def split_name(text: str, country: str | None = None) -> NameParts:
 
     Titles, nicknames and degrees are left out, `Jr.` and `Filho` stay with the family name.
     """
+    if country not in _FAMILY_FIRST and is_plain_name(text):
+        return _split_words(text.split(" "), country)
     checked = check_name(clean) if (clean := clean_line(text)) else None
     if checked is None or checked.value is None or not checked.is_person:
         return UNCERTAIN

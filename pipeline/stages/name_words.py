@@ -82,7 +82,9 @@ def name_words() -> NameWords:
         generations_all=generations | _folded(honorifics["portuguese_generations"]),
         spellings={spelling.lower(): spelling for spelling in honorifics["spellings"]},
         placeholders=frozenset(fold(word) for word in placeholders["words"]),
-        placeholders_begin=frozenset(fold(word).split()[0] for word in placeholders["words"]),
+        placeholders_begin=frozenset(
+            fold(word).split()[0] for word in (*placeholders["words"], *vocabulary("blanks")["signs"]) if fold(word)
+        ),
         placeholders_exact=frozenset(placeholders["exact"]),
         company_first=_folded(companies["first"]),
         company_any=_folded(companies["any"]),

@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from pipeline.stages.name_case import repair_case
-from pipeline.stages.name_checks import Checked, check_name
+from pipeline.stages.name_checks import Checked, check_name, is_plain_name
 from pipeline.stages.name_split import split_name, turn_round, without_titles
 from pipeline.stages.name_words import name_words
 from pipeline.stages.text import clean_line, fold, normalize_line, raw_excerpt
@@ -29,20 +29,22 @@ __all__ = [
 
 def normalize_given_name(text: str) -> Normalized:
     """A given name, or several; a title in front comes off (`title_removed`)."""
-    if _is_plain(text):
+    if is_plain_name(text):
         return Normalized(text)
     return _with_raw(_part(text, is_family=False), text)
 
 
 def normalize_family_name(text: str) -> Normalized:
     """A family name, or several; it may begin with a particle (`de la Cruz`)."""
-    if _is_plain(text):
+    if is_plain_name(text):
         return Normalized(text)
     return _with_raw(_part(text, is_family=True), text)
 
 
 def normalize_full_name(text: str) -> Normalized:
     """A whole name, with title, nickname and degrees; `Brandt, Ada` is turned round and flagged `last_first`."""
+    if is_plain_name(text):
+        return Normalized(text)
     return _with_raw(_whole(text), text)
 
 
@@ -63,11 +65,6 @@ def names_of(fields: Mapping[str, Any]) -> frozenset[str]:
     return name_tokens(fields.get("full_name") or " ".join(part for part in parts if part))
 
 
-def _is_plain(text: str) -> bool:
-    """`Ada`: one capital, small letters, none of the words that need a closer look. The common case."""
-    return text.isascii() and text.isalpha() and text.istitle() and text.lower() not in _suspects()
-
-
 @lru_cache(maxsize=8192)
 def _part(text: str, *, is_family: bool) -> Normalized:
     checked, flags = _checked(text)
@@ -77,7 +74,7 @@ def _part(text: str, *, is_family: bool) -> Normalized:
     bare = " ".join(without_titles(name.split()))
     if bare and bare != name:
         return _flagged(_part(bare, is_family=is_family), (*flags, "title_removed"))
-    return Normalized(repair_case(name, is_family=is_family), flags)
+    return Normalized(_repaired(name, is_family=is_family), flags)
 
 
 @lru_cache(maxsize=8192)
@@ -89,7 +86,7 @@ def _whole(text: str) -> Normalized:
     turned = turn_round(name)
     if turned is not None:
         return _flagged(_whole(turned), (*flags, "last_first"))
-    return Normalized(repair_case(name, is_family=False), flags)
+    return Normalized(_repaired(name, is_family=False), flags)
 
 
 def _checked(text: str) -> tuple[Checked, tuple[str, ...]]:
@@ -114,19 +111,21 @@ def _flagged(found: Normalized, flags: tuple[str, ...]) -> Normalized:
 
 def _unshouted(name: str | None, flags: tuple[str, ...], *, is_family: bool) -> str | None:
     """Companies keep their capitals: `ACME GMBH` has no other spelling that we know."""
-    return name if name is None or "company_in_name" in flags else repair_case(name, is_family=is_family)
+    return name if name is None or "company_in_name" in flags else _repaired(name, is_family=is_family)
+
+
+def _repaired(name: str, *, is_family: bool) -> str:
+    """Case repaired, unless that makes it look like damaged text (`Ü¯`), which cleaning would change again."""
+    titled = repair_case(name, is_family=is_family)
+    if titled == name or titled.isascii() or normalize_line(titled).value == titled:
+        return titled
+    return name
 
 
 def _with_raw(found: Normalized, text: str) -> Normalized:
     if found.value == text or not text:
         return found
     return found._replace(raw=raw_excerpt(text))
-
-
-@cache
-def _suspects() -> frozenset[str]:
-    known = name_words()
-    return known.placeholders | {word.lower() for word in known.placeholders_exact}
 
 
 @cache

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from pipeline.stages.text import clean_line, fold, is_blank, raw_excerpt
@@ -60,6 +60,17 @@ def normalize_number(text: str, *, decimal: str | None = None) -> Normalized:
     """
     if len(text) <= 15 and text.isdigit() and text.isascii():
         return Normalized(int(text))
+    if len(text) <= _TEXT_LIMIT:
+        return _normalize_short(text, decimal)
+    return _normalize(text, decimal)
+
+
+@lru_cache(maxsize=4096)
+def _normalize_short(text: str, decimal: str | None) -> Normalized:  # counts of people are the same few again and again
+    return _normalize(text, decimal)
+
+
+def _normalize(text: str, decimal: str | None) -> Normalized:
     if not text:
         return NOTHING
     plain = ascii_numbers(text)

@@ -82,21 +82,20 @@ def _normalize(text: str, regions: tuple[str, ...]) -> Normalized:
     cell = read_cell(text)
     if not isinstance(cell, PhoneText):
         return cell
-    first = _read(cell.parts[0], regions)
-    if len(cell.parts) == 1 and (first.value is not None or first is _PLACEHOLDER):
-        return Normalized(first.value, cell.flags + first.flags) if cell.flags else first
-    numbers = [number for part in cell.parts[:_PARTS_LIMIT] for number in _numbers_in(part, regions)]
+    wholes = [_read(part, regions) for part in cell.parts[:_PARTS_LIMIT]]
+    if len(wholes) == 1 and (wholes[0].value is not None or wholes[0] is _PLACEHOLDER):
+        return Normalized(wholes[0].value, cell.flags + wholes[0].flags) if cell.flags else wholes[0]
+    numbers = [number for part, whole in zip(cell.parts, wholes, strict=False) for number in _in(part, whole, regions)]
     if not numbers:
-        return first if len(cell.parts) == 1 else _read(cell.text, regions)
+        return wholes[0] if len(wholes) == 1 else _read(cell.text, regions)
     values = list(dict.fromkeys(number.value for number in numbers))
     several = ("several_values",) if len(cell.parts) > 1 or len(values) > 1 else ()
     flags = dict.fromkeys((*several, *cell.flags, *(flag for number in numbers for flag in number.flags)))
     return Normalized(values[0], tuple(flags), None, tuple(values[1:]))
 
 
-def _numbers_in(part: tuple[str, bool], regions: tuple[str, ...]) -> list[Normalized]:
-    """The number a part is, or else those between its words."""
-    whole = _read(part, regions)
+def _in(part: tuple[str, bool], whole: Normalized, regions: tuple[str, ...]) -> list[Normalized]:
+    """The number a part is as a whole, or else those between its words."""
     if whole.value is not None or whole is _PLACEHOLDER:
         return [whole] if whole.value is not None else []
     pieces = [_read(piece, regions) for piece in cut_apart(part[0])[:_PARTS_LIMIT]]

@@ -197,7 +197,10 @@ def _earlier_touches(reader: Reader, content: Any) -> Iterator[EarlierTouchRule]
         ]
         if not any(rule.paths for rule in fields):
             reader.fail(place, "reads no evidence, such as utm_source, page_url or referrer")
-        yield EarlierTouchRule(_field_rule(reader, f"{place}.at", "at", said["at"], "date"), tuple(fields))
+        at = _field_rule(reader, f"{place}.at", "at", said["at"], "date")
+        if not at.paths:
+            reader.fail(f"{place}.at", "says no `from`: a time is read, never made up")
+        yield EarlierTouchRule(at, tuple(fields))
 
 
 def _consent_rules(reader: Reader, content: Any) -> Iterable[ConsentRule]:

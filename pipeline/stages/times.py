@@ -27,6 +27,9 @@ _SERIAL = re.compile(r"^(\d{5})(?:[.,](\d{1,15}))?$", re.ASCII)
 # so the days that count begin on 30 December 1899.
 _SERIALS = (20_000, 80_000)
 _SERIAL_LIMIT = 2_958_466  # the day after 9999-12-31
+_YEARS = (1970, 2120)  # a time before or after is no time of a lead, however well it is written
+# `fromisoformat` takes any character for the T, the seventh digit of a phone number too.
+_ISO = re.compile(r"\d{4}(?:-\d\d-\d\d|\d{4}|-?W\d\d-?\d)(?:[T ]|$)", re.ASCII)
 _OFFSET_WITHOUT_COLON = re.compile(r"([+-]\d{2})(\d{2})$")
 
 
@@ -97,6 +100,7 @@ def _undeclared(text: str, zone: str, order: str | None) -> ReadTime:
         serial = _SERIAL.match(text)
         if serial:
             return _from_serial(float(f"{serial[1]}.{serial[2] or 0}"), zone, 1900)
+    if _ISO.match(text):
         try:
             moment = _to_utc(datetime.fromisoformat(_OFFSET_WITHOUT_COLON.sub(r"\1:\2", text)), zone)
             return ReadTime(moment) if moment is not None else _UNREADABLE
@@ -105,6 +109,7 @@ def _undeclared(text: str, zone: str, order: str | None) -> ReadTime:
     return _from_words(text, zone, order)
 
 
+@lru_cache(maxsize=4096)
 def _from_words(text: str, zone: str, order: str | None) -> ReadTime:
     found = read_written(plain(text))
     if found is None:
@@ -174,7 +179,7 @@ def _to_utc(moment: datetime, zone: str) -> datetime | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=_zone(zone))
     moment = moment.astimezone(UTC)
-    return moment if moment.year >= 1970 else None
+    return moment if _YEARS[0] <= moment.year <= _YEARS[1] else None
 
 
 def _written_zone(name: str | timezone, local: datetime, declared: str) -> tzinfo | None:

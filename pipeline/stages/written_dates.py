@@ -120,9 +120,7 @@ def _open_date(first: str, separator: str, second: str, third: str, text: str) -
     if separator == "-" and len(third) == 2:  # 26-03-02: the year may well come first
         candidates = WrittenDate(numbers, ("dmy", "mdy"), text=text)
         turned = WrittenDate((full_year(first), int(second), int(third)), ("ymd",), text=text)
-        if not turned.readings():
-            return candidates
-        return turned if not candidates.readings() else _AmbiguousYear(numbers, ORDERS, text=text)
+        return _AmbiguousYear(numbers, ORDERS, text=text) if turned.readings() else candidates
     return WrittenDate(numbers, ("dmy", "mdy"), is_dotted=separator.startswith("."), text=text)
 
 

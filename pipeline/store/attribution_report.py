@@ -27,7 +27,8 @@ def stream_paths(
     """The path of every person with a touch in [since, until), in constant memory: one person's touches at a time.
 
     A path holds the touches before `until`, earliest first, also those from before `since`: the last one is what the
-    period counts, the others are how the person came there. `by` is one of GROUPINGS and gives each touch its name.
+    period counts, the others are how the person came there. `by` is one of GROUPINGS and gives each touch its name. A
+    visit that several leads remember is in it once.
     """
     conditions = [
         text for value, text in ((until, "occurred_at < %(until)s"), (brand, "brand = %(brand)s")) if value is not None
@@ -42,6 +43,24 @@ def stream_paths(
     )
     with result:
         for _, rows in groupby(result, key=itemgetter(0)):
-            path = [PathTouch(*row[1:]) for row in rows]
-            if since is None or path[-1].occurred_at >= since:
+            path = _as_it_was([PathTouch(*row[1:]) for row in rows])
+            if path and (since is None or path[-1].occurred_at >= since):
                 yield path
+
+
+def _as_it_was(path: list[PathTouch]) -> list[PathTouch]:
+    """The path without repeats of a visit that several leads remember, and without visits after its last lead: those
+    belong to a lead that comes later than what was asked for."""
+    if all(touch.position == 0 for touch in path):
+        return path
+    visits: set[tuple[datetime, str, str]] = set()
+    found = []
+    for touch in path:
+        visit = (touch.occurred_at, touch.channel, touch.name)
+        if touch.position == 0 or visit not in visits:
+            found.append(touch)
+        if touch.position > 0:
+            visits.add(visit)
+    while found and found[-1].position > 0:
+        found.pop()
+    return found

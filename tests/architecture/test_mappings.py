@@ -120,3 +120,10 @@ def test_every_vocabulary_begins_with_what_it_is_and_where_it_is_from(path):
     if path.suffix == ".csv" or path.stem in ("search_engines", "social_networks", "ai_assistants"):
         assert "Origin:" in first
         assert "MIT" in first or "CC0" in first
+
+
+@pytest.mark.parametrize("name", DESTINATIONS)
+def test_every_field_made_from_what_was_first_is_written_once(name):
+    rules = load_destination_mapping(name).declaration.fields
+    made_of_first = [rule for rule in rules if any(source.startswith("original_") for source in rule.sources)]
+    assert [rule.name for rule in made_of_first if not rule.is_once] == []

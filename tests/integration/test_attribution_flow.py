@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from pipeline import flow
-from pipeline.records import EarlierTouch
+from pipeline.records import EarlierTouch, new_id
+from pipeline.store.attribution_report import stream_paths
 from pipeline.store.engine import count_statements, transaction
 from tests.integration.command_line import capture, work
 from tests.integration.store_rows import NOON, minutes
@@ -70,3 +73,47 @@ def test_a_native_lead_form_is_known_by_its_platform():
     )
     work()
     assert rows("SELECT source, medium, channel FROM touches") == [("facebook", "paid_social", "Paid Social")]
+
+
+def path_of(*, by: str = "source", until: datetime | None = None) -> list[list[str]]:
+    with transaction() as connection:
+        return [[touch.name for touch in path] for path in stream_paths(connection, by=by, until=until)]
+
+
+def test_a_report_sees_a_visit_that_several_forms_remember_once():
+    visit = {**FIRST_VISIT, "campaign_name": "x"}
+    capture(
+        {**FORM, "earlier_touches": [visit]},
+        {**FORM, "earlier_touches": [visit], "occurred_at": "2026-03-02T10:00:00Z"},
+    )
+    work()
+    assert rows("SELECT count(*) FROM touches") == [(4,)]
+    assert path_of() == [["google", "news", "news"]]
+    assert rows("SELECT touches FROM people") == [(3,)]
+
+
+def test_a_remembered_visit_is_no_conversion_before_its_lead_came():
+    capture({**FORM, "earlier_touches": [FIRST_VISIT]})
+    work()
+    assert path_of(until=datetime(2026, 2, 15, tzinfo=UTC)) == []
+    assert path_of(until=datetime(2026, 3, 2, tzinfo=UTC)) == [["google", "news"]]
+
+
+# As the program before migration 0003 writes: while both run, their touches meet.
+OLD_INSERT = """
+INSERT INTO touches (event_id, person_id, brand, occurred_at, source, channel, click_ids, details)
+SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::timestamptz[], %s::text[], %s::text[], %s::jsonb[],
+    %s::jsonb[])
+ON CONFLICT DO NOTHING RETURNING event_id
+"""
+
+
+def test_the_program_before_may_go_on_writing_touches_after_the_migration():
+    capture(FORM)
+    work()
+    ((known, person_id),) = rows("SELECT event_id, person_id FROM touches")
+    for event_id, expected in ((known, 0), (new_id(), 1)):
+        values = ([event_id], [person_id], ["default"], [NOON], ["google"], ["Paid Search"], ["{}"], ["{}"])
+        with transaction() as connection:
+            assert len(connection.exec_driver_sql(OLD_INSERT, values).all()) == expected
+    assert rows("SELECT count(*), max(position) FROM touches") == [(2, 0)]

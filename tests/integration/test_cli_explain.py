@@ -23,6 +23,7 @@ SECOND = {
     "occurred_at": "2026-02-02T10:00:00Z",
     "email": "ada.sample@example.com",
     "full_name": "ada sample",
+    "website": "www.sample.example",
 }
 
 
@@ -70,6 +71,8 @@ def test_a_later_event_says_which_identifier_was_known_and_from_where(story):
     (identifier,) = [one for one in found["match"]["identifiers"] if one["kind"] == "email"]
     assert (identifier["value"], identifier["first_event"]) == ("ada.sample@example.com", first)
     assert found["idempotency"][0]["repeats"] == 1
+    (derived,) = [row for row in found["fields"] if row["flags"] == ["derived"]]
+    assert (derived["field"], derived["normalized"]) == ("company_domain", "sample.example")
 
 
 def test_a_person_tells_where_each_value_of_its_golden_record_comes_from(story):
@@ -81,6 +84,7 @@ def test_a_person_tells_where_each_value_of_its_golden_record_comes_from(story):
     assert origins["full_name"] == ("Ada Sample", second)
     assert [event["event_id"] for event in found["events"]] == [first, second]
     assert found["original_source"] == "google"
+    assert found["derived"] == {"company_domain": "sample.example"}
 
 
 def test_the_story_is_readable_too(story):
@@ -92,6 +96,7 @@ def test_the_story_is_readable_too(story):
     assert "repeated      1 times" in text
     person = run("explain", answer("explain", first)["person_id"]).stdout
     assert "Golden record" in person
+    assert "Derived values" in person
     assert "ada.sample@example.com" in person
 
 

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from pipeline.cli.rows import csv_cell
+from pipeline.stages.canonical import DERIVED_FIELDS
 from pipeline.store.engine import transaction
 from tests.integration.command_line import AFLUENTE, ROOT, capture, deliver, lines, problem, run, work
 
@@ -130,6 +131,17 @@ def test_people_export_gives_one_row_per_person_with_first_and_last_source():
     assert (row["touches"], row["job_title"], row["email"]) == (2, "CTO", "ada.sample@example.com")
     assert {"person_id", "version", "original_campaign", "latest_campaign", "owner"} <= set(row)
     assert row["state"] == "Greater London"
+
+
+def test_derived_values_are_the_last_columns_of_both_exports():
+    capture({**ADA, "website": "https://www.sample.example", "job_title": "Head of Sales", "country": "GB"})
+    work()
+    for what in ("leads", "people"):
+        done = run(what, "export", "--format", "csv")
+        reader = csv.DictReader(io.StringIO(done.stdout))
+        (row,) = reader
+        assert tuple(reader.fieldnames or ())[-len(DERIVED_FIELDS) :] == DERIVED_FIELDS
+        assert [row[name] for name in DERIVED_FIELDS] == ["sample.example", "head", "sales", "", "fixed", ""]
 
 
 def test_deliveries_export_says_which_version_each_crm_has():

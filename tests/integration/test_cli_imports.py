@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.integration.command_line import answer, deliver, problem, run, start, work
+from tests.integration.command_line import answer, deliver, lines, problem, run, start, work
 
 HEADER = "Index,Account Id,First Name,Last Name,Company,Phone 1,Email 1\n"
 ROWS = "".join(f"{n},acc{n},Ada{n},Sample,Works,202-555-01{n:02},ada{n}@example.com\n" for n in range(1, 6))
@@ -35,7 +35,7 @@ def test_an_import_says_how_many_rows_it_accepted(file):
     found = answer("import", str(file), "--source", "datablist")
     assert list(found) == [
         *("accepted", "repeated", "rejected", "settled", "suppressed", "quarantined", "pending", "in_flight"),
-        *("difference", "files"),
+        *("difference", "files", "unreadable"),
     ]
     assert (found["accepted"], found["repeated"], found["rejected"]) == (5, 0, 0)
     assert (found["pending"], found["difference"]) == (5, 0)
@@ -129,11 +129,58 @@ def test_a_rehearsal_stores_nothing_and_names_what_would_be_quarantined(file):
 
 @pytest.mark.usefixtures("database")
 def test_wrong_use_says_what_is_allowed(file, tmp_path):
+    (tmp_path / "empty").mkdir()
     assert "is not a file" in problem("import", str(tmp_path / "none.csv"), "--source", "datablist", code=2)
-    assert "known: api, datablist" in problem("import", str(file), "--source", "nope", code=2)
+    assert "no file in" in problem("import", str(tmp_path / "empty"), "--source", "datablist", code=2)
+    assert "allowed: dmy, mdy" in problem("import", str(file), "--source", "datablist", "--dates", "ymd", code=2)
+    assert "cannot name a source" in problem("import", str(file), "--source", "Bad-Name", code=2)
     assert "there is no brand 'acme'" in problem(
         "import", str(file), "--source", "datablist", "--brand", "acme", code=2
     )
+
+
+@pytest.mark.usefixtures("database")
+def test_of_a_folder_every_file_goes_in_by_name_and_an_unreadable_one_stops_no_other(file, tmp_path):
+    folder = tmp_path / "folder"
+    (folder / "deeper").mkdir(parents=True)
+    (folder / "b.csv").write_text(HEADER + ROWS.replace("acc", "b").replace("ada", "b"))
+    (folder / "a.pdf").write_bytes(b"%PDF-1.7")
+    (folder / ".hidden.csv").write_text(HEADER + ROWS)
+    found = answer("import", str(folder), str(file), "--source", "datablist", code=1)
+    assert [one["file"] for one in found["files"]] == [str(folder / "b.csv"), str(file)]
+    assert [one["file"] for one in found["unreadable"]] == [str(folder / "a.pdf")]
+    assert "PDF" in found["unreadable"][0]["reason"]
+    assert (found["accepted"], found["difference"]) == (10, 0)
+    done = run("import", str(folder), "--source", "datablist", "--dry-run")
+    assert done.returncode == 1
+    assert f"{folder / 'a.pdf'}: this is a PDF" in done.stdout
+    assert "5 rows: 5 would go on" in done.stdout
+
+
+@pytest.mark.usefixtures("database")
+def test_what_waits_from_a_file_says_which_file_and_line(file):
+    file.write_text(HEADER + ROWS + "6,acc6,too short\n", encoding="utf-8")
+    answer("import", str(file), "--source", "datablist")
+    (row,) = answer("quarantine", "list")["rows"]
+    shown = answer("quarantine", "show", row["quarantine_id"])
+    assert (shown["file"], shown["line"], shown["code"]) == ("leads.csv", 7, "ragged_row")
+    assert "leads.csv" in run("quarantine", "show", row["quarantine_id"]).stdout
+    assert "leads.csv" not in json.dumps(row), "a file's name may name a person: it is sealed with the row"
+
+
+@pytest.mark.usefixtures("database")
+def test_a_date_that_can_be_read_in_two_ways_is_settled_on_the_command_or_nothing_goes_in(tmp_path):
+    path = tmp_path / "dates.csv"
+    path.write_text("external_id,email,occurred_at\n1,ada@example.com,03/04/2026\n2,eve@example.com,05/04/2026\n")
+    said = problem("import", str(path), "--source", "api", code=1)
+    assert "'occurred_at'" in said
+    assert "line 2 reads 03/04/2026" in said
+    assert answer("balance")["all"]["accepted"] == 0
+    found = answer("import", str(path), "--source", "api", "--dates", "dmy")
+    assert found["files"][0]["dates"] == {"occurred_at": "dmy"}
+    work()
+    dates = [lead["occurred_at"][:10] for lead in lines("leads", "export")]
+    assert sorted(dates) == ["2026-04-03", "2026-04-05"]
 
 
 @pytest.mark.usefixtures("database")

@@ -222,11 +222,37 @@ def test_workers_and_two_recomputations_at_once_neither_deadlock_nor_lose_anythi
     assert rows("SELECT DISTINCT channel FROM touches") == [("Search Ads",)]
 
 
+def test_a_touch_that_arrives_while_its_person_is_rewritten_is_not_overwritten(new_rules, monkeypatch):
+    person_id = write_person(name="a")
+    _arrive([person_id], 5)
+    new_rules()
+    earlier = Touch(new_id(), person_id, "default", NOON, "news", "Mailings", medium="email")
+    worker = threading.Thread(target=_store, args=([earlier],))
+    write = channel_history.write_touch_channels
+
+    def meanwhile(*arguments, **named):  # what is to be written is decided; now a worker comes
+        if worker.ident is None:
+            worker.start()
+            worker.join(timeout=0.5)
+        write(*arguments, **named)
+
+    monkeypatch.setattr(channel_history, "write_touch_channels", meanwhile)
+    recompute_channels()
+    worker.join(timeout=30)
+    assert rows("SELECT original_source, original_channel, latest_channel, touches FROM people") == [
+        ("news", "Mailings", "Search Ads", 2)
+    ]
+
+
 def _arrive(people, minute: int) -> None:
     """A worker of the old rules stores a touch of each person."""
     made = [
         Touch(new_id(), one, "default", NOON + minutes(minute), "google", "Paid Search", medium="cpc") for one in people
     ]
+    _store(made)
+
+
+def _store(made) -> None:
     with transaction() as connection:
         touches.add_touches(connection, made)
         touches.apply_touches(connection, made)

@@ -70,6 +70,7 @@ POSTAL_CODES = [
     ("110111", "CO", "110111", ()),
     ("10115 Berlin", "DE", "10115 BERLIN", ()),
     ("٠١٢٣", "DE", "٠١٢٣", ()),
+    ("ü¤", "DE", "ü¤", ()),  # in capitals it would be taken for mojibake
     ("n/a", "DE", None, ("blank",)),
     ("", "DE", None, ()),
 ]

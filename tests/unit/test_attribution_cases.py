@@ -11,7 +11,9 @@ import pytest
 from pipeline.records import Lead
 from pipeline.stages.attribution import touch_of
 from pipeline.stages.canonical import CLICK_IDS
-from pipeline.stages.channels import CHANNELS
+from pipeline.stages.channels import CHANNELS, channel_of
+from pipeline.stages.platforms import platform_of
+from pipeline.stages.vocabularies import vocabulary
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 GOOGLE, BING, FACEBOOK = "https://www.google.com/", "https://www.bing.com/search?q=crm", "https://l.facebook.com/"
@@ -161,6 +163,18 @@ def test_every_channel_and_every_click_id_of_the_interface_has_a_case():
     assert len(CASES) >= 60
 
 
+def test_the_tables_agree_with_each_other():
+    platforms, table = vocabulary("platforms"), vocabulary("click_ids")
+    assert {entry.get("part_of") for entry in platforms.values()} - {None} <= set(platforms)
+    assert set(CLICK_IDS) <= set(table)
+    paid = {name: entry for name, entry in table.items() if entry.get("paid")}
+    assert {name for name, entry in paid.items() if platform_of(entry["source"]) is None} == set()
+    for entry in (*paid.values(), *({"source": one["source"], "medium": one["paid"]} for one in platforms.values())):
+        assert channel_of(entry["source"], entry["medium"]).startswith(("Paid", "Display"))
+    for name in ("passing_hosts", "android_apps"):
+        assert all(host == host.lower() for host in vocabulary(name))
+
+
 # platform, is_organic, other fields -> source, medium, channel
 NATIVE_FORMS = [
     ("meta", "false", {"form_id": "550066", "ad_id": "238001"}, "facebook", "paid_social", "Paid Social"),
@@ -249,6 +263,12 @@ def test_parameters_are_read_out_of_whatever_became_of_a_link(tail, source, medi
     made = touch(page_url=f"https://www.example.com/demo{tail}")
     assert (made.utm_source, made.utm_medium, made.utm_campaign) == (source, medium, campaign)
     assert made.landing_path == "/demo"
+
+
+@pytest.mark.parametrize("ampersand", ["&", "&amp;", "&amp;amp;", "&#38;", "&#038;", "&#x26;", "&AMP;", "&amp%3B"])
+def test_a_click_id_is_found_behind_any_ampersand(ampersand):
+    made = touch(page_url=f"https://www.example.com/demo?a=1{ampersand}gclid=Cj0")
+    assert made.click_ids == {"gclid": "Cj0"}
 
 
 def test_an_address_that_was_encoded_as_a_whole_is_read_too():

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.stages.languages import normalize_language
@@ -90,6 +90,8 @@ def test_a_language_is_a_tag(text, tag):
 
 @settings(deadline=None)  # the first call reads the tables
 @given(st.one_of(st.text(max_size=60), st.from_regex(r"[a-zA-Z]{1,4}([-_][A-Za-z0-9]{1,5}){0,3}", fullmatch=True)))
+@example("zh_hant_tw")
+@example("de_DE@euro")
 def test_any_text_is_a_language_that_stays_or_none(text):
     once = normalize_language(text).value
     assert once is None or normalize_language(once).value == once

@@ -139,6 +139,12 @@ COMPLETED = [
         ("first_name whole_name_in_first_name",),
     ),
     (Names("Ana", "Ana López", None), None, Names("Ana", "López", "Ana López"), ("last_name whole_name_in_last_name",)),
+    (
+        Names("Juan Martín", "Martín", "Juan Martín Martín"),
+        None,
+        Names("Juan Martín", "Martín", "Juan Martín Martín"),
+        (),
+    ),
     (Names("Luna", "Luna", None), None, Names("Luna", "Luna", "Luna Luna"), ("last_name same_first_and_last",)),
     (
         Names("Ana López", "Ana López", None),
@@ -152,7 +158,7 @@ COMPLETED = [
         Names("Ana Martín Pérez", "Ana Martín Pérez", "Ana Martín Pérez"),
         ("last_name same_first_and_last",),
     ),
-    (Names("Acme GmbH", "Acme GmbH", None), None, Names("Acme GmbH", "Acme GmbH", "Acme GmbH Acme GmbH"), ()),
+    (Names("Acme GmbH", "Acme GmbH", None), None, Names("Acme GmbH", "Acme GmbH", "Acme GmbH"), ()),
     (Names(None, None, None), None, Names(None, None, None), ()),
 ]
 

@@ -150,6 +150,12 @@ def test_only_the_personal_segment_of_a_path_goes():
     assert redact_path("/kunden/ada%40example.org/angebot%20neu", redactor_of({})) == "/kunden/(redacted)/angebot%20neu"
 
 
+def test_of_a_page_on_somebodys_disk_no_path_is_kept():
+    fields = {"page_url": "file:///C:/Users/grace/form.html"}
+    (made,) = touches_of(Lead(UUID(int=1), "d", "web_form", "hot", NOW, NOW, "x@1", fields, person_id=UUID(int=2)))
+    assert made.landing_path is None
+
+
 @given(st.text(max_size=300), st.dictionaries(st.sampled_from(sorted(PERSON)), st.text(max_size=40), max_size=4))
 def test_any_text_may_be_redacted_and_twice_is_as_good_as_once(text, fields):
     redact = redactor_of(fields)

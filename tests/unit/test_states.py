@@ -81,7 +81,8 @@ CASES = [
     ("Wien", "AT", "AT-9"),
     ("Zürich", "CH", "CH-ZH"),
     ("England", "GB", "GB-ENG"),
-    # another country's, or nobody's
+    # another country's, nobody's, or two states'
+    ("Chiayi", "TW", None),
     ("MX-NLE", "US", None),
     ("Bayern", "FR", None),
     ("Calif.", "MX", None),
