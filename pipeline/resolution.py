@@ -89,12 +89,46 @@ def resolve(
 
 
 class _Neighborhood(msgspec.Struct):
-    """All evidence that may pull on what is asked about, unpacked, and how many names use its keys."""
+    """All evidence that may pull on what is asked about, and how many names use its keys."""
 
     known: dict[UUID, KnownEvidence]
-    evidence: dict[UUID, Evidence]
     names: dict[UUID, int]
     unsettled: set[UUID]
+    reader: _Reader
+
+
+class _Reader:
+    """Evidence unpacked and its keys made, each once."""
+
+    def __init__(self) -> None:
+        self._evidence: dict[UUID, Evidence] = {}
+        self._keys: dict[UUID, list[tuple[str, str, UUID]]] = {}
+        self._ids: dict[tuple[str, str, str], UUID] = {}
+
+    def evidence(self, one: KnownEvidence) -> Evidence:
+        found = self._evidence.get(one.evidence_id)
+        if found is None:
+            found = self._evidence[one.evidence_id] = _unpack(one.packed)
+        return found
+
+    def keys(self, known: Iterable[KnownEvidence]) -> set[UUID]:
+        return {key for one in known for _, _, key in self._all(one)}
+
+    def strong_keys(self, known: Iterable[KnownEvidence]) -> set[UUID]:
+        return {key for one in known for kind, _, key in self._all(one) if kind in STRONG_KINDS}
+
+    def id_of(self, brand: str, kind: str, value: str) -> UUID:
+        key = self._ids.get((brand, kind, value))
+        if key is None:
+            key = self._ids[brand, kind, value] = _id(brand, kind, value)
+        return key
+
+    def _all(self, one: KnownEvidence) -> list[tuple[str, str, UUID]]:
+        found = self._keys.get(one.evidence_id)
+        if found is None:
+            found = [(kind, value, self.id_of(one.brand, kind, value)) for kind, value in keys_of(self.evidence(one))]
+            self._keys[one.evidence_id] = found
+        return found
 
 
 def _read_neighborhood(
@@ -105,68 +139,45 @@ def _read_neighborhood(
     Where it shows that an address or number is used by more names than was known, or by fewer (a full name may say
     that two short ones are one), whoever uses it is looked at anew with all that they say.
     """
+    reader = _Reader()
     looked_at = {key: asked[key] for key in unsettled}
     locked: set[UUID] = set()
     for _ in range(_ROUNDS):
-        blocks = _lock_blocks(connection, looked_at.values(), locked, rules)
+        blocks = identity.read_blocks(connection, reader.keys(looked_at.values()), limit=rules.crowded + 1)
+        wanted = {component for block in blocks.values() for component in block.values()}
+        wanted |= {one.component for one in looked_at.values()}
+        identity.lock_components(connection, wanted - locked)
+        locked |= wanted
         known = identity.read_components(connection, locked)
-        evidence = {key: _unpack(one.packed) for key, one in known.items()}
-        names = identity.read_shared_keys(connection, _strong_keys(known.values()))
+        if any(one not in known for block in blocks.values() for one in block):
+            continue  # components grew together while we waited for them
+        names = identity.read_shared_keys(connection, reader.strong_keys(known.values()))
         recounted: dict[UUID, int] = {}
-        for key in _strong_keys(looked_at.values()):
+        for key in reader.strong_keys(looked_at.values()):
             block = blocks.get(key, {})
             used = rules.of_many
             if len(block) <= rules.crowded:
-                used = count_names((evidence[one].name for one in block if one in evidence), rules.of_many)
-            if max(used, 1) != names.get(key, 1):
-                recounted[key] = max(used, 1)
-        more = {one for key in recounted for one in blocks[key] if one in known} - looked_at.keys()
+                used = max(1, count_names((reader.evidence(known[one]).name for one in block), rules.of_many))
+            if used != names.get(key, 1):
+                recounted[key] = used
+        more = {one for key in recounted for one in blocks[key]} - looked_at.keys()
         if not more:
             identity.note_shared_keys(connection, recounted)
-            return _Neighborhood(known, evidence, {**names, **recounted}, unsettled)
+            return _Neighborhood(known, {**names, **recounted}, unsettled, reader)
         looked_at.update((key, known[key]) for key in more)
-    raise TransientError("an address is used by ever more people; looking again")
-
-
-def _lock_blocks(
-    connection: Connection, looked_at: Collection[KnownEvidence], locked: set[UUID], rules: IdentityRules
-) -> dict[UUID, dict[UUID, UUID]]:
-    """What shares a key with this evidence, by key, with all components in question locked (added to `locked`)."""
-    keys = {_id(one.brand, kind, value) for one in looked_at for kind, value in keys_of(_unpack(one.packed))}
-    for _ in range(_ROUNDS):
-        blocks = identity.read_blocks(connection, keys, limit=rules.crowded + 1)
-        wanted = {component for block in blocks.values() for component in block.values()}
-        wanted |= {one.component for one in looked_at}
-        if wanted <= locked:
-            return blocks
-        identity.lock_components(connection, wanted - locked)
-        locked |= wanted
-    raise TransientError("others keep changing the people in question")
-
-
-def _strong_keys(known: Iterable[KnownEvidence]) -> set[UUID]:
-    return {
-        _id(one.brand, kind, value)
-        for one in known
-        for kind, value in keys_of(_unpack(one.packed))
-        if kind in STRONG_KINDS
-    }
+    raise TransientError("others keep changing the people in question; looking again")
 
 
 def _cluster(connection: Connection, near: _Neighborhood, rules: IdentityRules) -> _Verdict:
     must, cannot = identity.read_decisions(connection, near.known)
     brands: dict[str, dict[UUID, Evidence]] = {}
     for key, one in near.known.items():
-        brands.setdefault(one.brand, {})[key] = near.evidence[key]
+        brands.setdefault(one.brand, {})[key] = near.reader.evidence(one)
     verdict = _Verdict([], {}, {})
     for brand, evidence in brands.items():
-        ids: dict[tuple[str, str], UUID] = {}
 
-        def names_on(kind: str, value: str, brand: str = brand, ids: dict[tuple[str, str], UUID] = ids) -> int:
-            key = ids.get((kind, value))
-            if key is None:
-                key = ids[kind, value] = _id(brand, kind, value)
-            return near.names.get(key, 1)
+        def names_on(kind: str, value: str, brand: str = brand) -> int:
+            return near.names.get(near.reader.id_of(brand, kind, value), 1)
 
         found = cluster(evidence, names_on, must=must, cannot=cannot, rules=rules)
         verdict.people += found.people
