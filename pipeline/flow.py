@@ -2,8 +2,8 @@
 
     dispatch   claims due events (a lease, not a lock) and hands them to a chain, one batch at a time
     map        opens the raw bodies and names their fields          pure, reads the bodies
-    normalize  one spelling per meaning, match keys                 pure
-    dedupe     finds or makes the person, merges the golden record  one transaction
+    normalize  one spelling per meaning                             pure
+    dedupe     evidence of who it is; people come together or apart two transactions
     attribute  writes touches and consents, original and latest     one transaction
     load       settles the events, wants deliveries                 one transaction, the one that counts
     deliver    closes the gap between wanted and sent versions      pipeline/delivery
@@ -15,7 +15,7 @@ that its lease has run out, and the result is the same. Only `load` ends an even
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -24,7 +24,7 @@ from sqlalchemy import Connection
 from pipeline.errors import place_of
 from pipeline.logs import get_logger
 from pipeline.records import LANES, Batch, Claim, Lead, Parked, RawEvent, Suppressed
-from pipeline.resolution import file_evidence, resolve
+from pipeline.resolution import Resolved, file_evidence, resolve
 from pipeline.settings import settings
 from pipeline.stages.attribution import touches_of
 from pipeline.stages.mapping import load_source_mapping, map_event
@@ -80,25 +80,37 @@ def deduplicate_batch(batch: Batch) -> Batch:
     """
     if not batch.leads:
         return batch
-    known = settings()
     with transaction(synchronous=False) as connection:
         of_event = file_evidence(connection, batch.leads)
     leads: dict[UUID, list[Lead]] = {}
     for lead in batch.leads:
         leads.setdefault(of_event[lead.event_id], []).append(lead)
     with transaction(synchronous=False) as connection:
-        resolved = resolve(connection, leads, recompute_leads)
-        deliveries.want_deliveries(
-            connection,
-            [
-                (destination, person_id, batch.lane)
-                for person_id, brand in sorted(resolved.changed.items())
-                for destination in known.destinations_for(brand)
-            ],
-        )
+        resolved = resolve_people(connection, batch.lane, leads)
     for lead in batch.leads:
         lead.person_id = resolved.owners[of_event[lead.event_id]]
     return batch
+
+
+def resolve_people(
+    connection: Connection,
+    lane: str,
+    leads: Mapping[UUID, Sequence[Lead]],
+    *,
+    again: Collection[UUID] = (),
+    decided_by: str = "rules",
+) -> Resolved:
+    """`resolve`, and what every CRM must hear of people who came together or apart by it, in the same transaction."""
+    resolved = resolve(connection, leads, recompute_leads, again=again, decided_by=decided_by)
+    deliveries.want_deliveries(
+        connection,
+        [
+            (destination, person_id, lane)
+            for person_id, brand in sorted(resolved.changed.items())
+            for destination in settings().destinations_for(brand)
+        ],
+    )
+    return resolved
 
 
 def recompute_leads(connection: Connection, event_ids: Sequence[UUID]) -> Iterator[Lead]:

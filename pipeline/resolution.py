@@ -31,10 +31,13 @@ _unpack = msgspec.msgpack.Decoder(Evidence).decode
 
 class Resolved(msgspec.Struct, frozen=True):
     """`owners`: the person of each piece of evidence asked about. `changed`: further people whose CRM records must
-    follow (merged, taken apart), by brand."""
+    follow (merged, taken apart), by brand. `joined`: who forwards to whom since now; `parted`: who stands for itself
+    since now."""
 
     owners: dict[UUID, UUID]
     changed: dict[UUID, str]
+    joined: dict[UUID, UUID] = {}
+    parted: frozenset[UUID] = frozenset()
 
     def __repr__(self) -> str:
         return f"<Resolved: {len(self.owners)} pieces of evidence, {len(self.changed)} people changed>"
@@ -245,14 +248,12 @@ class _People:
                 if (self._known[key].person_id, self._known[key].component) != (target, self._components[key])
             ],
         )
-        changed = self._move(moved, losing, rows) if moved else {}
-        rest = {key: some for key, some in self._leads.items() if owners[key] not in changed}
+        moves_made = self._move(moved, losing, rows) if moved else Resolved({}, {})
+        rest = {key: some for key, some in self._leads.items() if owners[key] not in moves_made.changed}
         _add_leads(self._connection, rest, owners, rows)
-        return Resolved(owners, changed)
+        return msgspec.structs.replace(moves_made, owners=owners)
 
-    def _move(
-        self, moved: Mapping[UUID, UUID], losing: Collection[UUID], rows: Mapping[UUID, Person]
-    ) -> dict[UUID, str]:
+    def _move(self, moved: Mapping[UUID, UUID], losing: Collection[UUID], rows: Mapping[UUID, Person]) -> Resolved:
         """Evidence that has other people now takes its facts along; those people are made anew from all they have."""
         known, connection = self._known, self._connection
         affected = {*losing, *moved.values()}
@@ -283,22 +284,38 @@ class _People:
         moves.rebuild_touches(connection, affected)
         moves.drop_unsent_deliveries(connection, gone)
         moves.log_changes(connection, self._changes(forwards, members, losing))
-        return {person_id: known[keys[0]].brand for person_id, keys in members.items()} | {
+        changed = {person_id: known[keys[0]].brand for person_id, keys in members.items()} | {
             person_id: known[of_births[person_id]].brand for person_id in forwards
         }
+        return Resolved(
+            {},
+            changed,
+            {person_id: target for person_id, target in forwards.items() if target is not None},
+            frozenset(one for one in members if known[of_births[one]].person_id not in (None, one)),
+        )
 
     def _changes(
         self, forwards: Mapping[UUID, UUID | None], members: Mapping[UUID, Sequence[UUID]], losing: Collection[UUID]
     ) -> list[moves.Change]:
         changes = []
         for person_id, target in sorted(forwards.items()):
-            brand = self._known[members[target][0]].brand if target in members else ""
-            changes.append(moves.Change(brand, "merged", target or person_id, person_id, self._decided_by))
+            if target is None or target not in members:
+                continue
+            brand, details = self._known[members[target][0]].brand, self._sides(person_id, members[target])
+            changes.append(moves.Change(brand, "merged", target, person_id, self._decided_by, details))
         for person_id, keys in sorted(members.items()):
             left = {self._known[key].person_id for key in keys} - {None, person_id}
             for other in sorted(one for one in left if one is not None and one in losing and one not in forwards):
                 changes.append(moves.Change(self._known[keys[0]].brand, "split", other, person_id, self._decided_by))
         return changes
+
+    def _sides(self, merged: UUID, members: Sequence[UUID]) -> dict[str, object]:
+        """Which evidence was the merged person's, and which nobody's until now: what it takes to part them again."""
+        before = {key: self._known[key].person_id for key in members}
+        return {
+            "evidence": sorted(str(key) for key, person_id in before.items() if person_id == merged),
+            "new": sorted(str(key) for key, person_id in before.items() if person_id is None),
+        }
 
 
 def _add_leads(

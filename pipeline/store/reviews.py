@@ -31,7 +31,7 @@ def note_reviews(connection: Connection, found: Sequence[tuple[str, Pair, Weighe
     connection.exec_driver_sql(
         "INSERT INTO identity_reviews (one, other, brand, score, pieces)"
         " SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::real[], %s::jsonb[])"
-        " ON CONFLICT (one, other) DO UPDATE SET score = excluded.score, pieces = excluded.pieces",
+        " ON CONFLICT (one, other) DO UPDATE SET score = excluded.score, pieces = excluded.pieces, found_at = now()",
         (
             arrays.uuids(pair[0] for _, pair, _ in ordered),
             arrays.uuids(pair[1] for _, pair, _ in ordered),

@@ -7,6 +7,7 @@ equal. `events` and `event_bodies` are partitioned by month (store/schema.py), s
 from __future__ import annotations
 
 from sqlalchemy import (
+    REAL,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
     text,
 )
@@ -129,21 +131,104 @@ people = Table(
     _count("touches"),
     _moment("created_at", nullable=False, is_now=True),
     _moment("updated_at", nullable=False, is_now=True),
+    Column("merged_into", Uuid),  # the person it is one with now; nothing else hangs on such a row
+    _moment("rerouted_at"),  # of the touches' latest
     PrimaryKeyConstraint("person_id", name="people_pkey"),
 )
 
-match_keys = Table(
-    "match_keys",
+evidence = Table(
+    "evidence",
     metadata,
+    Column("evidence_id", Uuid, nullable=False),  # made of its content
     Column("brand", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("digest", LargeBinary, nullable=False),
-    Column("person_id", Uuid, nullable=False),
-    Column("first_event", Uuid, nullable=False),
+    Column("birth_id", Uuid, nullable=False),  # of the person it would be alone
+    Column("person_id", Uuid),  # NULL: not resolved yet
+    Column("component", Uuid, nullable=False),  # the smallest evidence it hangs together with, one person or not
+    Column("sealed", LargeBinary, nullable=False),
     _moment("created_at", nullable=False, is_now=True),
-    PrimaryKeyConstraint("digest", "kind", "brand", name="match_keys_pkey"),
+    PrimaryKeyConstraint("evidence_id", name="evidence_pkey"),
 )
-Index("match_keys_person", match_keys.c.person_id)
+Index("evidence_component", evidence.c.component)
+Index("evidence_person", evidence.c.person_id)
+Index("evidence_birth", evidence.c.birth_id, unique=True)
+
+evidence_keys = Table(
+    "evidence_keys",
+    metadata,
+    Column("key", Uuid, nullable=False),  # 16 bytes of a keyed digest
+    Column("evidence_id", Uuid, nullable=False),
+    PrimaryKeyConstraint("key", "evidence_id", name="evidence_keys_pkey"),
+)
+
+evidence_events = Table(
+    "evidence_events",
+    metadata,
+    Column("event_id", Uuid, nullable=False),
+    Column("evidence_id", Uuid, nullable=False),
+    PrimaryKeyConstraint("event_id", name="evidence_events_pkey"),
+)
+Index("evidence_events_evidence", evidence_events.c.evidence_id)
+
+shared_keys = Table(
+    "shared_keys",
+    metadata,
+    Column("key", Uuid, nullable=False),
+    Column("names", SmallInteger, nullable=False),  # how many that cannot be one person's, counted up to `of_many`
+    PrimaryKeyConstraint("key", name="shared_keys_pkey"),
+)
+
+identity_decisions = Table(
+    "identity_decisions",
+    metadata,
+    Column("one", Uuid, nullable=False),
+    Column("other", Uuid, nullable=False),
+    Column("same", Boolean, nullable=False),
+    Column("decision_id", Uuid, nullable=False),  # one word of a human, about one pair or several
+    Column("brand", Text, nullable=False),
+    Column("decided_by", Text, nullable=False),
+    Column("why", Text),
+    _moment("decided_at", nullable=False, is_now=True),
+    PrimaryKeyConstraint("one", "other", name="identity_decisions_pkey"),
+    CheckConstraint("one < other", name="identity_decisions_order"),
+)
+Index("identity_decisions_other", identity_decisions.c.other)
+Index("identity_decisions_decision", identity_decisions.c.decision_id)
+
+identity_reviews = Table(
+    "identity_reviews",
+    metadata,
+    Column("review_id", BigInteger, Identity(always=True), nullable=False),  # what a human types
+    Column("one", Uuid, nullable=False),
+    Column("other", Uuid, nullable=False),
+    Column("brand", Text, nullable=False),
+    Column("score", REAL, nullable=False),
+    Column("pieces", JSONB, nullable=False),
+    _moment("created_at", nullable=False, is_now=True),
+    _moment("found_at", nullable=False, is_now=True),  # last
+    PrimaryKeyConstraint("one", "other", name="identity_reviews_pkey"),
+    UniqueConstraint("review_id", name="identity_reviews_id"),
+)
+Index("identity_reviews_other", identity_reviews.c.other)
+
+identity_log = Table(
+    "identity_log",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    _moment("at", nullable=False, is_now=True),
+    Column("brand", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("person_id", Uuid, nullable=False),
+    Column("other_id", Uuid),
+    Column("event_id", Uuid),
+    Column("decided_by", Text, nullable=False),
+    Column("details", JSONB, nullable=False, server_default=text("'{}'")),
+    # The transaction's number: what a reader goes by, as ids are given out before their rows can be seen.
+    Column("written_in", BigInteger, nullable=False, server_default=text("pg_current_xact_id()::text::bigint")),
+    PrimaryKeyConstraint("id", name="identity_log_pkey"),
+)
+Index("identity_log_order", identity_log.c.written_in, identity_log.c.id)
+Index("identity_log_person", identity_log.c.person_id)
+Index("identity_log_other", identity_log.c.other_id, postgresql_where=text("other_id IS NOT NULL"))
 
 touches = Table(
     "touches",
@@ -165,6 +250,7 @@ touches = Table(
     Column("referrer_host", Text),
     Column("landing_path", Text),
     Column("details", JSONB, nullable=False, server_default=text("'{}'")),
+    _moment("rerouted_at"),  # when it was found to ask for its person to be routed again
     PrimaryKeyConstraint("event_id", "position", name="touches_pkey"),
 )
 Index("touches_person", touches.c.person_id)

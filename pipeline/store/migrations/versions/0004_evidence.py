@@ -1,6 +1,6 @@
 """Who is who is derived from evidence: each lead's own, kept; people are what hangs together (docs/decisions/0016).
 
-`match_keys` is no longer read: a key belonged to the first person it was seen with, and nothing could come apart again.
+`match_keys` goes: a key belonged to the first person it was seen with, and nothing could come apart again.
 """
 
 from alembic import op
@@ -47,10 +47,12 @@ CREATE TABLE shared_keys (
 );
 
 -- What a human said of two pieces of evidence: `same` or not. Wins over every weight, for ever, until taken back.
+-- One word of a human may be about several pairs; they have one `decision_id` and are taken back together.
 CREATE TABLE identity_decisions (
     one uuid NOT NULL,
     other uuid NOT NULL,
     same boolean NOT NULL,
+    decision_id uuid NOT NULL,
     brand text NOT NULL,
     decided_by text NOT NULL,
     why text,
@@ -59,18 +61,24 @@ CREATE TABLE identity_decisions (
     CONSTRAINT identity_decisions_order CHECK (one < other)
 );
 CREATE INDEX identity_decisions_other ON identity_decisions (other);
+CREATE INDEX identity_decisions_decision ON identity_decisions (decision_id);
 
 CREATE TABLE identity_reviews (
+    review_id bigint GENERATED ALWAYS AS IDENTITY,
     one uuid NOT NULL,
     other uuid NOT NULL,
     brand text NOT NULL,
     score real NOT NULL,
     pieces jsonb NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT identity_reviews_pkey PRIMARY KEY (one, other)
+    found_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT identity_reviews_pkey PRIMARY KEY (one, other),
+    CONSTRAINT identity_reviews_id UNIQUE (review_id)
 );
 CREATE INDEX identity_reviews_other ON identity_reviews (other);
 
+-- Append-only. Read in the order of (written_in, id) up to the oldest open transaction: ids are given out before the
+-- rows that bear them can be seen, so the order of ids alone would let a reader pass over some.
 CREATE TABLE identity_log (
     id bigint GENERATED ALWAYS AS IDENTITY,
     at timestamptz NOT NULL DEFAULT now(),
@@ -78,14 +86,19 @@ CREATE TABLE identity_log (
     action text NOT NULL,
     person_id uuid NOT NULL,
     other_id uuid,
+    event_id uuid,
     decided_by text NOT NULL,
     details jsonb NOT NULL DEFAULT '{}',
+    written_in bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint,
     CONSTRAINT identity_log_pkey PRIMARY KEY (id)
 );
+CREATE INDEX identity_log_order ON identity_log (written_in, id);
 CREATE INDEX identity_log_person ON identity_log (person_id);
-CREATE INDEX identity_log_other ON identity_log (other_id);
+CREATE INDEX identity_log_other ON identity_log (other_id) WHERE other_id IS NOT NULL;
 
-ALTER TABLE people ADD COLUMN merged_into uuid;
+ALTER TABLE people ADD COLUMN merged_into uuid, ADD COLUMN rerouted_at timestamptz;
+ALTER TABLE touches ADD COLUMN rerouted_at timestamptz;
+DROP TABLE match_keys;
 """
 
 
