@@ -1,6 +1,6 @@
 """The types that travel between stages: what a thing is called here, it is called everywhere.
 
-RawEvent -> Lead -> (Match, Touch) -> Outcome. A Batch carries leads from one Celery task to the next.
+RawEvent -> Lead -> Touch -> Outcome. A Batch carries leads from one Celery task to the next.
 What a batch is made of is packed by position (`array_like`): new fields go at the end, with a default.
 No `repr` here shows personal data: only ids and counts, because Celery copies reprs into logs and Flower.
 """
@@ -108,13 +108,6 @@ class Consent(_Fact, frozen=True, array_like=True):
         return named
 
 
-class MatchKey(_Fact, frozen=True, order=True, array_like=True):
-    """A blind-indexed identifier: `kind` is email, phone, named_phone or external_id; `digest` a 32-byte keyed HMAC."""
-
-    kind: str
-    digest: bytes
-
-
 class EarlierTouch(_Fact, frozen=True, array_like=True):
     """A contact before this one that the source remembers (a form's first visit). `fields` are touch fields only."""
 
@@ -142,7 +135,6 @@ class Lead(_Draft, array_like=True):
     raw: dict[str, Any] = {}
     flags: dict[str, list[str]] = {}
     consents: list[Consent] = []
-    match_keys: list[MatchKey] = []
     person_id: UUID | None = None
     channel: str | None = None
     earlier_touches: list[EarlierTouch] = []
@@ -200,9 +192,15 @@ class FieldValue(_Fact, frozen=True):
 
 
 class Profile(_Draft):
-    """The golden record of a person: encrypted as one value into `people.profile`."""
+    """The golden record of a person: encrypted as one value into `people.profile`.
+
+    `votes` are values that a later lead may bring back, of fields where the most frequent one is golden. `emptied`: what
+    had a value until the person was taken apart and has none now, with the version since when. CRMs are told.
+    """
 
     fields: dict[str, FieldValue] = {}
+    votes: dict[str, list[FieldValue]] = {}
+    emptied: dict[str, int] = {}
 
     def values(self) -> dict[str, Any]:
         return {name: field.value for name, field in self.fields.items()}
@@ -216,14 +214,6 @@ class Person(_Draft):
     version: int
     profile: Profile
     is_new: bool = False
-
-
-class Match(_Fact, frozen=True):
-    """Which person a lead belongs to, and why: `reason` is the match key's kind or `new`."""
-
-    event_id: UUID
-    person_id: UUID
-    reason: str
 
 
 class Touch(_Fact, frozen=True):
@@ -280,6 +270,7 @@ class Due(_Fact, frozen=True):
     """One delivery claimed by a sender: bring `person_id` at `destination` to `version`.
 
     `once_digest` tells which values of the fields written once the CRM last confirmed; None: not known, send them.
+    `sent_version` is the version the CRM last confirmed; 0: none.
     """
 
     destination: str
@@ -288,6 +279,7 @@ class Due(_Fact, frozen=True):
     attempts: int
     external_id: str | None
     once_digest: bytes | None = None
+    sent_version: int = 0
 
 
 class Outcome(_Fact, frozen=True):

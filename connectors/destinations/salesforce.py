@@ -129,6 +129,9 @@ class SalesforceWriter:
         errors = [error for error in answer.get("errors") or [] if isinstance(error, dict)]
         error = errors[0] if errors else {}
         code = _text(error.get("statusCode") or error.get("errorCode")) or "no_reason_given"
+        if record.update_only and code == "REQUIRED_FIELD_MISSING":
+            # An upsert by external id asks for required fields only where it would make a new record.
+            return WriteResult(record.key, "written", created=False, code="record_gone", message="nothing to mark")
         fields = [_text(field) for field in error.get("fields") or []]
         message = _text(error.get("message"))
         return WriteResult(
@@ -268,4 +271,5 @@ DESTINATION = DestinationType(
     burst=25,
     options=("allow_duplicate_alerts", "api_version", "auto_assign", "external_id_field", "object", "token_url"),
     secrets=("access_token", "client_id", "client_secret"),
+    merge="mark",
 )

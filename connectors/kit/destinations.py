@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """One wanted state. `key` is our external id (the person's id): the CRM upserts by it, so a repeat is harmless.
 
-    `fields` are the CRM's own field names and values.
+    `fields` are the CRM's own field names and values; None empties a field. `update_only`: a record that the CRM does
+    not have (any more) must not be made for this; it is "written" with the code `record_gone`. Only kinds of CRM that
+    declare `merge = "mark"` are given such records.
     """
 
     key: str
     fields: dict[str, Any] = field(repr=False)
+    update_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,9 @@ class DestinationType:
     """A kind of CRM. The module holds one constant, `DESTINATION`.
 
     `calls_per_second` and `burst` are the defaults of the shared quota; afluente.yaml may say otherwise.
-    `options` and `secrets` are the names that afluente.yaml may give.
+    `options` and `secrets` are the names that afluente.yaml may give. `merge` says what becomes of the record of a
+    person who turned out to be another: `mark`, the mapping's field `from: merged_into` says whose record to look at;
+    `none`, it stays as it is.
     """
 
     kind: str
@@ -92,3 +97,4 @@ class DestinationType:
     burst: int
     options: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    merge: Literal["mark", "none"] = "none"

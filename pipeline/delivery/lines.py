@@ -24,6 +24,7 @@ class Line(msgspec.Struct, frozen=True):
     rate: float
     burst: int
     timeout_seconds: float
+    can_mark: bool = False  # whose record stands for a person who was merged
 
     def write(self, records: list[Record]) -> list[WriteResult]:
         """One result for each record, in the order given; "retry" for one left out. Raises as `Writer.write`."""
@@ -97,6 +98,7 @@ def _open(destination: str) -> Line:
         rate=configured.calls_per_second or kind.calls_per_second,
         burst=configured.burst or kind.burst,
         timeout_seconds=configured.timeout_seconds,
+        can_mark=kind.merge == "mark",
     )
 
 

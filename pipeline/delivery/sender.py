@@ -21,13 +21,14 @@ from pipeline.logs import get_logger
 from pipeline.records import Due, Outcome, new_id
 from pipeline.settings import settings
 from pipeline.stages.destination_mapping import MappedPerson
-from pipeline.stages.mapping import map_person
+from pipeline.stages.mapping import map_merged, map_person
 from pipeline.store import deliveries
 from pipeline.store.engine import transaction
 
 _CALLS_OF_A_CLAIM = 3  # that may time out one after the other: a call and its halves
 _PATIENCE_SECONDS = 1.0  # a longer wait is spent elsewhere: other destinations and chains want this process
 _MARGIN_SECONDS = 10.0  # between the end of the last call and the end of the lease: to record what came of it
+_CANNOT_MARK = "no call was made: the CRM or its mapping has no way to mark a merged person's record"
 _log = get_logger(__name__)
 
 
@@ -128,7 +129,11 @@ class _Sender:
         """Write one claim and record what came of it. Returns the seconds to leave the destination alone, mostly 0."""
         started = time.monotonic()
         mapped, outcomes = self._map(line, claimed)
-        records = [Record(key=str(person_id), fields=person.fields) for person_id, person in mapped.items()]
+        merged = {person_id for person_id, person in claimed.people.items() if person.merged_into is not None}
+        records = [
+            Record(key=str(person_id), fields=person.fields, update_only=person_id in merged)
+            for person_id, person in mapped.items()
+        ]
         written = Written()
         pause = 0.0
         was_called = bool(records) and time.monotonic() + line.timeout_seconds <= claimed.until
@@ -168,11 +173,23 @@ class _Sender:
         for due in claimed.dues:
             person = claimed.people.get(due.person_id)
             if person is None:
-                outcomes.append(Outcome(due.person_id, "rejected", code="person_missing", message="erased or merged"))
+                outcomes.append(Outcome(due.person_id, "rejected", code="person_missing", message="erased"))
+                continue
+            if person.merged_into is not None:
+                marked = map_merged(line.mapping, person.merged_into) if line.can_mark else MappedPerson({})
+                if marked.fields:
+                    mapped[due.person_id] = marked
+                else:
+                    outcomes.append(Outcome(due.person_id, "sent", code="merged", message=_CANNOT_MARK))
                 continue
             try:
                 mapped[due.person_id] = map_person(
-                    line.mapping, due.person_id, person.values, person.attribution, confirmed=due.once_digest
+                    line.mapping,
+                    due.person_id,
+                    person.values,
+                    person.attribution,
+                    confirmed=due.once_digest,
+                    emptied=[name for name, version in person.emptied.items() if version > due.sent_version],
                 )
             except RecordError as error:
                 outcomes.append(

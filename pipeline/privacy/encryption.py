@@ -86,6 +86,8 @@ class _StoredProfile(msgspec.Struct, array_like=True):
 
     origins: list[tuple[str, UUID, datetime]]
     fields: dict[str, tuple[Any, int]]  # value, place of its origin
+    votes: dict[str, list[tuple[Any, int]]] = {}
+    emptied: dict[str, int] = {}
 
 
 _to_bytes = msgspec.msgpack.Encoder().encode
@@ -105,17 +107,24 @@ def open_envelope(sealed: bytes, event_id: UUID) -> Envelope:
 
 def seal_profile(profile: Profile, person_id: UUID) -> bytes:
     places: dict[tuple[str, UUID, datetime], int] = {}
-    fields = {
-        name: (field.value, places.setdefault((field.source, field.event_id, field.at), len(places)))
-        for name, field in profile.fields.items()
-    }
-    return cipher().seal(_to_bytes(_StoredProfile(list(places), fields)), context=b"profile:" + person_id.bytes)
+
+    def placed(field: FieldValue) -> tuple[Any, int]:
+        return field.value, places.setdefault((field.source, field.event_id, field.at), len(places))
+
+    fields = {name: placed(field) for name, field in profile.fields.items()}
+    votes = {name: [placed(vote) for vote in of_field] for name, of_field in profile.votes.items()}
+    stored = _StoredProfile(list(places), fields, votes, profile.emptied)
+    return cipher().seal(_to_bytes(stored), context=b"profile:" + person_id.bytes)
 
 
 def open_profile(sealed: bytes, person_id: UUID) -> Profile:
     stored = _to_stored_profile(cipher().open(sealed, context=b"profile:" + person_id.bytes))
     origins = stored.origins
-    return Profile({name: FieldValue(value, *origins[place]) for name, (value, place) in stored.fields.items()})
+    return Profile(
+        {name: FieldValue(value, *origins[place]) for name, (value, place) in stored.fields.items()},
+        {name: [FieldValue(value, *origins[place]) for value, place in votes] for name, votes in stored.votes.items()},
+        stored.emptied,
+    )
 
 
 def seal_evidence(packed: bytes, evidence_id: UUID) -> bytes:

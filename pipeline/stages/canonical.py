@@ -91,6 +91,7 @@ def default_conversion(field: str) -> str:
 
 
 # Kept by us, not by the CRM: original_* never changes once it is the earliest, whatever order touches arrive in.
+# `rerouted_at` is when a lead of higher intent than was known of the person asked for them to be routed again.
 ATTRIBUTION_NAMES = (
     "original_source",
     "original_channel",
@@ -102,6 +103,7 @@ ATTRIBUTION_NAMES = (
     "latest_at",
     "owner",
     "touches",
+    "rerouted_at",
 )
 # Made from golden values where they are shown or sent, never stored: stages/derived.py.
 DERIVED_FIELDS = ("company_domain", "job_level", "job_function", "state_code", "phone_type", "email_suggestion")
@@ -113,4 +115,5 @@ DESTINATION_SOURCES = (
     *DERIVED_FIELDS,
     "person_id",
     "email_local_part",
+    "merged_into",
 )

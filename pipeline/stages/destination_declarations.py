@@ -29,11 +29,14 @@ DESTINATION_KEYS = (
     "picklist",
     "unlisted",
     "write",
+    "when_empty",
 )
 TYPES = ("text", "number", "integer", "boolean", "date", "datetime", "email", "phone", "url", "list", "picklist")
 TOO_LONG = ("refuse", "truncate")
 UNLISTED = ("quarantine", "leave_out", "default")
 WRITE = ("always", "once")
+WHEN_EMPTY = ("leave_out", "clear")
+MERGED_INTO = "merged_into"  # the person it turned out to be; its field is all that is written of a merged person
 # Option -> the types beside which it may stand.
 OPTION_TYPES: dict[str, tuple[str, ...]] = {
     "max": ("text", "email", "phone", "url", "list", "picklist"),
@@ -49,7 +52,8 @@ OPTION_TYPES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class DestinationRule:
-    """One CRM field. `is_once`: what a human changed in the CRM is left alone until our value changes.
+    """One CRM field. `is_once`: what a human changed in the CRM is left alone until our value changes. `clears`: where
+    the person has no value, the CRM's is emptied too.
 
     `max_length` counts characters, `digits` those before the decimal point. `picklist` None: any value will do.
     """
@@ -70,6 +74,12 @@ class DestinationRule:
     picklist: tuple[str, ...] | None = None
     unlisted: str = "quarantine"
     is_once: bool = False
+    clears: bool = False
+
+    @property
+    def is_mark(self) -> bool:
+        """Whether it says into whom the person was merged."""
+        return self.sources == (MERGED_INTO,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +137,26 @@ def _rule(reader: Reader, place: str, target: str, entry: Any) -> DestinationRul
         picklist=reader.texts(f"{place}.picklist", said["picklist"]) if "picklist" in said else None,
         unlisted=reader.one_of(f"{place}.unlisted", said.get("unlisted", "quarantine"), UNLISTED),
         is_once=reader.one_of(f"{place}.write", said.get("write", "always"), WRITE) == "once",
+        clears=reader.one_of(f"{place}.when_empty", said.get("when_empty", "leave_out"), WHEN_EMPTY) == "clear",
     )
+    _check_emptiness(reader, place, rule)
     _check_picklist(reader, place, rule, says_unlisted="unlisted" in said)
     if rule.is_once and rule.required:
         reader.fail(f"{place}.write", "'once' cannot be said of a required field: a later call would be refused")
     if rule.truncates and rule.max_length is None:
         reader.fail(f"{place}.too_long", "needs a `max` to cut at")
     return rule
+
+
+def _check_emptiness(reader: Reader, place: str, rule: DestinationRule) -> None:
+    if rule.clears and (rule.required or rule.default is not None or rule.constant is not None):
+        reader.fail(f"{place}.when_empty", "'clear' cannot be said of a field that is never empty")
+    if MERGED_INTO not in rule.sources:
+        return
+    if not rule.is_mark:
+        reader.fail(f"{place}.from", f"{MERGED_INTO} must stand alone: it is all that a merged person's record gets")
+    if not rule.clears or rule.is_once:
+        reader.fail(place, f"`from: {MERGED_INTO}` needs `when_empty: clear` and no `write`, else a mark would stay")
 
 
 def _check_picklist(reader: Reader, place: str, rule: DestinationRule, *, says_unlisted: bool) -> None:

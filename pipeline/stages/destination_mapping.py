@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -77,11 +78,13 @@ def map_person(
     attribution: dict[str, Any],
     *,
     confirmed: bytes | None = None,
+    emptied: Collection[str] = (),
 ) -> MappedPerson:
     """The CRM's fields of one person, from golden `values` and `attribution` (`canonical.ATTRIBUTION_NAMES`).
 
-    Both may lack any name. Empty values are left out: they never clear what the CRM holds. Fields written once are left
-    out too where `confirmed`, the digest the CRM last confirmed, is that of their values. Raises RecordError
+    Both may lack any name. Empty values are left out and clear nothing that the CRM holds, except where the rule says
+    so or the value is one of `emptied`: names whose value was taken back since. Fields written once are left out too
+    where `confirmed`, the digest the CRM last confirmed, is that of their values. Raises RecordError
     (`too_long`, `missing_required`, `wrong_type`, `invalid_email`, `out_of_range`, `unlisted`) for what the CRM would
     refuse, before any call.
     """
@@ -93,7 +96,11 @@ def map_person(
         known[name] = DERIVED[name](values)
     fields: dict[str, Any] = {}
     once: dict[str, Any] = {}
+    once_cleared: dict[str, Any] = {}
     truncated: list[str] = []
+    taken_back = set(emptied)
+    if "email" in taken_back:
+        taken_back.add("email_local_part")
     for rule in mapping.declaration.fields:
         value = _value(mapping, rule, known)
         if is_empty(value):
@@ -101,6 +108,8 @@ def map_person(
                 raise RecordError(
                     "missing_required", field=rule.name, message=f"{rule.name} has neither value nor default"
                 )
+            if rule.clears or not taken_back.isdisjoint(rule.sources):
+                (once_cleared if rule.is_once else fields)[rule.name] = None
             continue
         fitted, is_cut = _fitted(rule, value)
         if is_cut:
@@ -109,7 +118,16 @@ def map_person(
     digest = _digest(person_id, once) if once else None
     if digest is not None and digest == confirmed:
         return MappedPerson(fields, tuple(name for name in truncated if name in fields), digest, leaves_out_once=True)
-    return MappedPerson({**fields, **once}, tuple(truncated), digest)
+    return MappedPerson({**fields, **once, **(once_cleared if once else {})}, tuple(truncated), digest)
+
+
+def map_merged(mapping: DestinationMapping, merged_into: UUID) -> MappedPerson:
+    """What the record of a person who is one with another now gets: the mark alone; the rest stays as it was.
+
+    Without fields where the mapping knows no field `from: merged_into`.
+    """
+    value = str(merged_into)
+    return MappedPerson({rule.name: _fitted(rule, value)[0] for rule in mapping.declaration.fields if rule.is_mark})
 
 
 def _value(mapping: DestinationMapping, rule: DestinationRule, known: dict[str, Any]) -> Any:

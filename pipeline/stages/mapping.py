@@ -18,7 +18,12 @@ from pipeline.stages.canonical import CANONICAL_FIELDS, default_conversion
 from pipeline.stages.consents import compile_consent_rule, read_consent_list
 from pipeline.stages.conversions import CONVERSIONS
 from pipeline.stages.decided import DecidedPaths, bounded_custom
-from pipeline.stages.destination_mapping import DestinationMapping, load_destination_mapping, map_person
+from pipeline.stages.destination_mapping import (
+    DestinationMapping,
+    load_destination_mapping,
+    map_merged,
+    map_person,
+)
 from pipeline.stages.drift import drift_paths
 from pipeline.stages.earlier_touches import read_touch_list
 from pipeline.stages.mapping_language import SourceDeclaration
@@ -47,6 +52,7 @@ __all__ = [
     "load_destination_mapping",
     "load_source_mapping",
     "map_event",
+    "map_merged",
     "map_person",
     "map_record",
     "read_source_mapping",

@@ -99,7 +99,10 @@ def destination_schema() -> Schema:
         _in_order(
             destination.DESTINATION_KEYS,
             {
-                "from": _named("fields of the person; the first that is not empty", _REF("sources")),
+                "from": _named(
+                    "fields of the person; the first that is not empty",
+                    {"anyOf": [_REF("sources"), {"const": destination.MERGED_INTO}]},
+                ),
                 "constant": _named("this value, whatever the person says", _ANYTHING),
                 "default": _named("this value where the person says nothing", _ANYTHING),
                 "required": _named("without it the person waits in quarantine", _FLAG),
@@ -114,6 +117,10 @@ def destination_schema() -> Schema:
                 "picklist": _named("the values the CRM knows", _REF("texts")),
                 "unlisted": _named("what becomes of another value", {"enum": list(destination.UNLISTED)}),
                 "write": _named("once: a human's change stays", {"enum": list(destination.WRITE)}),
+                "when_empty": _named(
+                    "clear: the CRM's value is emptied where the person has none",
+                    {"enum": list(destination.WHEN_EMPTY)},
+                ),
             },
         )
     )
@@ -126,9 +133,23 @@ def destination_schema() -> Schema:
             _if({"unlisted": {"const": "default"}}, {"required": ["default"]}),
             _if({"too_long": {"const": "truncate"}}, {"required": ["max"]}),
             _if({"write": {"const": "once"}}, {"properties": {"required": {"const": False}}}),
+            _if(
+                {"when_empty": {"const": "clear"}},
+                {
+                    "properties": {"required": {"const": False}},
+                    "not": {"anyOf": [{"required": [name]} for name in ("default", "constant")]},
+                },
+            ),
+            _if(
+                {"from": {"const": destination.MERGED_INTO}},
+                {
+                    "required": ["when_empty"],
+                    "properties": {"when_empty": {"const": "clear"}, "write": {"const": "always"}},
+                },
+            ),
         ],
     }
-    sources = {"enum": list(DESTINATION_SOURCES)}
+    sources = {"enum": [name for name in DESTINATION_SOURCES if name != destination.MERGED_INTO]}
     fields: Schema = {"anyOf": [_REF("sources"), rule]}
     properties: Schema = {
         "destination": {"type": "string", "pattern": "^[a-z0-9_]+$"},

@@ -40,6 +40,9 @@ INSERT INTO deliveries AS known (destination, person_id, brand, lane, wanted_ver
 SELECT asked.destination, p.person_id, p.brand, asked.lane, p.version, 'due'
 FROM unnest(%s::text[], %s::uuid[], %s::text[]) WITH ORDINALITY AS asked (destination, person_id, lane, place)
 JOIN people p ON p.person_id = asked.person_id
+WHERE p.merged_into IS NULL OR EXISTS (
+    SELECT FROM deliveries d WHERE d.person_id = p.person_id AND d.destination = asked.destination
+)
 ORDER BY asked.place
 ON CONFLICT (person_id, destination) DO UPDATE SET
     wanted_version = greatest(known.wanted_version, excluded.wanted_version),
@@ -58,7 +61,8 @@ def want_deliveries(connection: Connection, wanted: Sequence[tuple[str, UUID, st
     """Want the present version of people at destinations: (destination, person_id, lane). One statement.
 
     Gives how many are due now because of this call, by (destination, lane). A person already wanted in that version
-    stays as it is; one in quarantine becomes due again when its version has grown.
+    stays as it is; one in quarantine becomes due again when its version has grown. People who are one with another
+    are wanted only where their own record was wanted before: it is marked, none is made for that.
     """
     lanes: dict[tuple[UUID, str], str] = {}
     for destination, person_id, lane in wanted:
@@ -96,7 +100,8 @@ WHERE d.person_id = ANY(ARRAY(SELECT person_id FROM due)) AND d.destination = %(
     AND person.person_id = d.person_id
     AND (%(linger)s <= 0 OR (SELECT count(*) >= %(limit)s OR min(wanted_at) <= now() - make_interval(secs => %(linger)s)
                              FROM due))
-RETURNING d.person_id, coalesce(person.version, d.wanted_version), d.attempts, d.external_id, d.once_digest
+RETURNING d.person_id, coalesce(person.version, d.wanted_version), d.attempts, d.external_id, d.once_digest,
+    d.sent_version
 """
 
 
@@ -127,16 +132,22 @@ def claim_deliveries(
         },
     )
     return claim, [
-        Due(destination, person, version, attempts, known, None if once is None else bytes(once))
-        for person, version, attempts, known, once in rows
+        Due(destination, person, version, attempts, known, None if once is None else bytes(once), sent)
+        for person, version, attempts, known, once, sent in rows
     ]
 
 
 class PersonToSend(msgspec.Struct, frozen=True):
-    """What a CRM gets of a person: `values` by canonical name, `attribution` by the names of `people export`."""
+    """What a CRM gets of a person: `values` by canonical name, `attribution` by the names of `people export`.
+
+    `merged_into`: the person it turned out to be. `emptied`: names that have no value any more, and since
+    which version.
+    """
 
     values: dict[str, Any]
     attribution: dict[str, Any]
+    merged_into: UUID | None = None
+    emptied: dict[str, int] = {}
 
     def __repr__(self) -> str:
         return "<PersonToSend>"
@@ -146,20 +157,25 @@ _ATTRIBUTION = (
     *(f"{which}_{what}" for which in ("original", "latest") for what in ("source", "channel", "campaign", "at")),
     "touches",
     "owner",
+    "rerouted_at",
 )
-_PEOPLE = f"SELECT person_id, profile, {', '.join(_ATTRIBUTION)} FROM people WHERE person_id = ANY(%s::uuid[])"  # noqa: S608 - put together from constants
+_COLUMNS = ", ".join(("person_id", "profile", "merged_into", *_ATTRIBUTION))
+_PEOPLE = f"SELECT {_COLUMNS} FROM people WHERE person_id = ANY(%s::uuid[])"  # noqa: S608 - put together from constants
 
 
 def read_people_to_send(connection: Connection, person_ids: Sequence[UUID]) -> dict[UUID, PersonToSend]:
     """People as a CRM should see them now; those that do not exist (any more) are left out. One statement."""
     if not person_ids:
         return {}
-    return {
-        person_id: PersonToSend(
-            open_profile(profile, person_id).values(), dict(zip(_ATTRIBUTION, attribution, strict=True))
+    found = {}
+    for person_id, sealed, merged_into, *attribution in connection.exec_driver_sql(
+        _PEOPLE, (arrays.uuids(person_ids),)
+    ):
+        profile = open_profile(sealed, person_id)
+        found[person_id] = PersonToSend(
+            profile.values(), dict(zip(_ATTRIBUTION, attribution, strict=True)), merged_into, profile.emptied
         )
-        for person_id, profile, *attribution in connection.exec_driver_sql(_PEOPLE, (arrays.uuids(person_ids),))
-    }
+    return found
 
 
 def release_deliveries(
@@ -198,7 +214,7 @@ def release_deliveries(
 
 
 _OVERTAKEN = """
-UPDATE deliveries SET state = 'due', claim = NULL, lease_until = NULL, wanted_at = now(), next_attempt_at = now(),
+UPDATE deliveries SET state = 'due', claim = gen_random_uuid(), lease_until = NULL, wanted_at = now(), next_attempt_at = now(),
     once_digest = NULL
 WHERE destination = %(destination)s AND person_id = ANY(ARRAY(
     SELECT person_id FROM deliveries

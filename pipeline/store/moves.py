@@ -12,7 +12,7 @@ from pipeline.store import arrays
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One line of the identity log: `action` is merged, split, accepted, rejected, joined or parted."""
+    """One line of the identity log; `action` is a notice's kind (`notices.Notice`). `details`: no personal data."""
 
     brand: str
     action: str
@@ -20,6 +20,7 @@ class Change(msgspec.Struct, frozen=True):
     other_id: UUID | None
     decided_by: str
     details: dict[str, object] = {}
+    event_id: UUID | None = None
 
 
 def move_facts(connection: Connection, owners: Mapping[UUID, UUID]) -> None:
@@ -50,6 +51,7 @@ _ENDS = ", ".join(
 )
 _REBUILD = f"""
 UPDATE people p SET {_ENDS},
+    rerouted_at = (SELECT max(t.rerouted_at) FROM touches t WHERE t.person_id = p.person_id),
     original_position = coalesce(first.position, 0), latest_position = coalesce(last.position, 0),
     touches = (SELECT count(*) FILTER (WHERE t.position = 0)
         + count(DISTINCT (t.occurred_at, t.source, t.medium, t.campaign)) FILTER (WHERE t.position > 0)
@@ -64,7 +66,9 @@ WHERE p.person_id = asked.person_id
 
 
 def rebuild_touches(connection: Connection, person_ids: Collection[UUID]) -> None:
-    """original_*, latest_* and the count of touches of these people, from their touches alone. One statement."""
+    """original_*, latest_*, rerouted_at and the count of touches of these people, from their touches alone. One
+    statement.
+    """
     if person_ids:
         connection.exec_driver_sql(_REBUILD, (arrays.uuids(sorted(person_ids)),))
 
@@ -82,11 +86,10 @@ def forward_people(connection: Connection, forwards: Mapping[UUID, UUID | None])
 
 
 def drop_unsent_deliveries(connection: Connection, person_ids: Collection[UUID]) -> None:
-    """Forget deliveries of merged people that no CRM ever heard of. One statement."""
+    """Forget deliveries of merged people that no CRM ever heard of: never claimed by a sender. One statement."""
     if person_ids:
         connection.exec_driver_sql(
-            "DELETE FROM deliveries WHERE person_id = ANY(%s::uuid[]) AND sent_version = 0 AND external_id IS NULL"
-            " AND state <> 'in_flight'",
+            "DELETE FROM deliveries WHERE person_id = ANY(%s::uuid[]) AND claim IS NULL AND sent_version = 0",
             (arrays.uuids(sorted(person_ids)),),
         )
 
@@ -95,8 +98,8 @@ def log_changes(connection: Connection, changes: Sequence[Change]) -> None:
     """Add to the identity log. One statement."""
     if changes:
         connection.exec_driver_sql(
-            "INSERT INTO identity_log (brand, action, person_id, other_id, decided_by, details)"
-            " SELECT * FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::uuid[], %s::text[], %s::jsonb[])",
+            "INSERT INTO identity_log (brand, action, person_id, other_id, decided_by, details, event_id)"
+            " SELECT * FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::uuid[], %s::text[], %s::jsonb[], %s::uuid[])",
             (
                 arrays.texts(change.brand for change in changes),
                 arrays.texts(change.action for change in changes),
@@ -104,5 +107,6 @@ def log_changes(connection: Connection, changes: Sequence[Change]) -> None:
                 arrays.uuids(change.other_id for change in changes),
                 arrays.texts(change.decided_by for change in changes),
                 arrays.documents(change.details for change in changes),
+                arrays.uuids(change.event_id for change in changes),
             ),
         )

@@ -41,6 +41,12 @@ def test_every_kind_of_crm_has_a_mapping():
     assert set(destination_types()) <= set(DESTINATIONS)
 
 
+@pytest.mark.parametrize("name", sorted(destination_types()))
+def test_a_mapping_marks_merged_people_if_the_crm_can_be_marked(name):
+    marks = [rule.name for rule in load_destination_mapping(name).declaration.fields if rule.is_mark]
+    assert len(marks) == (destination_types()[name].merge == "mark")
+
+
 @pytest.mark.parametrize("name", DESTINATIONS)
 def test_no_destination_lets_the_crm_overwrite_the_original_source(name):
     """Original and latest source go to fields of their own: what was first is never written by what was last."""
@@ -78,6 +84,7 @@ def test_the_page_names_every_canonical_field_and_every_word_of_the_language():
         *destination_declarations.DESTINATION_KEYS,
         *destination_declarations.TYPES,
         *destination_declarations.UNLISTED,
+        *destination_declarations.WHEN_EMPTY,
     }
     assert set(CANONICAL_FIELDS) <= words
     assert language <= words | block

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from pipeline.errors import RecordError
 from pipeline.stages.canonical import ATTRIBUTION_NAMES, PERSON_FIELDS
-from pipeline.stages.destination_mapping import load_destination_mapping, map_person, read_destination_mapping
+from pipeline.stages.destination_mapping import (
+    load_destination_mapping,
+    map_merged,
+    map_person,
+    read_destination_mapping,
+)
 
 PERSON = UUID(int=7)
 SALESFORCE = load_destination_mapping("salesforce")
@@ -80,6 +85,8 @@ def test_golden_values_become_the_crms_fields():
         "Original_Campaign__c": "q1",
         "Latest_Source__c": "google",
         "Latest_Channel__c": "Paid Search",
+        "Latest_Campaign__c": None,
+        "Afluente_Merged_Into__c": None,
     }
 
 
@@ -99,13 +106,51 @@ def test_the_required_last_name_has_something_in_it_always(values, last_name):
     assert mapped(values)["Company"] == values.get("company", "[not provided]")
 
 
+CLEARED = {"Latest_Campaign__c": None, "Afluente_Merged_Into__c": None}
+
+
 def test_empty_values_are_left_out_so_that_they_clear_nothing():
-    assert set(mapped({**ADA, "city": "", "street": None, "phone": "  "})) == {
-        "FirstName",
-        "LastName",
-        "Company",
-        "Email",
+    assert mapped({**ADA, "city": "", "street": None, "phone": "  "}) == {
+        "FirstName": "Ada",
+        "LastName": "Brandt",
+        "Company": "Brandt",
+        "Email": "ada@example.org",
+        **CLEARED,
     }
+
+
+def test_what_the_person_has_no_more_is_emptied_and_what_was_never_ours_is_left_alone():
+    taken_back = ["city", "company", "phone", "email", "first_name"]
+    fields = map_person(SALESFORCE, PERSON, {"last_name": "Brandt", "phone": "+49301234567"}, {}, emptied=taken_back)
+    assert fields.fields == {
+        "FirstName": None,
+        "LastName": "Brandt",
+        "Company": "[not provided]",
+        "Email": None,
+        "Phone": "+49301234567",
+        "City": None,
+        **CLEARED,
+    }
+
+
+def test_a_campaign_that_is_no_more_the_original_one_is_emptied_with_the_others():
+    first = {"original_source": "google", "original_campaign": "spring"}
+    confirmed = map_person(SALESFORCE, PERSON, ADA, first).once_digest
+    now = map_person(SALESFORCE, PERSON, ADA, {"original_source": "bing"}, confirmed=confirmed)
+    assert (now.fields["Original_Source__c"], now.fields["Original_Campaign__c"]) == ("bing", None)
+    again = map_person(SALESFORCE, PERSON, ADA, {"original_source": "bing"}, confirmed=now.once_digest)
+    assert again.leaves_out_once
+    assert "Original_Campaign__c" not in again.fields, "a human's campaign stays as the other fields do"
+
+
+def test_a_merged_person_gets_the_mark_and_nothing_else():
+    assert map_merged(SALESFORCE, PERSON).fields == {"Afluente_Merged_Into__c": str(PERSON)}
+
+
+def test_a_mapping_that_knows_no_mark_gives_a_merged_person_nothing(tmp_path):
+    path = tmp_path / "acme.yaml"
+    path.write_text("destination: acme\nversion: 1\nfields: {Mail: email}\n", encoding="utf-8")
+    assert map_merged(read_destination_mapping(path), PERSON).fields == {}
 
 
 @pytest.mark.parametrize(("name", "length"), sorted(LENGTHS.items()))

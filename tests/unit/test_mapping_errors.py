@@ -151,6 +151,14 @@ BROKEN_DESTINATIONS = [
             ),
             ("{from: original_source, write: twice}", ["fields.A.write", "'twice'", "always, once"]),
             ("{from: original_source, write: once, required: true}", ["fields.A.write", "required"]),
+            ("{from: email, when_empty: null}", ["fields.A.when_empty", "None", "leave_out, clear"]),
+            ("{from: email, when_empty: clear, required: true}", ["fields.A.when_empty", "never empty"]),
+            ("{from: email, when_empty: clear, default: x}", ["fields.A.when_empty", "never empty"]),
+            ("{constant: x, when_empty: clear}", ["fields.A.when_empty", "never empty"]),
+            ("merged_into", ["fields.A", "`when_empty: clear`"]),
+            ("{from: merged_into}", ["fields.A", "`when_empty: clear`"]),
+            ("{from: merged_into, when_empty: clear, write: once}", ["fields.A", "a mark would stay"]),
+            ("{from: [merged_into, person_id], when_empty: clear}", ["fields.A.from", "must stand alone"]),
         ]
     ),
 ]

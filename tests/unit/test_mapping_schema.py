@@ -116,6 +116,8 @@ GOOD_FIELDS = [
     "{from: other_emails, as: list, separator: ;, max: 99, too_long: truncate}",
     "{from: industry, as: picklist, picklist: [A, B], values: {x: A, y: ''}, default: b, unlisted: default}",
     "{from: original_at, as: datetime, write: once}",
+    "{from: original_campaign, write: once, when_empty: clear}",
+    "{from: merged_into, max: 36, when_empty: clear}",
 ]
 
 
