@@ -19,6 +19,7 @@ from pipeline.cli import (
     imports,
     mappings,
     migrate,
+    people,
     quarantine,
     releases,
     report,
@@ -43,6 +44,7 @@ app = typer.Typer(
 for group in (up, status, imports, balances):
     app.add_typer(group.commands)
 exports.leads.add_typer(releases.commands)
+exports.people.add_typer(people.commands)
 app.add_typer(exports.leads, name="leads")
 app.add_typer(exports.people, name="people")
 app.add_typer(exports.deliveries, name="deliveries")

@@ -1,0 +1,346 @@
+"""What a human says of who is who, and what follows: people joined or taken apart, and kept so.
+
+A word is kept as pairs of evidence: must-links and cannot-links, which win over every weight whenever people are
+resolved. So saying it is adding pairs (or taking some back) and resolving the people again, in one transaction. Must
+and cannot never contradict each other, by however many steps: what would is refused here, with the reason.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import product
+from typing import TypeVar
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection
+
+from pipeline.errors import AfluenteError, TransientError
+from pipeline.flow import resolve_people
+from pipeline.records import new_id
+from pipeline.resolution import Resolved
+from pipeline.store import decisions, moves, reviews
+from pipeline.store.decisions import Decision, Pair, Piece, Standing, ordered
+from pipeline.store.engine import transaction
+
+_ATTEMPTS = 5  # at one word: others may be at the same people
+_PAIRS_LIMIT = 100_000  # of one word: whoever resolves these people reads them all
+_LANE = "bulk"
+Done = TypeVar("Done")
+
+
+class DecisionRefusedError(AfluenteError):
+    """It contradicts what is known or what somebody said before. The message says what, and what to do."""
+
+
+class Word(msgspec.Struct, frozen=True):
+    """Whose word it is, and the reason, which must hold no personal data."""
+
+    by: str
+    why: str | None = None
+
+
+class Followed(msgspec.Struct, frozen=True):
+    """What followed from a word. `joined`: who forwards to whom now; `parted`: who stands for itself again or anew.
+
+    `took_back`: what had been said before and is not in force any more.
+    """
+
+    person_id: UUID
+    joined: dict[UUID, UUID] = {}
+    parted: list[UUID] = []
+    took_back: list[Decision] = []
+
+
+def merge_people(one: UUID, other: UUID, word: Word, *, override: bool = False) -> Followed:
+    """Say that two people are one, and make them one; the older id stays.
+
+    `override` takes back what keeps them apart. Raises DecisionRefusedError.
+    """
+    return _decide(lambda connection: _merge(connection, (one, other), word, override=override))
+
+
+def unmerge_person(person_id: UUID, word: Word, *, event_ids: Collection[UUID] = ()) -> Followed:
+    """Take a person apart again, and keep the parts apart.
+
+    The newest word that joined it is taken back. If there is none, or the rest holds together without it, it is parted
+    where it last came together. With `event_ids` the evidence of these events is taken out. Raises
+    DecisionRefusedError.
+    """
+    if event_ids:
+        return _decide(lambda connection: _take_out(connection, person_id, set(event_ids), word))
+    return _decide(lambda connection: _unmerge(connection, person_id, word))
+
+
+def accept_review(review_id: int, word: Word) -> Followed:
+    """Say that the two people of a review are one. Raises DecisionRefusedError."""
+    return _decide(lambda connection: _accept(connection, review_id, word))
+
+
+def reject_review(review_id: int, word: Word) -> Followed:
+    """Say that the two people of a review are two. Raises DecisionRefusedError."""
+    return _decide(lambda connection: _reject(connection, review_id, word))
+
+
+def _decide(work: Callable[[Connection], Done]) -> Done:
+    for attempt in range(_ATTEMPTS):
+        try:
+            with transaction() as connection:
+                decisions.hold_decisions(connection)
+                return work(connection)
+        except TransientError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(0.2 * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+def _merge(
+    connection: Connection,
+    people: Pair,
+    word: Word,
+    *,
+    override: bool = False,
+    anchors: Pair | None = None,
+    action: str = "joined",
+) -> Followed:
+    one, other = (_standing(connection, person_id) for person_id in people)
+    if one.person_id == other.person_id:
+        raise DecisionRefusedError(f"{people[0]} and {people[1]} are one person already")
+    if one.brand != other.brand:
+        raise DecisionRefusedError(f"they are of two brands, {one.brand} and {other.brand}: brands share no people")
+    sides = [_pieces(connection, standing.person_id) for standing in (one, other)]
+    everything = {piece.evidence_id for side in sides for piece in side}
+    took_back = _crossing(decisions.read_decisions(connection, everything), *map(_ids, sides), same=False)
+    if took_back and not override:
+        raise DecisionRefusedError(
+            f"{people[0]} and {people[1]} were kept apart {_said(took_back)}: take that back with"
+            f" `afluente people merge {people[0]} {people[1]} --override`"
+        )
+    decisions.take_back(connection, [decision.pair for decision in took_back])
+    firsts = anchors or (sides[0][0].evidence_id, sides[1][0].evidence_id)
+    older, newer = sorted((one, other), key=lambda standing: standing.person_id)
+    resolved = _join(connection, firsts, sides, older, word)
+    change = moves.Change(older.brand, action, older.person_id, newer.person_id, word.by)
+    return _follow(connection, change, word, resolved, took_back)
+
+
+def _join(
+    connection: Connection, firsts: Pair, sides: Sequence[Sequence[Piece]], target: Standing, word: Word
+) -> Resolved:
+    """Link the two pieces. If others of the two people contradict each other so much that not all come along, a second
+    try links each of those to its own person's piece as well: the word was about people, not about two pieces."""
+    everything = {piece.evidence_id for side in sides for piece in side}
+    links, decision_id = {ordered(*firsts)}, new_id()
+    for _ in range(2):
+        attempt = connection.begin_nested()
+        decisions.add_decision(
+            connection, decision_id, links, same=True, brand=target.brand, decided_by=word.by, why=word.why
+        )
+        resolved = resolve_people(connection, _LANE, {}, again=everything, decided_by=word.by)
+        strays = {key for key in everything if resolved.owners[key] != target.person_id}
+        if not strays:
+            attempt.commit()
+            return resolved
+        attempt.rollback()
+        links |= {
+            ordered(first, piece.evidence_id)
+            for first, side in zip(firsts, sides, strict=True)
+            for piece in side
+            if piece.evidence_id in strays and piece.evidence_id != first
+        }
+    raise TransientError("the two people changed while they were being joined")
+
+
+def _unmerge(connection: Connection, person_id: UUID, word: Word) -> Followed:
+    standing, pieces = _several_pieces(connection, person_id)
+    said = decisions.read_decisions(connection, _ids(pieces))
+    links = [decision for decision in said if decision.same]
+    took_back = [link for link in links if link.decision_id == links[-1].decision_id]
+    if took_back:
+        decisions.take_back(connection, [link.pair for link in took_back])
+        resolved = resolve_people(connection, _LANE, {}, again=_ids(pieces), decided_by=word.by)
+        if len({resolved.owners[key] for key in _ids(pieces)}) > 1:
+            return _follow(connection, _parting(standing, word), word, resolved, took_back)
+    out, rest = _last_joined(connection, standing.person_id, pieces)
+    resolved = _keep_apart(connection, standing, pieces, (out, rest), word)
+    return _follow(connection, _parting(standing, word), word, resolved, took_back)
+
+
+def _take_out(connection: Connection, person_id: UUID, event_ids: set[UUID], word: Word) -> Followed:
+    standing, pieces = _several_pieces(connection, person_id)
+    of_event = decisions.evidence_of_events(connection, event_ids)
+    mine = _ids(pieces)
+    for event_id in sorted(event_ids):
+        if of_event.get(event_id) not in mine:
+            raise DecisionRefusedError(f"event {event_id} is none of {person_id}: `afluente explain {event_id}`")
+    out = set(of_event.values())
+    if out == mine:
+        raise DecisionRefusedError(f"these events bring all that is known of {person_id}: nothing would be left")
+    resolved = _keep_apart(connection, standing, pieces, (out, mine - out), word)
+    return _follow(connection, _parting(standing, word), word, resolved, [])
+
+
+def _last_joined(connection: Connection, person_id: UUID, pieces: Sequence[Piece]) -> tuple[set[UUID], set[UUID]]:
+    """The two sides of a person as they were before it last came together: the newest person merged into it and what
+    it was itself then; if nobody was, its newest evidence and the rest."""
+    mine = _ids(pieces)
+    births = {piece.birth_id: piece.evidence_id for piece in pieces if piece.birth_id != person_id}
+    joining = decisions.last_joining(connection, person_id, births)
+    if joining is None:
+        out = {pieces[-1].evidence_id}
+        return out, mine - out
+    out = set(joining.evidence & mine) or {births[joining.merged_id]}
+    rest = {piece.evidence_id for piece in pieces if piece.created_at <= joining.at} - out - joining.new
+    return out, rest or mine - out
+
+
+def _keep_apart(
+    connection: Connection, standing: Standing, pieces: Sequence[Piece], sides: tuple[set[UUID], set[UUID]], word: Word
+) -> Resolved:
+    """Say of every pair across the two sides that it is not one person, and resolve all again."""
+    out, rest = sides
+    chain = find_chain(
+        [decision for decision in decisions.read_decisions(connection, _ids(pieces)) if decision.same], out, rest
+    )
+    if chain:
+        raise DecisionRefusedError(
+            f"they were joined {_said(chain)}: take that back first with `afluente people unmerge {standing.person_id}`"
+        )
+    if len(out) * len(rest) > _PAIRS_LIMIT:
+        raise DecisionRefusedError(
+            f"{len(out)} pieces of evidence against {len(rest)} are too many to keep apart pair by pair: take some out"
+            " with --event"
+        )
+    decisions.add_decision(
+        connection,
+        new_id(),
+        product(sorted(out), sorted(rest)),
+        same=False,
+        brand=standing.brand,
+        decided_by=word.by,
+        why=word.why,
+    )
+    resolved = resolve_people(connection, _LANE, {}, again=_ids(pieces), decided_by=word.by)
+    if {resolved.owners[key] for key in out} & {resolved.owners[key] for key in rest}:
+        raise TransientError("the person changed while it was being taken apart")
+    return resolved
+
+
+def find_chain(links: Iterable[Decision], start: Collection[UUID], goal: Collection[UUID]) -> list[Decision]:
+    """The must-links by which some evidence of `start` is one with some of `goal`, in order; empty: there are none."""
+    neighbors: dict[UUID, list[tuple[UUID, Decision]]] = {}
+    for link in links:
+        neighbors.setdefault(link.one, []).append((link.other, link))
+        neighbors.setdefault(link.other, []).append((link.one, link))
+    ways: dict[UUID, list[Decision]] = {key: [] for key in sorted(start)}
+    waiting = list(ways)
+    for key in waiting:
+        for neighbor, link in neighbors.get(key, ()):
+            if neighbor in goal:
+                return [*ways[key], link]
+            if neighbor not in ways:
+                ways[neighbor] = [*ways[key], link]
+                waiting.append(neighbor)
+    return []
+
+
+def _accept(connection: Connection, review_id: int, word: Word) -> Followed:
+    review = _open_review(connection, review_id)
+    done = _merge(connection, review.people, word, anchors=review.pair, action="accepted")
+    reviews.forget_settled(connection)
+    return done
+
+
+def _reject(connection: Connection, review_id: int, word: Word) -> Followed:
+    review = _open_review(connection, review_id)
+    decisions.add_decision(
+        connection, new_id(), [review.pair], same=False, brand=review.brand, decided_by=word.by, why=word.why
+    )
+    resolved = resolve_people(connection, _LANE, {}, again=review.pair, decided_by=word.by)
+    one, other = sorted(resolved.owners[key] for key in review.pair)
+    if one == other:
+        raise TransientError("the two people changed while they were being kept apart")
+    done = _follow(connection, moves.Change(review.brand, "rejected", one, other, word.by), word, resolved, [])
+    reviews.forget_settled(connection)
+    return done
+
+
+def _open_review(connection: Connection, review_id: int) -> reviews.Review:
+    review = reviews.read_review(connection, review_id)
+    if review is None:
+        raise DecisionRefusedError(
+            f"no review has the number {review_id}: `afluente people review list` shows what waits"
+        )
+    if review.people[0] == review.people[1]:
+        raise DecisionRefusedError(f"the two are one person by now: {review.people[0]}")
+    return review
+
+
+def _standing(connection: Connection, person_id: UUID) -> Standing:
+    standing = decisions.find_standing(connection, person_id)
+    if standing is None:
+        raise DecisionRefusedError(f"no person has the id {person_id}: ids stand in `afluente people export`")
+    if standing.person_id != person_id:
+        raise DecisionRefusedError(
+            f"{person_id} was merged into {standing.person_id}: name that one, or take it apart first with `afluente"
+            f" people unmerge {standing.person_id}`"
+        )
+    return standing
+
+
+def _pieces(connection: Connection, person_id: UUID) -> list[Piece]:
+    pieces = decisions.read_pieces(connection, {person_id})
+    if not pieces:
+        raise DecisionRefusedError(f"there is no evidence of who {person_id} is: nothing to go by")
+    return pieces
+
+
+def _several_pieces(connection: Connection, person_id: UUID) -> tuple[Standing, list[Piece]]:
+    standing = _standing(connection, person_id)
+    pieces = _pieces(connection, person_id)
+    if len(pieces) == 1:
+        raise DecisionRefusedError(
+            f"all leads of {person_id} say the same of who it is: there is nothing to take apart"
+        )
+    return standing, pieces
+
+
+def _ids(pieces: Iterable[Piece]) -> set[UUID]:
+    return {piece.evidence_id for piece in pieces}
+
+
+def _crossing(said: Iterable[Decision], one: set[UUID], other: set[UUID], *, same: bool) -> list[Decision]:
+    return [
+        decision
+        for decision in said
+        if decision.same == same
+        and ((decision.one in one and decision.other in other) or (decision.one in other and decision.other in one))
+    ]
+
+
+def _said(said: Sequence[Decision]) -> str:
+    """Who said it, when and why; of several words each once."""
+    words = {decision.decision_id: decision for decision in said}.values()
+    return " and ".join(
+        f"by {one.decided_by} on {one.decided_at:%Y-%m-%d}{f' because {one.why}' if one.why else ''}" for one in words
+    )
+
+
+def _parting(standing: Standing, word: Word) -> moves.Change:
+    return moves.Change(standing.brand, "parted", standing.person_id, None, word.by)
+
+
+def _follow(
+    connection: Connection, change: moves.Change, word: Word, resolved: Resolved, took_back: list[Decision]
+) -> Followed:
+    """Log the word beside what the log already has of its consequences."""
+    details: dict[str, object] = {"why": word.why} if word.why else {}
+    if took_back:
+        details["took_back"] = [
+            {"by": one.decided_by, "at": one.decided_at.isoformat(), "why": one.why, "same": one.same}
+            for one in {decision.decision_id: decision for decision in took_back}.values()
+        ]
+    moves.log_changes(connection, [msgspec.structs.replace(change, details=details)])
+    return Followed(change.person_id, resolved.joined, sorted(resolved.parted), took_back)

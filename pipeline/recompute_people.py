@@ -1,0 +1,121 @@
+"""Who is who, found once more for everybody: after `mappings/identity.yaml` changed.
+
+Evidence is taken in the order of its ids, a few hundred pieces per transaction; each is looked at with all that it can
+pull on, by the same locks as in `dedupe`, so workers go on meanwhile. Ids of evidence never change: none is passed
+over, whatever joins or parts beside this. What already is as the rules want it is not written, so a run that was killed
+is simply run again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from pipeline.errors import TransientError
+from pipeline.flow import resolve_people
+from pipeline.resolution import resolve
+from pipeline.store import decisions, reviews
+from pipeline.store.engine import StoreError, transaction
+
+_PIECES_AT_ONCE = 200
+_ATTEMPTS = 5  # at one batch: others may be at the same people, the database may be away for a moment
+_DECIDED_BY = "recompute"
+_Row = tuple[UUID, UUID, UUID]  # evidence, the person it began, the person it is of
+
+
+@dataclass
+class Recomputed:
+    """What a run found. `joined`: people who are others' now; `parted`: people who stand for themselves again or anew;
+    `moved`: in a dry run, pieces of evidence that would be another person's."""
+
+    pieces: int = 0
+    joined: int = 0
+    parted: int = 0
+    moved: int = 0
+
+    def add(self, other: Recomputed) -> None:
+        self.pieces += other.pieces
+        self.joined += other.joined
+        self.parted += other.parted
+        self.moved += other.moved
+
+
+class _RolledBackError(Exception):
+    """Ends a dry run: nothing of it is written."""
+
+
+def recompute_people(
+    *,
+    brand: str | None = None,
+    is_dry_run: bool = False,
+    pieces_at_once: int = _PIECES_AT_ONCE,
+    on_progress: Callable[[Recomputed, int], None] = lambda _done, _pieces: None,
+) -> Recomputed:
+    """Resolve every piece of evidence by the rules of now, count the names on its addresses and numbers anew, and find
+    the reviews anew. Wants deliveries of all who change.
+
+    A dry run writes nothing. It looks at each batch as if the others stayed as they are. `on_progress` hears what has
+    been done so far, and how many pieces there are. Raises TransientError if the database stays away; what is done
+    stays done.
+    """
+    with transaction(timeout_seconds=0) as connection:
+        total = decisions.count_evidence(connection, brand)
+    done = Recomputed()
+    after = UUID(int=0)
+    work = _look if is_dry_run else _resolve
+    while True:
+        with transaction() as connection:
+            rows = decisions.next_evidence(connection, after, pieces_at_once, brand)
+        if not rows:
+            return done
+        done.add(_in_parts(work, rows))
+        after = rows[-1][0]
+        on_progress(done, total)
+
+
+def _in_parts(work: Callable[[Sequence[_Row]], Recomputed], rows: Sequence[_Row]) -> Recomputed:
+    """Where the batch as a whole cannot be worked on (more locks than the server has), its halves are."""
+    try:
+        return _patiently(work, rows)
+    except StoreError:
+        if len(rows) == 1:
+            raise
+        done = _in_parts(work, rows[: len(rows) // 2])
+        done.add(_in_parts(work, rows[len(rows) // 2 :]))
+        return done
+
+
+def _patiently(work: Callable[[Sequence[_Row]], Recomputed], rows: Sequence[_Row]) -> Recomputed:
+    for attempt in range(1, _ATTEMPTS):
+        try:
+            return work(rows)
+        except TransientError:
+            time.sleep(0.2 * 2**attempt)
+    return work(rows)
+
+
+def _resolve(rows: Sequence[_Row]) -> Recomputed:
+    evidence = {row[0] for row in rows}
+    with transaction(timeout_seconds=0) as connection:
+        resolved = resolve_people(connection, "bulk", {}, again=evidence, decided_by=_DECIDED_BY)
+        reviews.forget_outdated(connection, evidence)
+    return Recomputed(len(rows), len(resolved.joined), len(resolved.parted))
+
+
+def _look(rows: Sequence[_Row]) -> Recomputed:
+    """Each person began with one piece of evidence: counted with that piece, it is counted once."""
+    done = Recomputed(len(rows))
+    try:
+        with transaction(timeout_seconds=0) as connection:
+            owners = resolve(connection, {}, lambda _connection, _events: (), again={row[0] for row in rows}).owners
+            raise _RolledBackError
+    except _RolledBackError:
+        pass
+    for evidence_id, birth_id, person_id in rows:
+        owner = owners.get(evidence_id, person_id)
+        done.moved += owner != person_id
+        done.joined += person_id == birth_id != owner
+        done.parted += owner == birth_id != person_id
+    return done

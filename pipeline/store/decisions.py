@@ -1,0 +1,203 @@
+"""What humans said of who is who: two pieces of evidence are one person's, or two people's. In force until taken back.
+
+`identity.read_decisions` gives the bare pairs to whoever clusters; here is who said it, when and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection
+
+from pipeline.store import arrays
+
+Pair = tuple[UUID, UUID]
+# A number pair of its own: components are locked by single numbers, which PostgreSQL keeps apart from pairs.
+_HOLD = "SELECT pg_advisory_xact_lock(415022, 1)"
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """One pair of what a human said. Pairs with one `decision_id` were said together."""
+
+    one: UUID
+    other: UUID
+    same: bool
+    decision_id: UUID
+    decided_by: str
+    why: str | None
+    decided_at: datetime
+
+    @property
+    def pair(self) -> Pair:
+        return self.one, self.other
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """A person's piece of evidence, unopened. `birth_id`: the person it would be alone."""
+
+    evidence_id: UUID
+    birth_id: UUID
+    person_id: UUID
+    created_at: datetime
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What an id of a person means now: `person_id` is the id asked for, or that of whom it was merged into."""
+
+    person_id: UUID
+    brand: str
+
+
+class Joining(msgspec.Struct, frozen=True):
+    """How a person was merged into another: `evidence` was its own, `new` was nobody's before."""
+
+    merged_id: UUID
+    at: datetime
+    evidence: frozenset[UUID]
+    new: frozenset[UUID]
+
+
+def ordered(one: UUID, other: UUID) -> Pair:
+    """As pairs are stored: the smaller first."""
+    return (one, other) if one < other else (other, one)
+
+
+def hold_decisions(connection: Connection) -> None:
+    """One human's word at a time, until the transaction ends. Workers do not wait for this. One statement."""
+    connection.exec_driver_sql(_HOLD)
+
+
+def read_decisions(connection: Connection, evidence_ids: Collection[UUID]) -> list[Decision]:
+    """All that was said of these pieces of evidence, oldest first. One statement."""
+    if not evidence_ids:
+        return []
+    ids = arrays.uuids(sorted(evidence_ids))
+    columns = "one, other, same, decision_id, decided_by, why, decided_at"
+    rows = connection.exec_driver_sql(
+        f"SELECT {columns} FROM identity_decisions WHERE one = ANY(%s::uuid[])"  # noqa: S608 - put together from constants
+        f" UNION SELECT {columns} FROM identity_decisions WHERE other = ANY(%s::uuid[])"
+        " ORDER BY decided_at, decision_id, one, other",
+        (ids, ids),
+    )
+    return [Decision(*row) for row in rows]
+
+
+def add_decision(
+    connection: Connection,
+    decision_id: UUID,
+    pairs: Iterable[Pair],
+    *,
+    same: bool,
+    brand: str,
+    decided_by: str,
+    why: str | None,
+) -> int:
+    """Remember one word about these pairs; gives how many it is new for. One statement."""
+    rows = sorted({ordered(*pair) for pair in pairs})
+    return connection.exec_driver_sql(
+        "INSERT INTO identity_decisions (one, other, same, decision_id, brand, decided_by, why)"
+        " SELECT one, other, %s, %s, %s, %s, %s FROM unnest(%s::uuid[], %s::uuid[]) AS said (one, other)"
+        " ON CONFLICT (one, other) DO NOTHING",
+        (
+            same,
+            decision_id,
+            brand,
+            arrays.clean(decided_by),
+            None if why is None else arrays.clean(why),
+            arrays.uuids(one for one, _ in rows),
+            arrays.uuids(other for _, other in rows),
+        ),
+    ).rowcount
+
+
+def take_back(connection: Connection, pairs: Collection[Pair]) -> None:
+    """Forget what was said of these pairs; the identity log keeps that it was. One statement."""
+    if pairs:
+        rows = sorted(pairs)
+        connection.exec_driver_sql(
+            "DELETE FROM identity_decisions d USING unnest(%s::uuid[], %s::uuid[]) AS said (one, other)"
+            " WHERE d.one = said.one AND d.other = said.other",
+            (arrays.uuids(one for one, _ in rows), arrays.uuids(other for _, other in rows)),
+        )
+
+
+def find_standing(connection: Connection, person_id: UUID) -> Standing | None:
+    """Who this id stands for now; None: it was never a person's. One statement.
+
+    A person goes where the evidence that it began with goes.
+    """
+    row = connection.exec_driver_sql(
+        "SELECT coalesce(e.person_id, p.person_id), p.brand FROM people p"
+        " LEFT JOIN evidence e ON e.birth_id = p.person_id WHERE p.person_id = %s",
+        (person_id,),
+    ).first()
+    return Standing(*row) if row else None
+
+
+def read_pieces(connection: Connection, person_ids: Collection[UUID]) -> list[Piece]:
+    """All evidence of these people, the piece each began with before its others. One statement."""
+    rows = connection.exec_driver_sql(
+        "SELECT evidence_id, birth_id, person_id, created_at FROM evidence WHERE person_id = ANY(%s::uuid[])"
+        " ORDER BY birth_id",
+        (arrays.uuids(sorted(person_ids)),),
+    )
+    return [Piece(*row) for row in rows]
+
+
+def evidence_of_events(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """The piece of evidence that each event brought; events without one are left out. One statement."""
+    if not event_ids:
+        return {}
+    rows = connection.exec_driver_sql(
+        "SELECT event_id, evidence_id FROM evidence_events WHERE event_id = ANY(%s::uuid[])",
+        (arrays.uuids(sorted(event_ids)),),
+    )
+    return dict(map(tuple, rows))
+
+
+def last_joining(connection: Connection, person_id: UUID, among: Collection[UUID]) -> Joining | None:
+    """How the last of the people `among` was merged into this one. One statement."""
+    row = connection.exec_driver_sql(
+        "SELECT other_id, at, details FROM identity_log"
+        " WHERE person_id = %s AND action = 'merged' AND other_id = ANY(%s::uuid[]) ORDER BY at DESC, id DESC LIMIT 1",
+        (person_id, arrays.uuids(sorted(among))),
+    ).first()
+    if row is None:
+        return None
+    other_id, at, details = row
+    evidence, new = (frozenset(map(UUID, details.get(name, ()))) for name in ("evidence", "new"))
+    return Joining(other_id, at, evidence, new)
+
+
+def read_log(connection: Connection, person_id: UUID) -> list[dict[str, Any]]:
+    """What the identity log has of a person, oldest first: `at`, `action`, `person_id`, `other_id`, `decided_by`,
+    `why`. One statement."""
+    rows = connection.exec_driver_sql(
+        "SELECT at, action, person_id, other_id, decided_by, details->>'why' AS why FROM identity_log"
+        " WHERE person_id = %s OR other_id = %s ORDER BY at, id",
+        (person_id, person_id),
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+def count_evidence(connection: Connection, brand: str | None) -> int:
+    """How many pieces of evidence there are, of a brand or of all. One statement, over the whole table."""
+    statement = "SELECT count(*) FROM evidence WHERE person_id IS NOT NULL"
+    if brand is None:
+        return int(connection.exec_driver_sql(statement).scalar_one())
+    return int(connection.exec_driver_sql(f"{statement} AND brand = %s", (brand,)).scalar_one())
+
+
+def next_evidence(connection: Connection, after: UUID, limit: int, brand: str | None) -> list[tuple[UUID, UUID, UUID]]:
+    """The next settled pieces by id: (evidence, person it began, person it is of). One statement."""
+    rows = connection.exec_driver_sql(
+        "SELECT evidence_id, birth_id, person_id FROM evidence"
+        " WHERE evidence_id > %s AND person_id IS NOT NULL AND (%s::text IS NULL OR brand = %s)"
+        " ORDER BY evidence_id LIMIT %s",
+        (after, brand, brand, limit),
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
