@@ -23,13 +23,14 @@ from sqlalchemy import Connection
 
 from pipeline.errors import place_of
 from pipeline.logs import get_logger
+from pipeline.neighborhoods import Memory
 from pipeline.records import LANES, Batch, Claim, Lead, Parked, RawEvent, Suppressed
 from pipeline.resolution import Resolved, file_evidence, resolve
 from pipeline.settings import settings
 from pipeline.stages.attribution import touches_of
 from pipeline.stages.mapping import load_source_mapping, map_event
 from pipeline.stages.normalization import normalize_lead
-from pipeline.store import deliveries, drift, events, identity, leases, quarantine, touches
+from pipeline.store import deliveries, drift, events, identity, leases, notices, quarantine, touches
 from pipeline.store.engine import transaction
 
 Decided = Lead | Parked | Suppressed
@@ -80,13 +81,14 @@ def deduplicate_batch(batch: Batch) -> Batch:
     """
     if not batch.leads:
         return batch
+    memory = Memory()
     with transaction(synchronous=False) as connection:
-        of_event = file_evidence(connection, batch.leads)
+        of_event = file_evidence(connection, batch.leads, memory)
     leads: dict[UUID, list[Lead]] = {}
     for lead in batch.leads:
         leads.setdefault(of_event[lead.event_id], []).append(lead)
     with transaction(synchronous=False) as connection:
-        resolved = resolve_people(connection, batch.lane, leads)
+        resolved = resolve_people(connection, batch.lane, leads, memory=memory)
     for lead in batch.leads:
         lead.person_id = resolved.owners[of_event[lead.event_id]]
     return batch
@@ -99,9 +101,10 @@ def resolve_people(
     *,
     again: Collection[UUID] = (),
     decided_by: str = "rules",
+    memory: Memory | None = None,
 ) -> Resolved:
     """`resolve`, and what every CRM must hear of people who came together or apart by it, in the same transaction."""
-    resolved = resolve(connection, leads, recompute_leads, again=again, decided_by=decided_by)
+    resolved = resolve(connection, leads, recompute_leads, again=again, decided_by=decided_by, memory=memory)
     deliveries.want_deliveries(
         connection,
         [
@@ -126,7 +129,7 @@ def recompute_leads(connection: Connection, event_ids: Sequence[UUID]) -> Iterat
 
 
 def attribute_batch(batch: Batch) -> Batch:
-    """Write each lead's touch, those its source remembers from before, and its consents.
+    """Write each lead's touch, those its source remembers from before, and its consents; note who came again.
 
     Original and latest source follow `occurred_at`, not arrival.
     """
@@ -139,9 +142,10 @@ def attribute_batch(batch: Batch) -> Batch:
             own, *earlier = touches_of(lead)
             lead.channel = own.channel
             made += [own, *earlier]
-        touches.add_touches(connection, made)
+        new = touches.add_touches(connection, made)
         touches.apply_touches(connection, made)
         touches.add_consents(connection, batch.leads)
+        notices.note_returns(connection, batch.leads, new)
     for lead in batch.leads:
         lead.fields, lead.consents, lead.earlier_touches = {}, [], []
     return batch

@@ -5,20 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache, lru_cache
-from typing import Any
+from functools import lru_cache
 
 from pipeline.stages.name_case import repair_case
 from pipeline.stages.name_checks import Checked, check_name, is_plain_name
 from pipeline.stages.name_split import split_name, turn_round, without_titles
-from pipeline.stages.name_words import name_words
-from pipeline.stages.text import clean_line, fold, normalize_line, raw_excerpt
+from pipeline.stages.text import clean_line, normalize_line, raw_excerpt
 from pipeline.stages.values import Normalized
 
 __all__ = [
-    "name_tokens",
-    "names_of",
     "normalize_family_name",
     "normalize_full_name",
     "normalize_given_name",
@@ -52,17 +47,6 @@ def split_full_name(full_name: str, country: str | None = None) -> tuple[str, st
     """(given, family) where both are certain; `country` is alpha-2, the lead's own or its region."""
     given, family = split_name(full_name, country)
     return (given, family) if given and family else None
-
-
-def name_tokens(full_name: str) -> frozenset[str]:
-    """The words that count when two names are compared: no case, accents, particles, titles or degrees."""
-    return frozenset(fold(full_name).split()) - _uncompared()
-
-
-def names_of(fields: Mapping[str, Any]) -> frozenset[str]:
-    """The tokens of the whole name in a lead's or a person's fields; empty if there is none."""
-    parts = (fields.get("first_name"), fields.get("last_name"))
-    return name_tokens(fields.get("full_name") or " ".join(part for part in parts if part))
 
 
 @lru_cache(maxsize=8192)
@@ -126,11 +110,3 @@ def _with_raw(found: Normalized, text: str) -> Normalized:
     if found.value == text or not text:
         return found
     return found._replace(raw=raw_excerpt(text))
-
-
-@cache
-def _uncompared() -> frozenset[str]:
-    known = name_words()
-    return (
-        known.small | known.articles | known.joining | known.titles | known.title_tails | known.degrees | {"don", "d"}
-    ) - {"do", "i", "med"}

@@ -19,11 +19,10 @@ from pipeline.stages.emails import normalize_email
 from pipeline.stages.industries import normalize_industry
 from pipeline.stages.languages import normalize_language
 from pipeline.stages.name_completion import Names, complete_names
-from pipeline.stages.names import names_of, normalize_family_name, normalize_full_name, normalize_given_name
+from pipeline.stages.names import normalize_family_name, normalize_full_name, normalize_given_name
 from pipeline.stages.phones import normalize_phone, normalize_whatsapp_id
 from pipeline.stages.text import normalize_cell, normalize_paragraphs, normalize_url, raw_excerpt
 from pipeline.stages.times import FUTURE_TOLERANCE, read_instant
-from pipeline.stages.urls import parse_address
 from pipeline.stages.validation import Verdict, judge
 from pipeline.stages.validation_rules import NOTHING_TO_IDENTIFY
 from pipeline.stages.values import Normalized
@@ -83,33 +82,6 @@ def normalize_lead(lead: Lead, *, default_region: str | None) -> Lead | Parked |
     for field, rule in verdict.flags:
         draft.note(field, Normalized(None, (rule,)), None)
     return draft.lead()
-
-
-def identifiers(lead: Lead) -> list[tuple[str, str]]:
-    """(kind, value) of everything that tells this person apart, best first; values in their one spelling.
-
-    A lead without e-mail is also known by its phone and name together: on a phone that is somebody else's already, that
-    finds the same second person again, and so makes a second run of the chain harmless. A source's own id counts only
-    where there is neither e-mail nor phone: nobody else knows it.
-    """
-    fields = lead.fields
-    emails = [email for email in (fields.get("email"), *fields.get("other_emails", ())) if email]
-    phones = [fields.get("phone"), *fields.get("other_phones", ()), fields.get("whatsapp_id")]
-    found = [("email", email) for email in emails] + [("phone", phone) for phone in phones if phone]
-    if not found:
-        return _last_resorts(lead)
-    if not emails:
-        name = " ".join(sorted(names_of(fields)))
-        found += [("named_phone", f"{found[0][1]} {name}")] if name else []
-    return list(dict.fromkeys(found))
-
-
-def _last_resorts(lead: Lead) -> list[tuple[str, str]]:
-    external_id, profile = lead.fields.get("external_id"), lead.fields.get("linkedin_url")
-    if external_id:
-        return [("external_id", f"{lead.source}:{external_id}")]
-    path = parse_address(profile).path if profile else None
-    return [("external_id", f"linkedin:{(path or profile).lower().rstrip('/')}")] if profile else []
 
 
 class _Draft:
@@ -214,7 +186,6 @@ class _Draft:
             raw=self.raw,
             flags=self.flags,
             consents=before.consents,
-            match_keys=before.match_keys,
             person_id=before.person_id,
             channel=before.channel,
             earlier_touches=drop_later(before.earlier_touches, self.occurred_at, self.flags),

@@ -39,6 +39,7 @@ _ATTRIBUTION_COLUMNS = (
     "latest_at",
     "touches",
     "owner",
+    "rerouted_at",
 )
 _DELIVERY_COLUMNS = (
     "destination",
@@ -66,8 +67,11 @@ def stream_events(
 
 
 def stream_people(connection: Connection, *, brand: str | None = None) -> Iterator[dict[str, Any]]:
-    """Every person by id: `person_id`, `brand`, `version`, `values` (the golden fields) and the attribution columns."""
-    where = "WHERE brand = %(brand)s" if brand else ""
+    """Every person by id: `person_id`, `brand`, `version`, `values` (the golden fields) and the attribution columns.
+
+    People who are one with another are left out: that one has all they had.
+    """
+    where = "WHERE merged_into IS NULL" + " AND brand = %(brand)s" * bool(brand)
     columns = ", ".join(("person_id", "brand", "version", "profile", *_ATTRIBUTION_COLUMNS))
     for row in _stream(connection, f"SELECT {columns} FROM people {where} ORDER BY person_id", {"brand": brand}):  # noqa: S608 - put together from constants
         profile = open_profile(row.pop("profile"), row["person_id"])
@@ -114,8 +118,8 @@ def explain_person(connection: Connection, person_id: UUID) -> dict[str, Any] | 
     """All that is known of a person; None if there is none.
 
     `person` (every column but the profile), `profile` (its opened Profile, with the origin of each field), `events`
-    (by id), `match_keys` (kind, first 8 hex digits of the digest, first_event), `touches`, `consents`, `deliveries`,
-    `delivery_log` (one row per CRM answer) and `quarantine` of its deliveries.
+    (by id), `history` (of who it is: its lines of `identity_log`), `touches`, `consents`, `deliveries`, `delivery_log`
+    (one row per CRM answer) and `quarantine` of its deliveries.
     """
     found = _rows(connection, "SELECT * FROM people WHERE person_id = %s", person_id)
     if not found:
@@ -131,12 +135,7 @@ def explain_person(connection: Connection, person_id: UUID) -> dict[str, Any] | 
             " WHERE event_id = ANY(ARRAY(SELECT event_id FROM touches WHERE person_id = %s)) ORDER BY event_id",
             person_id,
         ),
-        "match_keys": _rows(
-            connection,
-            "SELECT kind, left(encode(digest, 'hex'), 8) AS digest, first_event, created_at FROM match_keys"
-            " WHERE person_id = %s ORDER BY created_at, kind",
-            person_id,
-        ),
+        "history": _rows(connection, _HISTORY, person_id, person_id),
         "touches": _rows(
             connection, "SELECT * FROM touches WHERE person_id = %s ORDER BY occurred_at, event_id, position", person_id
         ),
@@ -147,6 +146,14 @@ def explain_person(connection: Connection, person_id: UUID) -> dict[str, Any] | 
         "delivery_log": _rows(connection, "SELECT * FROM delivery_log WHERE person_id = %s ORDER BY id", person_id),
         "quarantine": _quarantine(connection, "person_id = %s", person_id),
     }
+
+
+def evidence_of_event(connection: Connection, event_id: UUID) -> UUID | None:
+    """The id of the evidence that an event left; None if it did not get so far."""
+    found: UUID | None = connection.exec_driver_sql(
+        "SELECT evidence_id FROM evidence_events WHERE event_id = %s", (event_id,)
+    ).scalar()
+    return found
 
 
 def find_kind(connection: Connection, any_id: UUID) -> str | None:
@@ -194,6 +201,10 @@ def status_counts(connection: Connection) -> dict[str, Any]:
     }
 
 
+_HISTORY = """
+SELECT id, at, action, person_id, other_id, event_id, decided_by, details FROM identity_log
+WHERE person_id = %s OR other_id = %s ORDER BY id
+"""
 _LAST_ERRORS = """
 SELECT DISTINCT ON (destination) destination, last_error, last_error_at FROM deliveries
 WHERE last_error IS NOT NULL ORDER BY destination, last_error_at DESC

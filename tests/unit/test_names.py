@@ -5,8 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.stages.names import (
-    name_tokens,
-    names_of,
     normalize_family_name,
     normalize_full_name,
     normalize_given_name,
@@ -168,18 +166,6 @@ def test_a_whole_name_is_turned_round_only_where_a_comma_says_so(text, name, fla
     found = normalize_full_name(text)
     assert (found.value, found.flags) == (name, flags)
     assert found.raw == (None if text == name else text)
-
-
-def test_tokens_of_a_name_know_no_case_accents_particles_or_titles():
-    assert name_tokens("Dr. JOSÉ de la Cruz") == name_tokens("jose cruz")
-    assert name_tokens("José Cruz") != name_tokens("José Cruz Gil")
-    assert name_tokens("Ortega y Gasset, MBA") == {"ortega", "gasset"}
-
-
-def test_the_names_of_a_lead_are_the_whole_name_or_its_parts():
-    assert names_of({"full_name": "Ada Brandt", "first_name": "A"}) == {"ada", "brandt"}
-    assert names_of({"first_name": "Ada", "last_name": "Brandt"}) == {"ada", "brandt"}
-    assert names_of({"first_name": None}) == frozenset()
 
 
 # fmt: off
