@@ -5,7 +5,9 @@ Without the key an attacker who holds the database cannot test guesses (all phon
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+from uuid import UUID
 
 
 class BlindIndex:
@@ -16,7 +18,21 @@ class BlindIndex:
         if len(key) != 32:
             raise ValueError("the blind index needs a key of 32 bytes")
         self._key = key
+        self._numbers = hashlib.blake2b(key=key, digest_size=8, person=b"number")
+        self._ids = hashlib.blake2b(key=key, digest_size=16, person=b"id")
 
     def digest(self, kind: str, value: str) -> bytes:
         """32 bytes for an identifier in its normalized form. By `kind`, a phone and an id of the same text differ."""
         return hmac.digest(self._key, f"{kind}\x00{value}".encode("utf-8", "surrogatepass"), "sha256")
+
+    def number(self, text: str) -> int:
+        """64 signed bits for a key under which something is found: short, as there are many, and two may share one."""
+        digest = self._numbers.copy()
+        digest.update(text.encode("utf-8", "surrogatepass"))
+        return int.from_bytes(digest.digest(), "big", signed=True)
+
+    def content_id(self, content: bytes) -> UUID:
+        """An id for what has this content: 128 bits, which no two contents share."""
+        digest = self._ids.copy()
+        digest.update(content)
+        return UUID(bytes=digest.digest())

@@ -2,12 +2,13 @@
 
 Evidence is added first, in a transaction of its own; people are resolved in the next. So of two workers that bring
 evidence of one person at the same time at least the later one sees both, whichever way they run, and what they make of
-it depends on the evidence alone. Components (evidence that pulls on each other) are locked in one order while resolved.
+it depends on the evidence alone. `pipeline.neighborhoods` says who locks what while people are resolved.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -20,17 +21,33 @@ _ROUNDS = 3  # of asking again when people changed while we waited for them
 
 
 class KnownEvidence(msgspec.Struct, frozen=True):
-    """A stored piece of evidence. `person_id` None: not resolved yet. `birth_id`: the person it would be alone."""
+    """A stored piece of evidence. `person_id` None: new, not resolved yet. `birth_id`: the person it would be alone.
+    `notices`: how often others that share a key were resolved while it was new.
+    """
 
     evidence_id: UUID
     brand: str
     birth_id: UUID
     person_id: UUID | None
     component: UUID
-    packed: bytes
+    notices: int
+    sealed: bytes
+
+    @property
+    def packed(self) -> bytes:
+        return open_evidence(self.sealed, self.evidence_id)
 
     def __repr__(self) -> str:
         return f"<KnownEvidence {self.evidence_id}>"
+
+
+class Mate(NamedTuple):
+    """Evidence that shares `key` with other evidence. `is_new`: it has no person yet."""
+
+    key: int
+    evidence_id: UUID
+    component: UUID
+    is_new: bool
 
 
 class NewEvidence(msgspec.Struct, frozen=True):
@@ -40,7 +57,7 @@ class NewEvidence(msgspec.Struct, frozen=True):
     brand: str
     birth_id: UUID
     packed: bytes
-    keys: Sequence[UUID]
+    keys: Sequence[int]
     event_ids: Sequence[UUID]
 
     def __repr__(self) -> str:
@@ -51,14 +68,14 @@ _ADD = """
 INSERT INTO evidence (evidence_id, brand, birth_id, component, sealed)
 SELECT new.evidence_id, brand, birth_id, new.evidence_id, decode(sealed, 'base64')
 FROM unnest(%s::uuid[], %s::text[], %s::uuid[], %s::text[]) AS new (evidence_id, brand, birth_id, sealed)
-ON CONFLICT (evidence_id) DO NOTHING
+ON CONFLICT (evidence_id) DO NOTHING RETURNING evidence_id
 """
-_ADD_KEYS = """
-INSERT INTO evidence_keys (key, evidence_id) SELECT * FROM unnest(%s::uuid[], %s::uuid[]) ON CONFLICT DO NOTHING
-"""
+_ADD_KEYS = "INSERT INTO evidence_keys (key, evidence_id) SELECT * FROM unnest(%s::bigint[], %s::uuid[])"
+# An event that is mapped anew before it was settled may say something else than it said at first.
 _ADD_EVENTS = """
 INSERT INTO evidence_events (event_id, evidence_id) SELECT * FROM unnest(%s::uuid[], %s::uuid[])
-ON CONFLICT (event_id) DO NOTHING
+ON CONFLICT (event_id) DO UPDATE SET evidence_id = excluded.evidence_id
+WHERE evidence_events.evidence_id <> excluded.evidence_id
 """
 
 
@@ -67,7 +84,7 @@ def add_evidence(connection: Connection, new: Sequence[NewEvidence]) -> None:
     ordered = sorted(new, key=lambda one: one.evidence_id)
     if not ordered:
         return
-    connection.exec_driver_sql(
+    added = connection.exec_driver_sql(
         _ADD,
         (
             arrays.uuids(one.evidence_id for one in ordered),
@@ -76,10 +93,11 @@ def add_evidence(connection: Connection, new: Sequence[NewEvidence]) -> None:
             arrays.sealed(seal_evidence(one.packed, one.evidence_id) for one in ordered),
         ),
     )
-    keys = sorted((key, one.evidence_id) for one in ordered for key in one.keys)
+    unknown = {row[0] for row in added}
+    keys = sorted((key, one.evidence_id) for one in ordered if one.evidence_id in unknown for key in set(one.keys))
     if keys:
         connection.exec_driver_sql(
-            _ADD_KEYS, (arrays.uuids(key for key, _ in keys), arrays.uuids(owner for _, owner in keys))
+            _ADD_KEYS, (arrays.numbers(key for key, _ in keys), arrays.uuids(owner for _, owner in keys))
         )
     events = sorted((event_id, one.evidence_id) for one in ordered for event_id in one.event_ids)
     connection.exec_driver_sql(
@@ -87,34 +105,90 @@ def add_evidence(connection: Connection, new: Sequence[NewEvidence]) -> None:
     )
 
 
-# LATERAL with LIMIT leaves the planner no other way than one index probe per key, whatever the statistics say.
+# LATERAL with LIMIT leaves the planner no other way than one index probe per key, whatever the statistics say. Most
+# keys have one piece of evidence: nothing is sent of them.
 _BLOCKS = """
-SELECT asked.key, found.evidence_id, e.component
-FROM unnest(%s::uuid[]) AS asked (key)
+SELECT asked.key, e.evidence_id, e.component, e.person_id IS NULL
+FROM unnest(%s::bigint[]) AS asked (key)
 CROSS JOIN LATERAL (
-    SELECT k.evidence_id FROM evidence_keys k WHERE k.key = asked.key ORDER BY k.evidence_id LIMIT %s
-) AS found
-JOIN LATERAL (SELECT component FROM evidence WHERE evidence_id = found.evidence_id) AS e ON true
+    SELECT CASE WHEN count(*) <= %s THEN array_agg(first.evidence_id) ELSE ARRAY[NULL::uuid] END AS members
+    FROM (SELECT k.evidence_id FROM evidence_keys k WHERE k.key = asked.key LIMIT %s) AS first
+    HAVING count(*) > 1
+) AS block
+CROSS JOIN LATERAL unnest(block.members) AS member (evidence_id)
+LEFT JOIN LATERAL (SELECT * FROM evidence WHERE evidence.evidence_id = member.evidence_id LIMIT 1) AS e ON true
 """
 
 
-def read_blocks(connection: Connection, keys: Collection[UUID], *, limit: int) -> dict[UUID, dict[UUID, UUID]]:
-    """Per key the evidence filed under it, at most `limit` pieces, with their components. One statement."""
-    blocks: dict[UUID, dict[UUID, UUID]] = {}
+def read_blocks(connection: Connection, keys: Collection[int], *, most: int) -> tuple[list[Mate], set[int]]:
+    """The evidence that shares these keys, where two pieces or more do; and the crowded keys: those that more than
+    `most` pieces share, who are not read. One statement, of bounded cost.
+    """
+    mates: list[Mate] = []
+    crowded: set[int] = set()
     if keys:
-        for key, evidence_id, component in connection.exec_driver_sql(_BLOCKS, (arrays.uuids(sorted(keys)), limit)):
-            blocks.setdefault(key, {})[evidence_id] = component
-    return blocks
+        rows = connection.exec_driver_sql(_BLOCKS, (arrays.numbers(sorted(keys)), most, most + 1))
+        for key, evidence_id, component, is_new in rows:
+            if evidence_id is None:
+                crowded.add(key)
+            else:
+                mates.append(Mate(key, evidence_id, component, is_new))
+    return mates, crowded
 
 
-def lock_components(connection: Connection, components: Iterable[UUID]) -> None:
-    """Hold these components until the transaction ends. One statement; always sorted, so nobody waits in a circle."""
+def read_members(connection: Connection, keys: Collection[int]) -> list[Mate]:
+    """All evidence that shares these keys, however much: for the one time that a key gets crowded. One statement."""
+    if not keys:
+        return []
+    rows = connection.exec_driver_sql(
+        "SELECT k.key, e.evidence_id, e.component, e.person_id IS NULL FROM evidence_keys k"
+        " JOIN evidence e USING (evidence_id) WHERE k.key = ANY(%s::bigint[])",
+        (arrays.numbers(sorted(keys)),),
+    )
+    return [Mate(*row) for row in rows]
+
+
+def lock_components(connection: Connection, components: Collection[UUID], *, is_patient: bool) -> bool:
+    """Hold these components until the transaction or its savepoint ends. One statement.
+
+    `is_patient` waits for them, always in one order; otherwise False if others hold one. A transaction waits once,
+    before it holds anything else: nobody waits in a circle.
+    """
+    if not components:
+        return True
     numbers = sorted({int.from_bytes(component.bytes[:8], "big", signed=True) for component in components})
-    if numbers:
-        connection.exec_driver_sql("SELECT lock_match_keys(%s::bigint[])", (arrays.numbers(numbers),))
+    held = connection.exec_driver_sql(
+        "SELECT lock_components(%s::bigint[], %s)", (arrays.numbers(numbers), is_patient)
+    ).scalar()
+    return bool(held)
 
 
-_COLUMNS = "evidence_id, brand, birth_id, person_id, component, sealed"
+_HOLD_NEW = """
+SELECT evidence_id, notices FROM evidence WHERE evidence_id = ANY(%s::uuid[]) AND person_id IS NULL
+ORDER BY evidence_id FOR UPDATE"""
+
+
+def hold_new(connection: Connection, evidence_ids: Collection[UUID], *, is_patient: bool) -> dict[UUID, int]:
+    """Hold the rows of these pieces, and give their notices: of those that still have no person. One statement.
+
+    Rows that others hold are waited for in the order of their ids, or left out if not `is_patient`.
+    """
+    rows = connection.exec_driver_sql(
+        _HOLD_NEW if is_patient else f"{_HOLD_NEW} SKIP LOCKED", (arrays.uuids(sorted(evidence_ids)),)
+    )
+    return dict(map(tuple, rows))
+
+
+def give_notice(connection: Connection, evidence_ids: Collection[UUID]) -> None:
+    """Tell the workers of new evidence that others with its keys got people. Its rows must be held. One statement."""
+    if evidence_ids:
+        connection.exec_driver_sql(
+            "UPDATE evidence SET notices = notices + 1 WHERE evidence_id = ANY(%s::uuid[])",
+            (arrays.uuids(sorted(evidence_ids)),),
+        )
+
+
+_COLUMNS = "evidence_id, brand, birth_id, person_id, component, notices, sealed"
 
 
 def read_evidence(connection: Connection, evidence_ids: Collection[UUID]) -> dict[UUID, KnownEvidence]:
@@ -122,9 +196,31 @@ def read_evidence(connection: Connection, evidence_ids: Collection[UUID]) -> dic
     return _read(connection, "evidence_id", evidence_ids)
 
 
+# Evidence that hangs together with no other is its own component, and not in the index of components.
+_COMPONENTS = f"""
+SELECT {_COLUMNS} FROM evidence
+WHERE component = ANY(%s::uuid[]) AND component <> evidence_id AND person_id IS NOT NULL
+UNION ALL
+SELECT {_COLUMNS} FROM evidence
+WHERE evidence_id = ANY(%s::uuid[]) AND component = evidence_id AND person_id IS NOT NULL
+"""  # noqa: S608 - put together from constants
+
+
 def read_components(connection: Connection, components: Collection[UUID]) -> dict[UUID, KnownEvidence]:
     """All evidence of these components. One statement."""
-    return _read(connection, "component", components)
+    if not components:
+        return {}
+    ids = arrays.uuids(sorted(components))
+    return _known(connection.exec_driver_sql(_COMPONENTS, (ids, ids)))
+
+
+def read_owners(connection: Connection, evidence_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """The people of these pieces of evidence; without new ones. One statement."""
+    rows = connection.exec_driver_sql(
+        "SELECT evidence_id, person_id FROM evidence WHERE evidence_id = ANY(%s::uuid[]) AND person_id IS NOT NULL",
+        (arrays.uuids(sorted(evidence_ids)),),
+    )
+    return dict(map(tuple, rows))
 
 
 def read_evidence_of_people(connection: Connection, person_ids: Collection[UUID]) -> dict[UUID, KnownEvidence]:
@@ -139,33 +235,34 @@ def _read(connection: Connection, column: str, ids: Collection[UUID]) -> dict[UU
         f"SELECT {_COLUMNS} FROM evidence WHERE {column} = ANY(%s::uuid[])",  # noqa: S608 - put together from constants
         (arrays.uuids(sorted(ids)),),
     )
-    return {
-        row[0]: KnownEvidence(row[0], row[1], row[2], row[3], row[4], open_evidence(bytes(row[5]), row[0]))
-        for row in rows
-    }
+    return _known(rows)
 
 
-def read_shared_keys(connection: Connection, keys: Collection[UUID]) -> dict[UUID, int]:
-    """Of these keys those that several names use, with how many. One statement."""
+def _known(rows: Iterable[Any]) -> dict[UUID, KnownEvidence]:
+    return {row[0]: KnownEvidence(row[0], row[1], row[2], row[3], row[4], row[5], bytes(row[6])) for row in rows}
+
+
+def read_shared_keys(connection: Connection, keys: Collection[int]) -> dict[int, int]:
+    """Of these keys those that several names use, with how many; CROWDED of crowded ones. One statement."""
     if not keys:
         return {}
     rows = connection.exec_driver_sql(
-        "SELECT key, names FROM shared_keys WHERE key = ANY(%s::uuid[])", (arrays.uuids(sorted(keys)),)
+        "SELECT key, names FROM shared_keys WHERE key = ANY(%s::bigint[])", (arrays.numbers(sorted(keys)),)
     )
     return dict(map(tuple, rows))
 
 
 _SHARE = """
-INSERT INTO shared_keys (key, names) SELECT * FROM unnest(%s::uuid[], %s::smallint[])
+INSERT INTO shared_keys (key, names) SELECT * FROM unnest(%s::bigint[], %s::smallint[])
 ON CONFLICT (key) DO UPDATE SET names = excluded.names
 """
 
 
-def note_shared_keys(connection: Connection, names: Mapping[UUID, int]) -> None:
+def note_shared_keys(connection: Connection, names: Mapping[int, int]) -> None:
     """Remember how many names use these keys, counted while all who use them were locked. One statement."""
     if names:
         ordered = sorted(names)
-        connection.exec_driver_sql(_SHARE, (arrays.uuids(ordered), arrays.numbers(names[key] for key in ordered)))
+        connection.exec_driver_sql(_SHARE, (arrays.numbers(ordered), arrays.numbers(names[key] for key in ordered)))
 
 
 _ASSIGN = """
@@ -201,11 +298,11 @@ def hold_owners(connection: Connection, event_ids: Collection[UUID]) -> dict[UUI
     found: dict[UUID, UUID] = {}
     wanted = set(event_ids)
     for _ in range(_ROUNDS):
+        if not wanted:
+            break
         rows = connection.exec_driver_sql(_HOLD, (arrays.uuids(sorted(wanted)),))
         found.update((event_id, person_id) for event_id, person_id in rows)
         wanted -= found.keys()
-        if not wanted:
-            break
     return found
 
 

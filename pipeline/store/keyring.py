@@ -25,6 +25,11 @@ def blind_index() -> BlindIndex:
         return BlindIndex(ensure_index_key(connection))
 
 
+def key_number(brand: str, kind: str, value: str) -> int:
+    """The number under which evidence that has this key is found, within its brand."""
+    return blind_index().number(f"{brand}\x00{kind}\x00{value}")
+
+
 def ensure_index_key(connection: Connection) -> bytes:
     """The key of the blind index, 32 bytes; made if there is none yet. Every process gets the same one.
 

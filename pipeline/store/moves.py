@@ -73,16 +73,21 @@ def rebuild_touches(connection: Connection, person_ids: Collection[UUID]) -> Non
         connection.exec_driver_sql(_REBUILD, (arrays.uuids(sorted(person_ids)),))
 
 
-def forward_people(connection: Connection, forwards: Mapping[UUID, UUID | None]) -> None:
-    """Say into whom people were merged; None: they stand for themselves again. A new version each. One statement."""
-    if forwards:
-        ordered = sorted(forwards)
-        connection.exec_driver_sql(
-            "UPDATE people p SET merged_into = said.target, version = p.version + 1, updated_at = now()"
-            " FROM unnest(%s::uuid[], %s::uuid[]) AS said (person_id, target)"
-            " WHERE p.person_id = said.person_id AND p.merged_into IS DISTINCT FROM said.target",
-            (arrays.uuids(ordered), arrays.uuids(forwards[person_id] for person_id in ordered)),
-        )
+def forward_people(connection: Connection, forwards: Mapping[UUID, UUID | None]) -> set[UUID]:
+    """Say into whom people were merged; None: they stand for themselves again. A new version each. One statement.
+
+    Gives those for whom this is news. Ids that never were a person's are passed over.
+    """
+    if not forwards:
+        return set()
+    ordered = sorted(forwards)
+    rows = connection.exec_driver_sql(
+        "UPDATE people p SET merged_into = said.target, version = p.version + 1, updated_at = now()"
+        " FROM unnest(%s::uuid[], %s::uuid[]) AS said (person_id, target)"
+        " WHERE p.person_id = said.person_id AND p.merged_into IS DISTINCT FROM said.target RETURNING p.person_id",
+        (arrays.uuids(ordered), arrays.uuids(forwards[person_id] for person_id in ordered)),
+    )
+    return {row[0] for row in rows}
 
 
 def drop_unsent_deliveries(connection: Connection, person_ids: Collection[UUID]) -> None:

@@ -144,18 +144,19 @@ evidence = Table(
     Column("birth_id", Uuid, nullable=False),  # of the person it would be alone
     Column("person_id", Uuid),  # NULL: not resolved yet
     Column("component", Uuid, nullable=False),  # the smallest evidence it hangs together with, one person or not
+    _count("notices"),  # how often others with one of its keys were resolved while it waited to be
     Column("sealed", LargeBinary, nullable=False),
     _moment("created_at", nullable=False, is_now=True),
     PrimaryKeyConstraint("evidence_id", name="evidence_pkey"),
 )
-Index("evidence_component", evidence.c.component)
-Index("evidence_person", evidence.c.person_id)
+Index("evidence_component", evidence.c.component, postgresql_where=text("component <> evidence_id"))
+Index("evidence_person", evidence.c.person_id, postgresql_where=text("person_id IS NOT NULL"))
 Index("evidence_birth", evidence.c.birth_id, unique=True)
 
 evidence_keys = Table(
     "evidence_keys",
     metadata,
-    Column("key", Uuid, nullable=False),  # 16 bytes of a keyed digest
+    Column("key", BigInteger, nullable=False),  # 8 bytes of a keyed digest
     Column("evidence_id", Uuid, nullable=False),
     PrimaryKeyConstraint("key", "evidence_id", name="evidence_keys_pkey"),
 )
@@ -172,8 +173,8 @@ Index("evidence_events_evidence", evidence_events.c.evidence_id)
 shared_keys = Table(
     "shared_keys",
     metadata,
-    Column("key", Uuid, nullable=False),
-    Column("names", SmallInteger, nullable=False),  # how many that cannot be one person's, counted up to `of_many`
+    Column("key", BigInteger, nullable=False),
+    Column("names", SmallInteger, nullable=False),  # excluding each other, up to `of_many`; crowded: 32767
     PrimaryKeyConstraint("key", name="shared_keys_pkey"),
 )
 

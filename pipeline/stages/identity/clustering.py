@@ -28,17 +28,29 @@ from pipeline.stages.identity.scoring import Comparison, NamesOn, are_two_mailbo
 Key = UUID  # of a piece of evidence: made of its content, so it does not depend on when it came
 Pair = tuple[Key, Key]  # the smaller first
 _EXCLUDING = (DIFFERENT, SAME_GIVEN, SAME_FAMILY)
+CROWDED = 32_767  # of `names_on`: more pieces share the key than are ever compared (`crowded` in the rules)
 _SURER_THAN_NAMES = 3  # bits above `same` that outweigh a half agreement between other leads of the two people
+
+
+class Veto(NamedTuple):
+    """Why two people were not joined: `kind` is human, names or mailboxes; `one` and `other` contradict each other."""
+
+    kind: str
+    one: Key
+    other: Key
 
 
 class Clusters(NamedTuple):
     """`people`: the evidence of each person. `bonds`: the pairs that reach the threshold, joined or refused.
-    `reviews`: pairs for a human.
+    `reviews`: pairs for a human. `joins`: the pairs that made people, a tree within each; `refused`: what stood against
+    the pairs that were refused when it was their turn.
     """
 
     people: list[frozenset[Key]]
     bonds: dict[Pair, Comparison]
     reviews: dict[Pair, Comparison]
+    joins: list[Pair]
+    refused: dict[Pair, Veto]
 
 
 def count_names(names: Iterable[Name], limit: int) -> int:
@@ -62,12 +74,14 @@ def cluster(
 ) -> Clusters:
     """The people among these pieces of evidence.
 
-    `names_on` must know every e-mail and phone key of them. `must` and `cannot` are human decisions; they win over any
-    weight, and `cannot` over `must` is refused where it is made.
+    `names_on` must know every e-mail and phone key of them, and which keys are `CROWDED` by evidence not given here.
+    `must` and `cannot` are human decisions; they win over any weight, and `cannot` over `must` is refused where it is
+    made.
     """
     rules = rules or identity_rules()
     compared = weigh_pairs(evidence, names_on, rules)
     people = _People(evidence, names_on, rules, cannot)
+    refused: dict[Pair, Veto] = {}
     for pair in sorted(must):
         if pair[0] in evidence and pair[1] in evidence:
             people.join(pair)
@@ -76,25 +90,35 @@ def cluster(
     ranked = sorted(compared.items(), key=lambda item: (-item[1].score, *sorted((rank[item[0][0]], rank[item[0][1]]))))
     bonds = {pair: comparison for pair, comparison in ranked if comparison.score >= rules.same}
     for pair, comparison in bonds.items():
-        if not people.are_one(pair) and people.may_join(pair, comparison):
+        if people.are_one(pair):
+            continue
+        veto = people.veto(pair, comparison)
+        if veto is None:
             people.join(pair)
+        else:
+            refused[pair] = veto
     reviews = {
         pair: comparison
         for pair, comparison in ranked
         if comparison.score >= rules.review and not people.are_one(pair) and not people.are_kept_apart(pair)
     }
-    return Clusters(people.all(), bonds, reviews)
+    return Clusters(people.all(), bonds, reviews, people.joins, refused)
 
 
 def weigh_pairs(evidence: Mapping[Key, Evidence], names_on: NamesOn, rules: IdentityRules) -> dict[Pair, Comparison]:
-    """Every pair that shares a key, weighed. A crowded key counts for its strong meaning only in `names_on`."""
+    """Every pair that shares a key, weighed. A crowded key makes no pairs: who shares it must share another one too.
+
+    Crowded is what `names_on` says or what is seen here: a part of the evidence gives the pairs that all of it gives.
+    """
     blocks: dict[tuple[str, str], list[Key]] = {}
     for key, one in evidence.items():
         for name in keys_of(one):
             blocks.setdefault(name, []).append(key)
     compared: dict[Pair, Comparison] = {}
-    for members in blocks.values():
-        for pair in combinations(sorted(members)[: rules.crowded], 2):
+    for (kind, value), members in blocks.items():
+        if len(members) == 1 or len(members) > rules.crowded or names_on(kind, value) == CROWDED:
+            continue
+        for pair in combinations(sorted(members), 2):
             if pair not in compared:
                 compared[pair] = compare(evidence[pair[0]], evidence[pair[1]], names_on, rules)
     return compared
@@ -110,6 +134,7 @@ class _People:
         self._parent = {key: key for key in evidence}
         self._members: dict[Key, list[Key]] = {key: [key] for key in evidence}
         self._names = {key: [one.name] if one.name else [] for key, one in evidence.items()}
+        self.joins: list[Pair] = []
         self._apart: dict[Key, set[Key]] = {}
         for one, other in cannot:
             self._apart.setdefault(one, set()).add(other)
@@ -120,31 +145,41 @@ class _People:
 
     def are_kept_apart(self, pair: Pair) -> bool:
         """Whether a human said so, of any two members."""
-        if not self._apart:
-            return False
-        other = set(self._members[self._root(pair[1])])
-        return any(self._apart.get(key, frozenset()) & other for key in self._members[self._root(pair[0])])
+        return self._humans_word(pair) is not None
 
-    def may_join(self, pair: Pair, comparison: Comparison) -> bool:
-        if self.are_kept_apart(pair):
-            return False
+    def veto(self, pair: Pair, comparison: Comparison) -> Veto | None:
+        """What stands against making the people of this pair one; None: they may be."""
+        said = self._humans_word(pair)
+        if said is not None:
+            return said
         rules = self._rules
         if comparison.score >= rules.certain:
-            return True
+            return None
         one, other = self._root(pair[0]), self._root(pair[1])
         for mine in self._names[one]:
             for theirs in self._names[other]:
                 found = agreement(mine, theirs)
-                if found == DIFFERENT:
-                    return False
                 is_half = found in (SAME_GIVEN, SAME_FAMILY) and found != comparison.names
-                if is_half and comparison.score < rules.same + _SURER_THAN_NAMES:
-                    return False
-        return not any(
-            are_two_mailboxes(self._evidence[mine], self._evidence[theirs], self._names_on, rules)
-            for mine in self._members[one]
-            for theirs in self._members[other]
-        )
+                if found == DIFFERENT or (is_half and comparison.score < rules.same + _SURER_THAN_NAMES):
+                    return Veto("names", self._bearer(one, mine), self._bearer(other, theirs))
+        for mine_key in self._members[one]:
+            for their_key in self._members[other]:
+                if are_two_mailboxes(self._evidence[mine_key], self._evidence[their_key], self._names_on, rules):
+                    return Veto("mailboxes", mine_key, their_key)
+        return None
+
+    def _humans_word(self, pair: Pair) -> Veto | None:
+        if not self._apart:
+            return None
+        other = set(self._members[self._root(pair[1])])
+        for key in self._members[self._root(pair[0])]:
+            found = self._apart.get(key, frozenset()) & other
+            if found:
+                return Veto("human", key, min(found))
+        return None
+
+    def _bearer(self, root: Key, name: Name) -> Key:
+        return min(key for key in self._members[root] if self._evidence[key].name == name)
 
     def join(self, pair: Pair) -> None:
         one, other = self._root(pair[0]), self._root(pair[1])
@@ -152,6 +187,7 @@ class _People:
             return
         if len(self._members[one]) < len(self._members[other]):
             one, other = other, one
+        self.joins.append(pair)
         self._parent[other] = one
         self._members[one] += self._members.pop(other)
         self._names[one] = maximal_names([*self._names[one], *self._names.pop(other)])

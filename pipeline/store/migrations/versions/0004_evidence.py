@@ -10,7 +10,9 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-# Ids of evidence and keys are 16 bytes of a keyed digest: equal evidence has one id, in whatever order it came.
+# Ids of evidence are 16 bytes of a keyed digest: equal evidence has one id, in whatever order it came. Keys are 8 bytes
+# of one: two that share a number by chance are looked at together and compared, no more.
+# Most pieces of evidence are alone: `evidence_component` leaves them out, they are found by their own id.
 _TABLES = """
 CREATE TABLE evidence (
     evidence_id uuid NOT NULL,
@@ -18,16 +20,17 @@ CREATE TABLE evidence (
     birth_id uuid NOT NULL,
     person_id uuid,
     component uuid NOT NULL,
+    notices integer NOT NULL DEFAULT 0,
     sealed bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT evidence_pkey PRIMARY KEY (evidence_id)
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
-CREATE INDEX evidence_component ON evidence (component);
-CREATE INDEX evidence_person ON evidence (person_id);
+CREATE INDEX evidence_component ON evidence (component) WHERE component <> evidence_id;
+CREATE INDEX evidence_person ON evidence (person_id) WHERE person_id IS NOT NULL;
 CREATE UNIQUE INDEX evidence_birth ON evidence (birth_id);
 
 CREATE TABLE evidence_keys (
-    key uuid NOT NULL,
+    key bigint NOT NULL,
     evidence_id uuid NOT NULL,
     CONSTRAINT evidence_keys_pkey PRIMARY KEY (key, evidence_id)
 );
@@ -39,9 +42,10 @@ CREATE TABLE evidence_events (
 );
 CREATE INDEX evidence_events_evidence ON evidence_events (evidence_id);
 
--- Addresses and numbers that two or more names use which cannot be one person's. Few: most have one name.
+-- Addresses and numbers that two or more names use which cannot be one person's, and crowded keys of any kind (32767).
+-- Few: most have one name.
 CREATE TABLE shared_keys (
-    key uuid NOT NULL,
+    key bigint NOT NULL,
     names smallint NOT NULL,
     CONSTRAINT shared_keys_pkey PRIMARY KEY (key)
 );
@@ -101,6 +105,41 @@ ALTER TABLE touches ADD COLUMN rerouted_at timestamptz;
 DROP TABLE match_keys;
 """
 
+# Held until the transaction ends. `is_patient` waits, in the order given; otherwise false if any is held by others.
+# A transaction that needs more locks than an eighth of the server's lock table takes all at once instead, alone.
+_LOCK_COMPONENTS = """
+CREATE FUNCTION lock_components(numbers bigint[], is_patient boolean) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    most constant integer := current_setting('max_locks_per_transaction')::integer
+        * (current_setting('max_connections')::integer + current_setting('max_prepared_transactions')::integer) / 8;
+BEGIN
+    IF cardinality(numbers) > most THEN
+        IF is_patient THEN
+            PERFORM pg_advisory_xact_lock(415022, 0);
+            RETURN true;
+        END IF;
+        RETURN pg_try_advisory_xact_lock(415022, 0);
+    END IF;
+    IF is_patient THEN
+        PERFORM pg_advisory_xact_lock_shared(415022, 0);
+        FOR place IN 1 .. cardinality(numbers) LOOP
+            PERFORM pg_advisory_xact_lock(numbers[place]);
+        END LOOP;
+        RETURN true;
+    END IF;
+    IF NOT pg_try_advisory_xact_lock_shared(415022, 0) THEN
+        RETURN false;
+    END IF;
+    FOR place IN 1 .. cardinality(numbers) LOOP
+        IF NOT pg_try_advisory_xact_lock(numbers[place]) THEN
+            RETURN false;
+        END IF;
+    END LOOP;
+    RETURN true;
+END $$
+"""
+
 
 def upgrade() -> None:
     op.execute(_TABLES)
+    op.execute(_LOCK_COMPONENTS)
