@@ -194,8 +194,8 @@ class FieldValue(_Fact, frozen=True):
 class Profile(_Draft):
     """The golden record of a person: encrypted as one value into `people.profile`.
 
-    `votes` are values that a later lead may bring back, of fields where the most frequent one is golden. `emptied`: what
-    had a value until the person was taken apart and has none now, with the version since when. CRMs are told.
+    `votes` are values that a later lead may bring back, of fields where the most frequent one is golden. `emptied`:
+    what had a value until the person was taken apart and has none now, with the version since when. CRMs are told.
     """
 
     fields: dict[str, FieldValue] = {}

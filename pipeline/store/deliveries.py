@@ -214,8 +214,8 @@ def release_deliveries(
 
 
 _OVERTAKEN = """
-UPDATE deliveries SET state = 'due', claim = gen_random_uuid(), lease_until = NULL, wanted_at = now(), next_attempt_at = now(),
-    once_digest = NULL
+UPDATE deliveries SET state = 'due', claim = gen_random_uuid(), lease_until = NULL, wanted_at = now(),
+    next_attempt_at = now(), once_digest = NULL
 WHERE destination = %(destination)s AND person_id = ANY(ARRAY(
     SELECT person_id FROM deliveries
     WHERE destination = %(destination)s AND person_id = ANY(%(people)s::uuid[])
