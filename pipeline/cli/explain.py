@@ -1,4 +1,6 @@
-"""`afluente explain`: everything that is known of one lead or one person, in the order in which it happened."""
+"""`afluente explain`: everything that is known of one lead or one person, in the order in which it happened; of two,
+why they are one person or are not.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +24,7 @@ commands = typer.Typer()
     epilog=example(
         "afluente explain 01930000-0000-7000-8000-000000000000",
         "afluente explain 01930000-0000-7000-8000-000000000000 --json",
+        "afluente explain 01930000-0000-7000-8000-000000000000 01930000-0000-7000-8000-000000000001",
     )
 )
 def explain(
@@ -29,15 +32,27 @@ def explain(
     any_id: Annotated[
         str, typer.Argument(metavar="ID", help="Id of an event or a person; of a quarantined thing too.")
     ],
+    other_id: Annotated[
+        str | None,
+        typer.Argument(metavar="OTHER", help="A second event or person: why the two are one person, or are not."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what happened to a lead, and why.
 
     Request, verification, mapping, each field before and after, match, touches, CRM calls and answers. The request and
     the fields are personal data: they are opened for you and go nowhere but to this terminal.
+
+    Of two ids: every piece of evidence that the two have in common or against each other, with its weight, what
+    forbids making them one, and by which leads they hang together.
     """
+    from pipeline.cli.pair_story import print_pair
     from pipeline.cli.story import print_event, print_person
 
+    if other_id is not None:
+        pair = _pair(parse_id(any_id), parse_id(other_id))
+        print_json(pair) if as_json else print_pair(pair)
+        return
     with database() as connection:
         found = _explain(connection, parse_id(any_id))
     if as_json:
@@ -46,6 +61,17 @@ def explain(
         print_event(found)
     else:
         print_person(found)
+
+
+def _pair(one: UUID, other: UUID) -> dict[str, Any]:
+    from pipeline.errors import RecordError
+    from pipeline.identity_story import explain_pair
+
+    with database() as connection:
+        try:
+            return explain_pair(connection, one, other)
+        except RecordError as error:
+            raise CommandError(error.message) from None
 
 
 def _explain(connection: Connection, any_id: UUID) -> dict[str, Any]:
@@ -73,6 +99,7 @@ def _explain(connection: Connection, any_id: UUID) -> dict[str, Any]:
 
 def _event_story(connection: Connection, event_id: UUID, facts: dict[str, Any]) -> dict[str, Any]:
     from pipeline.cli.recomputed import recompute
+    from pipeline.identity_story import explain_match
 
     event = facts["event"]
     found = recompute(connection, [event_id]).get(event_id)
@@ -92,7 +119,8 @@ def _event_story(connection: Connection, event_id: UUID, facts: dict[str, Any]) 
         },
         "now": found.verdict if found else "its body is gone",
         "fields": found.fields() if found else [],
-        "match": _match(event_id, found, person) if person else None,
+        "match": explain_match(connection, event_id, [one["event_id"] for one in person["events"]]) if person else None,
+        "notices": [one for one in person["history"] if one["event_id"] == event_id] if person else [],
         "touches": facts["touches"],
         "consents": facts["consents"],
         "quarantine": facts["quarantine"],
@@ -142,29 +170,6 @@ def _verification(found: Recomputed) -> str:
     return "none needed: read by Afluente itself or given by an operator"
 
 
-def _match(event_id: UUID, found: Recomputed | None, person: dict[str, Any]) -> dict[str, Any]:
-    """Why it belongs to its person: each identifier of the lead, and which event brought it first.
-
-    The first that an earlier event had brought is what decided. If there is none, the lead made a new person.
-    """
-    from pipeline.records import Lead
-    from pipeline.stages.normalization import identifiers
-    from pipeline.store.keyring import blind_index
-
-    known = {(key["kind"], key["digest"]): key["first_event"] for key in person["match_keys"]}
-    lead = found.decided if found and isinstance(found.decided, Lead) else None
-    rows: list[dict[str, Any]] = []
-    for kind, value in identifiers(lead) if lead else []:
-        first_event = known.get((kind, blind_index().digest(kind, value).hex()[:8]))
-        rows.append({"kind": kind, "value": value, "first_event": first_event})
-    decided_by = next((row for row in rows if row["first_event"] and row["first_event"] < event_id), None)
-    return {
-        "person_id": person["person"]["person_id"],
-        "reason": decided_by["kind"] if decided_by else "new",
-        "identifiers": rows,
-    }
-
-
 def _person_story(facts: dict[str, Any]) -> dict[str, Any]:
     from pipeline.stages.derived import derive
 
@@ -177,7 +182,7 @@ def _person_story(facts: dict[str, Any]) -> dict[str, Any]:
         ],
         "derived": derive(facts["profile"].values()),
         "events": facts["events"],
-        "match_keys": facts["match_keys"],
+        "history": facts["history"],
         "touch_list": facts["touches"],
         "consents": facts["consents"],
         "quarantine": facts["quarantine"],

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from pipeline.cli.output import as_text, print_facts, print_line, print_table, printable
+from pipeline.cli.pair_story import print_pieces
 
 _BODY_LIMIT = 20_000  # characters of a request's body; --json has all of it
 
@@ -33,6 +34,7 @@ def print_event(found: dict[str, Any]) -> None:
         print_line("  The mapping has changed since: the fields below are what a replay would make of it.")
     _print_fields(found)
     _print_match(found["match"])
+    _print_history(found["notices"])
     _print_touches(found["touches"])
     _print_consents(found["consents"])
     _print_quarantine(found["quarantine"])
@@ -49,6 +51,8 @@ def print_person(found: dict[str, Any]) -> None:
             "latest source": _source_of(found, "latest"),
             "touches": found["touches"],
             "owner": found["owner"],
+            "to be routed again": found["rerouted_at"],
+            "is one with": found["merged_into"],
             "known since": found["created_at"],
         }
     )
@@ -65,6 +69,7 @@ def print_person(found: dict[str, Any]) -> None:
         ("event", "source", "state", "occurred", "channel"),
         [(one["event_id"], one["source"], one["state"], one["occurred_at"], one["channel"]) for one in found["events"]],
     )
+    _print_history(found["history"])
     _print_touches(found["touch_list"])
     _print_consents(found["consents"])
     _print_quarantine(found["quarantine"])
@@ -106,20 +111,39 @@ def _print_match(match: dict[str, Any] | None) -> None:
     if match is None:
         print_line("  no person yet")
         return
-    why = (
-        "a new person: nobody had any of its identifiers"
-        if match["reason"] == "new"
-        else f"known by its {match['reason']}"
+    print_facts(
+        {
+            "person": match["person_id"],
+            "why": _why(match),
+            **{name: value for name, value in match["evidence"].items() if value},
+        }
     )
-    print_facts({"person": match["person_id"], "why": why})
-    if match["identifiers"]:
-        print_table(
-            ("identifier", "value", "first brought by event"),
-            [
-                (one["kind"], one["value"], one["first_event"] or "not a key of this person")
-                for one in match["identifiers"]
-            ],
-        )
+    if match["strongest"]:
+        print_line(f"  in common with event {match['strongest']['event_id']}:")
+        print_pieces(match["strongest"]["pieces"], match["strongest"]["score"])
+
+
+def _why(match: dict[str, Any]) -> str:
+    if match["reason"] == "new":
+        return "a new person: nobody known had enough in common with it"
+    if match["reason"] == "same":
+        return f"says of who it is just what event {match['same_as']} said"
+    if match["reason"] == "human":
+        return "a human said so"
+    return f"known by its {match['reason']}"
+
+
+def _print_history(rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    _heading("Came again, was joined or parted")
+    print_table(
+        ("at", "what", "person", "other person", "event", "by"),
+        [
+            (one["at"], one["action"], one["person_id"], one["other_id"], one["event_id"], one["decided_by"])
+            for one in rows
+        ],
+    )
 
 
 def _print_touches(touches: list[dict[str, Any]]) -> None:

@@ -104,7 +104,8 @@ def log_changes(connection: Connection, changes: Sequence[Change]) -> None:
     if changes:
         connection.exec_driver_sql(
             "INSERT INTO identity_log (brand, action, person_id, other_id, decided_by, details, event_id)"
-            " SELECT * FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::uuid[], %s::text[], %s::jsonb[], %s::uuid[])",
+            " SELECT * FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::uuid[], %s::text[], %s::jsonb[],"
+            " %s::uuid[])",
             (
                 arrays.texts(change.brand for change in changes),
                 arrays.texts(change.action for change in changes),

@@ -1,4 +1,4 @@
-"""People: golden records, read and written whole. Whose evidence makes them is in `identity`, their touches in `touches`.
+"""People: golden records, read and written whole. Whose evidence makes them is in `identity`.
 
 Rows are locked in the order of their ids, after the components of the evidence in question (docs/decisions/0016).
 """

@@ -173,7 +173,7 @@ Index("evidence_events_evidence", evidence_events.c.evidence_id)
 shared_keys = Table(
     "shared_keys",
     metadata,
-    Column("key", BigInteger, nullable=False),
+    Column("key", BigInteger, nullable=False, autoincrement=False),
     Column("names", SmallInteger, nullable=False),  # excluding each other, up to `of_many`; crowded: 32767
     PrimaryKeyConstraint("key", name="shared_keys_pkey"),
 )

@@ -9,7 +9,7 @@ from pipeline import flow
 from pipeline.app import app  # noqa: F401 - `celery -A tests.integration.poisoned` looks for it here
 
 _normalize_lead = flow.normalize_lead
-_decide_matches = flow.decide_matches
+_file_evidence = flow.file_evidence
 
 
 def _kill_on_poison(lead, **options):
@@ -18,11 +18,11 @@ def _kill_on_poison(lead, **options):
     return _normalize_lead(lead, **options)
 
 
-def _break_on_venom(leads, *arguments):
+def _break_on_venom(connection, leads):
     if any("venom" in str(lead.fields.get("email")) for lead in leads):
         raise LookupError("venom@example.com must not appear in any text")
-    return _decide_matches(leads, *arguments)
+    return _file_evidence(connection, leads)
 
 
 flow.normalize_lead = _kill_on_poison
-flow.decide_matches = _break_on_venom
+flow.file_evidence = _break_on_venom

@@ -13,7 +13,6 @@ from pipeline.records import (
     Envelope,
     FieldValue,
     Lead,
-    MatchKey,
     NewEvent,
     Person,
     Profile,
@@ -23,6 +22,7 @@ from pipeline.records import (
 )
 from pipeline.store import deliveries, events, people
 from pipeline.store.engine import transaction
+from pipeline.store.identity import NewEvidence
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
@@ -82,8 +82,9 @@ def lead_of(event: RawEvent | UUID, person_id: UUID | None = None, **fields: obj
     )
 
 
-def key_of(text: str, kind: str = "email") -> MatchKey:
-    return MatchKey(kind, hashlib.sha256(f"{kind}:{text}".encode()).digest())
+def evidence_of(*event_ids: UUID, birth_id: UUID | None = None, keys: Sequence[int] = ()) -> NewEvidence:
+    """Evidence of its own, brought by these events."""
+    return NewEvidence(new_id(), "default", birth_id or new_id(), b"", keys, event_ids)
 
 
 def new_person(person_id: UUID | None = None, *, brand: str = "default", **fields: object) -> Person:

@@ -64,12 +64,14 @@ def test_an_event_tells_its_request_fields_match_touch_and_crm_calls(story):
     assert [call["outcome"] for call in delivery["calls"]] == ["sent"]
 
 
-def test_a_later_event_says_which_identifier_was_known_and_from_where(story):
+def test_a_later_event_says_by_what_it_was_known_and_from_where(story):
     first, second = story
     found = answer("explain", second)
     assert found["match"]["reason"] == "email"
-    (identifier,) = [one for one in found["match"]["identifiers"] if one["kind"] == "email"]
-    assert (identifier["value"], identifier["first_event"]) == ("ada.sample@example.com", first)
+    assert found["match"]["strongest"]["event_id"] == first
+    (piece,) = [one for one in found["match"]["strongest"]["pieces"] if one["kind"] == "email"]
+    assert (piece["one"], piece["other"]) == ("ada.sample@example.com", "ada.sample@example.com")
+    assert [(one["action"], one["event_id"]) for one in found["notices"]] == [("duplicate", second)]
     assert found["idempotency"][0]["repeats"] == 1
     (derived,) = [row for row in found["fields"] if row["flags"] == ["derived"]]
     assert (derived["field"], derived["normalized"]) == ("company_domain", "sample.example")

@@ -1,4 +1,4 @@
-"""People and match keys: however many workers meet the same person at once, there is one of each."""
+"""People and their evidence: however many workers meet the same person at once, there is one of each."""
 
 from __future__ import annotations
 
@@ -7,40 +7,34 @@ import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
 import pytest
+from sqlalchemy import Connection
 
 from pipeline.errors import TransientError
 from pipeline.records import new_id
-from pipeline.store import deliveries, people
-from pipeline.store.engine import StoreError, transaction
+from pipeline.resolution import file_evidence, resolve
+from pipeline.store import deliveries, identity, people
+from pipeline.store.engine import transaction
 from pipeline.store.keyring import blind_index
-from tests.integration.store_rows import bump, key_of, new_person, write_person
+from tests.integration.store_rows import bump, lead_of, new_person, write_person
 
 pytestmark = pytest.mark.usefixtures("database")
 
-_WORKERS, _ROUNDS, _BATCH, _PEOPLE = 4, 30, 40, 120
+_WORKERS, _ROUNDS, _BATCH, _PEOPLE = 4, 20, 30, 90
 
 
 def _deduplicate(numbers: list[int]) -> None:
     """What flow.deduplicate_batch does, with a person for each number who has an e-mail and a phone."""
-    wanted = {number: [("default", key_of(str(number), kind)) for kind in ("email", "phone")] for number in numbers}
-    keys = [key for both in wanted.values() for key in both]
+    leads = [
+        lead_of(new_id(), email=f"person{number}@example.com", phone=f"+3460{number:07}", city=f"city {new_id()}")
+        for number in numbers
+    ]
     with transaction(synchronous=False) as connection:
-        people.lock_keys(connection, keys)
-        known = people.find_people(connection, keys)
-        found = people.read_people(connection, known.values(), lock=True)
-        time.sleep(0.001)  # deciding takes a moment
-        new_keys = []
-        for both in wanted.values():
-            if both[0] not in known:
-                person = new_person(name="one")
-                found[person.person_id] = person
-                new_keys += [(brand, key, person.person_id, new_id()) for brand, key in both]
-        for person in found.values():
-            person.version += not person.is_new
-        people.write_people(connection, list(found.values()))
-        people.add_match_keys(connection, new_keys)
+        of_event = file_evidence(connection, leads)
+    with transaction(synchronous=False) as connection:
+        resolve(connection, {of_event[lead.event_id]: [lead] for lead in leads}, lambda *_: ())
 
 
 def _work(seed: int, failures: multiprocessing.Queue) -> None:
@@ -63,27 +57,33 @@ def test_parallel_processes_on_overlapping_keys_make_one_person_each_and_no_dead
     assert [worker.exitcode for worker in workers] == [0] * _WORKERS
     assert failures.empty(), failures.get()
     with transaction() as connection:
-        made, keyed, versions = connection.exec_driver_sql(
-            "SELECT (SELECT count(*) FROM people), (SELECT count(DISTINCT person_id) FROM match_keys),"
-            " (SELECT sum(version) FROM people)"
+        made, keyed, events = connection.exec_driver_sql(
+            "SELECT (SELECT count(*) FROM people), (SELECT count(DISTINCT person_id) FROM evidence),"
+            " (SELECT count(*) FROM evidence_events)"
         ).one()
+        person_ids = list(connection.exec_driver_sql("SELECT person_id FROM people").scalars())
+        found = people.read_people(connection, person_ids, lock=False)
     assert made == keyed == _PEOPLE
-    assert versions == _WORKERS * _ROUNDS * _BATCH  # and no change of one was overwritten by another
+    assert events == _WORKERS * _ROUNDS * _BATCH
+    assert all("city" in person.profile.fields for person in found.values())
 
 
-def test_keys_are_held_until_the_transaction_ends():
+A, B = UUID(int=1 << 90), UUID(int=2 << 90)
+
+
+def test_components_are_held_until_the_transaction_ends():
     order = []
     has_begun = threading.Event()
 
     def second() -> None:
         has_begun.wait()
         with transaction() as connection:
-            people.lock_keys(connection, [("default", key_of("b")), ("default", key_of("a"))])
+            assert identity.lock_components(connection, [B, A], is_patient=True)
             order.append("second")
 
     with ThreadPoolExecutor(1) as threads:
         with transaction() as connection:
-            people.lock_keys(connection, [("default", key_of("a"))])
+            assert identity.lock_components(connection, [A], is_patient=True)
             running = threads.submit(second)
             has_begun.set()
             time.sleep(0.2)
@@ -92,63 +92,83 @@ def test_keys_are_held_until_the_transaction_ends():
     assert order == ["first", "second"]
 
 
-def test_brands_do_not_wait_for_each_other():
+def test_other_components_do_not_wait_and_whoever_does_not_want_to_hears_that_one_is_held():
     with transaction() as first, transaction(timeout_seconds=2) as second:
-        people.lock_keys(first, [("default", key_of("a"))])
-        people.lock_keys(second, [("other", key_of("a"))])
+        assert identity.lock_components(first, [A], is_patient=True)
+        assert identity.lock_components(second, [B], is_patient=True)
+        assert not identity.lock_components(second, [A, B], is_patient=False)
 
 
-@pytest.mark.parametrize(("keys", "permits"), [(8, 0), (9, 1), (512, 1), (513, 1), (2048, 1), (2049, 3)])
-def test_a_large_batch_takes_a_permit_and_all_its_keys(keys, permits):
-    # A quarter of the lock table (256 locks for each of 100 connections) has room for three times 2,048 keys.
+def _components(count: int, *, of: int = 0) -> list[UUID]:
+    """Ids that differ in the eight bytes that are locked."""
+    return [UUID(int=(of * 1_000_000 + number) << 64) for number in range(count)]
+
+
+def _most() -> int:
+    """An eighth of the server's lock table."""
     with transaction() as connection:
-        people.lock_keys(connection, [("default", key_of(str(number))) for number in range(keys)])
-        held = connection.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").scalar_one()
-    assert held == keys + permits
-
-
-def test_more_workers_with_large_batches_than_the_lock_table_holds_take_turns():
-    with transaction() as connection:
-        quarter = connection.exec_driver_sql(
-            "SELECT current_setting('max_locks_per_transaction')::int * current_setting('max_connections')::int / 4"
+        return connection.exec_driver_sql(
+            "SELECT current_setting('max_locks_per_transaction')::int * (current_setting('max_connections')::int"
+            " + current_setting('max_prepared_transactions')::int) / 8"
         ).scalar_one()
-    per_batch = min(quarter, 2000)
+
+
+def _held(connection: Connection) -> int:
+    return connection.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted").scalar()
+
+
+def test_a_batch_takes_all_its_components_or_where_they_are_too_many_everything_at_once():
+    most = _most()
+    for count, locks in ((8, 9), (most, most + 1), (most + 1, 1), (30_000, 1)):
+        with transaction() as connection:
+            assert identity.lock_components(connection, _components(count), is_patient=True)
+            assert _held(connection) == locks
+
+
+def test_a_batch_that_takes_everything_waits_for_all_others_and_they_for_it():
+    many = _components(_most() + 1)
+    for small_first in (True, False):
+        first_one, second_one = ([A], many) if small_first else (many, [A])
+        with transaction() as first, transaction() as second:
+            assert identity.lock_components(first, first_one, is_patient=True)
+            assert not identity.lock_components(second, second_one, is_patient=False)
+
+
+def test_workers_with_large_batches_fit_into_the_lock_table():
+    most = _most()
+    together = threading.Barrier(6)
 
     def lock_many(worker: int) -> int:
         with transaction() as connection:
-            keys = [("default", key_of(f"{worker} {number}")) for number in range(per_batch)]
-            people.lock_keys(connection, keys)
-            time.sleep(0.05)
-            return connection.exec_driver_sql(
-                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
-            ).scalar_one()
+            identity.lock_components(connection, _components(most, of=worker + 1), is_patient=True)
+            together.wait(30)
+            return _held(connection)
 
-    with ThreadPoolExecutor(8) as threads:
-        most = max(threads.map(lock_many, range(8)))
-    assert per_batch < most <= quarter + 8  # several at once, but no more than there is room for
+    with ThreadPoolExecutor(6) as threads:
+        assert max(threads.map(lock_many, range(6))) == 6 * (most + 1)
 
 
-def test_a_batch_with_more_keys_than_the_server_can_lock_is_refused_so_that_it_is_halved():
-    with pytest.raises(StoreError, match="ProgramLimitExceeded"), transaction() as connection:
-        people.lock_keys(connection, [("default", key_of(str(number))) for number in range(30_000)])
-
-
-def test_known_keys_are_found_and_unknown_ones_left_out():
-    person_id = write_person(email="ada.sample@example.com")
-    known, unknown = ("default", key_of("a")), ("default", key_of("b"))
+def test_the_same_evidence_is_stored_once_and_keeps_whoever_it_was_given_first():
+    lead, again = (lead_of(new_id(), email="ada.sample@example.com") for _ in range(2))
     with transaction() as connection:
-        people.add_match_keys(connection, [(*known, person_id, new_id())])
-        assert people.find_people(connection, [unknown, known, ("other", key_of("a"))]) == {known: person_id}
-        assert people.find_people(connection, []) == {}
+        of_event = {**file_evidence(connection, [lead]), **file_evidence(connection, [again])}
+        evidence_id = of_event[lead.event_id]
+        (before,) = identity.read_evidence(connection, [evidence_id]).values()
+        file_evidence(connection, [again])
+        assert identity.read_evidence(connection, [evidence_id, new_id()]) == {evidence_id: before}
+        assert identity.events_of_evidence(connection, [evidence_id]) == {
+            evidence_id: sorted([lead.event_id, again.event_id])
+        }
+    assert of_event[lead.event_id] == of_event[again.event_id]
 
 
-def test_a_key_keeps_its_first_owner():
-    owner, thief = write_person(name="a"), write_person(name="b")
-    key = ("default", key_of("a"))
+def test_people_of_two_brands_have_no_evidence_in_common():
+    lead, other = (lead_of(new_id(), email="ada.sample@example.com") for _ in range(2))
+    other.brand = "other"
     with transaction() as connection:
-        people.add_match_keys(connection, [(*key, owner, new_id())])
-        people.add_match_keys(connection, [(*key, thief, new_id())])
-        assert people.find_people(connection, [key]) == {key: owner}
+        of_event = file_evidence(connection, [lead, other])
+        resolved = resolve(connection, {of_event[one.event_id]: [one] for one in (lead, other)}, lambda *_: ())
+    assert len(set(resolved.owners.values())) == 2
 
 
 def test_people_come_back_with_their_profile_opened():

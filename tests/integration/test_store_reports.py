@@ -10,10 +10,11 @@ import pytest
 from pipeline.records import Consent, FieldValue, Outcome, Parked, Suppressed, new_id
 from pipeline.store import balance, cursors, deliveries, events, people, quarantine, reports
 from pipeline.store.engine import transaction
+from pipeline.store.moves import Change, log_changes
+from pipeline.store.touches import add_consents, add_touches, apply_touches
 from tests.integration.store_rows import (
     NOON,
     claim,
-    key_of,
     lead_of,
     new_event,
     new_person,
@@ -142,11 +143,11 @@ def _whole_way() -> tuple:
     lead.consents = [Consent("marketing", "email", granted=True)]
     with transaction() as connection:
         people.write_people(connection, [person])
-        people.add_match_keys(connection, [("default", key_of("a"), person.person_id, event_id)])
+        log_changes(connection, [Change("default", "duplicate", person.person_id, None, "rules", {}, event_id)])
         touches = [touch_of(person.person_id, NOON, "a", event_id=event_id)]
-        people.add_touches(connection, touches)
-        people.apply_touches(connection, touches)
-        people.add_consents(connection, [lead])
+        add_touches(connection, touches)
+        apply_touches(connection, touches)
+        add_consents(connection, [lead])
         events.settle_events(connection, held.claim_id, [lead])
         deliveries.want_deliveries(connection, [("crm", person.person_id, "hot")])
         sending, dues = deliveries.claim_deliveries(connection, "crm", "hot", limit=9, lease_seconds=60)
@@ -169,7 +170,7 @@ def test_an_event_is_explained_with_all_that_came_of_it():
     assert about["person"]["original_source"] == "a"
     assert isinstance(about["profile"].fields["email"], FieldValue)
     assert [row["event_id"] for row in about["events"]] == [event_id]
-    assert [(row["kind"], len(row["digest"])) for row in about["match_keys"]] == [("email", 8)]
+    assert [(row["action"], row["event_id"]) for row in about["history"]] == [("duplicate", event_id)]
     assert [row["state"] for row in about["deliveries"]] == ["due"]
     assert [(row["outcome"], row["code"]) for row in about["delivery_log"]] == [("retry", "LOCKED")]
     assert "profile" not in about["person"]

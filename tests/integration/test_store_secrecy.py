@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.privacy.encryption import seal_envelope
-from pipeline.records import Envelope, MatchKey, NewEvent, Outcome, Parked, new_id
+from pipeline.records import Envelope, NewEvent, Outcome, Parked, new_id
+from pipeline.resolution import file_evidence, resolve
 from pipeline.store import deliveries, events, people, quarantine
 from pipeline.store.engine import StoreError, transaction
-from pipeline.store.keyring import blind_index
+from pipeline.store.touches import add_touches, apply_touches
 from tests.integration.store_rows import NOON, claim, lead_of, new_person, touch_of
 
 # Invented for this test and nowhere else, so that a find is a leak of this test's making.
@@ -48,16 +49,15 @@ def _store_everything() -> None:
     held = claim("hot")
     first, second, _ = held.event_ids  # the third one stays in flight
     person = new_person(email=EMAIL, phone=PHONE, full_name=NAME, city=CITY)
-    index = blind_index()
-    keys = [MatchKey(kind, index.digest(kind, value)) for kind, value in (("email", EMAIL), ("phone", PHONE))]
-    lead = lead_of(first, person.person_id, email=EMAIL, full_name=NAME)
+    lead = lead_of(first, person.person_id, email=EMAIL, full_name=NAME, phone=PHONE)
+    other = lead_of(second, full_name=f"{NAME} Vega", phone=PHONE, city=CITY)  # one person or two: for a human
     with transaction() as connection:
-        people.lock_keys(connection, [("default", key) for key in keys])
+        of_event = file_evidence(connection, [lead, other])
+        resolve(connection, {of_event[one.event_id]: [one] for one in (lead, other)}, lambda *_: ())
         people.write_people(connection, [person])
-        people.add_match_keys(connection, [("default", key, person.person_id, first) for key in keys])
         touches = [touch_of(person.person_id, NOON, "google", event_id=first)]
-        people.add_touches(connection, touches)
-        people.apply_touches(connection, touches)
+        add_touches(connection, touches)
+        apply_touches(connection, touches)
         events.settle_events(connection, held.claim_id, [lead])
         quarantine.park_events(
             connection, held.claim_id, [Parked(second, "map", "missing_required", "no e-mail", "email")]

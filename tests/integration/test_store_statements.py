@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from pipeline.records import Consent, Due, Lead, Outcome, Parked, Suppressed, new_id
-from pipeline.store import balance, deliveries, events, people, quarantine
+from pipeline.stages.identity.scoring import Comparison, Piece
+from pipeline.store import balance, deliveries, events, identity, moves, notices, people, quarantine, reviews
 from pipeline.store.engine import count_statements, transaction
-from tests.integration.store_rows import NOON, claim, key_of, lead_of, minutes, new_event, new_person, states, touch_of
+from pipeline.store.touches import add_consents, add_touches, apply_touches
+from tests.integration.store_rows import (
+    NOON,
+    claim,
+    evidence_of,
+    lead_of,
+    minutes,
+    new_event,
+    new_person,
+    states,
+    touch_of,
+)
 
 pytestmark = pytest.mark.usefixtures("database")
+
+_PAIR = Comparison(6.0, (Piece("name_full", 6.0),))
 
 # BEGIN and COMMIT come on top. Raise a number only with a reason: each is a round trip per batch.
 EXPECTED = {
@@ -17,15 +33,35 @@ EXPECTED = {
     "claim_events": 2,
     "read_claimed": 1,
     "read_patches": 1,
-    "lock_keys": 1,
-    "find_people": 1,
+    "add_evidence": 3,
+    "read_blocks": 1,
+    "read_members": 1,
+    "lock_components": 1,
+    "hold_new": 1,
+    "give_notice": 1,
+    "read_evidence": 1,
+    "read_components": 1,
+    "read_evidence_of_people": 1,
+    "read_shared_keys": 1,
+    "note_shared_keys": 1,
+    "assign": 1,
+    "hold_owners": 1,
+    "events_of_evidence": 1,
+    "read_decisions": 1,
+    "note_reviews": 1,
     "write_people": 1,
-    "add_match_keys": 1,
     "read_people": 1,
     "update people": 1,
     "add_touches": 1,
     "apply_touches": 2,
     "add_consents": 1,
+    "note_returns of new people": 1,
+    "note_returns of known people": 3,
+    "read_notices": 1,
+    "move_facts": 3,
+    "rebuild_touches": 1,
+    "forward_people": 1,
+    "drop_unsent_deliveries": 1,
     "settle_events": 1,
     "suppress_events": 1,
     "park_events": 1,
@@ -58,19 +94,50 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     leads: list[Lead] = [lead_of(one, person.person_id) for one, person in zip(raw, persons, strict=True)]
     for lead in leads:
         lead.consents = [Consent("marketing", "email", granted=True)]
-    keys = [("default", key_of(one.event_id.hex)) for one in raw]
-    rows = [(*key, lead.person_id, lead.event_id) for key, lead in zip(keys, leads, strict=True)]
-    run("lock_keys", lambda it: people.lock_keys(it, keys))
-    run("find_people", lambda it: people.find_people(it, keys))
+    keys = dict.fromkeys(range(size), 2)
+    filed = [
+        evidence_of(lead.event_id, birth_id=lead.person_id, keys=[key]) for lead, key in zip(leads, keys, strict=True)
+    ]
+    ids = [one.evidence_id for one in filed]
+    pairs = [(min(pair), max(pair)) for pair in pairwise(ids)]
+    run("add_evidence", lambda it: identity.add_evidence(it, filed))
+    run("read_blocks", lambda it: identity.read_blocks(it, keys, most=9))
+    run("read_members", lambda it: identity.read_members(it, keys))
+    run("lock_components", lambda it: identity.lock_components(it, ids, is_patient=True))
+    run("hold_new", lambda it: identity.hold_new(it, ids, is_patient=True))
+    run("give_notice", lambda it: identity.give_notice(it, ids))
+    run("read_evidence", lambda it: identity.read_evidence(it, ids))
+    run("read_components", lambda it: identity.read_components(it, ids))
+    run("read_evidence_of_people", lambda it: identity.read_evidence_of_people(it, ids))
+    run("read_shared_keys", lambda it: identity.read_shared_keys(it, keys))
+    run("note_shared_keys", lambda it: identity.note_shared_keys(it, keys))
+    run("assign", lambda it: identity.assign(it, [(one.evidence_id, one.birth_id, ids[0]) for one in filed]))
     run("write_people", lambda it: people.write_people(it, persons))
-    run("add_match_keys", lambda it: people.add_match_keys(it, rows))
+    owners = run("hold_owners", lambda it: identity.hold_owners(it, held.event_ids))
+    assert owners == {lead.event_id: lead.person_id for lead in leads}
+    run("events_of_evidence", lambda it: identity.events_of_evidence(it, ids))
+    run("read_decisions", lambda it: identity.read_decisions(it, ids))
+    run("note_reviews", lambda it: reviews.note_reviews(it, [("default", pair, _PAIR) for pair in pairs]))
     known = run("read_people", lambda it: people.read_people(it, [one.person_id for one in persons], lock=True))
     run("update people", lambda it: people.write_people(it, list(known.values())))
 
     touches = [touch_of(lead.person_id, NOON + minutes(1), "a", event_id=lead.event_id) for lead in leads]
-    run("add_touches", lambda it: people.add_touches(it, touches))
-    run("apply_touches", lambda it: people.apply_touches(it, touches))
-    run("add_consents", lambda it: people.add_consents(it, leads))
+    run("add_touches", lambda it: add_touches(it, touches))
+    run("apply_touches", lambda it: apply_touches(it, touches))
+    run("add_consents", lambda it: add_consents(it, leads))
+
+    new = {lead.event_id for lead in leads}
+    run("note_returns of new people", lambda it: notices.note_returns(it, leads, new))
+    again = [lead_of(new_id(), lead.person_id) for lead in leads]
+    for lead in again:
+        lead.lane = "hot"
+    returned = {lead.event_id for lead in again}
+    run("note_returns of known people", lambda it: notices.note_returns(it, again, returned))
+    assert len(run("read_notices", lambda it: notices.read_notices(it, limit=9))) == min(2 * size, 9)
+    run("move_facts", lambda it: moves.move_facts(it, owners))
+    run("rebuild_touches", lambda it: moves.rebuild_touches(it, owners.values()))
+    run("forward_people", lambda it: moves.forward_people(it, dict.fromkeys(owners.values())))
+    run("drop_unsent_deliveries", lambda it: moves.drop_unsent_deliveries(it, owners.values()))
 
     half, quarter = size // 2, size // 4
     run("settle_events", lambda it: events.settle_events(it, held.claim_id, leads[:half]))
@@ -108,14 +175,30 @@ def test_nothing_to_do_takes_no_statement():
         events.read_events(connection, [])
         quarantine.park_events(connection, new_id(), [])
         quarantine.read_patches(connection, [])
-        people.lock_keys(connection, [])
-        people.find_people(connection, [])
+        identity.add_evidence(connection, [])
+        identity.read_blocks(connection, [], most=9)
+        identity.read_members(connection, [])
+        identity.lock_components(connection, [], is_patient=True)
+        identity.give_notice(connection, [])
+        identity.read_evidence(connection, [])
+        identity.read_shared_keys(connection, [])
+        identity.note_shared_keys(connection, {})
+        identity.assign(connection, [])
+        identity.hold_owners(connection, [])
+        identity.events_of_evidence(connection, [])
+        identity.read_decisions(connection, [])
+        reviews.note_reviews(connection, [])
+        moves.move_facts(connection, {})
+        moves.rebuild_touches(connection, [])
+        moves.forward_people(connection, {})
+        moves.drop_unsent_deliveries(connection, [])
+        moves.log_changes(connection, [])
+        notices.note_returns(connection, [], [])
         people.read_people(connection, [], lock=True)
         people.write_people(connection, [])
-        people.add_match_keys(connection, [])
-        people.add_touches(connection, [])
-        people.apply_touches(connection, [])
-        people.add_consents(connection, [])
+        add_touches(connection, [])
+        apply_touches(connection, [])
+        add_consents(connection, [])
         deliveries.want_deliveries(connection, [])
         deliveries.read_people_to_send(connection, [])
         _record(connection, new_id(), [], [])

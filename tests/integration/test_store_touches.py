@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.records import Consent, Touch, new_id
-from pipeline.store import people
 from pipeline.store.engine import transaction
+from pipeline.store.touches import add_consents, add_touches, apply_touches
 from tests.integration.store_rows import NOON, lead_of, minutes, touch_of, write_person
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.usefixtures("database")
 
 def _arrive(*touches: Touch) -> None:
     with transaction() as connection:
-        people.add_touches(connection, touches)
-        people.apply_touches(connection, touches)
+        add_touches(connection, touches)
+        apply_touches(connection, touches)
 
 
 def _person(person_id) -> dict:
@@ -85,8 +85,8 @@ def test_only_new_touches_are_reported_and_the_first_of_an_event_stays():
     person_id = write_person(name="a")
     touch = touch_of(person_id, NOON, "a")
     with transaction() as connection:
-        assert people.add_touches(connection, [touch]) == {touch.event_id}
-        assert people.add_touches(connection, [touch_of(person_id, NOON, "b", event_id=touch.event_id)]) == set()
+        assert add_touches(connection, [touch]) == {touch.event_id}
+        assert add_touches(connection, [touch_of(person_id, NOON, "b", event_id=touch.event_id)]) == set()
         assert connection.exec_driver_sql("SELECT source FROM touches").scalar_one() == "a"
 
 
@@ -97,10 +97,14 @@ def test_a_touch_keeps_every_column():
         2, "cpc", "ga4+1",
     )  # fmt: skip
     with transaction() as connection:
-        people.add_touches(connection, [touch])
+        add_touches(connection, [touch])
         row = connection.exec_driver_sql("SELECT * FROM touches").mappings().one()
     sent = {name: getattr(touch, name) for name in Touch.__struct_fields__}
-    assert dict(row) == {**sent, "click_ids": {"gclid": "a\ufffdb", "fbclid": "{}"}}  # jsonb cannot hold NUL
+    assert dict(row) == {
+        **sent,
+        "click_ids": {"gclid": "a\ufffdb", "fbclid": "{}"},  # jsonb cannot hold NUL
+        "rerouted_at": None,
+    }
 
 
 def test_concurrent_touches_of_the_same_people_neither_deadlock_nor_lose_a_count():
@@ -128,9 +132,9 @@ def test_consents_are_kept_as_first_stored_and_fall_back_to_the_lead():
         Consent("marketing", "phone", granted=None),
     ]
     with transaction() as connection:
-        people.add_consents(connection, [lead])
+        add_consents(connection, [lead])
         lead.consents = [Consent("marketing", "email", granted=False)]
-        people.add_consents(connection, [lead])
+        add_consents(connection, [lead])
         rows = connection.exec_driver_sql(
             "SELECT channel, granted, at, source, policy_version FROM consents ORDER BY channel"
         ).all()
@@ -141,7 +145,7 @@ def test_a_lead_without_a_person_leaves_no_consent():
     lead = lead_of(new_id())
     lead.consents = [Consent("marketing", "email", granted=True)]
     with transaction() as connection:
-        people.add_consents(connection, [lead])
+        add_consents(connection, [lead])
         assert connection.exec_driver_sql("SELECT count(*) FROM consents").scalar_one() == 0
 
 

@@ -173,7 +173,7 @@ class _People:
             return None
         other = set(self._members[self._root(pair[1])])
         for key in self._members[self._root(pair[0])]:
-            found = self._apart.get(key, frozenset()) & other
+            found = self._apart.get(key, set()) & other
             if found:
                 return Veto("human", key, min(found))
         return None

@@ -1,0 +1,105 @@
+"""`afluente explain A B`: why two leads are one person, or are not, through the real command line."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.command_line import answer, capture, problem, run, work
+
+pytestmark = pytest.mark.usefixtures("database")
+
+ANA = {"full_name": "Ana López Vega", "email": "ana.lopez@gmail.com"}
+WITH_PHONE = {"full_name": "Ana López", "email": "ana.lopez@gmail.com", "phone": "+34600111222"}
+BY_PHONE = {"full_name": "Ana López Vega", "phone": "+34600111222"}
+
+
+def captured(*leads: dict, brand: str = "default") -> list[str]:
+    """The ids of these leads, after the workers had them one by one."""
+    found = []
+    for lead in leads:
+        found += [str(event_id) for event_id in capture(lead, brand=brand)]
+        work()
+    return found
+
+
+def kinds(found: dict) -> dict[str, float]:
+    return {piece["kind"]: piece["weight"] for piece in found["pieces"]}
+
+
+def test_every_piece_of_evidence_is_told_with_its_weight():
+    first, second = captured(ANA, WITH_PHONE)
+    found = answer("explain", first, second)
+    assert kinds(found) == {"name_full": 6, "email": 12}
+    assert found["score"] == 18
+    assert found["thresholds"] == {"same": 9, "review": 5, "certain": 15}
+    assert (found["verdict"], found["are_one_person"], found["veto"]) == ("same", True, None)
+    (name,) = [piece for piece in found["pieces"] if piece["kind"] == "name_full"]
+    assert (name["one"], name["other"]) == ("ana lopez vega", "ana lopez")
+
+
+def test_leads_without_anything_in_common_tell_by_which_others_they_hang_together():
+    first, last, between = captured(ANA, {**BY_PHONE, "full_name": "Ana"}, WITH_PHONE)
+    found = answer("explain", first, last)
+    assert found["are_one_person"]
+    assert not found["share_a_key"]
+    assert found["verdict"] == "apart"
+    assert [(link["from_event_id"], link["event_id"]) for link in found["chain"]] == [(first, between), (between, last)]
+    assert [piece["kind"] for piece in found["chain"][1]["pieces"]] == ["name_part", "phone"]
+    text = run("explain", first, last).stdout
+    assert "They are one person." in text
+    assert "How they hang together" in text
+
+
+def test_what_forbids_a_join_is_named_with_the_leads_that_contradict_each_other():
+    one, two, between = captured(
+        {"full_name": "Ana López", "email": "ana.lopez@acme.example", "phone": "+34600111222"},
+        {"full_name": "Ana López", "email": "alopez@acme.example", "phone": "+34600111333"},
+        {"full_name": "Ana", "phone": "+34600111222", "other_phones": ["+34600111333"]},
+    )
+    found = answer("explain", one, two)
+    assert kinds(found) == {"name_full": 6, "two_mailboxes": -10, "employer": 4}
+    assert (found["verdict"], found["are_one_person"], found["veto"]) == ("apart", False, None)
+    # Either could have had the third lead: the other one is kept out by its own mailbox.
+    refused = two if answer("explain", one, between)["are_one_person"] else one
+    found = answer("explain", refused, between)
+    assert (found["verdict"], found["are_one_person"], found["score"]) == ("same", False, 13)
+    assert found["veto"]["kind"] == "mailboxes"
+    assert {found["veto"][side]["event_id"] for side in ("one", "other")} == {one, two}
+    assert "two mailboxes of one employer" in run("explain", refused, between).stdout
+
+
+def test_a_pair_for_a_human_says_so():
+    first, second = captured(
+        {"full_name": "Ana López", "email": "ana1983@gmail.com"},
+        {"full_name": "Ana López", "email": "ana1983@yahoo.com", "company": "Acme"},
+    )
+    found = answer("explain", first, second)
+    assert found["verdict"] in ("review", "same")
+    assert "email_moved" in kinds(found)
+
+
+def test_people_are_compared_by_what_they_have_most_in_common():
+    first, second, other = captured(ANA, WITH_PHONE, {"full_name": "Bo Berg", "phone": "+34600111222"})
+    person, stranger = answer("explain", first)["person_id"], answer("explain", other)["person_id"]
+    assert person != stranger
+    found = answer("explain", person, stranger)
+    assert found["one"]["event_id"] == second
+    assert set(kinds(found)) == {"name_different", "phone_of_two"}
+    assert found["verdict"] == "apart"
+    assert "They are two people." in run("explain", person, stranger).stdout
+
+
+def test_the_same_words_twice_are_one_piece_of_evidence():
+    first, second = captured(ANA, {**ANA, "utm_source": "google"})
+    found = answer("explain", first, second)
+    assert (found["is_same_evidence"], found["are_one_person"], found["chain"]) == (True, True, [])
+    match = answer("explain", second)["match"]
+    assert (match["reason"], match["same_as"]) == ("same", first)
+    assert f"just what event {first} said" in run("explain", second).stdout
+
+
+def test_ids_without_evidence_are_refused_with_what_to_do():
+    (first,) = captured(ANA)
+    (parked,) = captured({"message": "please call"})
+    assert "is no event or person whose evidence is stored" in problem("explain", first, parked, code=1)
+    assert "is not an id" in problem("explain", first, "ana", code=2)
