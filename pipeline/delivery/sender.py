@@ -138,6 +138,7 @@ class _Sender:
         pause = 0.0
         was_called = bool(records) and time.monotonic() + line.timeout_seconds <= claimed.until
         if was_called:
+            self._forget_once(claimed, mapped)
             written = write_in_halves(
                 records, line.write, may_call=lambda: self._turns.ask_again(line, until=claimed.until)
             )
@@ -199,6 +200,20 @@ class _Sender:
                 _log.error("record_failed", stage="deliver", person=str(due.person_id), place=place_of(error))
                 outcomes.append(Outcome(due.person_id, "retry", code="bug", message=place_of(error)))
         return mapped, outcomes
+
+    def _forget_once(self, claimed: _Claimed, mapped: dict[UUID, MappedPerson]) -> None:
+        """Before a call that writes other values into fields written once than the CRM last confirmed: should the answer
+        be lost and the values become the old ones again, nobody could tell that the CRM has not."""
+        changing = [
+            due.person_id
+            for due in claimed.dues
+            if due.once_digest is not None
+            and (person := mapped.get(due.person_id)) is not None
+            and person.once_digest not in (None, due.once_digest)
+        ]
+        if changing:
+            with transaction() as connection:
+                deliveries.forget_once(connection, self._destination, claimed.claim_id, changing)
 
     def _record(
         self, claimed: _Claimed, outcomes: list[Outcome], *, pause: float, error: str | None, was_called: bool

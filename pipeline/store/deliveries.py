@@ -24,6 +24,7 @@ __all__ = [
     "PersonToSend",
     "claim_deliveries",
     "due_counts",
+    "forget_once",
     "linger_left",
     "next_due_in_seconds",
     "read_people_to_send",
@@ -176,6 +177,21 @@ def read_people_to_send(connection: Connection, person_ids: Sequence[UUID]) -> d
             profile.values(), dict(zip(_ATTRIBUTION, attribution, strict=True)), merged_into, profile.emptied
         )
     return found
+
+
+def forget_once(connection: Connection, destination: str, claim: UUID, person_ids: Sequence[UUID]) -> None:
+    """What the CRM has in the fields written once is not known any more, until it confirms it. One statement."""
+    connection.exec_driver_sql(
+        """
+        UPDATE deliveries SET once_digest = NULL
+        WHERE destination = %(destination)s AND person_id = ANY(ARRAY(
+            SELECT person_id FROM deliveries
+            WHERE destination = %(destination)s AND person_id = ANY(%(people)s::uuid[]) AND claim = %(claim)s
+            ORDER BY person_id FOR UPDATE
+        )) AND claim = %(claim)s
+        """,
+        {"destination": destination, "claim": claim, "people": arrays.uuids(person_ids)},
+    )
 
 
 def release_deliveries(
