@@ -122,7 +122,8 @@ def _merge(
     firsts = anchors or (sides[0][0].evidence_id, sides[1][0].evidence_id)
     older, newer = sorted((one, other), key=lambda standing: standing.person_id)
     resolved = _join(connection, firsts, sides, older, word)
-    change = moves.Change(older.brand, action, older.person_id, newer.person_id, word.by)
+    stays = resolved.owners[firsts[0]]  # not always the older one: a third person may be one with both now
+    change = moves.Change(older.brand, action, stays, newer.person_id, word.by)
     return _follow(connection, change, word, resolved, took_back)
 
 
@@ -130,26 +131,20 @@ def _join(
     connection: Connection, firsts: Pair, sides: Sequence[Sequence[Piece]], target: Standing, word: Word
 ) -> Resolved:
     """Link the two pieces. If others of the two people contradict each other so much that not all come along, a second
-    try links each of those to its own person's piece as well: the word was about people, not about two pieces."""
+    try links each to its own person's as well: the word was about people, not about two pieces."""
     everything = {piece.evidence_id for side in sides for piece in side}
-    links, decision_id = {ordered(*firsts)}, new_id()
-    for _ in range(2):
+    own = [ordered(first, key) for first, side in zip(firsts, sides, strict=True) for key in _ids(side) - {first}]
+    decision_id = new_id()
+    for links in ([ordered(*firsts)], [ordered(*firsts), *own]):
         attempt = connection.begin_nested()
         decisions.add_decision(
             connection, decision_id, links, same=True, brand=target.brand, decided_by=word.by, why=word.why
         )
         resolved = resolve_people(connection, _LANE, {}, again=everything, decided_by=word.by)
-        strays = {key for key in everything if resolved.owners[key] != target.person_id}
-        if not strays:
+        if len(_owners(resolved, everything)) == 1:
             attempt.commit()
             return resolved
         attempt.rollback()
-        links |= {
-            ordered(first, piece.evidence_id)
-            for first, side in zip(firsts, sides, strict=True)
-            for piece in side
-            if piece.evidence_id in strays and piece.evidence_id != first
-        }
     raise TransientError("the two people changed while they were being joined")
 
 
@@ -161,7 +156,7 @@ def _unmerge(connection: Connection, person_id: UUID, word: Word) -> Followed:
     if took_back:
         decisions.take_back(connection, [link.pair for link in took_back])
         resolved = resolve_people(connection, _LANE, {}, again=_ids(pieces), decided_by=word.by)
-        if len({resolved.owners[key] for key in _ids(pieces)}) > 1:
+        if len(_owners(resolved, _ids(pieces))) > 1:
             return _follow(connection, _parting(standing, word), word, resolved, took_back)
     out, rest = _last_joined(connection, standing.person_id, pieces)
     resolved = _keep_apart(connection, standing, pieces, (out, rest), word)
@@ -223,7 +218,7 @@ def _keep_apart(
         why=word.why,
     )
     resolved = resolve_people(connection, _LANE, {}, again=_ids(pieces), decided_by=word.by)
-    if {resolved.owners[key] for key in out} & {resolved.owners[key] for key in rest}:
+    if _owners(resolved, out) & _owners(resolved, rest):
         raise TransientError("the person changed while it was being taken apart")
     return resolved
 
@@ -259,10 +254,10 @@ def _reject(connection: Connection, review_id: int, word: Word) -> Followed:
         connection, new_id(), [review.pair], same=False, brand=review.brand, decided_by=word.by, why=word.why
     )
     resolved = resolve_people(connection, _LANE, {}, again=review.pair, decided_by=word.by)
-    one, other = sorted(resolved.owners[key] for key in review.pair)
-    if one == other:
+    one, *others = sorted(_owners(resolved, review.pair))
+    if not others:
         raise TransientError("the two people changed while they were being kept apart")
-    done = _follow(connection, moves.Change(review.brand, "rejected", one, other, word.by), word, resolved, [])
+    done = _follow(connection, moves.Change(review.brand, "rejected", one, others[0], word.by), word, resolved, [])
     reviews.forget_settled(connection)
     return done
 
@@ -309,6 +304,14 @@ def _several_pieces(connection: Connection, person_id: UUID) -> tuple[Standing, 
 
 def _ids(pieces: Iterable[Piece]) -> set[UUID]:
     return {piece.evidence_id for piece in pieces}
+
+
+def _owners(resolved: Resolved, keys: Iterable[UUID]) -> set[UUID]:
+    """Whose these pieces are now. Raises TransientError if one went away meanwhile."""
+    try:
+        return {resolved.owners[key] for key in keys}
+    except KeyError:
+        raise TransientError("evidence went away before it was resolved") from None
 
 
 def _crossing(said: Iterable[Decision], one: set[UUID], other: set[UUID], *, same: bool) -> list[Decision]:

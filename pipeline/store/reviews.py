@@ -72,8 +72,8 @@ _LIST = f"""
 SELECT *, count(*) OVER () FROM (
     SELECT DISTINCT ON (least(one_person, other_person), greatest(one_person, other_person)) * FROM ({_READ}) AS found
     WHERE one_person <> other_person
-    ORDER BY least(one_person, other_person), greatest(one_person, other_person), score DESC, review_id
-) AS asked ORDER BY score DESC, review_id LIMIT %s
+    ORDER BY least(one_person, other_person), greatest(one_person, other_person), score DESC, one, other
+) AS asked ORDER BY score DESC, one, other LIMIT %s
 """  # noqa: S608 - put together from constants
 
 

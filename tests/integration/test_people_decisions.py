@@ -1,0 +1,268 @@
+"""What humans say of who is who: it wins, it lasts, it can be taken back, and taking it back leaves no trace."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from uuid import UUID
+
+import pytest
+
+from pipeline.decisions import (
+    DecisionRefusedError,
+    Word,
+    accept_review,
+    find_chain,
+    merge_people,
+    reject_review,
+    unmerge_person,
+)
+from pipeline.recompute_people import recompute_people
+from pipeline.records import new_id
+from pipeline.store import decisions
+from pipeline.store.engine import transaction
+from tests.integration.command_line import capture, work
+from tests.integration.identity_rows import owner, people, rows, stored, waiting
+
+pytestmark = pytest.mark.usefixtures("database")
+
+ME = Word("vera", "told us by phone")
+
+
+def leads(*records) -> list[UUID]:
+    """Leads with a contact, a consent and a campaign each, worked on one after another; gives whose each was then."""
+    owners = []
+    for number, record in enumerate(records):
+        (event_id,) = capture(
+            {
+                "occurred_at": f"2026-03-01T09:{number:02}:00Z",
+                "utm_source": "google" if number % 2 else "news",
+                "utm_medium": "cpc" if number % 2 else "email",
+                "consents": [{"purpose": "marketing", "channel": "email", "granted": bool(number % 3)}],
+                **record,
+            }
+        )
+        work()
+        owners.append(owner(event_id))
+    return owners
+
+
+ADA = {"full_name": "Ada Sample", "email": "ada@example.com"}
+ADA_TOO = {"full_name": "Ada Sample", "email": "ada@example.com", "phone": "+34 612 345 001"}
+BEA = {"full_name": "Bea Muster", "email": "bea@muster.example", "company": "Muster"}
+CLEO = {"full_name": "Cleo Fulano", "phone": "+34 612 345 003"}
+DORA = {"full_name": "Dora Zola", "phone": "+34 612 345 004"}
+
+
+def test_two_people_become_one_and_the_older_id_stays():
+    ada, bea = leads(ADA, BEA)
+    followed = merge_people(bea, ada, ME)
+    assert (followed.person_id, followed.joined) == (ada, {bea: ada})
+    assert rows("SELECT DISTINCT person_id FROM events") == [(ada,)]
+    assert rows("SELECT merged_into FROM people WHERE person_id = %s", bea) == [(ada,)]
+    ((touches, original, latest),) = rows(
+        "SELECT touches, original_source, latest_source FROM people WHERE person_id = %s", ada
+    )
+    assert (touches, original, latest) == (2, "news", "google")
+
+
+def test_taking_a_merge_back_leaves_everything_as_it_was():
+    ada, bea, _ = leads(ADA, BEA, CLEO)
+    before = stored()
+    merge_people(ada, bea, ME)
+    assert stored()["people"].keys() == before["people"].keys() - {bea}
+    followed = unmerge_person(ada, Word("carl"))
+    assert followed.parted == [bea]
+    assert [(one.decided_by, one.why) for one in followed.took_back] == [("vera", "told us by phone")]
+    assert stored() == before
+
+
+def test_the_newest_merge_is_taken_back_first():
+    ada, bea, cleo = leads(ADA, BEA, CLEO)
+    start = stored()
+    merge_people(ada, bea, ME)
+    before = stored()
+    merge_people(cleo, ada, ME)
+    unmerge_person(ada, ME)
+    assert stored() == before
+    unmerge_person(ada, ME)
+    assert stored() == start
+
+
+def test_a_merge_brings_all_that_two_people_left_even_where_it_contradicts_itself():
+    """What links them has no name; by rules alone the piece that says Ada would be left behind when Bea comes along."""
+    ada, same, bea = leads({"email": ADA["email"]}, ADA, BEA)
+    assert same == ada
+    before = stored()
+    merge_people(ada, bea, ME)
+    assert list(people()) == [ada]
+    recompute_people()
+    assert list(people()) == [ada]
+    unmerge_person(ada, ME)
+    assert stored() == before
+
+
+def test_what_rules_joined_is_parted_where_it_came_together_last_and_stays_so():
+    ada, other, bridge = leads(ADA, {"full_name": "Ada Sample", "phone": "+34 612 345 001"}, ADA_TOO)
+    assert bridge == ada
+    assert people().keys() == {ada}
+    followed = unmerge_person(ada, ME)
+    assert followed.parted == [other]
+    assert len(people()[other]) == 1
+    assert len(people()[ada]) == 2
+    apart = stored()
+    recompute_people()
+    assert stored() == apart
+    leads({**ADA_TOO, "company": "Sample and Daughters"})
+    assert {ada, other} <= people().keys()
+
+
+def test_a_person_nobody_was_merged_into_loses_what_came_last():
+    ada, again = leads(ADA, ADA_TOO)
+    assert again == ada
+    unmerge_person(ada, ME)
+    assert [len(pieces) for pieces in people().values()] == [1, 1]
+    with pytest.raises(DecisionRefusedError, match="nothing to take apart"):
+        unmerge_person(ada, ME)
+
+
+def test_given_leads_are_taken_out_and_stay_out():
+    ada, _, _ = leads(ADA, ADA_TOO, {**ADA, "company": "Sample"})
+    ((middle,),) = rows("SELECT event_id FROM events ORDER BY event_id OFFSET 1 LIMIT 1")
+    (out,) = unmerge_person(ada, ME, event_ids=[middle]).parted
+    assert owner(middle) == out
+    recompute_people()
+    assert owner(middle) == out
+    assert sorted(len(pieces) for pieces in people().values()) == [1, 2]
+
+
+def test_leads_that_are_all_a_person_has_or_not_its_own_are_not_taken_out():
+    ada, bea, _ = leads(ADA, BEA, ADA_TOO)
+    of_ada = [event_id for event_id, person_id in rows("SELECT event_id, person_id FROM events") if person_id == ada]
+    (of_bea,) = (event_id for event_id, person_id in rows("SELECT event_id, person_id FROM events") if person_id == bea)
+    with pytest.raises(DecisionRefusedError, match="nothing would be left"):
+        unmerge_person(ada, ME, event_ids=of_ada)
+    for stranger in (of_bea, new_id()):
+        with pytest.raises(DecisionRefusedError, match=f"event {stranger} is none of {ada}"):
+            unmerge_person(ada, ME, event_ids=[stranger])
+
+
+def test_people_kept_apart_are_not_merged_unless_that_is_taken_back():
+    ada, _ = leads(ADA, ADA_TOO)
+    (other,) = unmerge_person(ada, Word("carl", "father and son")).parted
+    before = stored()
+    with pytest.raises(
+        DecisionRefusedError, match=r"kept apart by carl on \d{4}-\d\d-\d\d because father and son: .*--override"
+    ):
+        merge_people(ada, other, ME)
+    assert stored() == before
+    followed = merge_people(ada, other, ME, override=True)
+    assert [one.decided_by for one in followed.took_back] == ["carl"]
+    assert people().keys() == {ada}
+
+
+def test_kept_apart_by_way_of_a_third_is_kept_apart():
+    """Bea is not Ada; Bea is Cleo: so Cleo is not Ada."""
+    ada, again, bea = leads(ADA, ADA_TOO, BEA)
+    assert ada == again
+    (other,) = unmerge_person(ada, ME).parted
+    merge_people(other, bea, ME)
+    before = stored()
+    with pytest.raises(DecisionRefusedError, match="kept apart by vera"):
+        merge_people(ada, other, ME)
+    assert stored() == before
+
+
+def test_joined_by_way_of_a_third_is_not_kept_apart_by_hand():
+    """Ada is Bea, Bea is Cleo: so Ada is Cleo, and taking Ada's lead out contradicts it."""
+    ada, bea, cleo = leads(ADA, BEA, CLEO)
+    (of_ada,) = (event_id for event_id, person_id in rows("SELECT event_id, person_id FROM events") if person_id == ada)
+    merge_people(ada, bea, ME)
+    merge_people(ada, cleo, Word("carl", "one desk"))
+    before = stored()
+    with pytest.raises(DecisionRefusedError, match=f"joined by vera on .* because told us by phone: .*unmerge {ada}"):
+        unmerge_person(ada, ME, event_ids=[of_ada])
+    assert stored() == before
+
+
+def test_a_chain_of_words_is_found_whichever_way_it_is_told():
+    links = [new_id() for _ in range(5)]
+    said = [
+        decisions.Decision(*decisions.ordered(one, other), True, new_id(), "vera", None, None)
+        for one, other in pairwise(links)
+    ]
+    assert find_chain(said, {links[0]}, {links[4]}) == said
+    assert find_chain(reversed(said), {links[4]}, {links[0]}) == said[::-1]
+    assert find_chain(said, {links[0]}, {new_id()}) == []
+
+
+@pytest.mark.parametrize(
+    ("ids", "reason"),
+    [
+        (("ada", "ada"), "are one person already"),
+        (("ada", "nobody"), "no person has the id"),
+        (("ada", "bea"), "was merged into"),
+        (("ada", "foreign"), "two brands"),
+    ],
+)
+def test_what_cannot_be_merged_is_refused_with_the_reason(ids, reason):
+    ada, bea, cleo = leads(ADA, BEA, CLEO)
+    merge_people(bea, cleo, ME)
+    known = {"ada": ada, "bea": cleo, "nobody": new_id(), "foreign": bea}
+    if "foreign" in ids:
+        with transaction() as connection:
+            connection.exec_driver_sql("UPDATE people SET brand = 'other' WHERE person_id = %s", (bea,))
+    with pytest.raises(DecisionRefusedError, match=reason):
+        merge_people(known[ids[0]], known[ids[1]], ME)
+
+
+MARRIED = [
+    {"full_name": "Ada Sample", "phone": "+34 612 345 001"},
+    {"full_name": "Ada Muster", "phone": "+34 612 345 001"},
+]
+
+
+def test_an_accepted_review_is_one_person_and_stays_one():
+    ada, other = leads(*MARRIED)
+    assert ada != other
+    (review,) = waiting()
+    assert set(review.people) == {ada, other}
+    assert sum(review.pieces.values()) == pytest.approx(review.score)
+    before = stored()
+    assert accept_review(review.review_id, ME).joined == {other: ada}
+    assert waiting() == []
+    recompute_people()
+    assert people().keys() == {ada}
+    unmerge_person(ada, ME)
+    assert stored() == before
+    assert [one.people for one in waiting()] == [review.people]
+
+
+def test_a_rejected_review_is_not_asked_again_nor_joined_by_what_comes_later():
+    ada, other = leads(*MARRIED)
+    (review,) = waiting()
+    reject_review(review.review_id, ME)
+    assert waiting() == []
+    recompute_people()
+    assert waiting() == []
+    leads({**MARRIED[0], "full_name": "Ada Sample Muster"})
+    assert {ada, other} <= people().keys()
+    assert owner_of_evidence(review.pair[0]) != owner_of_evidence(review.pair[1])
+    with pytest.raises(DecisionRefusedError, match="kept apart by vera"):
+        merge_people(ada, other, ME)
+
+
+def owner_of_evidence(evidence_id: UUID) -> UUID:
+    ((person_id,),) = rows("SELECT person_id FROM evidence WHERE evidence_id = %s", evidence_id)
+    return person_id
+
+
+def test_a_review_of_people_who_are_one_by_now_is_neither_listed_nor_answered():
+    ada, other = leads(*MARRIED)
+    (review,) = waiting()
+    merge_people(ada, other, ME)
+    for answer in (accept_review, reject_review):
+        with pytest.raises(DecisionRefusedError, match="one person by now"):
+            answer(review.review_id, ME)
+    assert waiting() == []
+    with pytest.raises(DecisionRefusedError, match="no review has the number"):
+        accept_review(review.review_id, ME)
