@@ -35,6 +35,7 @@ PERSON_COLUMNS = (
     "latest_campaign",
     "touches",
     "owner",
+    "rerouted_at",
 )
 DELIVERY_COLUMNS = (
     "destination",
