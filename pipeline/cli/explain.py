@@ -90,7 +90,7 @@ def _explain(connection: Connection, any_id: UUID) -> dict[str, Any]:
     if kind == "person":
         facts = explain_person(connection, any_id)
         if facts is not None:
-            return {"kind": "person", **_person_story(facts)}
+            return {"kind": "person", **_person_story(facts), "consent_state": _consent_state(connection, any_id)}
     raise CommandError(
         f"no event, person or quarantined thing has the id {any_id}: ids stand in `afluente leads export` and"
         " `afluente people export`"
@@ -188,6 +188,16 @@ def _person_story(facts: dict[str, Any]) -> dict[str, Any]:
         "quarantine": facts["quarantine"],
         "deliveries": _deliveries(facts),
     }
+
+
+def _consent_state(connection: Connection, person_id: UUID) -> list[dict[str, str]]:
+    """What counts of all that was said: the strictest."""
+    from pipeline.person_consents import consent_state_of
+
+    return [
+        {"purpose": purpose, "channel": channel, "state": state}
+        for (purpose, channel), state in consent_state_of(connection, person_id).items()
+    ]
 
 
 def _deliveries(person: dict[str, Any]) -> list[dict[str, Any]]:

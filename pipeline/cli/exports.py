@@ -46,6 +46,7 @@ DELIVERY_COLUMNS = (
     "external_id",
     "attempts",
     "last_error",
+    "merged_into",
 )
 
 # A lead's `state` is where it stands, so the state it lives in needs another name.
@@ -90,9 +91,22 @@ def export_leads(
 
 
 @people.command(
-    "export", epilog=example("afluente people export --out people.csv", "afluente people export --format jsonl")
+    "export",
+    epilog=example(
+        "afluente people export --out people.csv",
+        "afluente people export --format jsonl",
+        "afluente people export --merged",
+    ),
 )
-def export_people(row_format: AsFormat = RowFormat.csv, brand: Brand = None, out: OutFile = None) -> None:
+def export_people(
+    *,
+    row_format: AsFormat = RowFormat.csv,
+    brand: Brand = None,
+    merged: Annotated[
+        bool, typer.Option("--merged", help="The ids of people who are one with another instead, and of whom.")
+    ] = False,
+    out: OutFile = None,
+) -> None:
     """Write one row per person.
 
     The golden fields, original and latest source, channel and campaign, how many touches, and values derived from the
@@ -100,8 +114,13 @@ def export_people(row_format: AsFormat = RowFormat.csv, brand: Brand = None, out
     """
     from pipeline.stages.canonical import DERIVED_FIELDS, PERSON_FIELDS
     from pipeline.stages.derived import derive
-    from pipeline.store.reports import stream_people
+    from pipeline.store.reports import stream_forwards, stream_people
 
+    if merged:
+        with database(timeout_seconds=0) as connection, streaming(stream_forwards(connection, brand=brand)) as found:
+            count = write_rows(found, ("person_id", "merged_into", "brand"), row_format, out)
+        print_note(f"{count} people are one with another")
+        return
     columns = ("person_id", "version", "brand", *PERSON_FIELDS, *PERSON_COLUMNS, *DERIVED_FIELDS)
     with database(timeout_seconds=0) as connection, streaming(stream_people(connection, brand=brand)) as stored:
         rows = ({**row["values"], **derive(row["values"]), **row} for row in stored)
@@ -120,7 +139,8 @@ def export_deliveries(
 ) -> None:
     """Write one row per person and CRM.
 
-    The version it should have, the version it has, its id there, and the last error.
+    The version it should have, the version it has, its id there, and the last error. With `merged_into` it is the
+    record of a person who is one with that other now: it is marked, or left as it was.
     """
     from pipeline.store.reports import stream_deliveries
 

@@ -56,7 +56,7 @@ def print_person(found: dict[str, Any]) -> None:
             "known since": found["created_at"],
         }
     )
-    _heading("Golden record")
+    _heading("Golden record, as it was" if found["merged_into"] else "Golden record")
     print_table(
         ("field", "value", "source", "at", "event"),
         [(one["field"], one["value"], one["source"], one["at"], one["event_id"]) for one in found["fields"]],
@@ -72,6 +72,10 @@ def print_person(found: dict[str, Any]) -> None:
     _print_history(found["history"])
     _print_touches(found["touch_list"])
     _print_consents(found["consents"])
+    if found["consent_state"]:
+        _heading("Consent in force")
+        columns = ("purpose", "channel", "state")
+        print_table(columns, [[one[name].replace("_", " ") for name in columns] for one in found["consent_state"]])
     _print_quarantine(found["quarantine"])
     _print_deliveries(found["deliveries"])
 
@@ -138,9 +142,12 @@ def _print_history(rows: list[dict[str, Any]]) -> None:
         return
     _heading("Came again, was joined or parted")
     print_table(
-        ("at", "what", "person", "other person", "event", "by"),
+        ("at", "what", "person", "other person", "event", "by", "why"),
         [
-            (one["at"], one["action"], one["person_id"], one["other_id"], one["event_id"], one["decided_by"])
+            (
+                *(one[name] for name in ("at", "action", "person_id", "other_id", "event_id", "decided_by")),
+                one["details"].get("why"),
+            )
             for one in rows
         ],
     )

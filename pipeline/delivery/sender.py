@@ -202,8 +202,10 @@ class _Sender:
         return mapped, outcomes
 
     def _forget_once(self, claimed: _Claimed, mapped: dict[UUID, MappedPerson]) -> None:
-        """Before a call that writes other values into fields written once than the CRM last confirmed: should the answer
-        be lost and the values become the old ones again, nobody could tell that the CRM has not."""
+        """Before a call that changes fields written once: what the CRM last confirmed is not what it has any more.
+
+        Should the answer be lost and the values become the old ones again, nobody could tell otherwise.
+        """
         changing = [
             due.person_id
             for due in claimed.dues

@@ -37,14 +37,15 @@ class AttributedPerson(NamedTuple):
 
 def count_people(connection: Connection) -> int:
     """How many people there are."""
-    return int(connection.exec_driver_sql("SELECT count(*) FROM people").scalar_one())
+    return int(connection.exec_driver_sql("SELECT count(*) FROM people WHERE merged_into IS NULL").scalar_one())
 
 
 def next_people(connection: Connection, after: UUID, limit: int) -> list[UUID]:
     """The ids that follow `after`, ascending. One statement."""
     return list(
         connection.exec_driver_sql(
-            "SELECT person_id FROM people WHERE person_id > %s ORDER BY person_id LIMIT %s", (after, limit)
+            "SELECT person_id FROM people WHERE person_id > %s AND merged_into IS NULL ORDER BY person_id LIMIT %s",
+            (after, limit),
         ).scalars()
     )
 

@@ -78,12 +78,26 @@ def stream_people(connection: Connection, *, brand: str | None = None) -> Iterat
         yield {**row, "values": profile.values()}
 
 
+def stream_forwards(connection: Connection, *, brand: str | None = None) -> Iterator[dict[str, Any]]:
+    """The ids that lead on to another person, by id: `person_id`, `brand` and `merged_into`."""
+    where = "WHERE merged_into IS NOT NULL" + " AND brand = %(brand)s" * bool(brand)
+    yield from _stream(
+        connection,
+        f"SELECT person_id, brand, merged_into FROM people {where} ORDER BY person_id",  # noqa: S608 - put together from constants
+        {"brand": brand},
+    )
+
+
 def stream_deliveries(connection: Connection, *, destination: str | None = None) -> Iterator[dict[str, Any]]:
-    """Every delivery in the order of its person's id: the columns of `deliveries export`."""
+    """Every delivery in the order of its person's id: the columns of `deliveries export`.
+
+    `merged_into`: the person is one with that other, and its CRM record is marked, or left as it was.
+    """
     where = "WHERE destination = %(destination)s" if destination else ""
     yield from _stream(
         connection,
-        f"SELECT {', '.join(_DELIVERY_COLUMNS)} FROM deliveries {where} ORDER BY person_id, destination",  # noqa: S608 - put together from constants
+        f"SELECT d.{', d.'.join(_DELIVERY_COLUMNS)}, p.merged_into FROM deliveries d"  # noqa: S608 - put together from constants
+        f" LEFT JOIN people p USING (person_id) {where} ORDER BY d.person_id, d.destination",
         {"destination": destination},
     )
 
