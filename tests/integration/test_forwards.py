@@ -1,4 +1,4 @@
-"""Who turned out to be another is nobody of its own any more, wherever people are listed, and leads on to that other."""
+"""Who turned out to be another is listed nowhere as somebody of their own any more, and leads on to that other."""
 
 from __future__ import annotations
 
