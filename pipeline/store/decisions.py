@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -171,17 +170,6 @@ def last_joining(connection: Connection, person_id: UUID, among: Collection[UUID
     other_id, at, details = row
     evidence, new = (frozenset(map(UUID, details.get(name, ()))) for name in ("evidence", "new"))
     return Joining(other_id, at, evidence, new)
-
-
-def read_log(connection: Connection, person_id: UUID) -> list[dict[str, Any]]:
-    """What the identity log has of a person, oldest first: `at`, `action`, `person_id`, `other_id`, `decided_by`,
-    `why`. One statement."""
-    rows = connection.exec_driver_sql(
-        "SELECT at, action, person_id, other_id, decided_by, details->>'why' AS why FROM identity_log"
-        " WHERE person_id = %s OR other_id = %s ORDER BY at, id",
-        (person_id, person_id),
-    )
-    return [dict(row) for row in rows.mappings()]
 
 
 def count_evidence(connection: Connection, brand: str | None) -> int:

@@ -7,6 +7,7 @@ from uuid import UUID
 from pipeline.privacy.encryption import open_profile
 from pipeline.store import reviews
 from pipeline.store.engine import transaction
+from tests.integration.command_line import capture, work
 
 
 def rows(statement: str, *values) -> list[tuple]:
@@ -37,7 +38,7 @@ def stored() -> dict[str, object]:
     """All that hangs on people, as it stands: who forwards is nobody."""
     return {
         "people": {
-            row[0]: (open_profile(row[1], row[0]).fields, *row[2:])
+            row[0]: (open_profile(row[1], row[0]), *row[2:])
             for row in rows(f"SELECT person_id, profile, brand, touches, {_ENDS} FROM people WHERE merged_into IS NULL")
         },
         "forwards": rows("SELECT person_id, merged_into FROM people WHERE merged_into IS NOT NULL ORDER BY 1"),
@@ -53,3 +54,21 @@ def waiting() -> list[reviews.Review]:
     with transaction() as connection:
         reviews.forget_settled(connection)
         return reviews.list_reviews(connection, limit=50)[0]
+
+
+def leads(*records) -> list[UUID]:
+    """Leads with a contact, a consent and a campaign each, worked on one after another; gives whose each was then."""
+    owners = []
+    for number, record in enumerate(records):
+        (event_id,) = capture(
+            {
+                "occurred_at": f"2026-03-01T09:{number:02}:00Z",
+                "utm_source": "google" if number % 2 else "news",
+                "utm_medium": "cpc" if number % 2 else "email",
+                "consents": [{"purpose": "marketing", "channel": "email", "granted": bool(number % 3)}],
+                **record,
+            }
+        )
+        work()
+        owners.append(owner(event_id))
+    return owners

@@ -13,12 +13,12 @@ from pipeline import flow
 from pipeline.decisions import DecisionRefusedError, Word, merge_people, unmerge_person
 from pipeline.errors import TransientError
 from pipeline.recompute_people import recompute_people
-from pipeline.records import Profile
-from pipeline.stages.survivorship import merge_profile
-from pipeline.store import events, identity
+from pipeline.stages.identity.rules import identity_rules
+from pipeline.store import events
 from pipeline.store.engine import transaction
 from tests.integration.command_line import capture, work
 from tests.integration.identity_rows import people, rows, stored
+from tests.integration.people_checks import assert_all_follows, assert_people_are_those_of_all_evidence
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -93,30 +93,10 @@ def test_words_beside_workers_lose_nothing_and_end_in_no_deadlock():
     assert rows("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == [(0,)]
     assert rows("SELECT DISTINCT state FROM events") == [("settled",)]
 
-    for table in ("events", "touches", "consents"):
-        strays = rows(
-            f"SELECT count(*) FROM {table} f JOIN evidence_events USING (event_id) JOIN evidence e USING (evidence_id)"
-            " WHERE f.person_id IS DISTINCT FROM e.person_id"
-        )
-        assert strays == [(0,)], table
+    assert_people_are_those_of_all_evidence("default", identity_rules())
+    assert_all_follows("default")
     assert rows("SELECT count(*) FROM touches WHERE position = 0") == rows("SELECT count(*) FROM events")
     after = stored()
-    assert {person: row[0] for person, row in after["people"].items()} == made_from_their_leads()
     done_again = recompute_people()
     assert (done_again.joined, done_again.parted) == (0, 0)
     assert stored() == after
-
-
-def made_from_their_leads() -> dict:
-    """The golden records as all leads of each person make them."""
-    found = {}
-    with transaction() as connection:
-        for person, pieces in people().items():
-            of_pieces = identity.events_of_evidence(connection, pieces)
-            profile = Profile()
-            for lead in flow.recompute_leads(
-                connection, sorted(event for some in of_pieces.values() for event in some)
-            ):
-                profile, _ = merge_profile(profile, lead)
-            found[person] = profile.fields
-    return found

@@ -20,30 +20,11 @@ from pipeline.recompute_people import recompute_people
 from pipeline.records import new_id
 from pipeline.store import decisions
 from pipeline.store.engine import transaction
-from tests.integration.command_line import capture, work
-from tests.integration.identity_rows import owner, people, rows, stored, waiting
+from tests.integration.identity_rows import leads, owner, people, rows, stored, waiting
 
 pytestmark = pytest.mark.usefixtures("database")
 
 ME = Word("vera", "told us by phone")
-
-
-def leads(*records) -> list[UUID]:
-    """Leads with a contact, a consent and a campaign each, worked on one after another; gives whose each was then."""
-    owners = []
-    for number, record in enumerate(records):
-        (event_id,) = capture(
-            {
-                "occurred_at": f"2026-03-01T09:{number:02}:00Z",
-                "utm_source": "google" if number % 2 else "news",
-                "utm_medium": "cpc" if number % 2 else "email",
-                "consents": [{"purpose": "marketing", "channel": "email", "granted": bool(number % 3)}],
-                **record,
-            }
-        )
-        work()
-        owners.append(owner(event_id))
-    return owners
 
 
 ADA = {"full_name": "Ada Sample", "email": "ada@example.com"}
