@@ -22,8 +22,9 @@ from typing import Any
 from benchmarks.realistic import bodies
 from pipeline.records import Envelope, Lead, RawEvent, new_id
 from pipeline.stages.attribution import touch_of
+from pipeline.stages.identity.evidence import evidence_of, keys_of
 from pipeline.stages.mapping import load_source_mapping, map_event
-from pipeline.stages.normalization import identifiers, normalize_lead
+from pipeline.stages.normalization import normalize_lead
 
 _WARM = 2_000
 _RECEIVED = datetime(2027, 1, 1, tzinfo=UTC)
@@ -62,7 +63,7 @@ def measure(count: int) -> dict[str, Any]:
         for lead in normalized:
             outcomes[type(lead).__name__] += 1
             if isinstance(lead, Lead):
-                identifiers(lead)
+                keys_of(evidence_of(lead))
                 lead.person_id = lead.event_id
         keyed = time.perf_counter()
         touches = [touch_of(lead) for lead in normalized if isinstance(lead, Lead)]
@@ -71,7 +72,7 @@ def measure(count: int) -> dict[str, Any]:
         if start >= _WARM:
             seconds["map"] += middle - began
             seconds["normalize"] += end - middle
-            seconds["identifiers"] += keyed - end
+            seconds["evidence"] += keyed - end
             seconds["attribute"] += attributed - keyed
         if start >= len(events) // 2 and not half:
             half = _peak()

@@ -41,9 +41,9 @@ def check_database(known: Settings) -> Iterator[Check]:
         blind_index()
     except (AfluenteError, StoreError) as error:
         remedy = "add the key that sealed it to AFLUENTE_SECRET_KEYS, after the first"
-        yield failed("match key", str(error), remedy)
+        yield failed("index key", str(error), remedy)
     else:
-        yield passed("match key", "opens with the keys that are set")
+        yield passed("index key", "opens with the keys that are set")
 
 
 def check_redis(known: Settings) -> Iterator[Check]:

@@ -1,6 +1,6 @@
-"""Phone numbers as E.164. Only a number that libphonenumber holds to be valid becomes one (and a match key).
+"""Phone numbers as E.164. Only a number that libphonenumber holds to be valid becomes one.
 
-A merely possible number (right length, area code that does not exist) is most often a typo or made up: as a match key
+A merely possible number (right length, area code that does not exist) is most often a typo or made up: as evidence
 it would merge strangers, in the CRM it would look checked. It is flagged and its text is kept raw.
 """
 

@@ -107,7 +107,7 @@ def _changed(reader: Reader, place: str, rule: Rule, severity: Any) -> Rule:
 
 
 def _severity(reader: Reader, place: str, name: str, value: Any) -> str:
-    # Without anything to identify a person there is no match key: a second run would make a second person.
+    # Without anything to identify a person there is no evidence of who it is: each lead would be a person of its own.
     return reader.one_of(place, value, (QUARANTINE, SUPPRESS) if name == NOTHING_TO_IDENTIFY else SEVERITIES)
 
 

@@ -224,7 +224,7 @@ def test_a_sound_installation_passes_every_check(installation):
         "receiver",
         "database",
         "migrations",
-        "match key",
+        "index key",
         "redis",
         "redis eviction",
         "redis append-only file",
@@ -252,7 +252,7 @@ def test_a_missing_key_is_named_with_its_remedy(installation, monkeypatch):
 def test_another_installation_s_key_is_found_out(installation, monkeypatch):
     monkeypatch.setenv("AFLUENTE_SECRET_KEYS", "YW5vdGhlciBrZXksIG9mIGFub3RoZXIgaW5zdGFsbGF0aW9u")
     forget_caches()
-    assert not found("match key").ok
+    assert not found("index key").ok
 
 
 def test_services_that_are_away_are_found_and_no_password_is_shown(installation, monkeypatch):

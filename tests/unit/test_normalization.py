@@ -12,8 +12,9 @@ from pipeline.records import Envelope, Lead, Parked, RawEvent, Suppressed
 from pipeline.stages.attribution import touch_of
 from pipeline.stages.bodies import ROW
 from pipeline.stages.canonical import CANONICAL_FIELDS
+from pipeline.stages.identity.evidence import evidence_of
 from pipeline.stages.mapping import map_event
-from pipeline.stages.normalization import identifiers, normalize_lead
+from pipeline.stages.normalization import normalize_lead
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -128,7 +129,7 @@ def test_an_address_of_the_wrong_type_is_named_when_nothing_else_is_left():
     ],
 )
 def test_one_identifier_is_enough(fields):
-    assert identifiers(normalized(**fields))
+    assert evidence_of(normalized(**fields)).says_anything
 
 
 @pytest.mark.parametrize(
@@ -205,32 +206,6 @@ def test_each_address_is_kept_once_and_the_first_is_the_main_one():
     assert found["email"] == "a@example.org"
     assert found["other_emails"] == ["b@example.org", "c@example.org"]
     assert (found["phone"], found["other_phones"]) == ("+12025550143", ["+12025550144"])
-
-
-@pytest.mark.parametrize(
-    ("fields", "found"),
-    [
-        (
-            {
-                "email": "a@example.org",
-                "other_emails": ["b@example.org"],
-                "phone": "+493023125123",
-                "external_id": "7",
-                "full_name": "Ada Brandt",
-            },
-            [("email", "a@example.org"), ("email", "b@example.org"), ("phone", "+493023125123")],
-        ),
-        (
-            {"phone": "+493023125123", "whatsapp_id": "34600111222", "full_name": "Ada de Brandt"},
-            [("phone", "+493023125123"), ("phone", "+34600111222"), ("named_phone", "+493023125123 ada brandt")],
-        ),
-        ({"phone": "+493023125123", "whatsapp_id": "4930 23125123"}, [("phone", "+493023125123")]),
-        ({"external_id": "7", "full_name": "Ada"}, [("external_id", "api:7")]),
-        ({"linkedin_url": "https://www.LinkedIn.com/in/Ada/?x=1"}, [("external_id", "linkedin:/in/ada")]),
-    ],
-)
-def test_a_lead_is_known_by_these_identifiers_best_first(fields, found):
-    assert identifiers(normalized(**fields)) == found
 
 
 def test_the_text_that_came_first_is_the_one_that_is_kept():

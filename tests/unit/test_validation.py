@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pipeline.errors import ConfigurationError
 from pipeline.records import Lead, Parked, Suppressed
 from pipeline.stages.canonical import CANONICAL_FIELDS
-from pipeline.stages.normalization import identifiers, normalize_lead
+from pipeline.stages.identity.evidence import evidence_of
+from pipeline.stages.normalization import normalize_lead
 from pipeline.stages.validation import compile_rules, judge
 from pipeline.stages.validation_rules import RULES, load_rules, read_rules
 from pipeline.stages.vocabularies import MAPPINGS
@@ -236,7 +237,8 @@ def test_a_lead_is_judged(fields, expected):
 def test_a_placeholder_is_never_what_a_person_is_matched_by(email):
     found = normalize_lead(lead(email=email, phone=PHONE, full_name="Ana Ruiz"), default_region=None)
     assert isinstance(found, Lead)
-    assert identifiers(found) == [("phone", PHONE), ("named_phone", f"{PHONE} ana ruiz")]
+    evidence = evidence_of(found)
+    assert (evidence.email, evidence.phones, evidence.name) == (None, (PHONE,), ("ana", "ruiz"))
     assert "placeholder" in found.flags["email"]
 
 
