@@ -61,6 +61,14 @@ def read_notices(connection: Connection, *, after: int = 0, limit: int = 500) ->
     return [Notice(*row) for row in rows]
 
 
+def settle_restored(connection: Connection) -> None:
+    """Count notices of a restored dump as old ones: its transactions had numbers that this server has not reached."""
+    connection.exec_driver_sql(
+        "UPDATE identity_log SET written_in = 0"
+        " WHERE written_in >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+    )
+
+
 _KNOWN = """
 SELECT p.person_id, p.owner IS NOT NULL,
     EXISTS (SELECT FROM touches t JOIN events e ON e.event_id = t.event_id

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pipeline.errors import ConfigurationError
 from pipeline.logs import get_logger
-from pipeline.store import keyring
+from pipeline.store import keyring, notices
 from pipeline.store.engine import transaction, translate
 
 _PARTITIONED = ("events", "event_bodies")
@@ -55,6 +55,7 @@ def migrate(engine: Engine) -> None:
         ensure_partitions(connection)
     with transaction(on=engine) as connection:
         keyring.ensure_index_key(connection)
+        notices.settle_restored(connection)
 
 
 def is_current(engine: Engine) -> bool:

@@ -14,9 +14,10 @@ from pipeline import flow
 from pipeline.decisions import Word, merge_people, unmerge_person
 from pipeline.records import LANES
 from pipeline.store import deliveries
-from pipeline.store.engine import transaction
+from pipeline.store.engine import engine, transaction
 from pipeline.store.moves import Change, log_changes
 from pipeline.store.notices import Notice, read_notices
+from pipeline.store.schema import migrate
 from tests.integration.command_line import answer, capture, deliver, lines, work
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -212,6 +213,20 @@ def test_a_reader_never_passes_over_what_an_open_transaction_will_add():
         with transaction() as connection:
             assert read_notices(connection) == []
     seen: list[int] = []
+    _read_all(seen)
+    assert seen == [1, 2]
+
+
+def test_notices_of_a_restored_database_come_before_new_ones():
+    with transaction() as connection:
+        _note(connection, 1)
+        connection.exec_driver_sql("UPDATE identity_log SET written_in = 1000000000000")
+    seen: list[int] = []
+    _read_all(seen)
+    assert seen == []
+    migrate(engine())
+    with transaction() as connection:
+        _note(connection, 2)
     _read_all(seen)
     assert seen == [1, 2]
 

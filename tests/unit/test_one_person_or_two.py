@@ -1,4 +1,4 @@
-"""Two leads as sources send them, normalized and clustered: one person or two. The rules of thumb a user has in mind."""
+"""Two leads as sources send them, normalized and clustered: one person or two. The rules that a user has in mind."""
 
 from __future__ import annotations
 
