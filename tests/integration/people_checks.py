@@ -116,6 +116,8 @@ def assert_people_are_those_of_all_evidence(brand: str, rules: IdentityRules) ->
         assert one.person_id is not None
         found.setdefault(one.person_id, set()).add(key)
     assert {frozenset(keys) for keys in found.values()} == set(expected.people)
+    for one, other in expected.bonds:
+        assert known[one].component == known[other].component
     for person_id, keys in found.items():
         assert person_id == min(known[key].birth_id for key in keys)
 

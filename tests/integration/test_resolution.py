@@ -138,7 +138,15 @@ def test_a_key_that_a_whole_batch_crowds_at_once_is_demoted_for_those_who_had_it
 
 
 def test_leads_that_share_no_key_stay_apart_however_alike_they_are(module_database: str) -> None:
-    brand = _one_by_one([{"full_name": "Ana López", "email": "test@test.com"}] * 3)
+    forget_work()
+    brand = f"brand{next(_brands)}"
+    lead = {"full_name": "Ana López", "email": "test@test.com"}
+    accept([{**lead, "external_id": f"{place}"} for place in range(3)], brand=brand)
+    batch = claim()
+    assert batch is not None
+    for one in batch.leads:
+        del one.fields["external_id"]  # of a source that gives none
+    finish(batch)
     assert len(clusters(people_by_lead(brand))) == 3
 
 
@@ -195,13 +203,13 @@ def test_a_person_that_loses_the_evidence_it_began_with_forwards_to_whom_the_res
 
 
 def test_an_id_merged_twice_forwards_to_where_its_first_evidence_is(module_database: str) -> None:
-    """What had been made part of a person goes along when the person becomes part of another, and back."""
+    """What had been made part of a person goes along when the person becomes part of another."""
     brand = _one_by_one(
         [
             {"full_name": "Ana López", "email": "ana.lopez@acme.es"},
             {"full_name": "Ana López", "phone": "+34612345678"},
+            {"full_name": "Ana López", "email": "ana@gmail.com"},
             {"full_name": "Ana López", "phone": "+34612345678", "email": "ana@gmail.com"},
-            {"full_name": "Ana López", "email": "ana@gmail.com", "company": "Solar"},
             {"full_name": "Ana López", "email": "ana.lopez@acme.es", "phone": "+34612345678"},
         ]
     )
