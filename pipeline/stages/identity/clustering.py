@@ -16,8 +16,10 @@ import msgspec
 from pipeline.stages.identity.evidence import Evidence, keys_of
 from pipeline.stages.identity.name_agreement import (
     DIFFERENT,
+    INITIAL,
     SAME_FAMILY,
     SAME_GIVEN,
+    UNKNOWN,
     Name,
     agreement,
     maximal_names,
@@ -160,6 +162,7 @@ class _People:
             for theirs in self._names[other]:
                 found = agreement(mine, theirs)
                 is_half = found in (SAME_GIVEN, SAME_FAMILY) and found != comparison.names
+                is_half = is_half or (found == INITIAL and comparison.names == UNKNOWN)
                 if found == DIFFERENT or (is_half and comparison.score < rules.same + _SURER_THAN_NAMES):
                     return Veto("names", self._bearer(one, mine), self._bearer(other, theirs))
         for mine_key in self._members[one]:

@@ -5,6 +5,7 @@ Leads that say exactly the same are one piece of evidence, however many there ar
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -12,11 +13,12 @@ from typing import Any
 import msgspec
 
 from pipeline.records import Lead
-from pipeline.stages.companies import match_form as company_form
 from pipeline.stages.email_domains import is_disposable, is_free_mail
 from pipeline.stages.email_local_parts import is_placeholder, is_role
 from pipeline.stages.email_matching import match_form
+from pipeline.stages.identity.employers import employers_of, labels
 from pipeline.stages.identity.name_agreement import Name, name_of, word_forms
+from pipeline.stages.name_words import GIVEN, word_kind
 from pipeline.stages.phone_matching import match_forms as phone_forms
 from pipeline.stages.urls import parse_address
 from pipeline.stages.vocabularies import vocabulary
@@ -24,18 +26,19 @@ from pipeline.stages.vocabularies import vocabulary
 EMAIL, PHONE, PROFILE = "email", "phone", "profile"
 STRONG_KINDS = (EMAIL, PHONE, PROFILE)  # sharing one of these needs no name to be worth a look
 
-_LABEL_LETTERS = 8  # of an employer's name: companies and their domains begin alike, and end in many ways
-_EMPLOYER_LETTERS = 6  # at least so many must agree where one name begins the other
 _PHONES_LIMIT = 8
+_LEAST_FAMILY = 3  # letters
 _LONG_MAILBOX = 6
-_EMPLOYER_LIMIT = 60
+
+_SIGNS = re.compile(r"[._-]")
+_SIGNS_AND_DIGITS = str.maketrans("", "", "._-0123456789")
 
 
 class Evidence(msgspec.Struct, frozen=True, array_like=True):
     """One lead's evidence, all in match forms: equal texts mean the same thing.
 
     `is_shared`: the mailbox is nobody's own (info@, a placeholder). `is_work`: its domain is an employer's.
-    `employers`: company name and the first label of the work domain, letters and digits only.
+    `employers`: company name and the first label of the work domain, as `employers_of` writes them.
     """
 
     name: Name = ()
@@ -74,8 +77,7 @@ def keys_of(evidence: Evidence) -> list[tuple[str, str]]:
     if len(name) > 1:
         given = sorted(word_forms(name[0]))
         words = [*given, *(word for word in name[1:] if len(word) > 1)]
-        labels = sorted({employer[:_LABEL_LETTERS] for employer in evidence.employers})
-        found += [("name_employer", f"{word} {label}") for label in labels for word in words]
+        found += [("name_employer", f"{word} {label}") for label in labels(evidence.employers) for word in words]
         for phone in evidence.phones:  # one wrong digit leaves the head or the tail as it was
             found += [("name_phone", f"{name[1]} {phone[:-5]}_"), ("name_phone", f"{name[1]} _{phone[-5:]}")]
         mailbox = evidence.mailbox
@@ -90,27 +92,20 @@ def keys_of(evidence: Evidence) -> list[tuple[str, str]]:
     return list(dict.fromkeys(found))
 
 
-def same_employer(one: Evidence, other: Evidence) -> bool:
-    """Whether the two name the same employer, by company or domain; the longer name may go on where the other ends."""
-    return any(
-        mine == theirs
-        or (min(len(mine), len(theirs)) >= _EMPLOYER_LETTERS and (mine.startswith(theirs) or theirs.startswith(mine)))
-        for mine in one.employers
-        for theirs in other.employers
-    )
-
-
 def evidence_of(lead: Lead) -> Evidence:
     """What a normalized lead says of who it is. Placeholders (test@, 0000000) say nothing."""
     fields = lead.fields
     name = _name(fields)
-    email, is_shared, domain = _mailbox(fields)
+    email, is_shared, domain = _mailbox(fields, name)
+    if email and not name and not is_shared:
+        name = _name_in(email)
     phones = [fields.get("phone"), fields.get("whatsapp_id"), *fields.get("other_phones", ())]
     forms = sorted({phone_forms(phone)[0] for phone in phones if phone})[:_PHONES_LIMIT]
     profiles = _profiles(lead)
     if not (email or forms or profiles) and fields.get("external_id"):
         profiles = (f"{lead.source}:{fields['external_id']}",)
-    return Evidence(name, email, tuple(forms), profiles, _employers(fields, domain), is_shared, domain is not None)
+    employers = employers_of(fields.get("company") or "", domain)
+    return Evidence(name, email, tuple(forms), profiles, employers, is_shared, domain is not None)
 
 
 def _name(fields: Mapping[str, Any]) -> Name:
@@ -118,7 +113,7 @@ def _name(fields: Mapping[str, Any]) -> Name:
     return name_of(fields.get("full_name") or " ".join(part for part in parts if part))
 
 
-def _mailbox(fields: Mapping[str, Any]) -> tuple[str | None, bool, str | None]:
+def _mailbox(fields: Mapping[str, Any], name: Name) -> tuple[str | None, bool, str | None]:
     """(match form of the address, whether it is nobody's own, its domain if that is an employer's)."""
     email = fields.get("email") or next(iter(fields.get("other_emails", ())), None)
     if not email:
@@ -127,8 +122,25 @@ def _mailbox(fields: Mapping[str, Any]) -> tuple[str | None, bool, str | None]:
     if is_placeholder(local, domain):
         return None, False, None
     is_work = not is_free_mail(domain) and not is_disposable(domain)
-    is_shared = is_role(local) or local.replace("-", ".").replace("_", ".").partition(".")[0] in _families()
-    return match_form(email), is_shared, domain if is_work else None
+    return match_form(email), is_role(local) or _is_of_family(local, name), domain if is_work else None
+
+
+def _is_of_family(local: str, name: Name) -> bool:
+    """family.miller@, and famtamayo@ of somebody called Tamayo."""
+    first = _SIGNS.split(local, maxsplit=1)[0].rstrip("0123456789")
+    if first in _families():
+        return True
+    letters = local.translate(_SIGNS_AND_DIGITS)
+    return any(len(word) >= _LEAST_FAMILY and letters.removesuffix(word) in _homes() for word in name[1:])
+
+
+def _name_in(email: str) -> Name:
+    """The name that a mailbox like ada.brandt@ spells; none where no part is a frequent given name."""
+    words = _SIGNS.split(email.partition("@")[0].rstrip("0123456789"))
+    if len(words) != 2 or not all(word.isalpha() and len(word) >= _LEAST_FAMILY for word in words):
+        return ()
+    given = [word for word in words if word_kind(word) & GIVEN]
+    return name_of(" ".join(words if words[0] in given else reversed(words))) if given else ()
 
 
 @cache
@@ -137,13 +149,11 @@ def _families() -> frozenset[str]:
     return frozenset(vocabulary("email_roles")["families"])
 
 
+@cache
+def _homes() -> frozenset[str]:
+    return _families() | {"the", "casa", "haus", "home", "lar", "los", "die"}
+
+
 def _profiles(lead: Lead) -> tuple[str, ...]:
     profile = lead.fields.get("linkedin_url")
     return (f"linkedin:{(parse_address(profile).path or profile).lower().rstrip('/')}",) if profile else ()
-
-
-def _employers(fields: Mapping[str, Any], domain: str | None) -> tuple[str, ...]:
-    found = [company_form(fields.get("company") or "").replace(" ", "")[:_EMPLOYER_LIMIT]]
-    if domain:
-        found.append(domain.partition(".")[0].replace("-", "")[:_EMPLOYER_LIMIT])
-    return tuple(sorted({employer for employer in found if len(employer) > 1}))

@@ -31,15 +31,24 @@ Name = tuple[str, ...]
 _IGNORED = PARTICLE | ARTICLE | JOINING | TITLE | DEGREE | GENERATION
 _WORD_LIMIT = 12
 _LETTER_LIMIT = 40
+_TEXT_LIMIT = 512
 _DIMINUTIVES = ("zinho", "zinha", "inho", "inha", "cito", "cita", "ito", "ita", "chen", "lein")
 _EQUAL, _SHORT, _SLIP, _LETTER = 4, 3, 2, 1
 
 
 def name_of(text: str) -> Name:
     """The words that tell people apart, folded, in their order: no particles, titles, degrees or generations."""
-    words = fold(text.replace("'", "").replace("\u2019", "")).split()
-    told = [word[:_LETTER_LIMIT] for word in words if not word.isdigit() and not word_kind(word) & _IGNORED]
-    return tuple((told or [word[:_LETTER_LIMIT] for word in words if not word.isdigit()])[:_WORD_LIMIT])
+    words = [word[:_LETTER_LIMIT] for word in _words(text) if not word.isdigit()][:_WORD_LIMIT]
+    told = [
+        word
+        for place, word in enumerate(words)
+        if not word_kind(word) & _IGNORED or (not place and len(word) == 1)  # E. Wright: no "and" begins a name
+    ]
+    return tuple(told or words)
+
+
+def _words(text: str) -> list[str]:
+    return fold(text[:_TEXT_LIMIT].replace("'", "").replace("\u2019", "")).split()
 
 
 @lru_cache(maxsize=65_536)

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from rapidfuzz.distance import DamerauLevenshtein
 
-from pipeline.stages.identity.evidence import EMAIL, PHONE, Evidence, same_employer
+from pipeline.stages.identity.employers import are_same
+from pipeline.stages.identity.evidence import EMAIL, PHONE, Evidence
 from pipeline.stages.identity.name_agreement import CLOSE, FULL, agreement
 from pipeline.stages.identity.rules import IdentityRules
 
@@ -44,7 +45,7 @@ def compare(one: Evidence, other: Evidence, names_on: NamesOn, rules: IdentityRu
     if set(one.profiles) & set(other.profiles):
         kinds.append("profile")
     if one.employers and other.employers:
-        kinds.append("employer" if same_employer(one, other) else "other_employer")
+        kinds.append("employer" if are_same(one.employers, other.employers) else "other_employer")
     pieces = tuple(Piece(kind, rules.weights[kind]) for kind in kinds)
     return Comparison(sum(piece.weight for piece in pieces), pieces)
 
