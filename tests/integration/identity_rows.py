@@ -35,10 +35,10 @@ _ENDS = ", ".join(
 
 
 def stored() -> dict[str, object]:
-    """All that hangs on people, as it stands: who forwards is nobody."""
+    """All that hangs on people, as it stands; but for versions, which only grow, and what these say was emptied."""
     return {
         "people": {
-            row[0]: (open_profile(row[1], row[0]), *row[2:])
+            row[0]: ((profile := open_profile(row[1], row[0])).fields, profile.votes, *row[2:])
             for row in rows(f"SELECT person_id, profile, brand, touches, {_ENDS} FROM people WHERE merged_into IS NULL")
         },
         "forwards": rows("SELECT person_id, merged_into FROM people WHERE merged_into IS NOT NULL ORDER BY 1"),
