@@ -57,9 +57,10 @@ def come(*leads: dict[str, Any]) -> list[UUID]:
 
 def send() -> int:
     """All that is due, as the sweep would; gives how many were sent."""
-    sent = 0
-    while count := sum(deliver("crm", lane, budget_seconds=2).sent for lane in ("hot", "bulk")):
-        sent += count
+    sent, deadline = 0, time.monotonic() + 20
+    while "due" in deliveries().values():
+        assert time.monotonic() < deadline, deliveries()
+        sent += sum(deliver("crm", lane, budget_seconds=2).sent for lane in ("hot", "bulk"))
     return sent
 
 
@@ -93,7 +94,7 @@ def test_the_record_of_the_second_is_marked_and_both_are_as_before_when_taken_ap
     assert in_crm(crm) == before
 
 
-def test_a_hundred_days_of_merging_and_unmerging_leave_no_trace(crm):
+def test_merging_and_unmerging_again_and_again_leaves_no_trace(crm):
     ada, ben, cleo = come(
         ADA, BEN, {**ADA, "email": "cleo@dot.example", "full_name": "Cleo Dot", "phone": "+34600111222"}
     )

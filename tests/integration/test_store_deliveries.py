@@ -78,7 +78,7 @@ def test_a_sent_person_is_due_again_only_in_a_new_version():
     assert want([person_id]) == {}
     bump([person_id])
     assert want([person_id]) == {("crm", "bulk"): 1}
-    assert _claim()[1] == [Due("crm", person_id, 2, 0, "00Q1")]
+    assert _claim()[1] == [Due("crm", person_id, 2, 0, "00Q1", sent_version=1)]
 
 
 def test_a_version_wanted_while_the_last_one_is_under_way_is_due_again_afterwards():
@@ -90,7 +90,7 @@ def test_a_version_wanted_while_the_last_one_is_under_way_is_due_again_afterward
     assert _record(claim, dues, Outcome(person_id, "sent", external_id="00Q1")) == {person_id: "due"}
     row = _row(person_id)
     assert (row["sent_version"], row["wanted_version"]) == (1, 2)
-    assert _claim()[1] == [Due("crm", person_id, 2, 0, "00Q1")]
+    assert _claim()[1] == [Due("crm", person_id, 2, 0, "00Q1", sent_version=1)]
 
 
 def test_a_version_wanted_at_the_same_moment_as_the_answer_is_recorded_is_not_lost():
