@@ -79,7 +79,7 @@ def test_every_command_on_a_page_exists_with_its_options():
         words = [word for word in text.split(" | ")[0].split()[1:] if word not in {"…", "COMMAND"}]
         if not words or words[0].startswith("-"):
             continue
-        path = next((" ".join(words[:size]) for size in (2, 1) if " ".join(words[:size]) in COMMANDS), None)
+        path = next((" ".join(words[:size]) for size in (3, 2, 1) if " ".join(words[:size]) in COMMANDS), None)
         if path is None:
             is_group = any(name.startswith(f"{words[0]} ") for name in COMMANDS)
             if not (is_group and len(words) == 1):
