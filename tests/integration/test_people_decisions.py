@@ -18,7 +18,7 @@ from pipeline.decisions import (
 )
 from pipeline.recompute_people import recompute_people
 from pipeline.records import new_id
-from pipeline.store import decisions
+from pipeline.store import decisions, reviews
 from pipeline.store.engine import transaction
 from tests.integration.identity_rows import leads, owner, people, rows, stored, waiting
 
@@ -96,6 +96,32 @@ def test_what_rules_joined_is_parted_where_it_came_together_last_and_stays_so():
     assert stored() == apart
     leads({**ADA_TOO, "company": "Sample and Daughters"})
     assert {ada, other} <= people().keys()
+
+
+def test_of_several_people_the_one_that_came_last_is_parted_first():
+    by_phone = [{"full_name": "Ada Sample", "phone": f"+34 612 345 0{number}"} for number in ("11", "52")]
+    ada, first, _, second, _ = leads(ADA, by_phone[0], {**ADA, **by_phone[0]}, by_phone[1], {**ADA, **by_phone[1]})
+    assert people().keys() == {ada}
+    assert unmerge_person(ada, ME).parted == [second]
+    assert unmerge_person(ada, ME).parted == [first]
+    assert people().keys() == {ada, first, second}
+
+
+def test_who_is_taken_out_is_whole_again():
+    by_phone = {"full_name": "Ada Sample", "phone": "+34 612 345 001"}
+    ada, other, same, bridge = leads(ADA, by_phone, {**by_phone, "company": "Sample"}, ADA_TOO)
+    assert (same, bridge) == (other, ada)
+    assert unmerge_person(ada, ME).parted == [other]
+    assert {person: len(pieces) for person, pieces in people().items()} == {ada: 2, other: 2}
+
+
+def test_the_lead_that_joined_two_people_goes_where_it_is_pulled_more():
+    """Of the same e-mail rather than of the same phone: here that is the newer one of the two."""
+    by_phone = {"full_name": "Ada Sample", "phone": "+34 612 345 001"}
+    ada, other, bridge = leads(by_phone, ADA, ADA_TOO)
+    assert bridge == ada
+    assert unmerge_person(ada, ME).parted == [other]
+    assert {person: len(pieces) for person, pieces in people().items()} == {ada: 1, other: 2}
 
 
 def test_a_person_nobody_was_merged_into_loses_what_came_last():
@@ -242,6 +268,8 @@ def test_a_review_of_people_who_are_one_by_now_is_neither_listed_nor_answered():
     ada, other = leads(*MARRIED)
     (review,) = waiting()
     merge_people(ada, other, ME)
+    with transaction() as connection:
+        assert reviews.list_reviews(connection, limit=50) == ([], 0)
     for answer in (accept_review, reject_review):
         with pytest.raises(DecisionRefusedError, match="one person by now"):
             answer(review.review_id, ME)
