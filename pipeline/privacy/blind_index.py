@@ -6,7 +6,6 @@ Without the key an attacker who holds the database cannot test guesses (all phon
 from __future__ import annotations
 
 import hashlib
-import hmac
 from uuid import UUID
 
 
@@ -17,13 +16,8 @@ class BlindIndex:
         """`key`: 32 random bytes."""
         if len(key) != 32:
             raise ValueError("the blind index needs a key of 32 bytes")
-        self._key = key
         self._numbers = hashlib.blake2b(key=key, digest_size=8, person=b"number")
         self._ids = hashlib.blake2b(key=key, digest_size=16, person=b"id")
-
-    def digest(self, kind: str, value: str) -> bytes:
-        """32 bytes for an identifier in its normalized form. By `kind`, a phone and an id of the same text differ."""
-        return hmac.digest(self._key, f"{kind}\x00{value}".encode("utf-8", "surrogatepass"), "sha256")
 
     def number(self, text: str) -> int:
         """64 signed bits for a key under which something is found: short, as there are many, and two may share one."""

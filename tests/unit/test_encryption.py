@@ -110,13 +110,15 @@ def test_a_batch_opens_only_under_its_claim():
         encryption.open_batch(sealed, new_id())
 
 
-def test_the_blind_index_depends_on_key_kind_and_value():
+def test_the_blind_index_depends_on_its_key_and_what_it_is_of():
     index = BlindIndex(b"k" * 32)
-    digest = index.digest("email", "ada.sample@example.com")
-    assert len(digest) == 32
-    assert digest == BlindIndex(b"k" * 32).digest("email", "ada.sample@example.com")
-    assert len({digest, index.digest("phone", "ada.sample@example.com"), index.digest("email", "bob@example.com")}) == 3
-    assert digest != BlindIndex(b"l" * 32).digest("email", "ada.sample@example.com")
+    number = index.number("email ada.sample@example.com")
+    assert -(2**63) <= number < 2**63
+    assert number == BlindIndex(b"k" * 32).number("email ada.sample@example.com")
+    assert len({number, index.number("phone ada.sample@example.com"), index.number("email bob@example.com")}) == 3
+    assert number != BlindIndex(b"l" * 32).number("email ada.sample@example.com")
+    assert index.content_id(b"a") == BlindIndex(b"k" * 32).content_id(b"a")
+    assert len({index.content_id(b"a"), index.content_id(b"b"), BlindIndex(b"l" * 32).content_id(b"a")}) == 3
 
 
 def test_a_key_of_another_length_is_no_index_key():

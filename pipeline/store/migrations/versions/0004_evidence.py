@@ -103,6 +103,7 @@ CREATE INDEX identity_log_other ON identity_log (other_id) WHERE other_id IS NOT
 ALTER TABLE people ADD COLUMN merged_into uuid, ADD COLUMN rerouted_at timestamptz;
 ALTER TABLE touches ADD COLUMN rerouted_at timestamptz;
 DROP TABLE match_keys;
+DROP FUNCTION lock_match_keys(bigint[]);
 """
 
 # Held until the transaction ends. `is_patient` waits, in the order given; otherwise false if any is held by others.
