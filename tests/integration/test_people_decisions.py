@@ -229,6 +229,18 @@ MARRIED = [
 ]
 
 
+def test_people_who_come_apart_because_others_use_their_number_are_asked_about():
+    number = {"phone": "+34 612 345 001"}
+    ada, same = leads({"full_name": "Ada Sample", **number}, {"email": "a.s@gmail.com", **number})
+    assert (same, waiting()) == (ada, [])
+    leads({"full_name": "Bea Muster", **number})
+    ((other,),) = rows(
+        "SELECT person_id FROM evidence WHERE person_id <> %s AND created_at < (SELECT max(created_at) FROM evidence)",
+        ada,
+    )
+    assert {ada, other} in [set(review.people) for review in waiting()]
+
+
 def test_an_accepted_review_is_one_person_and_stays_one():
     ada, other = leads(*MARRIED)
     assert ada != other
