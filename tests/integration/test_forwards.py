@@ -25,8 +25,16 @@ BEN = {"email": "ben@kairo.example", "full_name": "Ben Kairo", "phone": "+491512
 def two(database, redis_url) -> tuple[UUID, UUID, UUID]:
     """Ada and Ben, known to the CRM, and the event that brought Ben."""
     first, second = capture(
-        {**ADA, "consents": [{"purpose": "marketing", "channel": "email", "granted": True}]},
-        {**BEN, "consents": [{"purpose": "marketing", "channel": "email", "granted": False}]},
+        {
+            **ADA,
+            "occurred_at": "2026-03-02T09:00:00Z",
+            "consents": [{"purpose": "marketing", "channel": "email", "granted": True}],
+        },
+        {
+            **BEN,
+            "occurred_at": "2026-03-01T09:00:00Z",
+            "consents": [{"purpose": "marketing", "channel": "email", "granted": False}],
+        },
     )
     work()
     deliver()

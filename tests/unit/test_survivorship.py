@@ -327,9 +327,10 @@ def test_merging_again_changes_nothing(leads, rules):
     assert profile == merged(*leads, rules=rules)
 
 
-@given(st.lists(st.integers(1, 80), min_size=60, max_size=80, unique=True), st.randoms(use_true_random=False))
-def test_even_more_addresses_than_are_kept_give_the_same_in_any_order(numbers, random):
-    leads = [lead(number, email=f"a{number:02}@example.org") for number in numbers]
+@given(st.randoms(use_true_random=False))
+def test_even_more_addresses_than_are_kept_give_the_same_in_any_order(random):
+    """Each address is written from twice: it may have been golden once, and become so again."""
+    leads = [lead(number, email=f"a{random.randrange(OTHERS_LIMIT + 20):02}@example.org") for number in range(1, 150)]
     expected = merged(*leads)
     random.shuffle(leads)
     assert merged(*leads) == expected
