@@ -14,7 +14,7 @@ begun again with more to lock from the start: no two workers wait for each other
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 import msgspec
@@ -32,8 +32,9 @@ _unpack = msgspec.msgpack.Decoder(Evidence).decode
 
 
 class _Keys(msgspec.Struct, frozen=True):
-    """The keys of a piece of evidence; `strong`: those of addresses, numbers and profiles."""
+    """The keys of a piece of evidence: as kinds and values, as they are stored, and those that are `strong`."""
 
+    named: list[tuple[str, str]]
     all: list[int]
     strong: list[int]
 
@@ -45,15 +46,26 @@ class Memory:
         self._evidence: dict[UUID, Evidence] = {}
         self._keys: dict[UUID, _Keys] = {}
         self._strong: set[int] = set()
+        self._numbers: dict[tuple[str, str, str], int] = {}
 
-    def remember(self, evidence_id: UUID, brand: str, evidence: Evidence, keys: Iterable[tuple[str, str]]) -> list[int]:
+    def remember(self, evidence_id: UUID, brand: str, evidence: Evidence, named: list[tuple[str, str]]) -> list[int]:
         """Gives the keys as they are stored."""
         self._evidence[evidence_id] = evidence
-        numbers = [(kind, key_number(brand, kind, value)) for kind, value in keys]
-        made = _Keys([one for _, one in numbers], [one for kind, one in numbers if kind in STRONG_KINDS])
-        self._keys[evidence_id] = made
-        self._strong.update(made.strong)
-        return made.all
+        numbers = [self.number(brand, kind, value) for kind, value in named]
+        strong = [number for number, (kind, _) in zip(numbers, named, strict=True) if kind in STRONG_KINDS]
+        self._keys[evidence_id] = _Keys(named, numbers, strong)
+        self._strong.update(strong)
+        return numbers
+
+    def named_keys(self, evidence_id: UUID) -> list[tuple[str, str]]:
+        """Of evidence that was remembered or whose keys were asked for."""
+        return self._keys[evidence_id].named
+
+    def number(self, brand: str, kind: str, value: str) -> int:
+        found = self._numbers.get((brand, kind, value))
+        if found is None:
+            found = self._numbers[brand, kind, value] = key_number(brand, kind, value)
+        return found
 
     def evidence(self, one: KnownEvidence) -> Evidence:
         found = self._evidence.get(one.evidence_id)
@@ -107,6 +119,7 @@ class Gathering:
         self._known: dict[UUID, KnownEvidence] = {}
         self._blocks: dict[int, list[UUID]] = {}
         self._crowded: set[int] = set()
+        self._looked_at: set[UUID] = set()
         self._asked: set[int] = set()
         self._names: dict[int, int] = {}
         self._recounted: dict[int, int] = {}
@@ -123,7 +136,7 @@ class Gathering:
         ):
             return None
         todo = {**fresh, **again}
-        looked_at: set[UUID] = set()
+        looked_at = self._looked_at
         noticing: set[UUID] = set()
         while todo:
             looked_at |= todo.keys()
@@ -210,8 +223,8 @@ class Gathering:
         alone = fresh.keys() - accompanied
         seen: set[int] = set()
         unsure: set[int] = set()  # keys of those who were not looked at: strong ones, and what two of them share
-        for one in known.values():
-            if one.evidence_id not in alone:
+        for key, one in known.items():
+            if key not in self._looked_at:
                 keys = memory.keys(one)
                 unsure.update(memory.strong_keys(one))
                 unsure.update(seen.intersection(keys))

@@ -22,7 +22,7 @@ from pipeline.stages.identity.rules import IdentityRules, identity_rules
 from pipeline.stages.survivorship import merge_profile, taken_back
 from pipeline.store import identity, moves, people, reviews
 from pipeline.store.identity import KnownEvidence, NewEvidence
-from pipeline.store.keyring import blind_index, key_number
+from pipeline.store.keyring import blind_index
 
 Recompute = Callable[[Connection, Sequence[UUID]], Iterable[Lead]]  # events through map and normalize once more
 _ROUNDS = 12  # of beginning again, as others changed what was being locked
@@ -130,9 +130,9 @@ def _cluster(
     for brand, evidence in brands.items():
 
         def names_on(kind: str, value: str, brand: str = brand) -> int:
-            return near.names.get(key_number(brand, kind, value), 1)
+            return near.names.get(memory.number(brand, kind, value), 1)
 
-        found = cluster(evidence, names_on, must=must, cannot=cannot, rules=rules)
+        found = cluster(evidence, names_on, must=must, cannot=cannot, rules=rules, keys=memory.named_keys)
         verdict.people += found.people
         verdict.components |= components(evidence, [*found.bonds, *must, *cannot])
         verdict.reviews[brand] = found

@@ -6,7 +6,7 @@ exclude each other, two mailboxes of one employer, or a human's word.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 from uuid import UUID
@@ -30,6 +30,7 @@ from pipeline.stages.identity.scoring import Comparison, NamesOn, are_two_mailbo
 Key = UUID  # of a piece of evidence: made of its content, so it does not depend on when it came
 Pair = tuple[Key, Key]  # the smaller first
 _EXCLUDING = (DIFFERENT, SAME_GIVEN, SAME_FAMILY)
+KeysOf = Callable[[Key], Sequence[tuple[str, str]]]
 CROWDED = 32_767  # of `names_on`: more pieces share the key than are ever compared (`crowded` in the rules)
 _SURER_THAN_NAMES = 3  # bits above `same` that outweigh a half agreement between other leads of the two people
 
@@ -73,15 +74,16 @@ def cluster(
     must: Collection[Pair] = (),
     cannot: Collection[Pair] = (),
     rules: IdentityRules | None = None,
+    keys: KeysOf | None = None,
 ) -> Clusters:
     """The people among these pieces of evidence.
 
     `names_on` must know every e-mail and phone key of them, and which keys are `CROWDED` by evidence not given here.
     `must` and `cannot` are human decisions; they win over any weight, and `cannot` over `must` is refused where it is
-    made.
+    made. `keys` gives what `keys_of` gives, for who has it at hand.
     """
     rules = rules or identity_rules()
-    compared = weigh_pairs(evidence, names_on, rules)
+    compared = weigh_pairs(evidence, names_on, rules, keys)
     people = _People(evidence, names_on, rules, cannot)
     refused: dict[Pair, Veto] = {}
     for pair in sorted(must):
@@ -107,14 +109,16 @@ def cluster(
     return Clusters(people.all(), bonds, reviews, people.joins, refused)
 
 
-def weigh_pairs(evidence: Mapping[Key, Evidence], names_on: NamesOn, rules: IdentityRules) -> dict[Pair, Comparison]:
+def weigh_pairs(
+    evidence: Mapping[Key, Evidence], names_on: NamesOn, rules: IdentityRules, keys: KeysOf | None = None
+) -> dict[Pair, Comparison]:
     """Every pair that shares a key, weighed. A crowded key makes no pairs: who shares it must share another one too.
 
     Crowded is what `names_on` says or what is seen here: a part of the evidence gives the pairs that all of it gives.
     """
     blocks: dict[tuple[str, str], list[Key]] = {}
     for key, one in evidence.items():
-        for name in keys_of(one):
+        for name in keys_of(one) if keys is None else keys(key):
             blocks.setdefault(name, []).append(key)
     compared: dict[Pair, Comparison] = {}
     for (kind, value), members in blocks.items():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -65,6 +65,11 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True):
         return bool(self.email or self.phones or self.profiles)
 
 
+def undotted(mailbox: str) -> str:
+    """As Gmail has it already: for comparing with the mailbox at another provider."""
+    return mailbox.replace(".", "")
+
+
 def keys_of(evidence: Evidence) -> list[tuple[str, str]]:
     """(kind, value) of every key this evidence is filed and looked up under, strong ones first.
 
@@ -78,17 +83,21 @@ def keys_of(evidence: Evidence) -> list[tuple[str, str]]:
         given = sorted(word_forms(name[0]))
         words = [*given, *(word for word in name[1:] if len(word) > 1)]
         found += [("name_employer", f"{word} {label}") for label in labels(evidence.employers) for word in words]
+        # With the initial, halves of numbers and mailboxes stay rare among millions.
+        bearers = [f"{initial} {name[1]}" for initial in sorted({word[:1] for word in given})]
         for phone in evidence.phones:  # one wrong digit leaves the head or the tail as it was
-            found += [("name_phone", f"{name[1]} {phone[:-5]}_"), ("name_phone", f"{name[1]} _{phone[-5:]}")]
+            for who in bearers:
+                found += [("name_phone", f"{who} {phone[:-5]}_"), ("name_phone", f"{who} _{phone[-5:]}")]
         mailbox = evidence.mailbox
         if mailbox and not evidence.is_shared:
-            found += [("name_mailbox", f"{word} {mailbox}") for word in given]
+            found += [("name_mailbox", f"{word} {undotted(mailbox)}") for word in given]
             if len(mailbox) >= _LONG_MAILBOX:
                 half = len(mailbox) // 2
-                found += [
-                    ("name_email", f"{name[1]} {mailbox[:half]}_@{evidence.host}"),
-                    ("name_email", f"{name[1]} _{mailbox[half:]}@{evidence.host}"),
-                ]
+                for who in bearers:
+                    found += [
+                        ("name_email", f"{who} {mailbox[:half]}_@{evidence.host}"),
+                        ("name_email", f"{who} _{mailbox[half:]}@{evidence.host}"),
+                    ]
     return list(dict.fromkeys(found))
 
 
@@ -98,7 +107,7 @@ def evidence_of(lead: Lead) -> Evidence:
     name = _name(fields)
     email, is_shared, domain = _mailbox(fields, name)
     if email and not name and not is_shared:
-        name = _name_in(email)
+        name = _name_in(fields.get("email") or email)
     phones = [fields.get("phone"), fields.get("whatsapp_id"), *fields.get("other_phones", ())]
     forms = sorted({phone_forms(phone)[0] for phone in phones if phone})[:_PHONES_LIMIT]
     profiles = _profiles(lead)
@@ -134,6 +143,7 @@ def _is_of_family(local: str, name: Name) -> bool:
     return any(len(word) >= _LEAST_FAMILY and letters.removesuffix(word) in _homes() for word in name[1:])
 
 
+@lru_cache(maxsize=4096)
 def _name_in(email: str) -> Name:
     """The name that a mailbox like ada.brandt@ spells; none where no part is a frequent given name."""
     words = _SIGNS.split(email.partition("@")[0].rstrip("0123456789"))
