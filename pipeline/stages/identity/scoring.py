@@ -8,13 +8,14 @@ from typing import NamedTuple
 from rapidfuzz.distance import DamerauLevenshtein
 
 from pipeline.stages.identity.employers import are_same
-from pipeline.stages.identity.evidence import EMAIL, PHONE, Evidence
-from pipeline.stages.identity.name_agreement import CLOSE, FULL, agreement
+from pipeline.stages.identity.evidence import EMAIL, PHONE, Evidence, undotted
+from pipeline.stages.identity.name_agreement import CLOSE, FULL, SAME_GIVEN, agreement
 from pipeline.stages.identity.rules import IdentityRules
 
 NamesOn = Callable[[str, str], int]  # (kind, value) of a key -> how many names that exclude each other use it
 
 _AGREEING = (FULL, CLOSE)
+PHONE_OF_TWO = "phone_of_two"
 _HOST_SLIP, _MAILBOX_SLIP = 2, 2
 _TELLING_DIGITS = 2  # maria83 is chosen again at another provider; maria is not
 _LEAST_MAILBOX = 5
@@ -45,7 +46,9 @@ def compare(one: Evidence, other: Evidence, names_on: NamesOn, rules: IdentityRu
     if set(one.profiles) & set(other.profiles):
         kinds.append("profile")
     if one.employers and other.employers:
-        kinds.append("employer" if are_same(one.employers, other.employers) else "other_employer")
+        is_same = are_same(one.employers, other.employers)
+        if not (is_same and names == SAME_GIVEN and PHONE_OF_TWO in kinds):  # Robert and Robert at one switchboard
+            kinds.append("employer" if is_same else "other_employer")
     pieces = tuple(Piece(kind, rules.weights[kind]) for kind in kinds)
     return Comparison(sum(piece.weight for piece in pieces), pieces)
 
@@ -80,7 +83,7 @@ def _of_email(one: Evidence, other: Evidence, names: str, names_on: NamesOn, rul
         both_end_in_digits = one.mailbox[-1:].isdigit() and other.mailbox[-1:].isdigit()
         return ["email_slip"] if not both_end_in_digits and _distance(one.mailbox, other.mailbox, 1) <= 1 else []
     digits = sum(character.isdigit() for character in one.mailbox)
-    is_moved = one.mailbox == other.mailbox and (
+    is_moved = undotted(one.mailbox) == undotted(other.mailbox) and (
         digits >= _TELLING_DIGITS or _distance(one.host, other.host, _HOST_SLIP) <= _HOST_SLIP
     )
     return ["email_moved"] if is_moved else []

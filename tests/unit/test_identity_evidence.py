@@ -1,0 +1,239 @@
+"""What a lead says of who it is, the keys it is found under, and the employers it names."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.records import Lead
+from pipeline.stages.identity.employers import are_same, employers_of, labels
+from pipeline.stages.identity.evidence import Evidence, evidence_of, keys_of
+
+
+def lead(**fields: Any) -> Lead:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    return Lead(UUID(int=1), "default", "api", "bulk", at, at, "1", fields)
+
+
+NUMBERS = [f"+3460005751{digit}" for digit in range(10)]
+MAIL, SITE = "ana@gmail.com", "ana@kairotech.mx"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, {}),
+        ({"full_name": "Ana López"}, {"name": ("ana", "lopez")}),
+        ({"first_name": "Ana", "last_name": "López Vega"}, {"name": ("ana", "lopez", "vega")}),
+        ({"first_name": "Ana"}, {"name": ("ana",)}),
+        ({"last_name": "López"}, {"name": ("lopez",)}),
+        ({"full_name": "Ana López", "first_name": "A."}, {"name": ("ana", "lopez")}),
+        ({"full_name": "Dr. Ana de la Cruz"}, {"name": ("ana", "cruz")}),
+        ({"full_name": "E. Wright"}, {"name": ("e", "wright")}),
+        ({"full_name": "😀😀"}, {"name": ()}),
+        ({"full_name": "12345"}, {"name": ()}),
+        ({"full_name": "X"}, {"name": ("x",)}),
+        ({"full_name": "李小龙"}, {"name": ("李小龙",)}),
+        ({"full_name": "محمد علي"}, {"name": ("محمد", "علي")}),
+        ({"full_name": "A" * 10_000}, {"name": ("a" * 40,)}),
+        ({"full_name": "Ana " * 100}, {"name": ("ana",) * 12}),
+        ({"email": MAIL}, {"email": MAIL, "is_work": False}),
+        ({"email": "a.n.a@googlemail.com"}, {"email": MAIL}),
+        ({"email": "ana+web@gmail.com"}, {"email": MAIL}),
+        ({"email": SITE}, {"email": SITE, "is_work": True, "employers": ("kairotech",)}),
+        ({"email": "ana@kairo-tech.mx"}, {"employers": ("kairotech",)}),
+        ({"email": "ana@mail.kairotech.mx"}, {"is_work": True, "employers": ("mail",)}),
+        ({"email": "ana@mailinator.com"}, {"is_work": False, "employers": ()}),
+        ({"email": "test@test.com"}, {"email": None, "employers": ()}),
+        ({"email": "noemail@noemail.com"}, {"email": None}),
+        ({"email": "asdf@asdf.com"}, {"email": None}),
+        ({"email": "info@kairotech.mx"}, {"is_shared": True, "employers": ("kairotech",)}),
+        ({"email": "ventas@kairotech.mx"}, {"is_shared": True}),
+        ({"email": "sales-uk@kairotech.mx"}, {"is_shared": True}),
+        ({"email": "family.mora12@gmail.com"}, {"is_shared": True}),
+        ({"email": "familia_mora@gmail.com"}, {"is_shared": True}),
+        ({"email": "fam-mora@gmx.de"}, {"is_shared": True}),
+        ({"full_name": "Ana Mora", "email": "fammora12@gmail.com"}, {"is_shared": True}),
+        ({"full_name": "Ana Mora", "email": "familiamora@gmail.com"}, {"is_shared": True}),
+        ({"full_name": "Ana Mora", "email": "casa.mora77@gmail.com"}, {"is_shared": True}),
+        ({"full_name": "Ana Walker", "email": "thewalker3@gmail.com"}, {"is_shared": True}),
+        ({"full_name": "Ana Mora", "email": "casandra@gmail.com"}, {"is_shared": False}),
+        ({"full_name": "Ana Mora", "email": "ana.mora@gmail.com"}, {"is_shared": False}),
+        ({"full_name": "Ana Mora", "email": "mora@gmail.com"}, {"is_shared": False}),
+        ({"email": "marcos.sanchez@gmail.com"}, {"name": ("marcos", "sanchez")}),
+        ({"email": "sanchez_marcos82@outlook.com"}, {"name": ("marcos", "sanchez")}),
+        ({"email": "kdjf.ertz@outlook.com"}, {"name": ()}),
+        ({"email": "marcos@outlook.com"}, {"name": ()}),
+        ({"email": "m.sanchez@outlook.com"}, {"name": ()}),
+        ({"full_name": "Ana", "email": "marcos.sanchez@gmail.com"}, {"name": ("ana",)}),
+        ({"other_emails": ["ana@aol.com"]}, {"email": "ana@aol.com"}),
+        ({"email": MAIL, "other_emails": ["b@aol.com"]}, {"email": MAIL}),
+        ({"phone": "+34600057519"}, {"phones": ("+34600057519",)}),
+        ({"phone": "+5216641234567"}, {"phones": ("+526641234567",)}),
+        ({"whatsapp_id": "+551187654321"}, {"phones": ("+5511987654321",)}),
+        ({"phone": "+34600057519", "whatsapp_id": "+34600057519"}, {"phones": ("+34600057519",)}),
+        ({"phone": "+34600057519", "other_phones": ["+34600057518"]}, {"phones": ("+34600057518", "+34600057519")}),
+        ({"other_phones": NUMBERS}, {"phones": tuple(NUMBERS[:8])}),
+        ({"linkedin_url": "https://www.linkedin.com/in/Ana-Lopez/"}, {"profiles": ("linkedin:/in/ana-lopez",)}),
+        ({"external_id": "r1"}, {"profiles": ("api:r1",)}),
+        ({"external_id": "r1", "email": MAIL}, {"profiles": ()}),
+        ({"company": "Kairotech, S.A. de C.V."}, {"employers": ("kairotech",)}),
+        ({"company": "KAIROTECH", "email": SITE}, {"employers": ("kairotech",)}),
+        ({"company": "Elorza y Hurtado Asociados"}, {"employers": (".eha", "elorzahurtadoasociados")}),
+        ({"company": "www.kairotech.mx"}, {"employers": ("kairotech",)}),
+        ({"company": "https://kairotech.mx/contacto"}, {"employers": ("kairotech",)}),
+        ({"company": "Freelance"}, {"employers": ()}),
+        ({"company": "n/a"}, {"employers": ()}),
+        ({"company": "X"}, {"employers": ()}),
+        ({"company": "K" * 5_000}, {"employers": ("k" * 60,)}),
+        ({"company": "Orbicom", "email": "ana@kairotech.mx"}, {"employers": ("kairotech", "orbicom")}),
+    ],
+)  # fmt: skip
+def test_a_lead_says_this_of_who_it_is(fields: dict[str, Any], said: dict[str, Any]) -> None:
+    evidence = evidence_of(lead(**fields))
+    assert {name: getattr(evidence, name) for name in said} == said
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Kairotech", "KAIROTECH S.A. de C.V.", True),
+        ("Kairotech", "kairotech.mx", True),
+        ("Kairotech", "@kairotech.com", True),
+        ("Kairotech", "Kairocare", False),
+        ("Innomark", "Innoplus", False),
+        ("Elorza y Hurtado Asociados", "Elorza & Hurtado Asociados, S.C.", True),
+        ("Elorza y Hurtado Asociados", "Elorza e Hurtado Asociados", True),
+        ("Elorza y Hurtado Asociados", "EHA", True),
+        ("EHA", "eha", True),
+        ("EHA", "EHB", False),
+        ("Elorza y Hurtado Asociados", "Egea y Huerta Abogados", False),  # initials alike: many are
+        ("García y Mateu Asociados", "@garciaymateuasociados.com", True),
+        ("García & Mateu Asociados", "@garciamateuasociados.com", True),
+        ("Hall & Warren plc", "@hallwarren.com", True),
+        ("Hall & Warren plc", "@hallandwarren.com", True),
+        ("Hall and Warren", "Hall Warren Ltd", True),
+        ("Müller und Söhne GmbH", "@muellerundsoehne.de", False),  # umlauts are folded one way here, there another
+        ("Brandt und Partner", "@brandtundpartner.de", True),
+        ("Gómez y Aguilera Asociados", "@gomezyaguileraasociad.com", True),  # cut off
+        ("Vázquez y Batista Asociados", "@vazquezybatistaasociad.mx", True),
+        ("Gómez y Aguilera Asociados", "@gomezyaguirreasociados.com", False),
+        ("Acme", "Acme Industries", False),  # four letters are not enough to go on
+        ("Constructora Muro", "Constructora Muro del Norte", True),
+        ("Constructora Muro", "Constructora Mora", False),
+        ("Grupo Leão", "Grupo Leon", False),
+        ("Möbel Beer GmbH", "@mobelbeer.de", True),
+        ("Freelance", "Freelance", False),
+        ("", "", False),
+        ("-", "n/a", False),
+        ("The Orchard Company", "Orchard", True),
+    ],
+)  # fmt: skip
+def test_two_companies_are_one_employer(one: str, other: str, same: bool) -> None:
+    mine, theirs = (
+        employers_of("", text[1:]) if text.startswith("@") else employers_of(text, None) for text in (one, other)
+    )
+    assert are_same(mine, theirs) is are_same(theirs, mine) is same
+
+
+@pytest.mark.parametrize("other", ["EHA", "Elorza & Hurtado Asociados, S.C.", "@elorzahurtado.mx"])
+def test_an_employer_is_found_by_how_its_names_begin(other: str) -> None:
+    theirs = employers_of("", other[1:]) if other.startswith("@") else employers_of(other, None)
+    assert {*labels(employers_of("Elorza y Hurtado Asociados", None))} & {*labels(theirs)}
+
+
+KAIRO = ("kairotech",)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "keys"),
+    [
+        (Evidence(), []),
+        (Evidence(("ana", "lopez")), []),
+        (Evidence(email=MAIL), ["email ana@gmail.com"]),
+        (Evidence(phones=("+34600", "+34601")), ["phone +34600", "phone +34601"]),
+        (Evidence(profiles=("linkedin:/in/ana",)), ["profile linkedin:/in/ana"]),
+        (Evidence(employers=KAIRO), []),
+        (Evidence(("ana",), employers=KAIRO), []),
+        (Evidence(("ana",), MAIL), ["email ana@gmail.com"]),
+        (Evidence(("ana", "lopez"), employers=KAIRO), ["name_employer ana kairotec", "name_employer lopez kairotec"]),
+        (Evidence(("a", "lopez"), employers=KAIRO), ["name_employer a kairotec", "name_employer lopez kairotec"]),
+        (Evidence(("ana", "l"), employers=KAIRO), ["name_employer ana kairotec"]),
+        (
+            Evidence(("ana", "lopez"), phones=("+34600057519",)),
+            ["phone +34600057519", "name_phone a lopez +346000_", "name_phone a lopez _57519"],
+        ),
+        (Evidence(("ana", "lopez"), "ana@gmail.com"), ["email ana@gmail.com", "name_mailbox ana ana"]),
+        (Evidence(("ana", "lopez"), "info@kairotech.mx", is_shared=True), ["email info@kairotech.mx"]),
+        (
+            Evidence(("ana", "lopez"), "ana.lopez@gmail.com"),
+            [
+                "email ana.lopez@gmail.com",
+                "name_mailbox ana analopez",
+                "name_email a lopez ana._@gmail.com",
+                "name_email a lopez _lopez@gmail.com",
+            ],
+        ),
+        (Evidence(("ana", "lopez"), employers=(".eha", "elorzahurtado")), [
+            "name_employer ana eha", "name_employer lopez eha",
+            "name_employer ana elorzahu", "name_employer lopez elorzahu",
+        ]),
+    ],
+)  # fmt: skip
+def test_evidence_is_filed_under_these_keys(evidence: Evidence, keys: list[str]) -> None:
+    assert [" ".join(key) for key in keys_of(evidence)] == keys
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("Fran Ruiz", "", "+34600057519", ""), ("Francisco Ruiz", "", "+34600057518", "")),
+        (("Fran Ruiz", "", "+34600057519", ""), ("Francisco Ruiz", "", "+34601057519", "")),
+        (("Paco Ruiz", "", "", "Kairotech"), ("Francisco Ruiz", "pruiz@kairotech.mx", "", "")),
+        (("Bill Hart", "", "", "Kairotech"), ("William Hart", "", "", "KAIROTECH SA")),
+        (("Ana López", "", "", "EHA"), ("Ana López", "", "", "Elorza y Hurtado Asociados")),
+        (("Ana López", "ana.lopez@gmail.com", "", ""), ("Ana López", "ana.lopes@gmail.com", "", "")),
+        (("Ana López", "ana.lopez82@gmail.com", "", ""), ("Ana López", "ana.lopez82@hotmail.com", "", "")),
+        (("A. López", "", "", "Kairotech"), ("Ana López", "", "", "Kairotech")),
+        (("López, Ana", "", "", "Kairotech"), ("Ana López", "", "", "Kairotech")),
+        (("", "ana@gmail.com", "", ""), ("Ana López", "ana@gmail.com", "", "")),
+        (("", "", "+34600057519", ""), ("Ana López", "", "+34600057519", "")),
+        (("Majo Ortiz", "", "", "Kairotech"), ("María José Ortiz", "", "", "Kairotech")),
+        (("Ana López", "", "", "Hall & Warren"), ("Ana López", "", "", "Hall and Warren plc")),
+        (("Ana López", "", "", "kairotech.mx"), ("Ana López", "", "", "Kairotech")),
+    ],
+)
+def test_two_leads_that_may_be_one_person_share_a_key(one: tuple[str, ...], other: tuple[str, ...]) -> None:
+    fields = ("full_name", "email", "phone", "company")
+    mine, theirs = (keys_of(evidence_of(lead(**dict(zip(fields, texts, strict=True))))) for texts in (one, other))
+    assert {*mine} & {*theirs}
+
+
+_HARD = ["Ana López", "fam.mora@gmail.com", "@", "+34600057519", "a@b", ". .", "https://", "www."]
+_FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        name: st.text(max_size=80) | st.sampled_from(_HARD)
+        for name in ("full_name", "first_name", "last_name", "email", "phone", "whatsapp_id", "company", "linkedin_url")
+    },
+)  # fmt: skip
+
+
+@given(_FIELDS)
+def test_any_text_gives_evidence_and_keys_of_bounded_size(fields: dict[str, str]) -> None:
+    evidence = evidence_of(lead(**fields))
+    keys = keys_of(evidence)
+    assert len(keys) == len(set(keys)) < 500
+    assert evidence == evidence_of(lead(**fields))
+    assert are_same(evidence.employers, evidence.employers) is any(
+        not name.startswith(".") for name in evidence.employers
+    )
+
+
+def test_evidence_does_not_show_itself() -> None:
+    assert repr(Evidence(("ana", "lopez"), MAIL)) == "<Evidence>"

@@ -1,0 +1,130 @@
+"""The rules of identity on 6,000 realistic leads whose truth is known: the figures that may not get worse."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from itertools import combinations
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from benchmarks.identity import read_leads
+from pipeline.records import Envelope, Lead, RawEvent
+from pipeline.stages.identity.clustering import cluster, count_names
+from pipeline.stages.identity.evidence import EMAIL, PHONE, evidence_of, keys_of
+from pipeline.stages.identity.rules import identity_rules
+from pipeline.stages.mapping import load_source_mapping, map_event
+from pipeline.stages.normalization import normalize_lead
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "identity-dev"
+pytestmark = pytest.mark.skipif(not DATA.exists(), reason="the shared data is not beside the repository")
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    with gzip.open(DATA / name, "rt", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def truth() -> dict[str, str]:
+    return {row["record_id"]: row["entity_id"] for row in rows("truth.csv.gz")}
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, int]:
+    """The person of each record."""
+    mapping, at, rules = load_source_mapping("api"), datetime(2026, 3, 1, tzinfo=UTC), identity_rules()
+    evidence, key_of, names = {}, {}, defaultdict(list)
+    for raw in read_leads(DATA):
+        body = Envelope("application/json", json.dumps(raw).encode())
+        event = RawEvent(UUID(int=1), "b", "api", "bulk", at, None, body)
+        lead = normalize_lead(map_event(event, mapping=mapping), default_region=None)
+        assert isinstance(lead, Lead)
+        one = evidence_of(lead)
+        key = UUID(bytes=hashlib.sha256(msgspec.msgpack.encode(one)).digest()[:16])
+        key_of[raw["external_id"]] = key
+        if key not in evidence:
+            evidence[key] = one
+            for name in keys_of(one):
+                if name[0] in (EMAIL, PHONE):
+                    names[name].append(one.name)
+    counts = {name: count_names(used, rules.of_many) for name, used in names.items()}
+    people = cluster(evidence, lambda kind, value: counts.get((kind, value), 1), rules=rules).people
+    person_of = {key: number for number, members in enumerate(people) for key in members}
+    return {record: person_of[key] for record, key in key_of.items()}
+
+
+def figures(found: Mapping[str, int], truth: Mapping[str, str]) -> dict[str, float]:
+    """Over pairs of records: precision, recall, f1; over records: bcubed (F1 of Bagga and Baldwin)."""
+    people, entities = Counter(found.values()), Counter(truth[record] for record in found)
+    both = Counter((person, truth[record]) for record, person in found.items())
+
+    def pairs(counts: Counter) -> int:
+        return sum(count * (count - 1) // 2 for count in counts.values())
+
+    precision, recall = pairs(both) / pairs(people), pairs(both) / pairs(entities)
+    pure = sum(count * count / people[person] for (person, _), count in both.items()) / len(found)
+    whole = sum(count * count / entities[entity] for (_, entity), count in both.items()) / len(found)
+    return {
+        "precision": precision,
+        "recall": recall,
+        "f1": 2 * precision * recall / (precision + recall),
+        "bcubed": 2 * pure * whole / (pure + whole),
+    }
+
+
+@pytest.mark.parametrize(("figure", "floor"), [("precision", 0.995), ("recall", 0.82), ("f1", 0.90), ("bcubed", 0.938)])
+def test_people_are_told_apart_this_well(
+    found: dict[str, int], truth: dict[str, str], figure: str, floor: float
+) -> None:
+    assert figures(found, truth)[figure] >= floor
+
+
+@pytest.mark.parametrize("figure", ["precision", "f1", "bcubed"])
+def test_both_halves_of_the_people_fare_alike(found: dict[str, int], truth: dict[str, str], figure: str) -> None:
+    def half(parity: int) -> dict[str, int]:
+        return {
+            record: person
+            for record, person in found.items()
+            if hashlib.sha256(truth[record].encode()).digest()[0] % 2 == parity
+        }
+
+    assert abs(figures(half(0), truth)[figure] - figures(half(1), truth)[figure]) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("trap", "limit"),
+    [
+        ("switchboard", 0.005),
+        ("agent_contact", 0.005),
+        ("shared_mailbox", 0.005),
+        ("namesakes", 0.005),
+        ("household", 0.005),
+        ("placeholder", 0.005),
+        ("recycled_phone", 0.005),
+        ("lookalike_coworkers", 0.02),
+    ],
+)
+def test_two_people_who_share_something_stay_two(
+    found: dict[str, int], truth: dict[str, str], trap: str, limit: float
+) -> None:
+    groups = defaultdict(list)
+    for row in rows("groups.csv.gz"):
+        if row["kind"] == trap:
+            groups[row["group_id"]].append(row["record_id"])
+    cross = [
+        found[one] == found[other]
+        for records in groups.values()
+        for one, other in combinations(records, 2)
+        if truth[one] != truth[other]
+    ]
+    assert cross
+    assert sum(cross) / len(cross) <= limit
