@@ -23,7 +23,7 @@ SECOND = {
     "occurred_at": "2026-02-02T10:00:00Z",
     "email": "ada.sample@example.com",
     "full_name": "ada sample",
-    "phone": "+34600111222",
+    "company": "Sample Works",
     "website": "www.sample.example",
 }
 
