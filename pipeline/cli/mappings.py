@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,8 +23,8 @@ commands = typer.Typer(help="What a source's fields are called here, and a CRM's
 def check_mappings(*, as_json: AsJson = False) -> None:
     """Check every mapping.
 
-    Of sources and destinations: says what is wrong, in which file and where, and which fields of the samples nobody has
-    mapped, kept or ignored. Exit 1 if there is anything to settle.
+    Of sources and destinations, and the rules of identity and survivorship: says what is wrong, in which file and
+    where, and which fields of the samples nobody has mapped, kept or ignored. Exit 1 if there is anything to settle.
     """
     problems = _check_all()
     if as_json:
@@ -168,7 +168,9 @@ def _check_all() -> dict[str, list[str]]:
     from connectors.kit.registry import sources
     from pipeline.errors import ConfigurationError
     from pipeline.source_cases import make_case
+    from pipeline.stages.identity.rules import read_rules
     from pipeline.stages.mapping import load_destination_mapping
+    from pipeline.stages.survivorship_rules import read_survivorship
     from pipeline.stages.vocabularies import MAPPINGS
 
     problems: dict[str, list[str]] = {}
@@ -180,9 +182,14 @@ def _check_all() -> dict[str, list[str]]:
             case = make_case(connector)
             found = mapping_is_sound(case) or [*every_field_is_decided(case), *every_mapped_path_occurs(case)]
         problems[str(path.relative_to(MAPPINGS.parent))] = found
-    for path in sorted((MAPPINGS / "destinations").glob("*.yaml")):
+    reads: dict[Path, Callable[[Path], object]] = {
+        path: lambda path: load_destination_mapping(path.stem)
+        for path in sorted((MAPPINGS / "destinations").glob("*.yaml"))
+    }
+    reads |= {MAPPINGS / "identity.yaml": read_rules, MAPPINGS / "survivorship.yaml": read_survivorship}
+    for path, read in reads.items():
         try:
-            load_destination_mapping(path.stem)
+            read(path)
             found = []
         except ConfigurationError as error:
             found = [str(error)]

@@ -80,6 +80,9 @@ def deliveries() -> dict[UUID, str]:
 
 def test_the_record_of_the_second_is_marked_and_both_are_as_before_when_taken_apart(crm):
     ada, ben = come(ADA, BEN)
+    with transaction() as connection:
+        for table in ("touches", "people"):
+            connection.exec_driver_sql(f"UPDATE {table} SET rerouted_at = now() WHERE person_id = %s", (ben,))
     assert send() == 2
     before = in_crm(crm)
     merge_people(ada, ben, ME)
@@ -88,6 +91,7 @@ def test_the_record_of_the_second_is_marked_and_both_are_as_before_when_taken_ap
     assert joined[str(ben)] == {**before[str(ben)], MARK: str(ada)}
     assert (joined[str(ada)]["City"], joined[str(ada)]["Title"]) == ("Bonn", "Buyer")
     assert joined[str(ada)]["Original_Campaign__c"] == "spring", "Ben wrote first"
+    assert joined[str(ada)]["Afluente_Rerouted_At__c"] == before[str(ben)]["Afluente_Rerouted_At__c"]
     assert MARK not in joined[str(ada)]
     unmerge_person(ada, ME)
     assert send() == 2

@@ -86,6 +86,7 @@ def test_golden_values_become_the_crms_fields():
         "Latest_Source__c": "google",
         "Latest_Channel__c": "Paid Search",
         "Latest_Campaign__c": None,
+        "Afluente_Rerouted_At__c": None,
         "Afluente_Merged_Into__c": None,
     }
 
@@ -106,7 +107,7 @@ def test_the_required_last_name_has_something_in_it_always(values, last_name):
     assert mapped(values)["Company"] == values.get("company", "[not provided]")
 
 
-CLEARED = {"Latest_Campaign__c": None, "Afluente_Merged_Into__c": None}
+CLEARED = {"Latest_Campaign__c": None, "Afluente_Rerouted_At__c": None, "Afluente_Merged_Into__c": None}
 
 
 def test_empty_values_are_left_out_so_that_they_clear_nothing():
