@@ -1,9 +1,10 @@
 """How well people are told apart, and what that costs: the leads of identity-dev through the real stages, one database.
 
-    python -m benchmarks.identity [--leads FOLDER] [--orders N] [--batch N]
+    python -m benchmarks.identity [--leads FOLDER] [--orders N] [--batch N] [--system]
 
 Streams the leads in their own order and in `--orders` others through map, normalize, dedupe, attribute and load on an
-embedded PostgreSQL, and scores each clustering by pairs (precision, recall, F1), B-cubed and traps.
+embedded PostgreSQL, and scores each clustering by pairs (precision, recall, F1), B-cubed and traps. With `--system`
+they go through `afluente up` by `import --wait` instead: on 2 and on 4 workers, `--orders` shuffles each.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.embedded import Embedded, make_database
 from pipeline.installation import embedded_database_url
 from pipeline.records import Envelope, NewEvent, new_id
+
+if TYPE_CHECKING:
+    from benchmarks.system import System
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -37,9 +41,14 @@ def main() -> int:
     parser.add_argument("--leads", type=Path, default=SHARED / "data" / "identity-dev")
     parser.add_argument("--orders", type=int, default=1)
     parser.add_argument("--batch", type=int, default=200)
+    parser.add_argument("--system", action="store_true")
     options = parser.parse_args()
     leads = read_leads(options.leads)
     results: dict[str, Any] = {}
+    if options.system:
+        results = through_the_system(leads, options.leads, orders=options.orders)
+        print(json.dumps(results, indent=2))
+        return 0 if results["orders_agree"] else 1
     with embedded_store() as new_database:
         clusterings = []
         for order in range(options.orders + 1):
@@ -58,6 +67,49 @@ def main() -> int:
     results["orders_agree"] = len(set(clusterings)) == 1
     print(json.dumps(results, indent=2))
     return 0 if results["orders_agree"] else 1
+
+
+def through_the_system(leads: Sequence[dict[str, Any]], folder: Path, *, orders: int) -> dict[str, Any]:
+    """Each order in a brand of its own, as people of brands are never compared."""
+    from benchmarks.system import System
+
+    results: dict[str, Any] = {}
+    clusterings = []
+    for workers in (2, 4):
+        with tempfile.TemporaryDirectory(prefix="afluente-identity-") as name:
+            data = Path(name) / "data"
+            Path(name).chmod(0o755)
+            data.mkdir()
+            brands = [f"order_{order}" for order in range(1, orders + 1)]
+            (data / "afluente.yaml").write_text(json.dumps({"brands": {brand: {} for brand in brands}}))
+            with System(data, workers=workers) as system:
+                for order, brand in enumerate(brands, start=1):
+                    shuffled = list(leads)
+                    random.Random(order).shuffle(shuffled)
+                    file = Path(name) / f"{brand}.jsonl"
+                    file.write_text("".join(json.dumps(lead) + "\n" for lead in shuffled))
+                    system.cli("import", str(file), "--source", "api", "--brand", brand, "--wait", timeout=3600)
+                    people = people_of(system, brand)
+                    clusterings.append(frozenset(clusters(people)))
+                    results[f"{workers}_workers_{brand}"] = score(people, folder)
+    results["orders_agree"] = len(set(clusterings)) == 1
+    return results
+
+
+def people_of(system: System, brand: str) -> dict[str, str]:
+    """The person of each settled lead, by the lead's id at its source."""
+    import psycopg2
+
+    url = embedded_database_url(system.data).replace("postgresql+psycopg2://", "postgresql://")
+    connection = psycopg2.connect(url)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT external_id, person_id::text FROM events WHERE brand = %s AND state = 'settled'", (brand,)
+            )
+            return dict(cursor.fetchall())
+    finally:
+        connection.close()
 
 
 def read_leads(folder: Path) -> list[dict[str, Any]]:

@@ -223,8 +223,8 @@ class Gathering:
         alone = fresh.keys() - accompanied
         seen: set[int] = set()
         unsure: set[int] = set()  # keys of those who were not looked at: strong ones, and what two of them share
-        for key, one in known.items():
-            if key not in self._looked_at:
+        for one in known.values():
+            if one.evidence_id not in self._looked_at:
                 keys = memory.keys(one)
                 unsure.update(memory.strong_keys(one))
                 unsure.update(seen.intersection(keys))

@@ -1,0 +1,62 @@
+"""The running system, with several workers: the same leads in any order are the same people."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from benchmarks.identity import clusters, people_of
+from benchmarks.system import System
+
+_ORDERS = ("first", "second", "third")  # each in a brand of its own: brands have people of their own
+_CONFIG = "brands: {first: {}, second: {}, third: {}}\n"
+
+
+@pytest.fixture(scope="module", params=[2, 4], ids=["2 workers", "4 workers"])
+def system(request, tmp_path_factory):
+    data = tmp_path_factory.mktemp("identity") / "data"
+    data.mkdir()
+    (data / "afluente.yaml").write_text(_CONFIG)
+    with System(data, workers=request.param) as running:
+        yield running
+
+
+def test_any_order_of_arrival_gives_the_same_people(system, tmp_path):
+    leads = _leads(900)
+    found = []
+    for seed, brand in enumerate(_ORDERS):
+        shuffled = list(leads)
+        random.Random(seed).shuffle(shuffled)
+        file = tmp_path / f"{brand}.jsonl"
+        file.write_text("".join(json.dumps(lead) + "\n" for lead in shuffled))
+        done = system.json("import", str(file), "--source", "api", "--brand", brand, "--wait")
+        assert done["accepted"] == len(leads)
+        found.append(frozenset(clusters(people_of(system, brand))))
+    assert sum(len(members) for members in found[0]) == len(leads)
+    assert len(set(found)) == 1
+    assert len(found[0]) < len(leads) / 2
+
+
+def _leads(count: int) -> list[dict[str, str]]:
+    """About three leads a person, a third of them at a few companies with shared mailboxes and switchboards."""
+    dice = random.Random(5)
+    leads = []
+    for place in range(count):
+        person = dice.randrange(count // 3)
+        own = random.Random(person)
+        given, family = own.choice(("Ana", "Luis", "Marta", "Eva")), own.choice(("López", "Vega", "Ruiz", "Sanz"))
+        company = own.choice(("acme", "solarnorte", "riomar", "")) + str(person % 60)
+        mailbox = dice.choice((f"{given}.{family}", f"{given}.{family}", "info")) + "@" + company
+        lead = {
+            "external_id": f"lead-{place}",
+            "full_name": dice.choice((f"{given} {family}", f"{family}, {given}", f"{given[0]}. {family}")),
+            "company": company.title(),
+        }
+        if dice.random() < 0.7:
+            lead["email"] = f"{mailbox}.es".lower().replace("ó", "o")
+        if dice.random() < 0.7 or "email" not in lead:
+            lead["phone"] = f"+346{own.randrange(10**8):08d}" if dice.random() < 0.8 else f"+3491{person % 60:07d}"
+        leads.append(lead)
+    return leads
