@@ -184,6 +184,14 @@ def test_the_mappings_of_the_house_are_sound():
     assert "mappings/destinations/salesforce.yaml" in found["mappings"]
 
 
+@pytest.mark.parametrize("name", ["identity", "survivorship"])
+def test_broken_rules_are_found(checkout, name):
+    (checkout / "mappings" / f"{name}.yaml").write_text("version: 1\nfields: {town: newest}\n")
+    done = run_in(checkout, "mapping", "check")
+    assert done.returncode == 1
+    assert f"mappings/{name}.yaml: 1 to settle" in done.stdout
+
+
 def test_a_mapping_that_names_an_unknown_field_is_found(checkout):
     mapping = checkout / "mappings" / "sources" / "web_form.yaml"
     mapping.write_text(mapping.read_text().replace("  email:  ", "  emial:  "))
