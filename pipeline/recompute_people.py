@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from uuid import UUID
+
+from sqlalchemy import Connection
 
 from pipeline.errors import TransientError
 from pipeline.flow import resolve_people
-from pipeline.resolution import resolve
+from pipeline.resolution import Resolved, resolve
 from pipeline.store import decisions, reviews
 from pipeline.store.engine import StoreError, transaction
 
@@ -56,7 +59,7 @@ def recompute_people(
     """Resolve every piece of evidence by the rules of now, count the names on its addresses and numbers anew, and find
     the reviews anew. Wants deliveries of all who change.
 
-    A dry run writes nothing. It looks at each batch as if the others stayed as they are. `on_progress` hears what has
+    A dry run writes nothing. `on_progress` hears what has
     been done so far, and how many pieces there are. Raises TransientError if the database stays away; what is done
     stays done.
     """
@@ -97,11 +100,10 @@ def _patiently(work: Callable[[Sequence[_Row]], Recomputed], rows: Sequence[_Row
 
 
 def _resolve(rows: Sequence[_Row]) -> Recomputed:
-    evidence = {row[0] for row in rows}
     with transaction(timeout_seconds=0) as connection:
-        resolved = resolve_people(connection, "bulk", {}, again=evidence, decided_by=_DECIDED_BY)
-        reviews.forget_outdated(connection, evidence)
-    return Recomputed(len(rows), len(resolved.joined), len(resolved.parted))
+        found = _settle(connection, rows, partial(resolve_people, connection, "bulk", {}, decided_by=_DECIDED_BY))
+        reviews.forget_outdated(connection, found.looked_at)
+    return Recomputed(len(rows), len(found.joined), len(found.parted))
 
 
 def _look(rows: Sequence[_Row]) -> Recomputed:
@@ -109,7 +111,8 @@ def _look(rows: Sequence[_Row]) -> Recomputed:
     done = Recomputed(len(rows))
     try:
         with transaction(timeout_seconds=0) as connection:
-            owners = resolve(connection, {}, lambda _connection, _events: (), again={row[0] for row in rows}).owners
+            _settle(connection, rows, partial(resolve, connection, {}, lambda _connection, _events: ()))
+            owners = decisions.read_owners(connection, [row[0] for row in rows])
             raise _RolledBackError
     except _RolledBackError:
         pass
@@ -119,3 +122,28 @@ def _look(rows: Sequence[_Row]) -> Recomputed:
         done.joined += person_id == birth_id != owner
         done.parted += owner == birth_id != person_id
     return done
+
+
+@dataclass
+class _Settled:
+    looked_at: set[UUID] = field(default_factory=set)
+    joined: set[UUID] = field(default_factory=set)
+    parted: set[UUID] = field(default_factory=set)
+
+
+def _settle(connection: Connection, rows: Sequence[_Row], look: Callable[..., Resolved]) -> _Settled:
+    """Look at these pieces, then at all that hangs together with people who change by that, until nobody does.
+
+    So nobody is joined now and parted by a later batch, and a dry run of one batch tells what the run would make of it.
+    """
+    found = _Settled()
+    again = {row[0] for row in rows}
+    while again:
+        resolved = look(again=again)
+        found.looked_at |= again
+        found.joined, found.parted = (
+            (found.joined | resolved.joined.keys()) - resolved.parted - found.parted,
+            (found.parted | resolved.parted) - resolved.joined.keys() - found.joined,
+        )
+        again = decisions.evidence_about(connection, resolved.changed) - found.looked_at
+    return found

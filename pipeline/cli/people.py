@@ -161,8 +161,7 @@ def recompute(
 
     For after mappings/identity.yaml changed: restart the workers first, so that they go by the new rules too. Every
     lead's evidence is weighed again, shared addresses and numbers are counted again, people come together or apart, and
-    the CRM hears of it. What humans said stays. Safe beside running workers; when interrupted, run it again. A dry run
-    looks at 200 pieces of evidence at a time, as if the rest stayed as it is.
+    the CRM hears of it. What humans said stays. Safe beside running workers; when interrupted, run it again.
     """
     from pipeline.recompute_people import recompute_people
 

@@ -189,3 +189,25 @@ def next_evidence(connection: Connection, after: UUID, limit: int, brand: str | 
         (after, brand, brand, limit),
     )
     return [(row[0], row[1], row[2]) for row in rows]
+
+
+def evidence_about(connection: Connection, person_ids: Collection[UUID]) -> set[UUID]:
+    """All settled evidence that hangs together with that of these people, one person or not. One statement."""
+    if not person_ids:
+        return set()
+    return set(
+        connection.exec_driver_sql(
+            "SELECT evidence_id FROM evidence WHERE person_id IS NOT NULL"
+            " AND component = ANY(ARRAY(SELECT component FROM evidence WHERE person_id = ANY(%s::uuid[])))",
+            (arrays.uuids(sorted(person_ids)),),
+        ).scalars()
+    )
+
+
+def read_owners(connection: Connection, evidence_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """Whose these settled pieces are. One statement."""
+    rows = connection.exec_driver_sql(
+        "SELECT evidence_id, person_id FROM evidence WHERE evidence_id = ANY(%s::uuid[]) AND person_id IS NOT NULL",
+        (arrays.uuids(sorted(evidence_ids)),),
+    )
+    return dict(map(tuple, rows))

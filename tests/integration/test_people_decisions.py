@@ -57,6 +57,13 @@ def test_taking_a_merge_back_leaves_everything_as_it_was():
     assert stored() == before
 
 
+def test_a_merge_outlasts_whatever_comes_in_later_of_either():
+    ada, bea = leads(ADA, BEA)
+    merge_people(ada, bea, ME)
+    assert leads({**ADA, "company": "Sample"}, {**BEA, "phone": "+34 612 345 009"}) == [ada, ada]
+    assert {person: len(pieces) for person, pieces in people().items()} == {ada: 4}
+
+
 def test_the_newest_merge_is_taken_back_first():
     ada, bea, cleo = leads(ADA, BEA, CLEO)
     start = stored()

@@ -127,7 +127,9 @@ def test_a_crowd_becomes_what_the_new_rules_make_of_all_evidence_at_once(rules, 
     stream(read_leads(IDENTITY_DEV)[:700], batch=140)
     before = people()
     new = rules(**changes)
+    told = recompute_people(is_dry_run=True, pieces_at_once=pieces_at_once)
     done = recompute_people(pieces_at_once=pieces_at_once)
+    assert (told.joined, told.parted) == (done.joined, done.parted)
     assert done.joined + done.parted > 2
     assert_people_are_those_of_all_evidence("default", new)
     assert_all_follows("default")
