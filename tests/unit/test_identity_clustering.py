@@ -199,7 +199,8 @@ def linked(pairs: list[tuple[int, int]], size: int) -> list[tuple[UUID, UUID]]:
 def test_neither_the_order_nor_the_names_of_keys_change_who_is_who(leads: list[str], chance: random.Random) -> None:
     shuffled = list(leads)
     chance.shuffle(shuffled)
-    keys = [key(chance.getrandbits(100)) for _ in leads]
+    keys = [key(number) for number in range(100, 100 + len(leads))]
+    chance.shuffle(keys)
     evidence = {text: says(text) for text in leads}
 
     def texts(found: Clusters, of: dict[UUID, str]) -> set[frozenset[Evidence]]:

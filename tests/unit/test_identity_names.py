@@ -124,6 +124,7 @@ def test_two_names_agree_so(one: str, other: str, kind: str) -> None:
         ("O\u2019Neill", ("oneill",)),
         ("ANA\u00a0LÓPEZ", ("ana", "lopez")),
         ("Ana 🎉 López", ("ana", "lopez")),
+        ("𝐀𝐧𝐚 𝐋𝐨́𝐩𝐞𝐳", ("ana", "lopez")),
     ],
 )
 def test_the_words_of_a_name_that_tell_people_apart(text: str, words: tuple[str, ...]) -> None:

@@ -48,7 +48,8 @@ def name_of(text: str) -> Name:
 
 
 def _words(text: str) -> list[str]:
-    return fold(text[:_TEXT_LIMIT].replace("'", "").replace("\u2019", "")).split()
+    text = text[:_TEXT_LIMIT].replace("'", "").replace("\u2019", "")
+    return (fold(text) if text.isascii() else fold(fold(text))).split()  # once more: bold letters become capitals
 
 
 @lru_cache(maxsize=65_536)
