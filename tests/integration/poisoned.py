@@ -18,10 +18,10 @@ def _kill_on_poison(lead, **options):
     return _normalize_lead(lead, **options)
 
 
-def _break_on_venom(connection, leads):
+def _break_on_venom(connection, leads, *arguments):
     if any("venom" in str(lead.fields.get("email")) for lead in leads):
         raise LookupError("venom@example.com must not appear in any text")
-    return _file_evidence(connection, leads)
+    return _file_evidence(connection, leads, *arguments)
 
 
 flow.normalize_lead = _kill_on_poison
