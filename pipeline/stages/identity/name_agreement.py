@@ -36,6 +36,7 @@ _DIMINUTIVES = ("zinho", "zinha", "inho", "inha", "cito", "cita", "ito", "ita", 
 _EQUAL, _SHORT, _SLIP, _LETTER = 4, 3, 2, 1
 
 
+@lru_cache(maxsize=16_384)
 def name_of(text: str) -> Name:
     """The words that tell people apart, folded, in their order: no particles, titles, degrees or generations."""
     words = [word[:_LETTER_LIMIT] for word in _words(text) if not word.isdigit()][:_WORD_LIMIT]
