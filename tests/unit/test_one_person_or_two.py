@@ -129,7 +129,7 @@ def test_a_number_that_three_names_use_no_longer_says_who_somebody_is():
     assert count_people(*owners, nameless) == 4
 
 
-@pytest.mark.parametrize("order", permutations(range(4)))
+@pytest.mark.parametrize("order", list(permutations(range(4))))
 def test_whatever_comes_first_the_people_are_the_same(order):
     leads = [
         ADA,
