@@ -152,6 +152,7 @@ def measure(sizes: Sequence[int], batches: int, batch: int) -> list[dict[str, An
                     row[kind]["us_per_lead"] / (rows[0] if rows else row)[kind]["us_per_lead"], 2
                 )
             rows.append(row)
+            print(table([row]), file=sys.stderr, flush=True)
     return rows
 
 
@@ -200,7 +201,7 @@ class Population:
     def _company(dice: random.Random) -> str:
         """A tenth of all staff work for a hundred companies, the others for two hundred thousand."""
         is_large = dice.random() < 0.1
-        number = int(dice.paretovariate(1.1)) % 100 if is_large else 100 + dice.randrange(200_000)
+        number = int(100 * dice.random() ** 2) if is_large else 100 + dice.randrange(200_000)
         made = random.Random(number)
         return "".join(made.choice(_SYLLABLES) for _ in range(4)) + f"{number:x}"
 
@@ -223,6 +224,8 @@ def fill(people: Population, start: int, end: int) -> None:
     from pipeline.store import identity
     from pipeline.store.engine import transaction
 
+    with transaction() as connection:  # what was resolved since the last time
+        people.known.update(row[0] for row in connection.exec_driver_sql("SELECT evidence_id FROM evidence"))
     for first in range(start, end, _COPIED_AT_ONCE):
         with transaction(synchronous=False, timeout_seconds=0) as connection:
             _copy(connection, _rows(people, range(first, min(first + _COPIED_AT_ONCE, end))))
