@@ -28,6 +28,8 @@ MATCH_FORMS = [
     ("ACEROS DEL NORTE S A DE C V", "aceros del norte"),
     ("Aceros del Norte S.A.P.I. de C.V.", "aceros del norte"),
     ("Servicios Luna, S. de R.L. de C.V.", "servicios luna"),
+    ("Servicios Luna SRL de CV", "servicios luna"),
+    ("servicios luna srl de cv", "servicios luna"),
     ("Despacho Ruiz, S.C.", "despacho ruiz"),
     ("Cruz Azul A.C.", "cruz azul"),
     ("Construcciones Pérez, S.L.", "construcciones perez"),
