@@ -79,8 +79,8 @@ FLAGGED = [
 ]
 UNFLAGGED = [
     "Null", "Na", "Ma", "Li", "O", "Ana S.A.", "Maria Sa", "María Sá", "José Ortega y Gasset", "Ana López y García",
-    "Ana Ortega y Martín", "John E Smith", "JOHN E SMITH", "Maria Costa e Silva", "Santiago Ramón y Cajal", "Álvaro de la Hoz", "St. John",
-    "Smith-Jones", "Jean-Luc", "John Smith 3rd", "Ana Grande", "Kim Holding-Ford", "李小龙", "Ада",
+    "Ana Ortega y Martín", "John E Smith", "JOHN E SMITH", "Maria Costa e Silva", "Santiago Ramón y Cajal", "St. John",
+    "Álvaro de la Hoz", "Smith-Jones", "Jean-Luc", "John Smith 3rd", "Ana Grande", "Kim Holding-Ford", "李小龙", "Ада",
 ]  # fmt: skip
 TITLES = [
     ("Dr. Ada", "Ada"),

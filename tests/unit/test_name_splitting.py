@@ -95,6 +95,10 @@ ANYWHERE = [
     ("Brandt Ada", None),
     ("Ada Xolotl Brandt", None),
     ("李 小龙", None),
+    ("Nguyen Van An", None),
+    ("Nguyễn Thị Mai", None),
+    ("Zhang Wei", None),
+    ("Wei Zhang", ("Wei", "Zhang")),
     ("金子 Ada", None),
 ]
 IN_SPAIN_AND_AMERICA = [
