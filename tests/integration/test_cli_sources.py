@@ -27,7 +27,7 @@ PAYLOAD = {
                 "phone": "+34 612 345 678",
                 "optIn": True,
                 "shoe_size": 38,
-                "note": "call my cell 612345678",
+                "jotting": "call my cell 612345678",
             },
             "page": {"utm_source": "newsletter"},
         }
