@@ -232,7 +232,12 @@ def test_a_time_that_cannot_be_told_is_none(value):
 
 @pytest.mark.parametrize("value", UNREADABLE)
 def test_what_is_not_read_says_why(value):
-    assert read_instant(value).flags in (("unreadable_time",), ("unknown_zone",))
+    assert read_instant(value).flags in (("unreadable_time",), ("unknown_zone",), ("blank",))
+
+
+@pytest.mark.parametrize("text", ["-", "n/a", "NULL", "#REF!", "k.A."])
+def test_a_blank_is_no_time(text):
+    assert read_instant(text) == (None, ("blank",))
 
 
 @pytest.mark.parametrize("text", AMBIGUOUS)
