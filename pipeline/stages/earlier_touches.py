@@ -20,6 +20,7 @@ ReadTouch = Callable[[dict[str, Any], list[EarlierTouch], Flags, dict[str, Any]]
 
 _TOUCH_LIMIT = 20  # of one lead
 _RAW_LIMIT = 255
+_FIRST_YEAR = 1970
 
 
 def compile_earlier_touch(
@@ -42,10 +43,11 @@ def compile_earlier_touch(
             for name in unsaid.keys() - found.keys():
                 _add(found, name, to_text(unsaid[name]).value)
             at = get_at(record)
-            time = to_time(at).value
-            if time is None and isinstance(at, str) and not is_empty(at):
+            time = to_time(at).value  # ISO 8601 with its zone, unless a table of values says otherwise
+            moment = _moment(time)
+            if moment is None and isinstance(at, str) and not is_empty(at):
                 raw.setdefault(NAME, raw_excerpt(at[:_RAW_LIMIT]))
-            _add_touch(touches, flags, time, found)
+            _add_touch(touches, flags, moment, found)
 
     return read
 
@@ -64,7 +66,7 @@ def read_touch_list(value: Any, touches: list[EarlierTouch], flags: Flags) -> No
             if name in TOUCH_FIELDS and not is_empty(said):
                 _add(found, name, to_text(said).value)
         if found:
-            _add_touch(touches, flags, entry.get("at"), found)
+            _add_touch(touches, flags, _moment(entry.get("at")), found)
     if len(entries) > _TOUCH_LIMIT:
         _flag(flags, "truncated")
 
@@ -84,9 +86,17 @@ def _add(found: dict[str, Any], name: str, value: Any) -> None:
         found[name] = text
 
 
-def _add_touch(touches: list[EarlierTouch], flags: Flags, time: Any, found: dict[str, Any]) -> None:
-    is_readable = isinstance(time, str | int | float) and not isinstance(time, bool)
-    moment = parse_instant(time) if is_readable else None
+def _moment(time: Any) -> datetime | None:
+    if isinstance(time, str) and time.endswith("Z"):
+        try:  # three times as fast; what is unusual, or long ago, is for the other to judge
+            moment = datetime.fromisoformat(time)
+        except ValueError:
+            return parse_instant(time)
+        return moment if moment.year >= _FIRST_YEAR else parse_instant(time)
+    return parse_instant(time) if isinstance(time, str | int | float) and not isinstance(time, bool) else None
+
+
+def _add_touch(touches: list[EarlierTouch], flags: Flags, moment: datetime | None, found: dict[str, Any]) -> None:
     if moment is None:
         _flag(flags, "undated")
     elif len(touches) < _TOUCH_LIMIT:
