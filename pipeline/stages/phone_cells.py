@@ -31,7 +31,6 @@ _WHATSAPP_LINK = re.compile(
 )
 _ADDRESS = re.compile(r"://|\bwww\.|@|^[A-Z]{2}\.\w+\Z", re.IGNORECASE)  # the last: WhatsApp's id without a number
 _LABEL = re.compile(r"^[^\d+(]+(?:\d\s*:\s*)?|\s*\([^()\d+]*\)\Z")  # Mobile: … (work)
-_CARRIER = re.compile(r"(?<=0)\s?\(?(?:xx|\*\*)\)?\s?(?=\(?\d\d)", re.IGNORECASE)  # Brazil: 0xx11, the x for a carrier
 _EXTENSION = re.compile(
     r"[\s,;(\-]*(?<![^\W\d_])(?:ext(?:n|ension|ensi[oó]n|ens[aã]o)?|durchwahl|dw|nst|nebenstelle|ramal|rml|r|poste"
     r"|interno|int|anexo|anx|toestel|tst|wew|x|\#)\.?\s*[:.\-=]?\s*\d{1,7}\)?\Z",
@@ -77,7 +76,6 @@ def read_cell(text: str) -> PhoneText | Normalized:
     context = _CONTEXT.match(clean)
     if context:
         clean = f"{context[2]}{context[1]}"
-    clean = _CARRIER.sub("", clean)
     flags: tuple[str, ...] = ()
     second = _SECOND_ENDING.match(clean)
     if second and sum(map(str.isdigit, second[1])) > FEWEST_DIGITS:
