@@ -97,7 +97,7 @@ def test_a_new_source_made_from_a_payload_keeps_its_shape_and_nothing_of_its_peo
     assert len(found) == 2
 
     mapping = written[1]
-    mapping.write_text(mapping.read_text() + "ignored: [answers.shoe_size, answers.note]\n")
+    mapping.write_text(mapping.read_text() + "ignored: [answers.shoe_size, answers.jotting]\n")
     assert run_in(checkout, "source", "check", "acme_forms").returncode == 0
 
 
