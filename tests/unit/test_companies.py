@@ -98,6 +98,7 @@ MATCH_FORMS = [
     ("GmbH", "gmbh"),
     ("S. de R.L. de C.V.", "s de rl de cv"),
     ("E Corp", "e"),
+    ("Self GmbH", "self gmbh"),
     ("I.B.M. Corp", "ibm"),
     ("n/a", ""),
     ("-", ""),
@@ -187,7 +188,9 @@ def test_any_text_has_a_match_form_that_stays(text):
 
 @given(
     st.lists(
-        st.sampled_from([form for form, _ in MATCH_FORMS] + ["SA", "SPA", "the", "&", "y", "Co.", "S", "A."]),
+        st.sampled_from(
+            [form for form, _ in MATCH_FORMS] + ["SA", "SPA", "the", "self", "None", "&", "y", "Co.", "S", "A."]
+        ),
         max_size=5,
     )
 )
