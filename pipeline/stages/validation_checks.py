@@ -219,6 +219,8 @@ _DOTTED_GMAIL = re.compile(r"(?:[a-z0-9]{1,4}\.){3,}[a-z0-9]{1,6}@(?:gmail|googl
 
 def _is_random(text: str) -> bool:
     """One word of at least seven letters whose case goes up and down in the middle three times: no name does."""
+    if len(text) < 7 or text.istitle():  # nearly every name; spares the pattern
+        return False
     return _WORD_OF_LETTERS.fullmatch(text) is not None and len(_HUMP.findall(text)) >= 3
 
 
