@@ -104,7 +104,7 @@ class SourceMapping:
     def earlier_touch(self, number: int, record: dict[str, Any]) -> EarlierTouch | None:
         """What one rule of `earlier_touches` makes of a shaped record."""
         touches: list[EarlierTouch] = []
-        self._earlier_touches[number](record, touches, {}, {})
+        self._earlier_touches[number](record, touches, {}, {}, NO_ORDERS)
         return touches[0] if touches else None
 
     def suppression(self, record: dict[str, Any]) -> str | None:
@@ -124,7 +124,7 @@ class SourceMapping:
         for get in self._consent_lists:
             read_consent_list(get(record), mapped.consents, mapped.flags, mapped.raw)
         for read_touch in self._earlier_touches:
-            read_touch(record, mapped.earlier_touches, mapped.flags, mapped.raw)
+            read_touch(record, mapped.earlier_touches, mapped.flags, mapped.raw, date_orders)
         for get in self._touch_lists:
             read_touch_list(get(record), mapped.earlier_touches, mapped.flags)
         rest = self.decided.rest(record)

@@ -178,7 +178,8 @@ def _from_serial(number: float, zone: str, system: int) -> ReadTime:
 def _to_utc(moment: datetime, zone: str) -> datetime | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=_zone(zone))
-    moment = moment.astimezone(UTC)
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
     return moment if _YEARS[0] <= moment.year <= _YEARS[1] else None
 
 

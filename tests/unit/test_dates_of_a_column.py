@@ -96,6 +96,21 @@ def test_a_spreadsheets_number_is_a_time_and_flagged(mapping):
     assert lead.flags["occurred_at"] == ["excel_serial"]
 
 
+def test_an_earlier_touch_is_dated_in_its_columns_order(tmp_path):
+    path = tmp_path / "acme.yaml"
+    path.write_text(
+        "source: acme\nversion: 1\nlead:\n  email: email\n"
+        "earlier_touches:\n  - {at: First visit, utm_source: First source}\n",
+        encoding="utf-8",
+    )
+    record = {"First visit": "02/03/2026", "First source": "google"}
+    known = lead_of(record, {"First visit": "mdy"}, mapping=read_source_mapping(path))
+    assert [touch.at for touch in known.earlier_touches] == [THIRD_OF_FEBRUARY]
+    unknown = lead_of(record, None, mapping=read_source_mapping(path))
+    assert unknown.earlier_touches == []
+    assert unknown.flags["earlier_touches"] == ["undated"]
+
+
 def test_a_declared_order_beats_the_files(tmp_path):
     path = tmp_path / "acme.yaml"
     path.write_text(
