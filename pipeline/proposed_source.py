@@ -19,6 +19,7 @@ from pipeline.scaffold import check_slug, file_declaration
 from pipeline.stages.canonical import LEAD_FIELDS, TOUCH_FIELDS
 from pipeline.stages.header_matching import Proposal, ProposedColumn
 from pipeline.stages.mapping import SourceMapping, read_source_mapping
+from pipeline.stages.mapping_language import SCHEMA_LINE
 from pipeline.stages.paths import parse_path
 from pipeline.stages.text import fold
 
@@ -53,6 +54,7 @@ def _mapping_text(slug: str, proposal: Proposal) -> str:
     """YAML with a comment on each line: why a column is read as it is, or why it is not."""
     by_field = {one.field: one for one in proposal.columns if one.field is not None}
     lines = [
+        SCHEMA_LINE,
         f"# Proposed from the columns of a file. Yours now: edit it, then `afluente mapping check`. {_DOCS}",
         f"source: {slug}",
         "version: 1",

@@ -248,6 +248,7 @@ def _declaration(slug: str, shape: _Shape) -> str:
 
 def _mapping(slug: str, mapped: dict[str, str]) -> str:
     from pipeline.stages.canonical import LEAD_FIELDS, TOUCH_FIELDS
+    from pipeline.stages.mapping_language import SCHEMA_LINE
 
     consent = {name.removeprefix("consent:"): path for name, path in mapped.items() if name.startswith("consent:")}
     sections: dict[str, Any] = {
@@ -256,4 +257,4 @@ def _mapping(slug: str, mapped: dict[str, str]) -> str:
         "consent": {name: {"from": path} for name, path in consent.items()},
     }
     document = {"source": slug, "version": 1, **{name: fields for name, fields in sections.items() if fields}}
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+    return f"{SCHEMA_LINE}\n{yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)}"

@@ -12,6 +12,8 @@ from typing import Any
 
 from pipeline.stages.canonical import TOUCH_FIELDS
 
+# The first line of a source mapping: by it editors find the schema, wherever the repository lies.
+SCHEMA_LINE = "# yaml-language-server: $schema=../schema/source.json"
 SOURCE_KEYS = (
     "source",
     "version",

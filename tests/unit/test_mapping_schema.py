@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
+from pipeline.stages.mapping_language import SCHEMA_LINE
 from pipeline.stages.mapping_schema import KINDS, schema_text
 from pipeline.stages.vocabularies import MAPPINGS
 from tests.unit.test_mapping_errors import BROKEN_DESTINATIONS, BROKEN_SOURCES, HEAD, LEAD
@@ -52,7 +53,7 @@ def test_the_file_editors_read_is_what_the_reader_says_now(kind):
 def test_every_mapping_fits_its_schema_and_names_it(path):
     kind = path.parent.name.removesuffix("s")
     text = path.read_text(encoding="utf-8")
-    assert text.splitlines()[0] == f"# yaml-language-server: $schema=../schema/{kind}.json"
+    assert text.splitlines()[0] == SCHEMA_LINE.replace("source.json", f"{kind}.json")
     assert problems(kind, yaml.safe_load(text)) == []
 
 
