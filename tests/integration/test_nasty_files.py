@@ -146,6 +146,23 @@ def dated(folder: Path, cells: list[str], *, encoding: str = "utf-8") -> Path:
     return path
 
 
+def test_bytes_in_a_title_that_are_no_text_cost_no_row(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"Email,Caf\x9d,City\nada@example.com,yes,Lugo\neve@example.com,\x9d,Vigo\n")
+    rows = list(opened(path).rows)
+    assert [(row.line, row.code) for row in rows] == [(2, None), (3, "undecodable_row")]
+    assert list(rows[0].record) == ["Email", "Caf?", "City"]
+
+
+def test_a_zip_file_with_a_wrong_check_sum_is_refused(folder, tmp_path):
+    raw = bytearray((folder / "one_file_within.zip").read_bytes())
+    entry = raw.rindex(b"PK\x01\x02", 0, raw.index(b"export/leads.csv", raw.index(b"PK\x01\x02")))
+    raw[entry + 16] ^= 0xFF  # of the CRC-32 in the archive's directory
+    (tmp_path / "x.zip").write_bytes(bytes(raw))
+    with pytest.raises(UnreadableFileError, match="damaged"):
+        opened(tmp_path / "x.zip")
+
+
 def account_for(path: Path) -> None:
     """Every row good or with line and reason; or the one error."""
     try:
