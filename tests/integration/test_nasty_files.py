@@ -119,6 +119,16 @@ def test_a_column_that_nobody_can_decide_refuses_the_file_and_names_two_remedies
     assert opened(path, dates="mdy").dates == {"Created At": "mdy"}
 
 
+def test_dates_of_json_lines_are_decided_over_all_lines(tmp_path):
+    path = tmp_path / "dates.jsonl"
+    lines = [{"Email": "a@example.com", "Created At": "03/04/2026"}, {"Email": "b@example.com"}]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    with pytest.raises(UnreadableFileError, match="'Created At'"):
+        opened(path)
+    path.write_text("\n".join(map(json.dumps, [*lines, {"Created At": "03/25/2026"}])))
+    assert opened(path).dates == {"Created At": "mdy"}
+
+
 def test_evidence_in_the_last_row_decides_the_first(tmp_path):
     assert opened(dated(tmp_path, ["03/04/2026"] * 5000 + ["25/03/2026"])).dates == {"Created At": "dmy"}
 
