@@ -184,6 +184,20 @@ def test_a_date_that_can_be_read_in_two_ways_is_settled_on_the_command_or_nothin
 
 
 @pytest.mark.usefixtures("database")
+def test_standard_input_is_gone_through_twice_where_its_dates_ask_for_it():
+    rows = "".join(f"{n},p{n}@example.com,03/04/2026\n" for n in range(3000))
+    text = f"external_id,email,occurred_at\n{rows}x,last@example.com,03/25/2026\n"
+    done = run("import", "-", "--source", "api", "--json", stdin=text)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["accepted"], found["rejected"]) == (3001, 0)
+    assert found["files"][0]["dates"] == {"occurred_at": "mdy"}
+    refused = run("import", "-", "--source", "new_one", "--accept", stdin=text)
+    assert refused.returncode == 2
+    assert "save it to a file" in refused.stderr
+
+
+@pytest.mark.usefixtures("database")
 def test_a_file_that_is_no_table_is_refused_by_name(tmp_path):
     path = tmp_path / "leads.csv"
     path.write_bytes(b"%PDF-1.7 nothing to see")
