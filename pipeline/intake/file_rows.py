@@ -118,8 +118,8 @@ class NoLeads:
         return None
 
     def _is_sum(self, first: str, cells: Sequence[str]) -> bool:
-        words = first.rstrip(" :0123456789").lower()
-        if words not in self._totals and title_key(words) not in self._totals:
+        words = first.rstrip(" :0123456789")
+        if (words.lower().replace(" ", "") if words.isascii() else title_key(words)) not in self._totals:
             return False
         rest = [cell for cell in cells if cell and cell is not first]
         return all(_NUMERIC.match(cell) for cell in rest)

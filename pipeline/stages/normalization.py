@@ -267,7 +267,7 @@ def _stopped(draft: _Draft, verdict: Verdict) -> Parked | Suppressed:
         event_id,
         STAGE,
         rule,
-        f"the rule {rule} of mappings/validation.yaml holds it back; if it is real, `afluente leads release ID --why …`",
+        f"rule {rule} of mappings/validation.yaml holds it back; if it is real: `afluente leads release ID --why …`",
         verdict.field,
     )
 
