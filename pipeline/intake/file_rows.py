@@ -118,11 +118,10 @@ class NoLeads:
         return None
 
     def _is_sum(self, first: str, cells: Sequence[str]) -> bool:
-        words = first.rstrip(" :0123456789")
-        if (words.lower().replace(" ", "") if words.isascii() else title_key(words)) not in self._totals:
-            return False
-        rest = [cell for cell in cells if cell and cell is not first]
-        return all(_NUMERIC.match(cell) for cell in rest)
+        for cell in cells:  # first, as it costs least: the second cell of a lead is hardly ever a number
+            if cell and cell is not first and not _NUMERIC.match(cell):
+                return False
+        return title_key(first.rstrip(" :0123456789")) in self._totals
 
 
 def name_columns(header: Sequence[str], sample: Sequence[Sequence[str]], notes: TableNotes) -> list[str]:
