@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.records import Envelope, Lead, RawEvent
@@ -139,6 +139,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # busy machines draw nested records slowly
 @given(st.dictionaries(st.sampled_from(["field_data", "order", "answers", "id"]), JSON, max_size=4))
 def test_any_record_has_a_shape_and_a_shaped_one_keeps_it(record):
     for rule in (META, SHOP, TYPEFORM):
