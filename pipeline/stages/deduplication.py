@@ -2,9 +2,10 @@
 
 Rules, in this order:
 1. the same e-mail address: the same person;
-2. the same phone: the same person, unless both have e-mail addresses and their full names are not the same, or both
+2. the same phone and the same name, for leads without e-mail: first, as a name that the phone's owner takes on later
+   must not draw them over in a second run;
+3. the same phone: the same person, unless both have e-mail addresses and their full names are not the same, or both
    have names that disagree;
-3. the same phone and the same name, for leads without e-mail on a phone that is somebody else's;
 4. the same id of the same source, for leads with neither e-mail nor phone;
 5. else a new person.
 A key belongs to the first person it was seen with and is never taken away by a later lead.
@@ -131,7 +132,7 @@ def _versioned(person: Person, before: Person | None, changed: bool) -> Person: 
 # Kind of match key -> whether a person found by it may be the lead's; in the order they are asked.
 _RULES: tuple[tuple[str, Callable[[Lead, Profile], bool]], ...] = (
     ("email", _always),
-    ("phone", _may_share_phone),
     ("named_phone", _always),
+    ("phone", _may_share_phone),
     ("external_id", _always),
 )
