@@ -19,8 +19,9 @@ from collections.abc import Callable
 from typing import TypeVar
 from uuid import UUID
 
-from pipeline.errors import place_of
+from pipeline.errors import ConfigurationError, place_of
 from pipeline.logs import get_logger
+from pipeline.mappings_in_force import refresh_source_mappings
 from pipeline.records import LANES, Batch, Claim, Lead, MatchKey, Parked, RawEvent, Suppressed, new_id
 from pipeline.settings import settings
 from pipeline.stages.attribution import touches_of
@@ -56,9 +57,14 @@ def map_claim(claim: Claim) -> Batch:
             leases.release_unread(connection, claim.claim_id, [raw.event_id for raw in raw_events])
         patches = quarantine.read_patches(connection, [raw.event_id for raw in raw_events])
     known = settings()
+    slugs = {raw.source: known.source(raw.source).connector or raw.source for raw in raw_events}
+    refresh_source_mappings(set(slugs.values()))
 
     def name_fields(raw: RawEvent) -> Decided:
-        mapping = load_source_mapping(known.source(raw.source).connector or raw.source)
+        try:
+            mapping = load_source_mapping(slugs[raw.source])
+        except ConfigurationError as error:
+            return Parked(raw.event_id, "map_fields", "mapping_unreadable", str(error))
         return map_event(raw, patch=patches.get(raw.event_id), mapping=mapping)
 
     batch = Batch(claim_id=claim.claim_id, lane=claim.lane)
