@@ -133,7 +133,7 @@ def fix(
         if not set_patch(connection, row.quarantine_id, fields):
             raise CommandError(f"{row.quarantine_id} is not open any more: it was {row.resolution}")
         replayed = replay_events(connection, quarantine_ids=[row.quarantine_id])
-    _say_replayed(replayed, as_json=as_json)
+    _say_replayed(replayed, {}, as_json=as_json)
 
 
 @commands.command(
@@ -150,24 +150,41 @@ def replay(
     reason: Reason = None,
     source: Source = None,
     everything: Annotated[bool, typer.Option("--all", help="Everything that waits.")] = False,
+    as_is: Annotated[
+        bool, typer.Option("--as-is", help="With an ID: also a row that was not read as its file meant it.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Send what waits on its way again.
 
-    Leads go through the current mapping, from the request as it was stored. Deliveries are made again.
+    Leads go through the current mapping, from the request as it was stored. Deliveries are made again. Rows that intake
+    could not read (ragged_row, unclosed_quote, …) are left out: their cells may stand in the wrong columns.
     """
-    from pipeline.store.quarantine import replay_events
+    from pipeline.store.quarantine import INTAKE_STAGE, count_misread, replay_events
 
     if not (quarantine_id or reason or source or everything):
         raise CommandError("say what to replay: an ID, --reason, --source, or --all for everything", exit_code=2)
     if everything and (quarantine_id or reason or source):
         raise CommandError("--all means everything: leave out the ID, --reason and --source", exit_code=2)
+    if as_is and not quarantine_id:
+        raise CommandError("--as-is is for one ID: look at each row with `afluente explain` first", exit_code=2)
     if source is not None:
         known_source(source)
     with database() as connection:
-        ids = [_find(connection, quarantine_id).quarantine_id] if quarantine_id else None
-        replayed = replay_events(connection, reason=reason, source=source, quarantine_ids=ids)
-    _say_replayed(replayed, as_json=as_json)
+        left_out: dict[str, int] = {}
+        if quarantine_id:
+            row = _find(connection, quarantine_id)
+            if row.stage == INTAKE_STAGE and row.resolution == "open" and not as_is:
+                raise CommandError(
+                    f"{row.quarantine_id} is a row that could not be read ({row.code}): its cells may stand in the"
+                    " wrong columns. Correct the file and import it again; or look at it with `afluente explain`, then"
+                    " `afluente quarantine fix` with the right values, or replay it with --as-is"
+                )
+            replayed = replay_events(connection, quarantine_ids=[row.quarantine_id])
+        else:
+            left_out = count_misread(connection, reason=reason, source=source)
+            replayed = replay_events(connection, reason=reason, source=source, misread=False)
+    _say_replayed(replayed, left_out, as_json=as_json)
 
 
 @commands.command(
@@ -223,13 +240,20 @@ def _parse_setting(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _say_replayed(replayed: int, *, as_json: bool) -> None:
+def _say_replayed(replayed: int, left_out: dict[str, int], *, as_json: bool) -> None:
     hint_all()
     if as_json:
-        print_json({"replayed": replayed})
+        print_json({"replayed": replayed, "left_out": left_out})
     else:
         print_line(f"replayed {replayed}")
-    if not replayed:
+    if left_out:
+        codes = ", ".join(f"{count} {code}" for code, count in left_out.items())
+        print_note(
+            f"left out {sum(left_out.values())} rows that could not be read ({codes}): their cells may stand in the"
+            " wrong columns. Correct the file and import it again, or take them one by one:"
+            " `afluente quarantine fix ID --set …`, `afluente quarantine replay ID --as-is`"
+        )
+    elif not replayed:
         print_note("nothing open matched: `afluente quarantine list` shows what waits")
 
 
