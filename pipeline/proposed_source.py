@@ -52,7 +52,7 @@ def draft_source(slug: str, proposal: Proposal, *, is_declared: bool) -> Drafted
 
 def _mapping_text(slug: str, proposal: Proposal) -> str:
     """YAML with a comment on each line: why a column is read as it is, or why it is not."""
-    by_field = {one.field: one for one in proposal.columns if one.field is not None}
+    by_field = {one.field: one for one in proposal.columns if one.field is not None and one.alias_of is None}
     lines = [
         SCHEMA_LINE,
         f"# Proposed from the columns of a file. Yours now: edit it, then `afluente mapping check`. {_DOCS}",
@@ -77,12 +77,16 @@ def _rule(one: ProposedColumn) -> str:
 
 
 def _headers(proposal: Proposal) -> Iterator[str]:
-    """Columns whose titles cannot be written as a path (`Tel.`) get a name that can."""
-    renamed = [one for one in proposal.columns if _path(one) not in ("", one.column)]
-    if renamed:
+    """Columns whose titles cannot be written as a path (`Tel.`) get a name that can; aliases stand beside it."""
+    titles: dict[str, list[str]] = {}
+    for one in proposal.columns:
+        aliases = [other.column for other in proposal.columns if other.alias_of == one.column]
+        if one.alias_of is None and _path(one) and (aliases or _path(one) != one.column):
+            titles[_path(one)] = [*([one.column] if _path(one) != one.column else []), *aliases]
+    if titles:
         yield "headers:"
-    for one in renamed:
-        yield f"  {_quoted(_path(one))}: [{_quoted(one.column)}]"
+    for name, known in titles.items():
+        yield f"  {_quoted(name)}: [{', '.join(map(_quoted, known))}]"
 
 
 def _kept(undecided: list[ProposedColumn]) -> Iterator[str]:
@@ -114,7 +118,7 @@ def _quoted(text: str) -> str:
 
 
 def _sample_text(proposal: Proposal) -> str:
-    columns = [one for one in proposal.columns if _path(one)]
+    columns = [one for one in proposal.columns if _path(one) and one.alias_of is None]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([one.column for one in columns])

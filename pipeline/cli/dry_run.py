@@ -51,7 +51,7 @@ def show_dry_run(
         print_json({**totals, **extra, "files": found})
     else:
         for one in found:
-            _print_file(one)
+            _print_file(one, instance.connector.source)
         print_line(
             f"{totals['rows']} rows: {totals['ready']} would go on, {totals['quarantined']} be quarantined,"
             f" {totals['suppressed']} be suppressed. Nothing was stored."
@@ -101,7 +101,7 @@ def _shown(trial: RowTrial) -> dict[str, Any]:
     }
 
 
-def _print_file(found: dict[str, Any]) -> None:
+def _print_file(found: dict[str, Any], mapping: str) -> None:
     from pipeline.cli.imports import print_notes
 
     if "unreadable" in found:
@@ -120,7 +120,7 @@ def _print_file(found: dict[str, Any]) -> None:
         if row["state"] != "ready":
             where = f" ({row['field']})" if row["field"] else ""
             print_line(f"line {row['line']}: {row['state']}: {row['reason']}{where}: {as_text(row['message'])}")
-    print_notes(found["file"], found["notes"], found["dates"])
+    print_notes(found["file"], found["notes"], found["dates"], mapping)
 
 
 def _flags(flags: dict[str, list[str]]) -> str:

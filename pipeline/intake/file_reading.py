@@ -23,7 +23,7 @@ from pipeline.intake.spreadsheets import read_spreadsheet
 from pipeline.intake.unreadable import UnreadableFileError
 from pipeline.records import Envelope, NewEvent
 from pipeline.settings import settings
-from pipeline.stages.mapping import SourceMapping, load_source_mapping
+from pipeline.stages.mapping import SourceMapping, load_source_mapping, undecided
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,8 @@ def open_rows_of(
             f" is {instance.slug} the right --source? `afluente mapping preview {instance.slug} FILE` shows what"
             " is read; for a --source that does not exist yet a mapping is proposed"
         )
+    if columns:
+        notes.columns, notes.unread_columns = len(columns), undecided(mapping, dict.fromkeys(columns, "filled"))
     dates = _orders(contents, mapping, columns, read_as.dates)
     name = path.name if str(path) != "-" else "standard input"
     return OpenedFile(instance, mapping, name, contents.digest, notes, chain([first], rows), dates)

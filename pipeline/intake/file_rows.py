@@ -48,6 +48,8 @@ class TableNotes:
     other_sheets: list[str] = field(default_factory=list)
     skipped_title_rows: int = 0
     imprecise_columns: list[str] = field(default_factory=list)  # numbers of more digits than a spreadsheet keeps
+    columns: int = 0
+    unread_columns: list[str] = field(default_factory=list)  # that the mapping neither reads nor has decided about
     renamed_columns: list[tuple[int, str, str]] = field(default_factory=list)  # position from 1, as it was, as it is
 
 

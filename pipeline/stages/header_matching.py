@@ -20,7 +20,7 @@ from pipeline.stages.vocabularies import vocabulary
 
 _BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _NUMBERED = re.compile(r"^(.*\D)\d{1,2}$")
-_OTHERS = {"email": "other_emails", "phone": "other_phones"}
+SECOND_FIELDS = {"email": "other_emails", "phone": "other_phones"}
 _PROOF = 0.8  # share of the values that must be of a kind before they outweigh or replace a title
 _FEWEST_PROVING = 3  # values
 _LANGUAGES = {"en": "English", "es": "Spanish", "pt": "Portuguese", "de": "German", "fr": "French"}
@@ -34,6 +34,7 @@ class ProposedColumn:
     column: str
     field: str | None
     why: str
+    alias_of: str | None = None  # the column of another file that mappings name this one by
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Proposal:
     @property
     def fields(self) -> dict[str, str]:
         """Canonical field -> column, in the order of the columns."""
-        return {one.field: one.column for one in self.columns if one.field is not None}
+        return {one.field: one.column for one in self.columns if one.field is not None and one.alias_of is None}
 
     @property
     def undecided(self) -> list[ProposedColumn]:
@@ -249,7 +250,7 @@ def _each_once(columns: Iterable[ProposedColumn]) -> Iterable[ProposedColumn]:
     for one in columns:
         field = one.field
         if field in taken:
-            field = _OTHERS.get(field or "")
+            field = SECOND_FIELDS.get(field or "")
         if one.field is not None and (field is None or field in taken):
             wanted = field or one.field
             yield replace(one, field=None, why=f"{wanted} is read from {taken[wanted]!r} already")

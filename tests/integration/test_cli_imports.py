@@ -140,6 +140,22 @@ def test_wrong_use_says_what_is_allowed(file, tmp_path):
 
 
 @pytest.mark.usefixtures("database")
+def test_columns_that_the_mapping_does_not_read_are_named_file_by_file(file, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text("Nombre,Email 1,Tel. fijo,Index\nAda,ada@example.com,+34 910 000 001,1\n")
+    said = (
+        f"{other}: 2 of 4 columns are not read (kept under `custom`): Nombre, Tel. fijo; name them in headers:, kept or"
+        " ignored of mappings/sources/datablist.yaml"
+    )
+    for options in (["--dry-run"], []):
+        done = run("import", str(file), str(other), "--source", "datablist", *options)
+        assert said in done.stdout
+        assert f"{file}: " not in done.stdout, "a file that is read as a whole was named too"
+        found = answer("import", str(file), str(other), "--source", "datablist", *options)
+        assert [one["notes"]["unread_columns"] for one in found["files"]] == [[], ["Nombre", "Tel. fijo"]]
+
+
+@pytest.mark.usefixtures("database")
 def test_of_a_folder_every_file_goes_in_by_name_and_an_unreadable_one_stops_no_other(file, tmp_path):
     folder = tmp_path / "folder"
     (folder / "deeper").mkdir(parents=True)
