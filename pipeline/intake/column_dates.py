@@ -55,11 +55,11 @@ def open_date_columns(mapping: SourceMapping, columns: Iterable[str] | None) -> 
 
 def _open_date_paths(mapping: SourceMapping) -> Iterable[str]:
     declaration = mapping.declaration
-    for rule in (*declaration.fields, *(touch.at for touch in declaration.earlier_touches)):
+    times = [touch.at for touch in declaration.earlier_touches]
+    times += [at for consent in declaration.consents for at in consent.at]
+    for rule in (*declaration.fields, *times):
         if _is_open_date(rule):
             yield from rule.paths
-    for consent in declaration.consents:
-        yield from consent.at
     for key, name in mapping.names.items():
         if CANONICAL_FIELDS[name] == "time":
             yield key

@@ -22,6 +22,7 @@ from pipeline.stages.canonical import (
 from pipeline.stages.conversions import CONVERSION_NAMES
 from pipeline.stages.mapping_language import (
     CONSENT_KEYS,
+    CONSENT_TIME_KEYS,
     DATE_ORDERS,
     DECIMAL_SIGNS,
     EARLIER_TOUCH_KEYS,
@@ -196,6 +197,16 @@ def _earlier_touch() -> Schema:
     return {**_object(_in_order(EARLIER_TOUCH_KEYS, properties), required=("at",)), "minProperties": 2}
 
 
+def _consent_time() -> Schema:
+    properties = {
+        "from": _REF("paths"),
+        "formats": _named("strptime formats, tried first", _REF("texts")),
+        "zone": _named("of times without one, such as Europe/Madrid", _TEXT),
+        "order": _named("of day, month and year", {"enum": list(DATE_ORDERS)}),
+    }
+    return {"anyOf": [_REF("paths"), _object(_in_order(CONSENT_TIME_KEYS, properties), required=("from",))]}
+
+
 def _consent() -> Schema:
     properties = {
         "from": _REF("paths"),
@@ -203,7 +214,7 @@ def _consent() -> Schema:
         "values": _TABLE,
         "purpose": _TEXT,
         "channel": _TEXT,
-        "at": _REF("paths"),
+        "at": _consent_time(),
         "policy_version": _REF("paths"),
     }
     return {"anyOf": [_REF("paths"), _object(_in_order(CONSENT_KEYS, properties), required=("from",))]}

@@ -12,10 +12,12 @@ from zoneinfo import ZoneInfo
 
 from pipeline.records import SUPPRESSION_REASONS
 from pipeline.stages.canonical import CANONICAL_FIELDS, LEAD_FIELDS, TOUCH_FIELDS, default_conversion
+from pipeline.stages.consents import consent_channel, consent_purpose
 from pipeline.stages.conversions import CONVERSION_NAMES
 from pipeline.stages.countries import country_code
 from pipeline.stages.mapping_language import (
     CONSENT_KEYS,
+    CONSENT_TIME_KEYS,
     DATE_ORDERS,
     DECIMAL_SIGNS,
     EARLIER_TOUCH_KEYS,
@@ -51,6 +53,8 @@ def read_source(path: Path) -> SourceDeclaration:
     if region is not None and (not isinstance(region, str) or country_code(region) != region):
         reader.fail("region", f"{region!r} is not an ISO 3166-1 alpha-2 code, such as US")
     rules = [*_field_rules(reader, content, "lead", LEAD_FIELDS), *_field_rules(reader, content, "touch", TOUCH_FIELDS)]
+    touches = tuple(_earlier_touches(reader, content.get("earlier_touches")))
+    dated = {path: rule for rule in (*rules, *(one.at for one in touches)) if _is_dated(rule) for path in rule.paths}
     flatten = reader.paths("flatten", content.get("flatten"))
     if not rules and not is_canonical:
         reader.fail("lead", "maps no field; name at least one, or say `canonical: true`")
@@ -66,8 +70,8 @@ def read_source(path: Path) -> SourceDeclaration:
         headers=_headers(reader, content.get("headers")),
         lists=tuple(_list_rules(reader, content.get("lists"))),
         fields=tuple(rules),
-        earlier_touches=tuple(_earlier_touches(reader, content.get("earlier_touches"))),
-        consents=tuple(_consent_rules(reader, content.get("consent"))),
+        earlier_touches=touches,
+        consents=tuple(_consent_rules(reader, content.get("consent"), dated)),
         consent_lists=tuple(f"{container}consents" for container in containers),
         touch_lists=tuple(f"{container}earlier_touches" for container in containers),
         suppress=_suppress_rules(reader, content.get("suppress")),
@@ -203,16 +207,30 @@ def _earlier_touches(reader: Reader, content: Any) -> Iterator[EarlierTouchRule]
         yield EarlierTouchRule(at, tuple(fields))
 
 
-def _consent_rules(reader: Reader, content: Any) -> Iterable[ConsentRule]:
+def _is_dated(rule: FieldRule) -> bool:
+    """Whether a rule says how its dates are written."""
+    return rule.conversion == "date" and (bool(rule.formats) or rule.order is not None or rule.zone != "UTC")
+
+
+def _consent_times(reader: Reader, place: str, entry: Any, dated: dict[str, FieldRule]) -> Iterator[FieldRule]:
+    """A rule for each path; without options of its own, those of the rule that reads the same path as a date."""
+    said = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, CONSENT_TIME_KEYS)
+    declared = _field_rule(reader, place, "at", said, "date")
+    for path in declared.paths:
+        known = declared if len(said) > 1 else dated.get(path, declared)
+        yield FieldRule("at", (path,), conversion="date", formats=known.formats, zone=known.zone, order=known.order)
+
+
+def _consent_rules(reader: Reader, content: Any, dated: dict[str, FieldRule]) -> Iterable[ConsentRule]:
     for name, entry in reader.object("consent", content).items():
         place = f"consent.{name}"
         said = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, CONSENT_KEYS)
         granted = {key: said[key] for key in ("from", "as", "values") if key in said}
         yield ConsentRule(
-            purpose=reader.text(f"{place}.purpose", said.get("purpose", name)),
-            channel=reader.text(f"{place}.channel", said.get("channel", "any")),
+            purpose=consent_purpose(reader.text(f"{place}.purpose", said.get("purpose", name))),
+            channel=consent_channel(reader.text(f"{place}.channel", said.get("channel", "any"))),
             granted=_field_rule(reader, place, name, granted, "boolean"),
-            at=reader.paths(f"{place}.at", said.get("at")),
+            at=tuple(_consent_times(reader, f"{place}.at", said["at"], dated)) if "at" in said else (),
             policy_version=reader.paths(f"{place}.policy_version", said.get("policy_version")),
         )
 

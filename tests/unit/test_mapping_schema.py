@@ -93,6 +93,7 @@ GOOD_SOURCES = [
     LEAD + "headers: {mail: E-mail}\n",
     LEAD + "lists: [{at: a.b, name: [n, m], values: [v, w.x], ignored: label}]\n",
     LEAD + "earlier_touches: [{at: {from: x, order: dmy}, page_url: [y, z]}]\n",
+    LEAD + "consent: {a: {from: x, at: {from: [y, z], formats: '%d/%m/%Y', zone: Europe/Madrid, order: dmy}}}\n",
     LEAD + "consent: {a: x, b: {purpose: p, channel: c, from: [y], values: {ok: true}, at: z, policy_version: v}}\n",
     LEAD + "suppress: {spam: [{from: hp}, {from: ms, below: 2000}], test: [{from: t, when: true}]}\n",
     LEAD + "region: ES\nkept: a\nignored: [b, c.d]\n",
