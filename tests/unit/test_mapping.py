@@ -193,6 +193,31 @@ def test_canonical_consents_are_read_and_bad_ones_flagged():
     assert lead.flags["consents"] == ["wrong_type", "wrong_type"]
 
 
+@pytest.mark.parametrize(
+    ("purpose", "channel", "found"),
+    [
+        ("marketing", "email", ("marketing", "email")),
+        ("Marketing", "E-mail", ("marketing", "email")),
+        ("Marketing communications", "Mail", ("marketing", "email")),
+        ("MARKETING", "Telefon", ("marketing", "phone")),
+        ("Werbung", "call", ("marketing", "phone")),
+        ("Datenschutz", "Text", ("privacy_policy", "sms")),
+        ("privacy policy", "WhatsApp", ("privacy_policy", "whatsapp")),
+        ("Privacy-Policy", "Website", ("privacy_policy", "web")),
+        ("News-Letter", "correo electrónico", ("newsletter", "email")),
+        ("Events & Fairs", "Carrier Pigeon", ("events & fairs", "carrier pigeon")),
+    ],
+)
+def test_a_purpose_and_a_channel_have_one_name_wherever_they_are_said(tmp_path, purpose, channel, found):
+    rule = f"lead: {{email: mail}}\nconsent: {{c: {{purpose: {purpose!r}, channel: {channel!r}, from: ok}}}}\n"
+    (declared,) = map_record(mapping_of(tmp_path, rule), {"ok": True}).consents
+    assert (declared.purpose, declared.channel) == found
+    lead = map_event(
+        event({"email": "a@example.org", "consents": [{"purpose": purpose, "channel": channel, "granted": True}]})
+    )
+    assert [(one.purpose, one.channel) for one in lead.consents] == [found]
+
+
 def test_a_patch_of_an_operator_replaces_what_the_source_said():
     lead = map_event(
         event({"email": {"a": 1}, "city": "Bonn", "phone": "1"}),

@@ -23,8 +23,6 @@ BEYOND_A_SCHEMA = (
     "stands for 'mail' already",
     "neither letters nor digits",
     "mail.NAME",
-    "did you mean industries?",
-    "word: [spelling",
     "reads no evidence",
     "line 4",
     "line ",
@@ -32,7 +30,6 @@ BEYOND_A_SCHEMA = (
     "did you mean Cold?",
     "'other'",
     "'acme'",
-    "'Mars'",
 )
 
 
@@ -69,6 +66,14 @@ def test_what_the_reader_refuses_in_a_source_the_schema_refuses(text, named):
 @pytest.mark.parametrize(("text", "named"), told_by_a_schema(BROKEN_DESTINATIONS))
 def test_what_the_reader_refuses_in_a_destination_the_schema_refuses(text, named):
     assert problems("destination", yaml.safe_load(text)), named
+
+
+@pytest.mark.parametrize(
+    "rule",
+    ["occurred_at: {from: a, as: date, zone: Europe/Madird}", "industry: {from: a, vocabulary: industris}"],
+)
+def test_a_misspelt_name_of_something_that_exists_is_told_by_the_schema(rule):
+    assert problems("source", yaml.safe_load(HEAD + f"lead: {{{rule}}}\n"))
 
 
 def test_nearly_all_broken_mappings_are_told_by_the_schema():
