@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -76,8 +77,12 @@ def open_rows_of(
     if columns:
         notes.columns, notes.unread_columns = len(columns), undecided(mapping, dict.fromkeys(columns, "filled"))
     dates = _orders(contents, mapping, columns, read_as.dates)
-    name = path.name if str(path) != "-" else "standard input"
-    return OpenedFile(instance, mapping, name, contents.digest, notes, chain([first], rows), dates)
+    return OpenedFile(instance, mapping, shown_name(path), contents.digest, notes, chain([first], rows), dates)
+
+
+def shown_name(path: Path) -> str:
+    """A file's name as text: on the disk it may be any bytes."""
+    return "standard input" if str(path) == "-" else os.fsencode(path.name).decode("utf-8", "replace")
 
 
 def _orders(
