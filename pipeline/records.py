@@ -167,7 +167,7 @@ class Parked(_Fact, frozen=True, array_like=True):
 
 
 class Suppressed(_Fact, frozen=True, array_like=True):
-    """A lead that must not go on, with one of SUPPRESSION_REASONS; `rule`: the one of mappings/validation.yaml, if any."""
+    """A lead that must not go on, with one of SUPPRESSION_REASONS; `rule` of mappings/validation.yaml, if any."""
 
     event_id: UUID
     reason: str

@@ -259,6 +259,6 @@ def _suppress_rules(reader: Reader, content: Any) -> tuple[SuppressRule, ...]:
 def _aliases(reader: Reader, content: Any) -> dict[str, str]:
     found = reader.object("aliases", content)
     for name, target in found.items():
-        if target not in CANONICAL_FIELDS:
+        if not isinstance(target, str) or target not in CANONICAL_FIELDS:
             reader.fail(f"aliases.{name}", unknown_name(str(target), CANONICAL_FIELDS))
     return found

@@ -24,8 +24,8 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 def _refuse_aliases(content: bytes, path: Path) -> None:
     for event in yaml.parse(content, Loader=_Loader):
         if isinstance(event, yaml.AliasEvent):
-            line = event.start_mark.line + 1
-            raise ConfigurationError(f"{shown(path)}, line {line}: *{event.anchor} is an alias; write it out")
+            place = f", line {event.start_mark.line + 1}" if event.start_mark else ""
+            raise ConfigurationError(f"{shown(path)}{place}: *{event.anchor} is an alias; write it out")
 
 
 def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
