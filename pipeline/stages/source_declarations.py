@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 from pipeline.records import SUPPRESSION_REASONS
 from pipeline.stages.canonical import CANONICAL_FIELDS, LEAD_FIELDS, TOUCH_FIELDS, default_conversion
 from pipeline.stages.consents import consent_channel, consent_purpose
-from pipeline.stages.conversions import CONVERSION_NAMES
+from pipeline.stages.conversions import CONVERSION_NAMES, exact_key
 from pipeline.stages.countries import country_code
+from pipeline.stages.date_formats import check_format
 from pipeline.stages.mapping_language import (
     CONSENT_KEYS,
     CONSENT_TIME_KEYS,
@@ -108,7 +109,7 @@ def _field_rule(reader: Reader, place: str, name: str, entry: Any, conversion: s
         default=said.get("default"),
         required=reader.flag(f"{place}.required", said.get("required", False)),
         conversion=named,
-        formats=reader.texts(f"{place}.formats", said.get("formats")),
+        formats=_formats(reader, f"{place}.formats", said.get("formats")),
         zone=_zone(reader, f"{place}.zone", said.get("zone", "UTC")),
         order=reader.one_of(f"{place}.order", said["order"], DATE_ORDERS) if "order" in said else None,
         decimal=reader.one_of(f"{place}.decimal", said["decimal"], DECIMAL_SIGNS) if "decimal" in said else None,
@@ -116,6 +117,16 @@ def _field_rule(reader: Reader, place: str, name: str, entry: Any, conversion: s
         values=_value_table(reader, place, said),
         region_from=reader.paths(f"{place}.region_from", said.get("region_from")),
     )
+
+
+def _formats(reader: Reader, place: str, said: Any) -> tuple[str, ...]:
+    formats = reader.texts(place, said)
+    for pattern in formats:
+        try:
+            check_format(pattern)
+        except ValueError as error:
+            reader.fail(place, f"{pattern!r} {error}")
+    return formats
 
 
 def _zone(reader: Reader, place: str, said: Any) -> str:
@@ -135,7 +146,13 @@ def _separator(reader: Reader, place: str, said: Any) -> str:
 
 def _value_table(reader: Reader, place: str, said: dict[str, Any]) -> dict[str, Any]:
     if "vocabulary" not in said:
-        return reader.object(f"{place}.values", said.get("values"))
+        table = reader.object(f"{place}.values", said.get("values"))
+        known: dict[str, str] = {}
+        for key in said.get("values") or ():
+            first = known.setdefault(exact_key(key), repr(key))
+            if first != repr(key):
+                reader.fail(f"{place}.values", f"{key!r} and {first} are the same word: a value has one meaning")
+        return table
     if "values" in said:
         reader.fail(place, "says both `values` and `vocabulary`")
     return dict(reader.vocabulary(f"{place}.vocabulary", said["vocabulary"]))

@@ -28,9 +28,15 @@ _SERIAL = re.compile(r"^(\d{5})(?:[.,](\d{1,15}))?$", re.ASCII)
 # so the days that count begin on 30 December 1899.
 _SERIALS = (20_000, 80_000)
 _SERIAL_LIMIT = 2_958_466  # the day after 9999-12-31
-_YEARS = (1970, 2120)  # a time before or after is no time of a lead, however well it is written
+_YEARS = (
+    1990,
+    2120,
+)  # a time before or after is no time of a lead, however well it is written: 1970 is a clock that was never set
 # `fromisoformat` takes any character for the T, the seventh digit of a phone number too.
 _ISO = re.compile(r"\d{4}(?:-\d\d-\d\d|\d{4}|-?W\d\d-?\d)(?:[T ]|$)", re.ASCII)
+
+# Nor does it say of what a fraction is one: it takes 10.30 for ten o'clock and three tenths of a second.
+_FRACTION_OF_MORE = re.compile(r"[T ]\d\d(?::?\d\d)?[.,]", re.ASCII)
 
 
 class ReadTime(NamedTuple):
@@ -100,7 +106,7 @@ def _undeclared(text: str, zone: str, order: str | None) -> ReadTime:
         serial = _SERIAL.match(text)
         if serial:
             return _from_serial(float(f"{serial[1]}.{serial[2] or 0}"), zone, 1900)
-    if _ISO.match(text):
+    if _ISO.match(text) and not _FRACTION_OF_MORE.search(text):
         try:
             moment = _to_utc(datetime.fromisoformat(text), zone)
             return ReadTime(moment) if moment is not None else _UNREADABLE
@@ -137,7 +143,7 @@ def _declared(text: str, pattern: str, zone: str) -> datetime | None:
     try:
         pattern = strptime_pattern(pattern)
         return _to_utc(datetime.strptime(readable(text, pattern), pattern), zone)  # noqa: DTZ007 - put on right here
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, re.error):  # the last: a pattern that says a code twice
         return None
 
 

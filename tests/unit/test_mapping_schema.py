@@ -30,6 +30,9 @@ BEYOND_A_SCHEMA = (
     "did you mean Cold?",
     "'other'",
     "'acme'",
+    "the same word",
+    "no date format",
+    "names no year",
 )
 
 
@@ -88,7 +91,7 @@ GOOD_SOURCES = [
     HEAD + "canonical: true\nflatten: data\naliases: {name: full_name}\n",
     HEAD + "lead: {email: {from: [a, b.c, 'd[0]', 'e[k=v].f[1]', Tel. 1], required: true, default: x}}\n",
     HEAD + "lead: {language: {constant: es}}\n",
-    HEAD + "lead: {occurred_at: {from: a, as: date, formats: '%d', zone: Europe/Madrid, order: dmy}}\n",
+    HEAD + "lead: {occurred_at: {from: a, as: date, formats: '%d.%m.%Y', zone: Europe/Madrid, order: dmy}}\n",
     HEAD + "lead: {employee_count: {from: a, decimal: ','}}\n",
     HEAD + "lead: {other_emails: {from: a, separator: '|'}}\n",
     HEAD + "lead: {product_interest: {from: a, as: list, separator: ' '}}\n",
