@@ -48,6 +48,7 @@ DELIVERY_COLUMNS = (
 )
 
 TOUCH_COLUMNS = ("touch_source", "touch_medium", "touch_campaign")  # last, as more were added to what was there
+WHY_COLUMNS = ("reason", "rule")
 MOMENT_COLUMNS = ("original_at", "latest_at")
 
 # A lead's `state` is where it stands, so the state it lives in needs another name.
@@ -71,8 +72,9 @@ def export_leads(
     Where it came from, where it stands, its normalized fields and what is derived from them. Fields are what the
     current mapping makes of the stored request; consents, channel and the touch's source, medium and campaign are as
     they were recorded when the lead settled. Events that were quarantined or suppressed are rows too, with the
-    fields that could be read. In CSV, texts that a spreadsheet would take for a formula get an apostrophe in front;
-    phone numbers stay as they are, and so does everything in jsonl.
+    fields that could be read, the `reason` and, if a rule of `mappings/validation.yaml` suppresses it, the `rule`. In
+    CSV, texts that a spreadsheet would take for a formula get an apostrophe in front; phone numbers stay as they are,
+    and so does everything in jsonl.
     """
     from pipeline.cli.lead_rows import with_fields
     from pipeline.stages.canonical import CANONICAL_FIELDS, DERIVED_FIELDS
@@ -86,7 +88,7 @@ def export_leads(
         streaming(stream_events(connection, source=source, brand=brand)) as events,
     ):
         rows = with_fields(connection, events, renamed=RENAMED)
-        columns = (*LEAD_COLUMNS, *fields, "consents", "custom", "flags", *DERIVED_FIELDS, *TOUCH_COLUMNS)
+        columns = (*LEAD_COLUMNS, *fields, "consents", "custom", "flags", *DERIVED_FIELDS, *TOUCH_COLUMNS, *WHY_COLUMNS)
         count = write_rows(rows, columns, row_format, out)
     print_note(f"{count} leads")
 

@@ -226,12 +226,18 @@ def _result(
     }
 
 
+def without_line(message: str, line: int | None) -> str:
+    """A message as it is shown beside the number of its line."""
+    return message.removeprefix(f"line {line}: ")
+
+
 def _print_result(result: dict[str, Any], mapping: str, *, is_over: bool) -> None:
     names = ("accepted", "repeated", "rejected", *_STATES)
     print_facts({name: result[name] for name in names if result[name] or name == "accepted"}, indent=0)
     rejected = [(one["file"], row) for one in result["files"] for row in one["rejected_rows"]]
     for file, row in rejected[:_LISTED_ROWS]:
-        print_line(f"{file} line {row['line']}: {row['code']}: {row['message']}")
+        message = without_line(row["message"], row["line"])
+        print_line(f"{file} line {row['line']}: {row['code']}: {message}")
     if len(rejected) > _LISTED_ROWS:
         print_line(f"… and {result['rejected'] - _LISTED_ROWS} more: afluente quarantine list")
     for one in result["files"]:

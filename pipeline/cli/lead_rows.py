@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.recomputed import recompute
 from pipeline.stages.derived import derive
+from pipeline.store.quarantine import open_codes
 from pipeline.store.recorded import Recorded, read_recorded
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ _BATCH = 500  # events opened at once: a few megabytes at most
 def with_fields(
     connection: Connection, rows: Iterable[Mapping[str, Any]], *, renamed: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
-    """Rows that hold an `event_id`, each with fields, `consents`, `custom`, `flags` and what its touch came from.
+    """Rows that hold an `event_id` and a `state`, each with fields, `consents`, `custom`, `flags`, what its touch came
+    from, and why it does not go on: `reason`, and the `rule` of mappings/validation.yaml that suppresses it, if any.
 
     Consents and what the touch was attributed to are facts: as they were recorded, whatever the mapping would read now.
 
@@ -32,11 +34,17 @@ def with_fields(
         event_ids = [row["event_id"] for row in batch]
         found = recompute(connection, event_ids)
         recorded = read_recorded(connection, event_ids)
+        codes = open_codes(connection, [row["event_id"] for row in batch if row["state"] == "quarantined"])
         for row in batch:
-            lead = found[row["event_id"]].lead if row["event_id"] in found else None
+            one = found.get(row["event_id"])
+            lead = one.lead if one else None
             fields = _fields(lead, renamed) if lead else {}
             facts = _facts(recorded.get(row["event_id"]) or Recorded())
-            yield _with_its_own_id({**fields, **facts, **row}, lead)
+            why = {
+                "reason": row["reason"] or codes.get(row["event_id"]),
+                "rule": one.rule if one and row["state"] == "suppressed" else None,
+            }
+            yield _with_its_own_id({**fields, **facts, **row, **why}, lead)
 
 
 def _with_its_own_id(row: dict[str, Any], lead: Lead | None) -> dict[str, Any]:

@@ -113,6 +113,17 @@ def count_quarantine(connection: Connection) -> dict[tuple[str | None, str], int
     return {(source, code): count for source, code, count in rows}
 
 
+def open_codes(connection: Connection, event_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Why these events wait, of those that do. One statement, none without ids."""
+    if not event_ids:
+        return {}
+    rows = connection.exec_driver_sql(
+        "SELECT event_id, code FROM quarantine WHERE event_id = ANY(%s::uuid[]) AND resolution = 'open'",
+        (arrays.uuids(event_ids),),
+    )
+    return {event_id: code for event_id, code in rows}  # noqa: C416 - rows are no pairs to mypy
+
+
 _REPLAY_EVENTS = """
 WITH chosen AS (
     UPDATE quarantine SET resolution = 'replayed', resolved_at = now() {where} AND event_id IS NOT NULL

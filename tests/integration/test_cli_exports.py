@@ -52,6 +52,31 @@ def test_leads_export_gives_one_row_per_accepted_event_with_its_normalized_field
     assert rows[str(nobody)]["message"] == "call me"
 
 
+def test_suppressed_and_quarantined_leads_have_their_fields_normalized_and_the_reason():
+    form = {"fields": {"email": "Ada@Example.ORG", "phone": "nothing"}}
+    capture(
+        {**form, "submission_id": "1", "hp": "filled"},
+        {**form, "submission_id": "2", "elapsed_ms": 12},
+        {**form, "submission_id": "3", "is_test": True},
+        {**form, "submission_id": "4"},
+        {"submission_id": "5", "fields": {"first_name": "ADA", "phone": "not a number"}},
+        source="web_form",
+    )
+    work()
+    rows = lines("leads", "export")
+    assert [(row["state"], row["reason"]) for row in rows] == [
+        ("suppressed", "spam"),
+        ("suppressed", "spam"),
+        ("suppressed", "test"),
+        ("settled", None),
+        ("quarantined", "nothing_to_identify"),
+    ]
+    assert {row["email"] for row in rows[:4]} == {"ada@example.org"}
+    assert rows[0]["flags"]["phone"]
+    assert (rows[4]["phone"], rows[4]["first_name"]) == (None, "Ada")
+    assert rows[4]["flags"]["phone"]
+
+
 def test_consents_of_an_export_are_named():
     capture({"email": "ada@example.com", "consents": [{"purpose": "marketing", "channel": "email", "granted": True}]})
     work()
@@ -152,7 +177,7 @@ def test_a_leads_export_ends_with_what_its_own_touch_was_attributed_to():
     capture({"email": "bo@example.com", "referrer": "https://www.bing.com/"})
     work()
     rows = lines("leads", "export")
-    assert list(rows[0])[-3:] == ["touch_source", "touch_medium", "touch_campaign"]
+    assert list(rows[0])[-5:] == ["touch_source", "touch_medium", "touch_campaign", "reason", "rule"]
     assert {row["email"]: (row["touch_source"], row["touch_medium"], row["touch_campaign"]) for row in rows} == {
         "ada@example.com": ("google", "cpc", "s"),
         "bo@example.com": ("bing", "organic", None),
@@ -173,7 +198,7 @@ def test_a_people_export_ends_with_when_the_first_and_last_touch_were():
 def test_derived_values_stand_together_near_the_end_of_both_exports():
     capture({**ADA, "website": "https://www.sample.example", "job_title": "Head of Sales", "country": "GB"})
     work()
-    for what, added in (("leads", 3), ("people", 2)):
+    for what, added in (("leads", 5), ("people", 2)):
         done = run(what, "export", "--format", "csv")
         reader = csv.DictReader(io.StringIO(done.stdout))
         (row,) = reader

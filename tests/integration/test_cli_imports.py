@@ -124,7 +124,19 @@ def test_a_rehearsal_stores_nothing_and_names_what_would_be_quarantined(file):
     text = run("import", str(file), "--source", "datablist", "--dry-run").stdout
     assert "+12025550101" in text
     assert "line 8: quarantined: nothing_to_identify" in text
+    assert "line 7: quarantined: ragged_row: 3 cells" in text, "the line is said once"
     assert answer("balance")["all"]["accepted"] == 0
+
+
+@pytest.mark.usefixtures("database")
+def test_a_rehearsal_shows_when_a_lead_happened(tmp_path):
+    file = tmp_path / "leads.jsonl"
+    file.write_text('{"email": "ada@example.org", "occurred_at": "2026-03-02T01:00:00+01:00"}\n', encoding="utf-8")
+    found = answer("import", str(file), "--source", "api", "--dry-run")
+    assert found["files"][0]["rows"][0]["fields"]["occurred_at"] == "2026-03-02T00:00:00Z"
+    text = run("import", str(file), "--source", "api", "--dry-run").stdout
+    assert "occurred_at" in text
+    assert "2026-03-02T00:00:00Z" in text
 
 
 @pytest.mark.usefixtures("database")

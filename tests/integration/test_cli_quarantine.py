@@ -112,6 +112,31 @@ def test_rows_with_shifted_cells_are_left_out_of_a_replay_of_many(shifted, chose
     assert len(lines("people", "export")) == 1
 
 
+def test_the_list_names_source_and_place_and_says_the_line_once(shifted):
+    text = run("quarantine", "list").stdout
+    row = " ".join(text.split())
+    assert "datablist" in row
+    assert "leads.csv:3" in row
+    assert "line 3:" not in row
+    (found,) = answer("quarantine", "list")["rows"]
+    assert (found["source"], found["line"]) == ("datablist", 3)
+
+
+def test_remedies_fit_the_reason(shifted, parked, tmp_path):
+    file = tmp_path / "leads.jsonl"
+    file.write_text('{"email": "a@example.org"}\n{"email": \n')
+    answer("import", str(file), "--source", "api")
+    (broken,) = answer("quarantine", "list", "--reason", "unreadable_json")["rows"]
+    remedies = {one: run("quarantine", "show", one).stdout for one in (shifted, parked, broken["quarantine_id"])}
+    assert "--set email=VALUE" in remedies[parked]
+    assert "--as-is" not in remedies[parked]
+    assert "--set FIELD=VALUE" in remedies[shifted]
+    assert "--as-is" in remedies[shifted]
+    assert "the file, then import it again" in remedies[broken["quarantine_id"]]
+    assert "--set" not in remedies[broken["quarantine_id"]]
+    assert "replay" not in remedies[broken["quarantine_id"]]
+
+
 def test_one_row_with_shifted_cells_is_replayed_only_if_it_is_said_so(shifted):
     assert "--as-is" in problem("quarantine", "replay", shifted, code=1)
     assert "--as-is is for one ID" in problem("quarantine", "replay", "--all", "--as-is", code=2)
