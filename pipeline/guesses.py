@@ -6,14 +6,17 @@ import re
 from datetime import datetime
 from typing import Any
 
+from pipeline.stages.canonical import CANONICAL_FIELDS
 from pipeline.stages.header_matching import title_key, titles
 
 _EMAIL = re.compile(r"^\S+@\S+\.\S+$")
+_CANONICAL = {title_key(name): name for name in CANONICAL_FIELDS}  # exact names mean themselves
 _NAME_KEYS = ("key", "name", "field", "ref", "label", "title", "question")  # of an answer in a list of them
 _VALUE_KEYS = {"value", "values", "answer", "text"}
 _FEWEST_ANSWERS = 2
 _SELECTABLE = re.compile(r"^[^\[\]]{1,200}$")
 _ANSWER = re.compile(r"\[[^\[\]=]+=([^\[\]]+)\]\.(?:value|values|answer|text)$")
+_CHOICE = re.compile(r"^[A-Za-z][A-Za-z_]{0,40}\d{0,3}$")
 _URL = re.compile(r"^https?://", re.IGNORECASE)
 
 # Names that mean one thing in a payload and several in a table; mappings/vocabularies/headers.yaml has the rest. What a
@@ -31,6 +34,9 @@ _LIKELY = {
         "consent:marketing",
     ),
 }  # fmt: skip
+# Of a submission or event, not of a person: the connector declares it, and no lead is known by it.
+_OF_A_RECORD = frozenset(("eventid", "submissionid", "entryid", "responseid", "formresponseid"))
+_CHOICES = frozenset(("checkboxkey", "fieldkey", "questionkey"))  # which question it was, not what was answered
 # Of these one record has one; the id of a customer would make a second lead of theirs pass for a repetition.
 _EVENT_IDS = frozenset(
     ("id", "externalid", "leadid", "submissionid", "entryid", "responseid", "eventid", "accountid", "recordid", "uuid",
@@ -74,6 +80,8 @@ _INVENTED_MOMENT = "2026-01-15T10:00:00Z"
 def guess_field(path: str, value: Any) -> str | None:
     """The canonical field (or `consent:PURPOSE`) that `path` most likely holds, or None. Empty values tell nothing
     against a name; a value of the wrong kind does."""
+    if is_record_id(path):
+        return None
     name = _fold(path)
     found = _field_of(name)
     if found is None and isinstance(value, str) and _EMAIL.match(value):
@@ -92,6 +100,11 @@ def is_event_id(path: str) -> bool:
     return _fold(path) in _EVENT_IDS
 
 
+def is_record_id(path: str) -> bool:
+    """Whether a name says: the id of this submission or event, not of a person. `customer.id` is a person's."""
+    return path == "id" or _fold(path) in _OF_A_RECORD
+
+
 def is_moment(path: str, value: Any) -> bool:
     """Whether a name and value say: when it happened."""
     if _field_of(_fold(path)) != "occurred_at":
@@ -103,7 +116,9 @@ def is_moment(path: str, value: Any) -> bool:
 
 def invented(field: str | None, path: str, value: Any) -> Any:
     """A value of the same JSON type that says nothing about anybody. Flags and times stay: they identify no one."""
-    if value is None or isinstance(value, bool) or field == "occurred_at":
+    if value is None or isinstance(value, bool) or field in ("occurred_at", "platform", "is_organic"):
+        return value
+    if _fold(path) in _CHOICES and isinstance(value, str) and _CHOICE.match(value):
         return value
     if field in _INVENTED:
         made = _INVENTED[field]
@@ -153,7 +168,7 @@ def name_key_of(items: list[Any]) -> str | None:
 
 def _field_of(name: str) -> str | None:
     known = titles().fields.get(name)
-    return known[0] if known else _LIKELY.get(name)
+    return known[0] if known else _LIKELY.get(name) or _CANONICAL.get(name)
 
 
 def _fold(path: str) -> str:

@@ -54,6 +54,8 @@ def _check_source(known: Settings, name: str, connector: Connector) -> Check:
     except ConfigurationError as error:
         return failed(label, str(error), "correct it as the message says")
     if missing is None:
+        if isinstance(connector.intake, Webhook) and connector.intake.signature is None:
+            return passed(label, f"{connector.title}: mapped; unsigned: anybody who knows its address can post")
         return passed(label, f"{connector.title}: mapped, nothing missing")
     if name not in known.sources:
         return passed(label, f"{connector.title}: not in use, {missing} is not set")
