@@ -165,7 +165,7 @@ CASES = [
     ("987654321", ("ES",), None, ("placeholder",)),
     ("+1 212 555 0000", (), "+12125550000", ()),
     ("+34 612 345 678", (), "+34612345678", ("sequence",)),
-    ("07700 900123", ("GB",), None, ("invalid_number",)),  # for films, and given to no operator
+    ("07700 900123", ("GB",), "+447700900123", ("fictional",)),  # for films, and given to no operator
     ("0113 496 0123", ("GB",), "+441134960123", ("fictional",)),  # for films, in an area that exists
     ("212-555-0199", ("US",), "+12125550199", ("fictional",)),
     ("212-555-0200", ("US",), "+12125550200", ()),
@@ -273,3 +273,10 @@ def test_anything_like_a_number_gives_e164_or_a_flag(text, regions):
     assert found.flags if found.value is None else found.value.startswith("+")
     for other in found.others:
         assert normalize_phone(other).value == other
+
+
+@pytest.mark.parametrize("text", ["07700 900123", "+44 7700 900999", "020 7946 0018", "01632 960123"])
+def test_british_numbers_kept_for_films_are_values_and_flagged(text):
+    found = normalize_phone(text, ("GB",))
+    assert found.value is not None
+    assert found.flags == ("fictional",)
