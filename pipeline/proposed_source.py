@@ -58,17 +58,33 @@ def _mapping_text(slug: str, proposal: Proposal) -> str:
         f"# Proposed from the columns of a file. Yours now: edit it, then `afluente mapping check`. {_DOCS}",
         f"source: {slug}",
         "version: 1",
-        "# region: DE  # where phone numbers without a country code belong",
+        f"# region: {_region(proposal)}  # where phone numbers without a country code belong",
         *_headers(proposal),
     ]
     for section, fields in (("lead", LEAD_FIELDS), ("touch", TOUCH_FIELDS)):
         found = [by_field[name] for name in fields if name in by_field and _path(by_field[name])]
         lines += [f"{section}:", *map(_rule, found)] if found else []
+    if not any(name in by_field for name in TOUCH_FIELDS):
+        lines += [
+            "# Nothing here says where the leads came from: they count as (direct), and as the latest touch.",
+            "# Say it here if you know, e.g. a fair or a bought list:",
+            "# touch:",
+            "#   utm_source: {constant: NAME OF THE LIST}",
+        ]
     lines += _kept([one for one in proposal.undecided if _path(one)])
     return "\n".join(lines) + "\n"
 
 
 _DOCS = "The language: docs/mapping.md"
+
+
+def _region(proposal: Proposal) -> str:
+    """A country of the language that most titles are in: an example, which nothing is read by."""
+    found = [country for one in proposal.columns for name, country in _COUNTRIES.items() if f"({name})" in one.why]
+    return max(found, key=found.count, default="US")
+
+
+_COUNTRIES = {"Spanish": "ES", "Portuguese": "BR", "German": "DE", "French": "FR"}
 
 
 def _rule(one: ProposedColumn) -> str:

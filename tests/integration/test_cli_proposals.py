@@ -195,6 +195,8 @@ def test_of_several_files_every_title_is_proposed_for_and_becomes_an_alias_of_it
     mapping = (checkout / "mappings/sources/mixed.yaml").read_text()
     assert '"Name": ["Nombre"]' in mapping
     assert '"Phone": ["Teléfono"]' in mapping
+    assert "# region: ES" in mapping, "the titles are Spanish"
+    assert "#   utm_source: {constant:" in mapping, "nothing says where the leads came from"
     leads = [json.loads(line) for line in run_in(checkout, "leads", "export", "--format", "jsonl").stdout.splitlines()]
     assert {lead["full_name"]: (lead["phone"], lead["company"]) for lead in leads} == {
         "Ada Sample": ("+34600111222", None),
