@@ -21,8 +21,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.errors import place_of
+from pipeline.errors import ConfigurationError, place_of
 from pipeline.logs import get_logger
+from pipeline.mappings_in_force import refresh_source_mappings
 from pipeline.neighborhoods import Memory
 from pipeline.records import LANES, Batch, Claim, Lead, Parked, RawEvent, Suppressed
 from pipeline.resolution import Resolved, file_evidence, resolve
@@ -58,6 +59,7 @@ def map_claim(claim: Claim) -> Batch:
         if len(raw_events) < len(claim.event_ids):  # bodies of megabytes: the rest in another batch
             leases.release_unread(connection, claim.claim_id, [raw.event_id for raw in raw_events])
         patches = quarantine.read_patches(connection, [raw.event_id for raw in raw_events])
+    refresh_source_mappings({_slug(raw) for raw in raw_events})
     batch = Batch(claim_id=claim.claim_id, lane=claim.lane)
     for raw in raw_events:
         _sort(batch, _decide("map", raw.event_id, raw, lambda raw: _map(raw, patches.get(raw.event_id))))
@@ -232,8 +234,15 @@ def _follow(connection: Connection, leads: Sequence[Lead]) -> None:
         lead.person_id = owners.get(lead.event_id, lead.person_id)
 
 
+def _slug(raw: RawEvent) -> str:
+    return settings().source(raw.source).connector or raw.source
+
+
 def _map(raw: RawEvent, patch: dict[str, Any] | None) -> Decided:
-    mapping = load_source_mapping(settings().source(raw.source).connector or raw.source)
+    try:
+        mapping = load_source_mapping(_slug(raw))
+    except ConfigurationError as error:
+        return Parked(raw.event_id, "map_fields", "mapping_unreadable", str(error))
     return map_event(raw, patch=patch, mapping=mapping)
 
 

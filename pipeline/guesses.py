@@ -6,65 +6,42 @@ import re
 from datetime import datetime
 from typing import Any
 
+from pipeline.stages.canonical import CANONICAL_FIELDS
+from pipeline.stages.header_matching import title_key, titles
+
 _EMAIL = re.compile(r"^\S+@\S+\.\S+$")
+_CANONICAL = {title_key(name): name for name in CANONICAL_FIELDS}  # exact names mean themselves
 _NAME_KEYS = ("key", "name", "field", "ref", "label", "title", "question")  # of an answer in a list of them
 _VALUE_KEYS = {"value", "values", "answer", "text"}
 _FEWEST_ANSWERS = 2
 _SELECTABLE = re.compile(r"^[^\[\]]{1,200}$")
 _ANSWER = re.compile(r"\[[^\[\]=]+=([^\[\]]+)\]\.(?:value|values|answer|text)$")
+_CHOICE = re.compile(r"^[A-Za-z][A-Za-z_]{0,40}\d{0,3}$")
 _URL = re.compile(r"^https?://", re.IGNORECASE)
 
-# Canonical field -> names that sources give it, folded to letters and digits. The usual ones of English, Spanish,
-# Portuguese, German and French forms.
-_NAMES: dict[str, tuple[str, ...]] = {
-    "email": ("email", "emailaddress", "mail", "email1", "correo", "correoelectronico", "workemail", "emailadresse"),
-    "other_emails": ("email2", "secondaryemail", "otheremails", "otheremail"),
-    "phone": ("phone", "phonenumber", "tel", "telephone", "mobile", "mobilephone", "phone1", "telefono", "telefone",
-              "telefon", "celular", "handy"),
-    "other_phones": ("phone2", "secondaryphone", "otherphones", "otherphone"),
-    "whatsapp_id": ("waid", "whatsapp", "whatsappid"),
-    "first_name": ("firstname", "givenname", "forename", "nombre", "vorname", "prenom"),
-    "last_name": ("lastname", "surname", "familyname", "apellido", "apellidos", "nachname", "sobrenome"),
-    "full_name": ("name", "fullname", "contactname", "nombrecompleto"),
-    "company": ("company", "companyname", "organization", "organisation", "empresa", "firma", "account", "accountname"),
-    "website": ("website", "url", "homepage", "web", "domain"),
-    "job_title": ("jobtitle", "title", "position", "cargo", "role"),
-    "industry": ("industry", "sector", "branche"),
-    "employee_count": ("employees", "employeecount", "companysize", "numemployees"),
-    "street": ("street", "address", "address1", "streetaddress", "direccion"),
-    "city": ("city", "town", "ciudad", "cidade", "stadt", "ort"),
-    "state": ("state", "province", "regionname", "provincia"),
-    "postal_code": ("zip", "zipcode", "postalcode", "postcode", "plz", "cp", "codigopostal"),
-    "country": ("country", "countrycode", "pais", "land", "pays"),
-    "language": ("language", "locale", "lang", "idioma"),
-    "linkedin_url": ("linkedin", "linkedinurl", "linkedinprofile"),
-    "message": ("message", "comments", "comment", "notes", "question", "mensaje", "mensagem", "nachricht"),
-    "product_interest": ("product", "productinterest", "interest", "service"),
-    "external_id": ("id", "externalid", "leadid", "submissionid", "entryid", "responseid", "eventid", "accountid",
-                    "recordid", "uuid", "contactid"),
-    "occurred_at": ("submittedat", "createdat", "createdtime", "created", "timestamp", "occurredat", "date",
-                    "submitted", "createddate", "updatedat"),
-    "page_url": ("pageurl", "page", "landingpage", "pageuri"),
-    "referrer": ("referrer", "referer", "referralurl"),
-    "campaign_id": ("campaignid",),
-    "campaign_name": ("campaignname", "campaign"),
-    "ad_group_id": ("adgroupid", "adsetid"),
-    "ad_group_name": ("adgroupname", "adsetname"),
-    "ad_id": ("adid",),
-    "ad_name": ("adname",),
-    "form_id": ("formid",),
-    "form_name": ("formname", "form"),
-    "event_name": ("eventname",),
-    "partner": ("partner", "partnername"),
-    "reported_source": ("source", "leadsource", "howdidyouhear"),
-    "consent:marketing": ("optin", "consent", "marketingconsent", "newsletter", "gdprconsent", "marketingoptin",
-                          "subscribe"),
+# Names that mean one thing in a payload and several in a table; mappings/vocabularies/headers.yaml has the rest. What a
+# developer scaffolds is read over, so a likely meaning is enough here.
+_LIKELY = {
+    "email1": "email", "email2": "other_emails", "phone1": "phone", "phone2": "other_phones", "nombre": "first_name",
+    "name": "full_name", "account": "company", "url": "website", "web": "website", "title": "job_title",
+    "role": "job_title",
+    "address": "street", "address1": "street", "direccion": "street", "regionname": "state", "countrycode": "country",
+    "product": "product_interest", "service": "product_interest", "id": "external_id", "eventid": "external_id",
+    "accountid": "external_id", "occurredat": "occurred_at", "date": "occurred_at", "updatedat": "occurred_at",
+    "page": "page_url", "howdidyouhear": "reported_source",
+    **dict.fromkeys(
+        ("optin", "consent", "marketingconsent", "newsletter", "gdprconsent", "marketingoptin", "subscribe"),
+        "consent:marketing",
+    ),
 }  # fmt: skip
-_EXACT = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id", "gclid", "gbraid", "wbraid",
-          "dclid", "fbclid", "msclkid", "li_fat_id", "ttclid", "twclid", "ctwa_clid")  # fmt: skip
-_FIELD_OF = {name: field for field, names in _NAMES.items() for name in names} | {
-    name.replace("_", ""): name for name in _EXACT
-}
+# Of a submission or event, not of a person: the connector declares it, and no lead is known by it.
+_OF_A_RECORD = frozenset(("eventid", "submissionid", "entryid", "responseid", "formresponseid"))
+_CHOICES = frozenset(("checkboxkey", "fieldkey", "questionkey"))  # which question it was, not what was answered
+# Of these one record has one; the id of a customer would make a second lead of theirs pass for a repetition.
+_EVENT_IDS = frozenset(
+    ("id", "externalid", "leadid", "submissionid", "entryid", "responseid", "eventid", "accountid", "recordid", "uuid",
+     "contactid")
+)  # fmt: skip
 
 _INVENTED: dict[str, Any] = {
     "email": "ada.sample@example.com",
@@ -103,8 +80,10 @@ _INVENTED_MOMENT = "2026-01-15T10:00:00Z"
 def guess_field(path: str, value: Any) -> str | None:
     """The canonical field (or `consent:PURPOSE`) that `path` most likely holds, or None. Empty values tell nothing
     against a name; a value of the wrong kind does."""
+    if is_record_id(path):
+        return None
     name = _fold(path)
-    found = _FIELD_OF.get(name)
+    found = _field_of(name)
     if found is None and isinstance(value, str) and _EMAIL.match(value):
         return "email"
     if found in {"email", "other_emails"} and isinstance(value, str) and value and not _EMAIL.match(value):
@@ -118,12 +97,17 @@ def guess_field(path: str, value: Any) -> str | None:
 
 def is_event_id(path: str) -> bool:
     """Whether a name says: the source's own id of this record."""
-    return _FIELD_OF.get(_fold(path)) == "external_id"
+    return _fold(path) in _EVENT_IDS
+
+
+def is_record_id(path: str) -> bool:
+    """Whether a name says: the id of this submission or event, not of a person. `customer.id` is a person's."""
+    return path == "id" or _fold(path) in _OF_A_RECORD
 
 
 def is_moment(path: str, value: Any) -> bool:
     """Whether a name and value say: when it happened."""
-    if _FIELD_OF.get(_fold(path)) != "occurred_at":
+    if _field_of(_fold(path)) != "occurred_at":
         return False
     if isinstance(value, int) and not isinstance(value, bool):
         return value > 1_000_000_000
@@ -132,7 +116,9 @@ def is_moment(path: str, value: Any) -> bool:
 
 def invented(field: str | None, path: str, value: Any) -> Any:
     """A value of the same JSON type that says nothing about anybody. Flags and times stay: they identify no one."""
-    if value is None or isinstance(value, bool) or field == "occurred_at":
+    if value is None or isinstance(value, bool) or field in ("occurred_at", "platform", "is_organic"):
+        return value
+    if _fold(path) in _CHOICES and isinstance(value, str) and _CHOICE.match(value):
         return value
     if field in _INVENTED:
         made = _INVENTED[field]
@@ -174,17 +160,21 @@ def name_key_of(items: list[Any]) -> str | None:
         names = [entry.get(key) for entry in items]
         if not all(isinstance(name, str) and _SELECTABLE.match(name) for name in names) or len(set(names)) < len(names):
             return None
-        return sum(1 for name in names if re.sub(r"[^a-z0-9]", "", str(name).lower()) in _FIELD_OF)
+        return sum(1 for name in names if _field_of(title_key(str(name))) is not None)
 
     found = {key: count for key in _NAME_KEYS if (count := named(key)) is not None}
     return max(found, key=lambda key: found[key], default=None)
 
 
+def _field_of(name: str) -> str | None:
+    known = titles().fields.get(name)
+    return known[0] if known else _LIKELY.get(name) or _CANONICAL.get(name)
+
+
 def _fold(path: str) -> str:
     if answer := _ANSWER.search(path):
-        return re.sub(r"[^a-z0-9]", "", answer[1].lower())
-    last = re.sub(r"\[[^\]]*\]$", "", path).rpartition(".")[2]
-    return re.sub(r"[^a-z0-9]", "", last.lower())
+        return title_key(answer[1])
+    return title_key(re.sub(r"\[[^\]]*\]$", "", path).rpartition(".")[2])
 
 
 def _words(path: str) -> str:

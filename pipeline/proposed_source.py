@@ -19,6 +19,7 @@ from pipeline.scaffold import check_slug, file_declaration
 from pipeline.stages.canonical import LEAD_FIELDS, TOUCH_FIELDS
 from pipeline.stages.header_matching import Proposal, ProposedColumn
 from pipeline.stages.mapping import SourceMapping, read_source_mapping
+from pipeline.stages.mapping_language import SCHEMA_LINE
 from pipeline.stages.paths import parse_path
 from pipeline.stages.text import fold
 
@@ -51,22 +52,39 @@ def draft_source(slug: str, proposal: Proposal, *, is_declared: bool) -> Drafted
 
 def _mapping_text(slug: str, proposal: Proposal) -> str:
     """YAML with a comment on each line: why a column is read as it is, or why it is not."""
-    by_field = {one.field: one for one in proposal.columns if one.field is not None}
+    by_field = {one.field: one for one in proposal.columns if one.field is not None and one.alias_of is None}
     lines = [
+        SCHEMA_LINE,
         f"# Proposed from the columns of a file. Yours now: edit it, then `afluente mapping check`. {_DOCS}",
         f"source: {slug}",
         "version: 1",
-        "# region: DE  # where phone numbers without a country code belong",
+        f"# region: {_region(proposal)}  # where phone numbers without a country code belong",
         *_headers(proposal),
     ]
     for section, fields in (("lead", LEAD_FIELDS), ("touch", TOUCH_FIELDS)):
         found = [by_field[name] for name in fields if name in by_field and _path(by_field[name])]
         lines += [f"{section}:", *map(_rule, found)] if found else []
+    if not any(name in by_field for name in TOUCH_FIELDS):
+        lines += [
+            "# Nothing here says where the leads came from: they count as (direct), and as the latest touch.",
+            "# Say it here if you know, e.g. a fair or a bought list:",
+            "# touch:",
+            "#   utm_source: {constant: NAME OF THE LIST}",
+        ]
     lines += _kept([one for one in proposal.undecided if _path(one)])
     return "\n".join(lines) + "\n"
 
 
 _DOCS = "The language: docs/mapping.md"
+
+
+def _region(proposal: Proposal) -> str:
+    """A country of the language that most titles are in: an example, which nothing is read by."""
+    found = [country for one in proposal.columns for name, country in _COUNTRIES.items() if f"({name})" in one.why]
+    return max(found, key=found.count, default="US")
+
+
+_COUNTRIES = {"Spanish": "ES", "Portuguese": "BR", "German": "DE", "French": "FR"}
 
 
 def _rule(one: ProposedColumn) -> str:
@@ -75,12 +93,16 @@ def _rule(one: ProposedColumn) -> str:
 
 
 def _headers(proposal: Proposal) -> Iterator[str]:
-    """Columns whose titles cannot be written as a path (`Tel.`) get a name that can."""
-    renamed = [one for one in proposal.columns if _path(one) not in ("", one.column)]
-    if renamed:
+    """Columns whose titles cannot be written as a path (`Tel.`) get a name that can; aliases stand beside it."""
+    titles: dict[str, list[str]] = {}
+    for one in proposal.columns:
+        aliases = [other.column for other in proposal.columns if other.alias_of == one.column]
+        if one.alias_of is None and _path(one) and (aliases or _path(one) != one.column):
+            titles[_path(one)] = [*([one.column] if _path(one) != one.column else []), *aliases]
+    if titles:
         yield "headers:"
-    for one in renamed:
-        yield f"  {_quoted(_path(one))}: [{_quoted(one.column)}]"
+    for name, known in titles.items():
+        yield f"  {_quoted(name)}: [{', '.join(map(_quoted, known))}]"
 
 
 def _kept(undecided: list[ProposedColumn]) -> Iterator[str]:
@@ -112,7 +134,7 @@ def _quoted(text: str) -> str:
 
 
 def _sample_text(proposal: Proposal) -> str:
-    columns = [one for one in proposal.columns if _path(one)]
+    columns = [one for one in proposal.columns if _path(one) and one.alias_of is None]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([one.column for one in columns])

@@ -159,7 +159,7 @@ class Parked(_Fact, frozen=True, array_like=True):
 
 
 class Suppressed(_Fact, frozen=True, array_like=True):
-    """A lead that must not go on, with one of SUPPRESSION_REASONS; `rule` of mappings/validation.yaml, if one said so."""
+    """A lead that must not go on, with one of SUPPRESSION_REASONS; `rule` of mappings/validation.yaml, if any."""
 
     event_id: UUID
     reason: str

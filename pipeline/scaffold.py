@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from pipeline.errors import ConfigurationError
-from pipeline.guesses import guess_field, invented, is_event_id, is_moment, name_key_of
+from pipeline.guesses import guess_field, invented, is_event_id, is_moment, is_record_id, name_key_of
 
 _SLUG = re.compile(r"^[a-z][a-z0-9_]{1,62}$")
 _BLANK: dict[str, Any] = {
@@ -41,6 +41,7 @@ class Scaffold:
     files: list[Path] = field(default_factory=list)
     mapped: dict[str, str] = field(default_factory=dict)
     undecided: list[str] = field(default_factory=list)
+    is_open: bool = False  # a webhook that declares no signature
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,17 @@ def write_source(slug: str, root: Path, *, sample: Path | None = None) -> Scaffo
     check_slug(slug)
     shape = _read_shape(sample) if sample else _Shape(dict(_BLANK))
     mapped, undecided = _guess_mapping(shape.record)
+    event_id = _event_id(shape.record)
+    ignored = [path for path in undecided if path == event_id]  # it makes a repetition harmless, and names nobody
+    undecided = [path for path in undecided if path not in ignored]
     body = _sample_body(shape, mapped)
     files = {
         root / "connectors" / "sources" / f"{slug}.py": _declaration(slug, shape),
-        root / "mappings" / "sources" / f"{slug}.yaml": _mapping(slug, mapped),
+        root / "mappings" / "sources" / f"{slug}.yaml": _mapping(slug, mapped, ignored),
         root / "samples" / slug / f"typical.{'csv' if shape.separator else 'json'}": body,
     }
     write_new(files, root)
-    return Scaffold(slug, list(files), mapped, undecided)
+    return Scaffold(slug, list(files), mapped, undecided, is_open=shape.separator is None)
 
 
 def check_slug(slug: str) -> None:
@@ -215,10 +219,16 @@ def _sample_body(shape: _Shape, mapped: dict[str, str]) -> str:
     return json.dumps(whole, ensure_ascii=False, indent=2) + "\n"
 
 
+def _event_id(record: dict[str, Any]) -> str | None:
+    """The source's own id of a record; that of a submission before that of a person, who may send several."""
+    paths = [path for path, _ in leaves(record)]
+    return next((path for path in paths if is_record_id(path)), next(filter(is_event_id, paths), None))
+
+
 def _declaration(slug: str, shape: _Shape) -> str:
     title = slug.replace("_", " ").capitalize()
     paths = dict(leaves(shape.record))
-    event_id = next((path for path in paths if is_event_id(path)), None)
+    event_id = _event_id(shape.record)
     occurred_at = next((path for path, value in paths.items() if is_moment(path, value)), None)
     if shape.separator:
         names, intake = "Connector, File", 'File(example="typical.csv")'
@@ -246,14 +256,16 @@ def _declaration(slug: str, shape: _Shape) -> str:
     return "\n".join([*lines, ")", ""])
 
 
-def _mapping(slug: str, mapped: dict[str, str]) -> str:
+def _mapping(slug: str, mapped: dict[str, str], ignored: list[str]) -> str:
     from pipeline.stages.canonical import LEAD_FIELDS, TOUCH_FIELDS
+    from pipeline.stages.mapping_language import SCHEMA_LINE
 
     consent = {name.removeprefix("consent:"): path for name, path in mapped.items() if name.startswith("consent:")}
-    sections: dict[str, Any] = {
+    sections: dict[str, dict[str, Any] | list[str]] = {
         "lead": {name: mapped[name] for name in LEAD_FIELDS if name in mapped},
         "touch": {name: mapped[name] for name in TOUCH_FIELDS if name in mapped},
         "consent": {name: {"from": path} for name, path in consent.items()},
+        "ignored": ignored,
     }
     document = {"source": slug, "version": 1, **{name: fields for name, fields in sections.items() if fields}}
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+    return f"{SCHEMA_LINE}\n{yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)}"

@@ -26,6 +26,7 @@ FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 _MAX_FORM_FIELDS = 1_000
 _INTEGER_DIGITS = 18  # that many always fit into 64 bits, with their sign
+_EXACT_FLOAT = 2.0**53
 _RAW_BYTE = re.compile(rb"[\x80-\xff]")  # which a sender should have percent-encoded
 
 
@@ -92,9 +93,29 @@ def _decode_json(body: bytes, charset: str | None) -> dict[str, Any] | list[Any]
         decoded = orjson.loads(raw)
     except orjson.JSONDecodeError:
         decoded = _decode_lenient_json(raw, charset)
+    else:
+        if has_rounded_numbers(decoded):  # two ids of many digits must not become one
+            decoded = _decode_lenient_json(raw, charset)
     if not isinstance(decoded, dict | list):
         raise UnreadableBody("not_an_object", "the body is neither a JSON object nor a list", line=1, column=1)
     return decoded
+
+
+def has_rounded_numbers(decoded: Any) -> bool:
+    """Whether floats stand in it that may once have been integers of more than 64 bits; orjson reads those as floats.
+
+    Then the integers are kept as texts by `decode_body`.
+    """
+    rest = [decoded]
+    while rest:
+        node = rest.pop()
+        for value in node.values() if type(node) is dict else node if type(node) is list else ():
+            kind = type(value)
+            if kind is float and not -_EXACT_FLOAT < value < _EXACT_FLOAT:
+                return True
+            if kind is dict or kind is list:
+                rest.append(value)
+    return False
 
 
 def _decode_lenient_json(raw: bytes, charset: str | None) -> Any:

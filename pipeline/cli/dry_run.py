@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipeline.cli.proposals import Proposed
     from pipeline.intake.file_reading import ReadAs
     from pipeline.intake.instances import SourceInstance
+    from pipeline.records import Lead
 
 _LISTED_ROWS = 1_000  # rows that would not go on; the counts have all of them
 
@@ -51,7 +52,7 @@ def show_dry_run(
         print_json({**totals, **extra, "files": found})
     else:
         for one in found:
-            _print_file(one)
+            _print_file(one, instance.connector.source)
         print_line(
             f"{totals['rows']} rows: {totals['ready']} would go on, {totals['quarantined']} be quarantined,"
             f" {totals['suppressed']} be suppressed. Nothing was stored."
@@ -94,15 +95,24 @@ def _shown(trial: RowTrial) -> dict[str, Any]:
         "reason": trial.reason,
         "field": trial.field,
         "message": trial.message,
-        "fields": lead.fields if lead else {},
+        "fields": _fields(lead) if lead else {},
         "flags": lead.flags if lead else {},
         "raw": lead.raw if lead else {},
         "custom": lead.custom if lead else {},
     }
 
 
-def _print_file(found: dict[str, Any]) -> None:
-    from pipeline.cli.imports import print_notes
+def _fields(lead: Lead) -> dict[str, Any]:
+    """A time that is only that of the arrival is not shown: the row does not have it."""
+    from pipeline.stages.times import instant_text
+
+    if lead.occurred_at == lead.received_at:
+        return lead.fields
+    return {**lead.fields, "occurred_at": instant_text(lead.occurred_at)}
+
+
+def _print_file(found: dict[str, Any], mapping: str) -> None:
+    from pipeline.cli.imports import print_notes, without_line
 
     if "unreadable" in found:
         print_line(f"{found['file']}: {found['unreadable']}")
@@ -119,8 +129,9 @@ def _print_file(found: dict[str, Any]) -> None:
     for row in found["rows"]:
         if row["state"] != "ready":
             where = f" ({row['field']})" if row["field"] else ""
-            print_line(f"line {row['line']}: {row['state']}: {row['reason']}{where}: {as_text(row['message'])}")
-    print_notes(found["file"], found["notes"], found["dates"])
+            message = without_line(as_text(row["message"]), row["line"])
+            print_line(f"line {row['line']}: {row['state']}: {row['reason']}{where}: {message}")
+    print_notes(found["file"], found["notes"], found["dates"], mapping)
 
 
 def _flags(flags: dict[str, list[str]]) -> str:

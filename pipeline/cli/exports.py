@@ -49,6 +49,10 @@ DELIVERY_COLUMNS = (
     "merged_into",
 )
 
+TOUCH_COLUMNS = ("touch_source", "touch_medium", "touch_campaign")  # last, as more were added to what was there
+WHY_COLUMNS = ("reason", "rule")
+MOMENT_COLUMNS = ("original_at", "latest_at")
+
 # A lead's `state` is where it stands, so the state it lives in needs another name.
 RENAMED = {"state": "address_state"}
 
@@ -68,9 +72,11 @@ def export_leads(
     """Write one row per accepted event.
 
     Where it came from, where it stands, its normalized fields and what is derived from them. Fields are what the
-    current mapping makes of the stored request. Events that were quarantined or suppressed are rows too, with the
-    fields that could be read. In CSV, texts that a spreadsheet would take for a formula get an apostrophe in front;
-    phone numbers stay as they are, and so does everything in jsonl.
+    current mapping makes of the stored request; consents, channel and the touch's source, medium and campaign are as
+    they were recorded when the lead settled. Events that were quarantined or suppressed are rows too, with the
+    fields that could be read, the `reason` and, if a rule of `mappings/validation.yaml` suppresses it, the `rule`. In
+    CSV, texts that a spreadsheet would take for a formula get an apostrophe in front; phone numbers stay as they are,
+    and so does everything in jsonl.
     """
     from pipeline.cli.lead_rows import with_fields
     from pipeline.stages.canonical import CANONICAL_FIELDS, DERIVED_FIELDS
@@ -84,9 +90,8 @@ def export_leads(
         streaming(stream_events(connection, source=source, brand=brand)) as events,
     ):
         rows = with_fields(connection, events, renamed=RENAMED)
-        count = write_rows(
-            rows, (*LEAD_COLUMNS, *fields, "consents", "custom", "flags", *DERIVED_FIELDS), row_format, out
-        )
+        columns = (*LEAD_COLUMNS, *fields, "consents", "custom", "flags", *DERIVED_FIELDS, *TOUCH_COLUMNS, *WHY_COLUMNS)
+        count = write_rows(rows, columns, row_format, out)
     print_note(f"{count} leads")
 
 
@@ -110,7 +115,8 @@ def export_people(
     """Write one row per person.
 
     The golden fields, original and latest source, channel and campaign, how many touches, and values derived from the
-    golden fields: company domain, level and function of the job title, state code, type of the phone.
+    golden fields: company domain, level and function of the job title, state code, type of the phone; at last when the
+    original and the latest touch were.
     """
     from pipeline.stages.canonical import DERIVED_FIELDS, PERSON_FIELDS
     from pipeline.stages.derived import derive
@@ -121,7 +127,7 @@ def export_people(
             count = write_rows(found, ("person_id", "merged_into", "brand"), row_format, out)
         print_note(f"{count} people are one with another")
         return
-    columns = ("person_id", "version", "brand", *PERSON_FIELDS, *PERSON_COLUMNS, *DERIVED_FIELDS)
+    columns = ("person_id", "version", "brand", *PERSON_FIELDS, *PERSON_COLUMNS, *DERIVED_FIELDS, *MOMENT_COLUMNS)
     with database(timeout_seconds=0) as connection, streaming(stream_people(connection, brand=brand)) as stored:
         rows = ({**row["values"], **derive(row["values"]), **row} for row in stored)
         count = write_rows(rows, columns, row_format, out)

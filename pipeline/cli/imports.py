@@ -115,7 +115,7 @@ def import_files(
     if as_json:
         print_json({**result, "proposal": proposed.as_json(is_accepted=True)} if proposed else result)
     else:
-        _print_result(result, is_over=wait)
+        _print_result(result, instance.connector.source, is_over=wait)
     if result["difference"] or unreadable:
         raise typer.Exit(1)
 
@@ -226,16 +226,22 @@ def _result(
     }
 
 
-def _print_result(result: dict[str, Any], *, is_over: bool) -> None:
+def without_line(message: str, line: int | None) -> str:
+    """A message as it is shown beside the number of its line."""
+    return message.removeprefix(f"line {line}: ")
+
+
+def _print_result(result: dict[str, Any], mapping: str, *, is_over: bool) -> None:
     names = ("accepted", "repeated", "rejected", *_STATES)
     print_facts({name: result[name] for name in names if result[name] or name == "accepted"}, indent=0)
     rejected = [(one["file"], row) for one in result["files"] for row in one["rejected_rows"]]
     for file, row in rejected[:_LISTED_ROWS]:
-        print_line(f"{file} line {row['line']}: {row['code']}: {row['message']}")
+        message = without_line(row["message"], row["line"])
+        print_line(f"{file} line {row['line']}: {row['code']}: {message}")
     if len(rejected) > _LISTED_ROWS:
         print_line(f"… and {result['rejected'] - _LISTED_ROWS} more: afluente quarantine list")
     for one in result["files"]:
-        print_notes(one["file"], one["notes"], one["dates"])
+        print_notes(one["file"], one["notes"], one["dates"], mapping)
     for one in result["unreadable"]:
         print_line(f"{one['file']}: not imported: {one['reason']}")
     if result["quarantined"]:
@@ -246,8 +252,13 @@ def _print_result(result: dict[str, Any], *, is_over: bool) -> None:
         print_line(f"{result['difference']} rows are in no state: run `afluente balance` and report this as a bug")
 
 
-def print_notes(file: str, notes: dict[str, Any], dates: dict[str, str]) -> None:
-    """What was noticed about a file as a whole, where it may surprise."""
+def print_notes(file: str, notes: dict[str, Any], dates: dict[str, str], mapping: str) -> None:
+    """What was noticed about a file as a whole, where it may surprise. `mapping`: the slug of its mapping."""
+    if unread := notes["unread_columns"]:
+        print_line(
+            f"{file}: {len(unread)} of {notes['columns']} columns are not read (kept under `custom`): "
+            f"{', '.join(unread)}; name them in headers:, kept or ignored of mappings/sources/{mapping}.yaml"
+        )
     for position, before, after in notes["renamed_columns"]:
         print_line(f"{file}: column {position} is called {after!r} here (its header: {before!r})")
     if notes["skipped_title_rows"]:

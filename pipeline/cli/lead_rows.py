@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.recomputed import recompute
 from pipeline.stages.derived import derive
+from pipeline.store.quarantine import open_codes
+from pipeline.store.recorded import Recorded, read_recorded
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -20,16 +22,29 @@ _BATCH = 500  # events opened at once: a few megabytes at most
 def with_fields(
     connection: Connection, rows: Iterable[Mapping[str, Any]], *, renamed: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
-    """Rows that hold an `event_id`, each with canonical and derived fields, `consents`, `custom` and `flags`.
+    """Rows that hold an `event_id` and a `state`, each with fields, `consents`, `custom`, `flags`, what its touch came
+    from, and why it does not go on: `reason`, and the `rule` of mappings/validation.yaml that suppresses it, if any.
+
+    Consents and what the touch was attributed to are facts: as they were recorded, whatever the mapping would read now.
 
     `renamed` gives fields another name where a row has a column of that name, which wins.
     """
     remaining = iter(rows)
     while batch := list(islice(remaining, _BATCH)):
-        found = recompute(connection, [row["event_id"] for row in batch])
+        event_ids = [row["event_id"] for row in batch]
+        found = recompute(connection, event_ids)
+        recorded = read_recorded(connection, event_ids)
+        codes = open_codes(connection, [row["event_id"] for row in batch if row["state"] == "quarantined"])
         for row in batch:
-            lead = found[row["event_id"]].lead if row["event_id"] in found else None
-            yield _with_its_own_id({**(_fields(lead, renamed) if lead else {}), **row}, lead)
+            one = found.get(row["event_id"])
+            lead = one.lead if one else None
+            fields = _fields(lead, renamed) if lead else {}
+            facts = _facts(recorded.get(row["event_id"]) or Recorded())
+            why = {
+                "reason": row["reason"] or codes.get(row["event_id"]),
+                "rule": one.rule if one and row["state"] == "suppressed" else None,
+            }
+            yield _with_its_own_id({**fields, **facts, **row, **why}, lead)
 
 
 def _with_its_own_id(row: dict[str, Any], lead: Lead | None) -> dict[str, Any]:
@@ -39,10 +54,18 @@ def _with_its_own_id(row: dict[str, Any], lead: Lead | None) -> dict[str, Any]:
     return row
 
 
+def _facts(recorded: Recorded) -> dict[str, Any]:
+    return {
+        "consents": [consent.named() for consent in recorded.consents],
+        "touch_source": recorded.source,
+        "touch_medium": recorded.medium,
+        "touch_campaign": recorded.campaign,
+    }
+
+
 def _fields(lead: Lead, renamed: Mapping[str, str]) -> dict[str, Any]:
     return {
         **{renamed.get(name, name): value for name, value in lead.fields.items()},
-        "consents": [consent.named() for consent in lead.consents],
         "custom": lead.custom,
         "flags": lead.flags,
         **derive(lead.fields),

@@ -51,12 +51,12 @@ def plain(value: Any) -> Any:
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout, and nothing else."""
-    sys.stdout.write(json.dumps(value, default=plain, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(_writable(json.dumps(value, default=plain, ensure_ascii=False, indent=2)) + "\n")
     sys.stdout.flush()
 
 
 def print_line(text: str = "") -> None:
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(_writable(text) + "\n")
 
 
 def print_text(text: str) -> None:
@@ -66,8 +66,13 @@ def print_text(text: str) -> None:
 
 def print_note(text: str) -> None:
     """Something to know that is not the result: stderr, so that stdout can be piped."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(_writable(text) + "\n")
     sys.stderr.flush()
+
+
+def _writable(text: str) -> str:
+    """File names may be any bytes: what of them is no text becomes a replacement character."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def print_problem(message: str) -> None:

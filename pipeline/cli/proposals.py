@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pipeline.intake.file_reading import ReadAs, TableSample
     from pipeline.intake.instances import SourceInstance
     from pipeline.proposed_source import DraftedSource
+    from pipeline.stages.header_matching import ProposedColumn
 
 _EXAMPLE_ROWS = 50  # rows among which an example of each column is looked for
 _EXAMPLE_WIDTH = 40
@@ -30,6 +32,7 @@ class Proposed:
     instance: SourceInstance
     file: Path
     examples: dict[str, str]
+    looked_at: str  # the file, or the first one and how many more
 
     def as_json(self, *, is_accepted: bool) -> dict[str, Any]:
         return {
@@ -44,7 +47,7 @@ class Proposed:
 
 
 def propose_source(files: list[Path], slug: str, brand: str | None, read_as: ReadAs) -> Proposed | None:
-    """None if the source is mapped already. Proposed from the first file that can be read.
+    """None if the source is mapped already. Proposed from all files that can be read; the first one leads.
 
     Raises CommandError if none can be, or if no column tells people apart.
     """
@@ -52,22 +55,29 @@ def propose_source(files: list[Path], slug: str, brand: str | None, read_as: Rea
     from pipeline.proposed_source import draft_source
     from pipeline.settings import settings
     from pipeline.stages.header_matching import propose
+    from pipeline.stages.header_merging import merge_proposals
     from pipeline.stages.vocabularies import MAPPINGS
 
     if slug in settings().sources and settings().sources[slug].connector not in (None, slug):
         return None
     if (MAPPINGS / "sources" / f"{slug}.yaml").is_file():
         return None
-    file, sample = _first_sample(files, read_as)
-    draft = draft_source(slug, propose(sample.columns, sample.rows), is_declared=slug in sources())
+    samples = _samples(files, read_as)
+    file = next(iter(samples))
+    proposal = merge_proposals([propose(sample.columns, sample.rows) for sample in samples.values()])
+    draft = draft_source(slug, proposal, is_declared=slug in sources())
     if not draft.proposal.identifies:
         raise CommandError(
-            f"there is no source {slug!r}, and no column of {file} is surely an e-mail, a phone or an id: nothing can"
-            f" be proposed. Write the mapping by hand: afluente source new {slug} --from-sample FILE",
+            f"there is no source {slug!r}, and no column of {_first_of(samples)} is surely an e-mail, a phone or an id:"
+            f" nothing can be proposed. Write the mapping by hand: afluente source new {slug} --from-sample FILE",
             exit_code=2,
         )
     instance = _instance(slug, brand)
-    return Proposed(draft, instance, file, _first_values(sample) | _mapped_values(file, instance, draft, read_as))
+    examples: dict[str, str] = {}
+    for one, sample in samples.items():
+        found = _first_values(sample) | _mapped_values(one, sample, instance, draft, read_as)
+        examples |= {column: example for column, example in found.items() if not examples.get(column)}
+    return Proposed(draft, instance, file, examples, _first_of(samples))
 
 
 def agree(proposed: Proposed, *, accept: bool, as_json: bool) -> None:
@@ -94,11 +104,11 @@ def agree(proposed: Proposed, *, accept: bool, as_json: bool) -> None:
 def show_proposal(proposed: Proposed) -> None:
     """The table, to be read before anything is done."""
     proposal = proposed.draft.proposal
-    print_line(f"{proposed.draft.slug} has no mapping. Proposed from the columns of {proposed.file}:")
+    print_line(f"{proposed.draft.slug} has no mapping. Proposed from the columns of {proposed.looked_at}:")
     print_table(
         ("column", "example", "field", "why"),
         [
-            (one.column, proposed.examples.get(one.column), one.field or "(undecided)", one.why)
+            (one.column, proposed.examples.get(one.column), one.field or "(undecided)", _why(one))
             for one in proposal.columns
         ],
     )
@@ -131,11 +141,21 @@ def write_source(proposed: Proposed, *, is_quiet: bool) -> None:
         print_note("workers on other machines need these files too, before their rows arrive there")
 
 
-def _first_sample(files: list[Path], read_as: ReadAs) -> tuple[Path, TableSample]:
+def _first_of(files: Mapping[Path, object]) -> str:
+    return f"{next(iter(files))}{f' and {len(files) - 1} more' if len(files) > 1 else ''}"
+
+
+def _why(one: ProposedColumn) -> str:
+    return f"{one.why}; as {one.alias_of!r}" if one.alias_of else one.why
+
+
+def _samples(files: list[Path], read_as: ReadAs) -> dict[Path, TableSample]:
+    """The first rows of every file that can be read."""
     from pipeline.intake.file_reading import read_sample
     from pipeline.intake.unreadable import UnreadableFileError
 
     reason = "there is no file"
+    samples: dict[Path, TableSample] = {}
     for file in files:
         if str(file) == "-":
             raise CommandError(
@@ -143,10 +163,12 @@ def _first_sample(files: list[Path], read_as: ReadAs) -> tuple[Path, TableSample
                 exit_code=2,
             )
         try:
-            return file, read_sample(file, encoding=read_as.encoding)
+            samples[file] = read_sample(file, encoding=read_as.encoding)
         except UnreadableFileError as error:
             reason = f"{file}: {error}"
-    raise CommandError(reason)
+    if not samples:
+        raise CommandError(reason)
+    return samples
 
 
 def _instance(slug: str, brand: str | None) -> SourceInstance:
@@ -158,19 +180,22 @@ def _instance(slug: str, brand: str | None) -> SourceInstance:
     return SourceInstance(brand_of(slug, brand), slug, connector, "bulk", enabled=True)
 
 
-def _mapped_values(file: Path, instance: SourceInstance, draft: DraftedSource, read_as: ReadAs) -> dict[str, str]:
+def _mapped_values(
+    file: Path, sample: TableSample, instance: SourceInstance, draft: DraftedSource, read_as: ReadAs
+) -> dict[str, str]:
     """What the first value of each mapped column becomes. For the screen only."""
     from pipeline.cli.trials import try_rows
     from pipeline.intake.unreadable import UnreadableFileError
 
     found: dict[str, str] = {}
+    fields = {one.field: one.column for one in draft.proposal.columns if one.field and one.column in sample.columns}
     try:
         trials = islice(try_rows(file, instance, read_as=read_as, mapping=draft.mapping)[1], _EXAMPLE_ROWS)
         for lead in [trial.recomputed.lead for trial in trials if trial.recomputed]:
             values = lead.fields if lead else {}
             if lead and lead.occurred_at != lead.received_at:
                 values = {**values, "occurred_at": lead.occurred_at}
-            for name, column in draft.proposal.fields.items():
+            for name, column in fields.items():
                 if name in values:
                     found.setdefault(column, _shortened(as_text(values[name])))
     except UnreadableFileError:  # dates that can be read in two ways: said when it is imported

@@ -19,6 +19,9 @@ from pipeline.cli.output import (
 from pipeline.cli.running import database, known_source, parse_id
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
     from sqlalchemy import Connection
 
     from pipeline.store.quarantine import Quarantined
@@ -55,6 +58,7 @@ def list_quarantined(
         rows = list_quarantine(
             connection, reason=reason, source=source, resolution=None if closed else "open", limit=limit
         )
+        places = _places(connection, rows)
     groups: list[dict[str, Any]] = [
         {"source": group_source, "reason": code, "count": count}
         for (group_source, code), count in sorted(counts.items(), key=lambda entry: -entry[1])
@@ -62,7 +66,11 @@ def list_quarantined(
     ]
     if as_json:
         print_json(
-            {"open": sum(group["count"] for group in groups), "groups": groups, "rows": [_row(one) for one in rows]}
+            {
+                "open": sum(group["count"] for group in groups),
+                "groups": groups,
+                "rows": [_row(one) | places[one.quarantine_id] for one in rows],
+            }
         )
         return
     if not rows:
@@ -70,8 +78,8 @@ def list_quarantined(
         return
     print_table(("source", "reason", "count"), [list(group.values()) for group in groups], numbers=["count"])
     print_table(
-        ("quarantine_id", "what", "stage", "reason", "field", "message"),
-        [(one.quarantine_id, _what(one), one.stage, one.code, one.field, one.message) for one in rows],
+        ("quarantine_id", "source", "what", "place", "stage", "reason", "field", "message"),
+        [_listed(one, places[one.quarantine_id]) for one in rows],
     )
     total = sum(group["count"] for group in groups)
     if not closed and total > len(rows):
@@ -87,7 +95,7 @@ def show_quarantined(quarantine_id: Id, *, as_json: AsJson = False) -> None:
     """
     with database() as connection:
         row = _find(connection, quarantine_id)
-        shown = {**_row(row), **_place(connection, row)}
+        shown = {**_row(row), **_places(connection, [row])[row.quarantine_id]}
     if as_json:
         print_json(shown)
         return
@@ -95,12 +103,8 @@ def show_quarantined(quarantine_id: Id, *, as_json: AsJson = False) -> None:
     if row.resolution != "open":
         return
     print_line()
-    subject = row.event_id or row.person_id
-    print_line(f"See it:   afluente explain {subject}")
-    if row.event_id:
-        print_line(f"Set:      afluente quarantine fix {row.quarantine_id} --set {row.field or 'email'}=VALUE")
-    print_line(f"Again:    afluente quarantine replay {row.quarantine_id}")
-    print_line(f"Give up:  afluente quarantine discard {row.quarantine_id} --why TEXT")
+    for what, how in _remedies(row):
+        print_line(f"{what + ':':9} {how}")
 
 
 @commands.command(
@@ -133,7 +137,7 @@ def fix(
         if not set_patch(connection, row.quarantine_id, fields):
             raise CommandError(f"{row.quarantine_id} is not open any more: it was {row.resolution}")
         replayed = replay_events(connection, quarantine_ids=[row.quarantine_id])
-    _say_replayed(replayed, as_json=as_json)
+    _say_replayed(replayed, {}, as_json=as_json)
 
 
 @commands.command(
@@ -150,24 +154,41 @@ def replay(
     reason: Reason = None,
     source: Source = None,
     everything: Annotated[bool, typer.Option("--all", help="Everything that waits.")] = False,
+    as_is: Annotated[
+        bool, typer.Option("--as-is", help="With an ID: also a row that was not read as its file meant it.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Send what waits on its way again.
 
-    Leads go through the current mapping, from the request as it was stored. Deliveries are made again.
+    Leads go through the current mapping, from the request as it was stored. Deliveries are made again. Rows that intake
+    could not read (ragged_row, unclosed_quote, …) are left out: their cells may stand in the wrong columns.
     """
-    from pipeline.store.quarantine import replay_events
+    from pipeline.store.quarantine import INTAKE_STAGE, count_misread, replay_events
 
     if not (quarantine_id or reason or source or everything):
         raise CommandError("say what to replay: an ID, --reason, --source, or --all for everything", exit_code=2)
     if everything and (quarantine_id or reason or source):
         raise CommandError("--all means everything: leave out the ID, --reason and --source", exit_code=2)
+    if as_is and not quarantine_id:
+        raise CommandError("--as-is is for one ID: look at each row with `afluente explain` first", exit_code=2)
     if source is not None:
         known_source(source)
     with database() as connection:
-        ids = [_find(connection, quarantine_id).quarantine_id] if quarantine_id else None
-        replayed = replay_events(connection, reason=reason, source=source, quarantine_ids=ids)
-    _say_replayed(replayed, as_json=as_json)
+        left_out: dict[str, int] = {}
+        if quarantine_id:
+            row = _find(connection, quarantine_id)
+            if row.stage == INTAKE_STAGE and row.resolution == "open" and not as_is:
+                raise CommandError(
+                    f"{row.quarantine_id} is a row that could not be read ({row.code}): its cells may stand in the"
+                    " wrong columns. Correct the file and import it again; or look at it with `afluente explain`, then"
+                    " `afluente quarantine fix` with the right values, or replay it with --as-is"
+                )
+            replayed = replay_events(connection, quarantine_ids=[row.quarantine_id])
+        else:
+            left_out = count_misread(connection, reason=reason, source=source)
+            replayed = replay_events(connection, reason=reason, source=source, misread=False)
+    _say_replayed(replayed, left_out, as_json=as_json)
 
 
 @commands.command(
@@ -223,13 +244,20 @@ def _parse_setting(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _say_replayed(replayed: int, *, as_json: bool) -> None:
+def _say_replayed(replayed: int, left_out: dict[str, int], *, as_json: bool) -> None:
     hint_all()
     if as_json:
-        print_json({"replayed": replayed})
+        print_json({"replayed": replayed, "left_out": left_out})
     else:
         print_line(f"replayed {replayed}")
-    if not replayed:
+    if left_out:
+        codes = ", ".join(f"{count} {code}" for code, count in left_out.items())
+        print_note(
+            f"left out {sum(left_out.values())} rows that could not be read ({codes}): their cells may stand in the"
+            " wrong columns. Correct the file and import it again, or take them one by one:"
+            " `afluente quarantine fix ID --set …`, `afluente quarantine replay ID --as-is`"
+        )
+    elif not replayed:
         print_note("nothing open matched: `afluente quarantine list` shows what waits")
 
 
@@ -252,13 +280,46 @@ def _row(row: Quarantined) -> dict[str, Any]:
     return asdict(row)
 
 
-def _place(connection: Connection, row: Quarantined) -> dict[str, Any]:
-    """File and line of an imported row. They are sealed with it: a file's name may name a person."""
+def _places(connection: Connection, rows: Sequence[Quarantined]) -> dict[UUID, dict[str, Any]]:
+    """File and line of imported rows. They are sealed with them: a file's name may name a person."""
     from pipeline.store.events import read_events
 
-    found = read_events(connection, [row.event_id]) if row.event_id else []
-    origin = found[0].envelope.origin if found else {}
-    return {name: origin[name] for name in ("file", "line") if name in origin}
+    ids = [row.event_id for row in rows if row.event_id]
+    origins = {raw.event_id: raw.envelope.origin for raw in (read_events(connection, ids) if ids else ())}
+    found = {row.quarantine_id: origins.get(row.event_id, {}) if row.event_id else {} for row in rows}
+    return {key: {name: said[name] for name in ("file", "line") if name in said} for key, said in found.items()}
+
+
+def _listed(row: Quarantined, place: dict[str, Any]) -> tuple[Any, ...]:
+    from pipeline.cli.imports import without_line
+
+    where = ":".join(str(place[name]) for name in ("file", "line") if name in place)
+    message = without_line(row.message, place.get("line"))
+    return (row.quarantine_id, row.source, _what(row), where or None, row.stage, row.code, row.field, message)
+
+
+_WITHOUT_VALUES = {"unreadable_json", "mapping_unreadable", "bug", "worker_lost", "repeated_header", "totals_row"}
+
+
+def _remedies(row: Quarantined) -> list[tuple[str, str]]:
+    """What can be done about one, as docs/replay-what-failed.md tells it: (word, command or sentence)."""
+    from pipeline.store.quarantine import INTAKE_STAGE
+
+    steps = [("See it", f"afluente explain {row.event_id or row.person_id}")]
+    again = f"afluente quarantine replay {row.quarantine_id}"
+    if row.event_id is None:
+        steps.append(("Mend", "the person's data at its source, or the destination's mapping"))
+    elif row.stage == INTAKE_STAGE:
+        steps.append(("Mend", "the file, then import it again: good rows are recognized as repeated"))
+        again += " --as-is"
+    elif row.code == "mapping_unreadable":
+        steps.append(("Mend", "the mapping, as the message says"))
+    if row.event_id is not None and row.code not in _WITHOUT_VALUES:
+        field = row.field or ("email" if row.code == "nothing_to_identify" else "FIELD")
+        steps.append(("Set", f"afluente quarantine fix {row.quarantine_id} --set {field}=VALUE"))
+    if row.stage != INTAKE_STAGE or row.code not in _WITHOUT_VALUES:
+        steps.append(("Again", again))
+    return [*steps, ("Give up", f"afluente quarantine discard {row.quarantine_id} --why TEXT")]
 
 
 def _what(row: Quarantined) -> str:

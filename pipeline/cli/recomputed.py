@@ -22,19 +22,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recomputed:
-    """One event tried. `mapped` is the lead before normalization, None if it did not get so far."""
+    """One event tried. `readable` is what could be read of one that does not go on, normalized; None if nothing."""
 
     raw: RawEvent
     mapping: SourceMapping
-    mapped: Lead | None
+    readable: Lead | None
     decided: Lead | Parked | Suppressed
 
     @property
     def lead(self) -> Lead | None:
-        """The normalized lead; the mapped one if it was parked later."""
+        """The normalized lead, whether it goes on or not."""
         from pipeline.records import Lead
 
-        return self.decided if isinstance(self.decided, Lead) else self.mapped
+        return self.decided if isinstance(self.decided, Lead) else self.readable
+
+    @property
+    def rule(self) -> str | None:
+        """The rule of mappings/validation.yaml that suppresses it, if one does."""
+        from pipeline.records import Suppressed
+
+        return self.decided.rule if isinstance(self.decided, Suppressed) else None
 
     @property
     def is_parked(self) -> bool:
@@ -76,7 +83,7 @@ class Recomputed:
                 {"reason": parked.code, "field": parked.field, "message": parked.message} if parked else None
             ),
             "suppressed": self.decided.reason if isinstance(self.decided, Suppressed) else None,
-            "rule": self.decided.rule if isinstance(self.decided, Suppressed) else None,
+            "rule": self.rule,
             "fields": self.fields(),
         }
 
@@ -99,19 +106,25 @@ def recompute_event(
 
     `mapping` is given where it is not the source's own yet: a proposed one.
     """
-    from pipeline.records import Lead, Parked
+    from msgspec.structs import replace
+
+    from pipeline.records import Lead, Parked, Suppressed
     from pipeline.settings import settings
     from pipeline.stages.mapping import load_source_mapping, map_event
-    from pipeline.stages.normalization import normalize_lead
+    from pipeline.stages.normalization import normalize_lead, show_normalized
 
     mapping = mapping or load_source_mapping(settings().source(raw.source).connector or raw.source)
-    mapped: Lead | None = None
+    region = settings().region_for(raw.source, raw.brand)
+    readable: Lead | None = None
     decided: Lead | Parked | Suppressed
     try:
-        decided = map_event(raw, patch=patch, mapping=mapping)
-        if isinstance(decided, Lead):
-            mapped = decided
-            decided = normalize_lead(mapped, default_region=settings().region_for(raw.source, raw.brand))
+        mapped = decided = map_event(raw, patch=patch, mapping=mapping)
+        if isinstance(mapped, Lead):
+            decided = normalize_lead(mapped, default_region=region)
+        elif isinstance(mapped, Suppressed):  # a mapping's rule stops it unread; released, it would be read
+            mapped = map_event(replace(raw, is_released=True), patch=patch, mapping=mapping)
+        if isinstance(mapped, Lead) and not isinstance(decided, Lead):
+            readable = show_normalized(mapped, default_region=region)
     except Exception as error:  # noqa: BLE001 - one event's bug must not end an export of a million
         decided = Parked(raw.event_id, "unknown", "bug", type(error).__name__)
-    return Recomputed(raw, mapping, mapped, decided)
+    return Recomputed(raw, mapping, readable, decided)

@@ -68,6 +68,10 @@ def _argument(argument: Any) -> str:
 def _text(parameter: Any) -> str:
     text = str(getattr(parameter, "help", None) or "")
     default = parameter.default
+    descriptor = getattr(parameter, "type_descriptor", None)
+    values = getattr(getattr(descriptor, "annotation", None), "__members__", {}).values()
+    if values:
+        text = f"{text} One of {', '.join(f'`{one.value}`' for one in values)}.".strip()
     if default not in (None, False, True, (), []) and not callable(default) and "Default" not in text:
         text = f"{text} Default: {default}".strip()
     return text.replace("|", "\\|")

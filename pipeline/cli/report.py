@@ -86,6 +86,8 @@ def attribution(
     first_day, last_day = _day("--since", since), _day("--until", until)
     if first_day and last_day and last_day < first_day:
         raise CommandError(f"--until {last_day} is before --since {first_day}", exit_code=2)
+    if last_day == date.max:
+        last_day = None  # the day after it cannot be written; nothing is that late
     if not 0 < half_life < float("inf"):
         raise CommandError(f"--half-life {half_life}: a half-life is more than 0 days", exit_code=2)
     if chart is not None and chart.suffix.lower() != ".png":

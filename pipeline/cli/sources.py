@@ -78,6 +78,11 @@ def new_source(
         print_line("Undecided; map each of these, or list it under `ignored`:")
         for path in made.undecided:
             print_line(f"  {path}")
+    if made.is_open:
+        print_note(
+            f"{slug} is unsigned: anybody who knows its address can post leads to it. If the sender signs, declare how:"
+            f" signature=… of Webhook in connectors/sources/{slug}.py (see docs/connectors.md)"
+        )
     print_line(f"Next: afluente source check {slug}")
 
 

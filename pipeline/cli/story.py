@@ -31,7 +31,7 @@ def print_event(found: dict[str, Any]) -> None:
     stored, current = found["mapping"]["stored"], found["mapping"]["current"]
     print_facts({"version": stored or "not mapped yet", "now": current if current != stored else None})
     if stored and current != stored:
-        print_line("  The mapping has changed since: the fields below are what a replay would make of it.")
+        print_line(f"  The mapping has changed since: the fields below are {_made_by(found['state'])}")
     _print_fields(found)
     _print_match(found["match"])
     _print_history(found["notices"])
@@ -236,6 +236,14 @@ def _print_deliveries(deliveries: list[dict[str, Any]]) -> None:
 
 def _heading(text: str) -> None:
     print_line(f"\n{text}")
+
+
+def _made_by(state: str) -> str:
+    if state == "settled":
+        return "what the mapping of today makes of it. A settled lead is not mapped again by itself."
+    if state == "quarantined":
+        return "what a replay would make of it."
+    return "what the mapping of today makes of it."
 
 
 def _because(found: dict[str, Any]) -> str:

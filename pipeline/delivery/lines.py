@@ -10,8 +10,9 @@ import msgspec
 
 from connectors.kit import Connection, DestinationType, Record, Writer, WriteResult, destination_types
 from pipeline.errors import ConfigurationError
+from pipeline.mappings_in_force import destination_mapping_in_force
 from pipeline.settings import DestinationSettings, reference, settings
-from pipeline.stages.mapping import DestinationMapping, load_destination_mapping
+from pipeline.stages.mapping import DestinationMapping
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -39,8 +40,12 @@ class Line(msgspec.Struct, frozen=True):
 def line_to(destination: str) -> Line:
     """The open line to a destination of the settings. Raises ConfigurationError, and what opening a writer raises."""
     lines = _lines(os.getpid()).open
+    configured = settings().destinations[destination]
+    mapping = destination_mapping_in_force(configured.mapping or configured.kind)
     if destination not in lines:
-        lines[destination] = _open(destination)
+        lines[destination] = _open(destination, mapping)
+    elif lines[destination].mapping is not mapping:  # its file was edited meanwhile
+        lines[destination] = msgspec.structs.replace(lines[destination], mapping=mapping)
     return lines[destination]
 
 
@@ -87,13 +92,13 @@ def kind_of(destination: str, configured: DestinationSettings) -> DestinationTyp
     return kinds[configured.kind]
 
 
-def _open(destination: str) -> Line:
+def _open(destination: str, mapping: DestinationMapping) -> Line:
     configured = settings().destinations[destination]
     kind = kind_of(destination, configured)
     return Line(
         destination=destination,
         writer=kind.open(connection_to(destination, configured)),
-        mapping=load_destination_mapping(configured.mapping or configured.kind),
+        mapping=mapping,
         batch_size=min(configured.batch_size or kind.batch_size, kind.batch_size),
         rate=configured.calls_per_second or kind.calls_per_second,
         burst=configured.burst or kind.burst,

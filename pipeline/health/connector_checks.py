@@ -9,7 +9,8 @@ from pipeline.delivery.lines import connection_to, kind_of
 from pipeline.errors import AfluenteError, ConfigurationError, QuotaError, TerminalError, place_of
 from pipeline.health.checks import Check, failed, passed
 from pipeline.settings import DestinationSettings, Settings
-from pipeline.stages.mapping import load_destination_mapping, load_source_mapping
+from pipeline.stages.destination_mapping import DESTINATION_MAPPINGS
+from pipeline.stages.mapping import SOURCE_MAPPINGS
 
 
 def check_sources(known: Settings) -> Iterator[Check]:
@@ -34,14 +35,27 @@ def check_destinations(known: Settings) -> Iterator[Check]:
             yield _check_destination(name, configured)
 
 
+def find_wrong_mappings(known: Settings) -> list[str]:
+    """What is wrong with the mapping files in use as they are on disk. Workers go on with the versions they have."""
+    slugs = {
+        known.source(name).connector or name for name in {*sources(), *known.sources} if known.source(name).enabled
+    }
+    names = {one.mapping or one.kind for one in known.destinations.values() if one.enabled}
+    found = [SOURCE_MAPPINGS.trouble(slug) for slug in sorted(slugs)]
+    found += [DESTINATION_MAPPINGS.trouble(name) for name in sorted(names)]
+    return [f"mapping: {why}; workers go on with the version they have" for why in found if why is not None]
+
+
 def _check_source(known: Settings, name: str, connector: Connector) -> Check:
     label = f"source {name}"
     try:
-        load_source_mapping(connector.source)
+        _raise_trouble(SOURCE_MAPPINGS.trouble(connector.source))
         missing = _missing_secret(known, name, connector.intake)
     except ConfigurationError as error:
         return failed(label, str(error), "correct it as the message says")
     if missing is None:
+        if isinstance(connector.intake, Webhook) and connector.intake.signature is None:
+            return passed(label, f"{connector.title}: mapped; unsigned: anybody who knows its address can post")
         return passed(label, f"{connector.title}: mapped, nothing missing")
     if name not in known.sources:
         return passed(label, f"{connector.title}: not in use, {missing} is not set")
@@ -64,7 +78,7 @@ def _check_destination(name: str, configured: DestinationSettings) -> Check:
     label = f"destination {name}"
     try:
         kind = kind_of(name, configured)
-        load_destination_mapping(configured.mapping or configured.kind)
+        _raise_trouble(DESTINATION_MAPPINGS.trouble(configured.mapping or configured.kind))
         writer = kind.open(connection_to(name, configured))
         try:
             writer.check()
@@ -85,3 +99,8 @@ def _check_destination(name: str, configured: DestinationSettings) -> Check:
             f"report it to the owner of connectors/destinations/{configured.kind}.py",
         )
     return passed(label, f"{kind.title} at {configured.base_url} lets us in")
+
+
+def _raise_trouble(why: str | None) -> None:
+    if why is not None:
+        raise ConfigurationError(why)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 
 from pipeline.errors import ConfigurationError
+from pipeline.mappings_in_force import refresh_source_mappings
 from pipeline.settings import settings
 from pipeline.stages.mapping import load_source_mapping
 from pipeline.store.drift import Drift, count_paths, read_drift
@@ -25,7 +26,9 @@ def drifting_fields(connection: Connection) -> dict[str, int]:
 
 def _version_in_force(source: str) -> str | None:
     """None where the mapping is gone or cannot be read, which `doctor` tells."""
+    slug = settings().source(source).connector or source
+    refresh_source_mappings([slug])
     try:
-        return load_source_mapping(settings().source(source).connector or source).version
+        return load_source_mapping(slug).version
     except ConfigurationError:
         return None

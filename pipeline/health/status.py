@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.data_folder import find_recorded
+from pipeline.health.connector_checks import find_wrong_mappings
 from pipeline.health.readings import Backlog, DatabaseReading, DestinationReading, LastError, Readings, take_readings
 from pipeline.health.thresholds import find_alarms
 from pipeline.installation import read_runtime
@@ -44,6 +45,7 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
                 if not process["alive"]
             ),
             *find_alarms(readings),
+            *find_wrong_mappings(known),
         ],
     }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
+import zlib
 from pathlib import PurePosixPath
 from typing import BinaryIO, cast
 
@@ -12,11 +14,55 @@ _DAMAGED = "the spreadsheet (or zip file) is damaged or cut off"
 _WORKBOOKS = ("xl/", "content.xml")  # Excel's; OpenDocument's
 _SHOWN_NAMES = 5
 _IS_ENCRYPTED = 0x1
+_CELL = re.compile(rb'\br="([A-Z]{1,14})(\d{1,14})"')
+_CELL_BYTES = 40
+_CHUNK_BYTES = 1_048_576
+_MOST_CELLS = 50_000_000  # 32 bytes each while they are read
 
 
 def workbook_size(file: BinaryIO) -> int:
     """Bytes that a workbook unpacks to. `file` is left at its beginning. Raises UnreadableFileError."""
     return sum(entry.file_size for entry in _entries(file))
+
+
+def refuse_scattered_cells(file: BinaryIO) -> None:
+    """Raise UnreadableFileError for a sheet whose cells lie so far apart that the table between them fits no memory.
+
+    A sheet of two cells can name the corners of 17 billion; who reads it makes room for all of them. Looks at Excel's
+    XML only: the cells of the older formats are bounded by the format. `file` is left at its beginning.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for entry in archive.infolist():
+                if entry.filename.startswith("xl/worksheets/") and entry.filename.endswith(".xml"):
+                    with archive.open(entry) as sheet:
+                        _refuse_scattered(cast("BinaryIO", sheet))
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, ValueError, EOFError):
+        return  # damaged or locked: the reader says so
+    finally:
+        file.seek(0)
+
+
+def _refuse_scattered(sheet: BinaryIO) -> None:
+    columns = rows = 0
+    tail = b""
+    while chunk := sheet.read(_CHUNK_BYTES):
+        text = tail + chunk
+        for letters, digits in _CELL.findall(text):
+            columns, rows = max(columns, _column_number(letters)), max(rows, int(digits))
+        if columns * rows > _MOST_CELLS:
+            raise UnreadableFileError(
+                f"the sheet spans {rows} rows and {columns} columns, far beyond its data: delete the cells at its far"
+                " end, or save it as CSV"
+            )
+        tail = text[-_CELL_BYTES:]
+
+
+def _column_number(letters: bytes) -> int:
+    number = 0
+    for letter in letters:
+        number = number * 26 + letter - 64
+    return number
 
 
 def only_member(file: BinaryIO) -> BinaryIO | None:

@@ -14,6 +14,7 @@ from pipeline.intake.unreadable import UnreadableFileError
 from pipeline.stages.canonical import CANONICAL_FIELDS
 from pipeline.stages.date_order import DateOrder
 from pipeline.stages.mapping_language import FieldRule
+from pipeline.stages.paths import compile_path
 
 if TYPE_CHECKING:
     from pipeline.intake.file_rows import FileRow
@@ -38,8 +39,13 @@ class UndecidedDatesError(UnreadableFileError):
     """A column of dates that can be read in two ways, or in neither. The text names column, lines and remedies."""
 
 
-def open_date_columns(mapping: SourceMapping, columns: Iterable[str]) -> dict[str, str]:
-    """Column of the file -> its name in the mapping's rules, of those read as dates without formats or order."""
+def open_date_columns(mapping: SourceMapping, columns: Iterable[str] | None) -> dict[str, str]:
+    """Column of the file -> its path in the mapping's rules, of those read as dates without formats or order.
+
+    Without `columns`, as of JSON lines that may each have others: every such path.
+    """
+    if columns is None:
+        return {path: path for path in _open_date_paths(mapping)}
     known = dict.fromkeys(columns, "x")
     renames = mapping.renames(known)
     paths = set(_open_date_paths(mapping))
@@ -49,11 +55,11 @@ def open_date_columns(mapping: SourceMapping, columns: Iterable[str]) -> dict[st
 
 def _open_date_paths(mapping: SourceMapping) -> Iterable[str]:
     declaration = mapping.declaration
-    for rule in (*declaration.fields, *(touch.at for touch in declaration.earlier_touches)):
+    times = [touch.at for touch in declaration.earlier_touches]
+    times += [at for consent in declaration.consents for at in consent.at]
+    for rule in (*declaration.fields, *times):
         if _is_open_date(rule):
             yield from rule.paths
-    for consent in declaration.consents:
-        yield from consent.at
     for key, name in mapping.names.items():
         if CANONICAL_FIELDS[name] == "time":
             yield key
@@ -77,17 +83,19 @@ def holds_numeric_dates(contents: FileContents) -> bool:
     return False
 
 
-def decide_orders(rows: Iterable[FileRow], columns: Mapping[str, str], *, where: str) -> dict[str, str]:
-    """Name in the rules -> dmy, mdy or ymd, of the columns that hold dates for which it matters.
+def decide_orders(rows: Iterable[FileRow], columns: Mapping[str, str], mapping: SourceMapping) -> dict[str, str]:
+    """Path in the rules -> dmy, mdy or ymd, of the columns that hold dates for which it matters.
 
-    `where` names the mapping's file. Raises UndecidedDatesError. Constant memory.
+    `columns` as of `open_date_columns`. Raises UndecidedDatesError. Constant memory.
     """
     found = {column: DateOrder() for column in columns}
+    looks = [(compile_path(path), found[column]) for column, path in columns.items()]
     for row in rows:
         if row.record is None:
             continue
-        for column, order in found.items():
-            order.see(row.record.get(column), row.line)
+        record = mapping.shape(row.record)
+        for get, order in looks:
+            order.see(get(record), row.line)
     decided = {}
     for column, order in found.items():
         verdict = order.verdict()
@@ -95,7 +103,7 @@ def decide_orders(rows: Iterable[FileRow], columns: Mapping[str, str], *, where:
             raise UndecidedDatesError(
                 f"the column {column!r} does not say whether its dates begin with the day or the month:"
                 f" {order.explain()}. Nothing of the file was imported. Say `--dates dmy` (day first) or `--dates mdy`,"
-                f" or for good `order: dmy` beside {columns[column]!r} in {where}"
+                f" or for good `order: dmy` beside {columns[column]!r} in mappings/sources/{mapping.source}.yaml"
             )
         if verdict != "no_dates":
             decided[columns[column]] = verdict

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -23,7 +24,7 @@ from pipeline.intake.spreadsheets import read_spreadsheet
 from pipeline.intake.unreadable import UnreadableFileError
 from pipeline.records import Envelope, NewEvent
 from pipeline.settings import settings
-from pipeline.stages.mapping import SourceMapping, load_source_mapping
+from pipeline.stages.mapping import SourceMapping, load_source_mapping, undecided
 
 
 @dataclass(frozen=True)
@@ -66,28 +67,34 @@ def open_rows_of(
     region = settings().region_for(instance.slug, instance.brand)
     contents = read_contents(path, encoding=read_as.encoding, region=region)
     rows, notes, first = _begin(contents, instance.connector, _exact_columns(mapping, instance.connector))
-    dates: dict[str, str] = {}
-    columns = list(first.record or ())
-    if contents.kind != "json_lines":
-        if columns and not mapping.reads(columns):
-            raise UnreadableFileError(
-                f"its mapping reads none of the file's {len(columns)} columns, so no row could become a lead:"
-                f" is {instance.slug} the right --source? `afluente mapping preview {instance.slug} FILE` shows what"
-                " is read; for a --source that does not exist yet a mapping is proposed"
-            )
-        dates = _orders(contents, mapping, columns, read_as.dates)
-    name = path.name if str(path) != "-" else "standard input"
-    return OpenedFile(instance, mapping, name, contents.digest, notes, chain([first], rows), dates)
+    columns = None if contents.kind == "json_lines" else list(first.record or ())
+    if columns and not mapping.reads(columns):
+        raise UnreadableFileError(
+            f"its mapping reads none of the file's {len(columns)} columns, so no row could become a lead:"
+            f" is {instance.slug} the right --source? `afluente mapping preview {instance.slug} FILE` shows what"
+            " is read; for a --source that does not exist yet a mapping is proposed"
+        )
+    if columns:
+        notes.columns, notes.unread_columns = len(columns), undecided(mapping, dict.fromkeys(columns, "filled"))
+    dates = _orders(contents, mapping, columns, read_as.dates)
+    return OpenedFile(instance, mapping, shown_name(path), contents.digest, notes, chain([first], rows), dates)
 
 
-def _orders(contents: FileContents, mapping: SourceMapping, columns: list[str], said: str | None) -> dict[str, str]:
+def shown_name(path: Path) -> str:
+    """A file's name as text: on the disk it may be any bytes."""
+    return "standard input" if str(path) == "-" else os.fsencode(path.name).decode("utf-8", "replace")
+
+
+def _orders(
+    contents: FileContents, mapping: SourceMapping, columns: list[str] | None, said: str | None
+) -> dict[str, str]:
     names = open_date_columns(mapping, columns)
     if said is not None:
         return dict.fromkeys(names.values(), said)
     if not names or not holds_numeric_dates(contents):
         return {}
     rows, _, first = _begin(contents, None, frozenset())
-    return decide_orders(chain([first], rows), names, where=f"mappings/sources/{mapping.source}.yaml")
+    return decide_orders(chain([first], rows), names, mapping)
 
 
 @dataclass(frozen=True)

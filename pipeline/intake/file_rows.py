@@ -48,6 +48,8 @@ class TableNotes:
     other_sheets: list[str] = field(default_factory=list)
     skipped_title_rows: int = 0
     imprecise_columns: list[str] = field(default_factory=list)  # numbers of more digits than a spreadsheet keeps
+    columns: int = 0
+    unread_columns: list[str] = field(default_factory=list)  # that the mapping neither reads nor has decided about
     renamed_columns: list[tuple[int, str, str]] = field(default_factory=list)  # position from 1, as it was, as it is
 
 
@@ -118,11 +120,10 @@ class NoLeads:
         return None
 
     def _is_sum(self, first: str, cells: Sequence[str]) -> bool:
-        words = first.rstrip(" :0123456789").lower()
-        if words not in self._totals and title_key(words) not in self._totals:
-            return False
-        rest = [cell for cell in cells if cell and cell is not first]
-        return all(_NUMERIC.match(cell) for cell in rest)
+        for cell in cells:  # first, as it costs least: the second cell of a lead is hardly ever a number
+            if cell and cell is not first and not _NUMERIC.match(cell):
+                return False
+        return title_key(first.rstrip(" :0123456789")) in self._totals
 
 
 def name_columns(header: Sequence[str], sample: Sequence[Sequence[str]], notes: TableNotes) -> list[str]:

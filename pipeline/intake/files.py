@@ -25,7 +25,7 @@ from pipeline.logs import get_logger
 from pipeline.records import NewEvent, Parked, Receipt
 from pipeline.store.engine import transaction
 from pipeline.store.events import insert_events
-from pipeline.store.quarantine import park_now
+from pipeline.store.quarantine import INTAKE_STAGE, park_now
 
 __all__ = [
     "ImportReport",
@@ -38,7 +38,6 @@ __all__ = [
     "preview_file",
 ]
 
-STAGE = "intake"
 _BATCH_ROWS = 1_000
 _BATCHES_AHEAD = 3
 _HINT_SECONDS = 1.0
@@ -237,7 +236,7 @@ def _insert(batch: _Batch) -> list[Receipt]:
         park_now(
             connection,
             [
-                Parked(receipts[index].event_id, STAGE, row.code or "", row.message)
+                Parked(receipts[index].event_id, INTAKE_STAGE, row.code or "", row.message)
                 for index, row in batch.bad
                 if not receipts[index].repeated
             ],

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time
 from typing import Any
 
+from pipeline.intake.archives import refuse_scattered_cells
 from pipeline.intake.file_contents import FileContents
 from pipeline.intake.file_rows import FileRow, TableNotes
 from pipeline.intake.grids import Fault, grid_rows
@@ -30,6 +31,8 @@ def read_spreadsheet(
     """
     try:
         filled = _filled_sheets(contents)
+    except UnreadableFileError:
+        raise
     except BaseException as error:
         if isinstance(error, Exception) or type(error).__name__ == "PanicException":  # the reader's, on damaged files
             raise UnreadableFileError(_reason(error, contents)) from None
@@ -63,6 +66,7 @@ def _filled_sheets(contents: FileContents) -> list[Any]:
     import python_calamine
 
     with contents.open_binary() as file:
+        refuse_scattered_cells(file)
         workbook = python_calamine.CalamineWorkbook.from_filelike(file)
         names = [
             sheet.name

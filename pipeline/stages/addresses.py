@@ -63,7 +63,7 @@ def as_in_country(code: str, country: str) -> tuple[str, tuple[str, ...]]:
     bare = _GAPS.sub("", code)
     for pattern, shape in patterns:
         if pattern.match(bare):
-            return _shaped(bare, shape), ()
+            return bare if len(bare) == len(shape) else _shaped(bare, shape), ()
     starts = _LEADING_ZERO.get(country)
     if starts is not None and len(bare) == 4 and bare.isascii() and bare.isdecimal():
         if f"0{bare[0]}" in starts:

@@ -8,8 +8,10 @@ from typing import Any
 import orjson
 
 from connectors.kit.records import decode_body as decode_posted_body
+from connectors.kit.records import has_rounded_numbers
 from pipeline.errors import RecordError
 
+_JSON = "application/json"
 ROW = "application/x-afluente-row"  # a line of an imported file: a JSON object of header -> cell
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 _NESTING_LIMIT = 8
@@ -20,7 +22,10 @@ def decode_body(content_type: str, body: bytes) -> dict[str, Any]:
     try:
         record = orjson.loads(body)  # nearly every body there is: intake rewrites as JSON what is not read as it is
     except orjson.JSONDecodeError:
-        record = decode_posted_body(body, "application/json" if content_type == ROW else content_type)
+        record = decode_posted_body(body, _JSON if content_type == ROW else content_type)
+    else:
+        if has_rounded_numbers(record):
+            record = decode_posted_body(body, _JSON, formats=("json",))
     if not isinstance(record, dict):
         raise RecordError("not_an_object", message="one JSON object per lead is expected, not a list")
     return record if content_type == ROW else _nest(record)

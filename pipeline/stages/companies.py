@@ -18,6 +18,7 @@ from pipeline.stages.vocabularies import vocabulary
 # Initials with dots or slashes are one word (S.A., A/S, d. o. o.); a sign for "and" is a word too.
 _WORD = re.compile(r"(?:[^\W\d_][./]\s?)+[^\W\d_](?![^\W_])\.?|[^\W_]+|[&+]")
 _APOSTROPHES = re.compile("['\u2019\u2018\u00b4`]")
+_PLACEHOLDER_LIMIT = 24  # characters; the longest of them is shorter
 _PUNCTUATION = re.compile(r"[^a-z0-9]+")
 _SIGNS_ONLY = re.compile(r"[\W_]*\Z")
 
@@ -67,7 +68,10 @@ def match_form(company: str) -> str:
     """
     if _is_placeholder(company[:LINE_LIMIT]):
         return ""
-    return " ".join(_core(_words(company)))
+    words = _words(company)
+    core = " ".join(_core(words))
+    # Of "Self GmbH" the form is what tells it from somebody who has no company.
+    return core if core not in _forms().placeholders else " ".join(word.folded for word in words)
 
 
 @lru_cache(maxsize=8192)
@@ -184,6 +188,3 @@ def _forms() -> _Forms:
         articles=frozenset(words["articles"]),
         placeholders=frozenset(fold(str(word)) for word in words["placeholders"]),
     )
-
-
-_PLACEHOLDER_LIMIT = 24  # characters; the longest of them is shorter

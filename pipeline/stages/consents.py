@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from pipeline.privacy.redaction import redact
 from pipeline.records import Consent
 from pipeline.stages.conversions import table_conversion, to_boolean
-from pipeline.stages.mapping_language import ConsentRule
+from pipeline.stages.mapping_language import ConsentRule, FieldRule
 from pipeline.stages.paths import compile_first, compile_path
-from pipeline.stages.text import clean_line
+from pipeline.stages.text import clean_line, fold
 from pipeline.stages.times import read_instant
 from pipeline.stages.values import is_empty
+from pipeline.stages.vocabularies import aliases
 
 Flags = dict[str, list[str]]
 ReadConsent = Callable[[dict[str, Any], list[Consent], Flags, Mapping[str, str]], None]
@@ -23,6 +25,18 @@ _STATEMENT_LIMIT = 50  # of one lead
 _KEYS = {"purpose", "channel", "granted", "at", "source", "policy_version"}
 
 
+@lru_cache(maxsize=256)
+def consent_purpose(text: str) -> str:
+    """A purpose by its one name (mappings/vocabularies/consent_purposes.yaml); an unknown one in lower case."""
+    return aliases("consent_purposes").get(fold(text)) or text.strip().lower()
+
+
+@lru_cache(maxsize=256)
+def consent_channel(text: str) -> str:
+    """A channel by its one name (mappings/vocabularies/consent_channels.yaml): E-Mail, mail and email are one."""
+    return aliases("consent_channels").get(fold(text)) or text.strip().lower()
+
+
 def compile_consent_rule(rule: ConsentRule) -> ReadConsent:
     """A function that adds the statement of one declared answer, if there is one.
 
@@ -30,7 +44,7 @@ def compile_consent_rule(rule: ConsentRule) -> ReadConsent:
     """
     get = compile_first(list(rule.granted.paths))
     convert = table_conversion(to_boolean, rule.granted.values) if rule.granted.values else to_boolean
-    at_getters = [(path, compile_path(path)) for path in rule.at]
+    at_getters = [(path, compile_path(path), at_rule) for at_rule in rule.at for path in at_rule.paths]
     get_version = compile_first(list(rule.policy_version)) if rule.policy_version else None
 
     def read(record: dict[str, Any], consents: list[Consent], flags: Flags, date_orders: Mapping[str, str]) -> None:
@@ -41,13 +55,18 @@ def compile_consent_rule(rule: ConsentRule) -> ReadConsent:
         if not isinstance(answer.value, bool):
             flags.setdefault("consents", []).append("not_a_boolean")
             return
-        path, at = next(((path, at) for path, get in at_getters if not is_empty(at := get(record))), ("", None))
+        at = None
+        for path, get_at, at_rule in at_getters:
+            said = get_at(record)
+            if not is_empty(said):
+                at = _instant(said, flags, date_orders.get(path), at_rule)
+                break
         consents.append(
             Consent(
                 purpose=rule.purpose,
                 channel=rule.channel,
                 granted=answer.value,
-                at=_instant(at, flags, date_orders.get(path)),
+                at=at,
                 policy_version=_text(get_version(record)) if get_version else None,
             )
         )
@@ -74,16 +93,16 @@ def read_consent_list(value: Any, consents: list[Consent], flags: Flags, raw: di
 def _statement(entry: Any, flags: Flags) -> Consent | None:
     if not isinstance(entry, dict):
         return None
-    purpose, channel, granted = _text(entry.get("purpose")), _text(entry.get("channel")), entry.get("granted")
-    if purpose is None or channel is None:
+    said_purpose, said_channel, granted = _text(entry.get("purpose")), _text(entry.get("channel")), entry.get("granted")
+    if said_purpose is None or said_channel is None:
         return None
     if granted is not None:
         granted = to_boolean(granted).value
         if granted is None:
             return None
     return Consent(
-        purpose=purpose,
-        channel=channel,
+        purpose=consent_purpose(said_purpose),
+        channel=consent_channel(said_channel),
         granted=granted,
         at=_instant(entry.get("at"), flags),
         source=_text(entry.get("source")),
@@ -91,10 +110,17 @@ def _statement(entry: Any, flags: Flags) -> Consent | None:
     )
 
 
-def _instant(value: Any, flags: Flags, order: str | None = None) -> datetime | None:
+_OPEN = FieldRule("at", conversion="date")
+
+
+def _instant(value: Any, flags: Flags, order: str | None = None, rule: FieldRule = _OPEN) -> datetime | None:
     if is_empty(value):
         return None
-    found = read_instant(value, order=order) if isinstance(value, str | int | float) else None
+    found = (
+        read_instant(value, formats=rule.formats, zone=rule.zone, order=rule.order or order)
+        if isinstance(value, str | int | float)
+        else None
+    )
     noticed = ("unreadable_time",) if found is None else found.flags
     if noticed:
         flags.setdefault("consents", []).extend(noticed)

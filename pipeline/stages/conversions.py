@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from pipeline.stages.booleans import normalize_boolean
 from pipeline.stages.money import currency_code, money, normalize_money
 from pipeline.stages.numbers import NUMBER_LIMIT, normalize_number
-from pipeline.stages.text import fold, raw_excerpt
+from pipeline.stages.text import clean_line, fold, raw_excerpt
 from pipeline.stages.times import instant_text, read_instant
 from pipeline.stages.values import NOTHING, Normalized, is_empty
 
@@ -27,20 +27,28 @@ _LIST_SEPARATORS = re.compile(r"[;,|\n]")
 # A batch travels in a message: megabytes of one lead stay at home. Twice what normalization keeps, and flags as cut.
 _TEXT_LIMIT = 65_536
 _LIST_LIMIT = 1_000
+_EXACT = 2.0**53  # from here on a float stands for several integers: which one was meant is lost
 _TABLE_LIMIT = 1_000  # characters of a text that is looked up in a table of values
+_UNLISTED = object()
+# Words, and the signs between and around them that change nothing: in answers of yes and no, and in other texts.
+_WORDS = re.compile(r"[\"'“”]?[^\W_]++(?:(?:, | |-|_|'|’)[^\W_]++)*+[\"'“”]?[.!]?")
+_PHRASE = re.compile(r"[\"'“”(]?[^\W_]++(?:[ ,;:&/_'’().-]{1,3}[^\W_]++)*+[\"'“”)]?[.!]?")
+_BETWEEN_DIGITS = re.compile(r"\d[^\w ]+ ?\d|\d_\d|\d [^\w ]")
 
 
 def to_text(value: Any) -> Normalized:
-    """Text; numbers as they print, several choices joined with a comma."""
+    """Text; numbers as they print, several choices joined with a comma. True and false are no text."""
     if isinstance(value, str):
         return Normalized(value[:_TEXT_LIMIT])
-    if isinstance(value, bool):
-        return Normalized("true" if value else "false")
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         return _number_text(value)
     if isinstance(value, list):
-        parts = [to_text(item).value for item in value if not isinstance(item, list | dict)]
-        if len(parts) == len(value):
+        texts = [to_text(item) for item in value if not isinstance(item, list | dict | bool)]
+        refused = next((text.flags for text in texts if text.flags), None)
+        if refused is not None:
+            return Normalized(None, refused, _excerpt(value))
+        if len(texts) == len(value):
+            parts = [text.value for text in texts]
             return Normalized(", ".join(part for part in parts if part and not part.isspace())[:_TEXT_LIMIT] or None)
     return _wrong_type(value)
 
@@ -161,21 +169,59 @@ def table_conversion(convert: Conversion, table: dict[str, Any]) -> Conversion:
 
     The text is looked up as it came, and as it was converted: `{"Ich stimme zu": true}` needs no boolean to begin with.
     """
-    folded = {fold(str(key)): value for key, value in table.items()}
+    find = _finder(table)
 
     def look_up(value: Any) -> Normalized:
-        if isinstance(value, str) and (found := folded.get(fold(value[:_TABLE_LIMIT]))) is not None:
+        if isinstance(value, str | int) and (found := find(value)) is not _UNLISTED and found is not None:
             return Normalized(found)
         converted = convert(value)
         if isinstance(converted.value, list):
-            known = [folded.get(fold(str(item)), item) for item in converted.value]
+            known = [item if (found := find(item)) is _UNLISTED else found for item in converted.value]
             return Normalized(known, converted.flags, converted.raw, converted.others)
-        key = fold(str(converted.value))
-        if converted.value is None or key in folded:
-            return converted._replace(value=folded.get(key)) if converted.value is not None else converted
-        return converted._replace(flags=(*converted.flags, "unlisted"))
+        if converted.value is None:
+            return converted
+        found = find(converted.value)
+        if found is _UNLISTED:
+            return converted._replace(flags=(*converted.flags, "unlisted"))
+        return converted._replace(value=found)
 
     return look_up
+
+
+def exact_key(key: Any) -> str:
+    """What a key of a table of values is compared by first: its visible characters, without case."""
+    return clean_line(str(key)).casefold()
+
+
+def _finder(table: dict[str, Any]) -> Callable[[Any], Any]:
+    """A function value -> what the table says of it, or `_UNLISTED`.
+
+    First as it stands. Signs may be all the difference there is (`☐ mail` and `☑ mail`, `C` and `C++`, `1` and `-1`):
+    they are left out of the comparison only where neither side has any that means something.
+    """
+    exact = {exact_key(key): value for key, value in table.items()}
+    meaningless = _WORDS if any(isinstance(value, bool) for value in table.values()) else _PHRASE
+    folded: dict[str, Any] = {}
+    for key, value in exact.items():
+        if _says_no_more(key, meaningless) and folded.setdefault(fold(key), value) != value:
+            folded[fold(key)] = _UNLISTED
+
+    def find(value: Any) -> Any:
+        if not isinstance(value, str):
+            value = str(value) if not isinstance(value, int) or abs(value) < 10**18 else ""
+        if len(value) > _TABLE_LIMIT:
+            return _UNLISTED
+        key = exact_key(value)
+        if key in exact:
+            return exact[key]
+        return folded.get(fold(key), _UNLISTED) if _says_no_more(key, meaningless) else _UNLISTED
+
+    return find
+
+
+def _says_no_more(key: str, meaningless: re.Pattern[str]) -> bool:
+    """Whether folding loses nothing: words with ordinary punctuation, and none of it between two digits."""
+    return meaningless.fullmatch(key) is not None and not _BETWEEN_DIGITS.search(key)
 
 
 CONVERSIONS: dict[str, Conversion] = {
@@ -195,8 +241,12 @@ def _number_text(value: Any) -> Normalized:
     if isinstance(value, float):
         if not math.isfinite(value):
             return Normalized(None, ("not_a_number",), str(value))
-        if value.is_integer() and abs(value) < 1e15:
+        if abs(value) >= _EXACT:
+            return Normalized(None, ("imprecise_number",), str(value))
+        if value.is_integer():
             value = int(value)
+        elif abs(value) < 1e-4:  # beyond which a float prints as 1e-05
+            return Normalized(f"{Decimal(str(value)):f}")
     elif abs(value) > 10**40:
         return Normalized(None, ("wrong_type",), "a number of more than 40 digits")
     return Normalized(str(value))

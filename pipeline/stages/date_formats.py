@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from pipeline.stages.written_dates import month_number, plain
@@ -28,8 +29,23 @@ _CODES = {
     "z": "%z",
     "t": "T",
 }
+_SAMPLE = datetime(2023, 11, 24, 10, 30, 45, 123456, UTC)
 _HALF_DAY = ("AM/PM", "am/pm", "tt", "A", "a")
 _WORD = re.compile(r"[A-Za-z]+")
+
+
+def check_format(pattern: str) -> None:
+    """Raises ValueError where no date could ever be read by the pattern: unknown codes, a code twice, no day."""
+    if pattern.lower() in EXCEL_FORMATS:
+        return
+    try:
+        codes = strptime_pattern(pattern)
+        sample = _SAMPLE.strftime(codes)
+        found = datetime.strptime(readable(sample, codes), codes)  # noqa: DTZ007 - thrown away
+    except (ValueError, OverflowError, re.error):
+        raise ValueError("is no date format, such as DD/MM/YYYY hh:mm or %d/%m/%Y %H:%M") from None
+    if found.year % 100 != _SAMPLE.year % 100:
+        raise ValueError("names no year: which one is meant, nobody could tell")
 
 
 @lru_cache(maxsize=256)

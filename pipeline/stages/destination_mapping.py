@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from pipeline.errors import ConfigurationError, RecordError
+from pipeline.errors import RecordError
 from pipeline.stages.crm_types import TYPES, UnfitError, cut
 from pipeline.stages.derived import RULES as DERIVED
 from pipeline.stages.destination_declarations import DestinationDeclaration, DestinationRule, read_destination
+from pipeline.stages.reloading import Reloading
 from pipeline.stages.text import fold
 from pipeline.stages.values import is_empty
-from pipeline.stages.vocabularies import MAPPINGS, shown
+from pipeline.stages.vocabularies import MAPPINGS
 
 
 class MappedPerson(NamedTuple):
@@ -56,19 +56,17 @@ class DestinationMapping:
         }
 
 
-@cache
 def load_destination_mapping(name: str) -> DestinationMapping:
-    """The mapping of a kind of CRM, read once per process. Raises ConfigurationError saying what is wrong and where."""
-    path = MAPPINGS / "destinations" / f"{name}.yaml"
-    if not name.isidentifier() or not path.is_file():
-        known = ", ".join(sorted(found.stem for found in (MAPPINGS / "destinations").glob("*.yaml")))
-        raise ConfigurationError(f"no mapping for {name!r}: {shown(path)} does not exist; there are {known}")
-    return read_destination_mapping(path)
+    """The mapping of a kind of CRM as last read. Raises ConfigurationError saying what is wrong and where."""
+    return DESTINATION_MAPPINGS.get(name)
 
 
 def read_destination_mapping(path: Path) -> DestinationMapping:
     """The mapping in this file. Raises ConfigurationError."""
     return DestinationMapping(read_destination(path))
+
+
+DESTINATION_MAPPINGS = Reloading(MAPPINGS / "destinations", read_destination_mapping, missing="no mapping for")
 
 
 def map_person(

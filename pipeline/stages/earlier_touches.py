@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from pipeline.records import EarlierTouch
 from pipeline.stages.canonical import TOUCH_FIELDS
 from pipeline.stages.conversions import Conversion, to_text
-from pipeline.stages.text import normalize_line, normalize_url, raw_excerpt
+from pipeline.stages.text import normalize_cell, normalize_url, raw_excerpt
 from pipeline.stages.times import parse_instant
 from pipeline.stages.values import is_empty
 
 NAME = "earlier_touches"  # of the field that flags and raw texts are kept under
 Flags = dict[str, list[str]]
 Read = Callable[[Any], Any]
-ReadTouch = Callable[[dict[str, Any], list[EarlierTouch], Flags, dict[str, Any]], None]
+# The last argument of both says how columns write dates, decided over a whole file: column -> dmy, mdy or ymd.
+ReadTime = Callable[[dict[str, Any], Mapping[str, str]], tuple[Any, Any]]  # the value as it stands, and as a time
+ReadTouch = Callable[[dict[str, Any], list[EarlierTouch], Flags, dict[str, Any], Mapping[str, str]], None]
 
 _TOUCH_LIMIT = 20  # of one lead
 _RAW_LIMIT = 255
+_FIRST_YEAR = 1970
 
 
 def compile_earlier_touch(
-    at: tuple[Read, Conversion], fields: dict[str, tuple[Read, Conversion]], unsaid: dict[str, Any]
+    read_at: ReadTime, fields: dict[str, tuple[Read, Conversion]], unsaid: dict[str, Any]
 ) -> ReadTouch:
     """A function that adds the touch one rule declares, if there is one.
 
     `unsaid` are constants and defaults: they complete a touch, but are no evidence that there was one. Where there is
     evidence but no readable time there is none: flagged `undated`.
     """
-    get_at, to_time = at
 
-    def read(record: dict[str, Any], touches: list[EarlierTouch], flags: Flags, raw: dict[str, Any]) -> None:
+    def read(
+        record: dict[str, Any],
+        touches: list[EarlierTouch],
+        flags: Flags,
+        raw: dict[str, Any],
+        date_orders: Mapping[str, str],
+    ) -> None:
         found: dict[str, Any] = {}
         for name, (get, convert) in fields.items():
             value = get(record)
@@ -41,11 +49,11 @@ def compile_earlier_touch(
         if found:
             for name in unsaid.keys() - found.keys():
                 _add(found, name, to_text(unsaid[name]).value)
-            at = get_at(record)
-            time = to_time(at).value
-            if time is None and isinstance(at, str) and not is_empty(at):
+            at, time = read_at(record, date_orders)  # ISO 8601 with its zone, unless a table of values says otherwise
+            moment = _moment(time)
+            if moment is None and isinstance(at, str) and not is_empty(at):
                 raw.setdefault(NAME, raw_excerpt(at[:_RAW_LIMIT]))
-            _add_touch(touches, flags, time, found)
+            _add_touch(touches, flags, moment, found)
 
     return read
 
@@ -64,7 +72,7 @@ def read_touch_list(value: Any, touches: list[EarlierTouch], flags: Flags) -> No
             if name in TOUCH_FIELDS and not is_empty(said):
                 _add(found, name, to_text(said).value)
         if found:
-            _add_touch(touches, flags, entry.get("at"), found)
+            _add_touch(touches, flags, _moment(entry.get("at")), found)
     if len(entries) > _TOUCH_LIMIT:
         _flag(flags, "truncated")
 
@@ -78,15 +86,23 @@ def drop_later(touches: list[EarlierTouch], occurred_at: datetime, flags: Flags)
 
 
 def _add(found: dict[str, Any], name: str, value: Any) -> None:
-    normalize = normalize_url if TOUCH_FIELDS[name] == "url" else normalize_line
+    normalize = normalize_url if TOUCH_FIELDS[name] == "url" else normalize_cell
     text = normalize(value).value if isinstance(value, str) else None
     if text is not None:
         found[name] = text
 
 
-def _add_touch(touches: list[EarlierTouch], flags: Flags, time: Any, found: dict[str, Any]) -> None:
-    is_readable = isinstance(time, str | int | float) and not isinstance(time, bool)
-    moment = parse_instant(time) if is_readable else None
+def _moment(time: Any) -> datetime | None:
+    if isinstance(time, str) and time.endswith("Z"):
+        try:  # three times as fast; what is unusual, or long ago, is for the other to judge
+            moment = datetime.fromisoformat(time)
+        except ValueError:
+            return parse_instant(time)
+        return moment if moment.year >= _FIRST_YEAR else parse_instant(time)
+    return parse_instant(time) if isinstance(time, str | int | float) and not isinstance(time, bool) else None
+
+
+def _add_touch(touches: list[EarlierTouch], flags: Flags, moment: datetime | None, found: dict[str, Any]) -> None:
     if moment is None:
         _flag(flags, "undated")
     elif len(touches) < _TOUCH_LIMIT:

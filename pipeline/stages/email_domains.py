@@ -102,7 +102,7 @@ def _free_mail() -> frozenset[str]:
 
     corrections = vocabulary("email_domains")
     known = frozenset(whitelist).union(corrections["free_mail_too"]).difference(corrections["not_free_mail"])
-    return known - _disposable() - _slips().spelled.keys()
+    return known - _slips().spelled.keys()
 
 
 @cache

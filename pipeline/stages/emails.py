@@ -202,7 +202,7 @@ def _deobfuscated(text: str) -> str | None:
     if spoken:
         return _address(f"{spoken[1]}@{_SPOKEN_DOT.sub('.', spoken[2])}")
     written, count = _BRACKETED_AT.subn("@", text)
-    return _address(_BRACKETED_DOT.sub(".", written)) if count == 1 else None
+    return _address(_BRACKETED_DOT.sub(".", written)) if count else None
 
 
 def _international(text: str) -> str | None:

@@ -20,7 +20,7 @@ from pipeline.stages.vocabularies import vocabulary
 
 _BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _NUMBERED = re.compile(r"^(.*\D)\d{1,2}$")
-_OTHERS = {"email": "other_emails", "phone": "other_phones"}
+SECOND_FIELDS = {"email": "other_emails", "phone": "other_phones"}
 _PROOF = 0.8  # share of the values that must be of a kind before they outweigh or replace a title
 _FEWEST_PROVING = 3  # values
 _LANGUAGES = {"en": "English", "es": "Spanish", "pt": "Portuguese", "de": "German", "fr": "French"}
@@ -34,6 +34,7 @@ class ProposedColumn:
     column: str
     field: str | None
     why: str
+    alias_of: str | None = None  # the column of another file that mappings name this one by
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Proposal:
     @property
     def fields(self) -> dict[str, str]:
         """Canonical field -> column, in the order of the columns."""
-        return {one.field: one.column for one in self.columns if one.field is not None}
+        return {one.field: one.column for one in self.columns if one.field is not None and one.alias_of is None}
 
     @property
     def undecided(self) -> list[ProposedColumn]:
@@ -115,7 +116,30 @@ def titles() -> Titles:
         for title in entry["titles"]
     }
     lead_ins = sorted({fold(str(words)) + " " for words in content["lead_ins"]}, key=len, reverse=True)
+    _add_without_small_words(fields, place, content["fields"])
     return Titles(fields, ambiguous, left, tuple(lead_ins))
+
+
+_SMALL_WORDS = frozenset(("de", "del", "do", "da", "of", "der", "des", "du"))
+
+
+def _loose_key(text: str) -> str:
+    """The title without words that people leave out: `Nº de empleados` is `Nº empleados`."""
+    return "".join(word for word in fold(text).split() if word not in _SMALL_WORDS)
+
+
+def _add_without_small_words(
+    fields: dict[str, tuple[str, str]], place: dict[str, str], listed: dict[str, dict[str, list[str]]]
+) -> None:
+    """Titles by their loose key too, where that stands for one field and for nothing that is listed itself."""
+    loose: dict[str, dict[str, str]] = {}
+    for name, by_language in listed.items():
+        for language, known in by_language.items():
+            for title in known:
+                loose.setdefault(_loose_key(title), {}).setdefault(name, language)
+    for key, found in loose.items():
+        if key and key not in place and len(found) == 1:
+            fields.update({key: next(iter(found.items()))})
 
 
 def count_titles(cells: Iterable[str]) -> int:
@@ -143,7 +167,7 @@ def _keys(header: str) -> list[str]:
     numbered = _NUMBERED.match(bare)
     last = numbered[1].strip() if numbered else bare
     shorter = [last[len(words) :] for words in titles().lead_ins if last.startswith(words)]
-    found = (title_key(header), *(words.replace(" ", "") for words in (bare, last, *shorter)))
+    found = (title_key(header), *(words.replace(" ", "") for words in (bare, last, *shorter)), _loose_key(last))
     return list(dict.fromkeys(key for key in found if key))
 
 
@@ -249,7 +273,7 @@ def _each_once(columns: Iterable[ProposedColumn]) -> Iterable[ProposedColumn]:
     for one in columns:
         field = one.field
         if field in taken:
-            field = _OTHERS.get(field or "")
+            field = SECOND_FIELDS.get(field or "")
         if one.field is not None and (field is None or field in taken):
             wanted = field or one.field
             yield replace(one, field=None, why=f"{wanted} is read from {taken[wanted]!r} already")

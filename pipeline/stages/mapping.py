@@ -1,17 +1,16 @@
 """Mapping: a stored event becomes a lead in canonical fields, as `mappings/sources/<slug>.yaml` declares.
 
-A mapping is read once per process and compiled into closures: no lead pays for the reading of YAML. Values are
+A mapping is compiled into closures, once per version of its file: no lead pays for the reading of YAML. Values are
 converted here (`as: …`), given their one spelling in `normalization`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import ConfigurationError, RecordError
+from pipeline.errors import RecordError
 from pipeline.records import EarlierTouch, Lead, Parked, RawEvent, Suppressed
 from pipeline.stages.bodies import decode_body
 from pipeline.stages.canonical import CANONICAL_FIELDS, default_conversion
@@ -41,11 +40,13 @@ from pipeline.stages.mapping_rules import (
 )
 from pipeline.stages.mapping_shapes import Headers, Renames, compile_list, rename
 from pipeline.stages.paths import compile_path
+from pipeline.stages.reloading import Reloading
 from pipeline.stages.source_declarations import read_source
 from pipeline.stages.values import is_empty
-from pipeline.stages.vocabularies import MAPPINGS, shown
+from pipeline.stages.vocabularies import MAPPINGS
 
 __all__ = [
+    "SOURCE_MAPPINGS",
     "DestinationMapping",
     "MappedFields",
     "SourceMapping",
@@ -110,7 +111,7 @@ class SourceMapping:
     def earlier_touch(self, number: int, record: dict[str, Any]) -> EarlierTouch | None:
         """What one rule of `earlier_touches` makes of a shaped record."""
         touches: list[EarlierTouch] = []
-        self._earlier_touches[number](record, touches, {}, {})
+        self._earlier_touches[number](record, touches, {}, {}, NO_ORDERS)
         return touches[0] if touches else None
 
     def suppression(self, record: dict[str, Any]) -> str | None:
@@ -130,7 +131,7 @@ class SourceMapping:
         for get in self._consent_lists:
             read_consent_list(get(record), mapped.consents, mapped.flags, mapped.raw)
         for read_touch in self._earlier_touches:
-            read_touch(record, mapped.earlier_touches, mapped.flags, mapped.raw)
+            read_touch(record, mapped.earlier_touches, mapped.flags, mapped.raw, date_orders)
         for get in self._touch_lists:
             read_touch_list(get(record), mapped.earlier_touches, mapped.flags)
         rest = self.decided.rest(record)
@@ -145,19 +146,17 @@ class SourceMapping:
         return mapped
 
 
-@cache
 def load_source_mapping(slug: str) -> SourceMapping:
-    """The mapping of a source, read once per process. Raises ConfigurationError saying what is wrong and where."""
-    path = MAPPINGS / "sources" / f"{slug}.yaml"
-    if not slug.isidentifier() or not path.is_file():
-        known = ", ".join(sorted(found.stem for found in (MAPPINGS / "sources").glob("*.yaml")))
-        raise ConfigurationError(f"no mapping for the source {slug!r}: {shown(path)} does not exist; there are {known}")
-    return read_source_mapping(path)
+    """The mapping of a source as last read. Raises ConfigurationError saying what is wrong and where."""
+    return SOURCE_MAPPINGS.get(slug)
 
 
 def read_source_mapping(path: Path) -> SourceMapping:
     """The mapping in this file, compiled anew. Raises ConfigurationError."""
     return SourceMapping(read_source(path))
+
+
+SOURCE_MAPPINGS = Reloading(MAPPINGS / "sources", read_source_mapping, missing="no mapping for the source")
 
 
 def map_event(

@@ -12,6 +12,8 @@ from typing import Any
 
 from pipeline.stages.canonical import TOUCH_FIELDS
 
+# The first line of a source mapping: by it editors find the schema, wherever the repository lies.
+SCHEMA_LINE = "# yaml-language-server: $schema=../schema/source.json"
 SOURCE_KEYS = (
     "source",
     "version",
@@ -47,6 +49,7 @@ FIELD_KEYS = (
 LIST_KEYS = ("at", "name", "values", "ignored")
 EARLIER_TOUCH_KEYS = ("at", *TOUCH_FIELDS)
 CONSENT_KEYS = ("from", "as", "values", "purpose", "channel", "at", "policy_version")
+CONSENT_TIME_KEYS = ("from", "formats", "zone", "order")
 SUPPRESS_KEYS = ("from", "when", "below")
 
 DATE_ORDERS = ("dmy", "mdy", "ymd")
@@ -105,12 +108,15 @@ class EarlierTouchRule:
 
 @dataclass(frozen=True, slots=True)
 class ConsentRule:
-    """One statement of consent. An absent or empty answer is no statement: never a refusal, never a grant."""
+    """One statement of consent. An absent or empty answer is no statement: never a refusal, never a grant.
+
+    `at` has a rule for each path, in order: the same column may be read as a date elsewhere, and is read here likewise.
+    """
 
     purpose: str
     channel: str
     granted: FieldRule
-    at: tuple[str, ...] = ()
+    at: tuple[FieldRule, ...] = ()
     policy_version: tuple[str, ...] = ()
 
 
@@ -149,7 +155,7 @@ class SourceDeclaration:
         """Every path that something is read from."""
         paths = [path for rule in self._field_rules() for path in (*rule.paths, *rule.region_from)]
         for consent in self.consents:
-            paths += [*consent.at, *consent.policy_version]
+            paths += [*(path for at in consent.at for path in at.paths), *consent.policy_version]
         for suppress in self.suppress:
             paths += suppress.paths
         return [*paths, *self.consent_lists, *self.touch_lists]

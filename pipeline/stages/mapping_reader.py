@@ -13,7 +13,9 @@ from typing import Any, NoReturn
 
 from pipeline.errors import ConfigurationError
 from pipeline.stages.paths import parse_path
-from pipeline.stages.vocabularies import MAPPINGS, aliases, read_yaml, shown, vocabulary
+from pipeline.stages.vocabularies import MAPPINGS, aliases, is_word_table, read_yaml, shown, vocabulary
+
+_MESSAGE_LIMIT = 2_000
 
 
 class Reader:
@@ -24,6 +26,7 @@ class Reader:
         self.content = read_yaml(path)
 
     def fail(self, place: str, problem: str) -> NoReturn:
+        place, problem = (_printable(text) for text in (place, problem))
         raise ConfigurationError(f"{self.file}: {place}: {problem}" if place else f"{self.file}: {problem}")
 
     def object(self, place: str, value: Any, allowed: Iterable[str] | None = None) -> dict[str, Any]:
@@ -87,9 +90,7 @@ class Reader:
         if not name.isidentifier() or not path.is_file():
             self.fail(place, unknown_name(name, (found.stem for found in folder.glob("*.yaml"))))
         content = vocabulary(name)
-        if not isinstance(content, dict) or not all(
-            entry is None or _is_list_of_words(entry) for entry in content.values()
-        ):
+        if not is_word_table(content):
             self.fail(place, f"{shown(path)} is no table of `word: [spelling, …]`")
         return aliases(name)
 
@@ -102,13 +103,15 @@ class Reader:
         return f"{name}@{number}+{digest}"
 
 
+def _printable(text: str) -> str:
+    """Fit for a terminal: no control characters, and not longer than anybody reads."""
+    clean = "".join(character if character.isprintable() else "\ufffd" for character in text)
+    return clean if len(clean) <= _MESSAGE_LIMIT else f"{clean[:_MESSAGE_LIMIT]} …"
+
+
 def unknown_name(name: str, allowed: Iterable[str]) -> str:
     """What to say of a name that is not among `allowed`, with the nearest one that is."""
     names = sorted(str(entry) for entry in allowed)
     close = get_close_matches(name, names, 1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     return f"{name!r} is not known{hint}; allowed: {', '.join(names)}"
-
-
-def _is_list_of_words(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(word, str | int | float) for word in value)

@@ -22,7 +22,7 @@ from pipeline.stages.conversions import (
     to_number,
 )
 from pipeline.stages.countries import country_code
-from pipeline.stages.earlier_touches import ReadTouch, compile_earlier_touch
+from pipeline.stages.earlier_touches import ReadTime, ReadTouch, compile_earlier_touch
 from pipeline.stages.mapping_language import EarlierTouchRule, FieldRule, SourceDeclaration, SuppressRule
 from pipeline.stages.paths import compile_first, compile_path
 from pipeline.stages.values import Normalized, is_empty
@@ -137,9 +137,24 @@ def compile_earlier_touch_rule(rule: EarlierTouchRule) -> ReadTouch:
     """A function that adds the earlier touch one rule declares."""
     said = {field.name: _reading(field) for field in rule.fields if field.paths}
     unsaid = {field.name: field.default if field.constant is None else field.constant for field in rule.fields}
-    return compile_earlier_touch(
-        _reading(rule.at), said, {name: one for name, one in unsaid.items() if one is not None}
-    )
+    return compile_earlier_touch(_dated(rule.at), said, {name: one for name, one in unsaid.items() if one is not None})
+
+
+def _dated(rule: FieldRule) -> ReadTime:
+    """How to get a time, in the order of the column that it stands in."""
+    getters = [(path, compile_path(path)) for path in rule.paths]
+    convert = _conversion(rule)
+    is_date = rule.conversion == "date" and not rule.values
+    dated = date_conversion(formats=rule.formats, zone=rule.zone, order=rule.order) if is_date else None
+
+    def read(record: dict[str, Any], orders: Mapping[str, str]) -> tuple[Any, Any]:
+        for path, get in getters:
+            value = get(record)
+            if not is_empty(value):
+                return value, (dated(value, orders.get(path)) if dated is not None else convert(value)).value
+        return None, None
+
+    return read
 
 
 def _reading(rule: FieldRule) -> tuple[Callable[[Any], Any], Conversion]:

@@ -1,13 +1,14 @@
 """JSON Schemas of the files in `mappings/`, so that editors complete and check them. Made of the reader's own tables.
 
-Draft 7: what editors know best. What no schema can say (the file's name, a path that no rule reads, a time zone that
-does not exist, a word that stands for two things) only `afluente mapping check` tells.
+Draft 7: what editors know best. What no schema can say (the file's name, a path that no rule reads, a word
+that stands for two things) only `afluente mapping check` tells.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from importlib.resources import files
 from typing import Any
 
 from pipeline.records import SUPPRESSION_REASONS
@@ -22,6 +23,7 @@ from pipeline.stages.canonical import (
 from pipeline.stages.conversions import CONVERSION_NAMES
 from pipeline.stages.mapping_language import (
     CONSENT_KEYS,
+    CONSENT_TIME_KEYS,
     DATE_ORDERS,
     DECIMAL_SIGNS,
     EARLIER_TOUCH_KEYS,
@@ -31,6 +33,7 @@ from pipeline.stages.mapping_language import (
     SOURCE_KEYS,
     SUPPRESS_KEYS,
 )
+from pipeline.stages.vocabularies import vocabulary, word_tables
 
 Schema = dict[str, Any]
 KINDS = ("source", "destination")
@@ -88,6 +91,8 @@ def source_schema() -> Schema:
             "path": _PATH,
             "paths": _one_or_several(_PATH),
             "texts": _one_or_several(_TEXT),
+            "vocabulary": {"enum": word_tables()},
+            "zone": {"enum": _zones()},
             **{f"{conversion}_field": _field_of(conversion) for conversion in CONVERSION_NAMES},
         },
     }
@@ -186,12 +191,12 @@ def _field_of(conversion: str) -> Schema:
                 "required": _named("without it the lead waits in quarantine", _FLAG),
                 "as": _named(f"{conversion}, unless said otherwise", {"enum": list(CONVERSION_NAMES)}),
                 "formats": _named("strptime formats, tried first", _REF("texts")),
-                "zone": _named("of times without one, such as Europe/Madrid", _TEXT),
+                "zone": _named("of times without one, such as Europe/Madrid", _REF("zone")),
                 "order": _named("of day, month and year", {"enum": list(DATE_ORDERS)}),
                 "decimal": _named("the decimal sign", {"enum": list(DECIMAL_SIGNS)}),
                 "separator": _named("what alone splits a list", {"type": "string", "minLength": 1}),
                 "values": _named("the source's words and yours for them", _TABLE),
-                "vocabulary": _named("a file in mappings/vocabularies", {"type": "string", "pattern": "^[a-z0-9_]+$"}),
+                "vocabulary": _named("a table of mappings/vocabularies", _REF("vocabulary")),
                 "region_from": _named("path of a country, for phone numbers", _REF("paths")),
             },
         )
@@ -217,17 +222,37 @@ def _earlier_touch() -> Schema:
     return {**_object(_in_order(EARLIER_TOUCH_KEYS, properties), required=("at",)), "minProperties": 2}
 
 
+def _consent_time() -> Schema:
+    properties = {
+        "from": _REF("paths"),
+        "formats": _named("strptime formats, tried first", _REF("texts")),
+        "zone": _named("of times without one, such as Europe/Madrid", _REF("zone")),
+        "order": _named("of day, month and year", {"enum": list(DATE_ORDERS)}),
+    }
+    return {"anyOf": [_REF("paths"), _object(_in_order(CONSENT_TIME_KEYS, properties), required=("from",))]}
+
+
 def _consent() -> Schema:
     properties = {
         "from": _REF("paths"),
         "as": {"enum": list(CONVERSION_NAMES)},
         "values": _TABLE,
-        "purpose": _TEXT,
-        "channel": _TEXT,
-        "at": _REF("paths"),
+        "purpose": _known_or_own("consent_purposes"),
+        "channel": _known_or_own("consent_channels"),
+        "at": _consent_time(),
         "policy_version": _REF("paths"),
     }
     return {"anyOf": [_REF("paths"), _object(_in_order(CONSENT_KEYS, properties), required=("from",))]}
+
+
+def _known_or_own(vocabulary_name: str) -> Schema:
+    """Offers the words that are known; any other is taken, too."""
+    return {"anyOf": [{"enum": list(vocabulary(vocabulary_name))}, _TEXT]}
+
+
+def _zones() -> list[str]:
+    """Names of time zones, from the tzdata package: the same list whatever the machine has."""
+    return sorted(files("tzdata").joinpath("zones").read_text(encoding="utf-8").split())
 
 
 def _suppressions() -> Schema:

@@ -30,7 +30,8 @@ _EMOJI = re.compile(
     "(?:[\u00a9\u00ae\u2122\u2190-\u21ff\u2300-\u23ff\u2460-\u27bf\u2900-\u2bff\u3030\u303d\u3297\u3299"
     "\U0001f000-\U0001faff][\u200d\u20e3\ufe0e\ufe0f]*)+|[\u20e3\ufe0e\ufe0f]+"
 )
-_EMAIL = re.compile(r"[<(\[]?[^\s@<>()\[\],;:]+@[^\s@<>()\[\],;:]+\.[^\s@<>()\[\],;:]+[>)\]]?")
+# Bounded as addresses are (RFC 5321, 4.5.3.1): without that, a long text without an at sign costs its square.
+_EMAIL = re.compile(r"[<(\[]?[^\s@<>()\[\],;:]{1,64}@[^\s@<>()\[\],;:]{1,253}\.[^\s@<>()\[\],;:]{1,63}[>)\]]?")
 _PHONE = re.compile(r"[(\[]?\+?\d(?:[\s().-]*\d){6,}[)\]]?")
 _GENERATION = re.compile(r"\b(?:2nd|3rd|4th)\b", re.IGNORECASE)
 _DIGIT = re.compile(r"\d")

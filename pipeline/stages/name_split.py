@@ -19,6 +19,7 @@ from pipeline.stages.name_words import (
     BEFORE_FAMILY,
     DEGREE,
     DOUBTFUL_TITLE,
+    FAMILY_FIRST,
     FAMILY_IBERIAN,
     FAMILY_OTHER,
     GENERATION,
@@ -152,6 +153,8 @@ def _split_words(words: list[str], country: str | None) -> NameParts:
     if len(words) == 1:
         return _single(words[0], title, generation)
     marked = _split_at_capitals(words)
+    if marked is None and word_kind(words[0]) & FAMILY_FIRST:
+        return UNCERTAIN
     if marked is None:
         marked = _split_at_boundary(words, country, has_generation=bool(generation))
     if marked.family and generation:

@@ -31,6 +31,7 @@ COMPANY_FIRST = 131_072
 COMPANY_ANY = 262_144
 SEVERAL = 524_288  # `Familie`
 AND = 1_048_576  # `and`, `und`, `et`
+FAMILY_FIRST = 4_194_304  # a family name that stands in front where it is from: `Nguyen`
 LED = 2_097_152  # no word's own: a unit that begins with a particle or holds two joined family names
 
 _INITIALS = re.compile(r"[^\W\d_](?:\.-?[^\W\d_])*\.?")  # J, J., J.R.R., J.-P.
@@ -111,6 +112,7 @@ def word_kind(word: str) -> int:
         (words.joining, lower, JOINING),
         (names.iberian, bare, FAMILY_IBERIAN),
         (names.other, bare, FAMILY_OTHER),
+        (names.family_first, bare, FAMILY_FIRST),
         (names.given_iberian, bare, GIVEN_IBERIAN),
         (names.compounding, bare, COMPOUNDING),
         (names.devotional, bare, DEVOTIONAL),
@@ -141,6 +143,7 @@ class _Names(NamedTuple):
     abbreviated: frozenset[str]
     iberian: frozenset[str]
     other: frozenset[str]
+    family_first: frozenset[str]
     devotional: frozenset[str]
 
 
@@ -156,6 +159,7 @@ def _names() -> _Names:
         abbreviated=_folded(given["abbreviated"]),
         iberian=_folded(family["es"]) | _folded(family["pt"]),
         other=_folded(family["en"]) | _folded(family["de"]) | _folded(family["fr"]),
+        family_first=_folded(family["family_first"]),
         devotional=_folded(vocabulary("name_particles")["devotional"]),
     )
 

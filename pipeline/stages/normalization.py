@@ -21,7 +21,7 @@ from pipeline.stages.languages import normalize_language
 from pipeline.stages.name_completion import Names, complete_names
 from pipeline.stages.names import normalize_family_name, normalize_full_name, normalize_given_name
 from pipeline.stages.phones import normalize_phone, normalize_whatsapp_id
-from pipeline.stages.text import normalize_cell, normalize_paragraphs, normalize_url, raw_excerpt
+from pipeline.stages.text import LINE_LIMIT, normalize_cell, normalize_paragraphs, normalize_url, raw_excerpt
 from pipeline.stages.times import FUTURE_TOLERANCE, read_instant
 from pipeline.stages.validation import Verdict, judge
 from pipeline.stages.validation_rules import NOTHING_TO_IDENTIFY
@@ -62,6 +62,21 @@ def normalize_lead(lead: Lead, *, default_region: str | None) -> Lead | Parked |
     e-mail, phone, profile nor source id is left, or `wrong_type` if one was there and was not even text; parked or
     suppressed too where another rule of `validation` says so.
     """
+    draft = _draft(lead, default_region)
+    verdict = judge(lead.source, lead.fields, draft.fields, is_released=lead.is_released)
+    if verdict.rule is not None:
+        return _stopped(draft, verdict)
+    for field, rule in verdict.flags:
+        draft.note(field, Normalized(None, (rule,)), None)
+    return draft.lead()
+
+
+def show_normalized(lead: Lead, *, default_region: str | None) -> Lead:
+    """As `normalize_lead`, whatever is thought of the lead: for whoever looks at one that does not go on."""
+    return _draft(lead, default_region).lead()
+
+
+def _draft(lead: Lead, default_region: str | None) -> _Draft:
     draft = _Draft(lead)
     for field, value in lead.fields.items():
         normalize = _PLAN.get(field)
@@ -76,12 +91,7 @@ def normalize_lead(lead: Lead, *, default_region: str | None) -> Lead | Parked |
     draft.put_time()
     draft.put_postal_code()
     _complete_name(draft)
-    verdict = judge(lead.source, lead.fields, draft.fields, is_released=lead.is_released)
-    if verdict.rule is not None:
-        return _stopped(draft, verdict)
-    for field, rule in verdict.flags:
-        draft.note(field, Normalized(None, (rule,)), None)
-    return draft.lead()
+    return draft
 
 
 class _Draft:
@@ -216,7 +226,7 @@ def _complete_name(draft: _Draft) -> None:
         return
     names, flags = complete_names(
         before,
-        written=written if isinstance(written, str) else None,
+        written=written[:LINE_LIMIT] if isinstance(written, str) else None,
         country=fields.get("country") or fields.get("region"),
     )
     for field, old, new in zip(_NAME_FIELDS, before, names, strict=True):
@@ -238,7 +248,7 @@ def _stopped(draft: _Draft, verdict: Verdict) -> Parked | Suppressed:
         event_id,
         STAGE,
         rule,
-        f"the rule {rule} of mappings/validation.yaml holds it back; if it is real, `afluente leads release ID --why …`",
+        f"rule {rule} of mappings/validation.yaml holds it back; if it is real: `afluente leads release ID --why …`",
         verdict.field,
     )
 

@@ -31,10 +31,9 @@ _WHATSAPP_LINK = re.compile(
 )
 _ADDRESS = re.compile(r"://|\bwww\.|@|^[A-Z]{2}\.\w+\Z", re.IGNORECASE)  # the last: WhatsApp's id without a number
 _LABEL = re.compile(r"^[^\d+(]+(?:\d\s*:\s*)?|\s*\([^()\d+]*\)\Z")  # Mobile: … (work)
-_CARRIER = re.compile(r"(?<=0)\s?\(?(?:xx|\*\*)\)?\s?(?=\(?\d\d)", re.IGNORECASE)  # Brazil: 0xx11, the x for a carrier
 _EXTENSION = re.compile(
     r"[\s,;(\-]*(?<![^\W\d_])(?:ext(?:n|ension|ensi[oó]n|ens[aã]o)?|durchwahl|dw|nst|nebenstelle|ramal|rml|r|poste"
-    r"|interno|int|anexo|anx|toestel|tst|wew|x|\#)\.?\s*[:.\-=]?\s*\d{1,7}\)?\Z",
+    r"|interno|int|anexo|anx|app(?:arat)?|toestel|tst|wew|x|\#)\.?\s*[:.\-=]?\s*\d{1,7}\)?\Z",
     re.IGNORECASE,
 )
 _SEPARATORS = re.compile(
@@ -43,7 +42,15 @@ _SEPARATORS = re.compile(
 )
 _ONE_NUMBER = re.compile(r"\+?(?:[ ().\-]*[0-9]){,15}[ ().\-]*\Z")  # too few digits for two
 _WORDS = re.compile(r"[^\W\d_]{2,}[.:]?")
-_SECOND_ENDING = re.compile(r"(\+?[\d ().\-]{7,})/\d{1,2}\Z")  # 030 1234567/68: two lines, written once
+# 030 1234567/68, 030/1234567-10/-11: two lines, written once
+_SECOND_ENDING = re.compile(r"(\+?(?:\(?\d{2,5}\)? ?/ ?)?[\d ().\-]{7,}?) ?/ ?(?:-\d{1,4}|\d{1,2})\Z")
+_WHATSAPP_IDS = re.compile(r"(?<![\w+@.])\+?(\d{7,15})(?:[:.]\d+)*@(?:s\.whatsapp\.net|c\.us)(?![\w.])", re.IGNORECASE)
+_FAX = re.compile(r"[\s,;|/]*(?<![^\W\d_])(?:tele)?fax(?:[ -]?n[ro])?\.?\s*:?\s*[+(\d][\d ()/.\-]*", re.IGNORECASE)
+# 02.03.2026, 2024-03-02 09:14: of a column that slipped. No numbering plan writes a number so.
+_DATE = re.compile(
+    r"\s*(?:(?:19|20)\d\d([-./])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])"
+    r"|(?:0?[1-9]|[12]\d|3[01])([-./])(?:0?[1-9]|[12]\d|3[01])\2(?:19|20)\d\d)(?:[T ]+\d\d?:\d\d.*)?\s*\Z"
+)
 
 NOT_A_PHONE = Normalized(None, ("not_a_phone",))
 
@@ -59,6 +66,8 @@ class PhoneText(NamedTuple):
 def read_cell(text: str) -> PhoneText | Normalized:
     """The parts of a cell that may be numbers (at least one), or why there is none."""
     plain = _PLAIN.match(text)
+    if _DATE.match(text):
+        return NOT_A_PHONE
     if plain:
         whole = plain[1], plain[2] is not None
         return PhoneText(whole, [whole])
@@ -69,6 +78,11 @@ def read_cell(text: str) -> PhoneText | Normalized:
     if whatsapp:
         number = f"+{whatsapp[1].strip()}"
         return PhoneText((number, False), [(number, False)])
+    clean = _WHATSAPP_IDS.sub(r"+\1", clean)
+    flags: tuple[str, ...] = ()
+    spoken = _FAX.sub(" ", clean).strip()
+    if spoken != clean and sum(map(str.isdigit, spoken)) >= FEWEST_DIGITS:
+        clean, flags = spoken, ("fax_removed",)
     clean = _SCHEME.sub("", clean, count=1).replace("%2B", "+")
     scientific = _SCIENTIFIC.match(clean)
     if scientific:
@@ -77,11 +91,9 @@ def read_cell(text: str) -> PhoneText | Normalized:
     context = _CONTEXT.match(clean)
     if context:
         clean = f"{context[2]}{context[1]}"
-    clean = _CARRIER.sub("", clean)
-    flags: tuple[str, ...] = ()
     second = _SECOND_ENDING.match(clean)
     if second and sum(map(str.isdigit, second[1])) > FEWEST_DIGITS:
-        clean, flags = second[1].rstrip(), ("several_values",)
+        clean, flags = second[1].rstrip(), (*flags, "several_values")
     parts = _long_enough(_SEPARATORS.split(clean))
     if _ADDRESS.search(clean):
         return PhoneText(parts[0], parts, flags) if parts else NOT_A_PHONE

@@ -10,9 +10,9 @@ import re
 from functools import cache, lru_cache
 
 import phonenumbers
-from phonenumbers import PhoneNumber, PhoneNumberType
+from phonenumbers import NumberParseException, PhoneNumberType
 
-from pipeline.stages.phone_plans import country_code_of, is_valid
+from pipeline.stages.phone_plans import is_valid
 from pipeline.stages.vocabularies import vocabulary
 
 _TYPES = {
@@ -61,19 +61,12 @@ def phone_type(e164: str) -> str | None:
     """What kind of line it is: fixed, mobile, fixed_or_mobile (North America), toll_free, premium, shared_cost, voip,
     personal, pager, company_wide, voicemail; None for what is no valid E.164 number.
     """
-    digits = e164[1:]
-    code = country_code_of(digits) if e164[:1] == "+" and digits.isascii() and digits.isdecimal() else None
-    national = digits[len(code) :] if code else ""
-    if code is None or not 4 <= len(national) <= 17:
+    if e164[:1] != "+" or not e164.isascii() or not e164[1:].isdecimal():
         return None
-    zeros = len(national) - len(national.lstrip("0"))
-    number = PhoneNumber(
-        country_code=int(code),
-        national_number=int(national),
-        italian_leading_zero=zeros > 0 or None,
-        number_of_leading_zeros=zeros if zeros > 1 else None,
-    )
-    return _TYPES.get(phonenumbers.number_type(number))
+    try:
+        return _TYPES.get(phonenumbers.number_type(phonenumbers.parse(e164)))
+    except NumberParseException:
+        return None
 
 
 def is_fictional(code: str, national: str) -> bool:

@@ -34,7 +34,6 @@ class Plan(NamedTuple):
     trunk_prefix: re.Pattern[str] | None
     is_trunk_plain: bool  # the prefix is digits to be taken off, nothing more
     exit_code: re.Pattern[str]
-    leading_digits: re.Pattern[str] | None
 
 
 def read_plain(text: str, region: str | None) -> tuple[str, str] | None:
@@ -80,20 +79,9 @@ def is_valid(code: str, national: str, region: str | None = None) -> bool:
         plan = region_plan(region)
         if plan is not None and plan.country_code == code and _is_valid_in(plan, national):
             return True
-    regions = _REGIONS.get(code, ())
-    if len(regions) == 1:
-        plan = _plan_of(code, regions[0])
-        return plan is not None and _is_valid_in(plan, national)
-    for name in regions:
-        plan = region_plan(name)
-        if plan is None:
-            continue
-        if plan.leading_digits is not None:
-            if plan.leading_digits.match(national):
-                return _is_valid_in(plan, national)
-        elif _is_valid_in(plan, national):
-            return True
-    return False
+    return any(
+        _is_valid_in(plan, national) for name in _REGIONS.get(code, ()) if (plan := _plan_of(code, name)) is not None
+    )
 
 
 def is_possible(code: str, national: str) -> bool:
@@ -166,5 +154,4 @@ def _compiled(metadata: PhoneMetadata) -> Plan:
         trunk_prefix=re.compile(prefix) if prefix else None,
         is_trunk_plain=bool(prefix and _PLAIN_PREFIX.match(prefix) and not metadata.national_prefix_transform_rule),
         exit_code=re.compile(metadata.international_prefix) if metadata.international_prefix else _NEVER,
-        leading_digits=re.compile(metadata.leading_digits) if metadata.leading_digits else None,
     )

@@ -116,7 +116,7 @@ def _read(part: tuple[str, bool], regions: tuple[str, ...]) -> Normalized:
         code, national, flags = number
         if "vanity" in flags and not _may_have_letters(code, national):
             continue
-        if not is_valid(code, national, reading.region):
+        if not is_valid(code, national, reading.region) and not is_fictional(code, national):
             refused = refused or number
             present = repaired(code, national, from_abroad=reading.region is None)
             if present is None:

@@ -26,7 +26,7 @@ def is_passing(host: str) -> bool:
 
 
 def classify_referrer(host: str, path: str | None = None) -> Referrer:
-    """`organic` for search engines, `social` for networks GA4 does not list, else `referral`.
+    """`organic` for search engines, `email` for webmail, `social` for networks GA4 does not list, else `referral`.
 
     `path` tells an assistant that lives on a page of something else (x.com/i/grok); nothing of it is kept.
     """
@@ -43,6 +43,9 @@ def _classify(host: str) -> Referrer:
     if app is not None:
         return Referrer(app["source"], app["medium"])
     parents = _parents(host)
+    for parent in parents:
+        if parent in _webmail():
+            return Referrer(_webmail()[parent], "email")
     for parent in parents:
         if parent in _assistants():
             return Referrer(_assistants()[parent], "referral")
@@ -103,6 +106,14 @@ def _assistants_on_pages() -> dict[str, list[tuple[str, str]]]:
         for host, slash, path in (str(one).lower().partition("/") for one in hosts):
             if slash:
                 found.setdefault(host, []).append((f"/{path}", str(name).lower()))
+    return found
+
+
+@cache
+def _webmail() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, hosts in vocabulary("webmail_hosts").items():
+        _add(found, hosts, str(name))
     return found
 
 

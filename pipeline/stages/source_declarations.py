@@ -12,10 +12,13 @@ from zoneinfo import ZoneInfo
 
 from pipeline.records import SUPPRESSION_REASONS
 from pipeline.stages.canonical import CANONICAL_FIELDS, LEAD_FIELDS, TOUCH_FIELDS, default_conversion
-from pipeline.stages.conversions import CONVERSION_NAMES
+from pipeline.stages.consents import consent_channel, consent_purpose
+from pipeline.stages.conversions import CONVERSION_NAMES, exact_key
 from pipeline.stages.countries import country_code
+from pipeline.stages.date_formats import check_format
 from pipeline.stages.mapping_language import (
     CONSENT_KEYS,
+    CONSENT_TIME_KEYS,
     DATE_ORDERS,
     DECIMAL_SIGNS,
     EARLIER_TOUCH_KEYS,
@@ -51,6 +54,8 @@ def read_source(path: Path) -> SourceDeclaration:
     if region is not None and (not isinstance(region, str) or country_code(region) != region):
         reader.fail("region", f"{region!r} is not an ISO 3166-1 alpha-2 code, such as US")
     rules = [*_field_rules(reader, content, "lead", LEAD_FIELDS), *_field_rules(reader, content, "touch", TOUCH_FIELDS)]
+    touches = tuple(_earlier_touches(reader, content.get("earlier_touches")))
+    dated = {path: rule for rule in (*rules, *(one.at for one in touches)) if _is_dated(rule) for path in rule.paths}
     flatten = reader.paths("flatten", content.get("flatten"))
     if not rules and not is_canonical:
         reader.fail("lead", "maps no field; name at least one, or say `canonical: true`")
@@ -66,8 +71,8 @@ def read_source(path: Path) -> SourceDeclaration:
         headers=_headers(reader, content.get("headers")),
         lists=tuple(_list_rules(reader, content.get("lists"))),
         fields=tuple(rules),
-        earlier_touches=tuple(_earlier_touches(reader, content.get("earlier_touches"))),
-        consents=tuple(_consent_rules(reader, content.get("consent"))),
+        earlier_touches=touches,
+        consents=tuple(_consent_rules(reader, content.get("consent"), dated)),
         consent_lists=tuple(f"{container}consents" for container in containers),
         touch_lists=tuple(f"{container}earlier_touches" for container in containers),
         suppress=_suppress_rules(reader, content.get("suppress")),
@@ -104,7 +109,7 @@ def _field_rule(reader: Reader, place: str, name: str, entry: Any, conversion: s
         default=said.get("default"),
         required=reader.flag(f"{place}.required", said.get("required", False)),
         conversion=named,
-        formats=reader.texts(f"{place}.formats", said.get("formats")),
+        formats=_formats(reader, f"{place}.formats", said.get("formats")),
         zone=_zone(reader, f"{place}.zone", said.get("zone", "UTC")),
         order=reader.one_of(f"{place}.order", said["order"], DATE_ORDERS) if "order" in said else None,
         decimal=reader.one_of(f"{place}.decimal", said["decimal"], DECIMAL_SIGNS) if "decimal" in said else None,
@@ -112,6 +117,16 @@ def _field_rule(reader: Reader, place: str, name: str, entry: Any, conversion: s
         values=_value_table(reader, place, said),
         region_from=reader.paths(f"{place}.region_from", said.get("region_from")),
     )
+
+
+def _formats(reader: Reader, place: str, said: Any) -> tuple[str, ...]:
+    formats = reader.texts(place, said)
+    for pattern in formats:
+        try:
+            check_format(pattern)
+        except ValueError as error:
+            reader.fail(place, f"{pattern!r} {error}")
+    return formats
 
 
 def _zone(reader: Reader, place: str, said: Any) -> str:
@@ -131,7 +146,13 @@ def _separator(reader: Reader, place: str, said: Any) -> str:
 
 def _value_table(reader: Reader, place: str, said: dict[str, Any]) -> dict[str, Any]:
     if "vocabulary" not in said:
-        return reader.object(f"{place}.values", said.get("values"))
+        table = reader.object(f"{place}.values", said.get("values"))
+        known: dict[str, str] = {}
+        for key in said.get("values") or ():
+            first = known.setdefault(exact_key(key), repr(key))
+            if first != repr(key):
+                reader.fail(f"{place}.values", f"{key!r} and {first} are the same word: a value has one meaning")
+        return table
     if "values" in said:
         reader.fail(place, "says both `values` and `vocabulary`")
     return dict(reader.vocabulary(f"{place}.vocabulary", said["vocabulary"]))
@@ -203,16 +224,30 @@ def _earlier_touches(reader: Reader, content: Any) -> Iterator[EarlierTouchRule]
         yield EarlierTouchRule(at, tuple(fields))
 
 
-def _consent_rules(reader: Reader, content: Any) -> Iterable[ConsentRule]:
+def _is_dated(rule: FieldRule) -> bool:
+    """Whether a rule says how its dates are written."""
+    return rule.conversion == "date" and (bool(rule.formats) or rule.order is not None or rule.zone != "UTC")
+
+
+def _consent_times(reader: Reader, place: str, entry: Any, dated: dict[str, FieldRule]) -> Iterator[FieldRule]:
+    """A rule for each path; without options of its own, those of the rule that reads the same path as a date."""
+    said = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, CONSENT_TIME_KEYS)
+    declared = _field_rule(reader, place, "at", said, "date")
+    for path in declared.paths:
+        known = declared if len(said) > 1 else dated.get(path, declared)
+        yield FieldRule("at", (path,), conversion="date", formats=known.formats, zone=known.zone, order=known.order)
+
+
+def _consent_rules(reader: Reader, content: Any, dated: dict[str, FieldRule]) -> Iterable[ConsentRule]:
     for name, entry in reader.object("consent", content).items():
         place = f"consent.{name}"
         said = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, CONSENT_KEYS)
         granted = {key: said[key] for key in ("from", "as", "values") if key in said}
         yield ConsentRule(
-            purpose=reader.text(f"{place}.purpose", said.get("purpose", name)),
-            channel=reader.text(f"{place}.channel", said.get("channel", "any")),
+            purpose=consent_purpose(reader.text(f"{place}.purpose", said.get("purpose", name))),
+            channel=consent_channel(reader.text(f"{place}.channel", said.get("channel", "any"))),
             granted=_field_rule(reader, place, name, granted, "boolean"),
-            at=reader.paths(f"{place}.at", said.get("at")),
+            at=tuple(_consent_times(reader, f"{place}.at", said["at"], dated)) if "at" in said else (),
             policy_version=reader.paths(f"{place}.policy_version", said.get("policy_version")),
         )
 
@@ -241,6 +276,6 @@ def _suppress_rules(reader: Reader, content: Any) -> tuple[SuppressRule, ...]:
 def _aliases(reader: Reader, content: Any) -> dict[str, str]:
     found = reader.object("aliases", content)
     for name, target in found.items():
-        if target not in CANONICAL_FIELDS:
+        if not isinstance(target, str) or target not in CANONICAL_FIELDS:
             reader.fail(f"aliases.{name}", unknown_name(str(target), CANONICAL_FIELDS))
     return found

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
 from pipeline.stages.date_formats import EXCEL_FORMATS, readable, strptime_pattern
+from pipeline.stages.text import is_blank
 from pipeline.stages.vocabularies import vocabulary
 from pipeline.stages.written_dates import TEXT_LIMIT, WrittenDate, plain, read_written
 
@@ -27,10 +28,15 @@ _SERIAL = re.compile(r"^(\d{5})(?:[.,](\d{1,15}))?$", re.ASCII)
 # so the days that count begin on 30 December 1899.
 _SERIALS = (20_000, 80_000)
 _SERIAL_LIMIT = 2_958_466  # the day after 9999-12-31
-_YEARS = (1970, 2120)  # a time before or after is no time of a lead, however well it is written
+_YEARS = (
+    1990,
+    2120,
+)  # a time before or after is no time of a lead, however well it is written: 1970 is a clock that was never set
 # `fromisoformat` takes any character for the T, the seventh digit of a phone number too.
 _ISO = re.compile(r"\d{4}(?:-\d\d-\d\d|\d{4}|-?W\d\d-?\d)(?:[T ]|$)", re.ASCII)
-_OFFSET_WITHOUT_COLON = re.compile(r"([+-]\d{2})(\d{2})$")
+
+# Nor does it say of what a fraction is one: it takes 10.30 for ten o'clock and three tenths of a second.
+_FRACTION_OF_MORE = re.compile(r"[T ]\d\d(?::?\d\d)?[.,]", re.ASCII)
 
 
 class ReadTime(NamedTuple):
@@ -47,7 +53,7 @@ def read_instant(
     value: str | float, *, formats: Sequence[str] = (), zone: str = "UTC", order: str | None = None
 ) -> ReadTime:
     """An aware UTC datetime, or None with a flag: `unreadable_time`, `ambiguous_date`, `contradicts_order`,
-    `unknown_zone`.
+    `unknown_zone`, `blank`.
 
     A date alone is its midnight. `formats` (strptime's or as `DD/MM/YYYY`) are tried first; a time without a zone is
     taken to be in `zone`; `order` (dmy, mdy or ymd) settles dates as 02/03/2026.
@@ -100,9 +106,9 @@ def _undeclared(text: str, zone: str, order: str | None) -> ReadTime:
         serial = _SERIAL.match(text)
         if serial:
             return _from_serial(float(f"{serial[1]}.{serial[2] or 0}"), zone, 1900)
-    if _ISO.match(text):
+    if _ISO.match(text) and not _FRACTION_OF_MORE.search(text):
         try:
-            moment = _to_utc(datetime.fromisoformat(_OFFSET_WITHOUT_COLON.sub(r"\1:\2", text)), zone)
+            moment = _to_utc(datetime.fromisoformat(text), zone)
             return ReadTime(moment) if moment is not None else _UNREADABLE
         except (ValueError, OverflowError):
             pass
@@ -113,7 +119,7 @@ def _undeclared(text: str, zone: str, order: str | None) -> ReadTime:
 def _from_words(text: str, zone: str, order: str | None) -> ReadTime:
     found = read_written(plain(text))
     if found is None:
-        return _UNREADABLE
+        return ReadTime(None, ("blank",)) if is_blank(text) else _UNREADABLE
     written, clock = found
     day, flag = settle(written, order)
     if day is None:
@@ -137,7 +143,7 @@ def _declared(text: str, pattern: str, zone: str) -> datetime | None:
     try:
         pattern = strptime_pattern(pattern)
         return _to_utc(datetime.strptime(readable(text, pattern), pattern), zone)  # noqa: DTZ007 - put on right here
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, re.error):  # the last: a pattern that says a code twice
         return None
 
 
@@ -178,7 +184,8 @@ def _from_serial(number: float, zone: str, system: int) -> ReadTime:
 def _to_utc(moment: datetime, zone: str) -> datetime | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=_zone(zone))
-    moment = moment.astimezone(UTC)
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
     return moment if _YEARS[0] <= moment.year <= _YEARS[1] else None
 
 

@@ -219,6 +219,8 @@ _DOTTED_GMAIL = re.compile(r"(?:[a-z0-9]{1,4}\.){3,}[a-z0-9]{1,6}@(?:gmail|googl
 
 def _is_random(text: str) -> bool:
     """One word of at least seven letters whose case goes up and down in the middle three times: no name does."""
+    if len(text) < 7 or text.istitle():  # nearly every name; spares the pattern
+        return False
     return _WORD_OF_LETTERS.fullmatch(text) is not None and len(_HUMP.findall(text)) >= 3
 
 
@@ -245,8 +247,8 @@ def _foreign_script(rule: Rule, _: TestWords) -> Check:
         if not market or market in markets or not count_foreign_links(message, given):
             return None
         letters = [ord(char) for char in message if char.isalpha() and not char.isascii()]
-        # Beyond Latin, its extensions and phonetic letters; 1E00 to 1EFF is Latin again (Vietnamese).
-        others = sum(letter >= 0x370 and not 0x1E00 <= letter <= 0x1EFF for letter in letters)
+        # Beyond Latin, its extensions and phonetic letters. Vietnamese has some, but never nine in ten.
+        others = sum(letter >= 0x370 for letter in letters)
         return "message" if others >= 10 and others > 0.9 * text_beside_links(message) else None
 
     return check

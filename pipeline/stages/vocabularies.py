@@ -16,7 +16,16 @@ MAPPINGS = Path(__file__).resolve().parents[2] / "mappings"
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml's parser: ten times faster
-    """Refuses a key given twice: YAML would silently keep the last one."""
+    """Refuses a key given twice, of which YAML would silently keep the last, and aliases, which can grow a file of a
+    few lines to gigabytes.
+    """
+
+
+def _refuse_aliases(content: bytes, path: Path) -> None:
+    for event in yaml.parse(content, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent):
+            place = f", line {event.start_mark.line + 1}" if event.start_mark else ""
+            raise ConfigurationError(f"{shown(path)}{place}: *{event.anchor} is an alias; write it out")
 
 
 def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -42,11 +51,20 @@ def shown(path: Path) -> str:
 def read_yaml(path: Path) -> Any:
     """The parsed file. Raises ConfigurationError naming the file, the line and what is wrong there."""
     try:
-        return yaml.load(path.read_bytes(), Loader=_Loader)  # noqa: S506 - a SafeLoader that checks more
+        content = path.read_bytes()
+        if b"*" in content:
+            _refuse_aliases(content, path)
+        return yaml.load(content, Loader=_Loader)  # noqa: S506 - a SafeLoader that checks more
     except FileNotFoundError as error:
         raise ConfigurationError(f"{shown(path)} does not exist") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{shown(path)} cannot be read ({type(error).__name__})") from error
+    except RecursionError as error:
+        raise ConfigurationError(f"{shown(path)}: lists or objects stand too deep inside each other") from error
+    except (ValueError, KeyError, AttributeError) as error:  # of a date, number or tag that is none
+        raise ConfigurationError(
+            f"{shown(path)}: a value is no date or number, though written as one: quote it"
+        ) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "not readable as YAML"
@@ -75,6 +93,20 @@ def aliases(name: str) -> dict[str, str]:
                     f"mappings/vocabularies/{name}.yaml: {spelling!r} stands for {found[key]!r} and for {canonical!r}"
                 )
     return found
+
+
+def is_word_table(content: Any) -> bool:
+    """Whether a vocabulary is a table of `word: [spelling, …]`, which mappings can name as `vocabulary`."""
+    return isinstance(content, dict) and all(
+        entry is None or (isinstance(entry, list) and all(isinstance(word, str | int | float) for word in entry))
+        for entry in content.values()
+    )
+
+
+def word_tables() -> list[str]:
+    """The vocabularies that mappings can name, by name."""
+    names = sorted(path.stem for path in (MAPPINGS / "vocabularies").glob("*.yaml"))
+    return [name for name in names if is_word_table(vocabulary(name))]
 
 
 @cache

@@ -129,8 +129,12 @@ def _own_domain(host: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _flags_of_host(host: str) -> tuple[str, ...]:
-    host = host.removeprefix("www.")
-    return ("social_page",) if host in _not_own() or site_of(host) in _not_own() else ()
+    not_own = _not_own()
+    while "." in host:  # de-de.facebook.com, facebook.com
+        if host in not_own:
+            return ("social_page",)
+        host = host.partition(".")[2]
+    return ()
 
 
 @cache

@@ -14,6 +14,8 @@ from pipeline.privacy.encryption import cipher
 from pipeline.records import Parked, new_id
 from pipeline.store import arrays
 
+INTAKE_STAGE = "intake"
+
 
 class Quarantined(msgspec.Struct, frozen=True):
     """One row: of an event, or of a person at a destination. Holds no value of a lead."""
@@ -111,6 +113,17 @@ def count_quarantine(connection: Connection) -> dict[tuple[str | None, str], int
     return {(source, code): count for source, code, count in rows}
 
 
+def open_codes(connection: Connection, event_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Why these events wait, of those that do. One statement, none without ids."""
+    if not event_ids:
+        return {}
+    rows = connection.exec_driver_sql(
+        "SELECT event_id, code FROM quarantine WHERE event_id = ANY(%s::uuid[]) AND resolution = 'open'",
+        (arrays.uuids(event_ids),),
+    )
+    return {event_id: code for event_id, code in rows}  # noqa: C416 - rows are no pairs to mypy
+
+
 _REPLAY_EVENTS = """
 WITH chosen AS (
     UPDATE quarantine SET resolution = 'replayed', resolved_at = now() {where} AND event_id IS NOT NULL
@@ -142,13 +155,17 @@ def replay_events(
     reason: str | None = None,
     source: str | None = None,
     quarantine_ids: Iterable[UUID] | None = None,
+    misread: bool = True,
 ) -> int:
     """Send open quarantined things on their way again; gives how many. Without filters: all of them. Two statements.
 
-    Events run through the present mapping from their stored body; deliveries are due now.
+    Events run through the present mapping from their stored body; deliveries are due now. `misread` False leaves out
+    what intake could not read as it was meant (`count_misread`).
     """
     conditions, values = _filters(reason=reason, source=source)
     conditions.append("resolution = 'open'")
+    if not misread:
+        conditions.append(f"stage <> '{INTAKE_STAGE}'")
     if quarantine_ids is not None:
         conditions.append("quarantine_id = ANY(%(ids)s::uuid[])")
         values["ids"] = arrays.uuids(quarantine_ids)
@@ -156,6 +173,17 @@ def replay_events(
     for statement in (_REPLAY_EVENTS, _REPLAY_DELIVERIES):
         replayed += connection.exec_driver_sql(statement.format(where=_where(conditions)), values).scalar_one()
     return replayed
+
+
+def count_misread(connection: Connection, *, reason: str | None = None, source: str | None = None) -> dict[str, int]:
+    """Open rows that intake itself quarantined, by code: their cells may stand in the wrong columns."""
+    conditions, values = _filters(reason=reason, source=source)
+    conditions += ["resolution = 'open'", f"stage = '{INTAKE_STAGE}'"]
+    rows = connection.exec_driver_sql(
+        f"SELECT code, count(*) FROM quarantine {_where(conditions)} GROUP BY code ORDER BY code",  # noqa: S608 - put together from constants
+        values,
+    )
+    return {code: count for code, count in rows}  # noqa: C416 - rows are no pairs to mypy
 
 
 def discard(connection: Connection, quarantine_id: UUID, why: str) -> bool:

@@ -177,6 +177,7 @@ FURTHER = [
         "sample_people_are_invented",
         lambda case: answering(case, lambda t, _: (t.lead and Trial({**t.lead, "phone": "+493012345678"})) or t),
     ),
+    ("every_mapped_path_occurs", lambda case: replace(case, shape=lambda _: {"answers": []})),
     ("poll_reads_every_page_once", lambda _: with_intake(POLLED, records_at="leads")),
     ("poll_reads_every_page_once", lambda _: with_typical(POLLED, [entry(1)])),
 ]
@@ -186,6 +187,30 @@ FURTHER = [
 def test_check_looks_at_all_it_promises(name, spoil):
     check = next(check for check in CHECKS if check.__name__ == name)
     assert check(spoil(GOOD)) != []
+
+
+def test_paths_are_looked_up_in_the_shape_the_mapping_gives_a_record():
+    """A list of `{name, value}` that rules read by name: found, and taken out where the check needs it gone."""
+
+    def shape(record):
+        answers = record.get("answers")
+        return {
+            **record,
+            "answers": {one["name"]: one["value"] for one in answers} if isinstance(answers, list) else answers,
+        }
+
+    listed = [
+        {**entry(number), "answers": [{"name": key, "value": value} for key, value in entry(number)["answers"].items()]}
+        for number in (1, 2, 3)
+    ]
+    case = replace(
+        with_typical(GOOD, listed), shape=shape, try_record=lambda record, kind: try_record(shape(record), kind)
+    )
+    for name in ("every_field_is_decided", "every_mapped_path_occurs", "missing_required_field_is_parked"):
+        check = next(check for check in CHECKS if check.__name__ == name)
+        assert check(case) == []
+    check = next(check for check in CHECKS if check.__name__ == "every_mapped_path_occurs")
+    assert check(replace(case, shape=dict)) != []
 
 
 def test_a_mapping_that_cannot_be_read_is_the_finding_and_no_flood_of_others():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.store.engine import transaction
 from tests.integration.command_line import answer, capture, deliver, problem, run, work
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -118,3 +119,21 @@ def test_a_lead_in_quarantine_shows_why_and_what_was_sent():
 def test_an_id_that_is_none_or_nobodys_is_refused():
     assert "is not an id" in problem("explain", "ada@example.com", code=2)
     assert "no event, person or quarantined thing" in problem("explain", "01930000-0000-7000-8000-000000000000", code=1)
+
+
+def test_a_lead_that_waits_shows_its_normalized_values_and_flags(database):
+    (waiting,) = capture({"first_name": "ADA", "phone": "not a number"})
+    work()
+    fields = {row["field"]: row for row in answer("explain", str(waiting))["fields"]}
+    assert fields["first_name"]["normalized"] == "Ada"
+    assert fields["phone"]["normalized"] is None
+    assert fields["phone"]["flags"]
+
+
+def test_a_settled_lead_is_not_said_to_be_replayed(story):
+    first, _ = story
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE events SET mapping_version = 'api@0+0' WHERE event_id = %s", (first,))
+    text = run("explain", first).stdout
+    assert "A settled lead is not mapped again by itself." in text
+    assert "replay" not in text

@@ -52,8 +52,34 @@ def test_leads_export_gives_one_row_per_accepted_event_with_its_normalized_field
     assert rows[str(nobody)]["message"] == "call me"
 
 
+def test_suppressed_and_quarantined_leads_have_their_fields_normalized_and_the_reason():
+    form = {"fields": {"email": "Ada@Example.ORG", "phone": "nothing"}}
+    capture(
+        {**form, "submission_id": "1", "hp": "filled"},
+        {**form, "submission_id": "2", "elapsed_ms": 12},
+        {**form, "submission_id": "3", "is_test": True},
+        {**form, "submission_id": "4"},
+        {"submission_id": "5", "fields": {"first_name": "ADA", "phone": "not a number"}},
+        source="web_form",
+    )
+    work()
+    rows = lines("leads", "export")
+    assert [(row["state"], row["reason"]) for row in rows] == [
+        ("suppressed", "spam"),
+        ("suppressed", "spam"),
+        ("suppressed", "test"),
+        ("settled", None),
+        ("quarantined", "nothing_to_identify"),
+    ]
+    assert {row["email"] for row in rows[:4]} == {"ada@example.org"}
+    assert rows[0]["flags"]["phone"]
+    assert (rows[4]["phone"], rows[4]["first_name"]) == (None, "Ada")
+    assert rows[4]["flags"]["phone"]
+
+
 def test_consents_of_an_export_are_named():
     capture({"email": "ada@example.com", "consents": [{"purpose": "marketing", "channel": "email", "granted": True}]})
+    work()
     (row,) = lines("leads", "export")
     (consent,) = row["consents"]
     assert (consent["purpose"], consent["channel"], consent["granted"]) == ("marketing", "email", True)
@@ -133,14 +159,50 @@ def test_people_export_gives_one_row_per_person_with_first_and_last_source():
     assert row["state"] == "Greater London"
 
 
-def test_derived_values_are_the_last_columns_of_both_exports():
+def test_consents_are_those_that_were_recorded_not_what_the_mapping_would_read_now():
+    said = {"purpose": "marketing", "channel": "email", "granted": True, "at": "2025-03-04T05:06:07Z"}
+    settled, _ = capture({"email": "ada@example.com", "consents": [said]}, {"message": "nobody", "consents": [said]})
+    work()
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE consents SET granted = false WHERE event_id = %s", (settled,))
+    rows = {row["email"]: row["consents"] for row in lines("leads", "export")}
+    assert [(one["granted"], one["at"][:10]) for one in rows["ada@example.com"]] == [(False, "2025-03-04")]
+    assert rows[None] == [], "a lead that never settled has recorded nothing"
+
+
+def test_a_leads_export_ends_with_what_its_own_touch_was_attributed_to():
+    capture(
+        {"email": "ada@example.com", "page_url": "https://x.example/?utm_source=Google&utm_medium=cpc&utm_campaign=s"}
+    )
+    capture({"email": "bo@example.com", "referrer": "https://www.bing.com/"})
+    work()
+    rows = lines("leads", "export")
+    assert list(rows[0])[-5:] == ["touch_source", "touch_medium", "touch_campaign", "reason", "rule"]
+    assert {row["email"]: (row["touch_source"], row["touch_medium"], row["touch_campaign"]) for row in rows} == {
+        "ada@example.com": ("google", "cpc", "s"),
+        "bo@example.com": ("bing", "organic", None),
+    }
+
+
+def test_a_people_export_ends_with_when_the_first_and_last_touch_were():
+    capture(
+        {**ADA, "occurred_at": "2026-01-02T10:00:00Z"},
+        {**ADA, "external_id": "2", "occurred_at": "2026-02-02T10:00:00Z"},
+    )
+    work()
+    (row,) = lines("people", "export")
+    assert list(row)[-2:] == ["original_at", "latest_at"]
+    assert (row["original_at"][:10], row["latest_at"][:10]) == ("2026-01-02", "2026-02-02")
+
+
+def test_derived_values_stand_together_near_the_end_of_both_exports():
     capture({**ADA, "website": "https://www.sample.example", "job_title": "Head of Sales", "country": "GB"})
     work()
-    for what in ("leads", "people"):
+    for what, added in (("leads", 5), ("people", 2)):
         done = run(what, "export", "--format", "csv")
         reader = csv.DictReader(io.StringIO(done.stdout))
         (row,) = reader
-        assert tuple(reader.fieldnames or ())[-len(DERIVED_FIELDS) :] == DERIVED_FIELDS
+        assert tuple(reader.fieldnames or ())[-len(DERIVED_FIELDS) - added : -added] == DERIVED_FIELDS
         assert [row[name] for name in DERIVED_FIELDS] == ["sample.example", "head", "sales", "", "fixed", ""]
 
 

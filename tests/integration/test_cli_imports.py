@@ -124,7 +124,19 @@ def test_a_rehearsal_stores_nothing_and_names_what_would_be_quarantined(file):
     text = run("import", str(file), "--source", "datablist", "--dry-run").stdout
     assert "+12025550101" in text
     assert "line 8: quarantined: nothing_to_identify" in text
+    assert "line 7: quarantined: ragged_row: 3 cells" in text, "the line is said once"
     assert answer("balance")["all"]["accepted"] == 0
+
+
+@pytest.mark.usefixtures("database")
+def test_a_rehearsal_shows_when_a_lead_happened(tmp_path):
+    file = tmp_path / "leads.jsonl"
+    file.write_text('{"email": "ada@example.org", "occurred_at": "2026-03-02T01:00:00+01:00"}\n', encoding="utf-8")
+    found = answer("import", str(file), "--source", "api", "--dry-run")
+    assert found["files"][0]["rows"][0]["fields"]["occurred_at"] == "2026-03-02T00:00:00Z"
+    text = run("import", str(file), "--source", "api", "--dry-run").stdout
+    assert "occurred_at" in text
+    assert "2026-03-02T00:00:00Z" in text
 
 
 @pytest.mark.usefixtures("database")
@@ -137,6 +149,22 @@ def test_wrong_use_says_what_is_allowed(file, tmp_path):
     assert "there is no brand 'acme'" in problem(
         "import", str(file), "--source", "datablist", "--brand", "acme", code=2
     )
+
+
+@pytest.mark.usefixtures("database")
+def test_columns_that_the_mapping_does_not_read_are_named_file_by_file(file, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text("Nombre,Email 1,Tel. fijo,Index\nAda,ada@example.com,+34 910 000 001,1\n")
+    said = (
+        f"{other}: 2 of 4 columns are not read (kept under `custom`): Nombre, Tel. fijo; name them in headers:, kept or"
+        " ignored of mappings/sources/datablist.yaml"
+    )
+    for options in (["--dry-run"], []):
+        done = run("import", str(file), str(other), "--source", "datablist", *options)
+        assert said in done.stdout
+        assert f"{file}: " not in done.stdout, "a file that is read as a whole was named too"
+        found = answer("import", str(file), str(other), "--source", "datablist", *options)
+        assert [one["notes"]["unread_columns"] for one in found["files"]] == [[], ["Nombre", "Tel. fijo"]]
 
 
 @pytest.mark.usefixtures("database")
@@ -181,6 +209,20 @@ def test_a_date_that_can_be_read_in_two_ways_is_settled_on_the_command_or_nothin
     work()
     dates = [lead["occurred_at"][:10] for lead in lines("leads", "export")]
     assert sorted(dates) == ["2026-04-03", "2026-04-05"]
+
+
+@pytest.mark.usefixtures("database")
+def test_standard_input_is_gone_through_twice_where_its_dates_ask_for_it():
+    rows = "".join(f"{n},p{n}@example.com,03/04/2026\n" for n in range(3000))
+    text = f"external_id,email,occurred_at\n{rows}x,last@example.com,03/25/2026\n"
+    done = run("import", "-", "--source", "api", "--json", stdin=text)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["accepted"], found["rejected"]) == (3001, 0)
+    assert found["files"][0]["dates"] == {"occurred_at": "mdy"}
+    refused = run("import", "-", "--source", "new_one", "--accept", stdin=text)
+    assert refused.returncode == 2
+    assert "save it to a file" in refused.stderr
 
 
 @pytest.mark.usefixtures("database")

@@ -180,3 +180,29 @@ def test_any_title_can_stand_in_a_mapping(checkout, tmp_path):
     assert done.returncode == 0, done.stderr
     checked = run_in(checkout, "mapping", "check")
     assert checked.returncode == 0, checked.stdout
+
+
+def test_of_several_files_every_title_is_proposed_for_and_becomes_an_alias_of_its_column(checkout, tmp_path):
+    folder = tmp_path / "f2"
+    folder.mkdir()
+    (folder / "a.csv").write_text("Name,Email,Phone\nAda Sample,ada@example.com,+34 600 111 222\n")
+    (folder / "b.csv").write_text(
+        "Nombre,Email,Teléfono,Empresa,Color\nZoë Muñoz,zoe@example.org,+34 600 333 444,Casa S.L.,rojo\n"
+    )
+    (folder / "c.pdf").write_bytes(b"%PDF-1.7")
+    done = run_in(checkout, "import", str(folder), "--source", "mixed", "--accept")
+    assert "Nombre" in done.stdout, "the second file's columns were not shown"
+    mapping = (checkout / "mappings/sources/mixed.yaml").read_text()
+    assert '"Name": ["Nombre"]' in mapping
+    assert '"Phone": ["Teléfono"]' in mapping
+    assert "# region: ES" in mapping, "the titles are Spanish"
+    assert "#   utm_source: {constant:" in mapping, "nothing says where the leads came from"
+    leads = [json.loads(line) for line in run_in(checkout, "leads", "export", "--format", "jsonl").stdout.splitlines()]
+    assert {lead["full_name"]: (lead["phone"], lead["company"]) for lead in leads} == {
+        "Ada Sample": ("+34600111222", None),
+        "Zoë Muñoz": ("+34600333444", "Casa S.L."),
+    }
+    assert "not read" not in done.stdout
+    for command in (("mapping", "check"), ("source", "check", "mixed")):
+        checked = run_in(checkout, *command)
+        assert checked.returncode == 0, checked.stdout

@@ -157,7 +157,7 @@ def test_people_get_a_table_and_spreadsheets_get_csv(tmp_path):
 @pytest.mark.usefixtures("invented")
 @pytest.mark.parametrize("model", ["linear", "all"])
 def test_a_chart_is_a_png_whatever_the_names_hold(tmp_path, model):
-    store(*(touch(100 + number, 1, "Email", "x", f"$a$ {'x' * 60} {number} 営業") for number in range(30)))
+    store(*(touch(100 + number, 1, "Email", "x", rf"$\frac$ {'x' * 60} {number} 営業") for number in range(30)))
     chart = tmp_path / "chart.png"
     done = run("report", "attribution", "--model", model, "--by", "campaign", "--chart", str(chart))
     assert (done.returncode, done.stderr) == (0, "")

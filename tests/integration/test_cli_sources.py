@@ -27,7 +27,7 @@ PAYLOAD = {
                 "phone": "+34 612 345 678",
                 "optIn": True,
                 "shoe_size": 38,
-                "note": "call my cell 612345678",
+                "jotting": "call my cell 612345678",
             },
             "page": {"utm_source": "newsletter"},
         }
@@ -97,8 +97,33 @@ def test_a_new_source_made_from_a_payload_keeps_its_shape_and_nothing_of_its_peo
     assert len(found) == 2
 
     mapping = written[1]
-    mapping.write_text(mapping.read_text() + "ignored: [answers.shoe_size, answers.note]\n")
+    mapping.write_text(mapping.read_text() + "kept: [answers.shoe_size, answers.jotting]\n")
     assert run_in(checkout, "source", "check", "acme_forms").returncode == 0
+
+
+def test_a_submission_is_known_by_its_id_a_person_is_not_and_canonical_names_mean_themselves(checkout, tmp_path):
+    payload = {
+        "id": "s-1", "email": "real.person@customer.test", "customer": {"id": "c-9"}, "platform": "fb",
+        "is_organic": False, "disclaimers": [{"checkbox_key": "optional_1", "is_checked": "1"}],
+    }  # fmt: skip
+    (tmp_path / "payload.json").write_text(json.dumps(payload))
+    made = run_in(checkout, "source", "new", "acme_ads", "--from-sample", str(tmp_path / "payload.json"))
+    assert made.returncode == 0, made.stderr
+    assert 'event_id="id"' in (checkout / "connectors/sources/acme_ads.py").read_text()
+    mapping = (checkout / "mappings/sources/acme_ads.yaml").read_text()
+    assert "external_id: customer.id" in mapping
+    assert "ignored:\n- id\n" in mapping
+    assert "platform: platform" in mapping
+    assert "is_organic: is_organic" in mapping
+    assert '"optional_1"' in (checkout / "samples/acme_ads/typical.json").read_text()
+
+
+def test_a_webhook_that_nobody_signs_is_said_to_be_open(checkout, tmp_path):
+    made = run_in(checkout, "source", "new", "acme_open")
+    assert "acme_open is unsigned: anybody who knows its address can post" in made.stderr
+    (tmp_path / "leads.csv").write_text("Email,Phone\nx@customer.test,1\n")
+    made = run_in(checkout, "source", "new", "acme_file", "--from-sample", str(tmp_path / "leads.csv"))
+    assert "unsigned" not in made.stderr
 
 
 def test_answers_in_a_list_are_read_by_their_names(checkout, tmp_path):

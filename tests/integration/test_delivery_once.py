@@ -6,6 +6,8 @@ import pytest
 import requests
 
 from pipeline.delivery.sender import deliver
+from pipeline.records import new_id
+from pipeline.store.deliveries import send_again_what_was_overtaken
 from pipeline.store.engine import transaction
 from tests.connectors import crm as crm_api
 from tests.integration.command_line import capture, work
@@ -89,6 +91,17 @@ def test_what_was_cut_to_fit_is_sent_and_named_in_the_story_of_the_delivery(crm)
         found = connection.exec_driver_sql("SELECT outcome, code, message FROM delivery_log").all()
     assert [tuple(one) for one in found] == [("sent", "truncated", "cut to fit: Title, City")]
     assert rows("last_error") == [(None,)]
+
+
+def test_what_a_late_sender_may_have_overwritten_is_no_longer_taken_as_confirmed(crm):
+    """Its call carried older values: the original among them is sent again, though nothing changed."""
+    arrive("2026-03-02T09:00:00Z", "google")
+    change_by_hand(crm, Original_Source__c="an older value")
+    with transaction() as connection:
+        ((person_id,),) = connection.exec_driver_sql("SELECT person_id FROM people").all()
+        assert send_again_what_was_overtaken(connection, "crm", new_id(), [person_id]) == 1
+    assert sum(deliver("crm", lane, budget_seconds=5).sent for lane in ("hot", "bulk")) == 1
+    assert in_crm(crm, "Original_Source__c") == ("google",)
 
 
 @pytest.mark.parametrize("answer", [{"write_then_drop": 1.0}, {"write_then_fail": 1.0}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from prometheus_client import generate_latest
@@ -86,6 +87,22 @@ def test_a_batch_is_counted_in_one_statement_and_nothing_in_none():
         assert seen.count == 1
         count_drift(connection, [lead_with(), lead_with()])
         assert seen.count == 1
+
+
+def test_batches_that_meet_the_same_fields_take_turns_and_lose_no_count():
+    paths = [f"field {number:02}" for number in range(40)]
+
+    def load(worker: int) -> None:
+        for turn in range(10):
+            mine = paths if (worker + turn) % 2 else list(reversed(paths))
+            with transaction() as connection:
+                count_drift(connection, [lead_with(*mine), lead_with(*mine[:20])])
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(load, worker) for worker in range(4)]:
+            done.result(timeout=60)
+    assert set(counted()) == set(paths)
+    assert sum(counted().values()) == 4 * 10 * (40 + 20)
 
 
 def test_only_what_the_mapping_in_force_leaves_open_is_shown():

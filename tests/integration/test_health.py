@@ -235,6 +235,10 @@ def test_a_sound_installation_passes_every_check(installation):
     } <= set(verdicts())
 
 
+def test_a_source_that_nobody_signs_is_said_to_be_open(installation):
+    assert "unsigned: anybody" in found("source web_form").detail
+
+
 def test_settings_that_cannot_be_read_are_the_only_thing_said(installation, tmp_path):
     (tmp_path / "afluente.yaml").write_text("destinations: {crm: {kind: 1}}", encoding="utf-8")
     forget_caches()

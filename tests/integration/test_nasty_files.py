@@ -119,6 +119,16 @@ def test_a_column_that_nobody_can_decide_refuses_the_file_and_names_two_remedies
     assert opened(path, dates="mdy").dates == {"Created At": "mdy"}
 
 
+def test_dates_of_json_lines_are_decided_over_all_lines(tmp_path):
+    path = tmp_path / "dates.jsonl"
+    lines = [{"Email": "a@example.com", "Created At": "03/04/2026"}, {"Email": "b@example.com"}]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    with pytest.raises(UnreadableFileError, match="'Created At'"):
+        opened(path)
+    path.write_text("\n".join(map(json.dumps, [*lines, {"Created At": "03/25/2026"}])))
+    assert opened(path).dates == {"Created At": "mdy"}
+
+
 def test_evidence_in_the_last_row_decides_the_first(tmp_path):
     assert opened(dated(tmp_path, ["03/04/2026"] * 5000 + ["25/03/2026"])).dates == {"Created At": "dmy"}
 
@@ -144,6 +154,23 @@ def dated(folder: Path, cells: list[str], *, encoding: str = "utf-8") -> Path:
     path = folder / "dated.csv"
     path.write_bytes(nasty_files.text(table).encode(encoding))
     return path
+
+
+def test_bytes_in_a_title_that_are_no_text_cost_no_row(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"Email,Caf\x9d,City\nada@example.com,yes,Lugo\neve@example.com,\x9d,Vigo\n")
+    rows = list(opened(path).rows)
+    assert [(row.line, row.code) for row in rows] == [(2, None), (3, "undecodable_row")]
+    assert list(rows[0].record) == ["Email", "Caf?", "City"]
+
+
+def test_a_zip_file_with_a_wrong_check_sum_is_refused(folder, tmp_path):
+    raw = bytearray((folder / "one_file_within.zip").read_bytes())
+    entry = raw.rindex(b"PK\x01\x02", 0, raw.index(b"export/leads.csv", raw.index(b"PK\x01\x02")))
+    raw[entry + 16] ^= 0xFF  # of the CRC-32 in the archive's directory
+    (tmp_path / "x.zip").write_bytes(bytes(raw))
+    with pytest.raises(UnreadableFileError, match="damaged"):
+        opened(tmp_path / "x.zip")
 
 
 def account_for(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,7 +13,7 @@ from pipeline.records import Touch, new_id
 from pipeline.stages import channels
 from pipeline.store import channel_history, touches
 from pipeline.store.engine import count_statements, transaction
-from tests.integration.command_line import answer, capture, deliver, run, work
+from tests.integration.command_line import answer, capture, deliver, run, start, work
 from tests.integration.store_rows import NOON, minutes, write_person
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -169,6 +170,37 @@ def test_killed_between_two_statements_a_batch_is_written_as_a_whole_or_not_at_a
             recompute_channels()
     assert stored() == before
     assert recompute_channels().people == 6
+
+
+_MANY = """
+WITH made AS (
+    INSERT INTO people (person_id, brand, version, profile, original_event, original_channel, latest_event,
+        latest_channel)
+    SELECT id, 'default', 1, '', id, 'Old', id, 'Old'
+    FROM (SELECT gen_random_uuid() AS id FROM generate_series(1, 6000)) AS new
+    RETURNING person_id
+)
+INSERT INTO touches (event_id, person_id, brand, occurred_at, source, medium, channel)
+SELECT person_id, person_id, 'default', now(), 'google', 'cpc', 'Old' FROM made
+"""
+
+
+def test_a_process_killed_in_the_middle_loses_nothing_and_does_nothing_twice():
+    with transaction() as connection:
+        connection.exec_driver_sql(_MANY)
+    process = start("attribution", "recompute")
+    while process.poll() is None and rows("SELECT count(*) FROM touches WHERE channel <> 'Old'") == [(0,)]:
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    ((done,),) = rows("SELECT count(*) FROM touches WHERE channel <> 'Old'")
+    assert 0 < done < 6000, "it was to be killed in the middle"
+    assert rows("SELECT count(*) FROM people WHERE version = 2 AND original_channel = 'Paid Search'") == [(done,)]
+
+    assert answer("attribution", "recompute")["changed"]["people"] == 6000 - done
+    assert rows("SELECT version, original_channel, latest_channel, count(*) FROM people GROUP BY 1, 2, 3") == [
+        (2, "Paid Search", "Paid Search", 6000)
+    ]
 
 
 def test_touches_of_before_the_medium_had_a_column_are_judged_by_their_details():

@@ -28,6 +28,8 @@ MATCH_FORMS = [
     ("ACEROS DEL NORTE S A DE C V", "aceros del norte"),
     ("Aceros del Norte S.A.P.I. de C.V.", "aceros del norte"),
     ("Servicios Luna, S. de R.L. de C.V.", "servicios luna"),
+    ("Servicios Luna SRL de CV", "servicios luna"),
+    ("servicios luna srl de cv", "servicios luna"),
     ("Despacho Ruiz, S.C.", "despacho ruiz"),
     ("Cruz Azul A.C.", "cruz azul"),
     ("Construcciones Pérez, S.L.", "construcciones perez"),
@@ -96,6 +98,7 @@ MATCH_FORMS = [
     ("GmbH", "gmbh"),
     ("S. de R.L. de C.V.", "s de rl de cv"),
     ("E Corp", "e"),
+    ("Self GmbH", "self gmbh"),
     ("I.B.M. Corp", "ibm"),
     ("n/a", ""),
     ("-", ""),
@@ -185,7 +188,9 @@ def test_any_text_has_a_match_form_that_stays(text):
 
 @given(
     st.lists(
-        st.sampled_from([form for form, _ in MATCH_FORMS] + ["SA", "SPA", "the", "&", "y", "Co.", "S", "A."]),
+        st.sampled_from(
+            [form for form, _ in MATCH_FORMS] + ["SA", "SPA", "the", "self", "None", "&", "y", "Co.", "S", "A."]
+        ),
         max_size=5,
     )
 )

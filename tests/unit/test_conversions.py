@@ -14,7 +14,9 @@ CASES = [
     ("text", 42, "42", ()),
     ("text", 42.0, "42", ()),
     ("text", 4.5, "4.5", ()),
-    ("text", True, "true", ()),
+    ("text", True, None, WRONG),
+    ("text", False, None, WRONG),
+    ("text", ["a", True], None, WRONG),
     ("text", ["CRM", "ERP"], "CRM, ERP", ()),
     ("text", ["CRM"], "CRM", ()),
     ("text", {"a": 1}, None, WRONG),
@@ -151,3 +153,75 @@ def test_no_value_of_any_shape_raises(value):
         table_conversion(CONVERSIONS["text"], {"a": 1}),
     ):
         json.dumps(convert(value).value)
+
+
+@pytest.mark.parametrize(
+    ("table", "value", "converted", "flags"),
+    [
+        ({"✗": False, "✓": True}, "✗", False, ()),
+        ({"✗": False, "✓": True}, "✓", True, ()),
+        ({"✗": False, "✓": True}, "☐", False, ("unlisted",)),  # it is known to be a no
+        ({"✗": False, "✓": True}, "...", None, None),
+        ({"☐ marketing": False, "☑ marketing": True}, "☐ marketing", False, ()),
+        ({"☐ marketing": False, "☑ marketing": True}, "☑  Marketing", True, ()),
+        ({"☐ marketing": False, "☑ marketing": True}, "marketing", None, None),
+        ({"I agree to receive mail": True}, "i agree to receive mail.", True, ()),
+        ({"I agree to receive mail": True}, "☐ I agree to receive mail", None, None),
+        ({"I agree to receive mail": True}, "[ ] I agree to receive mail", None, None),
+        ({"I agree to receive mail": True}, "❌ I agree to receive mail", None, None),
+        ({"I agree to receive mail": True}, "!I agree to receive mail", None, None),
+        ({"I agree to receive mail": True}, "I agree to receive mail?", None, None),
+        ({"I agree to receive mail": True}, "I agree to receive mail: ✗", None, None),
+        ({"1": True, "-1": False}, "1", True, ()),
+        ({"1": True, "-1": False}, "-1", False, ()),
+        ({"1": False, "2": True}, 1, False, ()),
+        ({"1": False, "2": True}, 2, True, ()),
+        ({"true": False, "false": True}, True, False, ()),
+        ({"a b": True, "a-b": False}, "A, B", None, None),
+        ({"a b": True, "a-b": False}, "a-b", False, ()),
+    ],
+)
+def test_signs_make_the_difference_between_a_grant_and_a_refusal(table, value, converted, flags):
+    found = table_conversion(CONVERSIONS["boolean"], table)(value)
+    assert found.value is converted
+    assert found.flags == flags if flags is not None else found.flags
+
+
+@pytest.mark.parametrize(
+    ("table", "value", "converted"),
+    [
+        ({"C": "c", "C++": "cpp", "C#": "csharp"}, "c", "c"),
+        ({"C": "c", "C++": "cpp", "C#": "csharp"}, "C++", "cpp"),
+        ({"C": "c", "C++": "cpp", "C#": "csharp"}, "c#", "csharp"),
+        ({"C": "c"}, "C++", "C++"),
+        ({"<50": "small", ">50": "big"}, "<50", "small"),
+        ({"<50": "small", ">50": "big"}, ">50", "big"),
+        ({"50": "exactly"}, ">50", ">50"),
+        ({"1.5": "a", "15": "b"}, "1,5", "1,5"),
+        ({"1-5": "a"}, "1 5", "1 5"),
+        ({"1-5": "a"}, "1-5", "a"),
+        ({"Sales / Marketing": "x"}, "sales/marketing", "x"),
+        ({"new lead": "x"}, "NEW_LEAD", "x"),
+        ({"Demo (live)": "x"}, "demo live", "x"),
+        ({"true": "yes", "false": "no"}, True, "yes"),
+        ({"7": "seven"}, 7, "seven"),
+    ],
+)
+def test_signs_make_the_difference_between_listed_texts(table, value, converted):
+    assert table_conversion(CONVERSIONS["text"], table)(value).value == converted
+
+
+@pytest.mark.parametrize("kind", ["text", "email", "phone", "list"])
+@pytest.mark.parametrize("value", [1.2345678901234568e22, 1e16, -1e300, 2.0**53])
+def test_a_float_that_has_lost_digits_is_no_text(kind, value):
+    found = CONVERSIONS[kind](value)
+    assert found.value is None
+    assert found.flags in (("imprecise_number",), ("scientific_notation",))
+    assert found.raw == str(value) or found.raw == repr(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(2.0**53 - 1, "9007199254740991"), (1e15, "1000000000000000"), (0.00001, "0.00001")]
+)
+def test_a_float_is_never_written_with_an_exponent(value, text):
+    assert CONVERSIONS["text"](value).value == text

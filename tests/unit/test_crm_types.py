@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RecordError
@@ -163,6 +163,7 @@ def test_every_type_has_its_writing():
 ANYTHING = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40) | st.datetimes() | st.dates()
 
 
+@settings(deadline=None)  # each example reads a mapping
 @given(value=ANYTHING | st.lists(st.text(max_size=9), max_size=4), kind=st.sampled_from([*NAMES[:-1]]))
 def test_any_value_is_written_or_refused(folder, value, kind):
     limit = ", max: 9" if kind in ("text", "email", "phone", "url", "list") else ""

@@ -9,6 +9,8 @@ from uuid import UUID
 import orjson
 import pytest
 
+from pipeline.errors import ConfigurationError
+from pipeline.intake.column_dates import open_date_columns
 from pipeline.records import Envelope, Lead, RawEvent
 from pipeline.stages.mapping import SourceMapping, load_source_mapping, map_event, read_source_mapping
 from pipeline.stages.normalization import normalize_lead
@@ -96,6 +98,21 @@ def test_a_spreadsheets_number_is_a_time_and_flagged(mapping):
     assert lead.flags["occurred_at"] == ["excel_serial"]
 
 
+def test_an_earlier_touch_is_dated_in_its_columns_order(tmp_path):
+    path = tmp_path / "acme.yaml"
+    path.write_text(
+        "source: acme\nversion: 1\nlead:\n  email: email\n"
+        "earlier_touches:\n  - {at: First visit, utm_source: First source}\n",
+        encoding="utf-8",
+    )
+    record = {"First visit": "02/03/2026", "First source": "google"}
+    known = lead_of(record, {"First visit": "mdy"}, mapping=read_source_mapping(path))
+    assert [touch.at for touch in known.earlier_touches] == [THIRD_OF_FEBRUARY]
+    unknown = lead_of(record, None, mapping=read_source_mapping(path))
+    assert unknown.earlier_touches == []
+    assert unknown.flags["earlier_touches"] == ["undated"]
+
+
 def test_a_declared_order_beats_the_files(tmp_path):
     path = tmp_path / "acme.yaml"
     path.write_text(
@@ -105,3 +122,35 @@ def test_a_declared_order_beats_the_files(tmp_path):
     mapping = read_source_mapping(path)
     lead = lead_of({"Created": "02/03/2026"}, {"Created": "dmy"}, mapping=mapping)
     assert lead.occurred_at == THIRD_OF_FEBRUARY
+
+
+CONSENT_TIMES = [
+    ("lead: {email: email, occurred_at: {from: Sent, as: date, order: dmy}}", "Sent", "02/03/2026"),
+    ("lead: {email: email, occurred_at: {from: Sent, as: date, formats: '%d/%m/%Y'}}", "Sent", "02/03/2026"),
+    ("lead: {email: email}\nearlier_touches: [{at: {from: Sent, order: dmy}, page_url: p}]", "Sent", "02/03/2026"),
+    ("lead: {email: email}", "{from: Sent, order: dmy}", "02/03/2026"),
+    ("lead: {email: email}", "{from: [Gone, Sent], formats: '%d.%m.%y'}", "02.03.26"),
+    ("lead: {email: email}", "{from: Sent, zone: Europe/Madrid}", "2026-03-02T01:00:00"),
+    ("lead: {email: email, occurred_at: {from: Sent, as: date, order: mdy}}", "{from: Sent, order: dmy}", "02/03/2026"),
+]
+
+
+@pytest.mark.parametrize(("rules", "at", "text"), CONSENT_TIMES)
+def test_the_time_of_a_consent_is_read_as_it_says_or_as_another_rule_reads_that_column(tmp_path, rules, at, text):
+    path = tmp_path / "acme.yaml"
+    path.write_text(f"source: acme\nversion: 1\n{rules}\nconsent: {{news: {{from: opt_in, at: {at}}}}}\n")
+    mapping = read_source_mapping(path)
+    lead = lead_of({"opt_in": "yes", "Sent": text}, None, mapping=mapping)
+    assert lead.consents[0].at == SECOND_OF_MARCH
+    assert "consents" not in lead.flags
+    if "zone" not in at:
+        assert open_date_columns(mapping, ["opt_in", "Sent"]) == {}, "it is known: no need to ask"
+
+
+def test_a_wrong_option_of_a_consents_time_is_named(tmp_path):
+    path = tmp_path / "acme.yaml"
+    path.write_text(
+        "source: acme\nversion: 1\nlead: {email: email}\nconsent: {news: {from: x, at: {from: y, order: day}}}\n"
+    )
+    with pytest.raises(ConfigurationError, match=r"consent\.news\.at\.order"):
+        read_source_mapping(path)

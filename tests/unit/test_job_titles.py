@@ -169,3 +169,8 @@ def test_any_text_has_a_known_level_and_function_or_none(text):
     levels, functions = vocabulary("job_levels"), vocabulary("job_functions")
     assert job_level(text) in {None, *levels["levels"], *levels["instead"]}
     assert job_function(text) in {None, *functions["functions"], *functions["instead"]}
+
+
+@pytest.mark.parametrize(("title", "level"), [("Gte. de Compras", "manager"), ("Gte. General", "c_level")])
+def test_a_gerente_is_known_by_the_short_form_too(title, level):
+    assert job_level(title) == level

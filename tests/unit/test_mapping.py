@@ -193,6 +193,31 @@ def test_canonical_consents_are_read_and_bad_ones_flagged():
     assert lead.flags["consents"] == ["wrong_type", "wrong_type"]
 
 
+@pytest.mark.parametrize(
+    ("purpose", "channel", "found"),
+    [
+        ("marketing", "email", ("marketing", "email")),
+        ("Marketing", "E-mail", ("marketing", "email")),
+        ("Marketing communications", "Mail", ("marketing", "email")),
+        ("MARKETING", "Telefon", ("marketing", "phone")),
+        ("Werbung", "call", ("marketing", "phone")),
+        ("Datenschutz", "Text", ("privacy_policy", "sms")),
+        ("privacy policy", "WhatsApp", ("privacy_policy", "whatsapp")),
+        ("Privacy-Policy", "Website", ("privacy_policy", "web")),
+        ("News-Letter", "correo electrónico", ("newsletter", "email")),
+        ("Events & Fairs", "Carrier Pigeon", ("events & fairs", "carrier pigeon")),
+    ],
+)
+def test_a_purpose_and_a_channel_have_one_name_wherever_they_are_said(tmp_path, purpose, channel, found):
+    rule = f"lead: {{email: mail}}\nconsent: {{c: {{purpose: {purpose!r}, channel: {channel!r}, from: ok}}}}\n"
+    (declared,) = map_record(mapping_of(tmp_path, rule), {"ok": True}).consents
+    assert (declared.purpose, declared.channel) == found
+    lead = map_event(
+        event({"email": "a@example.org", "consents": [{"purpose": purpose, "channel": channel, "granted": True}]})
+    )
+    assert [(one.purpose, one.channel) for one in lead.consents] == [found]
+
+
 def test_a_patch_of_an_operator_replaces_what_the_source_said():
     lead = map_event(
         event({"email": {"a": 1}, "city": "Bonn", "phone": "1"}),
@@ -297,3 +322,37 @@ def test_an_unknown_source_is_a_configuration_error_that_names_the_known_ones():
     for slug in ("nope", "../api", "api.yaml", ""):
         with pytest.raises(ConfigurationError, match="web_form"):
             load_source_mapping(slug)
+
+
+# what the mapping says of a field, the value, what becomes of it, flags
+OPTIONS = [
+    ("occurred_at: {from: v, as: date, order: dmy}", "03/04/2026", "2026-04-03T00:00:00Z", []),
+    ("occurred_at: {from: v, as: date, order: mdy}", "03/04/2026", "2026-03-04T00:00:00Z", []),
+    ("occurred_at: {from: v, as: date, order: dmy, zone: Europe/Madrid}", "3/4/2026 10:00", "2026-04-03T08:00:00Z", []),
+    ("occurred_at: {from: v, as: date, formats: '%Y|%d|%m'}", "2026|03|04", "2026-04-03T00:00:00Z", []),
+    ("employee_count: {from: v, as: number, decimal: ','}", "1.234", 1234, []),
+    ("employee_count: {from: v, as: number, decimal: '.'}", "1.5", 1.5, []),
+    ("employee_count: {from: v, as: number, decimal: '.'}", "1,234", 1234, []),
+    ("employee_count: {from: v, decimal: ','}", "1.200", 1200, []),
+    ("other_emails: {from: v, separator: '|'}", "a@example.org|b@example.org", ["a@example.org", "b@example.org"], []),
+    ("product_interest: {from: v, as: list, separator: '|'}", "Red, round | Blue", ["Red, round", "Blue"], []),
+    ("product_interest: {from: v, as: list, separator: '|'}", "Red, round", ["Red, round"], []),
+    ("product_interest: {from: v, as: list, separator: '|'}", ["a|b", "c"], ["a|b", "c"], []),
+    ("product_interest: {from: v, as: list, separator: ' '}", "a  b", ["a", "b"], []),
+    ("product_interest: {from: v, as: list, separator: '|'}", "|", None, []),
+    ("product_interest: {from: v, as: list, separator: '|'}", 7, ["7"], []),
+    ("product_interest: {from: v, as: boolean}", "ja", True, []),
+    ("product_interest: {from: v, vocabulary: countries}", "ESPAÑA", "ES", []),
+    ("product_interest: {from: v, vocabulary: countries}", "Atlantis", "Atlantis", ["unlisted"]),
+    ("product_interest: {from: v, vocabulary: booleans}", "oui", "yes", []),
+    ("product_interest: {from: v, as: list, vocabulary: booleans}", "oui; no", ["yes", "no"], []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "value", "expected", "flags"), OPTIONS)
+def test_options_say_how_a_value_is_read(tmp_path, rule, value, expected, flags):
+    mapping = mapping_of(tmp_path, f"lead:\n  {rule}\n")
+    mapped = map_record(mapping, {"v": value})
+    name = rule.partition(":")[0]
+    assert mapped.fields.get(name) == expected
+    assert mapped.flags.get(name, []) == flags

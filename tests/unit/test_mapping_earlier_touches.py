@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.records import EarlierTouch, Envelope, Lead, RawEvent
@@ -144,6 +144,10 @@ def test_the_form_on_your_own_site_remembers_its_first_visit():
         ([{"at": AT, "utm_source": "x", "shoe_size": 38}], [touch(utm_source="x")], None),
         ({"at": AT, "utm_source": "x"}, [touch(utm_source="x")], None),
         ([{"at": AT}], [], None),
+        ([{"at": "0001-01-01T00:00:00Z", "utm_source": "x"}], [], ["undated"]),
+        ([{"at": "2026-02-30T00:00:00Z", "utm_source": "x"}], [], ["undated"]),
+        ([{"at": "Z", "utm_source": "x"}], [], ["undated"]),
+        ([{"at": "20260220T073000Z", "utm_source": "x"}], [touch(utm_source="x")], None),
         ([{"utm_source": "x"}], [], ["undated"]),
         (["x", {"at": AT, "gclid": "g"}], [touch(gclid="g")], ["wrong_type"]),
         ([], [], None),
@@ -165,6 +169,7 @@ ANY = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # busy machines draw nested records slowly
 @given(at=ANY, source=ANY, page=ANY, whole=ANY)
 def test_nothing_a_record_remembers_stops_it(mapping, at, source, page, whole):
     for record in ({"first": {"at": at, "utm_source": source, "page": page}}, {"first": whole, "second": whole}):

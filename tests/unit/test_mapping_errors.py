@@ -104,6 +104,26 @@ BROKEN_SOURCES = [
         LEAD + "earlier_touches: [{at: x, utm_source: {from: y, as: txt}}]\n",
         ["earlier_touches[0].utm_source.as", "'txt'", "text"],
     ),
+    *(
+        (
+            HEAD + f"lead: {{occurred_at: {{from: a, as: date, formats: ['{pattern}']}}}}\n",
+            ["lead.occurred_at.formats", pattern, why],
+        )
+        for why, patterns in {
+            "no date format": ("%d%d", "%Q", "%", "day", "%Y-%m-%d %Y"),
+            "names no year": ("%d/%m", "%H:%M"),
+        }.items()
+        for pattern in patterns
+    ),
+    (
+        HEAD + "lead: {email: {from: a, values: {Demo: 1, ' demo': 2}}}\n",
+        ["lead.email.values", "' demo'", "'Demo'", "the same word"],
+    ),
+    (HEAD + "lead: {email: {from: a, values: {1: x, '1': y}}}\n", ["lead.email.values", "'1'", "1", "the same word"]),
+    (
+        LEAD + "consent: {mail: {from: x, values: {✓ Mail: true, ✓ mail: false}}}\n",
+        ["consent.mail.values", "✓ mail", "the same word"],
+    ),
     (LEAD + "lead: {phone: tel}\n", ["line 4", "'lead'", "twice"]),
     (LEAD + "? [a]\n: b\n", ["line 4"]),
 ]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import copy
+from datetime import UTC, datetime
+from uuid import UUID
 
+import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.stages.mapping import map_record, read_source_mapping, undecided
+from pipeline.records import Envelope, Lead, RawEvent
+from pipeline.stages.bodies import ROW
+from pipeline.stages.mapping import map_event, map_record, read_source_mapping, undecided
 from pipeline.stages.mapping_language import ListRule
 from pipeline.stages.mapping_shapes import Headers, compile_list
 
@@ -134,6 +139,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # busy machines draw nested records slowly
 @given(st.dictionaries(st.sampled_from(["field_data", "order", "answers", "id"]), JSON, max_size=4))
 def test_any_record_has_a_shape_and_a_shaped_one_keeps_it(record):
     for rule in (META, SHOP, TYPEFORM):
@@ -279,3 +285,20 @@ def test_what_is_only_ignored_is_not_read(tmp_path):
     mapping = read_source_mapping(path)
     assert not mapping.reads(["Index", "other"])
     assert mapping.reads(["Index", "mail"])
+
+
+@pytest.mark.parametrize("column", ["Fecha", "When"])
+@pytest.mark.parametrize(("order", "expected"), [("dmy", "2026-04-03T00:00:00Z"), ("mdy", "2026-03-04T00:00:00Z")])
+def test_the_order_of_a_column_s_dates_is_known_by_either_name(tmp_path, column, order, expected):
+    path = tmp_path / "acme.yaml"
+    path.write_text(
+        "source: acme\nversion: 1\nlead: {email: mail, occurred_at: {from: When, as: date}}\n"
+        "headers: {When: [Fecha]}\n",
+        encoding="utf-8",
+    )
+    row = Envelope(ROW, orjson.dumps({"mail": "a@example.org", "Fecha": "03/04/2026"}), {}, {"dates": {column: order}})
+    now = datetime(2026, 5, 1, tzinfo=UTC)
+    raw = RawEvent(UUID(int=1), "default", "acme", "bulk", now, None, row)
+    lead = map_event(raw, mapping=read_source_mapping(path))
+    assert isinstance(lead, Lead)
+    assert lead.fields["occurred_at"] == expected

@@ -34,6 +34,7 @@ REMOVED = [
     ("<!DOCTYPE html><html><body>Ada</body></html>", "Ada"),
     ("Smith &amp; Sons", "Smith & Sons"),
     ("Smith &amp;amp; Sons", "Smith & Sons"),
+    ("Smith &" + "amp;" * 20 + " Sons", "Smith & Sons"),
     ("Smith &AMP; Sons", "Smith & Sons"),
     ("Smith &#38; Sons", "Smith & Sons"),
     ("Smith &#x26; Sons", "Smith & Sons"),

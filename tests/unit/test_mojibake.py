@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.stages.mojibake import repair_mojibake
-from pipeline.stages.text import normalize_cell, normalize_line, normalize_paragraphs
+from pipeline.stages.text import LINE_LIMIT, normalize_cell, normalize_line, normalize_paragraphs
 
 BROKEN = [
     ("JosÃ©", "José"),
@@ -91,6 +91,17 @@ def test_there_are_tables_worth_their_name():
 )
 def test_nothing_but_the_encoding_is_repaired(text):
     assert repair_mojibake(text) == text
+
+
+def test_where_a_letter_is_lost_none_is_put_in_its_place():
+    assert normalize_line("â€œlossy decodingâ€\ufffd").value == "“lossy decodingâ€\ufffd"
+
+
+def test_what_can_be_repaired_only_once_it_is_cut_is_repaired_at_once():
+    text = "caf√© " + "x" * (LINE_LIMIT - 6) + "李李"
+    once = normalize_line(text)
+    assert once.value.startswith("café")
+    assert normalize_line(once.value) == (once.value, (), None, ())
 
 
 @given(st.text(max_size=40))

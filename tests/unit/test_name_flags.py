@@ -79,8 +79,8 @@ FLAGGED = [
 ]
 UNFLAGGED = [
     "Null", "Na", "Ma", "Li", "O", "Ana S.A.", "Maria Sa", "María Sá", "José Ortega y Gasset", "Ana López y García",
-    "John E Smith", "JOHN E SMITH", "Maria Costa e Silva", "Santiago Ramón y Cajal", "Álvaro de la Hoz", "St. John",
-    "Smith-Jones", "Jean-Luc", "John Smith 3rd", "Ana Grande", "Kim Holding-Ford", "李小龙", "Ада",
+    "Ana Ortega y Martín", "John E Smith", "JOHN E SMITH", "Maria Costa e Silva", "Santiago Ramón y Cajal", "St. John",
+    "Álvaro de la Hoz", "Smith-Jones", "Jean-Luc", "John Smith 3rd", "Ana Grande", "Kim Holding-Ford", "李小龙", "Ада",
 ]  # fmt: skip
 TITLES = [
     ("Dr. Ada", "Ada"),
@@ -159,6 +159,7 @@ COMPLETED = [
         ("last_name same_first_and_last",),
     ),
     (Names("Acme GmbH", "Acme GmbH", None), None, Names("Acme GmbH", "Acme GmbH", "Acme GmbH"), ()),
+    (Names("Ana", "López, Luis", None), None, Names("Ana", "López, Luis", None), ()),  # the comma would turn it round
     (Names(None, None, None), None, Names(None, None, None), ()),
 ]
 

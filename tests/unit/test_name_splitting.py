@@ -95,6 +95,10 @@ ANYWHERE = [
     ("Brandt Ada", None),
     ("Ada Xolotl Brandt", None),
     ("李 小龙", None),
+    ("Nguyen Van An", None),
+    ("Nguyễn Thị Mai", None),
+    ("Zhang Wei", None),
+    ("Wei Zhang", ("Wei", "Zhang")),
     ("金子 Ada", None),
 ]
 IN_SPAIN_AND_AMERICA = [
@@ -202,6 +206,7 @@ def test_what_is_not_one_person_is_not_split(name):
 @pytest.mark.parametrize("country", ["HU", "CN", "JP", "KR", "VN"])
 def test_a_name_of_a_country_where_the_family_name_comes_first_is_not_split(country):
     assert split_full_name("Nagy Anna", country) is None
+    assert split_full_name("Anna Nagy", country) is None
     assert split_full_name("Anna Nagy", "ES") == ("Anna", "Nagy")
 
 

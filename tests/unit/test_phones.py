@@ -48,6 +48,27 @@ CASES = [
     ("4915159645391", ("DE",), "+4915159645391", ()),
     ("4915159645391", ("MX", "DE"), "+4915159645391", ("other_region",)),
     ("5215512345678", ("US",), "+525512345678", ("prefix_assumed", "old_format", "sequence")),
+    # how a number is spaced says nothing of what it is
+    ("49 170 1234568", ("DE",), "+491701234568", ()),
+    ("49-170-1234568", ("DE",), "+491701234568", ()),
+    ("49/170/1234568", ("DE",), "+491701234568", ()),
+    ("(49) 170 1234568", ("DE",), "+491701234568", ()),
+    ("34 600 111 222", ("ES",), "+34600111222", ()),
+    ("(55) 99123-4568", ("BR",), "+5555991234568", ()),  # 55 is an area code of Brazil, too
+    # two lines written once; a fax is no phone; a date of the next column is none either
+    ("030/12345678-10/11", ("DE",), "+49301234567810", ("several_values",)),
+    ("030 123456-10/-11", ("DE",), "+493012345610", ("several_values",)),
+    ("030 123456-10 / 11", ("DE",), "+493012345610", ("several_values",)),
+    ("02.03.2026", ("DE",), None, ("not_a_phone",)),
+    ("2.3.2026", ("DE",), None, ("not_a_phone",)),
+    ("2024-03-02", ("DE",), None, ("not_a_phone",)),
+    ("2024-03-02 09:14:55", ("DE",), None, ("not_a_phone",)),
+    ("2024-03-02T09:14:55Z", ("ES",), None, ("not_a_phone",)),
+    ("25/03/2026", ("MX",), None, ("not_a_phone",)),
+    ("Fax: 030 2312568 Tel: 030 2312569", ("DE",), "+49302312569", ("fax_removed",)),
+    ("Tel. 030 2312569, Telefax 030 2312568", ("DE",), "+49302312569", ("fax_removed",)),
+    ("Fax 030 2312568 / Mobil: 0170 1234568", ("DE",), "+491701234568", ("fax_removed",)),
+    ("Fax: 030 2312568", ("DE",), "+49302312568", ()),
     # old numbering plans
     ("+52 1 999 709 8083", (), "+529997098083", ("old_format",)),
     ("5219997098083", ("MX",), "+529997098083", ("old_format",)),
@@ -165,7 +186,7 @@ CASES = [
     ("987654321", ("ES",), None, ("placeholder",)),
     ("+1 212 555 0000", (), "+12125550000", ()),
     ("+34 612 345 678", (), "+34612345678", ("sequence",)),
-    ("07700 900123", ("GB",), None, ("invalid_number",)),  # for films, and given to no operator
+    ("07700 900123", ("GB",), "+447700900123", ("fictional",)),  # for films, and given to no operator
     ("0113 496 0123", ("GB",), "+441134960123", ("fictional",)),  # for films, in an area that exists
     ("212-555-0199", ("US",), "+12125550199", ("fictional",)),
     ("212-555-0200", ("US",), "+12125550200", ()),
@@ -229,6 +250,8 @@ def test_an_address_beside_a_number_is_left_out(text):
         ("34600111222", "+34600111222", ()),
         ("+34 600 111 222", "+34600111222", ()),
         ("34600111222@s.whatsapp.net", "+34600111222", ()),
+        ("34600111222@c.us, 12025550143", "+34600111222", ("several_values",)),
+        ("12025550143; 34600111222:3@s.whatsapp.net", "+12025550143", ("several_values", "fictional")),
         ("5215512349678", "+525512349678", ("old_format",)),
         ("554181703447", "+5541981703447", ("old_format",)),
         ("5491123456781", "+5491123456781", ()),
@@ -273,3 +296,16 @@ def test_anything_like_a_number_gives_e164_or_a_flag(text, regions):
     assert found.flags if found.value is None else found.value.startswith("+")
     for other in found.others:
         assert normalize_phone(other).value == other
+
+
+@pytest.mark.parametrize("text", ["07700 900123", "+44 7700 900999", "020 7946 0018", "01632 960123"])
+def test_british_numbers_kept_for_films_are_values_and_flagged(text):
+    found = normalize_phone(text, ("GB",))
+    assert found.value is not None
+    assert found.flags == ("fictional",)
+
+
+@pytest.mark.parametrize("text", ["030 23125 800 App. 5", "030 23125 800, App 12", "+49 30 23125800 Apparat 7"])
+def test_a_german_apparat_is_an_extension(text):
+    found = normalize_phone(text, ("DE",))
+    assert "extension" in found.flags

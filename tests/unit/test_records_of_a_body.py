@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from connectors.kit import Connector, Webhook
 from connectors.kit.records import UnreadableBody, decode_body, split_records
+from pipeline.stages.bodies import decode_body as decode_stored_body
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -161,3 +162,16 @@ def test_any_json_object_comes_back_as_it_was(value):
 def test_no_body_raises_anything_but_unreadable(body, content_type):
     with contextlib.suppress(UnreadableBody):
         split_records(connector(), body, content_type)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_integers_of_any_length_stay_what_they_are(nested):
+    """Two ids that differ in their last digits must not become one."""
+    first, second = "12345678901234567890123", "12345678901234567890124"
+    for digits in (first, second):
+        record = '{"a": [{"id": %s}]}' % digits if nested else '{"id": %s}' % digits  # noqa: UP031 - JSON's braces
+        decoded = decode_body(record.encode(), "application/json")
+        assert (decoded["a"][0] if nested else decoded)["id"] == digits
+        again = decode_stored_body("application/json", record.encode())
+        assert again == decoded
+    assert decode_body(b'{"id": 9007199254740993, "x": 1.5}', "application/json") == {"id": 9007199254740993, "x": 1.5}

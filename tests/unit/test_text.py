@@ -117,10 +117,14 @@ Not Provided|[not provided]|no aplica|sin datos|não informado|non renseigné|ke
     .replace("\n", "|")
     .split("|")
 )
-BLANK_BUT_IN_NAMES = """
+BLANK_BUT_IN_NAMES = (
+    """
 NULL|null|Null|None|NONE|none|nil|NaN|nan|undefined|unknown|Unknown|desconocido|ninguno|nenhum
 inconnu|aucun|unbekannt|keine
-""".strip().replace("\n", "|").split("|")
+""".strip()
+    .replace("\n", "|")
+    .split("|")
+)
 NEVER_BLANK = (
     """
 NA|Na|na|0|00|s/n|S/N|No|no|X|x|A|-1|1-|- Ada -|Noname|Nullmeyer|None of these|null and void
