@@ -5,8 +5,8 @@ whatever it shares a key with, and whoever shares a key learns of it:
 
 - evidence that has people is held by its component (what hangs together has one), new evidence by its row;
 - new evidence of other workers has no say yet. It is given notice: what its worker read before is out of date;
-- where an address or number turns out to be used by more names than was known, or by fewer, or a key to be crowded, all
-  who use it are looked at anew.
+- where an address or number turns out to be used by more names than was known, or by fewer, all who use it are looked
+  at anew; where a key turns out to be crowded, all who use it are clustered anew.
 
 Locks are waited for in order and once. What shows to be needed later is taken if it is free; if not, all is let go and
 begun again with more to lock from the start: no two workers wait for each other here.
@@ -93,7 +93,7 @@ class Memory:
 class Neighborhood(msgspec.Struct):
     """`known`: the new evidence, and all of every component it may pull on. `alone`: new evidence that shares no key
     with any other. `names`: how many names use a key, of those that are shared at all. `noticing`: new evidence of
-    other workers. `recounted`: the keys of which `names` is news.
+    other workers. `recounted`: the keys of which `names` is news. `looked_at`: evidence whose every key was looked up.
     """
 
     known: dict[UUID, KnownEvidence]
@@ -101,6 +101,7 @@ class Neighborhood(msgspec.Struct):
     names: dict[int, int]
     noticing: set[UUID]
     recounted: dict[int, int]
+    looked_at: set[UUID]
 
 
 class Gathering:
@@ -210,7 +211,9 @@ class Gathering:
             self._names[key] = used
             if used != noted.get(key, 1):
                 self._recounted[key] = used
-                affected.update(members)
+                # A crowded key of the weak kind only makes pairs no more: clustering who shares it anew is enough.
+                if memory.is_strong(key):
+                    affected.update(members)
         return affected
 
     def _neighborhood(self, fresh: Mapping[UUID, KnownEvidence], noticing: set[UUID]) -> Neighborhood:
@@ -230,4 +233,4 @@ class Gathering:
                 unsure.update(seen.intersection(keys))
                 seen.update(keys)
         noted = identity.read_shared_keys(self._connection, unsure - self._asked)
-        return Neighborhood(known, alone, noted | self._names, noticing, self._recounted)
+        return Neighborhood(known, alone, noted | self._names, noticing, self._recounted, self._looked_at)

@@ -132,7 +132,14 @@ def _cluster(
         def names_on(kind: str, value: str, brand: str = brand) -> int:
             return near.names.get(memory.number(brand, kind, value), 1)
 
-        found = cluster(evidence, names_on, must=must, cannot=cannot, rules=rules, keys=memory.named_keys)
+        settled = {
+            key: together[key].component
+            for key in evidence
+            if key not in near.looked_at and together[key].person_id is not None
+        }
+        found = cluster(
+            evidence, names_on, must=must, cannot=cannot, rules=rules, keys=memory.named_keys, settled=settled
+        )
         verdict.people += found.people
         verdict.components |= components(evidence, [*found.bonds, *must, *cannot])
         verdict.reviews[brand] = found

@@ -6,7 +6,7 @@ exclude each other, two mailboxes of one employer, or a human's word.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 from uuid import UUID
@@ -75,15 +75,17 @@ def cluster(
     cannot: Collection[Pair] = (),
     rules: IdentityRules | None = None,
     keys: KeysOf | None = None,
+    settled: Mapping[Key, Key] | None = None,
 ) -> Clusters:
     """The people among these pieces of evidence.
 
     `names_on` must know every e-mail and phone key of them, and which keys are `CROWDED` by evidence not given here.
     `must` and `cannot` are human decisions; they win over any weight, and `cannot` over `must` is refused where it is
-    made. `keys` gives what `keys_of` gives, for who has it at hand.
+    made. `keys` gives what `keys_of` gives, for who has it at hand. `settled` are the components of evidence that was
+    clustered before and about which nothing is new: two pieces of different components are known to have no bond.
     """
     rules = rules or identity_rules()
-    compared = weigh_pairs(evidence, names_on, rules, keys)
+    compared = weigh_pairs(evidence, names_on, rules, keys, settled or {})
     people = _People(evidence, names_on, rules, cannot)
     refused: dict[Pair, Veto] = {}
     for pair in sorted(must):
@@ -110,7 +112,11 @@ def cluster(
 
 
 def weigh_pairs(
-    evidence: Mapping[Key, Evidence], names_on: NamesOn, rules: IdentityRules, keys: KeysOf | None = None
+    evidence: Mapping[Key, Evidence],
+    names_on: NamesOn,
+    rules: IdentityRules,
+    keys: KeysOf | None,
+    settled: Mapping[Key, Key],
 ) -> dict[Pair, Comparison]:
     """Every pair that shares a key, weighed. A crowded key makes no pairs: who shares it must share another one too.
 
@@ -124,10 +130,23 @@ def weigh_pairs(
     for (kind, value), members in blocks.items():
         if len(members) == 1 or len(members) > rules.crowded or names_on(kind, value) == CROWDED:
             continue
-        for pair in combinations(sorted(members), 2):
+        for pair in _pairs(members, settled):
             if pair not in compared:
                 compared[pair] = compare(evidence[pair[0]], evidence[pair[1]], names_on, rules)
     return compared
+
+
+def _pairs(members: list[Key], settled: Mapping[Key, Key]) -> Iterator[Pair]:
+    """The pairs of a block that may have a bond, the smaller key first: linear in a block of settled strangers."""
+    anew = sorted(key for key in members if key not in settled)
+    together: dict[Key, list[Key]] = {}
+    for key in sorted(key for key in members if key in settled):
+        together.setdefault(settled[key], []).append(key)
+    yield from combinations(anew, 2)
+    for known in together.values():
+        yield from combinations(known, 2)
+        for one in anew:
+            yield from ((one, other) if one < other else (other, one) for other in known)
 
 
 class _People:

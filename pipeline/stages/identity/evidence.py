@@ -29,6 +29,8 @@ STRONG_KINDS = (EMAIL, PHONE, PROFILE)  # sharing one of these needs no name to 
 _PHONES_LIMIT = 8
 _LEAST_FAMILY = 3  # letters
 _LONG_MAILBOX = 6
+_HOST_LETTERS = 3
+TELLING_DIGITS = 2  # maria83 is chosen again at another provider; maria is not
 
 _SIGNS = re.compile(r"[._-]")
 _SIGNS_AND_DIGITS = str.maketrans("", "", "._-0123456789")
@@ -90,7 +92,9 @@ def keys_of(evidence: Evidence) -> list[tuple[str, str]]:
                 found += [("name_phone", f"{who} {phone[:-5]}_"), ("name_phone", f"{who} _{phone[-5:]}")]
         mailbox = evidence.mailbox
         if mailbox and not evidence.is_shared:
-            found += [("name_mailbox", f"{word} {undotted(mailbox)}") for word in given]
+            # The same mailbox elsewhere: telling by its digits, else only at a host that is nearly the same.
+            place = "" if sum(map(str.isdigit, mailbox)) >= TELLING_DIGITS else f"@{evidence.host[:_HOST_LETTERS]}"
+            found += [("name_mailbox", f"{word} {undotted(mailbox)}{place}") for word in given]
             if len(mailbox) >= _LONG_MAILBOX:
                 half = len(mailbox) // 2
                 for who in bearers:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rapidfuzz.distance import DamerauLevenshtein
 
 from pipeline.stages.identity.employers import are_same
-from pipeline.stages.identity.evidence import EMAIL, PHONE, Evidence, undotted
+from pipeline.stages.identity.evidence import EMAIL, PHONE, TELLING_DIGITS, Evidence, undotted
 from pipeline.stages.identity.name_agreement import CLOSE, FULL, SAME_GIVEN, agreement
 from pipeline.stages.identity.rules import IdentityRules
 
@@ -17,7 +17,6 @@ NamesOn = Callable[[str, str], int]  # (kind, value) of a key -> how many names 
 _AGREEING = (FULL, CLOSE)
 PHONE_OF_TWO = "phone_of_two"
 _HOST_SLIP, _MAILBOX_SLIP = 2, 2
-_TELLING_DIGITS = 2  # maria83 is chosen again at another provider; maria is not
 _LEAST_MAILBOX = 5
 
 
@@ -84,7 +83,7 @@ def _of_email(one: Evidence, other: Evidence, names: str, names_on: NamesOn, rul
         return ["email_slip"] if not both_end_in_digits and _distance(one.mailbox, other.mailbox, 1) <= 1 else []
     digits = sum(character.isdigit() for character in one.mailbox)
     is_moved = undotted(one.mailbox) == undotted(other.mailbox) and (
-        digits >= _TELLING_DIGITS or _distance(one.host, other.host, _HOST_SLIP) <= _HOST_SLIP
+        digits >= TELLING_DIGITS or _distance(one.host, other.host, _HOST_SLIP) <= _HOST_SLIP
     )
     return ["email_moved"] if is_moved else []
 
