@@ -86,16 +86,29 @@ def new_source(
     print_line(f"Next: afluente source check {slug}")
 
 
-@commands.command("check", epilog=example("afluente source check", "afluente source check web_form"))
+@commands.command(
+    "check",
+    epilog=example(
+        "afluente source check", "afluente source check web_form", "afluente source check web_form --accept"
+    ),
+)
 def check_sources(
     *,
     slug: Annotated[str | None, typer.Argument(help="Only this source.")] = None,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Of one source: keep what the mapping makes of its sample as expected.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the conformance kit.
 
-    Checks the declaration, the mapping and the samples of each source. Exit 1 if one falls short.
+    Checks the declaration, the mapping and the samples of each source. Exit 1 if one falls short. After an edit of a
+    mapping, `--accept` shows how the leads differ from those in `samples/SLUG/typical.expected.json` and rewrites them.
     """
+    if accept and slug is None:
+        raise CommandError("--accept is for one source: name it, and read the difference over", exit_code=2)
+    if accept and slug is not None:
+        _accept(slug)
     problems = _problems(slug)
     if as_json:
         print_json({"ok": not any(problems.values()), "sources": problems})
@@ -140,6 +153,23 @@ def send_sample(
         print_note(f"{slug} stands in this checkout: a receiver knows the sources that were there when it started")
     if not sent["ok"]:
         raise typer.Exit(1)
+
+
+def _accept(slug: str) -> None:
+    """Show the difference, then keep the leads as they are made now; not while one of them does not go on."""
+    from connectors.kit.conformance.mapping_checks import typical_lead_is_as_expected
+    from connectors.kit.samples import SAMPLES
+    from pipeline.source_cases import discover_cases
+
+    known_source(slug)
+    (case,) = discover_cases(slug)
+    typical = case.sample("typical")
+    stopped = [trial.message for trial in case.trials(typical) if not trial.lead] if typical else ["there is no sample"]
+    if stopped:
+        raise CommandError(f"nothing was rewritten: the typical sample makes no lead: {stopped[0]}")
+    for difference in typical_lead_is_as_expected(case)[:-1]:
+        print_note(difference)
+    print_note(f"rewrote {write_expected(slug, SAMPLES / case.source)}")
 
 
 def write_expected(slug: str, folder: Path) -> Path:

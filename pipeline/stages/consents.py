@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.privacy.redaction import redact
 from pipeline.records import Consent
-from pipeline.stages.conversions import table_conversion, to_boolean
+from pipeline.stages.conversions import excerpt, table_conversion, to_boolean
 from pipeline.stages.mapping_language import ConsentRule, FieldRule
 from pipeline.stages.paths import compile_first, compile_path
 from pipeline.stages.text import clean_line, fold
@@ -83,7 +83,7 @@ def read_consent_list(value: Any, consents: list[Consent], flags: Flags, raw: di
         statement = _statement(entry, flags)
         if statement is None:
             flags.setdefault("consents", []).append("wrong_type")
-            raw.setdefault("consents", repr(entry)[:_TEXT_LIMIT])
+            raw.setdefault("consents", excerpt(entry)[:_TEXT_LIMIT])
         else:
             consents.append(statement)
     if len(entries) > _STATEMENT_LIMIT:

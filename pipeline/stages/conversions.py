@@ -46,7 +46,7 @@ def to_text(value: Any) -> Normalized:
         texts = [to_text(item) for item in value if not isinstance(item, list | dict | bool)]
         refused = next((text.flags for text in texts if text.flags), None)
         if refused is not None:
-            return Normalized(None, refused, _excerpt(value))
+            return Normalized(None, refused, excerpt(value))
         if len(texts) == len(value):
             parts = [text.value for text in texts]
             return Normalized(", ".join(part for part in parts if part and not part.isspace())[:_TEXT_LIMIT] or None)
@@ -90,7 +90,7 @@ def to_list(value: Any) -> Normalized:
             flags = text.flags
         elif not is_empty(text.value):
             texts.append(text.value)
-    return Normalized(texts or None, flags, _excerpt(value) if flags else None)
+    return Normalized(texts or None, flags, excerpt(value) if flags else None)
 
 
 def to_number(value: Any, *, decimal: str | None = None) -> Normalized:
@@ -108,7 +108,7 @@ def to_count(value: Any, *, decimal: str | None = None) -> Normalized:
     if found.value is None:
         return found
     if "percent" in found.flags or found.value < 0 or found.value != int(found.value):
-        return Normalized(None, ("not_a_count",), _excerpt(value))
+        return Normalized(None, ("not_a_count",), excerpt(value))
     return found._replace(flags=tuple(flag for flag in found.flags if flag != "ambiguous_number"))
 
 
@@ -157,9 +157,9 @@ def date_conversion(*, formats: Sequence[str] = (), zone: str = "UTC", order: st
             return NOTHING
         moment, flags = read_instant(value, formats=formats, zone=zone, order=declared or order)
         if moment is None:
-            return Normalized(None, flags, _excerpt(value))
+            return Normalized(None, flags, excerpt(value))
         text = instant_text(moment)
-        return Normalized(text) if text == value else Normalized(text, flags, _excerpt(value))
+        return Normalized(text) if text == value else Normalized(text, flags, excerpt(value))
 
     return to_date
 
@@ -254,7 +254,7 @@ def _number_text(value: Any) -> Normalized:
 
 def _bounded_number(number: float, value: Any) -> Normalized:
     if not abs(number) <= NUMBER_LIMIT:  # NaN too; math.isfinite chokes on an integer of hundreds of digits
-        return Normalized(None, ("not_a_number",), _excerpt(value))
+        return Normalized(None, ("not_a_number",), excerpt(value))
     if isinstance(number, float) and number.is_integer():
         number = int(number)
     return Normalized(number)
@@ -266,20 +266,20 @@ def _money_of_object(value: dict[str, Any], decimal: str | None) -> Normalized:
         decimal = "."  # what a program wrote, ours among them
     found = to_money(amount, decimal=decimal) if not isinstance(amount, dict) else _wrong_type(value)
     if found.value is None:
-        return found._replace(raw=_excerpt(value))
+        return found._replace(raw=excerpt(value))
     currency = currency_code(code) if isinstance(code, str) else None
     if found.value["currency"] is not None and currency is None:
         return found
     merged = {"amount": found.value["amount"], "currency": currency}
     flags = tuple(flag for flag in found.flags if flag != "currency_unknown" or currency is None)
-    return Normalized(merged, flags, None if merged == value else _excerpt(value))
+    return Normalized(merged, flags, None if merged == value else excerpt(value))
 
 
 def _wrong_type(value: Any) -> Normalized:
-    return NOTHING if is_empty(value) else Normalized(None, ("wrong_type",), _excerpt(value))
+    return NOTHING if is_empty(value) else Normalized(None, ("wrong_type",), excerpt(value))
 
 
-def _excerpt(value: Any) -> str:
+def excerpt(value: Any) -> str:
     """What is kept of a value that is no text: its beginning as JSON-like text, never a nested structure."""
     try:
         return raw_excerpt(value if isinstance(value, str) else repr(value))

@@ -61,6 +61,8 @@ _TRAILING = "./\\|*!?\u2026"
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3002: ".", 0xFF61: ".", 0xFE6B: "@"}
 _CELL_LIMIT = 2_000  # characters of a cell that are looked at
 _ADDRESS_LIMIT = 20  # addresses taken from one cell
+_TEMPLATE = re.compile(r"\{\{|\}\}|[$%#]\{|\{\w+\}@|%%\w+%%")  # {{email}}@x.org: nobody filled it in
+_GLUED = re.compile(r"\.[a-z]{2,}[A-Z][a-z]+\Z")  # ada@example.comTel: where the domain ends is a guess
 _PLACEHOLDER = Normalized(None, ("placeholder",))
 _INVALID = Normalized(None, ("invalid_email",))
 
@@ -100,8 +102,13 @@ def suggestion(email: str) -> str | None:
 
 @lru_cache(maxsize=8192)
 def _normalize(text: str) -> Normalized:
-    lowered = text.strip().lower()
-    if _PLAIN.match(lowered) or (not lowered.isascii() and _PLAIN_LATIN.match(lowered)):
+    stripped = text.strip()
+    lowered = stripped.lower()
+    if (("{" in lowered or "%%" in lowered) and _TEMPLATE.search(lowered)) or (
+        lowered != stripped and _GLUED.search(stripped)
+    ):
+        return _INVALID
+    if (_PLAIN.match(lowered) and lowered[0] not in "*{") or (not lowered.isascii() and _PLAIN_LATIN.match(lowered)):
         return _PLACEHOLDER if _is_placeholder(lowered) else Normalized(lowered, _flags_of(lowered))
     clean = clean_line(text.translate(_FULL_WIDTH) if not text.isascii() else text)
     if not clean:
@@ -136,6 +143,8 @@ def _is_placeholder(address: str) -> bool:
 
 
 def _found_in(clean: str) -> list[_Found]:
+    if _TEMPLATE.search(clean):
+        return []
     clean = _LABEL.sub("", clean)
     if clean[:7].lower() == "mailto:":
         clean = unquote(clean[7:].partition("?")[0])
@@ -150,7 +159,8 @@ def _parts(clean: str) -> list[str]:
     """What may hold one address each: what stands in angle brackets, else the whole cell, else its pieces."""
     angled = _ANGLE.findall(clean)
     if angled:
-        return angled[:_ADDRESS_LIMIT]
+        beside = [word for word in re.split(r"[\s;,|/]+", _ANGLE.sub(" ", clean)) if "@" in word]
+        return [*angled, *beside][:_ADDRESS_LIMIT]
     if clean.count("@") == 1:
         return [clean]
     found: list[str] = []
@@ -179,6 +189,8 @@ def _in_part(text: str) -> _Found | None:
 def _address(text: str) -> str | None:
     """The one address this text is, with nothing but signs around it."""
     text = text.strip()
+    if text.startswith("*"):  # bold, or a bullet
+        text = text.strip("*").strip()
     is_quoted = text.startswith('"') and '"@' in text
     wrapping = " " if is_quoted else _WRAPPING
     text = text.strip(wrapping)
@@ -188,6 +200,8 @@ def _address(text: str) -> str | None:
         text = _COMMENT.sub("", text)
     text = _AROUND_AT.sub("@", text).rstrip(_TRAILING).strip(wrapping)
     joined = _AROUND_DOTS.sub("", text)
+    if _GLUED.search(joined):
+        return None
     # `ada@example. org` is torn; `ada@example.org. Thanks` is not.
     if joined != text and not _is_top_level(joined.rpartition(".")[2].lower()):
         return None

@@ -40,6 +40,7 @@ from pipeline.stages.mapping_rules import (
 )
 from pipeline.stages.mapping_shapes import Headers, Renames, compile_list, rename
 from pipeline.stages.paths import compile_path
+from pipeline.stages.personal_data import redactor_of
 from pipeline.stages.reloading import Reloading
 from pipeline.stages.source_declarations import read_source
 from pipeline.stages.values import is_empty
@@ -139,7 +140,8 @@ class SourceMapping:
             mapped.custom, is_cut = bounded_custom(rest)
             if is_cut:
                 flag(mapped, "custom", ["truncated"])
-            mapped.undecided = drift_paths(path for path in rest if not self.kept.covers(path))
+            unknown = [path for path in rest if not self.kept.covers(path)]
+            mapped.undecided = drift_paths(unknown, redactor_of(mapped.fields)) if unknown else []
         if self.declaration.region and "region" not in mapped.fields:
             mapped.fields["region"] = self.declaration.region
             flag(mapped, "region", [ASSUMED])

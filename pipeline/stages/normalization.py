@@ -21,7 +21,14 @@ from pipeline.stages.languages import normalize_language
 from pipeline.stages.name_completion import Names, complete_names
 from pipeline.stages.names import normalize_family_name, normalize_full_name, normalize_given_name
 from pipeline.stages.phones import normalize_phone, normalize_whatsapp_id
-from pipeline.stages.text import LINE_LIMIT, normalize_cell, normalize_paragraphs, normalize_url, raw_excerpt
+from pipeline.stages.text import (
+    LINE_LIMIT,
+    normalize_cell,
+    normalize_identifier,
+    normalize_paragraphs,
+    normalize_url,
+    raw_excerpt,
+)
 from pipeline.stages.times import FUTURE_TOLERANCE, read_instant
 from pipeline.stages.validation import Verdict, judge
 from pipeline.stages.validation_rules import NOTHING_TO_IDENTIFY
@@ -35,7 +42,7 @@ _OTHERS_LIMIT = 20  # further addresses or numbers of one lead
 
 _BY_KIND: dict[str, Callable[[str], Normalized]] = {
     "line": normalize_cell,
-    "identifier": normalize_cell,
+    "identifier": normalize_identifier,
     "url": normalize_url,
     "paragraphs": normalize_paragraphs,
     "given_name": normalize_given_name,

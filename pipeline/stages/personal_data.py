@@ -20,8 +20,10 @@ from pipeline.stages.vocabularies import vocabulary
 _WORDS = ("full_name", "first_name", "last_name", "email", "other_emails")
 _NUMBERS = ("phone", "other_phones", "whatsapp_id")
 _TAIL = 8  # digits by which a number is known however it is written: with prefix, with zero, with neither
-_OPAQUE = 64  # a text as long as this is a platform's id, no name
+_OPAQUE = 64  # a text as long as this, in one word, is a platform's id, no name
+_TELLING = 8  # letters by which a family name among other words is no chance: shorter ones are seasons and towns
 
+_SPELLED_AT = re.compile(r"(?<=\w) ?[(\[{] ?(?:at|arroba) ?[)\]}] ?(?=\w)", re.IGNORECASE)
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _NOT_DIGITS = re.compile(r"\D+")
 _PARAMETER = re.compile(r"(^|[?&;#\s])([A-Za-z_-]{2,24})=([^?&;#]*)")
@@ -36,6 +38,7 @@ class _Own(NamedTuple):
     words: set[str]
     names: list[str]
     tails: list[str]
+    surname: str
 
 
 def redactor_of(fields: Mapping[str, Any]) -> Redact:
@@ -47,11 +50,14 @@ def redactor_of(fields: Mapping[str, Any]) -> Redact:
         text = _without_addresses(text)
         if own is None:
             own = _own(fields)
-        words, names, tails = own
-        if not words or len(text) > _OPAQUE:
+        words, names, tails, surname = own
+        is_long = len(text) > _OPAQUE
+        if not words or (is_long and " " not in text):
             return text
-        folded = _folded(text)
+        folded = fold(text) if is_long else _folded(text)
         if folded in words or (" " in folded and any(f" {name} " in f" {folded} " for name in names)):
+            return REDACTED
+        if surname and surname in folded and surname in folded.split():
             return REDACTED
         if tails and len(text) >= _TAIL and not text.isalpha():
             digits = _NOT_DIGITS.sub("", text)
@@ -81,11 +87,19 @@ def _without_addresses(text: str) -> str:
     """What can be told without knowing the lead. Links repeat themselves: most answers come from the cache."""
     if "=" in text:
         text = _PARAMETER.sub(_without_value, text)
-    text = redact(text)
+    text = redact(without_spelled_at(text))
     # Letters of an address in base64 are never all small ones.
     if len(text) >= 12 and not text.islower() and _hides_address(text):
         return REDACTED
     return text
+
+
+def without_spelled_at(text: str) -> str:
+    """`ada(at)example.org` as an address is; any other text as it is."""
+    if not any(bracket in text for bracket in "([{"):
+        return text
+    written = _SPELLED_AT.sub("@", text)
+    return written if written != text and looks_personal(written) else text
 
 
 def _without_value(match: re.Match[str]) -> str:
@@ -114,6 +128,7 @@ def _own(fields: Mapping[str, Any]) -> _Own:
         first, last = fold(str(first)), fold(str(last))
         words |= {f"{first} {last}", f"{last} {first}", first + last}
     words.discard("")
+    surname = fold(str(last)) if last else ""
     tails = []
     for name in _NUMBERS:
         for text in _texts(fields.get(name) or ()):
@@ -122,7 +137,7 @@ def _own(fields: Mapping[str, Any]) -> _Own:
             if len(digits) >= _TAIL:
                 tails.append(digits[-_TAIL:])
     words.discard("")
-    return _Own(words, [word for word in words if " " in word], tails)
+    return _Own(words, [word for word in words if " " in word], tails, surname if len(surname) >= _TELLING else "")
 
 
 def _texts(value: Any) -> list[str] | tuple[str, ...]:

@@ -66,13 +66,11 @@ class PhoneText(NamedTuple):
 def read_cell(text: str) -> PhoneText | Normalized:
     """The parts of a cell that may be numbers (at least one), or why there is none."""
     plain = _PLAIN.match(text)
-    if _DATE.match(text):
-        return NOT_A_PHONE
-    if plain:
+    if plain and not _DATE.match(text):
         whole = plain[1], plain[2] is not None
         return PhoneText(whole, [whole])
     clean = _EXCEL_WRAPPING.sub("", clean_line(_LINE_BREAKS.sub("; ", _with_plain_digits(text.strip()))))
-    if not clean:
+    if not clean or _DATE.match(clean):
         return NOTHING if not text else NOT_A_PHONE
     whatsapp = _WHATSAPP_ID.match(clean) or _WHATSAPP_LINK.search(clean)
     if whatsapp:

@@ -23,6 +23,7 @@ _CELL_LIMIT = 250  # characters of a cell that are looked at; libphonenumber ref
 _PARTS_LIMIT = 10  # numbers taken from one cell
 _EXIT_CODE = re.compile(r"^\(?\s*(?:00|\+\s*00)\)?[\s.-]*(?=[1-9(])")
 _NORTH_AMERICAN_EXIT_CODE = re.compile(r"^011[\s.-]*(?=[1-9])")
+_SPACING = re.compile(r"[ .()/-]+")
 _DIGITS_ONLY = re.compile(r"^[1-9][0-9]{10,14}\Z")
 _PLACEHOLDER = Normalized(None, ("placeholder",))
 _TRUNK_IN_BRACKETS = re.compile(r"\s*\(0\)\s*")
@@ -182,14 +183,15 @@ def _readings(text: str, regions: tuple[str, ...]) -> list[_Reading]:
             readings.append(_Reading(_TRUNK_IN_BRACKETS.sub(" ", text), None))
         return readings
     readings = []
+    bare = _SPACING.sub("", text)  # how a number is spaced says nothing of what it is
     for place, region in enumerate(regions):
         flag = "other_region" if place else None
         # Eleven digits and more that begin with the region's own code are international: so WhatsApp and CRMs write
         # them. Where numbers vary in length, as in Germany, they would pass for national ones too.
-        if _DIGITS_ONLY.match(text):
+        if _DIGITS_ONLY.match(bare):
             plan = region_plan(region)
-            if plan is not None and text.startswith(plan.country_code):
-                readings.append(_Reading("+" + text, None, flag))
+            if plan is not None and bare.startswith(plan.country_code):
+                readings.append(_Reading("+" + bare, None, flag))
         readings.append(_Reading(text, region, flag))
     north_american = _NORTH_AMERICAN_EXIT_CODE.match(text)
     if north_american:

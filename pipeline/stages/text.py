@@ -63,6 +63,14 @@ def normalize_cell(text: str) -> Normalized:
     return _normalize(text, clean_line, LINE_LIMIT, _blanks()[1])
 
 
+def normalize_identifier(text: str) -> Normalized:
+    """A source's own id. `true`, `false` and noughts alone are no ids: they would make one person of strangers."""
+    found = normalize_cell(text)
+    if found.value is not None and (not found.value.strip("0.,-") or found.value.lower() in ("true", "false")):
+        return Normalized(None, ("placeholder",), raw_excerpt(text))
+    return found
+
+
 def normalize_url(text: str) -> Normalized:
     """An address, left as it is but for invisible characters and length."""
     clean = clean_line(text)

@@ -37,6 +37,10 @@ _PROFILE = re.compile(
 )
 _BARE_PROFILE = re.compile(r"/?in/([^/?#\s]+)/?\Z", re.IGNORECASE)
 _SLUG = re.compile(r"[\w\u200c\u200d.~&*'\u2019+-]{2,150}\Z")
+# Pages of LinkedIn's own, the same for everybody, and what forms and examples put there.
+_NOBODY = frozenset(
+    ("me", "edit", "unavailable", "undefined", "null", "username", "yourname", "your-name", "yourprofile")
+)
 _ASSIGNED_LENGTH = 2  # uk.com, br.com, com.de: sold as country domains are
 
 
@@ -196,4 +200,4 @@ def _slug(name: str) -> str | None:
         if "%" in name:
             name = unquote(name, errors="replace")
     slug = unicodedata.normalize("NFC", unicodedata.normalize("NFC", clean_line(name)).lower())
-    return slug if _SLUG.match(slug) and "\ufffd" not in slug else None
+    return slug if slug not in _NOBODY and _SLUG.match(slug) and "\ufffd" not in slug else None

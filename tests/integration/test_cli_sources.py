@@ -162,6 +162,20 @@ def test_a_new_source_passes_its_check_as_far_as_names_can_be_guessed(checkout, 
     assert checked.returncode == 0, checked.stdout
 
 
+def test_after_an_edit_the_expected_leads_are_rewritten_on_request_and_the_difference_shown(checkout):
+    mapping = checkout / "mappings" / "sources" / "datablist.yaml"
+    mapping.write_text(mapping.read_text().replace("  website: ", "  linkedin_url: "))
+    checked = run_in(checkout, "source", "check", "datablist")
+    assert checked.returncode == 1
+    assert "afluente source check datablist --accept" in checked.stdout
+    assert "samples/datablist/typical.expected.json" in checked.stdout
+    accepted = run_in(checkout, "source", "check", "datablist", "--accept")
+    assert "website is" in accepted.stderr
+    assert accepted.returncode == 0, accepted.stdout
+    assert run_in(checkout, "source", "check", "datablist").returncode == 0
+    assert run_in(checkout, "source", "check", "--accept").returncode == 2
+
+
 def test_a_new_source_overwrites_nothing(checkout):
     before = (checkout / "connectors" / "sources" / "api.py").read_text()
     again = run_in(checkout, "source", "new", "api")

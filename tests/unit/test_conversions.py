@@ -217,7 +217,7 @@ def test_a_float_that_has_lost_digits_is_no_text(kind, value):
     found = CONVERSIONS[kind](value)
     assert found.value is None
     assert found.flags in (("imprecise_number",), ("scientific_notation",))
-    assert found.raw == str(value) or found.raw == repr(value)
+    assert str(value) in found.raw
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.privacy.redaction import looks_personal
 from pipeline.stages.drift import REST, drift_paths
+from pipeline.stages.mapping import load_source_mapping
 
 SHOWN = [
     ("shoe_size", "shoe_size"),
@@ -38,6 +39,11 @@ SHOWN = [
     ("x" * 300, "x" * 199 + REST),
     ("x" * 200, "x" * 200),
     ("größe", "größe"),
+    ("017 012345 67", "#"),
+    ("ada.brandt(at)example.org", "(redacted)"),
+    ("size (at home)", "size (at home)"),
+    ("which of our products do you know and since when", "which of our products do you know and since when"),
+    ("I am Ada, of Hofstadt, in Hofstr. 5, 2nd floor, left", "I am Ada, of Hofstadt, in Hofstr. 5, 2nd floor," + REST),
 ]  # fmt: skip
 
 
@@ -61,3 +67,17 @@ def test_any_keys_give_few_short_paths_without_people(keys):
     assert all(len(path) <= 200 for path in paths)
     assert len(set(paths)) == len(paths)
     assert not any(looks_personal(path.removesuffix(REST)) for path in paths)
+
+
+def test_a_key_that_names_the_lead_itself_is_not_shown():
+    mapping = load_source_mapping("web_form")
+    mapped = mapping.map_record(
+        {
+            "first_name": "Ada",
+            "last_name": "Brandt",
+            "email": "a@b.org",
+            "Frau Ada Brandt, Hof 5": "x",
+            "shoes": 1,
+        }
+    )
+    assert mapped.undecided == ["(redacted)", "shoes"]

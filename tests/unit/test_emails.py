@@ -8,6 +8,10 @@ from hypothesis import strategies as st
 from pipeline.stages.emails import normalize_email
 
 GOOD = [
+    ("*ada@example.org*", "ada@example.org"),
+    ("**ada@example.org**", "ada@example.org"),
+    ("* ada@example.org", "ada@example.org"),
+    ("Ada@Example.Com", "ada@example.com"),
     ("ada@example.org", "ada@example.org"),
     ("Ada@Example.ORG", "ada@example.org"),
     ("  ada@example.org\t", "ada@example.org"),
@@ -250,3 +254,28 @@ def test_the_fast_way_accepts_nothing_the_library_refuses(local, labels, ending)
         return
     if found.flags != ("placeholder",) and ending not in ("c", "1x"):  # ours: no ending of one letter, none with digits
         assert found.value == f"{expected.local_part}@{expected.ascii_domain}".lower()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ada@example.comTel",
+        "ada@example.comTel 123",
+        "ada@example.orgMobile: 030 123",
+        "{{email}}@example.org",
+        "{{ email }}@example.org",
+        "{email}@example.org",
+        "${email}@example.org",
+        "%%email%%@example.org",
+        "ada@{{domain}}.org",
+    ],
+)
+def test_what_is_no_whole_address_is_none(text):
+    assert normalize_email(text)[:2] == (None, ("invalid_email",))
+
+
+def test_an_address_beside_one_in_brackets_is_not_dropped():
+    found = normalize_email("ada@example.org <bob@example.net>")
+    assert {found.value, *found.others} == {"ada@example.org", "bob@example.net"}
+    assert "several_values" in found.flags
+    assert normalize_email("ada@example.org <ada@example.org>").others == ()

@@ -10,6 +10,7 @@ import pytest
 from pipeline.errors import ConfigurationError, RecordError
 from pipeline.records import Envelope, Lead, Parked, RawEvent, Suppressed
 from pipeline.stages.bodies import ROW
+from pipeline.stages.consents import read_consent_list
 from pipeline.stages.mapping import load_source_mapping, map_event, map_record, read_source_mapping, undecided
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -356,3 +357,13 @@ def test_options_say_how_a_value_is_read(tmp_path, rule, value, expected, flags)
     name = rule.partition(":")[0]
     assert mapped.fields.get(name) == expected
     assert mapped.flags.get(name, []) == flags
+
+
+def test_a_consent_nested_without_end_is_flagged_and_costs_no_lead():
+    deep = []
+    for _ in range(5_000):
+        deep = [deep]
+    flags, raw = {}, {}
+    read_consent_list([{"purpose": "x", "deep": deep}], [], flags, raw)
+    assert flags == {"consents": ["wrong_type"]}
+    assert raw == {"consents": "(cannot be shown)"}

@@ -161,3 +161,26 @@ def test_any_text_may_be_redacted_and_twice_is_as_good_as_once(text, fields):
     redact = redactor_of(fields)
     assert redact(redact(text)) == redact(text)
     redact_path(text, redact)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x" * 70 + " Zacharias Quillington",
+        "Quillington-newsletter",
+        "offer_for_quillington",
+        "zacharias.quillington(at)example.org",
+        "write to somebody [at] example.org today",
+    ],
+)
+def test_a_name_among_other_words_and_an_address_spelled_out_go_too(text):
+    person = {"first_name": "Zacharias", "last_name": "Quillington", "email": "zq@example.org"}
+    shown = redactor_of(person)(text)
+    assert "uillington" not in shown
+    assert "example.org" not in shown
+
+
+@pytest.mark.parametrize("text", ["sommer-newsletter", "Quillingtons", "sale (at noon)", "x" * 70 + "quillington"])
+def test_short_family_names_and_parts_of_words_stay(text):
+    assert redactor_of({"first_name": "Ada", "last_name": "Sommer"})(text) == text
+    assert redactor_of({"first_name": "Ada", "last_name": "Quillington"})(text) == text

@@ -194,7 +194,7 @@ CASES = [
     ("ada2125551212@example.org", ("US",), None, ("not_a_phone",)),
     ("https://example.org/2024561414", ("US",), None, ("not_a_phone",)),
     ("2025-03-01T10:00:00", ("US",), None, ("not_a_phone",)),
-    ("2025-03-01", ("MX",), None, ("invalid_number",)),
+    ("2025-03-01", ("MX",), None, ("not_a_phone",)),
     ("*123#", ("MX",), None, ("not_a_phone",)),
     ("112", ("DE",), None, ("invalid_number",)),
 ]
@@ -250,7 +250,7 @@ def test_an_address_beside_a_number_is_left_out(text):
         ("34600111222", "+34600111222", ()),
         ("+34 600 111 222", "+34600111222", ()),
         ("34600111222@s.whatsapp.net", "+34600111222", ()),
-        ("34600111222@c.us, 12025550143", "+34600111222", ("several_values",)),
+        ("34600111222@c.us, 12025550143", "+34600111222", ("several_values", "fictional")),
         ("12025550143; 34600111222:3@s.whatsapp.net", "+12025550143", ("several_values", "fictional")),
         ("5215512349678", "+525512349678", ("old_format",)),
         ("554181703447", "+5541981703447", ("old_format",)),

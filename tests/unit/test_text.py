@@ -15,6 +15,7 @@ from pipeline.stages.text import (
     clean_paragraphs,
     fold,
     normalize_cell,
+    normalize_identifier,
     normalize_line,
     normalize_paragraphs,
     normalize_url,
@@ -186,3 +187,13 @@ def test_cleaning_awkward_characters_twice_changes_nothing(text):
     assert clean_paragraphs(paragraphs) == paragraphs
     assert unicodedata.is_normalized("NFC", line)
     assert "\x00" not in paragraphs
+
+
+@pytest.mark.parametrize("text", ["0", "000", "0.0", "-0", "true", "False", "FALSE"])
+def test_what_every_lead_might_have_is_no_id(text):
+    assert normalize_identifier(text) == (None, ("placeholder",), text, ())
+
+
+@pytest.mark.parametrize("text", ["1", "10", "007", "lead-0", "falsehood", "12345678901234567890123"])
+def test_any_other_text_is_an_id_as_it_stands(text):
+    assert normalize_identifier(text) == (text, (), None, ())

@@ -77,6 +77,11 @@ def typical_lead_is_as_expected(case: Case) -> list[str]:
             for name in sorted({*trial.lead, *expected})
             if trial.lead.get(name) != expected.get(name)
         ]
+    if problems:
+        problems.append(
+            f"if that is how it should be now: `afluente source check {case.source} --accept` rewrites"
+            f" samples/{case.source}/{typical.name}.expected.json"
+        )
     return problems
 
 
