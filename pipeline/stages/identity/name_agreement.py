@@ -124,6 +124,8 @@ def _match(one: str, other: str) -> int:
         return _LETTER if one[0] == other[0] else 0
     if _differ_in_gender(one, other) or word_kind(one) & word_kind(other) & GIVEN:  # Marian and Marina
         return 0
+    if not (one.isalpha() and other.isalpha()):
+        return 0  # lead17 and lead18 are counted, not misspelled
     shorter = min(len(one), len(other))
     allowed = 0 if shorter < 4 else 1 if shorter < 8 else 2
     return _SLIP if allowed and DamerauLevenshtein.distance(one, other, score_cutoff=allowed) <= allowed else 0

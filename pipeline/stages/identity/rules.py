@@ -34,6 +34,7 @@ WEIGHTS = (
     "employer",
     "other_employer",
     "two_mailboxes",
+    "other_contacts",
 )
 _KEYS = {"version", "thresholds", "weights", "of_two", "of_many", "crowded", "certain"}
 

@@ -48,8 +48,20 @@ def compare(one: Evidence, other: Evidence, names_on: NamesOn, rules: IdentityRu
         is_same = are_same(one.employers, other.employers)
         if not (is_same and names == SAME_GIVEN and PHONE_OF_TWO in kinds):  # Robert and Robert at one switchboard
             kinds.append("employer" if is_same else "other_employer")
+    if _have_other_contacts(one, other):
+        kinds.append("other_contacts")
     pieces = tuple(Piece(kind, rules.weights[kind]) for kind in kinds)
     return Comparison(sum(piece.weight for piece in pieces), pieces)
+
+
+def _have_other_contacts(one: Evidence, other: Evidence) -> bool:
+    """Each has a mailbox and a number of its own, and none is the other's: namesakes at one employer have that."""
+    return (
+        bool(one.email and other.email and one.phones and other.phones)
+        and one.email != other.email
+        and not (one.is_shared or other.is_shared)
+        and not set(one.phones) & set(other.phones)
+    )
 
 
 def are_two_mailboxes(one: Evidence, other: Evidence, names_on: NamesOn, rules: IdentityRules) -> bool:
@@ -79,8 +91,8 @@ def _of_email(one: Evidence, other: Evidence, names: str, names_on: NamesOn, rul
     if names != FULL or one.is_shared or other.is_shared:  # a slip in a name makes the same slip in its mailbox
         return []
     if one.host == other.host:
-        both_end_in_digits = one.mailbox[-1:].isdigit() and other.mailbox[-1:].isdigit()
-        return ["email_slip"] if not both_end_in_digits and _distance(one.mailbox, other.mailbox, 1) <= 1 else []
+        is_counted = _digits(one.mailbox) != _digits(other.mailbox)  # maria1 and maria2 are two choices
+        return ["email_slip"] if not is_counted and _distance(one.mailbox, other.mailbox, 1) <= 1 else []
     digits = sum(character.isdigit() for character in one.mailbox)
     is_moved = undotted(one.mailbox) == undotted(other.mailbox) and (
         digits >= TELLING_DIGITS or _distance(one.host, other.host, _HOST_SLIP) <= _HOST_SLIP
@@ -92,7 +104,8 @@ def _of_phone(one: Evidence, other: Evidence, names: str, names_on: NamesOn, rul
     shared = set(one.phones) & set(other.phones)
     if shared:
         return _by_names("phone", min(names_on(PHONE, phone) for phone in shared), names, rules)
-    if names in _AGREEING and any(
+    has_two_mailboxes = one.email and other.email and one.email != other.email
+    if names in _AGREEING and not has_two_mailboxes and any(
         len(mine) == len(theirs) and _distance(mine, theirs, 1) <= 1 for mine in one.phones for theirs in other.phones
     ):
         return ["phone_slip"]
@@ -104,6 +117,10 @@ def _by_names(kind: str, used: int, names: str, rules: IdentityRules) -> list[st
     if used >= rules.of_many:
         return [f"{kind}_of_many"] if names in _AGREEING else []
     return [f"{kind}_of_two" if used >= rules.of_two else kind]
+
+
+def _digits(text: str) -> str:
+    return "".join(character for character in text if character.isdigit())
 
 
 def _distance(one: str, other: str, limit: int) -> int:
