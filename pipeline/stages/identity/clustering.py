@@ -13,8 +13,9 @@ from uuid import UUID
 
 import msgspec
 
-from pipeline.stages.identity.evidence import Evidence, keys_of
+from pipeline.stages.identity.evidence import STRONG_KINDS, Evidence, keys_of
 from pipeline.stages.identity.name_agreement import (
+    AGREEING,
     DIFFERENT,
     INITIAL,
     SAME_FAMILY,
@@ -130,8 +131,12 @@ def weigh_pairs(
     for (kind, value), members in blocks.items():
         if len(members) == 1 or len(members) > rules.crowded or names_on(kind, value) == CROWDED:
             continue
+        is_strong = kind in STRONG_KINDS
         for pair in _pairs(members, settled):
-            if pair not in compared:
+            if pair not in compared and (
+                # Whoever shares no address, number or profile needs names that agree to be worth a question.
+                is_strong or agreement(evidence[pair[0]].name, evidence[pair[1]].name) in AGREEING
+            ):
                 compared[pair] = compare(evidence[pair[0]], evidence[pair[1]], names_on, rules)
     return compared
 

@@ -83,10 +83,14 @@ def keys_of(evidence: Evidence) -> list[tuple[str, str]]:
     name = evidence.name
     if len(name) > 1:
         given = sorted(word_forms(name[0]))
-        words = [*given, *(word for word in name[1:] if len(word) > 1)]
-        found += [("name_employer", f"{word} {label}") for label in labels(evidence.employers) for word in words]
+        initials = sorted({word[:1] for word in given})
+        others = [word for word in name[1:] if len(word) > 1]
+        # One word whole, of another its first letter: a slip or a short name spoils one of the two, and blocks stay small.
+        bearers = [f"{word} {other[:1]}" for word in given for other in name[1:]]
+        bearers += [f"{other} {initial}" for other in others for initial in initials]
+        found += [("name_employer", f"{who} {label}") for label in labels(evidence.employers) for who in bearers]
         # With the initial, halves of numbers and mailboxes stay rare among millions.
-        bearers = [f"{initial} {name[1]}" for initial in sorted({word[:1] for word in given})]
+        bearers = [f"{initial} {name[1]}" for initial in initials]
         for phone in evidence.phones:  # one wrong digit leaves the head or the tail as it was
             for who in bearers:
                 found += [("name_phone", f"{who} {phone[:-5]}_"), ("name_phone", f"{who} _{phone[-5:]}")]

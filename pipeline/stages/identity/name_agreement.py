@@ -25,6 +25,7 @@ SAME_FAMILY = "name_same_family"  # another word agrees, given names do not (mos
 DIFFERENT = "name_different"
 UNKNOWN = "name_unknown"  # one of them has no name
 
+AGREEING = frozenset((FULL, CLOSE, LATER))
 COMPATIBLE = frozenset((FULL, CLOSE, LATER, PART, INITIAL, UNKNOWN))
 Name = tuple[str, ...]
 
