@@ -11,9 +11,17 @@ HEADER = [
     "Index", "Account Id", "Lead Owner", "First Name", "Last Name", "Company", "Phone 1", "Phone 2", "Email 1",
     "Email 2", "Website", "Source", "Deal Stage", "Notes",
 ]  # fmt: skip
-_FIRST = ["Ana", "Luís", "Meredith", "Eugene", "Zoë", "Jürgen", "María José", "Kofi", "Aiko", "Wei", "Fatima", "Oleg"]
-_LAST = ["de la Cruz", "Hayden", "Brady", "Müller", "O'Neill", "van Dyk", "García López", "Mensah", "Tanaka", "Li"]
-_COMPANY = ["Casey-Olsen", "Mullen LLC", "Brandt GmbH", "Acme S.A.", "Northwind Ltd", "Tributary Inc"]
+_FIRST = [
+    "Ana", "Luís", "Meredith", "Eugene", "Zoë", "Jürgen", "María José", "Kofi", "Aiko", "Wei", "Fatima", "Oleg", "Ingrid",
+    "Pablo", "Noor", "Sven", "Chloé", "Tariq", "Yara", "Dmitri", "Holly", "Mateo", "Priya", "Anders", "Lucía", "Graham",
+]  # fmt: skip
+_ROOTS = [
+    "Hayd", "Brad", "Müll", "Mens", "Tanak", "Garc", "Lind", "Okaf", "Petr", "Schul", "Navar", "Whit", "Kowal", "Duar",
+    "Ferr", "Hals", "Ibarr", "Jans", "Kell", "Lomb", "Mor", "Nakam", "Oliv", "Pach", "Quint", "Ross", "Silv", "Tor",
+]  # fmt: skip
+_ENDS = ["en", "er", "ano", "eira", "sson", "ov", "ini", "ley", "mann", "ski", "ero", "ard", "ton", "ez", "oglu", "sen"]
+_TRADES = ["Solar", "Foods", "Logistics", "Data", "Steel", "Media", "Energy", "Tools", "Health", "Paper", "Travel"]
+_FORMS = ["LLC", "GmbH", "S.A.", "Ltd", "Inc", "& Sons"]
 _SOURCES = ["Partner Program", "Cold Call", "Trade Show", "Web", "Referral"]
 _AREAS = [212, 213, 305, 312, 404, 415, 503, 512, 602, 617, 702, 713, 718, 818, 917]
 
@@ -22,11 +30,12 @@ def rows(count: int, *, seed: int = 7) -> Iterator[list[str]]:
     """`count` rows, each a different person with two phones and two e-mail addresses."""
     dice = random.Random(seed)
     for index in range(1, count + 1):
-        first, last = dice.choice(_FIRST), dice.choice(_LAST)
+        first, last = dice.choice(_FIRST), dice.choice(_ROOTS) + dice.choice(_ENDS)
+        company = f"{dice.choice(_ROOTS)}{dice.choice(_ENDS)} {dice.choice(_TRADES)} {dice.choice(_FORMS)}"
         area, number = dice.choice(_AREAS), 2_000_000 + index % 7_900_000
         phone = f"{number:07d}"
         yield [
-            str(index), f"A{seed:02d}{index:09d}", "Isabella Hanna", first, last, dice.choice(_COMPANY),
+            str(index), f"A{seed:02d}{index:09d}", "Isabella Hanna", first, last, company,
             f"({area}){phone[:3]}-{phone[3:]}", f"+1-{dice.choice(_AREAS)}-{phone[:3]}-{phone[3:]}x{index % 999}",
             f"lead{seed}.{index}@example{index % 97}.com", f"Alt{seed}.{index}@Example.org",
             f"https://www.example{index % 997}.com/?utm_source=google&utm_medium=cpc&utm_campaign=c{index % 50}",
