@@ -34,8 +34,8 @@ def are_same(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 
 
 def labels(employers: tuple[str, ...]) -> list[str]:
-    """How each begins, for looking candidates up: employers that are the same share one, save some with a slip."""
-    return sorted({employer.removeprefix(_ACRONYM)[:_LABEL_LETTERS] for employer in employers})
+    """How each begins, for looking candidates up: employers that are the same share one, save initials and slips."""
+    return sorted({employer[:_LABEL_LETTERS] for employer in employers if not employer.startswith(_ACRONYM)})
 
 
 @lru_cache(maxsize=8192)

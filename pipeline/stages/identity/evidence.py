@@ -85,7 +85,7 @@ def keys_of(evidence: Evidence) -> list[tuple[str, str]]:
         given = sorted(word_forms(name[0]))
         initials = sorted({word[:1] for word in given})
         others = [word for word in name[1:] if len(word) > 1]
-        # One word whole, of another its first letter: a slip or a short name spoils one of the two, and blocks stay small.
+        # One word whole, of another the first letter: a slip or a short name spoils one of the two; blocks stay small.
         bearers = [f"{word} {other[:1]}" for word in given for other in name[1:]]
         bearers += [f"{other} {initial}" for other in others for initial in initials]
         found += [("name_employer", f"{who} {label}") for label in labels(evidence.employers) for who in bearers]
@@ -94,18 +94,6 @@ def keys_of(evidence: Evidence) -> list[tuple[str, str]]:
         for phone in evidence.phones:  # one wrong digit leaves the head or the tail as it was
             for who in bearers:
                 found += [("name_phone", f"{who} {phone[:-5]}_"), ("name_phone", f"{who} _{phone[-5:]}")]
-        mailbox = evidence.mailbox
-        if mailbox and not evidence.is_shared:
-            # The same mailbox elsewhere: telling by its digits, else only at a host that is nearly the same.
-            place = "" if sum(map(str.isdigit, mailbox)) >= TELLING_DIGITS else f"@{evidence.host[:_HOST_LETTERS]}"
-            found += [("name_mailbox", f"{word} {undotted(mailbox)}{place}") for word in given]
-            if len(mailbox) >= _LONG_MAILBOX:
-                half = len(mailbox) // 2
-                for who in bearers:
-                    found += [
-                        ("name_email", f"{who} {mailbox[:half]}_@{evidence.host}"),
-                        ("name_email", f"{who} _{mailbox[half:]}@{evidence.host}"),
-                    ]
     return list(dict.fromkeys(found))
 
 
