@@ -80,6 +80,7 @@ def test_golden_values_become_the_crms_fields():
         "Original_Campaign__c": "q1",
         "Latest_Source__c": "google",
         "Latest_Channel__c": "Paid Search",
+        "Latest_Campaign__c": "(not set)",
     }
 
 
@@ -105,6 +106,8 @@ def test_empty_values_are_left_out_so_that_they_clear_nothing():
         "LastName",
         "Company",
         "Email",
+        "Original_Campaign__c",  # `(not set)`: an older campaign must not stand beside a newer source
+        "Latest_Campaign__c",
     }
 
 
