@@ -22,7 +22,6 @@ ReadConsent = Callable[[dict[str, Any], list[Consent], Flags, Mapping[str, str]]
 
 _TEXT_LIMIT = 255
 _STATEMENT_LIMIT = 50  # of one lead
-_KEYS = {"purpose", "channel", "granted", "at", "source", "policy_version"}
 
 
 @lru_cache(maxsize=256)

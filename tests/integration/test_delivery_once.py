@@ -55,6 +55,15 @@ def test_a_late_lead_that_was_earlier_rewrites_the_original(crm):
     assert in_crm(crm, "Original_Source__c", "Latest_Source__c") == ("newsletter", "google")
 
 
+def test_a_campaign_never_stands_beside_the_source_of_another_visit(crm):
+    arrive("2026-03-02T09:00:00Z", "google", utm_campaign="spring")
+    assert in_crm(crm, "Original_Campaign__c", "Latest_Campaign__c") == ("spring", "spring")
+    arrive("2026-03-05T09:00:00Z", "linkedin")
+    assert in_crm(crm, "Latest_Source__c", "Latest_Campaign__c") == ("linkedin", None)
+    arrive("2026-02-20T09:00:00Z", "newsletter")
+    assert in_crm(crm, "Original_Source__c", "Original_Campaign__c") == ("newsletter", None)
+
+
 def test_what_the_crm_did_not_confirm_is_sent_again(crm):
     make_people(1)
     with transaction() as connection:
