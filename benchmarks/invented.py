@@ -32,7 +32,8 @@ def rows(count: int, *, seed: int = 7) -> Iterator[list[str]]:
     for index in range(1, count + 1):
         first, last = dice.choice(_FIRST), dice.choice(_ROOTS) + dice.choice(_ENDS)
         company = f"{dice.choice(_ROOTS)}{dice.choice(_ENDS)} {dice.choice(_TRADES)} {dice.choice(_FORMS)}"
-        area, number = dice.choice(_AREAS), 2_000_000 + index % 7_900_000
+        # Scattered over their range, as real numbers are, and no two alike: 3,999,971 is a prime.
+        area, number = dice.choice(_AREAS), 2_000_000 + index * 3_999_971 % 7_900_000
         phone = f"{number:07d}"
         yield [
             str(index), f"A{seed:02d}{index:09d}", "Isabella Hanna", first, last, company,
