@@ -31,14 +31,15 @@ def rows(count: int, *, seed: int = 7) -> Iterator[list[str]]:
     dice = random.Random(seed)
     for index in range(1, count + 1):
         first, last = dice.choice(_FIRST), dice.choice(_ROOTS) + dice.choice(_ENDS)
-        company = f"{dice.choice(_ROOTS)}{dice.choice(_ENDS)} {dice.choice(_TRADES)} {dice.choice(_FORMS)}"
+        founder, trade = dice.choice(_ROOTS) + dice.choice(_ENDS), dice.choice(_TRADES)
+        company, domain = f"{founder} {trade} {dice.choice(_FORMS)}", f"{founder}{trade}".lower().replace("ü", "ue")
         # Scattered over their range, as real numbers are, and no two alike: 3,999,971 is a prime.
         area, number = dice.choice(_AREAS), 2_000_000 + index * 3_999_971 % 7_900_000
         phone = f"{number:07d}"
         yield [
             str(index), f"A{seed:02d}{index:09d}", "Isabella Hanna", first, last, company,
             f"({area}){phone[:3]}-{phone[3:]}", f"+1-{dice.choice(_AREAS)}-{phone[:3]}-{phone[3:]}x{index % 999}",
-            f"lead{seed}.{index}@example{index % 97}.com", f"Alt{seed}.{index}@Example.org",
+            f"lead{seed}.{index}@{domain}.com", f"Alt{seed}.{index}@Example.org",
             f"https://www.example{index % 997}.com/?utm_source=google&utm_medium=cpc&utm_campaign=c{index % 50}",
             dice.choice(_SOURCES), "New", "Remain firm discover eye. Among chair kid act.",
         ]  # fmt: skip
