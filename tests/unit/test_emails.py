@@ -232,8 +232,8 @@ def test_any_text_gives_an_address_that_stays_as_it_is_or_none(text):
             assert set(again.flags) <= OF_THE_ADDRESS
 
 
-# Not beginning with a sign that is taken for a wrapping and stripped.
-ATOM = r"[a-zA-ZÀ-ɏ0-9!#$%&*+/=?^_|~.\-][a-zA-ZÀ-ɏ0-9!#$%&'*+/=?^_`{|}~.\-]{,11}"
+# Not beginning with a sign that is taken for a wrapping or a bullet and stripped.
+ATOM = r"[a-zA-ZÀ-ɏ0-9!#$%&+/=?^_|~.\-][a-zA-ZÀ-ɏ0-9!#$%&'*+/=?^_`{|}~.\-]{,11}"
 LABEL = r"[a-zA-Z0-9\-]{1,8}|xn--[a-z0-9\-]{1,8}"
 
 
@@ -252,6 +252,8 @@ def test_the_fast_way_accepts_nothing_the_library_refuses(local, labels, ending)
     except EmailNotValidError:
         assert found.value is None
         return
+    if found.value is None and ("{" in local or "%%" in local):  # ours: a template that nobody filled in
+        return
     if found.flags != ("placeholder",) and ending not in ("c", "1x"):  # ours: no ending of one letter, none with digits
         assert found.value == f"{expected.local_part}@{expected.ascii_domain}".lower()
 
@@ -268,6 +270,10 @@ def test_the_fast_way_accepts_nothing_the_library_refuses(local, labels, ending)
         "${email}@example.org",
         "%%email%%@example.org",
         "ada@{{domain}}.org",
+        "a{b}@example.org",
+        "*@example.org",  # a bullet or a mask, and no address behind it
+        "****@example.org",
+        "* @example.org",
     ],
 )
 def test_what_is_no_whole_address_is_none(text):

@@ -63,7 +63,8 @@ ANA, EVA, JON, MAX = "Ana López", "Eva López", "Jon Vidal", "Max Rey"
         ([f"{ANA}|ana@kairotech.mx|600", f"{ANA}|ana@muro.mx|600"], "ab"),
         ([f"{ANA}|ana@kairotech.mx", f"{ANA}|a@gmail.com||Kairotech"], "ab"),
         # companies
-        ([f"{ANA}|||EHA", f"{ANA}||600|Elorza y Hurtado Asociados"], "ab"),
+        ([f"{ANA}|||EHA", f"{ANA}||600|Elorza y Hurtado Asociados"], "a b"),  # initials look nobody up, but
+        ([f"{ANA}||600|EHA", f"{JON}||600", f"{MAX}||600", f"{ANA}||600|Elorza y Hurtado Asociados"], "ad b c"),
         ([f"{ANA}|||Hall & Warren", f"{ANA}|al@hallwarren.com"], "ab"),
         ([f"{ANA}|||kairotech.mx", f"{ANA}||600|Kairotech SA de CV"], "ab"),
         # namesakes
@@ -88,6 +89,10 @@ ANA, EVA, JON, MAX = "Ana López", "Eva López", "Jon Vidal", "Max Rey"
         ([f"{ANA}||600", "|x@gmail.com|600"], "ab"),
         ([f"{ANA}||600", "|x@gmail.com|600", f"{JON}|x@gmail.com"], "a bc"),
         (["||600", "||600|Kairo"], "ab"),
+        # halves of a name
+        (["Ada|a@gmail.com|600", "Brandt|a@gmail.com|600"], "ab"),
+        (["Ada|a@gmail.com|600", "Brandt|a@gmail.com|600", "Ada Brandt||600"], "abc"),
+        (["Ada|a@gmail.com", "Brandt|a@gmail.com", "Jon Brandt|a@gmail.com"], "a bc"),
         # a switchboard
         ([f"{ANA}||600", f"{JON}||600", f"{MAX}||600"], "a b c"),
         ([f"{ANA}||600", f"{JON}||600", f"{MAX}||600", f"{ANA}||600|Kairo"], "ad b c"),
@@ -107,8 +112,13 @@ ANA, EVA, JON, MAX = "Ana López", "Eva López", "Jon Vidal", "Max Rey"
         ([f"{ANA}|ana@kairo.mx|600", "A. López||600 601", f"{ANA}|alopez@kairo.mx|601"], "a bc"),
         # near misses
         ([f"{ANA}||34600057519", f"{ANA}||34600057518"], "ab"),
-        ([f"{ANA}|ana.lopez@gmail.com", f"{ANA}|ana.lopze@gmail.com"], "ab"),
-        ([f"{ANA}|ana.lopez82@gmail.com", f"{ANA}|ana.lopez82@hotmail.com"], "ab"),
+        ([f"{ANA}|alopez@kairo.mx", f"{ANA}|aloepz@kairo.mx"], "ab"),
+        # near misses of private mailboxes look nobody up, but count, as initials do
+        ([f"{ANA}|ana.lopez@gmail.com", f"{ANA}|ana.lopze@gmail.com"], "a b"),
+        ([f"{ANA}|ana.lopez82@gmail.com", f"{ANA}|ana.lopez82@hotmail.com"], "a b"),
+        ([f"{ANA}|a.lopez@aol.com|600|EHA", f"{JON}||600", f"{MAX}||600", f"{ANA}|a.lopze@aol.com|600|Muro"], "ad b c"),
+        ([f"{ANA}|al82@aol.com|600|EHA", f"{JON}||600", f"{MAX}||600", f"{ANA}|al82@gmx.de|600|Muro"], "ad b c"),
+        ([f"{ANA}|a@aol.com|600|EHA", f"{JON}||600", f"{MAX}||600", f"{ANA}|al@gmx.de|600|Muro"], "a b c d"),
         ([f"{JON}||34600057519", f"{ANA}||34600057518"], "a b"),
         # profiles
         ([f"{ANA}||linkedin:/in/ana", "||linkedin:/in/ana"], "ab"),

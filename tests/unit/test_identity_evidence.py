@@ -141,7 +141,7 @@ def test_two_companies_are_one_employer(one: str, other: str, same: bool) -> Non
     assert are_same(mine, theirs) is are_same(theirs, mine) is same
 
 
-@pytest.mark.parametrize("other", ["EHA", "Elorza & Hurtado Asociados, S.C.", "@elorzahurtado.mx"])
+@pytest.mark.parametrize("other", ["Elorza & Hurtado Asociados, S.C.", "@elorzahurtado.mx"])
 def test_an_employer_is_found_by_how_its_names_begin(other: str) -> None:
     theirs = employers_of("", other[1:]) if other.startswith("@") else employers_of(other, None)
     assert {*labels(employers_of("Elorza y Hurtado Asociados", None))} & {*labels(theirs)}
@@ -161,28 +161,26 @@ KAIRO = ("kairotech",)
         (Evidence(employers=KAIRO), []),
         (Evidence(("ana",), employers=KAIRO), []),
         (Evidence(("ana",), MAIL), ["email ana@gmail.com"]),
-        (Evidence(("ana", "lopez"), employers=KAIRO), ["name_employer ana kairotec", "name_employer lopez kairotec"]),
-        (Evidence(("a", "lopez"), employers=KAIRO), ["name_employer a kairotec", "name_employer lopez kairotec"]),
-        (Evidence(("ana", "l"), employers=KAIRO), ["name_employer ana kairotec"]),
+        (
+            Evidence(("ana", "lopez"), employers=KAIRO),
+            ["name_employer ana l kairotec", "name_employer lopez a kairotec"],
+        ),
+        (Evidence(("a", "lopez"), employers=KAIRO), ["name_employer a l kairotec", "name_employer lopez a kairotec"]),
+        (Evidence(("ana", "l"), employers=KAIRO), ["name_employer ana l kairotec"]),
+        (
+            Evidence(("ana", "lopez", "vega"), employers=KAIRO),
+            [f"name_employer {who} kairotec" for who in ("ana l", "ana v", "lopez a", "vega a")],
+        ),
         (
             Evidence(("ana", "lopez"), phones=("+34600057519",)),
             ["phone +34600057519", "name_phone a lopez +346000_", "name_phone a lopez _57519"],
         ),
-        (Evidence(("ana", "lopez"), "ana@gmail.com"), ["email ana@gmail.com", "name_mailbox ana ana"]),
+        (Evidence(("ana", "lopez"), "ana@gmail.com"), ["email ana@gmail.com"]),
         (Evidence(("ana", "lopez"), "info@kairotech.mx", is_shared=True), ["email info@kairotech.mx"]),
         (
-            Evidence(("ana", "lopez"), "ana.lopez@gmail.com"),
-            [
-                "email ana.lopez@gmail.com",
-                "name_mailbox ana analopez",
-                "name_email a lopez ana._@gmail.com",
-                "name_email a lopez _lopez@gmail.com",
-            ],
+            Evidence(("ana", "lopez"), employers=(".eha", "elorzahurtado")),
+            ["name_employer ana l elorzahu", "name_employer lopez a elorzahu"],
         ),
-        (Evidence(("ana", "lopez"), employers=(".eha", "elorzahurtado")), [
-            "name_employer ana eha", "name_employer lopez eha",
-            "name_employer ana elorzahu", "name_employer lopez elorzahu",
-        ]),
     ],
 )  # fmt: skip
 def test_evidence_is_filed_under_these_keys(evidence: Evidence, keys: list[str]) -> None:
@@ -196,9 +194,11 @@ def test_evidence_is_filed_under_these_keys(evidence: Evidence, keys: list[str])
         (("Fran Ruiz", "", "+34600057519", ""), ("Francisco Ruiz", "", "+34601057519", "")),
         (("Paco Ruiz", "", "", "Kairotech"), ("Francisco Ruiz", "pruiz@kairotech.mx", "", "")),
         (("Bill Hart", "", "", "Kairotech"), ("William Hart", "", "", "KAIROTECH SA")),
-        (("Ana López", "", "", "EHA"), ("Ana López", "", "", "Elorza y Hurtado Asociados")),
-        (("Ana López", "ana.lopez@gmail.com", "", ""), ("Ana López", "ana.lopes@gmail.com", "", "")),
-        (("Ana López", "ana.lopez82@gmail.com", "", ""), ("Ana López", "ana.lopez82@hotmail.com", "", "")),
+        (("Ana López", "", "", "EHA"), ("Ana López", "", "", "E.H.A.")),
+        (("Ana López", "ana@kairotech.mx", "", ""), ("Ana López", "an@kairotech.mx", "", "")),
+        (("Ana López", "ana@kairotech.mx", "", ""), ("Ana López", "ana@gmail.com", "", "Kairotech SA")),
+        (("Marina López", "", "", "Kairotech"), ("Marinna López", "", "", "Kairotech")),
+        (("Ana Lopze", "", "", "Kairotech"), ("Ana López", "", "", "Kairotech")),
         (("A. López", "", "", "Kairotech"), ("Ana López", "", "", "Kairotech")),
         (("López, Ana", "", "", "Kairotech"), ("Ana López", "", "", "Kairotech")),
         (("", "ana@gmail.com", "", ""), ("Ana López", "ana@gmail.com", "", "")),
@@ -212,6 +212,19 @@ def test_two_leads_that_may_be_one_person_share_a_key(one: tuple[str, ...], othe
     fields = ("full_name", "email", "phone", "company")
     mine, theirs = (keys_of(evidence_of(lead(**dict(zip(fields, texts, strict=True))))) for texts in (one, other))
     assert {*mine} & {*theirs}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"company": "EHA"}, {"company": "Elorza y Hurtado Asociados"}),
+        ({"email": "ana.lopez@gmail.com"}, {"email": "ana.lopes@gmail.com"}),
+        ({"email": "ana.lopez82@gmail.com"}, {"email": "ana.lopez82@hotmail.com"}),
+    ],
+)
+def test_what_is_seldom_the_only_trace_of_one_person_is_no_key(one: dict[str, str], other: dict[str, str]) -> None:
+    mine, theirs = (keys_of(evidence_of(lead(full_name="Ana López", **fields))) for fields in (one, other))
+    assert not {*mine} & {*theirs}
 
 
 _HARD = ["Ana López", "fam.mora@gmail.com", "@", "+34600057519", "a@b", ". .", "https://", "www."]

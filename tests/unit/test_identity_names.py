@@ -93,6 +93,13 @@ from pipeline.stages.identity.name_agreement import (
         ("", "Ana López", UNKNOWN),
         ("", "", UNKNOWN),
         ("12345", "Ana", UNKNOWN),
+        ("Ada", "Brandt", UNKNOWN),  # one form asks for this half of a name, another for that
+        ("Ana María", "López Vega", UNKNOWN),
+        ("Ada", "Ana", DIFFERENT),
+        ("Brandt", "López", DIFFERENT),
+        ("Martín", "Ada", DIFFERENT),  # a family name too, but also a given one
+        ("Ana López", "Brandt", DIFFERENT),
+        ("Ada", "Xyzzy", DIFFERENT),  # who knows what half that is
         ("\U0001f389\U0001f389", "Ana", UNKNOWN),
         ("李小龙", "李小龙", PART),  # one word: no agreement of two
         ("李小龙", "王伟", DIFFERENT),

@@ -101,7 +101,10 @@ ANA, EVA, JON = "Ana López", "Eva López", "Jon Vidal"
         (f"{ANA}|||Kairotech", f"{ANA}|||Muro", 1, "name_full other_employer", "apart"),
         # the name alone
         (ANA, ANA, 1, "name_full", "review"),
-        (f"{ANA}|ana@gmail.com|600", f"{ANA}|alopez@hotmail.com|709", 1, "name_full", "review"),
+        (f"{ANA}|ana@gmail.com|600", f"{ANA}|alopez@hotmail.com|709", 1, "name_full other_contacts", "apart"),
+        (f"{ANA}|ana@gmail.com|600", f"{ANA}|alopez@hotmail.com", 1, "name_full", "review"),
+        (f"{ANA}|a@gmail.com|600|EHA", f"{ANA}|b@aol.com|709|EHA", 1, "name_full employer other_contacts", "review"),
+        ("Ada|a@gmail.com|600", "Brandt|a@gmail.com|600", 1, "name_unknown email phone", "same"),  # halves of a name
         ("Ana", ANA, 1, "name_part", "apart"),
         ("", ANA, 1, "name_unknown", "apart"),
         # colleagues

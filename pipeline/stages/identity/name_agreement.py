@@ -11,7 +11,18 @@ from functools import cache, lru_cache
 
 from rapidfuzz.distance import DamerauLevenshtein
 
-from pipeline.stages.name_words import ARTICLE, DEGREE, GENERATION, GIVEN, JOINING, PARTICLE, TITLE, word_kind
+from pipeline.stages.name_words import (
+    ARTICLE,
+    DEGREE,
+    FAMILY_IBERIAN,
+    FAMILY_OTHER,
+    GENERATION,
+    GIVEN,
+    JOINING,
+    PARTICLE,
+    TITLE,
+    word_kind,
+)
 from pipeline.stages.text import fold
 from pipeline.stages.vocabularies import vocabulary
 
@@ -23,13 +34,14 @@ INITIAL = "name_initial"  # as full or part, but an initial had to stand for a w
 SAME_GIVEN = "name_same_given"  # given names agree, another word does not (a married name, a slip, somebody else)
 SAME_FAMILY = "name_same_family"  # another word agrees, given names do not (mostly a relative)
 DIFFERENT = "name_different"
-UNKNOWN = "name_unknown"  # one of them has no name
+UNKNOWN = "name_unknown"  # one of them has no name, or one is a given name and the other a family name: Ada, Brandt
 
 AGREEING = frozenset((FULL, CLOSE, LATER))
 COMPATIBLE = frozenset((FULL, CLOSE, LATER, PART, INITIAL, UNKNOWN))
 Name = tuple[str, ...]
 
 _IGNORED = PARTICLE | ARTICLE | JOINING | TITLE | DEGREE | GENERATION
+_FAMILY = FAMILY_IBERIAN | FAMILY_OTHER
 _WORD_LIMIT = 12
 _LETTER_LIMIT = 40
 _TEXT_LIMIT = 512
@@ -73,7 +85,7 @@ def agreement(one: Name, other: Name) -> str:
         has_slip = any(match == _SLIP and _is_given(word, other) for word, match in zip(one, found, strict=True))
         return CLOSE if has_slip else FULL if begins else LATER
     if not words + letters:
-        return DIFFERENT
+        return UNKNOWN if _are_halves(one, other) or _are_halves(other, one) else DIFFERENT
     return SAME_GIVEN if found[0] >= _SLIP else SAME_FAMILY
 
 
@@ -152,6 +164,13 @@ def _is_given(word: str, other: Name) -> bool:
     """Whether the word that met with a slip is a given name, there or here: those differ by as little."""
     return bool(word_kind(word) & GIVEN) or any(
         word_kind(against) & GIVEN and word != against and _match(word, against) == _SLIP for against in other
+    )
+
+
+def _are_halves(given: Name, family: Name) -> bool:
+    """One says only how the person is called, the other only of what family: nothing in them contradicts."""
+    return all(word_kind(word) & (GIVEN | _FAMILY) == GIVEN for word in given) and all(
+        word_kind(word) & _FAMILY and not word_kind(word) & GIVEN for word in family
     )
 
 
