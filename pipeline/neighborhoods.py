@@ -14,14 +14,15 @@ begun again with more to lock from the start: no two workers wait for each other
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import Connection
 
-from pipeline.stages.identity.clustering import CROWDED, count_names
-from pipeline.stages.identity.evidence import STRONG_KINDS, Evidence, keys_of
+from pipeline.stages.identity.clustering import CROWDED, KeysOf, count_names
+from pipeline.stages.identity.evidence import EMAIL, STRONG_KINDS, Evidence, keys_of
 from pipeline.stages.identity.rules import IdentityRules
 from pipeline.store import identity
 from pipeline.store.identity import KnownEvidence, Mate
@@ -47,6 +48,7 @@ class Memory:
         self._keys: dict[UUID, _Keys] = {}
         self._strong: set[int] = set()
         self._numbers: dict[tuple[str, str, str], int] = {}
+        self._named: dict[int, tuple[str, str]] = {}
 
     def remember(self, evidence_id: UUID, brand: str, evidence: Evidence, named: list[tuple[str, str]]) -> list[int]:
         """Gives the keys as they are stored."""
@@ -61,10 +63,15 @@ class Memory:
         """Of evidence that was remembered or whose keys were asked for."""
         return self._keys[evidence_id].named
 
+    def named(self, number: int) -> tuple[str, str]:
+        """The key that was stored as this number, of evidence that was remembered or whose keys were asked for."""
+        return self._named[number]
+
     def number(self, brand: str, kind: str, value: str) -> int:
         found = self._numbers.get((brand, kind, value))
         if found is None:
             found = self._numbers[brand, kind, value] = key_number(brand, kind, value)
+            self._named[found] = kind, value
         return found
 
     def evidence(self, one: KnownEvidence) -> Evidence:
@@ -78,6 +85,13 @@ class Memory:
 
     def strong_keys(self, one: KnownEvidence) -> list[int]:
         return self._of(one).strong
+
+    def own_mailbox(self, one: KnownEvidence) -> int | None:
+        """The key of a personal mailbox at an employer's domain."""
+        evidence = self.evidence(one)
+        if not evidence.is_work or evidence.is_shared or not evidence.email:
+            return None
+        return self.number(one.brand, EMAIL, evidence.email)
 
     def is_strong(self, key: int) -> bool:
         """Of keys of evidence that was remembered or opened."""
@@ -94,6 +108,7 @@ class Neighborhood(msgspec.Struct):
     """`known`: the new evidence, and all of every component it may pull on. `alone`: new evidence that shares no key
     with any other. `names`: how many names use a key, of those that are shared at all. `noticing`: new evidence of
     other workers. `recounted`: the keys of which `names` is news. `looked_at`: evidence whose every key was looked up.
+    `keys`: the keys of each that can make pairs here.
     """
 
     known: dict[UUID, KnownEvidence]
@@ -102,6 +117,7 @@ class Neighborhood(msgspec.Struct):
     noticing: set[UUID]
     recounted: dict[int, int]
     looked_at: set[UUID]
+    keys: KeysOf
 
 
 class Gathering:
@@ -224,13 +240,32 @@ class Gathering:
             if len(members) > 1 and key not in self._crowded:
                 accompanied.update(members)
         alone = fresh.keys() - accompanied
+        hanging_together = Counter(one.component for one in known.values())
+        bystanders: dict[UUID, list[tuple[str, str]]] = {}
         seen: set[int] = set()
-        unsure: set[int] = set()  # keys of those who were not looked at: strong ones, and what two of them share
+        unsure: set[int] = set()  # keys of those who were not looked at
         for one in known.values():
-            if one.evidence_id not in self._looked_at:
-                keys = memory.keys(one)
-                unsure.update(memory.strong_keys(one))
-                unsure.update(seen.intersection(keys))
-                seen.update(keys)
+            if one.evidence_id in self._looked_at:
+                continue
+            if one.component == one.evidence_id and hanging_together[one.component] == 1:
+                # Hangs together with nothing so far: only what was looked at can pull on it, by the keys they share.
+                bystanders[one.evidence_id] = []
+                mailbox = memory.own_mailbox(one)
+                if mailbox is not None:  # two of one employer are two people, if both are one name's
+                    unsure.add(mailbox)
+                continue
+            keys = memory.keys(one)
+            unsure.update(memory.strong_keys(one))
+            unsure.update(seen.intersection(keys))
+            seen.update(keys)
+        for key, block in self._blocks.items():
+            for member in block:
+                if member in bystanders:
+                    bystanders[member].append(memory.named(key))
         noted = identity.read_shared_keys(self._connection, unsure - self._asked)
-        return Neighborhood(known, alone, noted | self._names, noticing, self._recounted, self._looked_at)
+
+        def keys_here(evidence_id: UUID) -> Sequence[tuple[str, str]]:
+            found = bystanders.get(evidence_id)
+            return memory.named_keys(evidence_id) if found is None else found
+
+        return Neighborhood(known, alone, noted | self._names, noticing, self._recounted, self._looked_at, keys_here)

@@ -137,9 +137,7 @@ def _cluster(
             for key in evidence
             if key not in near.looked_at and together[key].person_id is not None
         }
-        found = cluster(
-            evidence, names_on, must=must, cannot=cannot, rules=rules, keys=memory.named_keys, settled=settled
-        )
+        found = cluster(evidence, names_on, must=must, cannot=cannot, rules=rules, keys=near.keys, settled=settled)
         verdict.people += found.people
         verdict.components |= components(evidence, [*found.bonds, *must, *cannot])
         verdict.reviews[brand] = found
