@@ -46,6 +46,11 @@ _WORD_LIMIT = 12
 _LETTER_LIMIT = 40
 _TEXT_LIMIT = 512
 _DIMINUTIVES = ("zinho", "zinha", "inho", "inha", "cito", "cita", "ito", "ita", "chen", "lein")
+_CUT = {
+    "o": ("", "o", "e", "io", "os"),
+    "a": ("", "a", "e", "ia"),
+    "n": ("", "a", "e"),
+}  # off the name, by its last letter
 _EQUAL, _SHORT, _SLIP, _LETTER = 4, 3, 2, 1
 
 
@@ -154,10 +159,11 @@ def _differ_in_gender(one: str, other: str) -> bool:
 
 
 def _is_diminutive(short: str, full: str) -> bool:
-    return any(
-        short.endswith(ending) and len(short) - len(ending) >= 2 and full.startswith(short[: -len(ending)])
-        for ending in _DIMINUTIVES
-    )
+    """`Paulinho` of Paulo, `Juancito` of Juan, `Lenchen` of Lena; not of the other sex, nor `Benito` of Benjamín."""
+    if not short.endswith(_DIMINUTIVES) or word_kind(short) & word_kind(full) & GIVEN:
+        return False
+    stems = (short.removesuffix(ending) for ending in _DIMINUTIVES if short.endswith(ending))
+    return any(len(stem) >= 2 and full in {stem + end for end in _CUT[short[-1]]} for stem in stems)
 
 
 def _is_given(word: str, other: Name) -> bool:
