@@ -48,6 +48,7 @@ class Memory:
         self._keys: dict[UUID, _Keys] = {}
         self._strong: set[int] = set()
         self._numbers: dict[tuple[str, str, str], int] = {}
+        self.moving: dict[UUID, UUID] = {}  # events filed under other evidence than their leads are now, and under which
         self._named: dict[int, tuple[str, str]] = {}
 
     def remember(self, evidence_id: UUID, brand: str, evidence: Evidence, named: list[tuple[str, str]]) -> list[int]:
@@ -153,10 +154,9 @@ class Gathering:
         ):
             return None
         todo = {**fresh, **again}
-        looked_at = self._looked_at
         noticing: set[UUID] = set()
         while todo:
-            looked_at |= todo.keys()
+            self._looked_at.update(todo)
             keys = {key for one in todo.values() for key in self._memory.keys(one)} - self._asked
             self._asked |= keys
             mates = self._read_blocks(keys)
@@ -168,7 +168,7 @@ class Gathering:
                 return None  # its component grew together with another while it was waited for
             settled = {key for one in todo.values() if one.person_id is not None for key in self._memory.keys(one)}
             affected = self._recount(keys, settled)
-            todo = {one: self._known[one] for one in affected - looked_at}
+            todo = {one: self._known[one] for one in affected - self._looked_at}
         return self._neighborhood(fresh, noticing)
 
     def _read_blocks(self, keys: Collection[int]) -> list[Mate]:
