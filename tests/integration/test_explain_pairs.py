@@ -57,7 +57,7 @@ def test_what_forbids_a_join_is_named_with_the_leads_that_contradict_each_other(
         {"full_name": "Ana", "phone": "+34600111222", "other_phones": ["+34600111333"]},
     )
     found = answer("explain", one, two)
-    assert kinds(found) == {"name_full": 6, "two_mailboxes": -10, "employer": 4}
+    assert kinds(found) == {"name_full": 6, "two_mailboxes": -10, "employer": 4, "other_contacts": -2}
     assert (found["verdict"], found["are_one_person"], found["veto"]) == ("apart", False, None)
     # Either could have had the third lead: the other one is kept out by its own mailbox.
     refused = two if answer("explain", one, between)["are_one_person"] else one
