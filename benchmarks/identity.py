@@ -3,16 +3,21 @@
     python -m benchmarks.identity [--leads FOLDER] [--orders N] [--batch N] [--system]
 
 Streams the leads in their own order and in `--orders` others through map, normalize, dedupe, attribute and load on an
-embedded PostgreSQL, and scores each clustering by pairs (precision, recall, F1), B-cubed and traps. With `--system`
-they go through `afluente up` by `import --wait` instead: on 2 and on 4 workers, `--orders` shuffles each.
+embedded PostgreSQL, and scores each clustering by pairs (precision, recall, F1), B-cubed and traps: of all people, of
+each half of them (by a digest of the true person's id), and the gap between the halves, as weights that fit one half
+only would do worse on the other. A folder of leads holds `leads.jsonl.gz`, `truth.csv.gz` and `groups.csv.gz`.
+With `--system` they go through `afluente up` by `import --wait` instead: on 2 and on 4 workers, `--orders` shuffles
+each.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import gzip
 import hashlib
 import json
+import logging
 import os
 import random
 import subprocess
@@ -26,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.embedded import Embedded, make_database
 from pipeline.installation import embedded_database_url
+from pipeline.logs import configure_logging
 from pipeline.records import Envelope, NewEvent, new_id
 
 if TYPE_CHECKING:
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+FIGURES = ("precision", "recall", "f1", "bcubed_f1")
 _QUICK = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "256MB"}
 
 
@@ -43,6 +50,9 @@ def main() -> int:
     parser.add_argument("--batch", type=int, default=200)
     parser.add_argument("--system", action="store_true")
     options = parser.parse_args()
+    if not options.leads.is_dir():
+        print(f"nothing to measure: {options.leads} is not here", file=sys.stderr)
+        return 1
     leads = read_leads(options.leads)
     results: dict[str, Any] = {}
     if options.system:
@@ -63,6 +73,7 @@ def main() -> int:
             results[f"order_{order}"] = {
                 "leads_per_second": round(len(leads) / seconds),
                 **score(people, options.leads),
+                "halves": score_halves(people, options.leads),
             }
     results["orders_agree"] = len(set(clusterings)) == 1
     print(json.dumps(results, indent=2))
@@ -130,6 +141,7 @@ def read_leads(folder: Path) -> list[dict[str, Any]]:
 @contextmanager
 def embedded_store() -> Iterator[Any]:
     """A function that makes a migrated database of a name and points this process to it."""
+    configure_logging("text", level=logging.WARNING)
     with tempfile.TemporaryDirectory(prefix="afluente-identity-") as folder:
         data = Path(folder)
         data.chmod(0o755)
@@ -190,21 +202,40 @@ def clusters(people: dict[str, str]) -> Iterator[frozenset[str]]:
         yield frozenset(found)
 
 
-def score(people: dict[str, str], folder: Path) -> dict[str, Any]:
-    """What the scorer beside the data says of this clustering."""
+def score_halves(people: dict[str, str], folder: Path) -> dict[str, Any]:
+    """The figures of each half of the true people, clustered together with the other half, and how far they differ."""
+    with gzip.open(folder / "truth.csv.gz", "rt", encoding="utf-8", newline="") as file:
+        truth = [(row["record_id"], row["entity_id"]) for row in csv.DictReader(file)]
+    halves = []
+    for parity in (0, 1):
+        with tempfile.NamedTemporaryFile("w", suffix=".csv") as half:
+            half.write("record_id,entity_id\n")
+            half.writelines(f"{record},{entity}\n" for record, entity in truth if half_of(entity) == parity)
+            half.flush()
+            halves.append(score(people, folder, truth=Path(half.name)))
+    gap = {name: round(abs(halves[0][name] - halves[1][name]), 4) for name in FIGURES}
+    return {"first": halves[0], "second": halves[1], "gap": gap}
+
+
+def half_of(entity: str) -> int:
+    """0 or 1, the same for all leads of a person, in every run."""
+    return hashlib.sha256(entity.encode()).digest()[0] % 2
+
+
+def score(people: dict[str, str], folder: Path, *, truth: Path | None = None) -> dict[str, Any]:
+    """What the scorer beside the data says of this clustering; of the people in `truth` alone if given."""
     with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
         file.write("record_id,entity_id\n")
         file.writelines(f"{record},{person}\n" for record, person in people.items())
         file.flush()
         done = subprocess.run(
-            [sys.executable, SHARED / "tools" / "evaluate_identity.py", file.name, folder / "truth.csv.gz",
+            [sys.executable, SHARED / "tools" / "evaluate_identity.py", file.name, truth or folder / "truth.csv.gz",
              "--groups", folder / "groups.csv.gz"],
             check=True, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
     found = json.loads(done.stdout)
-    names = ("precision", "recall", "f1", "bcubed_f1", "missing_records")
     return {
-        **{name: round(found[name], 4) for name in names},
+        **{name: round(found[name], 4) for name in (*FIGURES, "missing_records")},
         "traps": {
             kind: round(group["merged_rate"], 4) for kind, group in found["groups"].items() if group["cross_pairs"]
         },

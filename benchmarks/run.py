@@ -2,7 +2,14 @@
 
 Everything runs on this machine, against the sandbox CRM, on the embedded PostgreSQL and Redis.
     --rows N      rows of the bulk import (default 100,000)
+    --people N,N  how many people are known where `scale` measures (default 10000,100000; 1000000 takes long to fill)
     --profile     sample the bulk node with py-spy during the import and write benchmarks/profile.txt
+    --only A,B    measure these alone and leave the other figures in benchmarks/results.json as they are
+
+    stages    the pure stages on one core        hot    from intake to the CRM's answer, nothing else going on
+    identity  precision, recall, F1, traps       bulk   a large CSV to the CRM, hot leads in between
+    scale     cost of finding a lead's person    dlt    the same file by dlt, to PostgreSQL only
+    intake    durable accepts by HTTP
 """
 
 from __future__ import annotations
@@ -26,6 +33,8 @@ from benchmarks.load import LoadResult, post_leads
 from benchmarks.system import API_KEY, System
 
 RESULTS = Path(__file__).parent / "results.json"
+_ALONE = ("stages", "identity", "scale")  # need no running system
+_OF_THE_SYSTEM = ("intake", "hot", "bulk", "dlt")
 _CAPTURE_TO_CRM = """
     SELECT extract(epoch FROM deliveries.loaded_at - events.received_at)
     FROM events JOIN deliveries USING (person_id)
@@ -34,15 +43,33 @@ _CAPTURE_TO_CRM = """
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--people", default="10000,100000")
     parser.add_argument("--profile", action="store_true")
-    parser.add_argument("--only", default="", help="comma-separated: stages,intake,hot,bulk,dlt")
+    parser.add_argument("--only", default="", help=f"comma-separated: {','.join(_ALONE + _OF_THE_SYSTEM)}")
     options = parser.parse_args()
-    wanted = set(filter(None, options.only.split(","))) or {"stages", "intake", "hot", "bulk", "dlt"}
-    results: dict[str, Any] = {"rows": options.rows, "cores": os.cpu_count()}
+    wanted = set(filter(None, options.only.split(",")))
+    if unknown := wanted - {*_ALONE, *_OF_THE_SYSTEM}:
+        parser.error(f"--only knows no {', '.join(sorted(unknown))}")
+    results: dict[str, Any] = json.loads(RESULTS.read_bytes()) if wanted and RESULTS.exists() else {}
+    results |= {"cores": os.cpu_count()}
+    wanted = wanted or {*_ALONE, *_OF_THE_SYSTEM}
     if "stages" in wanted:
-        results["stages"] = measure_stages()
+        results["stages"] = measure_in_a_process("stages")
+    if "identity" in wanted:
+        results["identity"] = measure_identity()
+    if "scale" in wanted:
+        results["dedupe_scale"] = measure_in_a_process("dedupe_scale", "--people", options.people)
+    balance = measure_system(wanted, results, options) if wanted & {*_OF_THE_SYSTEM} else 0
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    print(json.dumps(results, indent=2))
+    return 0 if balance == 0 else 1
+
+
+def measure_system(wanted: set[str], results: dict[str, Any], options: argparse.Namespace) -> int:
+    """Adds what is wanted to `results`; gives by how many leads the balance is out."""
+    results["rows"] = options.rows
     with tempfile.TemporaryDirectory(prefix="afluente-bench-") as folder:
         Path(folder).chmod(0o755)  # PostgreSQL has a user of its own there
         file = Path(folder) / "leads.csv"
@@ -63,15 +90,25 @@ def main() -> int:
                     results["bulk"]["leads_per_second"] / results["dlt"]["rows_per_second"], 3
                 )
             results["balance"] = system.json("balance")["all"]
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    print(json.dumps(results, indent=2))
-    return 0 if results["balance"]["difference"] == 0 else 1
+    return int(results["balance"]["difference"])
 
 
-def measure_stages() -> dict[str, Any]:
-    """The pure stages on one core, in a process of their own and before anything else runs."""
-    done = subprocess.run([sys.executable, "-m", "benchmarks.stages"], check=True, capture_output=True, timeout=600)
-    found: dict[str, Any] = json.loads(done.stdout)
+def measure_in_a_process(module: str, *arguments: str) -> Any:
+    """What a benchmark of its own prints, before anything else runs."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{module}", *arguments],
+        check=True, stdout=subprocess.PIPE, cwd=Path(__file__).parent.parent, timeout=7200,
+    )  # fmt: skip
+    return json.loads(done.stdout)
+
+
+def measure_identity() -> dict[str, Any]:
+    """How well people are told apart; needs leads whose truth is known."""
+    from benchmarks.identity import SHARED
+
+    if not (SHARED / "data" / "identity-dev").is_dir():
+        return {"skipped": "identity-dev is not beside the repository"}
+    found: dict[str, Any] = measure_in_a_process("identity", "--orders", "0")["order_0"]
     return found
 
 
@@ -180,20 +217,9 @@ def _start_profile(system: System) -> subprocess.Popen[bytes] | None:
         return None
     target = Path(__file__).parent / "profile.txt"
     return subprocess.Popen(
-        [
-            program,
-            "record",
-            "--pid",
-            str(bulk[0]),
-            "--subprocesses",
-            "--duration",
-            "15",
-            "--format",
-            "raw",
-            "--output",
-            target,
-        ]
-    )
+        [program, "record", "--pid", str(bulk[0]), "--subprocesses", "--duration", "15", "--format", "raw",
+         "--output", target]
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
