@@ -21,7 +21,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.errors import ConfigurationError, place_of
+from pipeline.errors import ConfigurationError, TransientError, place_of
 from pipeline.logs import get_logger
 from pipeline.mappings_in_force import refresh_source_mappings
 from pipeline.neighborhoods import Memory
@@ -228,10 +228,15 @@ def sweep() -> list[tuple[str, ...]]:
 
 
 def _follow(connection: Connection, leads: Sequence[Lead]) -> None:
-    """The person may have become one with another, or come apart, since the step before: hold whoever it is now."""
+    """The person may have become one with another, or come apart, since the step before: hold whoever it is now.
+
+    Raises TransientError if the evidence of one went away meanwhile, or if a version that kept none worked on it.
+    """
     owners = identity.hold_owners(connection, [lead.event_id for lead in leads])
+    if not all(lead.event_id in owners for lead in leads):
+        raise TransientError("evidence went away before its lead was settled: it begins again")
     for lead in leads:
-        lead.person_id = owners.get(lead.event_id, lead.person_id)
+        lead.person_id = owners[lead.event_id]
 
 
 def _slug(raw: RawEvent) -> str:

@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection
 
+from pipeline.departures import Departures
 from pipeline.errors import TransientError
 from pipeline.neighborhoods import Gathering, Memory, Neighborhood, pack
 from pipeline.records import Lead, Person, Profile, new_id
@@ -45,7 +46,8 @@ class Resolved(msgspec.Struct, frozen=True):
 def file_evidence(connection: Connection, leads: Sequence[Lead], memory: Memory | None = None) -> dict[UUID, UUID]:
     """Store what these leads say of who they are; gives each event's evidence. Commit before resolving.
 
-    `memory`: hand it on to `resolve`, which then need not open again what was just made.
+    `memory`: hand it on to `resolve`, which then need not open again what was just made, and knows of events that were
+    filed under other evidence before.
     """
     memory = memory or Memory()
     new: dict[UUID, NewEvidence] = {}
@@ -64,7 +66,8 @@ def file_evidence(connection: Connection, leads: Sequence[Lead], memory: Memory 
             new[evidence_id] = NewEvidence(evidence_id, lead.brand, new_id(), packed, numbers, [lead.event_id])
         else:
             new[evidence_id] = msgspec.structs.replace(known, event_ids=[*known.event_ids, lead.event_id])
-    identity.add_evidence(connection, list(new.values()))
+    elsewhere = identity.add_evidence(connection, list(new.values()))
+    memory.moving = {event_id: of_event[event_id] for event_id in elsewhere}
     return of_event
 
 
@@ -86,21 +89,31 @@ def resolve(
     memory, rules = memory or Memory(), identity_rules()
     wanted: set[UUID] = set()
     for _ in range(_ROUNDS):
-        known = identity.read_evidence(connection, {*leads, *again})
+        departures = Departures(connection, memory.moving)
+        known = identity.read_evidence(connection, {*leads, *again, *departures.pieces})
         if not leads.keys() <= known.keys():
             raise TransientError("evidence went away before it was resolved")
         fresh = {key: one for key, one in known.items() if one.person_id is None and key in leads}
-        looked_at = {key: one for key, one in known.items() if one.person_id is not None and key in again}
+        asked = {*again, *departures.pieces}
+        looked_at = {key: one for key, one in known.items() if one.person_id is not None and key in asked}
         attempt = connection.begin_nested()  # undoing it lets go of its locks
-        if fresh or looked_at:
+        if fresh or looked_at or departures:
+            departures.begin(known, memory)
             gathering = Gathering(connection, memory, rules, wanted)
             near = gathering.gather(fresh, looked_at)
             if near is not None:
-                verdict = _cluster(connection, near, memory, {*fresh, *looked_at}, rules)
+                departures.leave(near)
+                verdict = _cluster(connection, near, memory, {*fresh, *looked_at} - departures.vanishing.keys(), rules)
                 made = _People(
-                    connection, known | near.known, verdict, leads, recompute=recompute, decided_by=decided_by
+                    connection,
+                    known | near.known,
+                    verdict,
+                    leads,
+                    departures=departures,
+                    recompute=recompute,
+                    decided_by=decided_by,
                 )
-                if made.hold_people():
+                if made.hold_people() and departures.complete():
                     resolved = made.bring_up_to_date()
                     attempt.commit()
                     return resolved
@@ -178,10 +191,14 @@ class _People:
         verdict: _Verdict,
         leads: Mapping[UUID, Sequence[Lead]],
         *,
+        departures: Departures,
         recompute: Recompute,
         decided_by: str,
     ) -> None:
-        self._connection, self._known, self._leads = connection, known, leads
+        self._connection, self._leads, self._departures = connection, leads, departures
+        self._heirs = departures.heirs(known)
+        known = {key: one for key, one in known.items() if key not in departures.vanishing}
+        self._known = known
         self._recompute, self._decided_by, self._components = recompute, decided_by, verdict.components
         self._targets = {
             key: target
@@ -192,13 +209,14 @@ class _People:
         settled = {key: one.person_id for key, one in known.items() if one.person_id is not None}
         self._owners: dict[UUID, UUID] = {**settled, **self._targets}
         self._rows: dict[UUID, Person] = {}
+        self._remade: set[UUID] = set()
 
     def hold_people(self) -> bool:
         """Lock the rows of all people in question. False if those of leads whose evidence is not held have others now.
 
         People before evidence: whoever holds a person may ask for its evidence, never the other way round.
         """
-        involved = {self._owners[key] for key in self._leads}
+        involved = {self._owners[key] for key in self._leads} | self._heirs.keys()
         for key, target in self._targets.items():
             before = self._known[key]
             if before.person_id is not None and (before.person_id, before.component) != (target, self._components[key]):
@@ -211,7 +229,9 @@ class _People:
         moved = {
             key: target for key, target in self._targets.items() if self._known[key].person_id not in (None, target)
         }
-        losing = {person_id for key in moved if (person_id := self._known[key].person_id) is not None}
+        losing = {
+            person_id for key in moved if (person_id := self._known[key].person_id) is not None
+        } | self._heirs.keys()
         identity.assign(
             self._connection,
             [
@@ -220,15 +240,16 @@ class _People:
                 if (self._known[key].person_id, self._known[key].component) != (target, self._components[key])
             ],
         )
-        moves_made = self._move(moved, losing) if moved else Resolved({}, {})
-        rest = {key: some for key, some in self._leads.items() if self._owners[key] not in moves_made.changed}
+        moves_made = self._move(moved, losing) if moved or self._departures else Resolved({}, {})
+        rest = {key: some for key, some in self._leads.items() if self._owners[key] not in self._remade}
         _add_leads(self._connection, rest, self._owners, self._rows)
         return msgspec.structs.replace(moves_made, owners=self._owners)
 
     def _move(self, moved: Mapping[UUID, UUID], losing: Collection[UUID]) -> Resolved:
         """Evidence that has other people now takes its facts along; those people are made anew from all they have."""
         known, connection, rows = self._known, self._connection, self._rows
-        affected = {*losing, *moved.values()}
+        leaving = {event_id: self._owners[key] for event_id, key in self._departures.targets.items()}
+        affected = {*losing, *moved.values(), *leaving.values()}
         gone = affected - set(self._targets.values())
         of_births = {one.birth_id: key for key, one in known.items()}
         members: dict[UUID, list[UUID]] = {}
@@ -237,7 +258,8 @@ class _People:
                 members.setdefault(target, []).append(key)
         events = identity.events_of_evidence(connection, [key for keys in members.values() for key in keys])
         moves.move_facts(
-            connection, {event_id: target for key, target in moved.items() for event_id in events.get(key, ())}
+            connection,
+            leaving | {event_id: target for key, target in moved.items() for event_id in events.get(key, ())},
         )
         remade = []
         for person_id, keys in sorted(members.items()):
@@ -250,6 +272,7 @@ class _People:
                 profile.emptied = taken_back(before.profile, profile, version)
             remade.append(Person(person_id, known[keys[0]].brand, version, profile, is_new=before is None))
         people.write_people(connection, remade)
+        self._remade = members.keys() & affected
         forwards = self._forwards(moved, gone)
         revived = {person_id: None for person_id in members if person_id in rows}
         followed = moves.forward_people(connection, {**forwards, **revived})
@@ -257,8 +280,15 @@ class _People:
         moves.drop_unsent_deliveries(connection, gone)
         joined = {person_id: forwards[person_id] for person_id in gone}
         moves.log_changes(connection, self._changes(joined, members, losing))
-        changed = {person_id: known[keys[0]].brand for person_id, keys in members.items()} | {
-            person_id: known[members[forwards[person_id]][0]].brand for person_id in gone | (followed & forwards.keys())
+        # Whoever has new evidence only was nobody before, or is no other than before: `load` wants what it settles.
+        changed = {
+            person_id: known[keys[0]].brand
+            for person_id, keys in members.items()
+            if any(known[key].person_id is not None for key in keys)
+        } | {
+            person_id: known[members[target][0]].brand
+            for person_id, target in {**followed, **joined}.items()
+            if target is not None
         }
         return Resolved(
             {},
@@ -269,16 +299,18 @@ class _People:
 
     def _forwards(self, moved: Mapping[UUID, UUID], gone: Collection[UUID]) -> dict[UUID, UUID]:
         """Whom the ids of people stand for: a person goes where the evidence that it began with goes, also one that had
-        become one with another before. Where that evidence was deleted, the oldest that is left counts.
+        become one with another before. Where that evidence was deleted, the oldest that is left counts; where none is,
+        what its events say now.
         """
         births = {self._known[key].birth_id: target for key, target in moved.items()}
         forwards = {birth_id: target for birth_id, target in births.items() if birth_id != target}
-        left: dict[UUID, UUID] = {}
+        left = {person_id: self._owners[key] for person_id, key in self._heirs.items() if person_id in gone}
+        parts: dict[UUID, UUID] = {}
         for key in sorted(moved, key=lambda key: self._known[key].birth_id):
             person_id = self._known[key].person_id
             if person_id in gone and person_id is not None:
-                left.setdefault(person_id, moved[key])
-        return left | forwards
+                parts.setdefault(person_id, moved[key])
+        return left | parts | forwards
 
     def _changes(
         self, forwards: Mapping[UUID, UUID], members: Mapping[UUID, Sequence[UUID]], losing: Collection[UUID]

@@ -130,7 +130,7 @@ def find_standing(connection: Connection, person_id: UUID) -> Standing | None:
     A person goes where the evidence that it began with goes.
     """
     row = connection.exec_driver_sql(
-        "SELECT coalesce(e.person_id, p.person_id), p.brand FROM people p"
+        "SELECT coalesce(e.person_id, p.merged_into, p.person_id), p.brand FROM people p"
         " LEFT JOIN evidence e ON e.birth_id = p.person_id WHERE p.person_id = %s",
         (person_id,),
     ).first()

@@ -71,19 +71,26 @@ FROM unnest(%s::uuid[], %s::text[], %s::uuid[], %s::text[]) AS new (evidence_id,
 ON CONFLICT (evidence_id) DO NOTHING RETURNING evidence_id
 """
 _ADD_KEYS = "INSERT INTO evidence_keys (key, evidence_id) SELECT * FROM unnest(%s::bigint[], %s::uuid[])"
-# An event that is mapped anew before it was settled may say something else than it said at first.
+# An event that is mapped anew before it was settled may say something else than it said at first. DO UPDATE of nothing:
+# it waits for others that file the same event, and gives the row as they left it.
 _ADD_EVENTS = """
-INSERT INTO evidence_events (event_id, evidence_id) SELECT * FROM unnest(%s::uuid[], %s::uuid[])
-ON CONFLICT (event_id) DO UPDATE SET evidence_id = excluded.evidence_id
-WHERE evidence_events.evidence_id <> excluded.evidence_id
+WITH new (event_id, evidence_id) AS MATERIALIZED (SELECT * FROM unnest(%s::uuid[], %s::uuid[])),
+filed AS (
+    INSERT INTO evidence_events (event_id, evidence_id) SELECT * FROM new
+    ON CONFLICT (event_id) DO UPDATE SET event_id = excluded.event_id RETURNING event_id, evidence_id
+)
+SELECT filed.event_id FROM filed JOIN new USING (event_id) WHERE filed.evidence_id <> new.evidence_id
 """
 
 
-def add_evidence(connection: Connection, new: Sequence[NewEvidence]) -> None:
-    """Store evidence, its keys, and which events brought it. Known evidence stays as it is. Three statements."""
+def add_evidence(connection: Connection, new: Sequence[NewEvidence]) -> list[UUID]:
+    """Store evidence, its keys, and which events brought it. Known evidence stays as it is. Three statements.
+
+    Gives the events that other evidence was filed under before; they stay there (`pipeline.departures`).
+    """
     ordered = sorted(new, key=lambda one: one.evidence_id)
     if not ordered:
-        return
+        return []
     added = connection.exec_driver_sql(
         _ADD,
         (
@@ -100,9 +107,10 @@ def add_evidence(connection: Connection, new: Sequence[NewEvidence]) -> None:
             _ADD_KEYS, (arrays.numbers(key for key, _ in keys), arrays.uuids(owner for _, owner in keys))
         )
     events = sorted((event_id, one.evidence_id) for one in ordered for event_id in one.event_ids)
-    connection.exec_driver_sql(
+    filed = connection.exec_driver_sql(
         _ADD_EVENTS, (arrays.uuids(event for event, _ in events), arrays.uuids(owner for _, owner in events))
     )
+    return list(filed.scalars())
 
 
 # LATERAL with LIMIT leaves the planner no other way than one index probe per key, whatever the statistics say. Most

@@ -73,21 +73,39 @@ def rebuild_touches(connection: Connection, person_ids: Collection[UUID]) -> Non
         connection.exec_driver_sql(_REBUILD, (arrays.uuids(sorted(person_ids)),))
 
 
-def forward_people(connection: Connection, forwards: Mapping[UUID, UUID | None]) -> set[UUID]:
+# A person whose own evidence is gone forwards by its row alone: nothing else would carry it along.
+_FORWARD = """
+WITH said (person_id, target) AS MATERIALIZED (SELECT * FROM unnest(%(people)s::uuid[], %(targets)s::uuid[]))
+UPDATE people p SET merged_into = news.target, version = p.version + 1, updated_at = now()
+FROM (
+    SELECT person_id, target FROM said
+    UNION ALL
+    SELECT former.person_id, said.target FROM said JOIN people former ON former.merged_into = said.person_id
+    WHERE said.target IS NOT NULL AND former.person_id <> ALL(%(people)s::uuid[])
+        AND NOT EXISTS (SELECT FROM evidence e WHERE e.birth_id = former.person_id)
+) AS news
+WHERE p.person_id = news.person_id AND p.merged_into IS DISTINCT FROM news.target
+RETURNING p.person_id, p.merged_into
+"""
+
+
+def forward_people(connection: Connection, forwards: Mapping[UUID, UUID | None]) -> dict[UUID, UUID | None]:
     """Say into whom people were merged; None: they stand for themselves again. A new version each. One statement.
 
-    Gives those for whom this is news. Ids that never were a person's are passed over.
+    Others that forwarded to somebody who was merged now forward to the same one. Gives those for whom this is news,
+    with their target. Ids that never were a person's are passed over.
     """
     if not forwards:
-        return set()
+        return {}
     ordered = sorted(forwards)
     rows = connection.exec_driver_sql(
-        "UPDATE people p SET merged_into = said.target, version = p.version + 1, updated_at = now()"
-        " FROM unnest(%s::uuid[], %s::uuid[]) AS said (person_id, target)"
-        " WHERE p.person_id = said.person_id AND p.merged_into IS DISTINCT FROM said.target RETURNING p.person_id",
-        (arrays.uuids(ordered), arrays.uuids(forwards[person_id] for person_id in ordered)),
+        _FORWARD,
+        {
+            "people": arrays.uuids(ordered),
+            "targets": arrays.uuids(forwards[person_id] for person_id in ordered),
+        },
     )
-    return {row[0] for row in rows}
+    return dict(map(tuple, rows))
 
 
 def drop_unsent_deliveries(connection: Connection, person_ids: Collection[UUID]) -> None:

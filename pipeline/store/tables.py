@@ -136,6 +136,16 @@ people = Table(
     PrimaryKeyConstraint("person_id", name="people_pkey"),
 )
 
+Index("people_merged", people.c.merged_into, postgresql_where=text("merged_into IS NOT NULL"))
+
+unfinished_upgrades = Table(
+    "unfinished_upgrades",
+    metadata,
+    Column("name", Text, nullable=False),
+    _moment("since", nullable=False, is_now=True),
+    PrimaryKeyConstraint("name", name="unfinished_upgrades_pkey"),
+)
+
 evidence = Table(
     "evidence",
     metadata,

@@ -101,7 +101,16 @@ CREATE INDEX identity_log_person ON identity_log (person_id);
 CREATE INDEX identity_log_other ON identity_log (other_id) WHERE other_id IS NOT NULL;
 
 ALTER TABLE people ADD COLUMN merged_into uuid, ADD COLUMN rerouted_at timestamptz;
+CREATE INDEX people_merged ON people (merged_into) WHERE merged_into IS NOT NULL;
 ALTER TABLE touches ADD COLUMN rerouted_at timestamptz;
+
+-- What a migration leaves to the program, until that is done. Here: to file the evidence of leads from before.
+CREATE TABLE unfinished_upgrades (
+    name text NOT NULL,
+    since timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT unfinished_upgrades_pkey PRIMARY KEY (name)
+);
+INSERT INTO unfinished_upgrades (name) SELECT 'evidence' WHERE EXISTS (SELECT FROM people);
 DROP TABLE match_keys;
 DROP FUNCTION lock_match_keys(bigint[]);
 """
