@@ -129,7 +129,7 @@ def _print_match(match: dict[str, Any] | None) -> None:
 
 def _why(match: dict[str, Any]) -> str:
     if match["reason"] == "new":
-        return "a new person: nobody known had enough in common with it"
+        return "the first of its person: nobody known had enough in common with it, or a human took it out"
     if match["reason"] == "same":
         return f"says of who it is just what event {match['same_as']} said"
     if match["reason"] == "human":
