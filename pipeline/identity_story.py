@@ -129,6 +129,7 @@ class _Neighborhood:
         return {
             "name": " ".join(evidence.name),
             "email": evidence.email,
+            "other_emails": list(evidence.others),
             "phones": list(evidence.phones),
             "profiles": list(evidence.profiles),
             "employers": list(evidence.employers),
@@ -198,7 +199,7 @@ def _values(kind: str, one: Evidence, other: Evidence) -> dict[str, str | None]:
     """What each of the two says where they agree, or contradict each other."""
     if kind.startswith("name_"):
         return {"one": " ".join(one.name) or None, "other": " ".join(other.name) or None}
-    if kind.startswith("email") or kind == "two_mailboxes":
+    if kind == "two_mailboxes":
         return {"one": one.email, "other": other.email}
     mine, theirs = _lists(kind, one), _lists(kind, other)
     shared = sorted(set(mine) & set(theirs))
@@ -208,6 +209,8 @@ def _values(kind: str, one: Evidence, other: Evidence) -> dict[str, str | None]:
 def _lists(kind: str, evidence: Evidence) -> tuple[str, ...]:
     if kind.startswith("phone"):
         return evidence.phones
+    if kind.startswith("email"):
+        return (evidence.email, *evidence.others) if evidence.email else ()
     return evidence.profiles if kind == "profile" else evidence.employers
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import count, permutations
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -40,6 +41,7 @@ leads_of_few = st.lists(
         {
             "full_name": st.sampled_from(_NAMES),
             "email": st.sampled_from(_EMAILS),
+            "other_emails": st.lists(st.sampled_from(_EMAILS[:-1]), max_size=2),
             "phone": st.sampled_from(_PHONES),
             "company": st.sampled_from(_COMPANIES),
             "consent_email": st.sampled_from(["", "granted"]),
@@ -62,7 +64,7 @@ def few_crowd() -> Iterator[IdentityRules]:
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(leads=leads_of_few, data=st.data())
 def test_any_order_gives_the_people_of_all_evidence_at_once(
-    module_database: str, few_crowd: IdentityRules, leads: list[dict[str, str]], data: st.DataObject
+    module_database: str, few_crowd: IdentityRules, leads: list[dict[str, Any]], data: st.DataObject
 ) -> None:
     forget_work()
     named = [{**lead, "external_id": f"lead-{place}"} for place, lead in enumerate(leads)]
@@ -109,6 +111,29 @@ def test_a_mailbox_of_three_names_says_nothing_of_two_colleagues_any_more(
         frozenset({str(order.index(3))}),
     }
     assert_people_are_those_of_all_evidence(brand, identity_rules())
+
+
+_SECOND_ADDRESS = (
+    {"full_name": "Ana López", "email": "ana.lopez@acme.es", "other_emails": ["mesa@gmail.com"]},
+    {"full_name": "Ana", "email": "mesa@gmail.com"},
+)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(2))), ids=str)
+def test_a_second_address_that_is_the_first_of_another_lead_makes_them_one_until_many_names_use_it(
+    module_database: str, order: tuple[int, ...]
+) -> None:
+    brand = _one_by_one([_SECOND_ADDRESS[place] for place in order])
+    assert clusters(people_by_lead(brand)) == {frozenset({"0", "1"})}
+    assert_people_are_those_of_all_evidence(brand, identity_rules())
+    others = [{"full_name": "Luis Vega"}, {"full_name": "Marta Ruiz", "email": "marta@acme.es"}]
+    listed = [{"email": "mesa@gmail.com"}, {"other_emails": ["mesa@gmail.com"]}]
+    for place, (other, address) in enumerate(zip(others, listed, strict=True), 2):
+        accept([{**other, **address, "external_id": str(place)}], brand=brand)
+        _drain()
+    assert clusters(people_by_lead(brand)) == {frozenset({str(place)}) for place in range(4)}
+    assert_people_are_those_of_all_evidence(brand, identity_rules())
+    assert_all_follows(brand)
 
 
 def test_people_joined_by_what_turns_out_crowded_come_apart_again(
@@ -236,7 +261,7 @@ def test_new_people_take_as_many_statements_whatever_their_number(module_databas
     finish(batch)
 
 
-def _one_by_one(leads: Sequence[dict[str, str]]) -> str:
+def _one_by_one(leads: Sequence[dict[str, Any]]) -> str:
     """Each lead a batch of its own; their external ids are their places. Gives the brand."""
     forget_work()
     brand = f"brand{next(_brands)}"

@@ -74,6 +74,13 @@ ANA, EVA, JON, MAX = "Ana López", "Eva López", "Jon Vidal", "Max Rey"
         ([f"{ANA}|alopez@kairo.mx", f"{ANA}|alopez2@kairo.mx"], "a b"),
         ([f"{ANA}|ana@kairo.mx", f"{EVA}|eva@kairo.mx"], "a b"),
         ([f"{ANA}|ana@kairo.mx", f"{ANA}|alopez@kairo.mx", f"{ANA}||600|Kairo"], "a bc"),  # fits both; joins one
+        # several addresses
+        ([f"{ANA}|a@gmail.com b@gmail.com", f"{ANA}|b@gmail.com"], "ab"),
+        ([f"{ANA}|a@gmail.com", f"{ANA}|b@gmail.com", f"{ANA}|a@gmail.com b@gmail.com"], "abc"),
+        ([f"{ANA}|ana@kairo.mx", f"{ANA}|alopez@kairo.mx", f"{ANA}|alopez@kairo.mx ana@kairo.mx"], "abc"),
+        ([f"{ANA}|x@gmail.com b@gmail.com", "|b@gmail.com"], "ab"),
+        ([f"{ANA}|x@gmail.com b@gmail.com", f"{JON}|b@gmail.com"], "a b"),
+        ([f"{ANA}|x@gmail.com b@gmail.com", f"{JON}|b@gmail.com", f"{MAX}|b@gmail.com", "|b@gmail.com"], "a b c d"),
         # a household
         ([f"{ANA}||600", f"{EVA}||600"], "a b"),
         ([f"{ANA}|m@gmail.com|600", f"{EVA}|m@gmail.com|600"], "a b"),
@@ -186,17 +193,23 @@ def test_names_that_cannot_be_one_persons_are_counted(names: list[str], count: i
     assert count_names(map(name_of, names), 3) == count_names(map(name_of, reversed(names)), 3) == count
 
 
-_LEADS = st.lists(
-    st.builds(
+_NAMES = ["", "Ana", ANA, "A. López", EVA, JON, "Ana Vega", "Paco Ruiz", "Francisco Ruiz", "Majo Gil"]
+_MAILBOXES = ["", "a@gmail.com", "b@gmail.com", "ana@kairo.mx", "jon@kairo.mx", "!info@kairo.mx"]
+
+
+def leads_with(mailboxes: list[str]) -> st.SearchStrategy[list[str]]:
+    lead = st.builds(
         "{}|{}|{}|{}".format,
-        st.sampled_from(["", "Ana", ANA, "A. López", EVA, JON, "Ana Vega", "Paco Ruiz", "Francisco Ruiz", "Majo Gil"]),
-        st.sampled_from(["", "a@gmail.com", "b@gmail.com", "ana@kairo.mx", "jon@kairo.mx", "!info@kairo.mx"]),
+        st.sampled_from(_NAMES),
+        st.sampled_from(mailboxes),
         st.sampled_from(["", "34600", "34601", "34600 34709", "34709"]),
         st.sampled_from(["", "Kairotech", "Constructora Muro"]),
-    ),
-    max_size=9,
-    unique=True,
-)  # fmt: skip
+    )
+    return st.lists(lead, max_size=9, unique=True)
+
+
+_LEADS = leads_with(_MAILBOXES)
+_OF_SEVERAL_MAILBOXES = leads_with([*_MAILBOXES, "c@gmail.com a@gmail.com", "jon@kairo.mx ana@kairo.mx b@gmail.com"])
 _LINKS = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)).filter(lambda pair: pair[0] < pair[1]), max_size=4)
 
 
@@ -205,7 +218,7 @@ def linked(pairs: list[tuple[int, int]], size: int) -> list[tuple[UUID, UUID]]:
 
 
 @settings(deadline=None)
-@given(_LEADS, st.randoms(use_true_random=False))
+@given(_LEADS | _OF_SEVERAL_MAILBOXES, st.randoms(use_true_random=False))
 def test_neither_the_order_nor_the_names_of_keys_change_who_is_who(leads: list[str], chance: random.Random) -> None:
     shuffled = list(leads)
     chance.shuffle(shuffled)

@@ -21,6 +21,7 @@ def lead(**fields: Any) -> Lead:
 
 
 NUMBERS = [f"+3460005751{digit}" for digit in range(10)]
+MAILS = [f"ana{letter}@aol.com" for letter in "abcdefghi"]
 MAIL, SITE = "ana@gmail.com", "ana@kairotech.mx"
 
 
@@ -72,7 +73,23 @@ MAIL, SITE = "ana@gmail.com", "ana@kairotech.mx"
         ({"email": "m.sanchez@outlook.com"}, {"name": ()}),
         ({"full_name": "Ana", "email": "marcos.sanchez@gmail.com"}, {"name": ("ana",)}),
         ({"other_emails": ["ana@aol.com"]}, {"email": "ana@aol.com"}),
-        ({"email": MAIL, "other_emails": ["b@aol.com"]}, {"email": MAIL}),
+        ({"other_emails": ["marcos.sanchez@gmail.com"]}, {"name": ("marcos", "sanchez"), "others": ()}),
+        ({"email": MAIL}, {"others": ()}),
+        ({"email": MAIL, "other_emails": ["bea@aol.com"]}, {"email": MAIL, "others": ("bea@aol.com",)}),
+        ({"email": MAIL, "other_emails": [SITE]}, {"email": MAIL, "is_work": False, "employers": ()}),
+        ({"email": MAIL, "other_emails": ["cleo@aol.com", "bea@aol.com"]}, {"others": ("bea@aol.com", "cleo@aol.com")}),
+        ({"email": SITE, "other_emails": ["a.n.a+x@googlemail.com"]}, {"others": (MAIL,)}),
+        ({"email": MAIL, "other_emails": ["an.a+web@gmail.com"]}, {"others": ()}),
+        ({"email": MAIL, "other_emails": ["test@test.com"]}, {"others": ()}),
+        ({"email": MAIL, "other_emails": ["info@kairotech.mx"]}, {"others": (), "is_shared": False}),
+        ({"email": MAIL, "other_emails": ["familia.mora@aol.com"]}, {"others": ()}),
+        ({"full_name": "Ana Mora", "email": MAIL, "other_emails": ["fammora@aol.com"]}, {"others": ()}),
+        ({"full_name": "Ana", "email": MAIL, "other_emails": ["fammora@aol.com"]}, {"others": ("fammora@aol.com",)}),
+        ({"email": "info@kairotech.mx", "other_emails": [MAIL]}, {"is_shared": True, "others": (MAIL,)}),
+        ({"email": "test@test.com", "other_emails": [MAIL]}, {"email": MAIL, "others": ()}),
+        ({"email": "test@test.com", "other_emails": [MAIL, SITE]}, {"email": MAIL, "others": (SITE,)}),
+        ({"email": "test@test.com", "other_emails": ["x@test.com"], "external_id": "1"}, {"profiles": ("api:1",)}),
+        ({"email": MAIL, "other_emails": MAILS}, {"others": tuple(MAILS[:8])}),
         ({"phone": "+34600057519"}, {"phones": ("+34600057519",)}),
         ({"phone": "+5216641234567"}, {"phones": ("+526641234567",)}),
         ({"whatsapp_id": "+551187654321"}, {"phones": ("+5511987654321",)}),
@@ -156,6 +173,7 @@ KAIRO = ("kairotech",)
         (Evidence(), []),
         (Evidence(("ana", "lopez")), []),
         (Evidence(email=MAIL), ["email ana@gmail.com"]),
+        (Evidence(email=MAIL, others=("bea@aol.com", SITE)), [f"email {MAIL}", "email bea@aol.com", f"email {SITE}"]),
         (Evidence(phones=("+34600", "+34601")), ["phone +34600", "phone +34601"]),
         (Evidence(profiles=("linkedin:/in/ana",)), ["profile linkedin:/in/ana"]),
         (Evidence(employers=KAIRO), []),
@@ -173,7 +191,7 @@ KAIRO = ("kairotech",)
         ),
         (
             Evidence(("ana", "lopez"), phones=("+34600057519",)),
-            ["phone +34600057519", "name_phone a lopez +346000_", "name_phone a lopez _57519"],
+            ["phone +34600057519", "name_phone ana lopez +3460005_", "name_phone ana lopez _7519"],
         ),
         (Evidence(("ana", "lopez"), "ana@gmail.com"), ["email ana@gmail.com"]),
         (Evidence(("ana", "lopez"), "info@kairotech.mx", is_shared=True), ["email info@kairotech.mx"]),

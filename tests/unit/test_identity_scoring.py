@@ -17,15 +17,19 @@ FREE = ("gmail.com", "hotmail.com", "outlook.com", "gamil.com")
 
 
 def says(text: str) -> Evidence:
-    """`Ana López | ana@gmail.com | 600 601 | Kairotech`: name, mailbox (with ! nobody's own), numbers, company."""
+    """`Ana López | ana@gmail.com | 600 601 | Kairotech`: name, mailbox (with ! nobody's own) and further ones, numbers,
+    company.
+    """
     name, email, phones, company = ([part.strip() for part in text.split("|")] + [""] * 3)[:4]
+    email, *others = email.split() or [""]
     is_shared, email = email.startswith("!"), email.removeprefix("!")
     host = email.rpartition("@")[2]
     domain = host if host and host not in FREE else None
     profiles = tuple(word for word in phones.split() if word.startswith("linkedin"))
     numbers = tuple(word for word in phones.split() if word not in profiles)
+    employers = employers_of(company, domain)
     return Evidence(
-        name_of(name), email or None, numbers, profiles, employers_of(company, domain), is_shared, domain is not None
+        name_of(name), email or None, numbers, profiles, employers, is_shared, domain is not None, tuple(others)
     )
 
 
@@ -59,6 +63,25 @@ ANA, EVA, JON = "Ana López", "Eva López", "Jon Vidal"
         ("|!info@kairo.mx", f"{ANA}|!info@kairo.mx", 1, "name_unknown employer", "apart"),
         (f"{JON}|!info@kairo.mx", f"{ANA}|!info@kairo.mx", 1, "name_different employer", "apart"),
         (f"{ANA}|ana@gmail.com||Kairo", f"{ANA}|ana@gmail.com||Muro", 1, "name_full email other_employer", "same"),
+        # one address, not the first of both
+        (f"{ANA}|x@gmail.com ana@gmail.com", f"{ANA}|ana@gmail.com", 1, "name_full email", "same"),
+        (f"{ANA}|x@gmail.com ana@gmail.com", f"{ANA}|y@gmail.com ana@gmail.com", 1, "name_full email", "same"),
+        (f"{ANA}|ana@gmail.com x@gmail.com", f"{ANA}|ana@gmail.com y@gmail.com", 1, "name_full email", "same"),
+        (f"{ANA}|ana@gmail.com lopez@gmail.com", f"{ANA}|al@gmail.com me@gmail.com", 1, "name_full", "review"),
+        ("|x@gmail.com ana@gmail.com", f"{ANA}|ana@gmail.com", 1, "name_unknown email", "same"),
+        (f"{JON}|x@gmail.com ana@gmail.com", f"{ANA}|ana@gmail.com", 2, "name_different email_of_two", "apart"),
+        (f"{ANA}|x@gmail.com ana@gmail.com", f"{ANA}|ana@gmail.com", 3, "name_full email_of_many", "same"),
+        ("|x@gmail.com ana@gmail.com", f"{ANA}|ana@gmail.com", 3, "name_unknown", "apart"),
+        (f"{ANA}|!info@kairo.mx ana@gmail.com", f"{ANA}|ana@gmail.com", 1, "name_full email", "same"),
+        (f"{ANA}|!info@muro.mx a@gmail.com", f"{ANA}|!info@muro.mx a@gmail.com", 1, "name_full email employer", "same"),
+        (f"{ANA}|!info@kairo.mx x@gmail.com", f"{ANA}|!info@kairo.mx", 1, "name_full email_of_many employer", "same"),
+        (f"{ANA}|ana@kairo.mx ana2@kairo.mx", f"{ANA}|ana2@kairo.mx", 1, "name_full email employer", "same"),
+        (f"{ANA}|ana@kairo.mx x@gmail.com", f"{ANA}|ana2@kairo.mx", 1, "name_full two_mailboxes employer", "apart"),
+        (f"{ANA}|x@gmail.com ana@gmail.com|600", f"{ANA}|ana@gmail.com|711", 1, "name_full email", "same"),
+        (f"{ANA}|x@gmail.com b@gmail.com|600|Kairo", f"{ANA}|ana@gmail.com|711|Kairo", 1,
+         "name_full employer other_contacts", "review"),
+        (f"{ANA}|x@gmail.com a@gmail.com|34600057519", f"{ANA}|a@gmail.com|34600057518", 1,
+         "name_full email phone_slip", "same"),
         # one number
         (f"{ANA}||600", f"{ANA}||600", 1, "name_full phone", "same"),
         ("Ana||600", f"{ANA}||600", 1, "name_part phone", "same"),
@@ -119,6 +142,10 @@ ANA, EVA, JON = "Ana López", "Eva López", "Jon Vidal"
         (f"{ANA}|analopez82@gmail.com", f"{ANA}|ana.lopez82@hotmail.com", 1, "name_full email_moved", "same"),
         (f"{ANA}|ana.lopez@gmail.com", f"{ANA}|ana.lopez@hotmail.com", 1, "name_full", "review"),
         (f"{ANA}|ana.lopez@gmail.com", f"{ANA}|ana.lopez@gamil.com", 1, "name_full email_moved", "same"),
+        (f"{ANA}|x@gmail.com ana.lopze@gmail.com", f"{ANA}|ana.lopez@gmail.com", 1, "name_full email_slip", "same"),
+        (f"{ANA}|x@gmail.com ana82@gmail.com", f"{ANA}|ana82@hotmail.com", 1, "name_full email_moved", "same"),
+        (f"{ANA}|!info@muro.mx ana82@gmail.com", f"{ANA}|ana82@hotmail.com", 1, "name_full email_moved", "same"),
+        (f"{ANA}|x@gmail.com ana82@gmail.com", f"{ANA}|!ana82@hotmail.com", 1, "name_full", "review"),
         (f"{EVA}|lopez82@gmail.com", f"{ANA}|lopez82@hotmail.com", 1, "name_same_family", "apart"),
         (f"{ANA}||34600057519", f"{ANA}||34600057518", 1, "name_full phone_slip", "same"),
         (f"{ANA}||34600057519", f"{ANA}||34600057591", 1, "name_full phone_slip", "same"),
@@ -129,7 +156,8 @@ ANA, EVA, JON = "Ana López", "Eva López", "Jon Vidal"
 )  # fmt: skip
 def test_a_pair_weighs(one: str, other: str, used: int, pieces: str, verdict: str) -> None:
     mine, theirs = says(one), says(other)
-    everywhere = names_on({value: used for value in (mine.email, *mine.phones, *theirs.phones) if value})
+    keys = (mine.email, *mine.others, *theirs.others, *mine.phones, *theirs.phones)
+    everywhere = names_on({value: used for value in keys if value})
     found = compare(mine, theirs, everywhere, RULES)
     assert " ".join(piece.kind for piece in found.pieces) == pieces
     assert found.score == sum(RULES.weights[kind] for kind in pieces.split())
@@ -141,6 +169,25 @@ def test_a_mailbox_of_many_does_not_tell_two_colleagues_apart() -> None:
     one, other = says(f"{ANA}|ana@kairo.mx"), says(f"{JON}|jon@kairo.mx")
     assert are_two_mailboxes(one, other, names_on({}), RULES)
     assert not are_two_mailboxes(one, other, names_on({"ana@kairo.mx": 3}), RULES)
+
+
+def test_of_addresses_that_two_share_the_one_of_fewest_names_counts() -> None:
+    one, other = says(f"{ANA}|desk@kairo.mx ana@gmail.com"), says("|desk@kairo.mx ana@gmail.com")
+    used = names_on({"desk@kairo.mx": 3, "ana@gmail.com": 1})
+    assert [piece.kind for piece in compare(one, other, used, RULES).pieces] == ["name_unknown", "email", "employer"]
+
+
+def test_a_familys_mailbox_is_of_many_also_where_only_one_of_the_two_tells_that_it_is_one() -> None:
+    mora, nameless = says("Ana Mora|!fammora@gmail.com"), says("|fammora@gmail.com")
+    found = compare(mora, nameless, names_on({}), RULES)
+    assert [piece.kind for piece in found.pieces] == ["name_unknown"]
+    assert compare(nameless, mora, names_on({}), RULES) == found
+
+
+def test_who_lists_the_others_mailbox_is_no_colleague() -> None:
+    one, other = says(f"{ANA}|ana@kairo.mx alopez@kairo.mx"), says(f"{ANA}|alopez@kairo.mx")
+    assert not are_two_mailboxes(one, other, names_on({}), RULES)
+    assert not are_two_mailboxes(other, one, names_on({}), RULES)
 
 
 def test_two_mailboxes_at_a_free_provider_are_what_many_people_have() -> None:

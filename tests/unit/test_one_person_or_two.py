@@ -56,6 +56,13 @@ ONE = [
     (ADA, {"phone": PHONE, "email": "ada@posteo.de", "full_name": "Ada Brandt"}),
     (ADA, {"phone": OTHER_PHONE, "other_phones": [PHONE], "full_name": "Ada Brandt"}),
     (ADA, {"whatsapp_id": PHONE, "full_name": "Ada Brandt"}),
+    (ADA, {"email": "ada@posteo.de", "other_emails": ["Ada.Brandt@gmail.com"], "full_name": "Ada Brandt"}),
+    (ADA, {"email": "noemail@noemail.com", "other_emails": ["ada.brandt@gmail.com"]}),
+    (ADA, {"email": "info@acme.example", "other_emails": ["ada.brandt@gmail.com"], "full_name": "Ada"}),
+    (
+        {"email": "ada@posteo.de", "other_emails": ["brandt.a@gmx.de"], "full_name": "Ada Brandt"},
+        {"email": "abrandt@web.de", "other_emails": ["brandt.a@gmx.de"]},
+    ),
     ({"phone": PHONE, "full_name": "Ada"}, ADA),
     ({"first_name": "Ada", "last_name": "Brandt", "phone": PHONE}, {"full_name": "Ada Brandt", "phone": PHONE}),
     ({"full_name": "José de la Cruz", "phone": PHONE}, {"full_name": "JOSE CRUZ", "phone": PHONE}),
@@ -74,6 +81,15 @@ TWO = [
     (ADA, {"full_name": "Ada Brandt"} | {"external_id": "9"}),
     (ADA, {"email": "bo.berg@gmail.com", "full_name": "Bo Berg"}),
     (ADA, {"email": "ada.brandt@gmail.com", "full_name": "Bo Berg"}),
+    (ADA, {"email": "bo@posteo.de", "other_emails": ["ada.brandt@gmail.com"], "full_name": "Bo Berg"}),
+    (
+        {**ADA, "other_emails": ["info@acme.example"]},
+        {"email": "bo@posteo.de", "other_emails": ["info@acme.example"], "full_name": "Bo Berg"},
+    ),
+    (
+        {**ADA, "other_emails": ["info@acme.example"]},
+        {"email": "info@acme.example", "full_name": "Ada"},
+    ),
     (ADA, {"phone": PHONE, "full_name": "Bo Berg"}),
     (ADA, {"phone": PHONE, "full_name": "Bo Brandt"}),
     (ADA, {"phone": PHONE, "email": "bo@posteo.de", "full_name": "Bo Berg"}),
@@ -127,6 +143,17 @@ def test_a_number_that_three_names_use_no_longer_says_who_somebody_is():
     nameless = said({"phone": PHONE, "email": "who@posteo.de"})
     assert count_people(owners[0], nameless) == 1
     assert count_people(*owners, nameless) == 4
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_a_second_address_counts_in_any_order(order):
+    leads = [
+        {"full_name": "Ada Brandt", "email": "ada@posteo.de", "other_emails": ["brandt.a@gmx.de", "ada@web.de"]},
+        {"email": "ada@web.de"},
+        {"full_name": "Ada", "email": "adabr@gmx.de", "other_emails": ["brandt.a@gmx.de"]},
+        {"full_name": "Bo Berg", "email": "bo@gmx.de", "other_emails": ["ada@posteo.de"]},
+    ]
+    assert count_people(*(said(leads[place]) for place in order)) == 2
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))

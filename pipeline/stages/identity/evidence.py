@@ -6,7 +6,7 @@ Leads that say exactly the same are one piece of evidence, however many there ar
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Any
 
@@ -27,6 +27,7 @@ EMAIL, PHONE, PROFILE = "email", "phone", "profile"
 STRONG_KINDS = (EMAIL, PHONE, PROFILE)  # sharing one of these needs no name to be worth a look
 
 _PHONES_LIMIT = 8
+_OTHERS_LIMIT = 8
 _LEAST_FAMILY = 3  # letters
 TELLING_DIGITS = 2  # maria83 is chosen again at another provider; maria is not
 
@@ -39,6 +40,8 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True):
 
     `is_shared`: the mailbox is nobody's own (info@, a placeholder). `is_work`: its domain is an employer's.
     `employers`: company name and the first label of the work domain, as `employers_of` writes them.
+    `others`: further addresses, of those that are somebody's own; only beside an `email`, which `is_shared` and
+    `is_work` are about.
     """
 
     name: Name = ()
@@ -48,6 +51,7 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True):
     employers: tuple[str, ...] = ()
     is_shared: bool = False
     is_work: bool = False
+    others: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return "<Evidence>"
@@ -78,6 +82,8 @@ def keys_of(evidence: Evidence) -> list[tuple[str, str]]:
     else found, for a third of what a lead costs. Names alone are no key: namesakes are many.
     """
     found = [(EMAIL, evidence.email)] if evidence.email else []
+    if evidence.others:
+        found += [(EMAIL, email) for email in evidence.others]
     found += [(PHONE, phone) for phone in evidence.phones]
     found += [(PROFILE, profile) for profile in evidence.profiles]
     name = evidence.name
@@ -89,11 +95,12 @@ def keys_of(evidence: Evidence) -> list[tuple[str, str]]:
         bearers = [f"{word} {other[:1]}" for word in given for other in name[1:]]
         bearers += [f"{other} {initial}" for other in others for initial in initials]
         found += [("name_employer", f"{who} {label}") for label in labels(evidence.employers) for who in bearers]
-        # With the initial, halves of numbers and mailboxes stay rare among millions.
-        bearers = [f"{initial} {name[1]}" for initial in initials]
-        for phone in evidence.phones:  # one wrong digit leaves the head or the tail as it was
+        # Between agreeing names one wrong digit leaves the head or the tail as it was. Two whole words of the name keep
+        # these rare: heads of numbers are few, and a million people have them.
+        bearers = [f"{word} {name[1]}" for word in given]
+        for phone in evidence.phones:
             for who in bearers:
-                found += [("name_phone", f"{who} {phone[:-5]}_"), ("name_phone", f"{who} _{phone[-5:]}")]
+                found += [("name_phone", f"{who} {phone[:-4]}_"), ("name_phone", f"{who} _{phone[-4:]}")]
     return list(dict.fromkeys(found))
 
 
@@ -101,16 +108,18 @@ def evidence_of(lead: Lead) -> Evidence:
     """What a normalized lead says of who it is. Placeholders (test@, 0000000) say nothing."""
     fields = lead.fields
     name = _name(fields)
-    email, is_shared, domain = _mailbox(fields, name)
-    if email and not name and not is_shared:
-        name = _name_in(fields.get("email") or email)
+    email, more = _addresses(fields) if "other_emails" in fields else (fields.get("email"), [])
+    form, is_shared, domain = _mailbox(email, name)
+    others = _others(more, name, form) if more else ()
+    if email and form and not name and not is_shared:
+        name = _name_in(email)
     phones = [fields.get("phone"), fields.get("whatsapp_id"), *fields.get("other_phones", ())]
     forms = sorted({phone_forms(phone)[0] for phone in phones if phone})[:_PHONES_LIMIT]
     profiles = _profiles(lead)
-    if not (email or forms or profiles) and fields.get("external_id"):
+    if not (form or forms or profiles) and fields.get("external_id"):
         profiles = (f"{lead.source}:{fields['external_id']}",)
     employers = employers_of(fields.get("company") or "", domain)
-    return Evidence(name, email, tuple(forms), profiles, employers, is_shared, domain is not None)
+    return Evidence(name, form, tuple(forms), profiles, employers, is_shared, domain is not None, others)
 
 
 def _name(fields: Mapping[str, Any]) -> Name:
@@ -118,16 +127,38 @@ def _name(fields: Mapping[str, Any]) -> Name:
     return name_of(fields.get("full_name") or " ".join(part for part in parts if part))
 
 
-def _mailbox(fields: Mapping[str, Any], name: Name) -> tuple[str | None, bool, str | None]:
+def _addresses(fields: Mapping[str, Any]) -> tuple[str | None, list[str]]:
+    """The main address of a lead that has several, and the others, but for placeholders."""
+    told = [fields.get("email"), *fields["other_emails"]]
+    found = [email for email in told if email and not _is_placeholder(email)]
+    return (found[0], found[1:]) if found else (None, [])
+
+
+def _is_placeholder(email: str) -> bool:
+    local, _, domain = email.rpartition("@")
+    return is_placeholder(local, domain)
+
+
+def _mailbox(email: str | None, name: Name) -> tuple[str | None, bool, str | None]:
     """(match form of the address, whether it is nobody's own, its domain if that is an employer's)."""
-    email = fields.get("email") or next(iter(fields.get("other_emails", ())), None)
     if not email:
         return None, False, None
     local, _, domain = email.rpartition("@")
     if is_placeholder(local, domain):
         return None, False, None
     is_work = not is_free_mail(domain) and not is_disposable(domain)
-    return match_form(email), is_role(local) or _is_of_family(local, name), domain if is_work else None
+    return match_form(email), _is_of_several(local, name), domain if is_work else None
+
+
+def _others(emails: Iterable[str], name: Name, main: str | None) -> tuple[str, ...]:
+    """In match form, those that are somebody's own."""
+    own = {match_form(email) for email in emails if not _is_of_several(email.rpartition("@")[0], name)}
+    return tuple(sorted(own - {main}))[:_OTHERS_LIMIT]
+
+
+def _is_of_several(local: str, name: Name) -> bool:
+    """A function's mailbox, or a family's."""
+    return is_role(local) or _is_of_family(local, name)
 
 
 def _is_of_family(local: str, name: Name) -> bool:

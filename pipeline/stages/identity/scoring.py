@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from rapidfuzz.distance import DamerauLevenshtein
@@ -42,7 +42,7 @@ def compare(one: Evidence, other: Evidence, names_on: NamesOn, rules: IdentityRu
     """Every piece of evidence of this pair; the same whichever comes first."""
     names = agreement(one.name, other.name)
     kinds = [names, *_of_email(one, other, names, names_on, rules), *_of_phone(one, other, names, names_on, rules)]
-    if set(one.profiles) & set(other.profiles):
+    if one.profiles and other.profiles and set(one.profiles) & set(other.profiles):
         kinds.append("profile")
     if one.employers and other.employers:
         is_same = are_same(one.employers, other.employers)
@@ -54,19 +54,31 @@ def compare(one: Evidence, other: Evidence, names_on: NamesOn, rules: IdentityRu
     return Comparison(sum(piece.weight for piece in pieces), pieces)
 
 
+def _shared_addresses(one: Evidence, other: Evidence) -> Collection[str]:
+    """Of all that each has; most have one."""
+    if not (one.others or other.others):
+        return (one.email,) if one.email and one.email == other.email else ()
+    return {email for email in (one.email, *one.others) if email}.intersection((other.email, *other.others))
+
+
 def _have_other_contacts(one: Evidence, other: Evidence) -> bool:
     """Each has a mailbox and a number of its own, and none is the other's: namesakes at one employer have that."""
     return (
         bool(one.email and other.email and one.phones and other.phones)
-        and one.email != other.email
         and not (one.is_shared or other.is_shared)
+        and not _shared_addresses(one, other)
         and not set(one.phones) & set(other.phones)
     )
 
 
 def are_two_mailboxes(one: Evidence, other: Evidence, names_on: NamesOn, rules: IdentityRules) -> bool:
-    """Two personal mailboxes at one work domain: two colleagues, unless one is the other misspelled."""
+    """Two personal mailboxes at one work domain: two colleagues, unless one is the other misspelled.
+
+    Not where they share an address: one may list the other's as a second of its own.
+    """
     if one.email == other.email or not one.is_work or not other.is_work or one.host != other.host:
+        return False
+    if _shared_addresses(one, other):
         return False
     if any(evidence.is_shared or names_on(EMAIL, evidence.email or "") >= rules.of_many for evidence in (one, other)):
         return False
@@ -83,29 +95,48 @@ def are_two_mailboxes(one: Evidence, other: Evidence, names_on: NamesOn, rules: 
 def _of_email(one: Evidence, other: Evidence, names: str, names_on: NamesOn, rules: IdentityRules) -> list[str]:
     if not one.email or not other.email:
         return []
-    if one.email == other.email:
-        used = rules.of_many if one.is_shared else names_on(EMAIL, one.email)
+    shared = _shared_addresses(one, other)
+    if shared:
+        used = min(
+            rules.of_many
+            if (one.is_shared and email == one.email) or (other.is_shared and email == other.email)
+            else names_on(EMAIL, email)
+            for email in shared
+        )
         return _by_names("email", used, names, rules)
     if are_two_mailboxes(one, other, names_on, rules):
         return ["two_mailboxes"]
-    if names != FULL or one.is_shared or other.is_shared:  # a slip in a name makes the same slip in its mailbox
+    if names != FULL:  # a slip in a name makes the same slip in its mailbox
         return []
-    if one.host == other.host:
-        is_counted = _digits(one.mailbox) != _digits(other.mailbox)  # maria1 and maria2 are two choices
-        return ["email_slip"] if not is_counted and _distance(one.mailbox, other.mailbox, 1) <= 1 else []
-    digits = sum(character.isdigit() for character in one.mailbox)
-    is_moved = undotted(one.mailbox) == undotted(other.mailbox) and (
-        digits >= TELLING_DIGITS or _distance(one.host, other.host, _HOST_SLIP) <= _HOST_SLIP
-    )
-    return ["email_moved"] if is_moved else []
+    pairs = [] if one.is_shared or other.is_shared else [(one.email, other.email)]
+    if one.others or other.others:  # not each with each: one main address is among them, as most leads have no other
+        pairs += [] if one.is_shared else [(one.email, email) for email in other.others]
+        pairs += [] if other.is_shared else [(other.email, email) for email in one.others]
+    found = [kind for mine, theirs in pairs if (kind := _near_miss(mine, theirs))]
+    return [max(found, key=lambda kind: (rules.weights[kind], kind))] if found else []
+
+
+def _near_miss(one: str, other: str) -> str | None:
+    """How two addresses of one name differ, if by so little that they may be one person's."""
+    (mailbox, _, host), (other_mailbox, _, other_host) = one.rpartition("@"), other.rpartition("@")
+    if host == other_host:
+        is_counted = _digits(mailbox) != _digits(other_mailbox)  # maria1 and maria2 are two choices
+        return "email_slip" if not is_counted and _distance(mailbox, other_mailbox, 1) <= 1 else None
+    if undotted(mailbox) != undotted(other_mailbox):
+        return None
+    is_telling = len(_digits(mailbox)) >= TELLING_DIGITS
+    return "email_moved" if is_telling or _distance(host, other_host, _HOST_SLIP) <= _HOST_SLIP else None
 
 
 def _of_phone(one: Evidence, other: Evidence, names: str, names_on: NamesOn, rules: IdentityRules) -> list[str]:
+    if not one.phones or not other.phones:
+        return []
     shared = set(one.phones) & set(other.phones)
     if shared:
         return _by_names("phone", min(names_on(PHONE, phone) for phone in shared), names, rules)
-    has_two_mailboxes = one.email and other.email and one.email != other.email
-    if names in _AGREEING and not has_two_mailboxes and any(
+    if names not in _AGREEING or (one.email and other.email and not _shared_addresses(one, other)):
+        return []
+    if any(
         len(mine) == len(theirs) and _distance(mine, theirs, 1) <= 1 for mine in one.phones for theirs in other.phones
     ):
         return ["phone_slip"]
