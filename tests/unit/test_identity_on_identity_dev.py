@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from benchmarks.identity import half_of, read_leads
+from benchmarks.identity import half_of, read_leads, score_halves
 from pipeline.records import Envelope, Lead, RawEvent
 from pipeline.stages.identity.clustering import cluster, count_names
 from pipeline.stages.identity.evidence import EMAIL, PHONE, evidence_of, keys_of
@@ -96,6 +96,15 @@ def test_both_halves_of_the_people_fare_alike(found: dict[str, int], truth: dict
         return {record: person for record, person in found.items() if half_of(truth[record]) == parity}
 
     assert abs(figures(half(0), truth)[figure] - figures(half(1), truth)[figure]) < 0.01
+
+
+def test_the_benchmark_shows_what_is_good_for_one_half_only(truth: dict[str, str]) -> None:
+    as_they_are = score_halves(truth, DATA)
+    assert as_they_are["gap"] == {"precision": 0, "recall": 0, "f1": 0, "bcubed_f1": 0}
+
+    spoiled = {record: record if half_of(entity) else entity for record, entity in truth.items()}
+    halves = score_halves(spoiled, DATA)
+    assert (halves["first"]["recall"], halves["second"]["recall"], halves["gap"]["recall"]) == (1, 0, 1)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,8 @@ Isaac Isabel, Jake Jason, Gerald Jeremy, Harold Harrison, Frank Fritz, Margaret 
 Johann Johanna, Hans Heinz, Hans Hannah, Johannes Joachim, Dieter Dietrich, Karl Carlo, Erich Erik, Friedrich Frieda,
 Friedrich Manfred, Wilhelm Wilfried, Ulrich Ulrike, Gerhard Bernhard, Rainer Reinhard, Josef Josefine,
 Katharina Nina, Kristin Kirsten, Markus Max, Michaela Michael, Antje Ann, Franziska Franka, Magdalena Helena,
-Theresa Thea, Juliane Liane, Birgit Brigitte, Siegfried Siegmund, Maximilian Emilian
+Theresa Thea, Juliane Liane, Birgit Brigitte, Siegfried Siegmund, Maximilian Emilian, Franz Frank,
+Ulrich Ulf, Noemí Noa, Caio Caíque, Rainer Reinhold
 """
 
 
