@@ -29,9 +29,9 @@ from pipeline.records import LANES, Batch, Claim, Lead, Parked, RawEvent, Suppre
 from pipeline.resolution import Resolved, file_evidence, resolve
 from pipeline.settings import settings
 from pipeline.stages.attribution import touches_of
-from pipeline.stages.mapping import load_source_mapping, map_event
+from pipeline.stages.mapping import has_source_mapping, load_source_mapping, map_event
 from pipeline.stages.normalization import normalize_lead
-from pipeline.store import deliveries, drift, events, identity, leases, notices, quarantine, touches
+from pipeline.store import deliveries, drift, events, identity, leases, notices, quarantine, touches, upgrades
 from pipeline.store.engine import transaction
 
 Decided = Lead | Parked | Suppressed
@@ -85,6 +85,8 @@ def deduplicate_batch(batch: Batch) -> Batch:
         return batch
     memory = Memory()
     with transaction(synchronous=False) as connection:
+        if not upgrades.is_finished(connection):  # whoever is known from before is not found yet
+            raise TransientError("evidence of leads from before the upgrade is missing: `afluente migrate` files it")
         of_event = file_evidence(connection, batch.leads, memory)
     leads: dict[UUID, list[Lead]] = {}
     for lead in batch.leads:
@@ -128,6 +130,15 @@ def recompute_leads(connection: Connection, event_ids: Sequence[UUID]) -> Iterat
             decided = _normalize(mapped) if isinstance(mapped, Lead) else mapped
             if isinstance(decided, Lead):
                 yield decided
+
+
+def require_mappings(connection: Connection, event_ids: Sequence[UUID]) -> None:
+    """Raises ConfigurationError if these events give no lead because a mapping is wrong. One that is gone may be so."""
+    slugs = {_slug(raw) for raw in events.read_events(connection, event_ids)}
+    refresh_source_mappings(slugs)
+    for slug in sorted(slugs):
+        if has_source_mapping(slug):
+            load_source_mapping(slug)
 
 
 def attribute_batch(batch: Batch) -> Batch:

@@ -9,15 +9,22 @@ from pipeline.installation import socket_folder
 from pipeline.settings import Settings
 
 
-def migrate_database(url: str) -> None:
-    """Bring the database to this version's schema. Raises ConfigurationError if it does not answer."""
+def migrate_database(url: str) -> bool:
+    """Bring the database to this version's schema. False if `afluente migrate` still has to bring people over.
+
+    Raises ConfigurationError if it does not answer.
+    """
     import sqlalchemy
 
+    from pipeline.store.engine import transaction
     from pipeline.store.schema import migrate
+    from pipeline.store.upgrades import is_finished
 
     engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     try:
         migrate(engine)
+        with transaction(on=engine) as connection:
+            return is_finished(connection)
     except TransientError as error:
         raise ConfigurationError(
             f"{error}. AFLUENTE_DATABASE_URL must name a PostgreSQL that answers; `afluente doctor` tells more"

@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -41,6 +42,7 @@ _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 5.0
 _STARTING_DEATHS = 4  # a program that dies this often before it was ever ready will not become so
 _TICK_SECONDS = 1.0
+_INTERRUPT_SECONDS = 10.0
 
 _log = get_logger(__name__)
 
@@ -137,13 +139,34 @@ class Supervisor:
         self._write_runtime()
         if not self._settings.is_embedded_broker:
             ask_broker(self._settings.broker_url)
-        migrate_database(self._settings.database_url)
+        if not migrate_database(self._settings.database_url):
+            self._finish_upgrade()
         if self._settings.is_embedded_broker:
             forget_former_beat(self._data)
         for program in self._programs:
             if program.process is None and not self._stop_requests:
                 self._start(program)
         self._write_runtime()
+
+    def _finish_upgrade(self) -> None:
+        """What a migration left to do, before anything else runs. Raises ConfigurationError if it fails."""
+        print(f"updating the people of before; `tail -f {self._data / 'logs' / 'migrate.log'}` shows it", flush=True)
+        command = (sys.executable, "-c", "from pipeline.cli import main; main()", "migrate")
+        process = ServerProcess(
+            "migrate",
+            self._data,
+            command,
+            steps=((signal.SIGINT, _INTERRUPT_SECONDS),),
+            death_signal="TERM",
+            environment=self._environment,
+            folder=str(Path.cwd()),
+        )
+        while process.exit_code() is None and not self._stop_requests:
+            self._wait(_TICK_SECONDS)
+        if process.exit_code() is None:
+            process.stop()
+        elif process.exit_code() != 0:
+            raise ConfigurationError(f"the people of before could not be updated:\n{log_tail(self._data, 'migrate')}")
 
     def _start(self, program: _Program) -> None:
         plan = program.plan

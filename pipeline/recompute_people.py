@@ -18,8 +18,9 @@ from sqlalchemy import Connection
 
 from pipeline.errors import TransientError
 from pipeline.flow import resolve_people
+from pipeline.former_leads import EVENTS_AT_ONCE, file_former_leads
 from pipeline.resolution import Resolved, resolve
-from pipeline.store import decisions, reviews
+from pipeline.store import decisions, reviews, upgrades
 from pipeline.store.engine import StoreError, transaction
 
 _PIECES_AT_ONCE = 200
@@ -54,15 +55,42 @@ def recompute_people(
     brand: str | None = None,
     is_dry_run: bool = False,
     pieces_at_once: int = _PIECES_AT_ONCE,
+    events_at_once: int = EVENTS_AT_ONCE,
+    on_filing: Callable[[int, int], None] = lambda _done, _events: None,
     on_progress: Callable[[Recomputed, int], None] = lambda _done, _pieces: None,
 ) -> Recomputed:
     """Resolve every piece of evidence by the rules of now, count the names on its addresses and numbers anew, and find
-    the reviews anew. Wants deliveries of all who change.
+    the reviews anew. Wants deliveries of all who change. First of all, file evidence of settled leads that have none.
 
-    A dry run writes nothing. `on_progress` hears what has
-    been done so far, and how many pieces there are. Raises TransientError if the database stays away; what is done
-    stays done.
+    A dry run writes nothing. `on_filing` and `on_progress` hear what has been done so far, and how many events without
+    evidence, and pieces, there are. Raises TransientError if the database stays away, ConfigurationError if a mapping
+    cannot be read; what is done stays done.
     """
+    if not is_dry_run:
+        file_former_leads(events_at_once=events_at_once, on_progress=on_filing)
+    done = _recompute(brand, is_dry_run=is_dry_run, pieces_at_once=pieces_at_once, on_progress=on_progress)
+    if brand is None and not is_dry_run:
+        with transaction() as connection:
+            upgrades.finish(connection)
+    return done
+
+
+def finish_upgrade(
+    *,
+    on_filing: Callable[[int, int], None] = lambda _done, _events: None,
+    on_progress: Callable[[Recomputed, int], None] = lambda _done, _pieces: None,
+) -> None:
+    """What a migration left to do, if it did: find out who is who among people from before evidence was kept."""
+    with transaction() as connection:
+        if upgrades.is_finished(connection):
+            return
+        upgrades.forget_unborn(connection)
+    recompute_people(on_filing=on_filing, on_progress=on_progress)
+
+
+def _recompute(
+    brand: str | None, *, is_dry_run: bool, pieces_at_once: int, on_progress: Callable[[Recomputed, int], None]
+) -> Recomputed:
     with transaction(timeout_seconds=0) as connection:
         total = decisions.count_evidence(connection, brand)
     done = Recomputed()

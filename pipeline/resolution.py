@@ -53,22 +53,25 @@ def file_evidence(connection: Connection, leads: Sequence[Lead], memory: Memory 
     new: dict[UUID, NewEvidence] = {}
     of_event: dict[UUID, UUID] = {}
     for lead in leads:
-        evidence = evidence_of(lead)
-        packed = pack(evidence)
-        keys = keys_of(evidence)
-        # What shares no key is never compared: equal as it may be, it is evidence of its own (two namesakes, say).
-        content = packed if keys else lead.event_id.bytes + packed
-        evidence_id = blind_index().content_id(lead.brand.encode() + b"\x00" + content)
-        of_event[lead.event_id] = evidence_id
-        known = new.get(evidence_id)
-        if known is None:
-            numbers = memory.remember(evidence_id, lead.brand, evidence, keys)
-            new[evidence_id] = NewEvidence(evidence_id, lead.brand, new_id(), packed, numbers, [lead.event_id])
-        else:
-            new[evidence_id] = msgspec.structs.replace(known, event_ids=[*known.event_ids, lead.event_id])
+        made = new_evidence(lead, evidence_of(lead), memory)
+        of_event[lead.event_id] = made.evidence_id
+        known = new.get(made.evidence_id)
+        if known is not None:
+            made = msgspec.structs.replace(known, event_ids=[*known.event_ids, lead.event_id])
+        new[made.evidence_id] = made
     elsewhere = identity.add_evidence(connection, list(new.values()))
     memory.moving = {event_id: of_event[event_id] for event_id in elsewhere}
     return of_event
+
+
+def new_evidence(lead: Lead, evidence: Evidence, memory: Memory) -> NewEvidence:
+    """A lead's evidence as it is stored."""
+    packed, keys = pack(evidence), keys_of(evidence)
+    # What shares no key is never compared: equal as it may be, it is evidence of its own (two namesakes, say).
+    content = packed if keys else lead.event_id.bytes + packed
+    evidence_id = blind_index().content_id(lead.brand.encode() + b"\x00" + content)
+    numbers = memory.remember(evidence_id, lead.brand, evidence, keys)
+    return NewEvidence(evidence_id, lead.brand, new_id(), packed, numbers, [lead.event_id])
 
 
 def resolve(

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.output import example, print_line
+from pipeline.cli.output import CommandError, example, print_line, progress_bar
+from pipeline.cli.people import people_bars
 
 commands = typer.Typer()
 
@@ -20,16 +21,29 @@ def migrate(
 ) -> None:
     """Bring the database up to date.
 
-    Safe to run twice, from several machines at once, and while others work.
+    Safe to run twice, from several machines at once, and while others work. After an update it may have to find out who
+    is who among the people of before: leads that come in meanwhile are kept, and wait. When interrupted, run it again.
     """
+    from pipeline.errors import TransientError
+    from pipeline.recompute_people import finish_upgrade
     from pipeline.store import schema
-    from pipeline.store.engine import engine
+    from pipeline.store.engine import engine, transaction
+    from pipeline.store.upgrades import is_finished
 
     if check:
-        if schema.is_current(engine()):
-            print_line("the schema is current")
-            return
-        print_line("the schema is not that of this version: run `afluente migrate`")
-        raise typer.Exit(1)
+        if not schema.is_current(engine()):
+            print_line("the schema is not that of this version: run `afluente migrate`")
+            raise typer.Exit(1)
+        with transaction() as connection:
+            if not is_finished(connection):
+                print_line("the evidence of earlier leads is not filed: run `afluente migrate`")
+                raise typer.Exit(1)
+        print_line("the schema is current")
+        return
     schema.migrate(engine())
     print_line("the schema is current")
+    with progress_bar() as progress:
+        try:
+            finish_upgrade(**people_bars(progress))
+        except TransientError as error:
+            raise CommandError(f"{error}. Run the same command again: what was done stays done") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, TypeVar
 
 import typer
 
@@ -20,6 +20,8 @@ from pipeline.cli.running import database, keep_logs_quiet, nothing_runs, parse_
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from rich.progress import Progress, TaskID
 
     from pipeline.decisions import Followed, Word
     from pipeline.recompute_people import Recomputed
@@ -166,13 +168,7 @@ def recompute(
     from pipeline.recompute_people import recompute_people
 
     with progress_bar(is_shown=not as_json) as progress:
-        task = progress.add_task("evidence", total=None, note="")
-
-        def show(done: Recomputed, pieces: int) -> None:
-            note = f"{done.joined} people joined, {done.parted} came apart"
-            progress.update(task, completed=done.pieces, total=pieces, note=note)
-
-        done = _reach(lambda: recompute_people(brand=brand, is_dry_run=dry_run, on_progress=show))
+        done = _reach(lambda: recompute_people(brand=brand, is_dry_run=dry_run, **people_bars(progress)))
     if as_json:
         print_json(
             {"dry_run": dry_run, "evidence": done.pieces, "people": {"joined": done.joined, "came_apart": done.parted}}
@@ -182,6 +178,30 @@ def recompute(
     print_line(f"{done.pieces} pieces of evidence weighed")
     print_line(f"{done.joined} people {verb}{'become' if dry_run else 'became'} part of others")
     print_line(f"{done.parted} people {verb}{'come' if dry_run else 'came'} apart from others")
+
+
+class PeopleBars(TypedDict):
+    """What `recompute_people` tells its progress to."""
+
+    on_filing: Callable[[int, int], None]
+    on_progress: Callable[[Recomputed, int], None]
+
+
+def people_bars(progress: Progress) -> PeopleBars:
+    """Bars for earlier leads without evidence, if there are any, and for the evidence of all."""
+    bars: dict[str, TaskID] = {}
+
+    def show(name: str, completed: int, total: int, note: str = "") -> None:
+        if name not in bars:
+            bars[name] = progress.add_task(name, total=total, note="")
+        progress.update(bars[name], completed=completed, total=total, note=note)
+
+    return {
+        "on_filing": lambda done, events: show("earlier leads", done, events),
+        "on_progress": lambda done, pieces: show(
+            "evidence", done.pieces, pieces, f"{done.joined} people joined, {done.parted} came apart"
+        ),
+    }
 
 
 def _word(by: str | None, why: str | None) -> Word:

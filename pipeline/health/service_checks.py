@@ -14,6 +14,7 @@ from pipeline.settings import Settings
 from pipeline.store.engine import StoreError, engine, transaction
 from pipeline.store.keyring import blind_index
 from pipeline.store.schema import is_current
+from pipeline.store.upgrades import is_finished
 
 _OLDEST_POSTGRESQL = 140_000  # 14: what the statements and the partitions are tested with, and still maintained
 _OLDEST_REDIS = (6, 2)
@@ -36,7 +37,13 @@ def check_database(known: Settings) -> Iterator[Check]:
     if not is_current(engine()):
         yield failed("migrations", "the tables are missing or of another version", "run `afluente migrate`")
         return
-    yield passed("migrations", "current")
+    with transaction(synchronous=False) as connection:
+        is_filed = is_finished(connection)
+    if is_filed:
+        yield passed("migrations", "current")
+    else:
+        waiting = "the evidence of earlier leads is not filed yet: new leads wait"
+        yield failed("migrations", waiting, "run `afluente migrate`, unless it runs already")
     try:
         blind_index()
     except (AfluenteError, StoreError) as error:

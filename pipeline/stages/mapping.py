@@ -153,6 +153,11 @@ def load_source_mapping(slug: str) -> SourceMapping:
     return SOURCE_MAPPINGS.get(slug)
 
 
+def has_source_mapping(slug: str) -> bool:
+    """Whether there is a file for this source, right or wrong."""
+    return (MAPPINGS / "sources" / f"{slug}.yaml").exists()
+
+
 def read_source_mapping(path: Path) -> SourceMapping:
     """The mapping in this file, compiled anew. Raises ConfigurationError."""
     return SourceMapping(read_source(path))

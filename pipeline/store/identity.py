@@ -101,16 +101,21 @@ def add_evidence(connection: Connection, new: Sequence[NewEvidence]) -> list[UUI
         ),
     )
     unknown = {row[0] for row in added}
-    keys = sorted((key, one.evidence_id) for one in ordered if one.evidence_id in unknown for key in set(one.keys))
-    if keys:
-        connection.exec_driver_sql(
-            _ADD_KEYS, (arrays.numbers(key for key, _ in keys), arrays.uuids(owner for _, owner in keys))
-        )
+    file_keys(connection, [one for one in ordered if one.evidence_id in unknown])
     events = sorted((event_id, one.evidence_id) for one in ordered for event_id in one.event_ids)
     filed = connection.exec_driver_sql(
         _ADD_EVENTS, (arrays.uuids(event for event, _ in events), arrays.uuids(owner for _, owner in events))
     )
     return list(filed.scalars())
+
+
+def file_keys(connection: Connection, new: Sequence[NewEvidence]) -> None:
+    """Let evidence that was just stored be found by its keys. One statement."""
+    keys = sorted((key, one.evidence_id) for one in new for key in set(one.keys))
+    if keys:
+        connection.exec_driver_sql(
+            _ADD_KEYS, (arrays.numbers(key for key, _ in keys), arrays.uuids(owner for _, owner in keys))
+        )
 
 
 # LATERAL with LIMIT leaves the planner no other way than one index probe per key, whatever the statistics say. Most

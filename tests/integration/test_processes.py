@@ -18,7 +18,9 @@ import pytest
 
 from pipeline.errors import ConfigurationError
 from pipeline.process_plan import choose_addresses
+from pipeline.store.engine import transaction
 from tests.integration.watching import has_ended, wait_until
+from tests.services import SECRET_KEYS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -286,3 +288,27 @@ def test_a_source_set_up_under_another_name_signs_with_its_own_secret(up, tmp_pa
     assert {"partner", "standard_webhooks"} <= set(made)
     assert made["partner"] != made["standard_webhooks"]
     assert (data / "credentials.json").stat().st_mode & 0o077 == 0
+
+
+def test_people_of_before_are_brought_over_before_anything_starts(up, database):
+    with transaction() as connection:
+        connection.exec_driver_sql("INSERT INTO unfinished_upgrades (name) VALUES ('evidence')")
+    keys = {"AFLUENTE_SECRET_KEYS": SECRET_KEYS, "AFLUENTE_DATABASE_URL": database}
+    running = up({"only": {}}, **keys).wait_ready()
+    assert "the people of before" in running.printed[0]
+    with transaction() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM unfinished_upgrades").scalar() == 0
+    running.stop()
+    again = up({"only": {}}, **keys).wait_ready()
+    assert "the people of before" not in again.printed[0]
+
+
+def test_it_does_not_start_when_they_cannot_be_brought_over(up, database):
+    with transaction() as connection:
+        connection.exec_driver_sql("INSERT INTO unfinished_upgrades (name) VALUES ('evidence')")
+        connection.exec_driver_sql("ALTER TABLE touches RENAME COLUMN position TO place")
+    running = up({"only": {}}, AFLUENTE_SECRET_KEYS=SECRET_KEYS, AFLUENTE_DATABASE_URL=database)
+    error = running.process.communicate(timeout=60)[1]
+    assert running.process.returncode != 0
+    assert "the people of before could not be updated" in error
+    assert not (running.data / "story").exists()
