@@ -26,8 +26,12 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
 
 from pipeline.embedded import Embedded, make_database
 from pipeline.installation import embedded_database_url
@@ -191,6 +195,42 @@ def stream(leads: Sequence[dict[str, Any]], *, batch: int) -> dict[str, str]:
     with transaction() as connection:
         rows = connection.exec_driver_sql("SELECT external_id, person_id::text, state FROM events").all()
     return {external_id: person_id for external_id, person_id, _ in rows if person_id}
+
+
+def at_once(leads: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """The same of all leads at once, without a store: what streaming them must come to in any order."""
+    from pipeline.records import Lead, RawEvent
+    from pipeline.stages.identity.clustering import CROWDED, cluster, count_names
+    from pipeline.stages.identity.evidence import EMAIL, PHONE, Evidence, evidence_of, keys_of
+    from pipeline.stages.identity.rules import identity_rules
+    from pipeline.stages.mapping import load_source_mapping, map_event
+    from pipeline.stages.normalization import normalize_lead
+
+    mapping, at, rules = load_source_mapping("api"), datetime(2026, 3, 1, tzinfo=UTC), identity_rules()
+    evidence: dict[UUID, Evidence] = {}
+    said_by: dict[str, UUID] = {}
+    names: dict[tuple[str, str], list[tuple[str, ...]]] = {}
+    for lead in leads:
+        body = Envelope("application/json", json.dumps(lead).encode())
+        mapped = map_event(RawEvent(UUID(int=1), "b", "api", "bulk", at, None, body), mapping=mapping)
+        normalized = normalize_lead(mapped, default_region=None) if isinstance(mapped, Lead) else mapped
+        if not isinstance(normalized, Lead):
+            continue
+        one = evidence_of(normalized)
+        key = UUID(bytes=hashlib.sha256(msgspec.msgpack.encode(one)).digest()[:16])
+        said_by[lead["external_id"]] = key
+        if key not in evidence:
+            evidence[key] = one
+            for name in keys_of(one):
+                if name[0] in (EMAIL, PHONE):
+                    names.setdefault(name, []).append(one.name)
+    counts = {
+        name: count_names(used, rules.of_many) if len(used) <= rules.crowded else CROWDED
+        for name, used in names.items()
+    }
+    people = cluster(evidence, lambda kind, value: counts.get((kind, value), 1), rules=rules).people
+    person_of = {key: str(number) for number, members in enumerate(people) for key in members}
+    return {record: person_of[key] for record, key in said_by.items()}
 
 
 def clusters(people: dict[str, str]) -> Iterator[frozenset[str]]:

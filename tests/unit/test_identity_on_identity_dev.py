@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import csv
 import gzip
-import hashlib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
-from uuid import UUID
 
-import msgspec
 import pytest
 
-from benchmarks.identity import half_of, read_leads, score_halves
-from pipeline.records import Envelope, Lead, RawEvent
-from pipeline.stages.identity.clustering import cluster, count_names
-from pipeline.stages.identity.evidence import EMAIL, PHONE, evidence_of, keys_of
-from pipeline.stages.identity.rules import identity_rules
-from pipeline.stages.mapping import load_source_mapping, map_event
-from pipeline.stages.normalization import normalize_lead
+from benchmarks.identity import at_once, half_of, read_leads, score_halves
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "identity-dev"
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason="the shared data is not beside the repository")
@@ -39,30 +28,12 @@ def truth() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[str, int]:
+def found() -> dict[str, str]:
     """The person of each record."""
-    mapping, at, rules = load_source_mapping("api"), datetime(2026, 3, 1, tzinfo=UTC), identity_rules()
-    evidence, key_of, names = {}, {}, defaultdict(list)
-    for raw in read_leads(DATA):
-        body = Envelope("application/json", json.dumps(raw).encode())
-        event = RawEvent(UUID(int=1), "b", "api", "bulk", at, None, body)
-        lead = normalize_lead(map_event(event, mapping=mapping), default_region=None)
-        assert isinstance(lead, Lead)
-        one = evidence_of(lead)
-        key = UUID(bytes=hashlib.sha256(msgspec.msgpack.encode(one)).digest()[:16])
-        key_of[raw["external_id"]] = key
-        if key not in evidence:
-            evidence[key] = one
-            for name in keys_of(one):
-                if name[0] in (EMAIL, PHONE):
-                    names[name].append(one.name)
-    counts = {name: count_names(used, rules.of_many) for name, used in names.items()}
-    people = cluster(evidence, lambda kind, value: counts.get((kind, value), 1), rules=rules).people
-    person_of = {key: number for number, members in enumerate(people) for key in members}
-    return {record: person_of[key] for record, key in key_of.items()}
+    return at_once(read_leads(DATA))
 
 
-def figures(found: Mapping[str, int], truth: Mapping[str, str]) -> dict[str, float]:
+def figures(found: Mapping[str, str], truth: Mapping[str, str]) -> dict[str, float]:
     """Over pairs of records: precision, recall, f1; over records: bcubed (F1 of Bagga and Baldwin)."""
     people, entities = Counter(found.values()), Counter(truth[record] for record in found)
     both = Counter((person, truth[record]) for record, person in found.items())
@@ -85,14 +56,14 @@ def figures(found: Mapping[str, int], truth: Mapping[str, str]) -> dict[str, flo
     ("figure", "floor"), [("precision", 0.996), ("recall", 0.815), ("f1", 0.897), ("bcubed", 0.937)]
 )
 def test_people_are_told_apart_this_well(
-    found: dict[str, int], truth: dict[str, str], figure: str, floor: float
+    found: dict[str, str], truth: dict[str, str], figure: str, floor: float
 ) -> None:
     assert figures(found, truth)[figure] >= floor
 
 
 @pytest.mark.parametrize("figure", ["precision", "f1", "bcubed"])
-def test_both_halves_of_the_people_fare_alike(found: dict[str, int], truth: dict[str, str], figure: str) -> None:
-    def half(parity: int) -> dict[str, int]:
+def test_both_halves_of_the_people_fare_alike(found: dict[str, str], truth: dict[str, str], figure: str) -> None:
+    def half(parity: int) -> dict[str, str]:
         return {record: person for record, person in found.items() if half_of(truth[record]) == parity}
 
     assert abs(figures(half(0), truth)[figure] - figures(half(1), truth)[figure]) < 0.01
@@ -121,7 +92,7 @@ def test_the_benchmark_shows_what_is_good_for_one_half_only(truth: dict[str, str
     ],
 )
 def test_two_people_who_share_something_stay_two(
-    found: dict[str, int], truth: dict[str, str], trap: str, limit: float
+    found: dict[str, str], truth: dict[str, str], trap: str, limit: float
 ) -> None:
     groups = defaultdict(list)
     for row in rows("groups.csv.gz"):
