@@ -48,7 +48,7 @@ class Memory:
         self._keys: dict[UUID, _Keys] = {}
         self._strong: set[int] = set()
         self._numbers: dict[tuple[str, str, str], int] = {}
-        self.moving: dict[UUID, UUID] = {}  # events filed under other evidence than their leads are now, and under which
+        self.moving: dict[UUID, UUID] = {}  # events filed under other evidence before, and what they say now
         self._named: dict[int, tuple[str, str]] = {}
 
     def remember(self, evidence_id: UUID, brand: str, evidence: Evidence, named: list[tuple[str, str]]) -> list[int]:
