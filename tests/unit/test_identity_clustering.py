@@ -74,6 +74,9 @@ ANA, EVA, JON, MAX = "Ana López", "Eva López", "Jon Vidal", "Max Rey"
         ([f"{ANA}|alopez@kairo.mx", f"{ANA}|alopez2@kairo.mx"], "a b"),
         ([f"{ANA}|ana@kairo.mx", f"{EVA}|eva@kairo.mx"], "a b"),
         ([f"{ANA}|ana@kairo.mx", f"{ANA}|alopez@kairo.mx", f"{ANA}||600|Kairo"], "a bc"),  # fits both; joins one
+        # one leaves out what the other has: no contradiction, and neither says it all
+        (["José Luis Mora||600", "José Mora Gil||600"], "ab"),
+        (["José Luis Mora||600|Kairo", "José Mora Gil||600", "José Luis|||Kairo"], "ab c"),
         # several addresses
         ([f"{ANA}|a@gmail.com b@gmail.com", f"{ANA}|b@gmail.com"], "ab"),
         ([f"{ANA}|a@gmail.com", f"{ANA}|b@gmail.com", f"{ANA}|a@gmail.com b@gmail.com"], "abc"),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.stages.identity.name_agreement import (
     CLOSE,
+    CROSSED,
     DIFFERENT,
     FULL,
     INITIAL,
@@ -80,7 +81,22 @@ from pipeline.stages.identity.name_agreement import (
         ("J. R. Vega", "Juan Ramón Vega", INITIAL),
         ("Yasmin Almeida", "Yasmin Pereira", SAME_GIVEN),
         ("Erica Ortega", "Erica Wood", SAME_GIVEN),
-        ("Francisco Díaz Blázquez", "Francisco Javier Díaz", SAME_GIVEN),
+        ("Francisco Díaz Blázquez", "Francisco Javier Díaz", CROSSED),
+        ("María José Ybarra", "María Ybarra Mondragón", CROSSED),
+        ("Majo Ybarra", "María Ybarra Mondragón", SAME_FAMILY),  # spelled out only where the other name has both
+        ("Paco Javier Díaz", "Francisco Díaz Blázquez", CROSSED),
+        ("Mary Ann Smith", "Mary Smith Jones", CROSSED),
+        ("María José Ybarra", "María Luisa Ybarra", SAME_GIVEN),  # two given names
+        ("Ana Ybarra Vega", "Ana Ybarra Mondragón", SAME_GIVEN),  # two family names
+        ("María José Ybarra", "Ana Ybarra Mondragón", SAME_FAMILY),
+        ("María José", "María Ybarra", SAME_GIVEN),  # one word is too little
+        ("María José Vega", "María Ybarra Mondragón", SAME_GIVEN),
+        ("María Xyzzy Ybarra", "María Ybarra Mondragón", SAME_GIVEN),  # who knows what that is
+        ("María Ybarra José", "María Ybarra Mondragón", SAME_GIVEN),
+        ("María José Ybarra", "María Ybarra Luisa", SAME_GIVEN),
+        ("María José Ybarra", "Mondragón María Ybarra", SAME_GIVEN),
+        ("José María Ybarra", "María Ybarra Mondragón", SAME_FAMILY),  # called José, and called María
+        ("M. José Ybarra", "María Ybarra Mondragón", SAME_FAMILY),
         ("Ana López", "Eva López", SAME_FAMILY),
         ("Mario Vega", "María Vega", SAME_FAMILY),
         ("Eric Holm", "Erica Holm", SAME_FAMILY),

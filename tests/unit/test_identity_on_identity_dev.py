@@ -52,9 +52,7 @@ def figures(found: Mapping[str, str], truth: Mapping[str, str]) -> dict[str, flo
     }
 
 
-@pytest.mark.parametrize(
-    ("figure", "floor"), [("precision", 0.996), ("recall", 0.815), ("f1", 0.897), ("bcubed", 0.937)]
-)
+@pytest.mark.parametrize(("figure", "floor"), [("precision", 0.996), ("recall", 0.82), ("f1", 0.90), ("bcubed", 0.937)])
 def test_people_are_told_apart_this_well(
     found: dict[str, str], truth: dict[str, str], figure: str, floor: float
 ) -> None:

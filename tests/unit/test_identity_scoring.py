@@ -107,6 +107,9 @@ ANA, EVA, JON = "Ana López", "Eva López", "Jon Vidal"
         (f"{JON}|m@gmail.com|600", f"{ANA}|m@gmail.com|600", 2, "name_different email_of_two phone_of_two", "apart"),
         ("Luis López||600", "José Luis López||600", 1, "name_later phone", "same"),
         ("Luis López||600", "José Luis López||600", 2, "name_later phone_of_two", "review"),
+        ("José Luis Mora||600", "José Mora Gil||600", 2, "name_crossed phone_of_two", "same"),
+        ("José Luis Mora||600", "José Mora Gil||600", 3, "name_crossed", "apart"),
+        ("José Luis Mora|||Kairotech", "José Mora Gil|||Kairotech", 1, "name_crossed employer", "review"),
         # profiles
         (f"{ANA}||linkedin:/in/ana", f"{ANA}||linkedin:/in/ana", 1, "name_full profile", "same"),
         ("||linkedin:/in/ana", f"{ANA}||linkedin:/in/ana", 1, "name_unknown profile", "same"),

@@ -31,13 +31,14 @@ CLOSE = "name_close"  # as full, but a word had a slip: Marian for Marina, or so
 LATER = "name_later"  # as full, but the longer name begins with a given name that the other lacks: Luis, José Luis
 PART = "name_part"  # the shorter name is one word, and that is in the longer one
 INITIAL = "name_initial"  # as full or part, but an initial had to stand for a word
+CROSSED = "name_crossed"  # one has a further given name, the other a further family name: José Luis Mora, José Mora Gil
 SAME_GIVEN = "name_same_given"  # given names agree, another word does not (a married name, a slip, somebody else)
 SAME_FAMILY = "name_same_family"  # another word agrees, given names do not (mostly a relative)
 DIFFERENT = "name_different"
 UNKNOWN = "name_unknown"  # one of them has no name, or one is a given name and the other a family name: Ada, Brandt
 
 AGREEING = frozenset((FULL, CLOSE, LATER))
-COMPATIBLE = frozenset((FULL, CLOSE, LATER, PART, INITIAL, UNKNOWN))
+COMPATIBLE = frozenset((FULL, CLOSE, LATER, CROSSED, PART, INITIAL, UNKNOWN))
 Name = tuple[str, ...]
 
 _IGNORED = PARTICLE | ARTICLE | JOINING | TITLE | DEGREE | GENERATION
@@ -73,13 +74,13 @@ def _words(text: str) -> list[str]:
 
 @lru_cache(maxsize=65_536)
 def agreement(one: Name, other: Name) -> str:
-    """FULL, PART, INITIAL, SAME_GIVEN, SAME_FAMILY, DIFFERENT or UNKNOWN; the same whichever name comes first."""
+    """One of the constants above; the same whichever name comes first."""
     if not one or not other:
         return UNKNOWN
     one, other = _spelled_out(one, other), _spelled_out(other, one)
     if (len(one), one) > (len(other), other):
         one, other = other, one
-    found, begins = _matches(one, other)
+    found, left = _matches(one, other)
     words = sum(match >= _SLIP for match in found)
     letters = sum(match == _LETTER for match in found)
     if all(found):
@@ -88,10 +89,12 @@ def agreement(one: Name, other: Name) -> str:
         if words < 2:
             return PART
         has_slip = any(match == _SLIP and _is_given(word, other) for word, match in zip(one, found, strict=True))
-        return CLOSE if has_slip else FULL if begins else LATER
+        return CLOSE if has_slip else LATER if 0 in left else FULL
     if not words + letters:
         return UNKNOWN if _are_halves(one, other) or _are_halves(other, one) else DIFFERENT
-    return SAME_GIVEN if found[0] >= _SLIP else SAME_FAMILY
+    mine = [place for place, match in enumerate(found) if not match]
+    is_crossed = not letters and (_are_crossed(one, mine, other, left) or _are_crossed(other, left, one, mine))
+    return CROSSED if is_crossed else SAME_GIVEN if found[0] >= _SLIP else SAME_FAMILY
 
 
 def are_compatible(one: Name, other: Name) -> bool:
@@ -113,9 +116,9 @@ def word_forms(word: str) -> frozenset[str]:
     return _full_names().get(word, frozenset((word,)))
 
 
-def _matches(one: Name, other: Name) -> tuple[list[int], bool]:
-    """For each word of `one` the best match among the words of `other`, each of those used once; and whether the first
-    word of `other` is among those.
+def _matches(one: Name, other: Name) -> tuple[list[int], list[int]]:
+    """For each word of `one` the best match among the words of `other`, each of those used once; and the places of the
+    words of `other` that were not.
     """
     found = [0] * len(one)
     pairs = sorted(
@@ -129,7 +132,7 @@ def _matches(one: Name, other: Name) -> tuple[list[int], bool]:
         if not found[i] and j not in taken:
             found[i] = -match
             taken.add(j)
-    return found, 0 in taken
+    return found, [place for place in range(len(other)) if place not in taken]
 
 
 @lru_cache(maxsize=65_536)
@@ -177,6 +180,21 @@ def _are_halves(given: Name, family: Name) -> bool:
     """One says only how the person is called, the other only of what family: nothing in them contradicts."""
     return all(word_kind(word) & (GIVEN | _FAMILY) == GIVEN for word in given) and all(
         word_kind(word) & _FAMILY and not word_kind(word) & GIVEN for word in family
+    )
+
+
+def _are_crossed(one: Name, mine: list[int], other: Name, theirs: list[int]) -> bool:
+    """Whether `one` lacks nothing but a family name at the end, and `other` nothing but a given name in the middle.
+
+    `mine` and `theirs` are the places of the words that only one of the two has.
+    """
+    return (
+        bool(mine and theirs)
+        and mine[0] > 0
+        and mine[-1] < len(one) - 1
+        and theirs[0] == len(other) - len(theirs)
+        and all(word_kind(one[place]) & GIVEN for place in mine)
+        and all(word_kind(other[place]) & (GIVEN | _FAMILY) != GIVEN for place in theirs)
     )
 
 

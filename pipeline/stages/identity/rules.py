@@ -15,6 +15,7 @@ WEIGHTS = (
     "name_full",
     "name_close",
     "name_later",
+    "name_crossed",
     "name_part",
     "name_initial",
     "name_unknown",
