@@ -37,6 +37,14 @@ def test_every_piece_of_evidence_is_told_with_its_weight():
     assert (name["one"], name["other"]) == ("ana lopez vega", "ana lopez")
 
 
+def test_of_several_addresses_the_shared_one_is_told():
+    several = {**ANA, "email": "ana@acme.example", "other_emails": ["ana.lopez@gmail.com", "alv@gmx.de"]}
+    found = answer("explain", *captured(ANA, several))
+    (email,) = [piece for piece in found["pieces"] if piece["kind"] == "email"]
+    assert (email["one"], email["other"]) == ("analopez@gmail.com", "analopez@gmail.com")
+    assert found["other"]["evidence"]["other_emails"] == ["alv@gmx.de", "analopez@gmail.com"]
+
+
 def test_leads_without_anything_in_common_tell_by_which_others_they_hang_together():
     first, last, between = captured(ANA, {**BY_PHONE, "full_name": "Ana"}, WITH_PHONE)
     found = answer("explain", first, last)
