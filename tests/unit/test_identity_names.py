@@ -96,6 +96,7 @@ from pipeline.stages.identity.name_agreement import (
         ("María José Ybarra", "María Ybarra Luisa", SAME_GIVEN),
         ("María José Ybarra", "Mondragón María Ybarra", SAME_GIVEN),
         ("José María Ybarra", "María Ybarra Mondragón", SAME_FAMILY),  # called José, and called María
+        ("María Luz J. Ybarra", "María Juana Ybarra Gil", SAME_GIVEN),
         ("M. José Ybarra", "María Ybarra Mondragón", SAME_FAMILY),
         ("Ana López", "Eva López", SAME_FAMILY),
         ("Mario Vega", "María Vega", SAME_FAMILY),

@@ -80,7 +80,7 @@ def agreement(one: Name, other: Name) -> str:
     one, other = _spelled_out(one, other), _spelled_out(other, one)
     if (len(one), one) > (len(other), other):
         one, other = other, one
-    found, left = _matches(one, other)
+    found, taken = _matches(one, other)
     words = sum(match >= _SLIP for match in found)
     letters = sum(match == _LETTER for match in found)
     if all(found):
@@ -89,11 +89,10 @@ def agreement(one: Name, other: Name) -> str:
         if words < 2:
             return PART
         has_slip = any(match == _SLIP and _is_given(word, other) for word, match in zip(one, found, strict=True))
-        return CLOSE if has_slip else LATER if 0 in left else FULL
+        return CLOSE if has_slip else FULL if 0 in taken else LATER
     if not words + letters:
         return UNKNOWN if _are_halves(one, other) or _are_halves(other, one) else DIFFERENT
-    mine = [place for place, match in enumerate(found) if not match]
-    is_crossed = not letters and (_are_crossed(one, mine, other, left) or _are_crossed(other, left, one, mine))
+    is_crossed = words > 1 and not letters and _leave_out_each_others(one, found, other, taken)
     return CROSSED if is_crossed else SAME_GIVEN if found[0] >= _SLIP else SAME_FAMILY
 
 
@@ -116,9 +115,9 @@ def word_forms(word: str) -> frozenset[str]:
     return _full_names().get(word, frozenset((word,)))
 
 
-def _matches(one: Name, other: Name) -> tuple[list[int], list[int]]:
+def _matches(one: Name, other: Name) -> tuple[list[int], set[int]]:
     """For each word of `one` the best match among the words of `other`, each of those used once; and the places of the
-    words of `other` that were not.
+    words of `other` that are among those.
     """
     found = [0] * len(one)
     pairs = sorted(
@@ -132,7 +131,7 @@ def _matches(one: Name, other: Name) -> tuple[list[int], list[int]]:
         if not found[i] and j not in taken:
             found[i] = -match
             taken.add(j)
-    return found, [place for place in range(len(other)) if place not in taken]
+    return found, taken
 
 
 @lru_cache(maxsize=65_536)
@@ -181,6 +180,12 @@ def _are_halves(given: Name, family: Name) -> bool:
     return all(word_kind(word) & (GIVEN | _FAMILY) == GIVEN for word in given) and all(
         word_kind(word) & _FAMILY and not word_kind(word) & GIVEN for word in family
     )
+
+
+def _leave_out_each_others(one: Name, found: list[int], other: Name, taken: set[int]) -> bool:
+    mine = [place for place, match in enumerate(found) if not match]
+    theirs = [place for place in range(len(other)) if place not in taken]
+    return _are_crossed(one, mine, other, theirs) or _are_crossed(other, theirs, one, mine)
 
 
 def _are_crossed(one: Name, mine: list[int], other: Name, theirs: list[int]) -> bool:
