@@ -45,16 +45,13 @@ def file_former_leads(
     with transaction(timeout_seconds=0) as connection:
         total = upgrades.count_unfiled(connection)
     done = 0
-    for work in (_file, _file_rest) if total else ():
-        after = _START
-        while True:
+    for work in (_file, _file_rest):
+        after: Unfiled | None = _START
+        while after is not None and done < total:
             with transaction(timeout_seconds=0) as connection:
                 upgrades.hold_filing(connection)
-                rows = upgrades.next_unfiled(connection, after, events_at_once)
-                if not rows:
-                    break
-                done += work(connection, rows)
-                after = rows[-1]
+                rows, after = upgrades.next_unfiled(connection, after, events_at_once)
+                done += work(connection, rows) if rows else 0
             on_progress(done, total)
     return done
 

@@ -68,11 +68,7 @@ def recompute_people(
     """
     if not is_dry_run:
         file_former_leads(events_at_once=events_at_once, on_progress=on_filing)
-    done = _recompute(brand, is_dry_run=is_dry_run, pieces_at_once=pieces_at_once, on_progress=on_progress)
-    if brand is None and not is_dry_run:
-        with transaction() as connection:
-            upgrades.finish(connection)
-    return done
+    return _recompute(brand, is_dry_run=is_dry_run, pieces_at_once=pieces_at_once, on_progress=on_progress)
 
 
 def finish_upgrade(
@@ -80,12 +76,22 @@ def finish_upgrade(
     on_filing: Callable[[int, int], None] = lambda _done, _events: None,
     on_progress: Callable[[Recomputed, int], None] = lambda _done, _pieces: None,
 ) -> None:
-    """What a migration left to do, if it did: find out who is who among people from before evidence was kept."""
-    with transaction() as connection:
+    """What a migration left to do, if it did: find out who is who among people from before evidence was kept.
+
+    Again, where workers of the version before settled leads meanwhile.
+    """
+    with transaction(timeout_seconds=0) as connection:
         if upgrades.is_finished(connection):
             return
         upgrades.forget_unborn(connection)
-    recompute_people(on_filing=on_filing, on_progress=on_progress)
+    is_complete = False
+    while not is_complete:
+        recompute_people(on_filing=on_filing, on_progress=on_progress)
+        with transaction(timeout_seconds=0) as connection:
+            upgrades.hold_filing(connection)
+            is_complete = not upgrades.count_unfiled(connection)
+            if is_complete:
+                upgrades.finish(connection)
 
 
 def _recompute(

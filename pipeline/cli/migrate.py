@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import time
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.output import CommandError, example, print_line, progress_bar
-from pipeline.cli.people import people_bars
+from pipeline.cli.output import CommandError, example, print_line, print_note, progress_bar
+from pipeline.cli.people import PeopleBars, people_bars
+
+if TYPE_CHECKING:
+    from pipeline.recompute_people import Recomputed
 
 commands = typer.Typer()
+_LINE_SECONDS = 10.0
 
 
 @commands.command(epilog=example("afluente migrate", "afluente migrate --check"))
@@ -44,6 +49,22 @@ def migrate(
     print_line("the schema is current")
     with progress_bar() as progress:
         try:
-            finish_upgrade(**people_bars(progress))
+            finish_upgrade(**(_lines() if progress.disable else people_bars(progress)))
         except TransientError as error:
             raise CommandError(f"{error}. Run the same command again: what was done stays done") from error
+
+
+def _lines() -> PeopleBars:
+    """For a log: a line now and then."""
+    last = time.monotonic()
+
+    def show(what: str, done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _LINE_SECONDS or done == total:
+            last = time.monotonic()
+            print_note(f"{what}: {done} of {total}")
+
+    def show_pieces(done: Recomputed, pieces: int) -> None:
+        show("evidence weighed", done.pieces, pieces)
+
+    return {"on_filing": lambda done, events: show("earlier leads filed", done, events), "on_progress": show_pieces}

@@ -52,25 +52,35 @@ def hold_filing(connection: Connection) -> None:
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(415022, 2)")
 
 
-_UNFILED = """
-FROM touches t
-WHERE t.position = 0 AND NOT EXISTS (SELECT FROM evidence_events x WHERE x.event_id = t.event_id)"""
-_NEXT = f"""
-SELECT t.person_id, t.event_id {_UNFILED}
-    AND t.person_id >= %(person)s AND (t.person_id, t.event_id) > (%(person)s, %(event)s)
-ORDER BY t.person_id, t.event_id LIMIT %(limit)s
+# A page of touches first, filed or not: so each statement reads a page by index, however many are filed already.
+_NEXT = """
+WITH page AS MATERIALIZED (
+    SELECT person_id, event_id FROM touches
+    WHERE position = 0 AND person_id >= %(person)s AND (person_id, event_id) > (%(person)s, %(event)s)
+    ORDER BY person_id, event_id LIMIT %(limit)s
+)
+SELECT person_id, event_id, NOT EXISTS (SELECT FROM evidence_events x WHERE x.event_id = page.event_id) FROM page
+ORDER BY person_id, event_id
 """
 
 
 def count_unfiled(connection: Connection) -> int:
     """How many events have a person and no evidence. One statement, over all touches."""
-    return int(connection.exec_driver_sql(f"SELECT count(*) {_UNFILED}").scalar_one())
+    statement = (
+        "SELECT count(*) FROM touches t"
+        " WHERE position = 0 AND NOT EXISTS (SELECT FROM evidence_events x WHERE x.event_id = t.event_id)"
+    )
+    return int(connection.exec_driver_sql(statement).scalar_one())
 
 
-def next_unfiled(connection: Connection, after: Unfiled, limit: int) -> list[Unfiled]:
-    """The next events without evidence, person by person, the oldest first. One statement."""
-    rows = connection.exec_driver_sql(_NEXT, {"person": after[0], "event": after[1], "limit": limit})
-    return [(row[0], row[1]) for row in rows]
+def next_unfiled(connection: Connection, after: Unfiled, limit: int) -> tuple[list[Unfiled], Unfiled | None]:
+    """Of the next `limit` events, person by person, the oldest first, those without evidence; and the last of all.
+
+    None: there are no more. One statement.
+    """
+    rows = connection.exec_driver_sql(_NEXT, {"person": after[0], "event": after[1], "limit": limit}).all()
+    unfiled = [(person_id, event_id) for person_id, event_id, is_unfiled in rows if is_unfiled]
+    return unfiled, (rows[-1][0], rows[-1][1]) if rows else None
 
 
 def hold_standing(connection: Connection, person_ids: Collection[UUID]) -> set[UUID]:

@@ -157,6 +157,43 @@ def test_leads_wait_until_the_evidence_of_before_is_filed():
 
 
 @pytest.mark.usefixtures("before")
+def test_a_lead_that_a_worker_of_before_was_at_begins_again():
+    """Its person was found without evidence; whoever went on with that would leave a person that nobody knows."""
+    upgrade()
+    (event,) = capture(ADA)
+    claimed = next(filter(None, map(flow.claim_batch, LANES)))
+    batch = flow.normalize_batch(flow.map_claim(claimed))
+    batch.leads[0].person_id = new_id()
+    for step in (flow.attribute_batch, flow.load_batch):
+        with pytest.raises(TransientError, match="begins again"):
+            step(batch)
+    flow.give_back(claimed.claim_id, is_lost=False)
+    work()
+    assert people().keys() == {owner(event)}
+    assert_all_is_well()
+
+
+@pytest.mark.usefixtures("before")
+def test_what_workers_of_before_settle_while_it_runs_is_filed_as_well():
+    (ada,) = settled_before([ADA, BEA])
+    with transaction() as connection:
+        late = connection.exec_driver_sql("SELECT event_id FROM touches ORDER BY 1 DESC LIMIT 1").scalar()
+        connection.exec_driver_sql("DELETE FROM touches WHERE event_id = %s", (late,))
+    schema.migrate(engine())
+
+    def settle(*_):
+        with transaction() as connection:
+            connection.exec_driver_sql(
+                "INSERT INTO touches (event_id, person_id, brand, occurred_at, source, channel)"
+                " VALUES (%s, %s, 'default', now(), 'direct', 'direct') ON CONFLICT DO NOTHING",
+                (late, ada),
+            )
+
+    recompute_people.finish_upgrade(on_progress=settle)
+    assert_all_is_well()
+
+
+@pytest.mark.usefixtures("before")
 def test_migrate_does_it_all_and_says_when_it_is_not_done():
     (ada,) = settled_before([ADA])
     schema.migrate(engine())
