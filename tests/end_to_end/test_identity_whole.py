@@ -28,7 +28,7 @@ def test_any_order_of_arrival_gives_the_same_people(system, tmp_path):
     leads = _leads(900)
     expected = frozenset(clusters(at_once(leads)))
     assert sum(map(len, expected)) == len(leads)
-    assert len(expected) < len(leads) / 2
+    assert len(expected) < 0.6 * len(leads)
     for seed, brand in enumerate(_ORDERS):
         shuffled = list(leads)
         random.Random(seed).shuffle(shuffled)
@@ -40,7 +40,7 @@ def test_any_order_of_arrival_gives_the_same_people(system, tmp_path):
 
 
 def _leads(count: int) -> list[dict[str, str]]:
-    """About three leads a person, a third of them at a few companies with shared mailboxes and switchboards."""
+    """About three leads a person; companies with mailboxes and switchboards that show to be shared as leads come in."""
     dice = random.Random(5)
     leads = []
     for place in range(count):
@@ -48,15 +48,15 @@ def _leads(count: int) -> list[dict[str, str]]:
         own = random.Random(person)
         given, family = own.choice(("Ana", "Luis", "Marta", "Eva")), own.choice(("López", "Vega", "Ruiz", "Sanz"))
         company = own.choice(("acme", "solarnorte", "riomar", "")) + str(person % 60)
-        mailbox = dice.choice((f"{given}.{family}", f"{given}.{family}", "info")) + "@" + company
+        mailbox = dice.choice((f"{given}.{family}", f"{given}.{family}", "info", "mesa")) + "@" + company
         lead = {
             "external_id": f"lead-{place}",
-            "full_name": dice.choice((f"{given} {family}", f"{family}, {given}", f"{given[0]}. {family}")),
+            "full_name": dice.choice((f"{given} {family}", f"{family}, {given}", f"{given[0]}. {family}", given)),
             "company": company.title(),
         }
         if dice.random() < 0.7:
             lead["email"] = f"{mailbox}.es".lower().replace("ó", "o")
         if dice.random() < 0.7 or "email" not in lead:
-            lead["phone"] = f"+346{own.randrange(10**8):08d}" if dice.random() < 0.8 else f"+3491{person % 60:07d}"
+            lead["phone"] = f"+346{own.randrange(10**8):08d}" if dice.random() < 0.6 else f"+3491{person % 60:07d}"
         leads.append(lead)
     return leads
