@@ -194,6 +194,27 @@ def test_what_workers_of_before_settle_while_it_runs_is_filed_as_well():
 
 
 @pytest.mark.usefixtures("before")
+def test_nobody_comes_apart_for_a_moment_while_evidence_is_looked_at_piece_by_piece():
+    """The first and the last lead of each share nothing: only the one between them holds them together."""
+    ids = settled_before(
+        *(
+            [
+                {"full_name": f"Ada Sample{letter}", "email": f"ada@sample{letter}.example"},
+                {"full_name": f"Ada Sample{letter}", "email": f"ada@sample{letter}.example", "phone": phone},
+                {"full_name": f"Ada Sample{letter}", "phone": phone},
+            ]
+            for letter, phone in ((letter, f"+34 612 {ord(letter):03} {ord(letter):03}") for letter in "abcdefghijkl")
+        )
+    )
+    schema.migrate(engine())
+    recompute_people.recompute_people(pieces_at_once=1)
+    assert {person: len(pieces) for person, pieces in people().items()} == dict.fromkeys(ids, 3)
+    assert rows("SELECT * FROM identity_log") == []
+    recompute_people.finish_upgrade()
+    assert_all_is_well()
+
+
+@pytest.mark.usefixtures("before")
 def test_migrate_does_it_all_and_says_when_it_is_not_done():
     (ada,) = settled_before([ADA])
     schema.migrate(engine())
