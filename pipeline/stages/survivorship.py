@@ -68,7 +68,9 @@ def taken_back(before: Profile, after: Profile, version: int) -> dict[str, int]:
 def _choose(merged: Profile, rule: FieldRule, name: str, mine: FieldValue) -> None:
     if rule.is_voted:
         known = [vote for vote in merged.votes.get(name, ()) if vote.event_id != mine.event_id]
-        votes = sorted([*known, mine], key=lambda vote: _vote_rank(rule, name, vote), reverse=True)[:VOTES_LIMIT]
+        votes = [*known, mine]
+        if known:
+            votes = sorted(votes, key=lambda vote: _vote_rank(rule, name, vote), reverse=True)[:VOTES_LIMIT]
         merged.votes[name] = votes
         merged.fields[name] = _elected(rule, name, votes)
         return
@@ -119,6 +121,8 @@ def _vote_rank(rule: FieldRule, name: str, vote: FieldValue) -> Rank:
 
 def _elected(rule: FieldRule, name: str, votes: Sequence[FieldValue]) -> FieldValue:
     """Of `votes`, best first: only those as good as the first one count."""
+    if len(votes) == 1:
+        return votes[0]
     best = _preference(rule, name, votes[0])
     counted = [vote for vote in votes if _preference(rule, name, vote) == best]
     if rule.keep == "best_spelled":

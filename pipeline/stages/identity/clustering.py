@@ -18,6 +18,7 @@ from pipeline.stages.identity.name_agreement import (
     AGREEING,
     DIFFERENT,
     INITIAL,
+    PART,
     SAME_FAMILY,
     SAME_GIVEN,
     UNKNOWN,
@@ -33,6 +34,7 @@ Pair = tuple[Key, Key]  # the smaller first
 _EXCLUDING = (DIFFERENT, SAME_GIVEN, SAME_FAMILY)
 KeysOf = Callable[[Key], Sequence[tuple[str, str]]]
 CROWDED = 32_767  # of `names_on`: more pieces share the key than are ever compared (`crowded` in the rules)
+_PARTLY_AGREEING = AGREEING | {PART}
 _SURER_THAN_NAMES = 3  # bits above `same` that outweigh a half agreement between other leads of the two people
 
 
@@ -129,13 +131,17 @@ def weigh_pairs(
             blocks.setdefault(name, []).append(key)
     compared: dict[Pair, Comparison] = {}
     for (kind, value), members in blocks.items():
-        if len(members) == 1 or len(members) > rules.crowded or names_on(kind, value) == CROWDED:
+        if len(members) == 1 or len(members) > rules.crowded:
             continue
-        is_strong = kind in STRONG_KINDS
+        used = names_on(kind, value)
+        if used == CROWDED:
+            continue
+        # Who shares nothing but what is weak, or what many use, needs names that agree to be worth a question.
+        is_telling = kind in STRONG_KINDS and used < rules.of_many
+        enough = _PARTLY_AGREEING if kind in STRONG_KINDS else AGREEING
         for pair in _pairs(members, settled):
             if pair not in compared and (
-                # Whoever shares no address, number or profile needs names that agree to be worth a question.
-                is_strong or agreement(evidence[pair[0]].name, evidence[pair[1]].name) in AGREEING
+                is_telling or agreement(evidence[pair[0]].name, evidence[pair[1]].name) in enough
             ):
                 compared[pair] = compare(evidence[pair[0]], evidence[pair[1]], names_on, rules)
     return compared
