@@ -201,7 +201,7 @@ def _rows(people: Population, numbers: range) -> dict[str, list[str]]:
         for kind, value in keys_of(said):
             numbered = key_number("default", kind, value)
             rows["evidence_keys"].append(f"{numbered}\t{key}\n")
-            if (kind == "email" and said.is_shared) or (kind == "phone" and value.startswith("91")):
+            if (kind == "email" and said.is_shared) or (kind == "phone" and value.startswith("+3491")):
                 people.names.setdefault(numbered, set()).add(said.name)
         profile, _ = merge_profile(Profile(), lead)
         rows["people"].append(f"{person_id}\tdefault\t1\t\\\\x{seal_profile(profile, person_id).hex()}\n")
