@@ -29,7 +29,7 @@ from pipeline.store.identity import KnownEvidence, Mate
 from pipeline.store.keyring import key_number
 
 pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(Evidence).decode
+unpack = msgspec.msgpack.Decoder(Evidence).decode
 
 
 class _Keys(msgspec.Struct, frozen=True):
@@ -78,8 +78,16 @@ class Memory:
     def evidence(self, one: KnownEvidence) -> Evidence:
         found = self._evidence.get(one.evidence_id)
         if found is None:
-            found = self._evidence[one.evidence_id] = _unpack(one.packed)
+            found = self._evidence[one.evidence_id] = unpack(one.packed)
         return found
+
+    def known_evidence(self, evidence_id: UUID) -> Evidence:
+        """Evidence that was remembered."""
+        return self._evidence[evidence_id]
+
+    def strong_keys_of(self, evidence_id: UUID) -> list[int]:
+        """Of evidence that was remembered."""
+        return self._keys[evidence_id].strong
 
     def keys(self, one: KnownEvidence) -> list[int]:
         return self._of(one).all

@@ -24,6 +24,7 @@ from pipeline.stages.survivorship import merge_profile, taken_back
 from pipeline.store import identity, moves, people, reviews
 from pipeline.store.identity import KnownEvidence, NewEvidence
 from pipeline.store.keyring import blind_index
+from pipeline.thinning import thinned
 
 Recompute = Callable[[Connection, Sequence[UUID]], Iterable[Lead]]  # events through map and normalize once more
 _ROUNDS = 12  # of beginning again, as others changed what was being locked
@@ -52,13 +53,15 @@ def file_evidence(connection: Connection, leads: Sequence[Lead], memory: Memory 
     memory = memory or Memory()
     new: dict[UUID, NewEvidence] = {}
     of_event: dict[UUID, UUID] = {}
-    for lead in leads:
-        made = new_evidence(lead, evidence_of(lead), memory)
+    said = [new_evidence(lead, evidence_of(lead), memory) for lead in leads]
+    instead = thinned(connection, {one.evidence_id for one in said}, memory, identity_rules())
+    for lead, one in zip(leads, said, strict=True):
+        less = instead.get(one.evidence_id)
+        made = one if less is None else new_evidence(lead, less, memory)
         of_event[lead.event_id] = made.evidence_id
-        known = new.get(made.evidence_id)
-        if known is not None:
-            made = msgspec.structs.replace(known, event_ids=[*known.event_ids, lead.event_id])
-        new[made.evidence_id] = made
+        known = new.setdefault(made.evidence_id, made)
+        if known is not made:
+            new[made.evidence_id] = msgspec.structs.replace(known, event_ids=[*known.event_ids, lead.event_id])
     elsewhere = identity.add_evidence(connection, list(new.values()))
     memory.moving = {event_id: of_event[event_id] for event_id in elsewhere}
     return of_event

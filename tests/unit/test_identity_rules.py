@@ -27,7 +27,7 @@ def weights(**changes: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"version": None}, "must hold exactly certain, crowded"),
+        ({"version": None}, "must hold exactly alike, certain, crowded"),
         ({"weights": None}, "must hold exactly"),
         ({"thresholds": None}, "must hold exactly"),
         ({"crowded": None}, "must hold exactly"),
@@ -37,9 +37,9 @@ def weights(**changes: object) -> dict[str, object]:
         ({"version": True}, "version: True is not a whole number"),
         ({"certain": "much"}, "certain: 'much' is not a number"),
         ({"of_two": 2.5}, "of_two: 2.5 is not a whole number"),
-        ({"of_two": 1}, "2 <= of_two <= of_many <= crowded must hold"),
-        ({"of_many": 1}, "2 <= of_two <= of_many <= crowded must hold"),
-        ({"crowded": 2}, "2 <= of_two <= of_many <= crowded must hold"),
+        ({"of_two": 1}, "2 <= of_two <= of_many <= alike <= crowded must hold"),
+        ({"of_many": 1}, "2 <= of_two <= of_many <= alike <= crowded must hold"),
+        ({"crowded": 2}, "2 <= of_two <= of_many <= alike <= crowded must hold"),
         ({"certain": 8}, "review must not exceed same, nor same certain"),
         ({"thresholds": {"same": 4, "review": 5}}, "review must not exceed same, nor same certain"),
         ({"thresholds": {"same": 9}}, "thresholds must hold exactly same and review"),
