@@ -153,7 +153,7 @@ def _name(frequent: tuple[str, ...], rank: int) -> str:
 def fill(people: Population, start: int, end: int) -> None:
     """People `start` to `end` as if each had been resolved alone, with the counts of shared keys that they make."""
     from pipeline.stages.identity.clustering import count_names
-    from pipeline.store import identity
+    from pipeline.store import blocks
     from pipeline.store.engine import transaction
 
     with transaction() as connection:  # what was resolved since the last time
@@ -162,7 +162,7 @@ def fill(people: Population, start: int, end: int) -> None:
         with transaction(synchronous=False, timeout_seconds=0) as connection:
             _copy(connection, _rows(people, range(first, min(first + _COPIED_AT_ONCE, end))))
     with transaction(synchronous=False, timeout_seconds=0) as connection:
-        identity.note_shared_keys(connection, {key: count_names(names, 3) for key, names in people.names.items()})
+        blocks.note_shared_keys(connection, {key: count_names(names, 3) for key, names in people.names.items()})
         connection.exec_driver_sql(_CROWDED)
     _vacuum()
     gc.collect()

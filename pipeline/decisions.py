@@ -18,8 +18,8 @@ from sqlalchemy import Connection
 
 from pipeline.errors import AfluenteError, TransientError
 from pipeline.flow import resolve_people
+from pipeline.following import Resolved
 from pipeline.records import new_id
-from pipeline.resolution import Resolved
 from pipeline.store import decisions, moves, reviews
 from pipeline.store.decisions import Decision, Pair, Piece, Standing, ordered
 from pipeline.store.engine import transaction

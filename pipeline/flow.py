@@ -22,11 +22,12 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.errors import ConfigurationError, TransientError, place_of
+from pipeline.following import Resolved
 from pipeline.logs import get_logger
 from pipeline.mappings_in_force import refresh_source_mappings
 from pipeline.neighborhoods import Memory
 from pipeline.records import LANES, Batch, Claim, Lead, Parked, RawEvent, Suppressed
-from pipeline.resolution import Resolved, file_evidence, resolve
+from pipeline.resolution import file_evidence, resolve
 from pipeline.settings import settings
 from pipeline.stages.attribution import touches_of
 from pipeline.stages.mapping import has_source_mapping, load_source_mapping, map_event

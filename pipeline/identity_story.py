@@ -19,7 +19,7 @@ from pipeline.stages.identity.clustering import Clusters, Pair, cluster
 from pipeline.stages.identity.evidence import Evidence, keys_of
 from pipeline.stages.identity.rules import IdentityRules, identity_rules
 from pipeline.stages.identity.scoring import Comparison, compare
-from pipeline.store import identity
+from pipeline.store import blocks, identity
 from pipeline.store.identity import KnownEvidence
 from pipeline.store.keyring import key_number
 from pipeline.store.reports import evidence_of_event
@@ -108,7 +108,7 @@ class _Neighborhood:
         self.evidence = {key: memory.evidence(one) for key, one in self.known.items()}
         (brand,) = {one.brand for one in asked.values()}
         keys = {name: key_number(brand, *name) for one in self.evidence.values() for name in keys_of(one)}
-        shared = identity.read_shared_keys(connection, set(keys.values()))
+        shared = blocks.read_shared_keys(connection, set(keys.values()))
         self._names = {name: shared.get(key, 1) for name, key in keys.items()}
         self.same, self.different = identity.read_decisions(connection, self.known)
         self.events = identity.events_of_evidence(connection, self.known)

@@ -24,8 +24,9 @@ from sqlalchemy import Connection
 from pipeline.stages.identity.clustering import CROWDED, KeysOf, count_names
 from pipeline.stages.identity.evidence import EMAIL, STRONG_KINDS, Evidence, keys_of
 from pipeline.stages.identity.rules import IdentityRules
-from pipeline.store import identity
-from pipeline.store.identity import KnownEvidence, Mate
+from pipeline.store import blocks, identity
+from pipeline.store.blocks import Mate
+from pipeline.store.identity import KnownEvidence
 from pipeline.store.keyring import key_number
 
 pack = msgspec.msgpack.Encoder().encode
@@ -181,12 +182,12 @@ class Gathering:
 
     def _read_blocks(self, keys: Collection[int]) -> list[Mate]:
         """Who shares these keys. Of crowded keys only if that is news: all who share one must hear of it once."""
-        mates, crowded = identity.read_blocks(self._connection, keys, most=self._rules.crowded)
+        mates, crowded = blocks.read_blocks(self._connection, keys, most=self._rules.crowded)
         if crowded:
-            noted = identity.read_shared_keys(self._connection, crowded)
+            noted = blocks.read_shared_keys(self._connection, crowded)
             self._crowded |= crowded
             self._names |= dict.fromkeys(crowded, CROWDED)
-            mates += identity.read_members(self._connection, [key for key in crowded if noted.get(key) != CROWDED])
+            mates += blocks.read_members(self._connection, [key for key in crowded if noted.get(key) != CROWDED])
         for mate in mates:
             self._blocks.setdefault(mate.key, []).append(mate.evidence_id)
         return mates
@@ -197,7 +198,7 @@ class Gathering:
         if not more:
             return True
         self.wanted |= more
-        if not identity.lock_components(self._connection, more, is_patient=not (self._locked or self._held)):
+        if not blocks.lock_components(self._connection, more, is_patient=not (self._locked or self._held)):
             return False
         self._locked |= more
         self._known |= identity.read_components(self._connection, more)
@@ -208,7 +209,7 @@ class Gathering:
         more = {*fresh, *waiting} - self._held
         if not more:
             return True
-        notices = identity.hold_new(self._connection, more, is_patient=not self._held)
+        notices = blocks.hold_new(self._connection, more, is_patient=not self._held)
         self._held |= more
         self._known.update(fresh)
         return notices.keys() == more and all(
@@ -222,7 +223,7 @@ class Gathering:
         """
         memory, known = self._memory, self._known
         shared = [key for key in keys if key in self._blocks or (key in settled and key not in self._crowded)]
-        noted = identity.read_shared_keys(self._connection, shared)
+        noted = blocks.read_shared_keys(self._connection, shared)
         affected: set[UUID] = set()
         for key in shared:
             members = [one for one in self._blocks.get(key, ()) if one in known]
@@ -270,7 +271,7 @@ class Gathering:
             for member in block:
                 if member in bystanders:
                     bystanders[member].append(memory.named(key))
-        noted = identity.read_shared_keys(self._connection, unsure - self._asked)
+        noted = blocks.read_shared_keys(self._connection, unsure - self._asked)
 
         def keys_here(evidence_id: UUID) -> Sequence[tuple[str, str]]:
             found = bystanders.get(evidence_id)

@@ -18,8 +18,9 @@ from sqlalchemy import Connection
 
 from pipeline.errors import TransientError
 from pipeline.flow import resolve_people
+from pipeline.following import Resolved
 from pipeline.former_leads import EVENTS_AT_ONCE, file_former_leads
-from pipeline.resolution import Resolved, resolve
+from pipeline.resolution import resolve
 from pipeline.store import decisions, reviews, upgrades
 from pipeline.store.engine import StoreError, transaction
 

@@ -20,7 +20,7 @@ from pipeline.stages.identity.clustering import CROWDED, cluster, count_names
 from pipeline.stages.identity.evidence import STRONG_KINDS, keys_of
 from pipeline.stages.identity.rules import IdentityRules
 from pipeline.stages.survivorship import merge_profile
-from pipeline.store import events, identity, people
+from pipeline.store import blocks, events, identity, people
 from pipeline.store.engine import transaction
 from pipeline.store.keyring import key_number
 
@@ -105,7 +105,7 @@ def assert_people_are_those_of_all_evidence(brand: str, rules: IdentityRules) ->
                 count = max(1, count_names((evidence[key].name for key in keys), rules.of_many))
             counts[kind, value] = count
         numbers = {key_number(brand, kind, value): count for (kind, value), count in counts.items()}
-        noted = identity.read_shared_keys(connection, numbers)
+        noted = blocks.read_shared_keys(connection, numbers)
         must, cannot = identity.read_decisions(connection, known)
     assert {number: noted.get(number, 1) for number in numbers} == numbers
     expected = cluster(

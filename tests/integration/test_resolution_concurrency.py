@@ -17,7 +17,7 @@ from pipeline.neighborhoods import Gathering, Memory
 from pipeline.records import Batch, Lead, new_id
 from pipeline.resolution import file_evidence, resolve
 from pipeline.stages.identity.rules import identity_rules
-from pipeline.store import identity
+from pipeline.store import blocks, identity
 from pipeline.store.engine import transaction
 from tests.integration.people_checks import (
     accept,
@@ -165,17 +165,17 @@ def test_what_is_not_free_later_is_not_waited_for(database: str) -> None:
     finish(batch)
     with transaction() as connection:
         component = connection.exec_driver_sql("SELECT component FROM evidence").scalar()
-        assert identity.lock_components(connection, [component], is_patient=True)
+        assert blocks.lock_components(connection, [component], is_patient=True)
         with transaction() as other:
-            assert not identity.lock_components(other, [component], is_patient=False)
+            assert not blocks.lock_components(other, [component], is_patient=False)
 
 
 def test_a_transaction_that_needs_more_locks_than_the_server_has_takes_all_at_once(database: str) -> None:
     many = [new_id() for _ in range(5_000)]
     with transaction() as connection:
-        assert identity.lock_components(connection, many, is_patient=True)
+        assert blocks.lock_components(connection, many, is_patient=True)
         with transaction() as other:
-            assert not identity.lock_components(other, [new_id()], is_patient=False)
+            assert not blocks.lock_components(other, [new_id()], is_patient=False)
 
 
 def _claimed() -> Batch:

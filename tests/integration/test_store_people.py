@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from pipeline.errors import TransientError
 from pipeline.records import new_id
 from pipeline.resolution import file_evidence, resolve
-from pipeline.store import deliveries, identity, people
+from pipeline.store import blocks, deliveries, identity, people
 from pipeline.store.engine import transaction
 from pipeline.store.keyring import blind_index
 from tests.integration.store_rows import bump, lead_of, new_person, write_person
@@ -78,12 +78,12 @@ def test_components_are_held_until_the_transaction_ends():
     def second() -> None:
         has_begun.wait()
         with transaction() as connection:
-            assert identity.lock_components(connection, [B, A], is_patient=True)
+            assert blocks.lock_components(connection, [B, A], is_patient=True)
             order.append("second")
 
     with ThreadPoolExecutor(1) as threads:
         with transaction() as connection:
-            assert identity.lock_components(connection, [A], is_patient=True)
+            assert blocks.lock_components(connection, [A], is_patient=True)
             running = threads.submit(second)
             has_begun.set()
             time.sleep(0.2)
@@ -94,9 +94,9 @@ def test_components_are_held_until_the_transaction_ends():
 
 def test_other_components_do_not_wait_and_whoever_does_not_want_to_hears_that_one_is_held():
     with transaction() as first, transaction(timeout_seconds=2) as second:
-        assert identity.lock_components(first, [A], is_patient=True)
-        assert identity.lock_components(second, [B], is_patient=True)
-        assert not identity.lock_components(second, [A, B], is_patient=False)
+        assert blocks.lock_components(first, [A], is_patient=True)
+        assert blocks.lock_components(second, [B], is_patient=True)
+        assert not blocks.lock_components(second, [A, B], is_patient=False)
 
 
 def _components(count: int, *, of: int = 0) -> list[UUID]:
@@ -121,7 +121,7 @@ def test_a_batch_takes_all_its_components_or_where_they_are_too_many_everything_
     most = _most()
     for count, locks in ((8, 9), (most, most + 1), (most + 1, 1), (30_000, 1)):
         with transaction() as connection:
-            assert identity.lock_components(connection, _components(count), is_patient=True)
+            assert blocks.lock_components(connection, _components(count), is_patient=True)
             assert _held(connection) == locks
 
 
@@ -130,8 +130,8 @@ def test_a_batch_that_takes_everything_waits_for_all_others_and_they_for_it():
     for small_first in (True, False):
         first_one, second_one = ([A], many) if small_first else (many, [A])
         with transaction() as first, transaction() as second:
-            assert identity.lock_components(first, first_one, is_patient=True)
-            assert not identity.lock_components(second, second_one, is_patient=False)
+            assert blocks.lock_components(first, first_one, is_patient=True)
+            assert not blocks.lock_components(second, second_one, is_patient=False)
 
 
 def test_workers_with_large_batches_fit_into_the_lock_table():
@@ -140,7 +140,7 @@ def test_workers_with_large_batches_fit_into_the_lock_table():
 
     def lock_many(worker: int) -> int:
         with transaction() as connection:
-            identity.lock_components(connection, _components(most, of=worker + 1), is_patient=True)
+            blocks.lock_components(connection, _components(most, of=worker + 1), is_patient=True)
             together.wait(30)
             return _held(connection)
 

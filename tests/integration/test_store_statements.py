@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.records import Consent, Due, Lead, Outcome, Parked, Suppressed, new_id
 from pipeline.stages.identity.scoring import Comparison, Piece
-from pipeline.store import balance, deliveries, events, identity, moves, notices, people, quarantine, reviews
+from pipeline.store import balance, blocks, deliveries, events, identity, moves, notices, people, quarantine, reviews
 from pipeline.store.engine import count_statements, transaction
 from pipeline.store.touches import add_consents, add_touches, apply_touches
 from tests.integration.store_rows import (
@@ -101,16 +101,16 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     ids = [one.evidence_id for one in filed]
     pairs = [(min(pair), max(pair)) for pair in pairwise(ids)]
     run("add_evidence", lambda it: identity.add_evidence(it, filed))
-    run("read_blocks", lambda it: identity.read_blocks(it, keys, most=9))
-    run("read_members", lambda it: identity.read_members(it, keys))
-    run("lock_components", lambda it: identity.lock_components(it, ids, is_patient=True))
-    run("hold_new", lambda it: identity.hold_new(it, ids, is_patient=True))
-    run("give_notice", lambda it: identity.give_notice(it, ids))
+    run("read_blocks", lambda it: blocks.read_blocks(it, keys, most=9))
+    run("read_members", lambda it: blocks.read_members(it, keys))
+    run("lock_components", lambda it: blocks.lock_components(it, ids, is_patient=True))
+    run("hold_new", lambda it: blocks.hold_new(it, ids, is_patient=True))
+    run("give_notice", lambda it: blocks.give_notice(it, ids))
     run("read_evidence", lambda it: identity.read_evidence(it, ids))
     run("read_components", lambda it: identity.read_components(it, ids))
     run("read_evidence_of_people", lambda it: identity.read_evidence_of_people(it, ids))
-    run("read_shared_keys", lambda it: identity.read_shared_keys(it, keys))
-    run("note_shared_keys", lambda it: identity.note_shared_keys(it, keys))
+    run("read_shared_keys", lambda it: blocks.read_shared_keys(it, keys))
+    run("note_shared_keys", lambda it: blocks.note_shared_keys(it, keys))
     run("assign", lambda it: identity.assign(it, [(one.evidence_id, one.birth_id, ids[0]) for one in filed]))
     run("write_people", lambda it: people.write_people(it, persons))
     owners = run("hold_owners", lambda it: identity.hold_owners(it, held.event_ids))
@@ -176,13 +176,13 @@ def test_nothing_to_do_takes_no_statement():
         quarantine.park_events(connection, new_id(), [])
         quarantine.read_patches(connection, [])
         identity.add_evidence(connection, [])
-        identity.read_blocks(connection, [], most=9)
-        identity.read_members(connection, [])
-        identity.lock_components(connection, [], is_patient=True)
-        identity.give_notice(connection, [])
+        blocks.read_blocks(connection, [], most=9)
+        blocks.read_members(connection, [])
+        blocks.lock_components(connection, [], is_patient=True)
+        blocks.give_notice(connection, [])
         identity.read_evidence(connection, [])
-        identity.read_shared_keys(connection, [])
-        identity.note_shared_keys(connection, {})
+        blocks.read_shared_keys(connection, [])
+        blocks.note_shared_keys(connection, {})
         identity.assign(connection, [])
         identity.hold_owners(connection, [])
         identity.events_of_evidence(connection, [])
