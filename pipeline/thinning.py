@@ -7,7 +7,9 @@ person's, but its further addresses and numbers bring nobody else to it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable
+from itertools import chain
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -26,28 +28,28 @@ def thinned(
 ) -> dict[UUID, Evidence]:
     """What pieces of `new` evidence are to be filed as instead, where they are too many.
 
-    Call it in the transaction that files them, before it does. One statement where there are none, at most three.
+    Call it in the transaction that files them, before it does. One or two statements, three where there are any.
     """
-    groups: dict[int, dict[Name, list[UUID]]] = {}
-    for piece in new:
-        for key in memory.strong_keys_of(piece):
-            groups.setdefault(key, {}).setdefault(memory.known_evidence(piece).name, []).append(piece)
-    largest = {key: max(map(len, names.values())) for key, names in groups.items()}
-    crowds.hold_keys(connection, [key for key, size in largest.items() if size >= _ALONE])
-    least = rules.alike + 1 - max(largest.values(), default=0)
-    stored = crowds.read_busy_keys(connection, groups, least=least, most=rules.crowded + 1)
+    keys = {piece: memory.strong_keys_of(piece) for piece in new}
+    used = Counter(chain.from_iterable(keys.values()))
+    crowds.hold_keys(connection, [key for key, size in used.items() if size >= _ALONE])
+    least = max(1, rules.alike + 1 - max(used.values(), default=0))
+    stored = crowds.read_busy_keys(connection, used, least=least, most=rules.crowded + 1)
     # What is crowded already joins nobody, whatever is left out.
-    busy = [
+    busy = {
         key
-        for key, size in largest.items()
+        for key, size in used.items()
         if (known := stored.get(key, 0)) <= rules.crowded and known + size > rules.alike
-    ]
+    }
     if not busy:
         return {}
+    groups: dict[int, dict[Name, list[UUID]]] = {key: {} for key in busy}
+    for piece, of_piece in keys.items():
+        for key in busy.intersection(of_piece):
+            groups[key].setdefault(memory.known_evidence(piece).name, []).append(piece)
     found: dict[UUID, Evidence] = {}
     pieces = crowds.read_first_pieces(connection, busy, most=rules.crowded)
-    busy.sort(key=memory.named)  # of several the address counts, then the number
-    for key in busy:
+    for key in sorted(busy, key=memory.named):  # of several the address counts, then the number
         names = {piece: unpack(packed).name for piece, packed in pieces[key].items()}
         for name, members in groups[key].items():
             room = rules.alike - sum(other == name for other in names.values())
