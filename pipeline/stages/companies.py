@@ -108,21 +108,19 @@ def _core(words: list[_Word]) -> list[str]:
 
 
 def _without_end(words: list[_Word], forms: _Forms) -> list[_Word]:
+    folded = tuple([word.folded for word in words])
     for length in range(min(forms.longest, len(words) - 1), 0, -1):
-        if tuple(word.folded for word in words[-length:]) in forms.behind and (
-            length > 1 or words[-1].marked or words[-1].folded not in forms.words
-        ):
+        if folded[-length:] in forms.behind and (length > 1 or words[-1].marked or folded[-1] not in forms.words):
             return words[:-length]
-    return words[:-1] if len(words) > 1 and words[-1].folded == "and" else words
+    return words[:-1] if len(words) > 1 and folded[-1] == "and" else words
 
 
 def _without_front(words: list[_Word], forms: _Forms) -> list[_Word]:
+    folded = tuple([word.folded for word in words])
     for length in range(min(forms.longest, len(words) - 1), 0, -1):
-        if tuple(word.folded for word in words[:length]) in forms.in_front and (
-            length > 1 or words[0].marked or words[0].folded not in forms.ambiguous
-        ):
+        if folded[:length] in forms.in_front and (length > 1 or words[0].marked or folded[0] not in forms.ambiguous):
             return words[length:]
-    has_article = len(words) > 1 and (words[0].folded in forms.articles or words[0].folded == "and")
+    has_article = len(words) > 1 and (folded[0] in forms.articles or folded[0] == "and")
     return words[1:] if has_article else words
 
 
@@ -141,7 +139,10 @@ def _words(text: str) -> list[_Word]:
         if written in "&+":
             found.append(_Word("and", marked=False))
             continue
-        found += [_Word(part, marked) for part in fold(fold(letters)).split()]
+        if letters.isascii() and letters.isalnum():
+            found.append(_Word(letters.lower(), marked))
+        else:
+            found += [_Word(part, marked) for part in fold(fold(letters)).split()]
     for place in range(1, len(found) - 1):
         if found[place].folded in forms.conjunctions and not found[place].marked:
             found[place] = _Word("and", marked=False)
