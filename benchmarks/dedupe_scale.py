@@ -167,6 +167,7 @@ def fill(people: Population, start: int, end: int) -> None:
     _vacuum()
     gc.collect()
     gc.freeze()  # what this process knows of the population is no part of what is measured
+    gc.set_threshold(50_000, 20, 20)  # as workers have it
 
 
 _CROWDED = """
