@@ -30,6 +30,7 @@ from pipeline.records import LANES, Batch, Claim, Lead, Parked, RawEvent, Suppre
 from pipeline.resolution import file_evidence, resolve
 from pipeline.settings import settings
 from pipeline.stages.attribution import touches_of
+from pipeline.stages.identity.evidence import KEYS_VERSION
 from pipeline.stages.mapping import has_source_mapping, load_source_mapping, map_event
 from pipeline.stages.normalization import normalize_lead
 from pipeline.store import deliveries, drift, events, identity, leases, notices, quarantine, touches, upgrades
@@ -86,13 +87,13 @@ def deduplicate_batch(batch: Batch) -> Batch:
         return batch
     memory = Memory()
     with transaction(synchronous=False) as connection:
-        if not upgrades.is_finished(connection):  # whoever is known from before is not found yet
-            raise TransientError("evidence of leads from before the upgrade is missing: `afluente migrate` files it")
+        _require_filed(connection)
         of_event = file_evidence(connection, batch.leads, memory)
     leads: dict[UUID, list[Lead]] = {}
     for lead in batch.leads:
         leads.setdefault(of_event[lead.event_id], []).append(lead)
     with transaction(synchronous=False) as connection:
+        _require_filed(connection)
         resolved = resolve_people(connection, batch.lane, leads, memory=memory)
     for lead in batch.leads:
         lead.person_id = resolved.owners[of_event[lead.event_id]]
@@ -237,6 +238,12 @@ def sweep() -> list[tuple[str, ...]]:
         if count and destination in settings().destinations
     ]
     return hints
+
+
+def _require_filed(connection: Connection) -> None:
+    """Raises TransientError while people from before an update, or some of them, would not be found."""
+    if not upgrades.hold_finished(connection, KEYS_VERSION):
+        raise TransientError("evidence is not filed as this version needs it: `afluente migrate` files it")
 
 
 def _follow(connection: Connection, leads: Sequence[Lead]) -> None:

@@ -16,6 +16,7 @@ def migrate_database(url: str) -> bool:
     """
     import sqlalchemy
 
+    from pipeline.stages.identity.evidence import KEYS_VERSION
     from pipeline.store.engine import transaction
     from pipeline.store.schema import migrate
     from pipeline.store.upgrades import is_finished
@@ -24,7 +25,7 @@ def migrate_database(url: str) -> bool:
     try:
         migrate(engine)
         with transaction(on=engine) as connection:
-            return is_finished(connection)
+            return is_finished(connection, KEYS_VERSION)
     except TransientError as error:
         raise ConfigurationError(
             f"{error}. AFLUENTE_DATABASE_URL must name a PostgreSQL that answers; `afluente doctor` tells more"

@@ -19,8 +19,10 @@ from sqlalchemy import Connection
 from pipeline.errors import TransientError
 from pipeline.flow import resolve_people
 from pipeline.following import Resolved
+from pipeline.former_keys import file_missing_keys, refile_keys
 from pipeline.former_leads import EVENTS_AT_ONCE, file_former_leads
 from pipeline.resolution import resolve
+from pipeline.stages.identity.evidence import KEYS_VERSION
 from pipeline.store import decisions, reviews, upgrades
 from pipeline.store.engine import StoreError, transaction
 
@@ -57,37 +59,42 @@ def recompute_people(
     is_dry_run: bool = False,
     pieces_at_once: int = _PIECES_AT_ONCE,
     events_at_once: int = EVENTS_AT_ONCE,
+    on_refiling: Callable[[int, int], None] = lambda _done, _pieces: None,
     on_filing: Callable[[int, int], None] = lambda _done, _events: None,
     on_progress: Callable[[Recomputed, int], None] = lambda _done, _pieces: None,
 ) -> Recomputed:
     """Resolve every piece of evidence by the rules of now, count the names on its addresses and numbers anew, and find
-    the reviews anew. Wants deliveries of all who change. First of all, file evidence of settled leads that have none.
+    the reviews anew. Wants deliveries of all who change. First of all, file anew what is filed by keys of another
+    version, and evidence of settled leads that have none.
 
-    A dry run writes nothing. `on_filing` and `on_progress` hear what has been done so far, and how many events without
-    evidence, and pieces, there are. Raises TransientError if the database stays away, ConfigurationError if a mapping
-    cannot be read; what is done stays done.
+    A dry run writes nothing. `on_refiling`, `on_filing` and `on_progress` hear what has been done so far, and how many
+    pieces, events without evidence, and pieces there are. Raises TransientError if the database stays away,
+    ConfigurationError if a mapping cannot be read; what is done stays done.
     """
     if not is_dry_run:
+        refile_keys(on_progress=on_refiling)
         file_former_leads(events_at_once=events_at_once, on_progress=on_filing)
     return _recompute(brand, is_dry_run=is_dry_run, pieces_at_once=pieces_at_once, on_progress=on_progress)
 
 
 def finish_upgrade(
     *,
+    on_refiling: Callable[[int, int], None] = lambda _done, _pieces: None,
     on_filing: Callable[[int, int], None] = lambda _done, _events: None,
     on_progress: Callable[[Recomputed, int], None] = lambda _done, _pieces: None,
 ) -> None:
-    """What a migration left to do, if it did: find out who is who among people from before evidence was kept.
+    """What an update left to do, if it did: find out who is who among people from before evidence was kept, or whose
+    evidence is filed by keys of another version.
 
     Again, where workers of the version before settled leads meanwhile.
     """
     with transaction(timeout_seconds=0) as connection:
-        if upgrades.is_finished(connection):
+        if upgrades.is_finished(connection, KEYS_VERSION):
             return
         upgrades.forget_unborn(connection)
     is_complete = False
     while not is_complete:
-        recompute_people(on_filing=on_filing, on_progress=on_progress)
+        recompute_people(on_refiling=on_refiling, on_filing=on_filing, on_progress=on_progress)
         with transaction(timeout_seconds=0) as connection:
             upgrades.hold_filing(connection)
             is_complete = not upgrades.count_unfiled(connection)
@@ -135,6 +142,7 @@ def _patiently(work: Callable[[Sequence[_Row]], Recomputed], rows: Sequence[_Row
 
 
 def _resolve(rows: Sequence[_Row]) -> Recomputed:
+    file_missing_keys([row[0] for row in rows])
     with transaction(timeout_seconds=0) as connection:
         found = _settle(connection, rows, partial(resolve_people, connection, "bulk", {}, decided_by=_DECIDED_BY))
         reviews.forget_outdated(connection, found.looked_at)

@@ -31,6 +31,7 @@ def migrate(
     """
     from pipeline.errors import TransientError
     from pipeline.recompute_people import finish_upgrade
+    from pipeline.stages.identity.evidence import KEYS_VERSION
     from pipeline.store import schema
     from pipeline.store.engine import engine, transaction
     from pipeline.store.upgrades import is_finished
@@ -40,8 +41,10 @@ def migrate(
             print_line("the schema is not that of this version: run `afluente migrate`")
             raise typer.Exit(1)
         with transaction() as connection:
-            if not is_finished(connection):
-                print_line("the evidence of earlier leads is not filed: run `afluente migrate`")
+            if not is_finished(connection, KEYS_VERSION):
+                print_line(
+                    "the evidence of earlier leads is not filed as this version needs it: run `afluente migrate`"
+                )
                 raise typer.Exit(1)
         print_line("the schema is current")
         return
@@ -67,4 +70,8 @@ def _lines() -> PeopleBars:
     def show_pieces(done: Recomputed, pieces: int) -> None:
         show("evidence weighed", done.pieces, pieces)
 
-    return {"on_filing": lambda done, events: show("earlier leads filed", done, events), "on_progress": show_pieces}
+    return {
+        "on_refiling": lambda done, pieces: show("evidence filed anew", done, pieces),
+        "on_filing": lambda done, events: show("earlier leads filed", done, events),
+        "on_progress": show_pieces,
+    }

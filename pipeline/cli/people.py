@@ -183,12 +183,13 @@ def recompute(
 class PeopleBars(TypedDict):
     """What `recompute_people` tells its progress to."""
 
+    on_refiling: Callable[[int, int], None]
     on_filing: Callable[[int, int], None]
     on_progress: Callable[[Recomputed, int], None]
 
 
 def people_bars(progress: Progress) -> PeopleBars:
-    """Bars for earlier leads without evidence, if there are any, and for the evidence of all."""
+    """Bars for evidence filed anew and earlier leads without any, if there are, and for the evidence of all."""
     bars: dict[str, TaskID] = {}
 
     def show(name: str, completed: int, total: int, note: str = "") -> None:
@@ -197,6 +198,7 @@ def people_bars(progress: Progress) -> PeopleBars:
         progress.update(bars[name], completed=completed, total=total, note=note)
 
     return {
+        "on_refiling": lambda done, pieces: show("evidence filed", done, pieces),
         "on_filing": lambda done, events: show("earlier leads", done, events),
         "on_progress": lambda done, pieces: show(
             "evidence", done.pieces, pieces, f"{done.joined} people joined, {done.parted} came apart"

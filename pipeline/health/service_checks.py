@@ -11,6 +11,7 @@ from pipeline.errors import AfluenteError, ConfigurationError
 from pipeline.health.checks import Check, failed, passed
 from pipeline.health.machine_checks import host_of
 from pipeline.settings import Settings
+from pipeline.stages.identity.evidence import KEYS_VERSION
 from pipeline.store.engine import StoreError, engine, transaction
 from pipeline.store.keyring import blind_index
 from pipeline.store.schema import is_current
@@ -38,11 +39,11 @@ def check_database(known: Settings) -> Iterator[Check]:
         yield failed("migrations", "the tables are missing or of another version", "run `afluente migrate`")
         return
     with transaction(synchronous=False) as connection:
-        is_filed = is_finished(connection)
+        is_filed = is_finished(connection, KEYS_VERSION)
     if is_filed:
         yield passed("migrations", "current")
     else:
-        waiting = "the evidence of earlier leads is not filed yet: new leads wait"
+        waiting = "the evidence of earlier leads is not filed as this version needs it: new leads wait"
         yield failed("migrations", waiting, "run `afluente migrate`, unless it runs already")
     try:
         blind_index()

@@ -24,7 +24,7 @@ class Mate(NamedTuple):
 
 
 # LATERAL with LIMIT leaves the planner no other way than one index probe per key, whatever the statistics say. Most
-# keys have one piece of evidence: nothing is sent of them.
+# keys have one piece of evidence: nothing is sent of them. A key left over from evidence that is gone is nobody's.
 _BLOCKS = """
 SELECT asked.key, e.evidence_id, e.component, e.person_id IS NULL
 FROM unnest(%s::bigint[]) AS asked (key)
@@ -35,6 +35,7 @@ CROSS JOIN LATERAL (
 ) AS block
 CROSS JOIN LATERAL unnest(block.members) AS member (evidence_id)
 LEFT JOIN LATERAL (SELECT * FROM evidence WHERE evidence.evidence_id = member.evidence_id LIMIT 1) AS e ON true
+WHERE member.evidence_id IS NULL OR e.evidence_id IS NOT NULL
 """
 
 

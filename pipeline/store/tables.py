@@ -138,6 +138,14 @@ people = Table(
 
 Index("people_merged", people.c.merged_into, postgresql_where=text("merged_into IS NOT NULL"))
 
+filed_versions = Table(
+    "filed_versions",
+    metadata,
+    Column("name", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    PrimaryKeyConstraint("name", name="filed_versions_pkey"),
+)
+
 unfinished_upgrades = Table(
     "unfinished_upgrades",
     metadata,

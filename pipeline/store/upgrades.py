@@ -1,12 +1,12 @@
-"""What a migration left to the program: evidence of leads that were settled when none was kept yet.
+"""What an update left to the program: evidence of leads that were settled when none was kept yet.
 
-Their events are found by their touches: every lead that had a person has one.
+Their events are found by their touches: every lead that had a person has one. `pipeline.store.filed_keys` has what an
+update of the keys leaves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import cache
 from uuid import UUID
 
 import msgspec
@@ -30,16 +30,18 @@ class FormerEvidence(msgspec.Struct, frozen=True):
         return f"<FormerEvidence {self.evidence.evidence_id}>"
 
 
-@cache
-def _finished() -> set[str]:
-    return set()
+def is_finished(connection: Connection, keys_version: int) -> bool:
+    """Whether all evidence is filed, by keys of this version, and everybody found. One statement."""
+    return not connection.exec_driver_sql(
+        "SELECT EXISTS (SELECT FROM unfinished_upgrades)"
+        " OR EXISTS (SELECT FROM filed_versions WHERE name = 'keys' AND version <> %s)",
+        (keys_version,),
+    ).scalar()
 
 
-def is_finished(connection: Connection) -> bool:
-    """Whether all evidence is filed. One statement, until it is: then this process need not ask again."""
-    if not _finished() and not connection.exec_driver_sql("SELECT EXISTS (SELECT FROM unfinished_upgrades)").scalar():
-        _finished().add("evidence")
-    return bool(_finished())
+def hold_finished(connection: Connection, keys_version: int) -> bool:
+    """`is_finished`; if so, until the transaction ends. Call it before anything is held. One statement."""
+    return bool(connection.exec_driver_sql("SELECT hold_filed_keys(%s)", (keys_version,)).scalar())
 
 
 def finish(connection: Connection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
+from zlib import crc32
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.records import Lead
 from pipeline.stages.identity.employers import are_same, employers_of, labels
-from pipeline.stages.identity.evidence import Evidence, evidence_of, keys_of
+from pipeline.stages.identity.evidence import KEYS_VERSION, Evidence, evidence_of, keys_of
 
 
 def lead(**fields: Any) -> Lead:
@@ -203,6 +204,12 @@ KAIRO = ("kairotech",)
 )  # fmt: skip
 def test_evidence_is_filed_under_these_keys(evidence: Evidence, keys: list[str]) -> None:
     assert [" ".join(key) for key in keys_of(evidence)] == keys
+
+
+def test_other_keys_are_another_version() -> None:
+    """Evidence that is stored has the keys of its day: with others, raise KEYS_VERSION before you change the sum."""
+    piece = Evidence(("ana", "lopez", "vega"), MAIL, ("+34600057519",), ("linkedin:/in/ana",), KAIRO, others=(SITE,))
+    assert (KEYS_VERSION, crc32(repr(keys_of(piece)).encode())) == (1, 1277413571)
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,14 @@ ALTER TABLE people ADD COLUMN merged_into uuid, ADD COLUMN rerouted_at timestamp
 CREATE INDEX people_merged ON people (merged_into) WHERE merged_into IS NOT NULL;
 ALTER TABLE touches ADD COLUMN rerouted_at timestamptz;
 
--- What a migration leaves to the program, until that is done. Here: to file the evidence of leads from before.
+-- By which version of the program's keys evidence is filed (`keys`). No row: none is filed yet.
+CREATE TABLE filed_versions (
+    name text NOT NULL,
+    version integer NOT NULL,
+    CONSTRAINT filed_versions_pkey PRIMARY KEY (name)
+);
+
+-- What an update leaves to the program, until that is done. Here: to file the evidence of leads from before.
 CREATE TABLE unfinished_upgrades (
     name text NOT NULL,
     since timestamptz NOT NULL DEFAULT now(),
@@ -149,7 +156,22 @@ BEGIN
 END $$
 """
 
+# Whether evidence is filed as `mine`, a version of keys, needs it; if so, until the transaction ends: whoever files all
+# of it anew takes the same lock alone. Each statement in here sees what was committed when the lock was got.
+_HOLD_FILED_KEYS = """
+CREATE FUNCTION hold_filed_keys(mine integer) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(415022, 3);
+    IF NOT EXISTS (SELECT FROM filed_versions WHERE name = 'keys') THEN
+        INSERT INTO filed_versions (name, version) VALUES ('keys', mine) ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN EXISTS (SELECT FROM filed_versions WHERE name = 'keys' AND version = mine)
+        AND NOT EXISTS (SELECT FROM unfinished_upgrades);
+END $$
+"""
+
 
 def upgrade() -> None:
     op.execute(_TABLES)
     op.execute(_LOCK_COMPONENTS)
+    op.execute(_HOLD_FILED_KEYS)
