@@ -74,9 +74,10 @@ def test_leads_wait_until_it_is_done():
     (ada,) = leads(ADA)
     filed_before()
     (event,) = capture(ADA_BY_PHONE)
-    batch = claim()
+    batch, keys = claim(), rows(KEYS)
     with pytest.raises(TransientError, match="afluente migrate"):
         flow.deduplicate_batch(batch)
+    assert rows(KEYS) == keys
     assert [check.ok for check in check_database(settings()) if check.name == "migrations"] == [False]
     flow.give_back(batch.claim_id, is_lost=False)
     assert run("migrate", "--check").returncode == 1

@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from uuid import UUID
 
 import pytest
 
 from pipeline.records import Consent, Due, Lead, Outcome, Parked, Suppressed, new_id
 from pipeline.stages.identity.scoring import Comparison, Piece
-from pipeline.store import balance, blocks, deliveries, events, identity, moves, notices, people, quarantine, reviews
+from pipeline.store import (
+    balance,
+    blocks,
+    crowds,
+    decisions,
+    deliveries,
+    departures,
+    events,
+    filed_keys,
+    identity,
+    moves,
+    notices,
+    people,
+    quarantine,
+    reviews,
+    upgrades,
+)
+from pipeline.store.departures import Departure
 from pipeline.store.engine import count_statements, transaction
 from pipeline.store.touches import add_consents, add_touches, apply_touches
+from pipeline.store.upgrades import FormerEvidence
 from tests.integration.store_rows import (
     NOON,
     claim,
@@ -33,7 +52,12 @@ EXPECTED = {
     "claim_events": 2,
     "read_claimed": 1,
     "read_patches": 1,
+    "hold_finished": 1,
+    "hold_keys": 1,
+    "read_busy_keys": 1,
+    "read_first_pieces": 1,
     "add_evidence": 3,
+    "evidence_of_events": 1,
     "read_blocks": 1,
     "read_members": 1,
     "lock_components": 1,
@@ -42,6 +66,7 @@ EXPECTED = {
     "read_evidence": 1,
     "read_components": 1,
     "read_evidence_of_people": 1,
+    "read_owners": 1,
     "read_shared_keys": 1,
     "note_shared_keys": 1,
     "assign": 1,
@@ -62,6 +87,7 @@ EXPECTED = {
     "rebuild_touches": 1,
     "forward_people": 1,
     "drop_unsent_deliveries": 1,
+    "log_changes": 1,
     "settle_events": 1,
     "suppress_events": 1,
     "park_events": 1,
@@ -71,6 +97,25 @@ EXPECTED = {
     "record_outcomes": 3,
     "sweeps of nothing": 2,
     "balance": 3,
+    "move_events": 1,
+    "drop_keys": 1,
+    "hand_on_decisions": 2,
+    "remove_evidence": 3,
+}
+# Once, after an update: per page, so that it goes on where it was.
+EXPECTED_AFTER_AN_UPDATE = {
+    "is_finished": 1,
+    "hold_filing": 1,
+    "begin_refiling": 6,
+    "next_pieces": 1,
+    "file_again": 1,
+    "end_refiling": 3,
+    "next_unfiled": 1,
+    "hold_standing": 1,
+    "read_first_evidence": 1,
+    "add_former_evidence": 2,
+    "file_events": 1,
+    "finish": 1,
 }
 
 
@@ -100,7 +145,12 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     ]
     ids = [one.evidence_id for one in filed]
     pairs = [(min(pair), max(pair)) for pair in pairwise(ids)]
+    run("hold_finished", lambda it: upgrades.hold_finished(it, 1))
+    run("hold_keys", lambda it: crowds.hold_keys(it, keys))
+    run("read_busy_keys", lambda it: crowds.read_busy_keys(it, keys, least=1, most=9))
+    run("read_first_pieces", lambda it: crowds.read_first_pieces(it, keys, most=9))
     run("add_evidence", lambda it: identity.add_evidence(it, filed))
+    run("evidence_of_events", lambda it: decisions.evidence_of_events(it, held.event_ids))
     run("read_blocks", lambda it: blocks.read_blocks(it, keys, most=9))
     run("read_members", lambda it: blocks.read_members(it, keys))
     run("lock_components", lambda it: blocks.lock_components(it, ids, is_patient=True))
@@ -112,6 +162,7 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     run("read_shared_keys", lambda it: blocks.read_shared_keys(it, keys))
     run("note_shared_keys", lambda it: blocks.note_shared_keys(it, keys))
     run("assign", lambda it: identity.assign(it, [(one.evidence_id, one.birth_id, ids[0]) for one in filed]))
+    run("read_owners", lambda it: identity.read_owners(it, ids))
     run("write_people", lambda it: people.write_people(it, persons))
     owners = run("hold_owners", lambda it: identity.hold_owners(it, held.event_ids))
     assert owners == {lead.event_id: lead.person_id for lead in leads}
@@ -139,6 +190,9 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     run("forward_people", lambda it: moves.forward_people(it, dict.fromkeys(owners.values())))
     run("drop_unsent_deliveries", lambda it: moves.drop_unsent_deliveries(it, owners.values()))
 
+    changes = [moves.Change("default", "merged", one, new_id(), "rules") for one in owners.values()]
+    run("log_changes", lambda it: moves.log_changes(it, changes))
+
     half, quarter = size // 2, size // 4
     run("settle_events", lambda it: events.settle_events(it, held.claim_id, leads[:half]))
     ended = [Suppressed(lead.event_id, "spam") for lead in leads[half : half + quarter]]
@@ -158,7 +212,61 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     run("record_outcomes", lambda it: _record(it, sending, dues, said))
     run("sweeps of nothing", lambda it: (events.sweep_leases(it), deliveries.sweep_deliveries(it)))
     run("balance", balance.balance)
+
+    heirs = dict(zip(ids[:half], ids[half:], strict=True))
+    leaving = [Departure(one.event_ids[0], one.evidence_id, heirs[one.evidence_id]) for one in filed[:half]]
+    assert run("move_events", lambda it: departures.move_events(it, leaving))
+    run("drop_keys", lambda it: departures.drop_keys(it, heirs, keys))
+    run("hand_on_decisions", lambda it: departures.hand_on_decisions(it, heirs, heirs))
+    births = {one.evidence_id: one.birth_id for one in filed[:half]}
+    born = {heirs[gone]: birth_id for gone, birth_id in births.items()}
+    assert run("remove_evidence", lambda it: departures.remove_evidence(it, births, born))
     assert counted == EXPECTED
+
+
+@pytest.mark.parametrize("size", [4, 200])
+def test_so_does_a_page_of_what_an_update_leaves_to_do(size):
+    counted = {}
+
+    def run(name, work):
+        with transaction() as connection, count_statements() as seen:
+            result = work(connection)
+        counted[name] = seen.count
+        return result
+
+    filed = [evidence_of(new_id(), keys=[number]) for number in range(size)]
+    people_of_before = [new_person() for _ in filed]
+    ids = [one.person_id for one in people_of_before]
+    with transaction() as connection:
+        assert upgrades.hold_finished(connection, 1)
+        identity.add_evidence(connection, filed)
+        people.write_people(connection, people_of_before)
+        add_touches(connection, [touch_of(person_id, NOON, "a") for person_id in ids])
+    assert not run("is_finished", lambda it: upgrades.is_finished(it, 2))
+    run("hold_filing", upgrades.hold_filing)
+    assert run("begin_refiling", lambda it: filed_keys.begin_refiling(it, 2))
+    pieces = run("next_pieces", lambda it: filed_keys.next_pieces(it, UUID(int=0), size))
+    assert len(pieces) == size
+    run("file_again", lambda it: filed_keys.file_again(it, enumerate(pieces)))
+    run("end_refiling", filed_keys.end_refiling)
+    unfiled, _ = run("next_unfiled", lambda it: upgrades.next_unfiled(it, (UUID(int=0), UUID(int=0)), size))
+    assert len(unfiled) == size
+    assert len(run("hold_standing", lambda it: upgrades.hold_standing(it, ids))) == size
+    run("read_first_evidence", lambda it: upgrades.read_first_evidence(it, ids))
+    former = [
+        FormerEvidence(evidence_of(event_id, birth_id=person_id, keys=[size]), person_id, new_id())
+        for person_id, event_id in unfiled
+    ]
+    run("add_former_evidence", lambda it: upgrades.add_former_evidence(it, former))
+    run(
+        "file_events",
+        lambda it: upgrades.file_events(it, [(one.evidence.event_ids[0], one.evidence.evidence_id) for one in former]),
+    )
+    run("finish", upgrades.finish)
+    with transaction() as connection:
+        assert upgrades.count_unfiled(connection) == 0
+        assert upgrades.is_finished(connection, 2)
+    assert counted == EXPECTED_AFTER_AN_UPDATE
 
 
 def _record(connection, claim_id, dues: list[Due], said: list[Outcome]) -> None:
@@ -176,6 +284,13 @@ def test_nothing_to_do_takes_no_statement():
         quarantine.park_events(connection, new_id(), [])
         quarantine.read_patches(connection, [])
         identity.add_evidence(connection, [])
+        crowds.hold_keys(connection, [])
+        crowds.read_busy_keys(connection, [], least=1, most=9)
+        crowds.read_first_pieces(connection, [], most=9)
+        decisions.evidence_of_events(connection, [])
+        decisions.evidence_about(connection, [])
+        upgrades.add_former_evidence(connection, [])
+        upgrades.file_events(connection, [])
         blocks.read_blocks(connection, [], most=9)
         blocks.read_members(connection, [])
         blocks.lock_components(connection, [], is_patient=True)
