@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from pipeline.departures import Departures
 from pipeline.records import Lead, Person, Profile
 from pipeline.stages.identity.clustering import Clusters
-from pipeline.stages.survivorship import merge_profile, taken_back
+from pipeline.stages.survivorship import merge_profile, merge_profiles, taken_back
 from pipeline.store import identity, moves, people
 from pipeline.store.identity import KnownEvidence
 
@@ -107,7 +107,7 @@ class Following:
         return msgspec.structs.replace(moves_made, owners=self._owners)
 
     def _move(self, moved: Mapping[UUID, UUID], losing: Collection[UUID]) -> Resolved:
-        """Evidence that has other people now takes its facts along; those people are made anew from all they have."""
+        """Evidence that has other people now takes its facts along; those people get a golden record of all they have."""
         known, connection, rows = self._known, self._connection, self._rows
         leaving = {event_id: self._owners[key] for event_id, key in self._departures.targets.items()}
         affected = {*losing, *moved.values(), *leaving.values()}
@@ -117,17 +117,25 @@ class Following:
         for key, target in self._targets.items():
             if target in affected:
                 members.setdefault(target, []).append(key)
-        events = identity.events_of_evidence(connection, [key for keys in members.values() for key in keys])
+        absorbed = {person_id: self._absorbed(person_id, keys, losing) for person_id, keys in members.items()}
+        anew = {person_id: keys for person_id, keys in members.items() if absorbed[person_id] is None}
+        events = identity.events_of_evidence(connection, [*moved, *(key for keys in anew.values() for key in keys)])
         moves.move_facts(
             connection,
             leaving | {event_id: target for key, target in moved.items() for event_id in events.get(key, ())},
         )
         remade = []
         for person_id, keys in sorted(members.items()):
-            profile = Profile()
-            for lead in self._recompute(connection, sorted(event for key in keys for event in events.get(key, ()))):
+            before, whole = rows.get(person_id), absorbed[person_id]
+            profile = Profile() if before is None or whole is None else before.profile
+            for other in whole or ():
+                profile = merge_profiles(profile, rows[other].profile)
+            pieces = keys if whole is None else self._parts_of_others(person_id, keys, whole)
+            for lead in self._recompute(connection, sorted(event for key in pieces for event in events.get(key, ()))):
                 profile, _ = merge_profile(profile, lead)
-            before = rows.get(person_id)
+            for key in keys:
+                for lead in self._leads.get(key, ()):
+                    profile, _ = merge_profile(profile, lead)
             version = before.version + 1 if before else 1
             if before:
                 profile.emptied = taken_back(before.profile, profile, version)
@@ -157,6 +165,22 @@ class Following:
             joined,
             frozenset(one for one in members if known[of_births[one]].person_id not in (None, one)),
         )
+
+    def _absorbed(self, person_id: UUID, keys: Sequence[UUID], losing: Collection[UUID]) -> set[UUID] | None:
+        """The people that this one takes up whole, where it keeps all that it had: then its golden record and theirs
+        say what all their events would say again, however many those are. None: it is to be made anew from its events.
+        """
+        owners = {self._known[key].person_id for key in keys}
+        if self._departures or person_id in losing or person_id not in self._rows or person_id not in owners:
+            return None
+        others = {owner for owner in owners if owner not in (None, person_id) and owner in self._rows}
+        return others - {
+            one.person_id for key, one in self._known.items() if self._owners.get(key) != person_id and one.person_id
+        }
+
+    def _parts_of_others(self, person_id: UUID, keys: Sequence[UUID], whole: Collection[UUID]) -> list[UUID]:
+        owners = {key: self._known[key].person_id for key in keys}
+        return [key for key, owner in owners.items() if owner not in (None, person_id) and owner not in whole]
 
     def _forwards(self, moved: Mapping[UUID, UUID], gone: Collection[UUID]) -> dict[UUID, UUID]:
         """Whom the ids of people stand for: a person goes where the evidence that it began with goes, also one that had

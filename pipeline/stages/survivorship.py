@@ -57,6 +57,22 @@ def merge_profile(profile: Profile, lead: Lead, rules: SurvivorshipRules | None 
     return merged, _values(merged.fields) != _values(profile.fields)
 
 
+def merge_profiles(one: Profile, other: Profile, rules: SurvivorshipRules | None = None) -> Profile:
+    """The profile of all leads of both: what merging each of those would give. `emptied` stays that of `one`."""
+    of_field = (rules or survivorship_rules()).fields
+    merged = Profile(dict(one.fields), dict(one.votes), emptied=dict(one.emptied))
+    for name in SINGLE_FIELDS:
+        if name in other.fields:
+            _choose(merged, of_field[name], name, *other.votes.get(name, [other.fields[name]]))
+    for main, others in ADDRESSES.items():
+        theirs = other.fields.get(main)
+        if theirs is not None:
+            kept = _addresses_of(merged, main, others) | _addresses_of(other, main, others)
+            _choose(merged, of_field[main], main, *other.votes.get(main, [theirs]))
+            _keep_others(merged, main, others, kept)
+    return merged
+
+
 def taken_back(before: Profile, after: Profile, version: int) -> dict[str, int]:
     """What `before` had, itself or derived from it, and `after`, its `version`, has no more: for `Profile.emptied`."""
     had, has = before.values(), after.values()
@@ -65,18 +81,19 @@ def taken_back(before: Profile, after: Profile, version: int) -> dict[str, int]:
     return {name: since for name, since in {**before.emptied, **gone}.items() if name not in kept}
 
 
-def _choose(merged: Profile, rule: FieldRule, name: str, mine: FieldValue) -> None:
+def _choose(merged: Profile, rule: FieldRule, name: str, *said: FieldValue) -> None:
     if rule.is_voted:
-        known = [vote for vote in merged.votes.get(name, ()) if vote.event_id != mine.event_id]
-        votes = [*known, mine]
-        if known:
+        new = {one.event_id for one in said}
+        votes = [*(vote for vote in merged.votes.get(name, ()) if vote.event_id not in new), *said]
+        if len(votes) > 1:
             votes = sorted(votes, key=lambda vote: _vote_rank(rule, name, vote), reverse=True)[:VOTES_LIMIT]
         merged.votes[name] = votes
         merged.fields[name] = _elected(rule, name, votes)
         return
-    golden = merged.fields.get(name)
-    if golden is None or _wins(rule, name, mine, golden):
-        merged.fields[name] = mine
+    for mine in said:
+        golden = merged.fields.get(name)
+        if golden is None or _wins(rule, name, mine, golden):
+            merged.fields[name] = mine
 
 
 def _wins(rule: FieldRule, name: str, mine: FieldValue, golden: FieldValue) -> bool:
@@ -151,11 +168,7 @@ def _merge_addresses(merged: Profile, rule: FieldRule, lead: Lead, main: str, ot
     seen = [value for value in (lead.fields.get(main), *lead.fields.get(others, ())) if value]
     if not seen:
         return
-    kept = set(seen)
-    if main in merged.fields:
-        kept.add(merged.fields[main].value)
-    if others in merged.fields:
-        kept.update(merged.fields[others].value)
+    kept = _addresses_of(merged, main, others).union(seen)
     own = seen[0]
     if len(seen) > 1 and rule.last_resort:
         own = next((value for value in seen if _is_usable(rule, main, value)), own)
@@ -165,6 +178,17 @@ def _merge_addresses(merged: Profile, rule: FieldRule, lead: Lead, main: str, ot
             merged.fields[main] = FieldValue(own, lead.source, lead.event_id, lead.occurred_at)
     else:
         _choose(merged, rule, main, FieldValue(own, lead.source, lead.event_id, lead.occurred_at))
+    _keep_others(merged, main, others, kept)
+
+
+def _addresses_of(profile: Profile, main: str, others: str) -> set[str]:
+    found = set(profile.fields[others].value) if others in profile.fields else set()
+    if main in profile.fields:
+        found.add(profile.fields[main].value)
+    return found
+
+
+def _keep_others(merged: Profile, main: str, others: str, kept: set[str]) -> None:
     golden = merged.fields[main]
     # The first ones of all, the golden one among them or not: so a late lead finds what an early one would have left.
     rest = [value for value in sorted(kept)[:OTHERS_LIMIT] if value != golden.value]

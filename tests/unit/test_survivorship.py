@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.records import Lead, Profile
-from pipeline.stages.survivorship import OTHERS_LIMIT, VOTES_LIMIT, merge_profile, taken_back
+from pipeline.stages.survivorship import OTHERS_LIMIT, VOTES_LIMIT, merge_profile, merge_profiles, taken_back
 from pipeline.stages.survivorship_rules import FieldRule, SurvivorshipRules, survivorship_rules
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -316,6 +316,26 @@ def test_many_leads_in_any_order_and_some_twice_give_what_all_of_them_give(leads
     order = [*leads, *random.choices(leads, k=5)]
     random.shuffle(order)
     assert merged(*order, rules=rules) == merged(*leads, rules=rules)
+
+
+@given(some_leads(at_most=30), some_rules(), st.integers(0, 30))
+def test_two_people_merged_are_the_person_of_all_their_leads(leads, rules, cut):
+    one, other = merged(*leads[:cut], rules=rules), merged(*leads[cut:], rules=rules)
+    assert merge_profiles(one, other, rules) == merged(*leads, rules=rules)
+    assert merge_profiles(other, one, rules) == merged(*leads, rules=rules)
+
+
+@given(st.randoms(use_true_random=False))
+def test_two_people_merged_keep_the_addresses_that_one_person_would_keep(random):
+    leads = [lead(number, email=f"a{random.randrange(OTHERS_LIMIT + 20):02}@example.org") for number in range(1, 150)]
+    random.shuffle(leads)
+    cut = random.randrange(150)
+    assert merge_profiles(merged(*leads[:cut]), merged(*leads[cut:])) == merged(*leads)
+
+
+def test_a_person_merged_with_itself_is_as_before():
+    both = merged(lead(1, email="a@example.org", company="Kairo"), lead(2, phone="+4915123456789", company="KAIRO"))
+    assert merge_profiles(both, both) == both
 
 
 @given(some_leads(at_most=6), some_rules())
