@@ -133,13 +133,11 @@ class Neighborhood(msgspec.Struct):
 class Gathering:
     """One attempt to lock and read a neighborhood, in a savepoint of its own: undo that where `gather` gives None.
 
-    `wanted` are components to be locked from the start; after an attempt, what it takes to do better.
+    `wanted`: after an attempt, the components that the next one had better `hold` from the start.
     """
 
-    def __init__(
-        self, connection: Connection, memory: Memory, rules: IdentityRules, wanted: Collection[UUID] = ()
-    ) -> None:
-        self.wanted = set(wanted)
+    def __init__(self, connection: Connection, memory: Memory, rules: IdentityRules) -> None:
+        self.wanted: set[UUID] = set()
         self._connection, self._memory, self._rules = connection, memory, rules
         self._locked: set[UUID] = set()
         self._held: set[UUID] = set()  # rows of new evidence
@@ -151,16 +149,17 @@ class Gathering:
         self._names: dict[int, int] = {}
         self._recounted: dict[int, int] = {}
 
+    def hold(self, components: Collection[UUID]) -> None:
+        """Wait for these and lock them; before anything else is locked."""
+        self._lock(components)
+
     def gather(self, fresh: Mapping[UUID, KnownEvidence], again: Mapping[UUID, KnownEvidence]) -> Neighborhood | None:
         """All that `fresh` evidence, which has no person yet, and evidence to be looked at `again` can pull on.
 
         None: something moved while it was being locked.
         """
         # What has people must not move while its blocks are read; new evidence is given notice where something does.
-        if (
-            not self._lock({one.component for one in again.values()} | self.wanted)
-            or not again.keys() <= self._known.keys()
-        ):
+        if not self._lock({one.component for one in again.values()}) or not again.keys() <= self._known.keys():
             return None
         todo = {**fresh, **again}
         noticing: set[UUID] = set()

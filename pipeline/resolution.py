@@ -80,6 +80,10 @@ def resolve(
     memory, rules = memory or Memory(), identity_rules()
     wanted: set[UUID] = set()
     for _ in range(_ROUNDS):
+        attempt = connection.begin_nested()  # undoing it lets go of its locks
+        gathering = Gathering(connection, memory, rules)
+        # Before anything is read: whoever is waited for gives notice, so what was read before would be out of date.
+        gathering.hold(wanted)
         departures = Departures(connection, memory.moving)
         known = identity.read_evidence(connection, {*leads, *again, *departures.pieces})
         if not leads.keys() <= known.keys():
@@ -87,10 +91,8 @@ def resolve(
         fresh = {key: one for key, one in known.items() if one.person_id is None and key in leads}
         asked = {*again, *departures.pieces}
         looked_at = {key: one for key, one in known.items() if one.person_id is not None and key in asked}
-        attempt = connection.begin_nested()  # undoing it lets go of its locks
         if fresh or looked_at or departures:
             departures.begin(known, memory)
-            gathering = Gathering(connection, memory, rules, wanted)
             near = gathering.gather(fresh, looked_at)
             if near is not None:
                 departures.leave(near)

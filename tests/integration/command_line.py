@@ -20,6 +20,7 @@ from pipeline.settings import settings
 from pipeline.store import deliveries
 from pipeline.store.engine import transaction
 from pipeline.store.events import insert_events
+from tests.integration.people_checks import patiently
 
 ROOT = Path(__file__).resolve().parents[2]
 AFLUENTE = str(Path(sys.executable).with_name("afluente"))
@@ -82,13 +83,13 @@ def capture(*records: dict[str, Any], source: str = "api", brand: str = "default
 
 
 def work() -> None:
-    """What the workers would do: every due event through the whole chain."""
+    """What the workers would do: every due event through the whole chain, each step tried again as they do."""
     for lane in LANES:
         while (claim := flow.claim_batch(lane)) is not None:
             batch = flow.map_claim(claim)
             for step in (flow.normalize_batch, flow.deduplicate_batch, flow.attribute_batch):
-                batch = step(batch)
-            flow.load_batch(batch)
+                batch = patiently(step, batch)
+            patiently(flow.load_batch, batch)
 
 
 def deliver(state: str = "sent", **said: Any) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from pathlib import Path
@@ -11,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from pipeline import flow
+from pipeline import flow, resolution
 from pipeline.errors import TransientError
 from pipeline.neighborhoods import Gathering, Memory
 from pipeline.records import Batch, Lead, new_id
@@ -160,6 +161,41 @@ def test_who_waited_for_new_evidence_of_others_looks_again(database: str) -> Non
     assert_all_follows("default")
 
 
+def test_who_is_overtaken_while_it_waits_is_not_overtaken_by_all_who_come_meanwhile(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits before it reads the second time: then nobody can have given it notice since."""
+    monkeypatch.setattr(resolution, "_ROUNDS", 2)
+    lead = {"full_name": "Ana López", "email": "ana.lopez@acme.es"}
+    finish(_filed({"external_id": "1", **lead})[1])
+    filed, batch = _filed({"external_id": "2", "phone": "+34612345678", **lead})
+    with transaction() as connection:
+        (component,) = connection.exec_driver_sql("SELECT component FROM evidence WHERE person_id IS NOT NULL").one()
+
+    def overtake(waiting: int) -> None:
+        with transaction() as connection:
+            blocks.lock_components(connection, [component], is_patient=True)
+            _await_waiting(waiting)
+            blocks.give_notice(connection, filed)
+
+    def follow() -> None:
+        with transaction() as connection:
+            resolve(connection, filed, flow.recompute_leads)
+
+    with ThreadPoolExecutor(_WORKERS) as workers, transaction() as connection:
+        blocks.lock_components(connection, [component], is_patient=True)
+        following = workers.submit(follow)
+        _await_waiting(1)
+        overtaking = workers.submit(overtake, 1)
+        _await_waiting(2)
+        blocks.give_notice(connection, filed)
+        connection.commit()
+        overtaking.result(timeout=30)
+        following.result(timeout=30)
+    finish(batch)
+    assert len(set(people_by_lead("default").values())) == 1
+
+
 def test_what_is_not_free_later_is_not_waited_for(database: str) -> None:
     _, batch = _filed({"external_id": "1", "full_name": "Ana López", "email": "ana.lopez@acme.es"})
     finish(batch)
@@ -176,6 +212,20 @@ def test_a_transaction_that_needs_more_locks_than_the_server_has_takes_all_at_on
         assert blocks.lock_components(connection, many, is_patient=True)
         with transaction() as other:
             assert not blocks.lock_components(other, [new_id()], is_patient=False)
+
+
+def _await_waiting(count: int) -> None:
+    """Until so many wait for a component."""
+    for _ in range(300):
+        with transaction() as connection:
+            statement = (
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+            if connection.exec_driver_sql(statement).scalar() == count:
+                return
+        time.sleep(0.05)
+    raise TimeoutError(f"{count} do not wait")
 
 
 def _claimed() -> Batch:
