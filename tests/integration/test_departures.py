@@ -97,6 +97,17 @@ def test_a_fixed_lead_keeps_its_person_who_is_all_that_it_says_now(after):
     assert_nothing_is_left_over()
 
 
+def test_whoever_has_leads_only_that_are_not_settled_yet_is_nobody_at_the_crm():
+    """A fixed lead may still stop at a later step."""
+    event_id = halted(ADA)
+    fix(event_id, email="ada.sample@sample.example")
+    batch = flow.deduplicate_batch(claim())
+    assert rows("SELECT * FROM deliveries") == []
+    finish(batch)
+    assert rows("SELECT person_id FROM deliveries") == [(owner(event_id),)]
+    assert_nothing_is_left_over()
+
+
 @pytest.mark.parametrize("after", ["dedupe", "attribute"])
 def test_a_person_that_nothing_is_left_of_becomes_whoever_the_lead_is_now(after):
     (ada,) = leads(ADA)
