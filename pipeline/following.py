@@ -107,7 +107,7 @@ class Following:
         return msgspec.structs.replace(moves_made, owners=self._owners)
 
     def _move(self, moved: Mapping[UUID, UUID], losing: Collection[UUID]) -> Resolved:
-        """Evidence that has other people now takes its facts along; those people get a golden record of all they have."""
+        """Evidence that has other people now takes its facts along; those people get records of all they have."""
         known, connection, rows = self._known, self._connection, self._rows
         leaving = {event_id: self._owners[key] for event_id, key in self._departures.targets.items()}
         affected = {*losing, *moved.values(), *leaving.values()}
