@@ -13,7 +13,8 @@ HEADER = [
 ]  # fmt: skip
 _FIRST = [
     "Ana", "Luís", "Meredith", "Eugene", "Zoë", "Jürgen", "María José", "Kofi", "Aiko", "Wei", "Fatima", "Oleg",
-    "Ingrid", "Pablo", "Noor", "Sven", "Chloé", "Tariq", "Yara", "Dmitri", "Holly", "Mateo", "Priya", "Anders", "Lucía", "Graham",
+    "Ingrid", "Pablo", "Noor", "Sven", "Chloé", "Tariq", "Yara", "Dmitri", "Holly", "Mateo", "Priya", "Anders", "Lucía",
+    "Graham",
 ]  # fmt: skip
 _ROOTS = [
     "Hayd", "Brad", "Müll", "Mens", "Tanak", "Garc", "Lind", "Okaf", "Petr", "Schul", "Navar", "Whit", "Kowal", "Duar",
