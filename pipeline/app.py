@@ -38,6 +38,19 @@ def _collect_garbage_seldom(**_: Any) -> None:
 
 
 @signals.worker_init.connect
+def _read_rules_of_identity(**_: Any) -> None:
+    """Before it forks: processes that take the place of others later go by the same rules, whatever the files say by
+    then. (Celery logs what a signal's receiver raises and starts all the same: `afluente doctor` must tell.)"""
+    from pipeline.stages.identity.name_agreement import word_forms
+    from pipeline.stages.identity.rules import identity_rules
+    from pipeline.stages.survivorship_rules import survivorship_rules
+
+    identity_rules()
+    survivorship_rules()
+    word_forms("")
+
+
+@signals.worker_init.connect
 def _let_hot_leads_go_first(sender: Any, **_: Any) -> None:
     """On a busy machine the bulk node yields: lanes have queues and nodes of their own, but share the processors."""
     if str(sender.hostname).startswith("bulk@"):

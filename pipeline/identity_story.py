@@ -201,9 +201,15 @@ def _values(kind: str, one: Evidence, other: Evidence) -> dict[str, str | None]:
         return {"one": " ".join(one.name) or None, "other": " ".join(other.name) or None}
     if kind == "two_mailboxes":
         return {"one": one.email, "other": other.email}
+    if kind == "other_contacts":
+        return {"one": _contacts(one), "other": _contacts(other)}
     mine, theirs = _lists(kind, one), _lists(kind, other)
     shared = sorted(set(mine) & set(theirs))
     return {"one": ", ".join(shared or mine) or None, "other": ", ".join(shared or theirs) or None}
+
+
+def _contacts(evidence: Evidence) -> str | None:
+    return ", ".join(filter(None, (evidence.email, *evidence.phones))) or None
 
 
 def _lists(kind: str, evidence: Evidence) -> tuple[str, ...]:

@@ -168,6 +168,7 @@ def _check_all() -> dict[str, list[str]]:
     from connectors.kit.registry import sources
     from pipeline.errors import ConfigurationError
     from pipeline.source_cases import make_case
+    from pipeline.stages.identity.name_agreement import nicknames
     from pipeline.stages.identity.rules import read_rules
     from pipeline.stages.mapping import load_destination_mapping
     from pipeline.stages.survivorship_rules import read_survivorship
@@ -186,7 +187,11 @@ def _check_all() -> dict[str, list[str]]:
         path: lambda path: load_destination_mapping(path.stem)
         for path in sorted((MAPPINGS / "destinations").glob("*.yaml"))
     }
-    reads |= {MAPPINGS / "identity.yaml": read_rules, MAPPINGS / "survivorship.yaml": read_survivorship}
+    reads |= {
+        MAPPINGS / "identity.yaml": read_rules,
+        MAPPINGS / "survivorship.yaml": read_survivorship,
+        MAPPINGS / "vocabularies" / "nicknames.yaml": lambda _: nicknames(),
+    }
     for path, read in reads.items():
         try:
             read(path)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from pipeline.errors import ConfigurationError
 from pipeline.health.checks import Check, failed
-from pipeline.health.connector_checks import check_destinations, check_sources
+from pipeline.health.connector_checks import check_destinations, check_rules, check_sources
 from pipeline.health.machine_checks import (
     check_disk,
     check_keys,
@@ -43,5 +43,6 @@ def _checks(known: Settings | None) -> Iterator[Check]:
     yield from check_database(known)
     yield from check_redis(known)
     yield from check_clocks(known)
+    yield from check_rules()
     yield from check_sources(known)
     yield from check_destinations(known)

@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 
 from rapidfuzz.distance import DamerauLevenshtein
 
+from pipeline.errors import ConfigurationError
 from pipeline.stages.name_words import (
     ARTICLE,
     DEGREE,
@@ -215,10 +216,28 @@ def _spelled_out(name: Name, other: Name) -> Name:
     return tuple(words)
 
 
+def nicknames() -> dict[str, dict[str, list[str]]]:
+    """`mappings/vocabularies/nicknames.yaml`, checked: a text where a list belongs would make nicknames of its letters.
+
+    Raises ConfigurationError.
+    """
+    file, content = "mappings/vocabularies/nicknames.yaml", vocabulary("nicknames")
+    if not isinstance(content, dict) or set(content) != {"names", "compounds"}:
+        raise ConfigurationError(f"{file}: must hold exactly names and compounds")
+    for section, entries in content.items():
+        for name, listed in (entries or {}).items():
+            if not isinstance(listed, list) or not listed:
+                raise ConfigurationError(f"{file}: {section}.{name}: {listed!r} is not a list: put it in brackets")
+            for word in (name, *listed):
+                if not isinstance(word, str) or len(fold(word).split()) != 1:
+                    raise ConfigurationError(f"{file}: {section}.{name}: {word!r} is not one word; quote on, no and y")
+    return content
+
+
 @cache
 def _full_names() -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
-    for full, shorts in vocabulary("nicknames")["names"].items():
+    for full, shorts in nicknames()["names"].items():
         canonical = fold(str(full))
         found.setdefault(canonical, set()).add(canonical)
         for short in shorts:
@@ -229,6 +248,5 @@ def _full_names() -> dict[str, frozenset[str]]:
 @cache
 def _compounds() -> dict[str, Name]:
     return {
-        fold(str(short)): tuple(fold(str(part)) for part in parts)
-        for short, parts in vocabulary("nicknames")["compounds"].items()
+        fold(str(short)): tuple(fold(str(part)) for part in parts) for short, parts in nicknames()["compounds"].items()
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,6 @@ def read_rules(path: Path) -> IdentityRules:
 
 
 def _number(path: Path, place: str, value: Any, *, whole: bool = False) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not isfinite(value):
         raise ConfigurationError(f"{shown(path)}: {place}: {value!r} is not a {'whole ' * whole}number")
     return value
