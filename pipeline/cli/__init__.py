@@ -16,6 +16,7 @@ from pipeline.cli import (
     doctor,
     explain,
     exports,
+    golden,
     imports,
     mappings,
     migrate,
@@ -45,6 +46,7 @@ for group in (up, status, imports, balances):
     app.add_typer(group.commands)
 exports.leads.add_typer(releases.commands)
 exports.people.add_typer(people.commands)
+exports.people.add_typer(golden.commands)
 app.add_typer(exports.leads, name="leads")
 app.add_typer(exports.people, name="people")
 app.add_typer(exports.deliveries, name="deliveries")

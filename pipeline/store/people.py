@@ -71,3 +71,21 @@ def write_people(connection: Connection, people: Sequence[Person]) -> None:
         ).rowcount
         if written != len(changed):
             raise TransientError(f"{len(changed) - written} people changed while they were being merged")
+
+
+def count_people(connection: Connection, brand: str | None) -> int:
+    """How many people there are, of one brand or all; ids that forward to somebody are none. One statement."""
+    counted = connection.exec_driver_sql(
+        "SELECT count(*) FROM people WHERE merged_into IS NULL AND (%s::text IS NULL OR brand = %s)", (brand, brand)
+    ).scalar()
+    return int(counted or 0)
+
+
+def next_people(connection: Connection, after: UUID, limit: int, brand: str | None) -> list[UUID]:
+    """The next ids of people in their order. One statement."""
+    rows = connection.exec_driver_sql(
+        "SELECT person_id FROM people WHERE person_id > %s AND merged_into IS NULL AND (%s::text IS NULL OR brand = %s)"
+        " ORDER BY person_id LIMIT %s",
+        (after, brand, brand, limit),
+    )
+    return list(rows.scalars())
