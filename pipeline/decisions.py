@@ -8,7 +8,7 @@ and cannot never contradict each other, by however many steps: what would is ref
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import product
 from typing import TypeVar
 from uuid import UUID
@@ -64,8 +64,9 @@ def merge_people(one: UUID, other: UUID, word: Word, *, override: bool = False) 
 def unmerge_person(person_id: UUID, word: Word, *, event_ids: Collection[UUID] = ()) -> Followed:
     """Take a person apart again, and keep the parts apart.
 
-    The newest word that joined it is taken back. If there is none, or the rest holds together without it, it is parted
-    where it last came together. With `event_ids` the evidence of these events is taken out. Raises
+    The newest word that joined it is taken back; of an id that was merged away, the one that joined that id, and no
+    other. If there is none, or the rest holds together without it, it is parted where it last came together, or what
+    that id had then is taken out. With `event_ids` the evidence of these events is taken out. Raises
     DecisionRefusedError.
     """
     if event_ids:
@@ -105,9 +106,10 @@ def _merge(
     anchors: Pair | None = None,
     action: str = "joined",
 ) -> Followed:
-    one, other = (_standing(connection, person_id) for person_id in people)
+    one, other = (_found(connection, person_id) for person_id in people)
     if one.person_id == other.person_id:
-        raise DecisionRefusedError(f"{people[0]} and {people[1]} are one person already")
+        raise DecisionRefusedError(f"{people[0]} and {people[1]} are one person already: {one.person_id}")
+    one, other = (_standing(connection, person_id) for person_id in people)
     if one.brand != other.brand:
         raise DecisionRefusedError(f"they are of two brands, {one.brand} and {other.brand}: brands share no people")
     sides = [_pieces(connection, standing.person_id) for standing in (one, other)]
@@ -149,6 +151,8 @@ def _join(
 
 
 def _unmerge(connection: Connection, person_id: UUID, word: Word) -> Followed:
+    if (now := _found(connection, person_id).person_id) != person_id:
+        return _restore(connection, person_id, now, word)
     standing, pieces = _several_pieces(connection, person_id)
     said = decisions.read_decisions(connection, _ids(pieces))
     links = [decision for decision in said if decision.same]
@@ -161,6 +165,30 @@ def _unmerge(connection: Connection, person_id: UUID, word: Word) -> Followed:
     out, rest = _last_joined(connection, standing.person_id, pieces)
     resolved = _keep_apart(connection, standing, pieces, (out, rest), word)
     return _follow(connection, _parting(standing, word), word, resolved, took_back)
+
+
+def _restore(connection: Connection, merged_id: UUID, person_id: UUID, word: Word) -> Followed:
+    """Let somebody who was merged away stand for itself: take back the word that did it, and no other. If evidence did,
+    or holds them together without that word, keep apart what it had then and what the others had."""
+    standing, pieces = _several_pieces(connection, person_id)
+    joining = decisions.last_joining(connection, {merged_id})
+    births = {piece.birth_id: piece.evidence_id for piece in pieces}
+    if joining is None or merged_id not in births:
+        raise DecisionRefusedError(
+            f"what {merged_id} began with is gone: say which leads are not {person_id}'s with `afluente people unmerge"
+            f" {person_id} --event EVENT`"
+        )
+    said = decisions.read_decisions(connection, _ids(pieces))
+    took_back = [link for link in said if link.same and link.decided_at == joining.at]
+    sides = _sides(joining, pieces, births)
+    change = msgspec.structs.replace(_parting(standing, word), other_id=merged_id)
+    if took_back:
+        decisions.take_back(connection, [link.pair for link in took_back])
+        resolved = resolve_people(connection, _LANE, {}, again=_ids(pieces), decided_by=word.by)
+        if not _owners(resolved, sides[0]) & _owners(resolved, sides[1]):
+            return _follow(connection, change, word, resolved, took_back)
+    resolved = _keep_apart(connection, standing, pieces, sides, word)
+    return _follow(connection, change, word, resolved, took_back)
 
 
 def _take_out(connection: Connection, person_id: UUID, event_ids: set[UUID], word: Word) -> Followed:
@@ -182,10 +210,18 @@ def _last_joined(connection: Connection, person_id: UUID, pieces: Sequence[Piece
     it was itself then; if nobody was, its newest evidence and the rest."""
     mine = _ids(pieces)
     births = {piece.birth_id: piece.evidence_id for piece in pieces if piece.birth_id != person_id}
-    joining = decisions.last_joining(connection, person_id, births)
+    joining = decisions.last_joining(connection, births, into=person_id)
     if joining is None:
         out = {pieces[-1].evidence_id}
         return out, mine - out
+    return _sides(joining, pieces, births)
+
+
+def _sides(
+    joining: decisions.Joining, pieces: Sequence[Piece], births: Mapping[UUID, UUID]
+) -> tuple[set[UUID], set[UUID]]:
+    """What was the merged person's then, and what the others' was; what joined them goes where it is pulled."""
+    mine = _ids(pieces)
     out = set(joining.evidence & mine) or {births[joining.merged_id]}
     rest = {piece.evidence_id for piece in pieces if piece.created_at <= joining.at} - out - joining.new
     return out, rest or mine - out
@@ -196,12 +232,12 @@ def _keep_apart(
 ) -> Resolved:
     """Say of every pair across the two sides that it is not one person, and resolve all again."""
     out, rest = sides
-    chain = find_chain(
-        [decision for decision in decisions.read_decisions(connection, _ids(pieces)) if decision.same], out, rest
-    )
-    if chain:
+    joined = [one for one in decisions.read_decisions(connection, _ids(pieces)) if one.same]
+    if chain := find_chain(joined, out, rest):
+        births = {piece.birth_id for piece in pieces}
+        merged = decisions.joined_by(connection, chain[:1], births - {standing.person_id}) or [standing.person_id]
         raise DecisionRefusedError(
-            f"they were joined {_said(chain)}: take that back first with `afluente people unmerge {standing.person_id}`"
+            f"they were joined {_said(chain[:1])}: take that back first with `afluente people unmerge {merged[0]}`"
         )
     if len(out) * len(rest) > _PAIRS_LIMIT:
         raise DecisionRefusedError(
@@ -273,14 +309,24 @@ def _open_review(connection: Connection, review_id: int) -> reviews.Review:
     return review
 
 
-def _standing(connection: Connection, person_id: UUID) -> Standing:
+def _found(connection: Connection, person_id: UUID) -> Standing:
+    """Who this id stands for now."""
     standing = decisions.find_standing(connection, person_id)
+    if standing is None and (evidence := decisions.evidence_of_events(connection, {person_id})):
+        owners = decisions.read_owners(connection, evidence.values()).values()
+        whose = f", a lead of person {next(iter(owners))}" if owners else ""
+        raise DecisionRefusedError(f"{person_id} is an event{whose}: name people here, and leads with --event")
     if standing is None:
         raise DecisionRefusedError(f"no person has the id {person_id}: ids stand in `afluente people export`")
+    return standing
+
+
+def _standing(connection: Connection, person_id: UUID) -> Standing:
+    standing = _found(connection, person_id)
     if standing.person_id != person_id:
         raise DecisionRefusedError(
-            f"{person_id} was merged into {standing.person_id}: name that one, or take it apart first with `afluente"
-            f" people unmerge {standing.person_id}`"
+            f"{person_id} was merged into {standing.person_id}: name that one, or take it out first with `afluente"
+            f" people unmerge {person_id}`"
         )
     return standing
 

@@ -52,10 +52,13 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class Joining(msgspec.Struct, frozen=True):
-    """How a person was merged into another: `evidence` was its own, `new` was nobody's before."""
+    """How a person was merged into another: `evidence` was its own, `new` was nobody's before. `by`: `rules` or who
+    said so."""
 
     merged_id: UUID
+    into: UUID
     at: datetime
+    by: str
     evidence: frozenset[UUID]
     new: frozenset[UUID]
 
@@ -158,18 +161,44 @@ def evidence_of_events(connection: Connection, event_ids: Collection[UUID]) -> d
     return dict(map(tuple, rows))
 
 
-def last_joining(connection: Connection, person_id: UUID, among: Collection[UUID]) -> Joining | None:
-    """How the last of the people `among` was merged into this one. One statement."""
-    row = connection.exec_driver_sql(
-        "SELECT other_id, at, details FROM identity_log"
-        " WHERE person_id = %s AND action = 'merged' AND other_id = ANY(%s::uuid[]) ORDER BY at DESC, id DESC LIMIT 1",
-        (person_id, arrays.uuids(sorted(among))),
-    ).first()
+_JOINING = """
+SELECT other_id, person_id, at, decided_by, details FROM identity_log
+WHERE action = 'merged' AND other_id = ANY(%s::uuid[]) AND (%s::uuid IS NULL OR person_id = %s)
+ORDER BY at DESC, id DESC LIMIT 1
+"""
+
+
+def last_joining(connection: Connection, among: Collection[UUID], *, into: UUID | None = None) -> Joining | None:
+    """How the last of the people `among` was merged, into this one or into whomever. One statement."""
+    row = connection.exec_driver_sql(_JOINING, (arrays.uuids(sorted(among)), into, into)).first()
     if row is None:
         return None
-    other_id, at, details = row
+    merged_id, target, at, by, details = row
     evidence, new = (frozenset(map(UUID, details.get(name, ()))) for name in ("evidence", "new"))
-    return Joining(other_id, at, evidence, new)
+    return Joining(merged_id, target, at, by, evidence, new)
+
+
+def joined_by(connection: Connection, said: Iterable[Decision], among: Collection[UUID]) -> list[UUID]:
+    """Which of the people `among` were merged by these words, each word being its transaction's. One statement."""
+    rows = connection.exec_driver_sql(
+        "SELECT DISTINCT other_id FROM identity_log WHERE action = ANY('{joined,accepted}')"
+        " AND other_id = ANY(%s::uuid[]) AND at = ANY(%s::timestamptz[]) ORDER BY other_id",
+        (arrays.uuids(sorted(among)), sorted({one.decided_at for one in said})),
+    )
+    return list(rows.scalars())
+
+
+def read_reasons(
+    connection: Connection, person_ids: Collection[UUID], moments: Collection[datetime]
+) -> dict[datetime, str]:
+    """Why humans said what they said of these people at these moments: a word and all that followed from it are of one
+    moment. One statement."""
+    rows = connection.exec_driver_sql(
+        "SELECT at, details ->> 'why' FROM identity_log WHERE person_id = ANY(%s::uuid[])"
+        " AND at = ANY(%s::timestamptz[]) AND action = ANY('{joined,parted,accepted,rejected}') AND details ? 'why'",
+        (arrays.uuids(sorted(person_ids)), sorted(moments)),
+    )
+    return dict(map(tuple, rows))
 
 
 def count_evidence(connection: Connection, brand: str | None) -> int:

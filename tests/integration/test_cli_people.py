@@ -77,7 +77,16 @@ def test_what_cannot_be_done_is_said_in_a_sentence():
     assert "is not an id" in problem("people", "merge", ada, "bea", code=2)
     assert "no review has the number 17" in problem("people", "review", "accept", "17", code=1)
     run("people", "merge", ada, bea)
-    assert f"{bea} was merged into {ada}" in problem("people", "unmerge", bea, code=1)
+    assert f"are one person already: {ada}" in problem("people", "merge", ada, bea, code=1)
+    assert f"{bea} was merged into {ada}" in problem("people", "unmerge", bea, "--event", ada, code=1)
+
+
+def test_the_id_of_a_lead_is_told_from_that_of_a_person():
+    ada, bea = leads(ADA, BEA)
+    ((event_id,),) = rows("SELECT event_id FROM events WHERE person_id = %s", bea)
+    said = f"{event_id} is an event, a lead of person {bea}"
+    assert said in problem("people", "unmerge", str(event_id), code=1)
+    assert said in problem("people", "merge", str(ada), str(event_id), code=1)
 
 
 def test_reviews_are_listed_with_their_evidence_and_without_names_in_json():

@@ -194,9 +194,81 @@ def test_joined_by_way_of_a_third_is_not_kept_apart_by_hand():
     merge_people(ada, bea, ME)
     merge_people(ada, cleo, Word("carl", "one desk"))
     before = stored()
-    with pytest.raises(DecisionRefusedError, match=f"joined by vera on .* because told us by phone: .*unmerge {ada}"):
+    with pytest.raises(DecisionRefusedError, match=f"joined by vera on .* because told us by phone: .*unmerge {bea}"):
         unmerge_person(ada, ME, event_ids=[of_ada])
     assert stored() == before
+
+
+def test_of_several_merges_the_one_that_joined_an_id_is_taken_back_by_that_id():
+    ada, bea, cleo = leads(ADA, BEA, CLEO)
+    merge_people(ada, cleo, Word("carl", "right one"))
+    right = stored()
+    unmerge_person(cleo, ME)
+    merge_people(ada, bea, Word("carl", "wrong one"))
+    merge_people(ada, cleo, Word("carl", "right one"))
+    followed = unmerge_person(bea, ME)
+    assert followed.parted == [bea]
+    assert [one.why for one in followed.took_back] == ["wrong one"]
+    assert stored() == right
+
+
+def test_who_was_merged_with_others_of_its_own_is_parted_with_them():
+    ada, bea, cleo, dora = leads(ADA, BEA, CLEO, DORA)
+    merge_people(bea, cleo, ME)
+    merge_people(ada, bea, ME)
+    merge_people(ada, dora, ME)
+    assert people().keys() == {ada}
+    unmerge_person(bea, ME)
+    assert rows("SELECT person_id, merged_into FROM people WHERE merged_into IS NOT NULL ORDER BY 1") == [
+        (cleo, bea),
+        (dora, ada),
+    ]
+    merge_people(ada, bea, ME)
+    assert unmerge_person(cleo, ME).parted == [cleo]
+    assert rows("SELECT person_id, merged_into FROM people WHERE merged_into IS NOT NULL ORDER BY 1") == [
+        (bea, ada),
+        (dora, ada),
+    ]
+
+
+def test_the_refusal_of_a_lead_names_the_merge_that_holds_it():
+    ada, bea, cleo = leads(ADA, BEA, CLEO)
+    merge_people(ada, bea, Word("carl", "wrong one"))
+    merge_people(ada, cleo, Word("carl", "right one"))
+    (of_bea,) = (event_id for (event_id,) in rows("SELECT event_id FROM events") if told(event_id) == bea)
+    with pytest.raises(DecisionRefusedError, match=f"because wrong one: .* `afluente people unmerge {bea}`"):
+        unmerge_person(ada, ME, event_ids=[of_bea])
+    unmerge_person(bea, ME)
+    assert people().keys() == {ada, bea}
+
+
+def told(event_id: UUID) -> UUID:
+    """The person that a lead would be alone."""
+    ((birth_id,),) = rows(
+        "SELECT birth_id FROM evidence JOIN evidence_events USING (evidence_id) WHERE event_id = %s", event_id
+    )
+    return birth_id
+
+
+def test_an_id_that_rules_merged_away_is_taken_out_as_it_was_then():
+    by_phone = [{"full_name": "Ada Sample", "phone": f"+34 612 345 0{number}"} for number in ("11", "52")]
+    ada, first, _, second, _ = leads(ADA, by_phone[0], {**ADA, **by_phone[0]}, by_phone[1], {**ADA, **by_phone[1]})
+    assert people().keys() == {ada}
+    assert unmerge_person(first, ME).parted == [first]
+    assert people().keys() == {ada, first}
+    assert rows("SELECT merged_into FROM people WHERE person_id = %s", second) == [(ada,)]
+
+
+def test_evidence_that_joins_them_too_is_overruled_where_a_merge_is_taken_back_by_the_id():
+    by_phone = {"full_name": "Ada Sample", "phone": "+34 612 345 001"}
+    ada, other, cleo = leads(ADA, by_phone, CLEO)
+    merge_people(ada, other, ME)
+    merge_people(ada, cleo, ME)
+    leads(ADA_TOO)
+    assert unmerge_person(other, ME).parted == [other]
+    recompute_people()
+    assert people().keys() == {ada, other}
+    assert rows("SELECT merged_into FROM people WHERE person_id = %s", cleo) == [(ada,)]
 
 
 def test_a_chain_of_words_is_found_whichever_way_it_is_told():
