@@ -9,6 +9,7 @@ from typing import Any
 
 from celery import Celery, signals
 
+from pipeline.errors import ConfigurationError
 from pipeline.logs import configure_logging
 from pipeline.messages import register_serializer
 from pipeline.settings import settings
@@ -38,16 +39,16 @@ def _collect_garbage_seldom(**_: Any) -> None:
 
 
 @signals.worker_init.connect
-def _read_rules_of_identity(**_: Any) -> None:
+def _read_rules(**_: Any) -> None:
     """Before it forks: processes that take the place of others later go by the same rules, whatever the files say by
-    then. (Celery logs what a signal's receiver raises and starts all the same: `afluente doctor` must tell.)"""
-    from pipeline.stages.identity.name_agreement import word_forms
-    from pipeline.stages.identity.rules import identity_rules
-    from pipeline.stages.survivorship_rules import survivorship_rules
+    then. A worker without rules would take leads and settle none: it ends here, and they wait for another one."""
+    from pipeline.stages.rule_files import read_rules_in_force
 
-    identity_rules()
-    survivorship_rules()
-    word_forms("")
+    try:
+        read_rules_in_force()
+    except ConfigurationError as error:
+        # Celery would log any other exception of a signal's receiver and start all the same.
+        raise SystemExit(f"the worker does not start: {error}") from error
 
 
 @signals.worker_init.connect

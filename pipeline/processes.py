@@ -35,6 +35,7 @@ from pipeline.process_plan import (
 from pipeline.server_process import ServerProcess, log_tail
 from pipeline.settings import Settings, load_settings
 from pipeline.settings import settings as process_settings
+from pipeline.stages.rule_files import read_rules_in_force
 
 READY_SECONDS = 120.0
 _STEADY_SECONDS = 10.0  # a program that ran this long and then died is started again at once
@@ -51,9 +52,10 @@ def run_up(data: Path | None, port: int, workers: int) -> int:
     """Run the whole system on `data` until SIGTERM or Ctrl-C. Returns the exit code.
 
     Prints `ready http://127.0.0.1:PORT` on a line of its own when leads can come. Raises ConfigurationError if the
-    folder is in use, the port is taken or a part does not start.
+    folder is in use, the port is taken, rules are wrong or a part does not start.
     """
     settings = load_settings(data=data)
+    read_rules_in_force()  # no worker starts without them
     os.environ["AFLUENTE_DATA"] = str(settings.data)  # for what this process itself reads of the settings later
     process_settings.cache_clear()
     configure_logging(settings.log_format)

@@ -10,10 +10,8 @@ from pipeline.errors import AfluenteError, ConfigurationError, QuotaError, Termi
 from pipeline.health.checks import Check, failed, passed
 from pipeline.settings import DestinationSettings, Settings
 from pipeline.stages.destination_mapping import DESTINATION_MAPPINGS
-from pipeline.stages.identity.name_agreement import nicknames
-from pipeline.stages.identity.rules import identity_rules
 from pipeline.stages.mapping import SOURCE_MAPPINGS
-from pipeline.stages.survivorship_rules import survivorship_rules
+from pipeline.stages.rule_files import RULES
 
 
 def check_sources(known: Settings) -> Iterator[Check]:
@@ -46,13 +44,13 @@ def find_wrong_mappings(known: Settings) -> list[str]:
     names = {one.mapping or one.kind for one in known.destinations.values() if one.enabled}
     found = [SOURCE_MAPPINGS.trouble(slug) for slug in sorted(slugs)]
     found += [DESTINATION_MAPPINGS.trouble(name) for name in sorted(names)]
-    found += [_trouble(read) for read in (identity_rules, survivorship_rules, nicknames)]
+    found += [_trouble(read) for read in RULES.values()]
     return [f"mapping: {why}; workers go on with the version they have" for why in found if why is not None]
 
 
 def check_rules() -> Iterator[Check]:
-    """Of who is who and of golden values, as the files stand: workers that start now wait for the right ones."""
-    for name, read in (("identity", identity_rules), ("survivorship", survivorship_rules), ("nicknames", nicknames)):
+    """Of who is who and of golden values, as the files stand: with a wrong one no worker starts."""
+    for name, read in RULES.items():
         why = _trouble(read)
         if why is None:
             yield passed(f"rules of {name}", "readable")

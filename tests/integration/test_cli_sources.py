@@ -231,6 +231,15 @@ def test_broken_rules_are_found(checkout, name):
     assert f"mappings/{name}.yaml: 1 to settle" in done.stdout
 
 
+def test_a_short_name_outside_of_brackets_is_found(checkout):
+    file = checkout / "mappings" / "vocabularies" / "nicknames.yaml"
+    file.write_text("names: {robert: bob}\ncompounds: {}\n")
+    done = run_in(checkout, "mapping", "check")
+    assert done.returncode == 1
+    assert "mappings/vocabularies/nicknames.yaml: 1 to settle" in done.stdout
+    assert "names.robert: 'bob' is not a list" in done.stdout
+
+
 def test_a_mapping_that_names_an_unknown_field_is_found(checkout):
     mapping = checkout / "mappings" / "sources" / "web_form.yaml"
     mapping.write_text(mapping.read_text().replace("  email:  ", "  emial:  "))

@@ -230,6 +230,9 @@ def test_a_sound_installation_passes_every_check(installation):
         "redis append-only file",
         "clock of PostgreSQL",
         "clock of Redis",
+        "rules of identity",
+        "rules of survivorship",
+        "rules of nicknames",
         "source web_form",
         "destination crm",
     } <= set(verdicts())

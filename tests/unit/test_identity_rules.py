@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,12 @@ def weights(**changes: object) -> dict[str, object]:
         ({"version": 1.5}, "version: 1.5 is not a whole number"),
         ({"version": True}, "version: True is not a whole number"),
         ({"certain": "much"}, "certain: 'much' is not a number"),
+        ({"certain": math.nan}, "certain: nan is not a number"),
+        ({"certain": math.inf}, "certain: inf is not a number"),
+        ({"thresholds": {"same": math.nan, "review": 5}}, "thresholds.same: nan is not a number"),
+        ({"thresholds": {"same": 9, "review": -math.inf}}, "thresholds.review: -inf is not a number"),
+        ({"crowded": math.inf}, "crowded: inf is not a whole number"),
+        ({"crowded": 10**400}, "is not a whole number"),
         ({"of_two": 2.5}, "of_two: 2.5 is not a whole number"),
         ({"of_two": 1}, "2 <= of_two <= of_many <= alike <= crowded must hold"),
         ({"of_many": 1}, "2 <= of_two <= of_many <= alike <= crowded must hold"),
@@ -53,6 +60,8 @@ def weights(**changes: object) -> dict[str, object]:
         ({"weights": weights(email="12")}, "weights.email: '12' is not a number"),
         ({"weights": weights(phone=[])}, "weights.phone: [] is not a number"),
         ({"weights": weights(name_full=True)}, "weights.name_full: True is not a number"),
+        ({"weights": weights(name_full=math.nan)}, "weights.name_full: nan is not a number"),
+        ({"weights": weights(other_contacts=-math.inf)}, "weights.other_contacts: -inf is not a number"),
     ],
 )
 def test_a_wrong_file_is_refused_with_the_reason(tmp_path: Path, changes: dict[str, object], message: str) -> None:

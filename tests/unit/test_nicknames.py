@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 
-from pipeline.stages.identity.name_agreement import AGREEING, FULL, agreement, name_of, word_forms
+from pipeline.errors import ConfigurationError
+from pipeline.stages import vocabularies
+from pipeline.stages.identity.name_agreement import AGREEING, FULL, agreement, name_of, nicknames, word_forms
 from pipeline.stages.text import fold
 from pipeline.stages.vocabularies import vocabulary
 
@@ -160,3 +164,57 @@ def test_every_name_stands_once_and_no_short_name_twice_under_it() -> None:
 def _names() -> dict[str, list[str]]:
     found: dict[str, list[str]] = vocabulary("nicknames")["names"]
     return found
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """nicknames.yaml in a folder of its own, for a test to write; read anew before and after."""
+    monkeypatch.setattr(vocabularies, "MAPPINGS", tmp_path / "mappings")
+    (tmp_path / "mappings" / "vocabularies").mkdir(parents=True)
+    for read in (vocabulary, nicknames):
+        read.cache_clear()
+    yield tmp_path / "mappings" / "vocabularies" / "nicknames.yaml"
+    for read in (vocabulary, nicknames):
+        read.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("names: {robert: bob}\ncompounds: {}", "names.robert: 'bob' is not a list: put it in brackets"),
+        ("names: {}\ncompounds: {maite: maria teresa}", "compounds.maite: 'maria teresa' is not a list"),
+        ("names: {robert: }\ncompounds: {}", "names.robert: None is not a list"),
+        ("names: {robert: null}\ncompounds: {}", "names.robert: None is not a list"),
+        ("names: {robert: []}\ncompounds: {}", "names.robert: [] is not a list"),
+        ("names: {robert: {bob: 1}}\ncompounds: {}", "names.robert: {'bob': 1} is not a list"),
+        ("names: {robert: [1]}\ncompounds: {}", "names.robert: 1 is not one word"),
+        ("names: {robert: [on]}\ncompounds: {}", "names.robert: True is not one word; quote on, no and y"),
+        ("names: {robert: [null]}\ncompounds: {}", "names.robert: None is not one word"),
+        ("names: {robert: [bob, [rob]]}\ncompounds: {}", "names.robert: ['rob'] is not one word"),
+        ("names: {robert: [big bob]}\ncompounds: {}", "names.robert: 'big bob' is not one word"),
+        ("names: {robert: [' ']}\ncompounds: {}", "names.robert: ' ' is not one word"),
+        ("names: {no: [nora]}\ncompounds: {}", "names.False: False is not one word; quote on, no and y"),
+        ("names: {ana maria: [anama]}\ncompounds: {}", "names.ana maria: 'ana maria' is not one word"),
+        ("names: {}\ncompounds: {maite: [maria teresa]}", "compounds.maite: 'maria teresa' is not one word"),
+        ("names: \ncompounds: {}", "names: must hold"),
+        ("names: [robert]\ncompounds: {}", "names: must hold"),
+        ("names: {}\ncompounds: maite", "compounds: must hold"),
+        ("names: {}", "must hold exactly names and compounds"),
+        ("names: {}\ncompounds: {}\nshorts: {}", "must hold exactly names and compounds"),
+        ("", "must hold exactly names and compounds"),
+        ("- robert", "must hold exactly names and compounds"),
+        ("names: {robert: [bob", "did not find expected"),
+        ("names: {robert: [bob], robert: [rob]}", "line 1: the key 'robert' stands twice"),
+    ],
+)
+def test_a_slip_in_the_file_is_refused_with_file_and_key(file: Path, text: str, message: str) -> None:
+    file.write_text(text)
+    with pytest.raises(ConfigurationError) as error:
+        nicknames()
+    assert "mappings/vocabularies/nicknames.yaml" in str(error.value)
+    assert message in str(error.value)
+
+
+def test_words_that_yaml_takes_for_others_may_be_quoted(file: Path) -> None:
+    file.write_text("names: {honorio: ['on', 'No']}\ncompounds: {}")
+    assert nicknames() == {"names": {"honorio": ["on", "No"]}, "compounds": {}}

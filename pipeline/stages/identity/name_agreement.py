@@ -216,6 +216,7 @@ def _spelled_out(name: Name, other: Name) -> Name:
     return tuple(words)
 
 
+@cache
 def nicknames() -> dict[str, dict[str, list[str]]]:
     """`mappings/vocabularies/nicknames.yaml`, checked: a text where a list belongs would make nicknames of its letters.
 
@@ -225,7 +226,9 @@ def nicknames() -> dict[str, dict[str, list[str]]]:
     if not isinstance(content, dict) or set(content) != {"names", "compounds"}:
         raise ConfigurationError(f"{file}: must hold exactly names and compounds")
     for section, entries in content.items():
-        for name, listed in (entries or {}).items():
+        if not isinstance(entries, dict):
+            raise ConfigurationError(f"{file}: {section}: must hold `name: [name, …]`; without any, write {{}}")
+        for name, listed in entries.items():
             if not isinstance(listed, list) or not listed:
                 raise ConfigurationError(f"{file}: {section}.{name}: {listed!r} is not a list: put it in brackets")
             for word in (name, *listed):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ WEIGHTS = (
     "two_mailboxes",
     "other_contacts",
 )
+_TOO_MUCH = 1e15  # nor is .nan below it
 _KEYS = {"version", "thresholds", "weights", "of_two", "of_many", "alike", "crowded", "certain"}
 
 
@@ -91,6 +91,6 @@ def read_rules(path: Path) -> IdentityRules:
 
 
 def _number(path: Path, place: str, value: Any, *, whole: bool = False) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not abs(value) < _TOO_MUCH:
         raise ConfigurationError(f"{shown(path)}: {place}: {value!r} is not a {'whole ' * whole}number")
     return value
