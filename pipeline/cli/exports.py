@@ -8,7 +8,7 @@ import typer
 
 from pipeline.cli.output import example, print_note
 from pipeline.cli.rows import AsFormat, OutFile, RowFormat, streaming, write_rows
-from pipeline.cli.running import database, known_source
+from pipeline.cli.running import database, known_brand, known_source
 
 leads = typer.Typer(help="Leads as they were accepted.", no_args_is_help=True)
 people = typer.Typer(help="People: the golden records.", no_args_is_help=True)
@@ -84,6 +84,7 @@ def export_leads(
 
     if source is not None:
         known_source(source)
+    known_brand(brand)
     fields = [name for name in (RENAMED.get(field, field) for field in CANONICAL_FIELDS) if name not in LEAD_COLUMNS]
     with (
         database(timeout_seconds=0) as connection,
@@ -122,6 +123,7 @@ def export_people(
     from pipeline.stages.derived import derive
     from pipeline.store.reports import stream_forwards, stream_people
 
+    known_brand(brand)
     if merged:
         with database(timeout_seconds=0) as connection, streaming(stream_forwards(connection, brand=brand)) as found:
             count = write_rows(found, ("person_id", "merged_into", "brand"), row_format, out)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.output import AsJson, CommandError, example, print_json, print_line, progress_bar
-from pipeline.cli.running import keep_logs_quiet, nothing_runs
+from pipeline.cli.running import keep_logs_quiet, known_brand, nothing_runs
 
 commands = typer.Typer()
 
@@ -33,6 +33,7 @@ def renew(
     if sentence := nothing_runs():
         raise CommandError(sentence)
     keep_logs_quiet()
+    known_brand(brand)
     with progress_bar(is_shown=not as_json) as progress:
         bar = progress.add_task("people", total=None, note="")
 

@@ -16,7 +16,7 @@ from pipeline.cli.output import (
     print_table,
     progress_bar,
 )
-from pipeline.cli.running import database, keep_logs_quiet, nothing_runs, parse_id
+from pipeline.cli.running import database, keep_logs_quiet, known_brand, nothing_runs, parse_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,6 +167,7 @@ def recompute(
     """
     from pipeline.recompute_people import recompute_people
 
+    known_brand(brand)
     with progress_bar(is_shown=not as_json) as progress:
         done = _reach(lambda: recompute_people(brand=brand, is_dry_run=dry_run, **people_bars(progress)))
     if as_json:

@@ -11,7 +11,7 @@ import typer
 
 from pipeline.cli.output import AsJson, CommandError, example, print_line, print_note, print_table
 from pipeline.cli.rows import OutFile, RowFormat, write_document, write_rows
-from pipeline.cli.running import database
+from pipeline.cli.running import database, known_brand
 
 if TYPE_CHECKING:
     from pipeline.stages.attribution_models import AttributionTable
@@ -92,8 +92,7 @@ def attribution(
         raise CommandError(f"--half-life {half_life}: a half-life is more than 0 days", exit_code=2)
     if chart is not None and chart.suffix.lower() != ".png":
         raise CommandError(f"--chart {chart}: charts are written as PNG; name the file *.png", exit_code=2)
-    if brand is not None:
-        _refuse_unknown_brand(brand)
+    known_brand(brand)
     with database(timeout_seconds=0) as connection:
         paths = stream_paths(
             connection,
@@ -143,14 +142,6 @@ def _day(option: str, text: str | None) -> date | None:
 
 def _midnight(day: date | None) -> datetime | None:
     return datetime.combine(day, time(), UTC) if day else None
-
-
-def _refuse_unknown_brand(brand: str) -> None:
-    from pipeline.settings import settings
-
-    if brand not in settings().brands:
-        known = ", ".join(sorted(settings().brands))
-        raise CommandError(f"there is no brand {brand!r}; known: {known}", exit_code=2)
 
 
 def _period(first_day: date | None, last_day: date | None) -> str:

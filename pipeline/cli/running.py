@@ -95,6 +95,20 @@ def known_source(slug: str) -> str:
     return slug
 
 
+def known_brand(brand: str | None) -> str | None:
+    """`brand`, if it is none, is set up, or was when leads of it came."""
+    from pipeline.settings import settings
+    from pipeline.store.reports import has_events_of
+
+    if brand is None or brand in settings().brands:
+        return brand
+    with database(timeout_seconds=0) as connection:
+        if has_events_of(connection, brand):
+            return brand
+    known = ", ".join(sorted(settings().brands))
+    raise CommandError(f"there is no brand {brand!r}; known: {known}", exit_code=2)
+
+
 def _refuse_if_nothing_runs() -> None:
     if sentence := nothing_runs():
         raise CommandError(sentence)

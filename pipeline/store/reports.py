@@ -66,6 +66,12 @@ def stream_events(
     )
 
 
+def has_events_of(connection: Connection, brand: str) -> bool:
+    """Whether any event was ever accepted for this brand. Reads all events if none was."""
+    found = connection.exec_driver_sql("SELECT EXISTS (SELECT FROM events WHERE brand = %s)", (brand,))
+    return bool(found.scalar_one())
+
+
 def stream_people(connection: Connection, *, brand: str | None = None) -> Iterator[dict[str, Any]]:
     """Every person by id: `person_id`, `brand`, `version`, `values` (the golden fields) and the attribution columns.
 

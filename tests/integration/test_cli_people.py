@@ -132,5 +132,4 @@ def test_recomputing_by_the_same_rules_says_that_nothing_changed():
         "evidence": 2,
         "people": {"joined": 0, "came_apart": 0},
     }
-    assert answer("people", "recompute", "--brand", "other")["evidence"] == 0
     assert "0 people would become part of others" in run("people", "recompute", "--dry-run").stdout
