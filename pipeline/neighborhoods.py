@@ -86,10 +86,6 @@ class Memory:
         """Evidence that was remembered."""
         return self._evidence[evidence_id]
 
-    def strong_keys_of(self, evidence_id: UUID) -> list[int]:
-        """Of evidence that was remembered."""
-        return self._keys[evidence_id].strong
-
     def keys(self, one: KnownEvidence) -> list[int]:
         return self._of(one).all
 

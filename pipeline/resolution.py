@@ -39,7 +39,7 @@ def file_evidence(connection: Connection, leads: Sequence[Lead], memory: Memory 
     new: dict[UUID, NewEvidence] = {}
     of_event: dict[UUID, UUID] = {}
     said = [new_evidence(lead, evidence_of(lead), memory) for lead in leads]
-    instead = thinned(connection, {one.evidence_id for one in said}, memory, identity_rules())
+    instead = thinned(connection, said, memory, identity_rules())
     for lead, one in zip(leads, said, strict=True):
         less = instead.get(one.evidence_id)
         made = one if less is None else new_evidence(lead, less, memory)

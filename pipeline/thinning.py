@@ -7,59 +7,75 @@ person's, but its further addresses and numbers bring nobody else to it.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable
-from itertools import chain
+from collections.abc import Iterable
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from pipeline.neighborhoods import Memory, unpack
-from pipeline.stages.identity.evidence import EMAIL, PHONE, Evidence
+from pipeline.stages.identity.evidence import EMAIL, PHONE, STRONG_KINDS, Evidence, own_key
 from pipeline.stages.identity.name_agreement import Name
 from pipeline.stages.identity.rules import IdentityRules
 from pipeline.store import crowds
+from pipeline.store.identity import NewEvidence
 
 _ALONE = 4  # in one batch: others may file as many at the same time, and still nobody is crowded out
 
 
+class _Said(NamedTuple):
+    kind: str
+    value: str
+    name: Name
+    piece: UUID
+
+
 def thinned(
-    connection: Connection, new: Collection[UUID], memory: Memory, rules: IdentityRules
+    connection: Connection, new: Iterable[NewEvidence], memory: Memory, rules: IdentityRules
 ) -> dict[UUID, Evidence]:
     """What pieces of `new` evidence are to be filed as instead, where they are too many.
 
     Call it in the transaction that files them, before it does. One or two statements, three where there are any.
     """
-    keys = {piece: memory.strong_keys_of(piece) for piece in new}
-    used = Counter(chain.from_iterable(keys.values()))
-    crowds.hold_keys(connection, [key for key, size in used.items() if size >= _ALONE])
-    least = max(1, rules.alike + 1 - max(used.values(), default=0))
-    stored = crowds.read_busy_keys(connection, used, least=least, most=rules.crowded + 1)
+    groups: dict[int, set[_Said]] = {}
+    for one in {one.evidence_id: one for one in new}.values():
+        evidence = memory.known_evidence(one.evidence_id)
+        for kind, value in memory.named_keys(one.evidence_id):
+            if kind in STRONG_KINDS:
+                key = memory.number(one.brand, *own_key(evidence, kind, value))
+                groups.setdefault(key, set()).add(_Said(kind, value, evidence.name, one.evidence_id))
+    crowds.hold_keys(connection, [key for key, said in groups.items() if len(said) >= _ALONE])
+    least = max(1, rules.alike + 1 - max(map(len, groups.values()), default=0))
+    stored = crowds.read_busy_keys(connection, groups, least=least, most=rules.crowded + 1)
     # What is crowded already joins nobody, whatever is left out.
-    busy = {
+    busy = [
         key
-        for key, size in used.items()
-        if (known := stored.get(key, 0)) <= rules.crowded and known + size > rules.alike
-    }
+        for key, said in groups.items()
+        if (known := stored.get(key, 0)) <= rules.crowded and known + len(said) > rules.alike
+    ]
     if not busy:
         return {}
-    groups: dict[int, dict[Name, list[UUID]]] = {key: {} for key in busy}
-    for piece, of_piece in keys.items():
-        for key in busy.intersection(of_piece):
-            groups[key].setdefault(memory.known_evidence(piece).name, []).append(piece)
-    found: dict[UUID, Evidence] = {}
+    kept: dict[UUID, list[tuple[str, str]]] = {}
     pieces = crowds.read_first_pieces(connection, busy, most=rules.crowded)
-    for key in sorted(busy, key=memory.named):  # of several the address counts, then the number
-        names = {piece: unpack(packed).name for piece, packed in pieces[key].items()}
-        for name, members in groups[key].items():
-            room = rules.alike - sum(other == name for other in names.values())
-            for piece in _beyond(room, (piece for piece in members if piece not in names)):
-                found.setdefault(piece, _only(memory.known_evidence(piece), *memory.named(key)))
-    return found
+    for key in busy:
+        known_there = {piece: unpack(packed) for piece, packed in pieces[key].items()}
+        alike: dict[tuple[str, str, Name], list[UUID]] = {}
+        for said in sorted(groups[key]):
+            alike.setdefault(said[:3], []).append(said.piece)
+        for (kind, value, name), members in alike.items():
+            room = rules.alike - sum(
+                other.name == name and value in _values(other, kind) for other in known_there.values()
+            )
+            for piece in [piece for piece in members if piece not in known_there][max(0, room) :]:
+                kept.setdefault(piece, []).append((kind, value))
+    # Of several the address counts, then the number.
+    return {piece: _only(memory.known_evidence(piece), *min(keys)) for piece, keys in kept.items()}
 
 
-def _beyond(room: int, pieces: Iterable[UUID]) -> list[UUID]:
-    return sorted(pieces)[max(0, room) :]
+def _values(evidence: Evidence, kind: str) -> tuple[str, ...]:
+    if kind == EMAIL:
+        return (*evidence.others, evidence.email) if evidence.email else evidence.others
+    return evidence.phones if kind == PHONE else evidence.profiles
 
 
 def _only(evidence: Evidence, kind: str, value: str) -> Evidence:

@@ -6,6 +6,7 @@ A literal such as `{a,b}` cast to `uuid[]` is read by the server in one go; a li
 
 from __future__ import annotations
 
+import json
 from binascii import b2a_base64
 from collections.abc import Iterable
 from datetime import datetime
@@ -54,10 +55,15 @@ def texts(values: Iterable[str | None]) -> str:
 
 def documents(values: Iterable[dict[str, Any]]) -> str:
     """For `%s::jsonb[]`."""
-    return texts(
-        "{}" if not value else _encode_json(value).decode().replace("\\u0000", "\\ufffd")  # jsonb refuses NUL too
-        for value in values
-    )
+    return texts("{}" if not value else _document(value) for value in values)
+
+
+def _document(value: dict[str, Any]) -> str:
+    try:
+        text = _encode_json(value).decode()
+    except UnicodeEncodeError:  # half of a character, from a terminal of another encoding
+        text = clean(json.dumps(value, ensure_ascii=False))
+    return text.replace("\\u0000", "\\ufffd")  # jsonb refuses NUL too
 
 
 def clean(text: str) -> str:

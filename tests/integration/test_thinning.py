@@ -80,6 +80,46 @@ def test_each_of_many_names_at_one_switchboard_keeps_all_that_it_says(module_dat
     }
 
 
+def _strangers(number: int) -> list[dict[str, str]]:
+    family = ("Vega", "Ruiz", "Mora", "Soto", "Gil", "Paz", "Rey", "Cano", "Duarte", "Ibarra", "Luna", "Nieto")
+    given = ("Luis", "Marta", "Pedro", "Eva", "Hugo", "Ines", "Pablo", "Rosa", "Oscar", "Clara")
+    names = [f"{one} {other}" for one in given for other in family][:number]
+    return [{"full_name": name, "email": "ana.lopez@gmail.com"} for name in names]
+
+
+def test_strangers_who_name_somebodys_mailbox_do_not_take_her_apart(module_database: str) -> None:
+    brand = _brand()
+    own = [
+        {"external_id": f"own-{place}", "full_name": "Ana López", "email": "ana.lopez@gmail.com", "phone": phone}
+        for place, phone in enumerate(("+34612345678", "+34687654321", "+34655512345", "+34699887766"))
+    ]
+    _resolve(own, brand, at_once=2)
+    _resolve(_strangers(100), brand, at_once=25)
+    again = {"external_id": "own-again", "full_name": "Ana López", "email": "ana.lopez@gmail.com", "city": "Bonn"}
+    _resolve([again], brand, at_once=1)
+    found = people_by_lead(brand)
+    assert len({person for lead, person in found.items() if lead.startswith("own")}) == 1
+    assert len(set(found.values())) == 101
+
+
+def test_one_name_on_a_crowded_mailbox_stays_one_person_as_well(module_database: str) -> None:
+    brand = _brand()
+    _resolve(_strangers(80), brand, at_once=40)
+    leads = [
+        {
+            "external_id": f"own-{place}",
+            "full_name": "Ana López",
+            "email": "ana.lopez@gmail.com",
+            "phone": f"+346{(place + 1) * 1_234_567 % 10**8:08d}",
+        }
+        for place in range(100)
+    ]
+    _resolve(leads, brand, at_once=20)
+    found = people_by_lead(brand)
+    assert len({person for lead, person in found.items() if lead.startswith("own")}) == 1
+    assert _pieces(brand) == 80 + _ALIKE + 1
+
+
 def test_many_workers_that_bring_one_name_at_once_make_one_person(module_database: str) -> None:
     brand = _brand()
     batches = []

@@ -170,6 +170,7 @@ class _People:
         self._parent = {key: key for key in evidence}
         self._members: dict[Key, list[Key]] = {key: [key] for key in evidence}
         self._names = {key: [one.name] if one.name else [] for key, one in evidence.items()}
+        self._work = {key: [key] if one.is_work else [] for key, one in evidence.items()}  # mailboxes at employers
         self.joins: list[Pair] = []
         self._apart: dict[Key, set[Key]] = {}
         for one, other in cannot:
@@ -199,8 +200,8 @@ class _People:
                 is_half = is_half or (found == INITIAL and comparison.names == UNKNOWN)
                 if found == DIFFERENT or (is_half and comparison.score < rules.same + _SURER_THAN_NAMES):
                     return Veto("names", self._bearer(one, mine), self._bearer(other, theirs))
-        for mine_key in self._members[one]:
-            for their_key in self._members[other]:
+        for mine_key in self._work[one]:
+            for their_key in self._work[other]:
                 if are_two_mailboxes(self._evidence[mine_key], self._evidence[their_key], self._names_on, rules):
                     return Veto("mailboxes", mine_key, their_key)
         return None
@@ -227,6 +228,7 @@ class _People:
         self.joins.append(pair)
         self._parent[other] = one
         self._members[one] += self._members.pop(other)
+        self._work[one] += self._work.pop(other)
         self._names[one] = maximal_names([*self._names[one], *self._names.pop(other)])
 
     def all(self) -> list[frozenset[Key]]:

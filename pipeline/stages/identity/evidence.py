@@ -97,13 +97,28 @@ def keys_of(evidence: Evidence) -> list[tuple[str, str]]:
         bearers = [f"{word} {other[:1]}" for word in given for other in name[1:]]
         bearers += [f"{other} {initial}" for other in others for initial in initials]
         found += [("name_employer", f"{who} {label}") for label in labels(evidence.employers) for who in bearers]
-        # Between agreeing names one wrong digit leaves the head or the tail as it was. Two whole words of the name keep
-        # these rare: heads of numbers are few, and a million people have them.
+        # Two whole words of the name keep these rare: no stranger can crowd them, and a million people have the heads
+        # of numbers. Between agreeing names one wrong digit leaves the head or the tail as it was.
         bearers = [f"{word} {name[1]}" for word in given]
+        if evidence.email:
+            found += [("name_email", f"{who} {evidence.email}") for who in bearers]
         for phone in evidence.phones:
             for who in bearers:
                 found += [("name_phone", f"{who} {phone[:-4]}_"), ("name_phone", f"{who} _{phone[-4:]}")]
     return list(dict.fromkeys(found))
+
+
+def own_key(evidence: Evidence, kind: str, value: str) -> tuple[str, str]:
+    """Of the keys of this evidence one that all who have this strong key and the very same name have too, and of other
+    names hardly anybody; without a whole name the strong key itself.
+    """
+    if len(evidence.name) > 1:
+        who = f"{min(word_forms(evidence.name[0]))} {evidence.name[1]}"
+        if kind == EMAIL and value == evidence.email:
+            return "name_email", f"{who} {value}"
+        if kind == PHONE:
+            return "name_phone", f"{who} _{value[-4:]}"
+    return kind, value
 
 
 def evidence_of(lead: Lead) -> Evidence:
