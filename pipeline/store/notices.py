@@ -70,8 +70,8 @@ def settle_restored(connection: Connection) -> None:
 
 
 _KNOWN = """
-SELECT p.person_id, p.owner IS NOT NULL,
-    EXISTS (SELECT FROM touches t JOIN events e ON e.event_id = t.event_id
+SELECT p.person_id,
+    NOT EXISTS (SELECT FROM touches t JOIN events e ON e.event_id = t.event_id
         WHERE t.person_id = p.person_id AND t.event_id <> ALL(%(new)s::uuid[]) AND e.lane = ANY(%(lanes)s::text[]))
 FROM people p WHERE p.person_id = ANY(%(people)s::uuid[])
     AND EXISTS (SELECT FROM touches t WHERE t.person_id = p.person_id AND t.event_id <> ALL(%(new)s::uuid[]))
@@ -86,8 +86,8 @@ def note_returns(connection: Connection, leads: Sequence[Lead], new: Collection[
     """Note which of these leads are of people known before, and who is to be routed again because of them.
 
     Call it when their touches are written and their people held; `new`: the events whose touches were not there yet, so
-    a second run notes nothing. A lead of higher intent than any before, or one as urgent for a person who has an owner
-    already, asks for routing. One statement, or up to three where somebody came again.
+    a second run notes nothing. A lead of higher intent than any before asks for routing. One statement, or up to three
+    where somebody came again.
     """
     came = sorted(
         ((lead, lead.person_id) for lead in leads if lead.event_id in new and lead.person_id is not None),
@@ -117,7 +117,7 @@ def note_returns(connection: Connection, leads: Sequence[Lead], new: Collection[
 
 
 def _read_known(connection: Connection, came: Sequence[tuple[Lead, UUID]]) -> Mapping[UUID, bool]:
-    """Of the people of these leads those who were known, and whether an urgent lead of theirs is news to somebody."""
+    """Of the people of these leads those who were known, and whether an urgent lead of theirs would be the first."""
     rows = connection.exec_driver_sql(
         _KNOWN,
         {
@@ -126,7 +126,7 @@ def _read_known(connection: Connection, came: Sequence[tuple[Lead, UUID]]) -> Ma
             "lanes": arrays.texts(_INTENTS[1:]),
         },
     )
-    return {person_id: has_owner or not was_urgent for person_id, has_owner, was_urgent in rows}
+    return dict(map(tuple, rows))
 
 
 def _change(kind: str, lead: Lead, person_id: UUID) -> Change:

@@ -127,16 +127,6 @@ def test_only_more_intent_than_ever_before_asks_for_routing(lanes, expected):
     assert [came.index(event_id) for kind, event_id in told() if kind == "rerouted"] == expected
 
 
-def test_who_has_an_owner_already_is_routed_again_by_every_urgent_lead():
-    come(ANA, lane="hot")
-    with transaction() as connection:
-        connection.exec_driver_sql("UPDATE people SET owner = 'a seller'")
-    (asking,) = come(ANA, lane="hot")
-    (once_more,) = come({**ANA, "city": "Berlin"}, lane="hot")
-    come({**ANA, "city": "Bonn"}, lane="bulk")
-    assert [event_id for kind, event_id in told() if kind == "rerouted"] == [asking, once_more]
-
-
 def test_a_second_run_of_the_chain_notes_nothing_more():
     come(ANA, lane="bulk")
     capture({**ANA, "external_id": "again"})
