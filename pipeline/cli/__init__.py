@@ -21,6 +21,7 @@ from pipeline.cli import (
     mappings,
     migrate,
     people,
+    people_log,
     quarantine,
     releases,
     report,
@@ -46,6 +47,7 @@ for group in (up, status, imports, balances):
     app.add_typer(group.commands)
 exports.leads.add_typer(releases.commands)
 exports.people.add_typer(people.commands)
+exports.people.add_typer(people_log.commands)
 exports.people.add_typer(golden.commands)
 app.add_typer(exports.leads, name="leads")
 app.add_typer(exports.people, name="people")

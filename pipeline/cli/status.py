@@ -59,6 +59,9 @@ def _print_status(found: dict[str, Any]) -> None:
     if found["drift"]:
         fields = ", ".join(f"{source} {count}" for source, count in sorted(found["drift"].items()))
         print_line(f"fields nobody has decided about: {fields} (`afluente mapping drift` names them)")
+    if waiting := found["reviews_waiting"]:
+        pairs = "1 pair of people" if waiting == 1 else f"{waiting} pairs of people"
+        print_line(f"{pairs} may be one: say it with `afluente people review list`")
     if found["problems"]:
         print_line("\nProblems:")
         for problem in found["problems"]:

@@ -75,6 +75,9 @@ def _of_database(reading: DatabaseReading | None) -> Iterator[GaugeMetricFamily]
     for source, count in reading.drift.items():
         drift.add_metric([source], count)
     yield from (pending, oldest, in_flight, due, oldest_due, quarantined, drift)
+    yield GaugeMetricFamily(
+        "afluente_reviews_waiting", "Pairs of people that a human is asked about", value=reading.reviews_waiting
+    )
 
 
 def _of_redis(reading: RedisReading | None) -> Iterator[GaugeMetricFamily]:

@@ -22,6 +22,7 @@ from pipeline.settings import Settings
 from pipeline.store.deliveries import due_counts
 from pipeline.store.engine import StoreError, transaction
 from pipeline.store.events import oldest_pending
+from pipeline.store.reviews import count_reviews
 
 Reading = TypeVar("Reading")
 
@@ -45,7 +46,7 @@ class LastError(msgspec.Struct, frozen=True):
 
 class DatabaseReading(msgspec.Struct, frozen=True):
     """What PostgreSQL knows. `quarantined` counts open rows by stage, `in_flight` claims by lane, `drift` the fields of
-    a source that its mapping has not decided about."""
+    a source that its mapping has not decided about, `reviews_waiting` pairs of people that a human is asked about."""
 
     pending: dict[str, Backlog]
     due: dict[str, dict[str, Backlog]]
@@ -54,6 +55,7 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     destination_errors: dict[str, LastError]
     source_errors: dict[str, LastError]
     drift: dict[str, int]
+    reviews_waiting: int
 
 
 class DestinationReading(msgspec.Struct, frozen=True):
@@ -108,6 +110,7 @@ def read_database() -> DatabaseReading:
             destination_errors=_errors(connection, _DESTINATION_ERRORS),
             source_errors=_errors(connection, _SOURCE_ERRORS),
             drift=drifting_fields(connection),
+            reviews_waiting=count_reviews(connection),
         )
 
 

@@ -246,6 +246,7 @@ identity_log = Table(
     PrimaryKeyConstraint("id", name="identity_log_pkey"),
 )
 Index("identity_log_order", identity_log.c.written_in, identity_log.c.id)
+Index("identity_log_at", identity_log.c.at, identity_log.c.id)
 Index("identity_log_person", identity_log.c.person_id)
 Index("identity_log_other", identity_log.c.other_id, postgresql_where=text("other_id IS NOT NULL"))
 

@@ -18,6 +18,7 @@ from pipeline.store import (
     departures,
     events,
     filed_keys,
+    history,
     identity,
     moves,
     notices,
@@ -83,6 +84,8 @@ EXPECTED = {
     "note_returns of new people": 1,
     "note_returns of known people": 3,
     "read_notices": 1,
+    "stream_log": 1,
+    "count_reviews": 1,
     "move_facts": 3,
     "rebuild_touches": 1,
     "forward_people": 1,
@@ -185,6 +188,8 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     returned = {lead.event_id for lead in again}
     run("note_returns of known people", lambda it: notices.note_returns(it, again, returned))
     assert len(run("read_notices", lambda it: notices.read_notices(it, limit=9))) == min(2 * size, 9)
+    assert len(run("stream_log", lambda it: [*history.stream_log(it)])) == 2 * size
+    run("count_reviews", reviews.count_reviews)
     run("move_facts", lambda it: moves.move_facts(it, owners))
     run("rebuild_touches", lambda it: moves.rebuild_touches(it, owners.values()))
     run("forward_people", lambda it: moves.forward_people(it, dict.fromkeys(owners.values())))

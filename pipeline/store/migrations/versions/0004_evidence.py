@@ -97,6 +97,7 @@ CREATE TABLE identity_log (
     CONSTRAINT identity_log_pkey PRIMARY KEY (id)
 );
 CREATE INDEX identity_log_order ON identity_log (written_in, id);
+CREATE INDEX identity_log_at ON identity_log (at, id);
 CREATE INDEX identity_log_person ON identity_log (person_id);
 CREATE INDEX identity_log_other ON identity_log (other_id) WHERE other_id IS NOT NULL;
 
