@@ -46,7 +46,7 @@ def explain(
     Of two ids: every piece of evidence that the two have in common or against each other, with its weight, what
     forbids making them one, and by which leads they hang together.
     """
-    from pipeline.cli.pair_story import print_pair
+    from pipeline.cli.pair_story import print_forward, print_pair
     from pipeline.cli.story import print_event, print_person
 
     if other_id is not None:
@@ -60,6 +60,8 @@ def explain(
     elif found["kind"] == "event":
         print_event(found)
     else:
+        if found["forward"]:
+            print_forward(found["forward"])
         print_person(found)
 
 
@@ -75,6 +77,7 @@ def _pair(one: UUID, other: UUID) -> dict[str, Any]:
 
 
 def _explain(connection: Connection, any_id: UUID) -> dict[str, Any]:
+    from pipeline.merge_story import tell_reasons
     from pipeline.store.quarantine import show_quarantine
     from pipeline.store.reports import explain_event, explain_person, find_kind
 
@@ -90,7 +93,13 @@ def _explain(connection: Connection, any_id: UUID) -> dict[str, Any]:
     if kind == "person":
         facts = explain_person(connection, any_id)
         if facts is not None:
-            return {"kind": "person", **_person_story(facts), "consent_state": _consent_state(connection, any_id)}
+            return {
+                "kind": "person",
+                **_person_story(facts),
+                "history": tell_reasons(connection, facts["history"]),
+                "forward": _forward(connection, any_id),
+                "consent_state": _consent_state(connection, any_id),
+            }
     raise CommandError(
         f"no event, person or quarantined thing has the id {any_id}: ids stand in `afluente leads export` and"
         " `afluente people export`"
@@ -182,12 +191,24 @@ def _person_story(facts: dict[str, Any]) -> dict[str, Any]:
         ],
         "derived": derive(facts["profile"].values()),
         "events": facts["events"],
-        "history": facts["history"],
         "touch_list": facts["touches"],
         "consents": facts["consents"],
         "quarantine": facts["quarantine"],
         "deliveries": _deliveries(facts),
     }
+
+
+def _forward(connection: Connection, person_id: UUID) -> dict[str, Any] | None:
+    """Whom an id that was merged away stands for, with the leads that are its own."""
+    from pipeline.merge_story import find_forward
+    from pipeline.store.reports import explain_person
+
+    found = find_forward(connection, person_id)
+    if found is None:
+        return None
+    story = dict(found.story)
+    own, now = set(story.pop("event_ids")), explain_person(connection, story["into"])
+    return {**story, "leads": [lead for lead in now["events"] if lead["event_id"] in own] if now else []}
 
 
 def _consent_state(connection: Connection, person_id: UUID) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from pipeline.cli.output import as_text, print_facts, print_line, print_table, printable
-from pipeline.cli.pair_story import print_pieces
+from pipeline.cli.pair_story import print_pieces, tell_word
 
 _BODY_LIMIT = 20_000  # characters of a request's body; --json has all of it
 
@@ -133,7 +133,7 @@ def _why(match: dict[str, Any]) -> str:
     if match["reason"] == "same":
         return f"says of who it is just what event {match['same_as']} said"
     if match["reason"] == "human":
-        return "a human said so"
+        return f"a human said so: {tell_word(match['word'])}"
     return f"known by its {match['reason']}"
 
 

@@ -106,6 +106,106 @@ def test_the_same_words_twice_are_one_piece_of_evidence():
     assert f"just what event {first} said" in run("explain", second).stdout
 
 
+BEA = {"full_name": "Bea Muster", "email": "bea@muster.example"}
+MERGE = ("people", "merge")
+
+
+def owners(*events: str) -> list[str]:
+    return [answer("explain", event)["person_id"] for event in events]
+
+
+def test_an_id_that_was_merged_away_is_compared_by_its_own_leads_and_says_whom_it_stands_for():
+    first, second = captured(ANA, BEA)
+    ana, bea = owners(first, second)
+    run(*MERGE, ana, bea, "--by", "vera", "--why", "one desk")
+    for ids in ((ana, bea), (bea, ana), (first, bea)):
+        found = answer("explain", *ids)
+        assert found["are_one_person"]
+        assert {found["one"]["event_id"], found["other"]["event_id"]} == {first, second}
+        assert found["decision"] == "same"
+        (forward,) = found["forwards"]
+        assert forward["at"]
+        assert (forward["person_id"], forward["into"], forward["by"], forward["why"]) == (bea, ana, "vera", "one desk")
+        assert [link["word"]["why"] for link in found["chain"]] == ["one desk"]
+    text = run("explain", ana, bea).stdout
+    assert f"{bea} is {ana}, since 20" in text
+    assert ", by vera, because one desk" in text
+
+
+def test_an_id_that_was_merged_away_lists_its_own_leads():
+    first, second, third = captured(ANA, BEA, WITH_PHONE)
+    (again,) = captured({**BEA, "company": "Muster"})
+    ana, bea = owners(first, second)
+    run(*MERGE, ana, bea, "--by", "vera", "--why", "one desk")
+    forward = answer("explain", bea)["forward"]
+    assert [lead["event_id"] for lead in forward["leads"]] == [second, again]
+    text = run("explain", bea).stdout
+    assert f"{bea} is {ana}, since 20" in text
+    assert second in text
+    assert third not in text
+    assert answer("explain", ana)["forward"] is None
+
+
+def test_who_was_merged_by_way_of_another_tells_its_own_merge():
+    ana, bea, cleo = owners(*captured(ANA, BEA, {"full_name": "Cleo Fulano", "phone": "+34600111555"}))
+    run(*MERGE, bea, cleo, "--by", "carl", "--why", "one desk")
+    run(*MERGE, ana, bea, "--by", "vera", "--why", "another desk")
+    forward = answer("explain", cleo)["forward"]
+    assert (forward["into"], forward["first_into"], forward["by"], forward["why"]) == (ana, bea, "carl", "one desk")
+    assert f"{cleo} is {ana}, by way of {bea}, since 20" in run("explain", cleo).stdout
+    both = answer("explain", bea, cleo)
+    assert [one["why"] for one in both["forwards"]] == ["another desk", "one desk"]
+    assert both["decision"] == "same"
+
+
+def test_why_somebody_was_parted_is_told_of_whoever_it_made():
+    first, second = captured(ANA, WITH_PHONE)
+    (ana,) = set(owners(first, second))
+    (other,) = answer("people", "unmerge", ana, "--by", "vera", "--why", "two Anas")["parted"]
+    (split,) = answer("explain", other)["history"]
+    assert (split["action"], split["decided_by"], split["details"]["why"]) == ("split", "vera", "two Anas")
+    assert "two Anas" in run("explain", other).stdout
+    found = answer("explain", ana, other)
+    assert (found["decision"], found["word"]["by"], found["word"]["why"]) == ("different", "vera", "two Anas")
+    assert found["veto"]["word"] == found["word"]
+    text = run("explain", first, second).stdout
+    assert "different, 20" in text
+    assert text.count(", by vera, because two Anas") == 2
+
+
+SWITCHBOARD = "+34912345678"
+COLLEAGUES = [
+    {"full_name": name, "phone": SWITCHBOARD, "company": "Acme"}
+    for name in ("Ana López", "Bo Berg", "Cleo Muster", "Dora Zola")
+]
+
+
+def test_what_many_use_is_told_where_it_counts_nothing():
+    family = {"full_name": "Eva López", "phone": SWITCHBOARD, "company": "Acme"}
+    *_, one, other = captured(*COLLEAGUES[1:], COLLEAGUES[0], family)
+    found = answer("explain", one, other)
+    assert kinds(found) == {"name_same_family": -10, "employer": 4, "phone_of_many": 0}
+    assert found["score"] == -6
+    (phone,) = [piece for piece in found["pieces"] if piece["kind"] == "phone_of_many"]
+    assert (phone["one"], phone["other"], phone["names"]) == (SWITCHBOARD, SWITCHBOARD, 3)
+    text = run("explain", one, other).stdout
+    assert "phone_of_many 0: 3 names or more use it; it counts only where the names agree" in text
+
+
+def test_what_many_use_says_so_where_it_counts_too():
+    one, *_, other = captured(*COLLEAGUES, {**COLLEAGUES[0], "email": "ana@gmail.com"})
+    (phone,) = [piece for piece in answer("explain", one, other)["pieces"] if piece["kind"] == "phone_of_many"]
+    assert (phone["weight"], phone["names"], phone["note"]) == (4, 3, "3 names or more use it")
+
+
+def test_a_functions_mailbox_is_told_where_it_counts_nothing():
+    desk = {"email": "info@acme.example"}
+    one, other = captured({"full_name": "Ana López", **desk}, {"full_name": "Bo Berg", **desk})
+    (mailbox,) = [piece for piece in answer("explain", one, other)["pieces"] if piece["kind"] == "email_of_many"]
+    assert (mailbox["weight"], mailbox["names"]) == (0, None)
+    assert mailbox["note"] == "a function's or a family's mailbox; it counts only where the names agree"
+
+
 def test_ids_without_evidence_are_refused_with_what_to_do():
     (first,) = captured(ANA)
     (parked,) = captured({"message": "please call"})
