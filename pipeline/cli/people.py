@@ -63,7 +63,7 @@ def merge(
 
 @commands.command(
     epilog=example(
-        f"afluente people unmerge {_ONE} --why 'father and son'", f"afluente people unmerge {_ONE} --event {_TWO}"
+        f"afluente people unmerge {_TWO} --why 'father and son'", f"afluente people unmerge {_ONE} --event {_TWO}"
     )
 )
 def unmerge(
@@ -79,8 +79,9 @@ def unmerge(
     """Take a person apart again.
 
     The newest `people merge` of it is taken back. If there is none, it is parted where it last came together, or where
-    --event says, and kept so. Each part gets back its id, leads, touches, consents and values. Leads that say exactly
-    the same of who they are stay together.
+    --event says, and kept so. Name an id that was merged away, and that one stands for itself again, whatever was
+    merged since. Each part gets back its id, leads, touches, consents and values. Leads that say exactly the same of
+    who they are stay together.
     """
     from pipeline.decisions import unmerge_person
 
