@@ -115,18 +115,18 @@ def owners(*events: str) -> list[str]:
 
 
 def test_an_id_that_was_merged_away_is_compared_by_its_own_leads_and_says_whom_it_stands_for():
-    first, second = captured(ANA, BEA)
+    first, second, third = captured(ANA, BEA, {**BEA, "company": "Muster"})
     ana, bea = owners(first, second)
     run(*MERGE, ana, bea, "--by", "vera", "--why", "one desk")
     for ids in ((ana, bea), (bea, ana), (first, bea)):
         found = answer("explain", *ids)
         assert found["are_one_person"]
-        assert {found["one"]["event_id"], found["other"]["event_id"]} == {first, second}
-        assert found["decision"] == "same"
+        compared = {found["one"]["event_id"], found["other"]["event_id"]}
+        assert compared in ({first, second}, {first, third})
         (forward,) = found["forwards"]
         assert forward["at"]
         assert (forward["person_id"], forward["into"], forward["by"], forward["why"]) == (bea, ana, "vera", "one desk")
-        assert [link["word"]["why"] for link in found["chain"]] == ["one desk"]
+        assert [link["word"]["why"] for link in found["chain"] if link["word"]] == ["one desk"]
     text = run("explain", ana, bea).stdout
     assert f"{bea} is {ana}, since 20" in text
     assert ", by vera, because one desk" in text
