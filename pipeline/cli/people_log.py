@@ -16,6 +16,7 @@ from pipeline.cli.running import database, known_brand
 commands = typer.Typer()
 
 _SHOWN = 50  # rows of a table, unless asked for more
+_MOST = 1_000_000_000
 _COLUMNS = ("at", "action", "person", "other", "event", "decided_by", "why")
 _KEYS = ("id", "at", "brand", "action", "person_id", "other_id", "event_id", "decided_by", "why")
 
@@ -55,7 +56,7 @@ def log(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", min=1, help="Show at most this many. If not said: 50; with --json all."),
+        typer.Option("--limit", min=1, max=_MOST, help="Show at most this many. If not said: 50; with --json all."),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object a line for programs instead of text for people.")

@@ -131,9 +131,10 @@ def test_several_kinds_can_be_asked_for_together_with_a_time_and_a_number():
     assert numbers(*asked, "--limit", "2") == [7, 6]
 
 
-def test_an_unknown_kind_and_an_unknown_brand_are_wrong_use():
+def test_an_unknown_kind_an_unknown_brand_and_an_impossible_number_are_wrong_use():
     assert run("people", "log", "--action", "married").returncode == 2
-    assert run("people", "log", "--limit", "0").returncode == 2
+    for limit in ("0", "many", "9" * 30):
+        assert run("people", "log", "--limit", limit).returncode == 2
     assert "there is no brand 'nope'; known: default" in problem("people", "log", "--brand", "nope", code=2)
 
 
