@@ -107,6 +107,7 @@ def test_the_same_words_twice_are_one_piece_of_evidence():
 
 
 BEA = {"full_name": "Bea Muster", "email": "bea@muster.example"}
+BEA_TOO = {**BEA, "phone": "+34600111777"}
 MERGE = ("people", "merge")
 
 
@@ -115,7 +116,7 @@ def owners(*events: str) -> list[str]:
 
 
 def test_an_id_that_was_merged_away_is_compared_by_its_own_leads_and_says_whom_it_stands_for():
-    first, second, third = captured(ANA, BEA, {**BEA, "company": "Muster"})
+    first, second, third = captured(ANA, BEA, BEA_TOO)
     ana, bea = owners(first, second)
     run(*MERGE, ana, bea, "--by", "vera", "--why", "one desk")
     for ids in ((ana, bea), (bea, ana), (first, bea)):
@@ -134,7 +135,7 @@ def test_an_id_that_was_merged_away_is_compared_by_its_own_leads_and_says_whom_i
 
 def test_an_id_that_was_merged_away_lists_its_own_leads():
     first, second, third = captured(ANA, BEA, WITH_PHONE)
-    (again,) = captured({**BEA, "company": "Muster"})
+    (again,) = captured(BEA_TOO)
     ana, bea = owners(first, second)
     run(*MERGE, ana, bea, "--by", "vera", "--why", "one desk")
     forward = answer("explain", bea)["forward"]
