@@ -22,6 +22,7 @@ SLIPS = {
     ),
 }
 
+UP = "from pipeline.cli import main; main()"
 # What a worker's node does: it starts, forks, and forks again when a process is recycled.
 NODE = """
 import os, pathlib
@@ -66,7 +67,7 @@ def python_in(checkout, *arguments):
         env={**os.environ, "PYTHONPATH": str(checkout)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=30,  # one that starts all the same would stay
         check=False,
     )
 
@@ -74,7 +75,7 @@ def python_in(checkout, *arguments):
 @pytest.mark.parametrize("name", SLIPS)
 def test_up_refuses_a_wrong_file_before_it_starts_anything(checkout, tmp_path, name):
     message = slip(checkout, name)
-    done = run_in(checkout, "up", "--data", str(tmp_path / "data"), "--port", "0")
+    done = python_in(checkout, "-c", UP, "up", "--data", str(tmp_path / "data"), "--port", "0")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"afluente: {message}")
     assert not (tmp_path / "data").exists()
