@@ -367,3 +367,15 @@ def test_a_review_of_people_who_are_one_by_now_is_neither_listed_nor_answered():
     assert waiting() == []
     with pytest.raises(DecisionRefusedError, match="no review has the number"):
         accept_review(review.review_id, ME)
+
+
+def test_an_accepted_review_is_taken_back_by_the_id_that_it_merged_away():
+    ada, other, cleo = leads(*MARRIED, CLEO)
+    before = stored()
+    accept_review(waiting()[0].review_id, Word("carl", "married"))
+    merge_people(ada, cleo, ME)
+    followed = unmerge_person(other, ME)
+    assert (followed.parted, [one.why for one in followed.took_back]) == ([other], ["married"])
+    assert rows("SELECT merged_into FROM people WHERE person_id = %s", cleo) == [(ada,)]
+    unmerge_person(cleo, ME)
+    assert stored() == before
