@@ -92,7 +92,9 @@ def unmerge(
 @review.command("list", epilog=example("afluente people review list", "afluente people review list --json"))
 def list_waiting(
     *,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many, surest first.")] = 50,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=1_000_000, help="Show at most this many, surest first.")
+    ] = 50,
     as_json: AsJson = False,
 ) -> None:
     """Show pairs of people that may be one.
