@@ -19,7 +19,7 @@ run: $(VENV)/.installed
 	@$(BIN)/python -m pipeline.demo
 
 test: lint
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed
 	@$(BIN)/ruff check .
