@@ -7,7 +7,6 @@ and cannot never contradict each other, by however many steps: what would is ref
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import product
 from typing import TypeVar
@@ -20,11 +19,11 @@ from pipeline.errors import AfluenteError, TransientError
 from pipeline.flow import resolve_people
 from pipeline.following import Resolved
 from pipeline.records import new_id
-from pipeline.store import decisions, moves, reviews
+from pipeline.store import decisions, identity, moves, reviews
 from pipeline.store.decisions import Decision, Pair, Piece, Standing, ordered
-from pipeline.store.engine import transaction
+from pipeline.store.engine import patiently, transaction
 
-_ATTEMPTS = 5  # at one word: others may be at the same people
+_PAUSES = (0.2, 0.4, 0.8, 1.6)  # seconds, between attempts at one word: others may be at the same people
 _PAIRS_LIMIT = 100_000  # of one word: whoever resolves these people reads them all
 _LANE = "bulk"
 Done = TypeVar("Done")
@@ -85,16 +84,12 @@ def reject_review(review_id: int, word: Word) -> Followed:
 
 
 def _decide(work: Callable[[Connection], Done]) -> Done:
-    for attempt in range(_ATTEMPTS):
-        try:
-            with transaction() as connection:
-                decisions.hold_decisions(connection)
-                return work(connection)
-        except TransientError:
-            if attempt == _ATTEMPTS - 1:
-                raise
-            time.sleep(0.2 * 2**attempt)
-    raise AssertionError("unreachable")
+    def attempt() -> Done:
+        with transaction() as connection:
+            decisions.hold_decisions(connection)
+            return work(connection)
+
+    return patiently(attempt, pauses=_PAUSES)
 
 
 def _merge(
@@ -313,7 +308,7 @@ def _found(connection: Connection, person_id: UUID) -> Standing:
     """Who this id stands for now."""
     standing = decisions.find_standing(connection, person_id)
     if standing is None and (evidence := decisions.evidence_of_events(connection, {person_id})):
-        owners = decisions.read_owners(connection, evidence.values()).values()
+        owners = identity.read_owners(connection, evidence.values()).values()
         whose = f", a lead of person {next(iter(owners))}" if owners else ""
         raise DecisionRefusedError(f"{person_id} is an event{whose}: name people here, and leads with --event")
     if standing is None:

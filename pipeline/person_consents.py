@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Hashable
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import Connection
 
+from pipeline.neighborhoods import unpack
 from pipeline.privacy.encryption import open_evidence
 from pipeline.stages.consent_states import Statement, consent_state
-from pipeline.stages.identity.evidence import Evidence
 
 _STATEMENTS = """
 SELECT c.purpose, c.channel, c.granted, c.at, e.evidence_id, e.sealed FROM consents c
 LEFT JOIN evidence_events x USING (event_id) LEFT JOIN evidence e ON e.evidence_id = x.evidence_id
 WHERE c.person_id = %s ORDER BY c.at, c.event_id
 """
-_unpack = msgspec.msgpack.Decoder(Evidence).decode
 
 
 def consent_state_of(connection: Connection, person_id: UUID) -> dict[tuple[str, str], str]:
@@ -33,5 +31,5 @@ def _address(evidence_id: UUID | None, sealed: bytes | None) -> Hashable:
     """The address a lead came with: its e-mail in match form, else its numbers, else all that it said."""
     if evidence_id is None or sealed is None:
         return None
-    evidence = _unpack(open_evidence(bytes(sealed), evidence_id))
+    evidence = unpack(open_evidence(bytes(sealed), evidence_id))
     return evidence.email or evidence.phones or evidence_id

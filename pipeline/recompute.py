@@ -7,7 +7,6 @@ a second run finds nothing to do. Source, medium and campaign of a touch are fac
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -16,16 +15,15 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.errors import TransientError
 from pipeline.settings import settings
 from pipeline.stages.attribution import NOT_SET
 from pipeline.stages.channels import channel_of, rules_version
 from pipeline.store import channel_history, deliveries
 from pipeline.store.channel_history import AttributedPerson, StoredTouch
-from pipeline.store.engine import transaction
+from pipeline.store.engine import patiently, transaction
 
 _PEOPLE_AT_ONCE = 500
-_ATTEMPTS = 5  # at one batch: the database may be away for a moment
+_PAUSES = (1, 2, 3, 4)  # seconds, between attempts at one batch: the database may be away for a moment
 
 
 @dataclass
@@ -82,18 +80,9 @@ def recompute_channels(
             person_ids = channel_history.next_people(connection, after, people_at_once)
         if not person_ids:
             return changes
-        changes.add(_patiently(partial(_recompute, person_ids, is_dry_run=is_dry_run)))
+        changes.add(patiently(partial(_recompute, person_ids, is_dry_run=is_dry_run), pauses=_PAUSES))
         after = person_ids[-1]
         on_progress(changes, total)
-
-
-def _patiently(work: Callable[[], Changes]) -> Changes:
-    for attempt in range(1, _ATTEMPTS):
-        try:
-            return work()
-        except TransientError:
-            time.sleep(attempt)
-    return work()
 
 
 def _recompute(person_ids: list[UUID], *, is_dry_run: bool) -> Changes:

@@ -8,7 +8,6 @@ is simply run again.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,18 +15,17 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.errors import TransientError
 from pipeline.flow import resolve_people
 from pipeline.following import Resolved
 from pipeline.former_keys import file_missing_keys, refile_keys
 from pipeline.former_leads import EVENTS_AT_ONCE, file_former_leads
 from pipeline.resolution import resolve
 from pipeline.stages.identity.evidence import KEYS_VERSION
-from pipeline.store import decisions, reviews, upgrades
-from pipeline.store.engine import StoreError, transaction
+from pipeline.store import decisions, identity, reviews, upgrades
+from pipeline.store.engine import StoreError, patiently, transaction
 
 _PIECES_AT_ONCE = 200
-_ATTEMPTS = 5  # at one batch: others may be at the same people, the database may be away for a moment
+_PAUSES = (0.4, 0.8, 1.6, 3.2)  # seconds, between attempts at one batch: others may be at the same people
 _DECIDED_BY = "recompute"
 _Row = tuple[UUID, UUID, UUID]  # evidence, the person it began, the person it is of
 
@@ -123,22 +121,13 @@ def _recompute(
 def _in_parts(work: Callable[[Sequence[_Row]], Recomputed], rows: Sequence[_Row]) -> Recomputed:
     """Where the batch as a whole cannot be worked on (more locks than the server has), its halves are."""
     try:
-        return _patiently(work, rows)
+        return patiently(lambda: work(rows), pauses=_PAUSES)
     except StoreError:
         if len(rows) == 1:
             raise
         done = _in_parts(work, rows[: len(rows) // 2])
         done.add(_in_parts(work, rows[len(rows) // 2 :]))
         return done
-
-
-def _patiently(work: Callable[[Sequence[_Row]], Recomputed], rows: Sequence[_Row]) -> Recomputed:
-    for attempt in range(1, _ATTEMPTS):
-        try:
-            return work(rows)
-        except TransientError:
-            time.sleep(0.2 * 2**attempt)
-    return work(rows)
 
 
 def _resolve(rows: Sequence[_Row]) -> Recomputed:
@@ -155,7 +144,7 @@ def _look(rows: Sequence[_Row]) -> Recomputed:
     try:
         with transaction(timeout_seconds=0) as connection:
             _settle(connection, rows, partial(resolve, connection, {}, lambda _connection, _events: ()))
-            owners = decisions.read_owners(connection, [row[0] for row in rows])
+            owners = identity.read_owners(connection, [row[0] for row in rows])
             raise _RolledBackError
     except _RolledBackError:
         pass

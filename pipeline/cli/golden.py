@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.output import AsJson, CommandError, example, print_json, print_line, progress_bar
-from pipeline.cli.running import keep_logs_quiet, known_brand, nothing_runs
+from pipeline.cli.output import AsJson, example, print_json, print_line, progress_bar
+from pipeline.cli.running import known_brand, reach
 
 commands = typer.Typer()
 
@@ -27,12 +27,8 @@ def renew(
     beside running workers; when interrupted, run it again.
     """
     from pipeline.cli.quarantine import hint_all
-    from pipeline.errors import TransientError
     from pipeline.golden_records import Renewed, renew_golden_records
 
-    if sentence := nothing_runs():
-        raise CommandError(sentence)
-    keep_logs_quiet()
     known_brand(brand)
     with progress_bar(is_shown=not as_json) as progress:
         bar = progress.add_task("people", total=None, note="")
@@ -40,10 +36,7 @@ def renew(
         def show(done: Renewed, total: int) -> None:
             progress.update(bar, completed=done.people, total=total, note=f"{done.changed} changed")
 
-        try:
-            done = renew_golden_records(brand=brand, is_dry_run=dry_run, on_progress=show)
-        except TransientError as error:
-            raise CommandError(f"{error}. Run the same command again: what was done stays done") from error
+        done = reach(lambda: renew_golden_records(brand=brand, is_dry_run=dry_run, on_progress=show))
     if done.changed and not dry_run:
         hint_all()
     if as_json:

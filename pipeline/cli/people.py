@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
@@ -16,7 +16,7 @@ from pipeline.cli.output import (
     print_table,
     progress_bar,
 )
-from pipeline.cli.running import database, keep_logs_quiet, known_brand, nothing_runs, parse_id
+from pipeline.cli.running import database, known_brand, parse_id, reach
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pipeline.store.reviews import Review
 
 commands = typer.Typer()
-Done = TypeVar("Done")
 review = typer.Typer(help="Pairs that may be one person, for a human to say.", no_args_is_help=True)
 
 _ONE, _TWO = "01930000-0000-7000-8000-000000000001", "01930000-0000-7000-8000-000000000002"
@@ -172,7 +171,7 @@ def recompute(
 
     known_brand(brand)
     with progress_bar(is_shown=not as_json) as progress:
-        done = _reach(lambda: recompute_people(brand=brand, is_dry_run=dry_run, **people_bars(progress)))
+        done = reach(lambda: recompute_people(brand=brand, is_dry_run=dry_run, **people_bars(progress)))
     if as_json:
         print_json(
             {"dry_run": dry_run, "evidence": done.pieces, "people": {"joined": done.joined, "came_apart": done.parted}}
@@ -227,21 +226,9 @@ def _word(by: str | None, why: str | None) -> Word:
 def _said(say: Callable[[], Followed]) -> Followed:
     from pipeline.cli.quarantine import hint_all
 
-    followed = _reach(say)
+    followed = reach(say)
     hint_all()
     return followed
-
-
-def _reach(work: Callable[[], Done]) -> Done:
-    from pipeline.errors import TransientError
-
-    if sentence := nothing_runs():
-        raise CommandError(sentence)
-    keep_logs_quiet()
-    try:
-        return work()
-    except TransientError as error:
-        raise CommandError(f"{error}. Run the same command again: what was done stays done") from error
 
 
 def _print_followed(followed: Followed, *, as_json: bool) -> None:

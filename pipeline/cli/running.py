@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 from pipeline.cli.output import CommandError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Connection
 
     from pipeline.intake.instances import SourceInstance
+
+Done = TypeVar("Done")
 
 
 @contextmanager
@@ -123,6 +127,19 @@ def nothing_runs() -> str | None:
     if known.is_embedded_database and not (socket_folder(known.data) / ".s.PGSQL.5432").exists():
         return f"Afluente does not run in {known.data}. {_remedy()}"
     return None
+
+
+def reach(work: Callable[[], Done]) -> Done:
+    """Do what is safe to do again on a running system; refuses where nothing runs."""
+    from pipeline.errors import TransientError
+
+    if sentence := nothing_runs():
+        raise CommandError(sentence)
+    keep_logs_quiet()
+    try:
+        return work()
+    except TransientError as error:
+        raise CommandError(f"{error}. Run the same command again: what was done stays done") from error
 
 
 def _remedy() -> str:

@@ -231,12 +231,3 @@ def evidence_about(connection: Connection, person_ids: Collection[UUID]) -> set[
             (arrays.uuids(sorted(person_ids)),),
         ).scalars()
     )
-
-
-def read_owners(connection: Connection, evidence_ids: Collection[UUID]) -> dict[UUID, UUID]:
-    """Whose these settled pieces are. One statement."""
-    rows = connection.exec_driver_sql(
-        "SELECT evidence_id, person_id FROM evidence WHERE evidence_id = ANY(%s::uuid[]) AND person_id IS NOT NULL",
-        (arrays.uuids(sorted(evidence_ids)),),
-    )
-    return dict(map(tuple, rows))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg2
 import psycopg2.extras
@@ -18,6 +18,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from pipeline.errors import AfluenteError, ConfigurationError, TransientError
 from pipeline.settings import settings
+
+Done = TypeVar("Done")
 
 psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
 
@@ -47,6 +49,18 @@ class StoreError(RuntimeError):
 def engine() -> Engine:
     """The engine of this process for `settings().database_url`; made at first use, and anew in a forked child."""
     return make_engine(settings().database_url)
+
+
+def patiently(work: Callable[[], Done], *, pauses: Sequence[float]) -> Done:
+    """Work that is safe to do again: after each of these pauses (seconds), where others were at the same rows or the
+    database was away for a moment. Raises TransientError if that is still so after the last one.
+    """
+    for pause in pauses:
+        try:
+            return work()
+        except TransientError:
+            time.sleep(pause)
+    return work()
 
 
 @contextmanager

@@ -101,10 +101,10 @@ def keys_of(evidence: Evidence) -> list[tuple[str, str]]:
         # of numbers. Between agreeing names one wrong digit leaves the head or the tail as it was.
         bearers = [f"{word} {name[1]}" for word in given]
         if evidence.email:
-            found += [("name_email", f"{who} {evidence.email}") for who in bearers]
+            found += [_with_mailbox(who, evidence.email) for who in bearers]
         for phone in evidence.phones:
             for who in bearers:
-                found += [("name_phone", f"{who} {phone[:-4]}_"), ("name_phone", f"{who} _{phone[-4:]}")]
+                found += [("name_phone", f"{who} {phone[:-4]}_"), _with_tail(who, phone)]
     return list(dict.fromkeys(found))
 
 
@@ -115,10 +115,18 @@ def own_key(evidence: Evidence, kind: str, value: str) -> tuple[str, str]:
     if len(evidence.name) > 1:
         who = f"{min(word_forms(evidence.name[0]))} {evidence.name[1]}"
         if kind == EMAIL and value == evidence.email:
-            return "name_email", f"{who} {value}"
+            return _with_mailbox(who, value)
         if kind == PHONE:
-            return "name_phone", f"{who} _{value[-4:]}"
+            return _with_tail(who, value)
     return kind, value
+
+
+def _with_mailbox(who: str, email: str) -> tuple[str, str]:
+    return "name_email", f"{who} {email}"
+
+
+def _with_tail(who: str, phone: str) -> tuple[str, str]:
+    return "name_phone", f"{who} _{phone[-4:]}"
 
 
 def evidence_of(lead: Lead) -> Evidence:
