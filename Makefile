@@ -16,7 +16,7 @@ help:
 	@echo "make bench   benchmarks; writes benchmarks/results.json"
 
 run: $(VENV)/.installed
-	@$(BIN)/python -m pipeline.demo
+	@$(BIN)/python -m pipeline.cli.demo
 
 test: lint
 	@$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from kombu import Queue
 
-from pipeline.settings import settings
+from pipeline import lanes
+from pipeline.settings.loading import settings
 
 _settings = settings()
 _HARD_LIMIT_SECONDS = 300
@@ -59,12 +60,12 @@ timezone = "UTC"
 enable_utc = True
 
 task_create_missing_queues = False  # a misspelt queue fails at the sender
-task_default_queue = "ops"
-task_queues = [Queue(name, routing_key=name) for name in ("hot", "bulk", "deliver_hot", "deliver", "pull", "ops")]
+task_default_queue = lanes.OPERATIONS_QUEUE
+task_queues = [Queue(name, routing_key=name) for name in lanes.QUEUES]
 # Chain steps and deliveries name their queue when they are sent, because a lane has its own; the rest is here.
 task_routes = {
-    "sources.pull": {"queue": "pull"},
-    "ops.*": {"queue": "ops"},
+    "sources.pull": {"queue": lanes.POLL_QUEUE},
+    "ops.*": {"queue": lanes.OPERATIONS_QUEUE},
 }
 
 beat_scheduler = "redbeat.RedBeatScheduler"

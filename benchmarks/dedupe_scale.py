@@ -24,8 +24,8 @@ from typing import Any
 from uuid import UUID
 
 from benchmarks.identity import embedded_store
+from pipeline.identity.matching.name_agreement import Name
 from pipeline.records import Batch, Lead, Profile, new_id
-from pipeline.stages.identity.name_agreement import Name
 
 _GIVEN = (  # the most frequent first
     "Ana", "Luis", "Marta", "José", "María", "Carmen", "Juan", "Pedro", "Lucía", "Sofía", "Pablo", "Jorge", "Elena",
@@ -152,9 +152,9 @@ def _name(frequent: tuple[str, ...], rank: int) -> str:
 
 def fill(people: Population, start: int, end: int) -> None:
     """People `start` to `end` as if each had been resolved alone, with the counts of shared keys that they make."""
-    from pipeline.stages.identity.clustering import count_names
-    from pipeline.store import blocks
+    from pipeline.identity.matching.clustering import count_names
     from pipeline.store.engine import transaction
+    from pipeline.store.identity import blocks
 
     with transaction() as connection:  # what was resolved since the last time
         people.known.update(row[0] for row in connection.exec_driver_sql("SELECT evidence_id FROM evidence"))
@@ -182,10 +182,10 @@ _COLUMNS = {
 
 
 def _rows(people: Population, numbers: range) -> dict[str, list[str]]:
-    from pipeline.neighborhoods import pack
-    from pipeline.privacy.encryption import seal_evidence, seal_profile
-    from pipeline.stages.identity.evidence import evidence_of, keys_of
-    from pipeline.stages.survivorship import merge_profile
+    from pipeline.crypto.encryption import seal_evidence, seal_profile
+    from pipeline.identity.matching.evidence import evidence_of, keys_of
+    from pipeline.identity.neighborhoods import pack
+    from pipeline.stages.survivorship.survivorship import merge_profile
     from pipeline.store.keyring import blind_index, key_number
 
     rows: dict[str, list[str]] = {name: [] for name in _COLUMNS}

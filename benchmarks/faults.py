@@ -22,7 +22,7 @@ import redis
 
 from benchmarks.invented import write_csv
 from benchmarks.system import AFLUENTE, ROOT, System
-from pipeline.installation import embedded_broker_url
+from pipeline.settings.installation import embedded_broker_url
 
 NODES = ("hot", "bulk", "deliver")
 

@@ -22,10 +22,10 @@ from typing import Any
 
 from benchmarks.identity import SHARED, read_leads
 from pipeline.records import Envelope, Lead, Profile, RawEvent, new_id
-from pipeline.stages.mapping import load_source_mapping, map_event
+from pipeline.stages.mapping.source_mapping import load_source_mapping, map_event
 from pipeline.stages.normalization import normalize_lead
-from pipeline.stages.survivorship import merge_profile
-from pipeline.stages.survivorship_rules import FieldRule, SurvivorshipRules, survivorship_rules
+from pipeline.stages.survivorship.rules import FieldRule, SurvivorshipRules, survivorship_rules
+from pipeline.stages.survivorship.survivorship import merge_profile
 
 DATA = SHARED / "data" / "identity-dev"
 # Golden field -> columns of the truth that hold a right value: a person may have two right addresses.

@@ -33,10 +33,10 @@ from uuid import UUID
 
 import msgspec
 
-from pipeline.embedded import Embedded, make_database
-from pipeline.installation import embedded_database_url
 from pipeline.logs import configure_logging
 from pipeline.records import Envelope, NewEvent, new_id
+from pipeline.settings.installation import embedded_database_url
+from pipeline.supervisor.embedded import Embedded, make_database
 
 if TYPE_CHECKING:
     from benchmarks.system import System
@@ -176,9 +176,9 @@ def embedded_store() -> Iterator[Any]:
 def stream(leads: Sequence[dict[str, Any]], *, batch: int) -> dict[str, str]:
     """The leads through all stages, `batch` at a time; gives the person of each external id."""
     from pipeline import flow
-    from pipeline.privacy.encryption import seal_envelope
-    from pipeline.store import events
+    from pipeline.crypto.encryption import seal_envelope
     from pipeline.store.engine import transaction
+    from pipeline.store.events import events
 
     for start in range(0, len(leads), batch):
         new = []
@@ -199,11 +199,11 @@ def stream(leads: Sequence[dict[str, Any]], *, batch: int) -> dict[str, str]:
 
 def at_once(leads: Sequence[dict[str, Any]]) -> dict[str, str]:
     """The same of all leads at once, without a store: what streaming them must come to in any order."""
+    from pipeline.identity.matching.clustering import CROWDED, cluster, count_names
+    from pipeline.identity.matching.evidence import EMAIL, PHONE, Evidence, evidence_of, keys_of
+    from pipeline.identity.matching.rules import identity_rules
     from pipeline.records import Lead, RawEvent
-    from pipeline.stages.identity.clustering import CROWDED, cluster, count_names
-    from pipeline.stages.identity.evidence import EMAIL, PHONE, Evidence, evidence_of, keys_of
-    from pipeline.stages.identity.rules import identity_rules
-    from pipeline.stages.mapping import load_source_mapping, map_event
+    from pipeline.stages.mapping.source_mapping import load_source_mapping, map_event
     from pipeline.stages.normalization import normalize_lead
 
     mapping, at, rules = load_source_mapping("api"), datetime(2026, 3, 1, tzinfo=UTC), identity_rules()

@@ -24,10 +24,10 @@ from typing import Any
 
 from benchmarks.quality_misses import Case, Usage, country_miss, email_miss, phone_miss
 from pipeline.records import Envelope, Lead, RawEvent, new_id
-from pipeline.stages.email_matching import match_form
-from pipeline.stages.mapping import load_source_mapping, map_event
+from pipeline.stages.mapping.source_mapping import load_source_mapping, map_event
 from pipeline.stages.normalization import normalize_lead
-from pipeline.stages.phone_matching import match_forms
+from pipeline.values.emails.matching import match_form
+from pipeline.values.phones.matching import match_forms
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "identity-dev"
 KINDS = ("phone", "email", "country")

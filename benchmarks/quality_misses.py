@@ -13,10 +13,10 @@ from typing import Any
 
 from rapidfuzz.distance import OSA
 
-from pipeline.stages.email_domains import is_free_mail
-from pipeline.stages.email_matching import match_form
-from pipeline.stages.emails import domain_of, suggestion
-from pipeline.stages.phone_matching import phone_type
+from pipeline.values.emails.domains import is_free_mail
+from pipeline.values.emails.emails import domain_of, suggestion
+from pipeline.values.emails.matching import match_form
+from pipeline.values.phones.matching import phone_type
 
 OURS = "ours: the text holds the golden value"
 _SUBSCRIBER_DIGITS = 8  # at the end of a number; with fewer, strangers would agree by chance

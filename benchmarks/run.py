@@ -172,7 +172,7 @@ def measure_dlt(system: System, file: Path, rows: int) -> dict[str, Any]:
 
 
 def database_url(system: System) -> str:
-    from pipeline.installation import embedded_database_url
+    from pipeline.settings.installation import embedded_database_url
 
     return embedded_database_url(system.data).replace("postgresql+psycopg2://", "postgresql://")
 

@@ -20,10 +20,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks.realistic import bodies
+from pipeline.identity.matching.evidence import evidence_of, keys_of
 from pipeline.records import Envelope, Lead, RawEvent, new_id
-from pipeline.stages.attribution import touch_of
-from pipeline.stages.identity.evidence import evidence_of, keys_of
-from pipeline.stages.mapping import load_source_mapping, map_event
+from pipeline.stages.attribution.touches import touch_of
+from pipeline.stages.mapping.source_mapping import load_source_mapping, map_event
 from pipeline.stages.normalization import normalize_lead
 
 _WARM = 2_000

@@ -12,7 +12,7 @@ from celery import Celery, signals
 from pipeline.errors import ConfigurationError
 from pipeline.logs import configure_logging
 from pipeline.messages import register_serializer
-from pipeline.settings import settings
+from pipeline.settings.loading import settings
 
 _BULK_NICENESS = 5
 
@@ -42,7 +42,7 @@ def _collect_garbage_seldom(**_: Any) -> None:
 def _read_rules(**_: Any) -> None:
     """Before it forks: processes that take the place of others later go by the same rules, whatever the files say by
     then. A worker without rules would take leads and settle none: it ends here, and they wait for another one."""
-    from pipeline.stages.rule_files import read_rules_in_force
+    from pipeline.rule_files import read_rules_in_force
 
     try:
         read_rules_in_force()

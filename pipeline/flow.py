@@ -15,39 +15,40 @@ that its lease has run out, and the result is the same. Only `load` ends an even
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.errors import ConfigurationError, TransientError, place_of
-from pipeline.following import Resolved
+from pipeline.errors import TransientError, place_of
+from pipeline.identity.matching.evidence import KEYS_VERSION
+from pipeline.identity.neighborhoods import Memory
+from pipeline.identity.resolution import file_evidence, resolve_people
+from pipeline.lanes import HOT, LANES
 from pipeline.logs import get_logger
-from pipeline.mappings_in_force import refresh_source_mappings
-from pipeline.neighborhoods import Memory
-from pipeline.records import LANES, Batch, Claim, Lead, Parked, RawEvent, Suppressed
-from pipeline.resolution import file_evidence, resolve
-from pipeline.settings import settings
-from pipeline.stages.attribution import touches_of
-from pipeline.stages.identity.evidence import KEYS_VERSION
-from pipeline.stages.mapping import has_source_mapping, load_source_mapping, map_event
-from pipeline.stages.normalization import normalize_lead
-from pipeline.store import deliveries, drift, events, identity, leases, notices, quarantine, touches, upgrades
+from pipeline.records import Batch, Claim, Lead, Parked
+from pipeline.replay import Decided, connector_of, map_raw_event, normalize_mapped
+from pipeline.routing import want_people
+from pipeline.settings.loading import settings
+from pipeline.stages.attribution.touches import touches_of
+from pipeline.stages.mappings_in_force import refresh_source_mappings
+from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import transaction
+from pipeline.store.events import drift, events, leases, quarantine
+from pipeline.store.identity import evidence_rows, notices, upgrades
+from pipeline.store.people import touches
 
-Decided = Lead | Parked | Suppressed
 Item = TypeVar("Item")
 _log = get_logger(__name__)
 
-_RECOMPUTED_AT_ONCE = 200
 _HOT_BATCH = 50  # small batches keep a hot lead's wait short even in a burst
 
 
 def claim_batch(lane: str) -> Claim | None:
     """Lease the next due events of a lane, lost ones first. None: nothing is due, or enough chains are under way."""
     tuning = settings().tuning
-    limit = min(_HOT_BATCH, tuning.batch_size) if lane == "hot" else tuning.batch_size
+    limit = min(_HOT_BATCH, tuning.batch_size) if lane == HOT else tuning.batch_size
     with transaction(synchronous=False) as connection:
         if leases.count_in_flight_batches(connection, lane) >= tuning.in_flight_batches:
             return None
@@ -61,10 +62,10 @@ def map_claim(claim: Claim) -> Batch:
         if len(raw_events) < len(claim.event_ids):  # bodies of megabytes: the rest in another batch
             leases.release_unread(connection, claim.claim_id, [raw.event_id for raw in raw_events])
         patches = quarantine.read_patches(connection, [raw.event_id for raw in raw_events])
-    refresh_source_mappings({_slug(raw) for raw in raw_events})
+    refresh_source_mappings({connector_of(raw) for raw in raw_events})
     batch = Batch(claim_id=claim.claim_id, lane=claim.lane)
     for raw in raw_events:
-        _sort(batch, _decide("map", raw.event_id, raw, lambda raw: _map(raw, patches.get(raw.event_id))))
+        _sort(batch, _decide("map", raw.event_id, raw, lambda raw: map_raw_event(raw, patches.get(raw.event_id))))
     return batch
 
 
@@ -72,7 +73,7 @@ def normalize_batch(batch: Batch) -> Batch:
     """One spelling per meaning."""
     leads, batch.leads = batch.leads, []
     for lead in leads:
-        _sort(batch, _decide("normalize", lead.event_id, lead, _normalize))
+        _sort(batch, _decide("normalize", lead.event_id, lead, normalize_mapped))
     for lead in batch.leads:  # from here on nobody reads them: explanations and exports are made from the raw event
         lead.raw, lead.flags, lead.custom = {}, {}, {}
     return batch
@@ -98,49 +99,6 @@ def deduplicate_batch(batch: Batch) -> Batch:
     for lead in batch.leads:
         lead.person_id = resolved.owners[of_event[lead.event_id]]
     return batch
-
-
-def resolve_people(
-    connection: Connection,
-    lane: str,
-    leads: Mapping[UUID, Sequence[Lead]],
-    *,
-    again: Collection[UUID] = (),
-    decided_by: str = "rules",
-    memory: Memory | None = None,
-) -> Resolved:
-    """`resolve`, and what every CRM must hear of people who came together or apart by it, in the same transaction."""
-    resolved = resolve(connection, leads, recompute_leads, again=again, decided_by=decided_by, memory=memory)
-    deliveries.want_deliveries(
-        connection,
-        [
-            (destination, person_id, lane)
-            for person_id, brand in sorted(resolved.changed.items())
-            for destination in settings().destinations_for(brand)
-        ],
-    )
-    return resolved
-
-
-def recompute_leads(connection: Connection, event_ids: Sequence[UUID]) -> Iterator[Lead]:
-    """Stored events through map and normalize once more, in the order of their ids. What stops there is left out."""
-    for start in range(0, len(event_ids), _RECOMPUTED_AT_ONCE):
-        some = event_ids[start : start + _RECOMPUTED_AT_ONCE]
-        patches = quarantine.read_patches(connection, some)
-        for raw in events.read_events(connection, some):
-            mapped = _map(raw, patches.get(raw.event_id))
-            decided = _normalize(mapped) if isinstance(mapped, Lead) else mapped
-            if isinstance(decided, Lead):
-                yield decided
-
-
-def require_mappings(connection: Connection, event_ids: Sequence[UUID]) -> None:
-    """Raises ConfigurationError if these events give no lead because a mapping is wrong. One that is gone may be so."""
-    slugs = {_slug(raw) for raw in events.read_events(connection, event_ids)}
-    refresh_source_mappings(slugs)
-    for slug in sorted(slugs):
-        if has_source_mapping(slug):
-            load_source_mapping(slug)
 
 
 def attribute_batch(batch: Batch) -> Batch:
@@ -172,21 +130,17 @@ def load_batch(batch: Batch) -> dict[tuple[str, str], int]:
     Returns how many deliveries became due per (destination, lane). Commits synchronously, which makes the earlier,
     lazier commits of this batch durable too: PostgreSQL's log is written in order.
     """
-    known = settings()
     with transaction() as connection:
         _follow(connection, batch.leads)
         settled = events.settle_events(connection, batch.claim_id, batch.leads)
         events.suppress_events(connection, batch.claim_id, batch.suppressed)
         quarantine.park_events(connection, batch.claim_id, batch.parked)
-        wanted = {
-            (destination, lead.person_id)
+        people = [
+            (lead.person_id, lead.brand)
             for lead in batch.leads
             if lead.event_id in settled and lead.person_id is not None
-            for destination in known.destinations_for(lead.brand)
-        }
-        due = deliveries.want_deliveries(
-            connection, [(destination, person_id, batch.lane) for destination, person_id in sorted(wanted)]
-        )
+        ]
+        due = want_people(connection, people, batch.lane)
         drift.count_drift(connection, [lead for lead in batch.leads if lead.event_id in settled])
     _log.info(
         "batch_loaded",
@@ -251,27 +205,11 @@ def _follow(connection: Connection, leads: Sequence[Lead]) -> None:
 
     Raises TransientError if the evidence of one went away meanwhile, or if a version that kept none worked on it.
     """
-    owners = identity.hold_owners(connection, [lead.event_id for lead in leads])
+    owners = evidence_rows.hold_owners(connection, [lead.event_id for lead in leads])
     if not all(lead.event_id in owners for lead in leads):
         raise TransientError("evidence went away before its lead was settled: it begins again")
     for lead in leads:
         lead.person_id = owners[lead.event_id]
-
-
-def _slug(raw: RawEvent) -> str:
-    return settings().source(raw.source).connector or raw.source
-
-
-def _map(raw: RawEvent, patch: dict[str, Any] | None) -> Decided:
-    try:
-        mapping = load_source_mapping(_slug(raw))
-    except ConfigurationError as error:
-        return Parked(raw.event_id, "map_fields", "mapping_unreadable", str(error))
-    return map_event(raw, patch=patch, mapping=mapping)
-
-
-def _normalize(lead: Lead) -> Decided:
-    return normalize_lead(lead, default_region=settings().region_for(lead.source, lead.brand))
 
 
 def _decide(stage: str, event_id: UUID, item: Item, decide: Callable[[Item], Decided]) -> Decided:

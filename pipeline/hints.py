@@ -16,8 +16,9 @@ import redis
 from kombu import Connection
 from kombu.exceptions import KombuError
 
+from pipeline.lanes import DELIVER_QUEUES, LANES
 from pipeline.logs import get_logger
-from pipeline.settings import settings
+from pipeline.settings.loading import settings
 
 _FLAG_MILLISECONDS = 3_000  # a hint that got lost blocks its successors this long
 _PAUSE_SECONDS = 1.0  # after a failure nobody knocks at Redis's door again for this long
@@ -64,13 +65,22 @@ def hint_dispatch(lane: str) -> bool:
 
 def hint_deliver(destination: str, lane: str) -> bool:
     """Say that deliveries to `destination` are due in `lane`."""
-    queue = "deliver_hot" if lane == "hot" else "deliver"
+    queue = DELIVER_QUEUES[lane]
     return _hint(
         f"afluente:hint:deliver:{destination}:{lane}",
         "deliveries.deliver",
         {"destination": destination, "lane": lane},
         queue,
     )
+
+
+def hint_all() -> None:
+    """Say that anything may be due, in every lane and at every CRM, as after a replay."""
+    for lane in LANES:
+        if not hint_dispatch(lane):
+            return
+        for destination in settings().destinations:
+            hint_deliver(destination, lane)
 
 
 def take_hint(*parts: str) -> None:

@@ -40,7 +40,7 @@ class ClaimNote:
 
 
 class SealedBatch:
-    """A Batch as ciphertext. `sealed` opens with `pipeline.privacy.encryption.open_batch`."""
+    """A Batch as ciphertext. `sealed` opens with `pipeline.crypto.encryption.open_batch`."""
 
     __slots__ = ("claim_id", "lane", "lead_count", "sealed")
 

@@ -15,7 +15,6 @@ from uuid import UUID
 
 import msgspec
 
-LANES = ("hot", "bulk")
 EVENT_STATES = ("pending", "in_flight", "settled", "quarantined", "suppressed")
 SUPPRESSION_REASONS = ("test", "erased", "no_consent", "spam")
 

@@ -13,12 +13,13 @@ from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
 
 from pipeline import flow
 from pipeline.app import app
+from pipeline.crypto.encryption import open_batch, seal_batch
 from pipeline.delivery.sender import deliver as send_due
 from pipeline.errors import ConfigurationError, TransientError, place_of
 from pipeline.hints import hint_deliver, hint_dispatch, take_hint
+from pipeline.lanes import LANES
 from pipeline.logs import get_logger
 from pipeline.messages import ClaimNote, SealedBatch
-from pipeline.privacy.encryption import open_batch, seal_batch
 from pipeline.records import Batch, Claim
 
 _log = get_logger(__name__)
@@ -154,7 +155,7 @@ def deliver(destination: str, lane: str) -> dict[str, int]:
 @app.task(name="sources.pull")
 def pull(source: str, brand: str) -> dict[str, int]:
     """Read a polled source from its cursor on. Returns counts."""
-    from pipeline.intake.pulls import run_poll
+    from pipeline.intake.polls import run_poll
 
     report = run_poll(source, brand)
     return {"accepted": report.accepted, "repeated": report.repeated}
@@ -172,7 +173,7 @@ def sweep() -> int:
 @app.task(name="ops.poll")
 def poll() -> int:
     """Start the pulls whose time has come. Returns their number."""
-    from pipeline.intake.pulls import due_polls
+    from pipeline.intake.polls import due_polls
 
     started = due_polls()
     for source, brand in started:
@@ -206,5 +207,5 @@ def _take_back_lost_batch(sender: Any, exception: BaseException, args: Any = (),
             flow.give_back(claim_id, is_lost=True)
         except TransientError:
             _log.warning("claim_left_to_its_lease", claim=str(claim_id))
-    hint_dispatch("hot")
-    hint_dispatch("bulk")
+    for lane in LANES:
+        hint_dispatch(lane)

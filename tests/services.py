@@ -17,13 +17,13 @@ import pytest
 import sqlalchemy
 from psycopg2 import sql
 
-from pipeline.embedded import Embedded, make_database
-from pipeline.installation import embedded_broker_url, embedded_database_url, socket_folder
+from pipeline.settings.installation import embedded_broker_url, embedded_database_url, socket_folder
+from pipeline.supervisor.embedded import Embedded, make_database
 
 SECRET_KEYS = "VGhlIGZpcnN0IGtleSBvZiB0aGUgdGVzdHMsIDMyIGI,VGhlIHNlY29uZCBrZXkgb2YgdGhlIHRlc3RzLDMyIGI"
 API_KEYS = "tests:admin:an-api-key-of-the-tests"
 TEMPLATE = "migrated"
-_STATEFUL = ("pipeline.settings", "pipeline.store", "pipeline.privacy", "pipeline.delivery", "pipeline.hints")
+_STATEFUL = ("pipeline.settings", "pipeline.store", "pipeline.crypto", "pipeline.delivery", "pipeline.hints")
 
 
 class Services:

@@ -1,6 +1,16 @@
 """The vocabulary a connector is written in. Knows nothing of the pipeline."""
 
-from connectors.kit.declarations import (
+from connectors.kit.destinations.declarations import Connection, DestinationType, Record, Usage, Writer, WriteResult
+from connectors.kit.errors import (
+    AfluenteError,
+    ConfigurationError,
+    QuotaError,
+    RecordError,
+    TerminalError,
+    TransientError,
+)
+from connectors.kit.registry import destination_types, sources
+from connectors.kit.sources.declarations import (
     Answer,
     Api,
     Connector,
@@ -12,17 +22,7 @@ from connectors.kit.declarations import (
     Signature,
     Webhook,
 )
-from connectors.kit.destinations import Connection, DestinationType, Record, Usage, Writer, WriteResult
-from connectors.kit.errors import (
-    AfluenteError,
-    ConfigurationError,
-    QuotaError,
-    RecordError,
-    TerminalError,
-    TransientError,
-)
-from connectors.kit.registry import destination_types, sources
-from connectors.kit.signatures import HmacSha256, StandardWebhooks
+from connectors.kit.sources.signatures import HmacSha256, StandardWebhooks
 
 __all__ = [
     "AfluenteError",

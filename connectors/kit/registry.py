@@ -6,9 +6,9 @@ import importlib
 import pkgutil
 from functools import cache
 
-from connectors.kit.declarations import Connector
-from connectors.kit.destinations import DestinationType
+from connectors.kit.destinations.declarations import DestinationType
 from connectors.kit.errors import ConfigurationError
+from connectors.kit.sources.declarations import Connector
 
 
 def _modules(package: str) -> list[str]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from connectors.kit.samples import samples_of
-from connectors.sandbox.dialects import Reply, Request, json_reply
+from connectors.kit.sources.samples import samples_of
+from connectors.sandbox.dialects.dialect import Reply, Request, json_reply
 from connectors.sandbox.records import SandboxRecords
 
 _MAX_LIMIT = 1_000

@@ -17,11 +17,11 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 
 from connectors.kit.errors import ConfigurationError
-from connectors.sandbox.dialects import Dialect, Reply, Request, json_reply
+from connectors.sandbox.dialects.dialect import Dialect, Reply, Request, json_reply
+from connectors.sandbox.dialects.salesforce import SalesforceDialect
 from connectors.sandbox.faults import Faults, FaultSpec, as_json, parse_faults
 from connectors.sandbox.feed import answer_feed, fill_feed
 from connectors.sandbox.records import SandboxRecords
-from connectors.sandbox.salesforce import SalesforceDialect
 
 DIALECTS = {"salesforce": SalesforceDialect}
 _MAX_BODY_BYTES = 50_000_000

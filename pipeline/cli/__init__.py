@@ -10,27 +10,27 @@ import sys
 
 import typer
 
-from pipeline.cli import (
+from pipeline.cli.commands import (
     attribution,
-    balances,
+    balance,
     doctor,
     explain,
     exports,
-    golden,
     imports,
-    mappings,
+    leads_release,
+    mapping,
     migrate,
     people,
     people_log,
+    people_renew,
     quarantine,
-    releases,
     report,
     sandbox,
-    sources,
+    source,
     status,
     up,
 )
-from pipeline.cli.output import CommandError, example, print_problem
+from pipeline.cli.terminal.output import CommandError, example, print_problem
 
 __all__ = ["app", "main"]
 
@@ -43,12 +43,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for group in (up, status, imports, balances):
+for group in (up, status, imports, balance):
     app.add_typer(group.commands)
-exports.leads.add_typer(releases.commands)
+exports.leads.add_typer(leads_release.commands)
 exports.people.add_typer(people.commands)
 exports.people.add_typer(people_log.commands)
-exports.people.add_typer(golden.commands)
+exports.people.add_typer(people_renew.commands)
 app.add_typer(exports.leads, name="leads")
 app.add_typer(exports.people, name="people")
 app.add_typer(exports.deliveries, name="deliveries")
@@ -56,8 +56,8 @@ app.add_typer(explain.commands)
 app.add_typer(report.commands, name="report")
 app.add_typer(attribution.commands, name="attribution")
 app.add_typer(quarantine.commands, name="quarantine")
-app.add_typer(sources.commands, name="source")
-app.add_typer(mappings.commands, name="mapping")
+app.add_typer(source.commands, name="source")
+app.add_typer(mapping.commands, name="mapping")
 for group in (sandbox, doctor, migrate):
     app.add_typer(group.commands)
 

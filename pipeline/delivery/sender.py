@@ -13,16 +13,17 @@ import msgspec
 
 from connectors.kit import Record, WriteResult
 from pipeline.delivery.backoff import backoff_seconds
-from pipeline.delivery.calls import Written, write_in_halves
-from pipeline.delivery.lines import Line
-from pipeline.delivery.turns import Turns, reason_of
+from pipeline.delivery.halving import Written, write_in_halves
+from pipeline.delivery.permits import Turns, reason_of
+from pipeline.delivery.writers import Line
 from pipeline.errors import ConfigurationError, QuotaError, RecordError, TerminalError, TransientError, place_of
+from pipeline.lanes import HOT
 from pipeline.logs import get_logger
 from pipeline.records import Due, Outcome, new_id
-from pipeline.settings import settings
-from pipeline.stages.destination_mapping import MappedPerson
-from pipeline.stages.mapping import map_merged, map_person
-from pipeline.store import deliveries
+from pipeline.settings.loading import settings
+from pipeline.stages.destination_mapping.mapping import MappedPerson
+from pipeline.stages.mapping.source_mapping import map_merged, map_person
+from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import transaction
 
 _CALLS_OF_A_CLAIM = 3  # that may time out one after the other: a call and its halves
@@ -71,8 +72,8 @@ class _Sender:
         self._tuning = settings().tuning
         busy = _CALLS_OF_A_CLAIM * settings().destinations[destination].timeout_seconds + _MARGIN_SECONDS
         self._lease_seconds = max(self._tuning.delivery_lease_seconds, busy)
-        self._linger_seconds = 0.0 if lane == "hot" else self._tuning.delivery_linger_seconds
-        self._turns = Turns(destination, is_hot=lane == "hot", probe_seconds=busy)
+        self._linger_seconds = 0.0 if lane == HOT else self._tuning.delivery_linger_seconds
+        self._turns = Turns(destination, is_hot=lane == HOT, probe_seconds=busy)
         self._counts = dict.fromkeys(("sent", "retry", "rejected"), 0)
 
     def run(self) -> SendReport:

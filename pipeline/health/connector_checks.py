@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from connectors.kit import Connector, Poll, Webhook, sources
-from pipeline.delivery.lines import connection_to, kind_of
+from pipeline.delivery.writers import connection_to, kind_of
 from pipeline.errors import AfluenteError, ConfigurationError, QuotaError, TerminalError, place_of
 from pipeline.health.checks import Check, failed, passed
-from pipeline.settings import DestinationSettings, Settings
-from pipeline.stages.destination_mapping import DESTINATION_MAPPINGS
-from pipeline.stages.mapping import SOURCE_MAPPINGS
-from pipeline.stages.rule_files import RULES
+from pipeline.rule_files import RULES
+from pipeline.settings.declarations import DestinationSettings
+from pipeline.settings.loading import Settings
+from pipeline.stages.destination_mapping.mapping import DESTINATION_MAPPINGS
+from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
 
 
 def check_sources(known: Settings) -> Iterator[Check]:

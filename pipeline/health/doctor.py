@@ -18,7 +18,7 @@ from pipeline.health.machine_checks import (
     describe_settings,
 )
 from pipeline.health.service_checks import check_clocks, check_database, check_redis
-from pipeline.settings import Settings, load_settings
+from pipeline.settings.loading import Settings, load_settings
 
 __all__ = ["Check", "run_checks"]
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 
 from pipeline.errors import ConfigurationError
-from pipeline.mappings_in_force import refresh_source_mappings
-from pipeline.settings import settings
-from pipeline.stages.mapping import load_source_mapping
-from pipeline.store.drift import Drift, count_paths, read_drift
+from pipeline.settings.loading import settings
+from pipeline.stages.mapping.source_mapping import load_source_mapping
+from pipeline.stages.mappings_in_force import refresh_source_mappings
+from pipeline.store.events.drift import Drift, count_paths, read_drift
 
 
 def current_drift(connection: Connection, sources: Iterable[str] | None = None) -> list[Drift]:

@@ -10,12 +10,12 @@ from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-from pipeline.data_folder import find_recorded
+from pipeline.crypto.encryption import Cipher
 from pipeline.errors import ConfigurationError
 from pipeline.health.checks import Check, failed, passed
-from pipeline.installation import read_runtime
-from pipeline.privacy.encryption import Cipher
-from pipeline.settings import Settings
+from pipeline.settings.installation import read_runtime
+from pipeline.settings.loading import Settings
+from pipeline.supervisor.data_folder import find_recorded
 
 _LEAST_FREE_BYTES = 1_000_000_000
 _LEAST_FREE_SHARE = 0.05

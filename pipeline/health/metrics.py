@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from pipeline.health.readings import DatabaseReading, Readings, RedisReading, take_readings
-from pipeline.settings import Settings, settings
+from pipeline.settings.loading import Settings, settings
 
 _CACHED_SECONDS = 5.0  # several scrapers, or one in a hurry, cost one reading
 

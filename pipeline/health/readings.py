@@ -17,16 +17,16 @@ from pipeline.delivery.governor import Governor, QuotaState
 from pipeline.delivery.shared_state import shared_redis, translated_redis_errors
 from pipeline.errors import AfluenteError
 from pipeline.health.drift import drifting_fields
-from pipeline.process_plan import NODES
-from pipeline.settings import Settings
-from pipeline.store.deliveries import due_counts
+from pipeline.lanes import NODES
+from pipeline.settings.loading import Settings
+from pipeline.store.deliveries.deliveries import due_counts
 from pipeline.store.engine import StoreError, transaction
-from pipeline.store.events import oldest_pending
-from pipeline.store.reviews import count_reviews
+from pipeline.store.events.events import oldest_pending
+from pipeline.store.identity.reviews import count_reviews
 
 Reading = TypeVar("Reading")
 
-QUEUES = tuple(queue for _, queues, _ in NODES for queue in queues.split(","))
+QUEUES = tuple(queue for _, queues, _ in NODES for queue in queues)
 _TIMEOUT_SECONDS = 10.0  # of a statement: who looks at a dashboard does not wait for more
 
 

@@ -10,12 +10,12 @@ from pipeline.delivery.shared_state import shared_redis, translated_redis_errors
 from pipeline.errors import AfluenteError, ConfigurationError
 from pipeline.health.checks import Check, failed, passed
 from pipeline.health.machine_checks import host_of
-from pipeline.settings import Settings
-from pipeline.stages.identity.evidence import KEYS_VERSION
+from pipeline.identity.matching.evidence import KEYS_VERSION
+from pipeline.settings.loading import Settings
 from pipeline.store.engine import StoreError, engine, transaction
+from pipeline.store.identity.upgrades import is_finished
 from pipeline.store.keyring import blind_index
 from pipeline.store.schema import is_current
-from pipeline.store.upgrades import is_finished
 
 _OLDEST_POSTGRESQL = 140_000  # 14: what the statements and the partitions are tested with, and still maintained
 _OLDEST_REDIS = (6, 2)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.data_folder import find_recorded
 from pipeline.health.connector_checks import find_wrong_mappings
 from pipeline.health.readings import Backlog, DatabaseReading, DestinationReading, LastError, Readings, take_readings
 from pipeline.health.thresholds import find_alarms
-from pipeline.installation import read_runtime
-from pipeline.settings import Settings, settings
+from pipeline.settings.installation import read_runtime
+from pipeline.settings.loading import Settings, settings
+from pipeline.supervisor.data_folder import find_recorded
 
 
 def collect_status(known: Settings | None = None) -> dict[str, Any]:

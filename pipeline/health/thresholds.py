@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pipeline.health.readings import DatabaseReading, Readings, RedisReading
+from pipeline.lanes import BULK, HOT
 
-OLDEST_PENDING_SECONDS = {"hot": 60.0, "bulk": 900.0}  # a hot lead is worth minutes; an import may take a quarter hour
-OLDEST_DUE_SECONDS = {"hot": 120.0, "bulk": 1800.0}
+OLDEST_PENDING_SECONDS = {HOT: 60.0, BULK: 900.0}  # a hot lead is worth minutes; an import may take a quarter hour
+OLDEST_DUE_SECONDS = {HOT: 120.0, BULK: 1800.0}
 UNTAKEN_MESSAGES = 1_000  # hints are few: this many mean that nobody consumes the queue
 REDIS_MEMORY_SHARE = 0.7  # a full broker refuses messages
 SLOWED_BELOW = 0.5  # share of the rate in force

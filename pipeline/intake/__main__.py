@@ -7,9 +7,9 @@ import logging
 
 import uvicorn
 
-from pipeline.intake.http import create_app
+from pipeline.intake.receiver.http import create_app
 from pipeline.logs import configure_logging
-from pipeline.settings import settings
+from pipeline.settings.loading import settings
 
 _KEEP_ALIVE_SECONDS = 75  # longer than a proxy keeps its idle connections, so that the proxy closes first
 _DRAIN_SECONDS = 15

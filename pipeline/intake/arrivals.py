@@ -9,12 +9,12 @@ from urllib.parse import unquote_to_bytes
 
 import orjson
 
-from connectors.kit.idempotency import event_id_of, idempotency_digest, occurred_at_of
-from connectors.kit.records import FORM
+from connectors.kit.sources.idempotency import event_id_of, idempotency_digest, occurred_at_of
+from connectors.kit.sources.records import FORM
+from pipeline.crypto.encryption import seal_envelope
 from pipeline.intake.instances import SourceInstance
-from pipeline.privacy.encryption import seal_envelope
-from pipeline.privacy.redaction import looks_personal
 from pipeline.records import Envelope, NewEvent, new_id
+from pipeline.values.redaction import looks_personal
 
 JSON = "application/json"
 _ID_LENGTH = 255  # a longer id of the source still makes the idempotency key, but is not shown in lists

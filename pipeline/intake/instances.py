@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from connectors.kit import Connector, Signature, Webhook, sources
 from pipeline.errors import ConfigurationError
+from pipeline.lanes import LANES
 from pipeline.logs import get_logger
-from pipeline.records import LANES
-from pipeline.settings import Settings
+from pipeline.settings.loading import Settings
 
 _SECRETS_SECONDS = 5.0  # a rotated secret is known after this long
 _log = get_logger(__name__)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from pipeline.errors import place_of
 from pipeline.hints import hint_dispatch
+from pipeline.lanes import LANES
 from pipeline.logs import get_logger
 
 _PAUSE_SECONDS = 0.02  # events that arrive meanwhile share the next hint
@@ -45,7 +46,7 @@ class LaneHints:
             self._told.wait()
             self._told.clear()
             with self._guard:
-                lanes, self._lanes = sorted(self._lanes, reverse=True), set()  # "hot" before "bulk"
+                lanes, self._lanes = [lane for lane in LANES if lane in self._lanes], set()
             for lane in lanes:
                 self._try(lane)
             if self._stopping.wait(self._pause_seconds) and not self._lanes:

@@ -8,10 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pipeline.intake.file_reading import AS_FOUND, OpenedFile, ReadAs, envelope_of, open_rows
-from pipeline.intake.file_rows import FileRow, TableNotes
-from pipeline.records import Lead, Parked, RawEvent, Suppressed, new_id
-from pipeline.settings import settings
+from pipeline.intake.files.reading import AS_FOUND, OpenedFile, ReadAs, envelope_of, open_rows
+from pipeline.intake.files.rows import FileRow, TableNotes
+from pipeline.records import Parked, RawEvent, Suppressed, new_id
+from pipeline.settings.loading import settings
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,11 @@ def preview_file(path: Path, *, source: str, brand: str, limit: int = 20, read_a
 def _preview_row(file: OpenedFile, row: FileRow) -> PreviewRow:
     if row.code is not None:
         return PreviewRow(row.line, "quarantined", code=row.code, message=row.message)
-    from pipeline.stages.mapping import map_event
-    from pipeline.stages.normalization import normalize_lead
+    from pipeline.replay import decide_event
 
     brand, source, lane = file.instance.brand, file.instance.slug, file.instance.lane
     raw = RawEvent(new_id(), brand, source, lane, datetime.now(UTC), None, envelope_of(file, row))
-    decided = map_event(raw, mapping=file.mapping)
-    if isinstance(decided, Lead):
-        decided = normalize_lead(decided, default_region=settings().region_for(source, brand))
+    decided = decide_event(raw, file.mapping, region=settings().region_for(source, brand))
     if isinstance(decided, Parked):
         return PreviewRow(row.line, "quarantined", code=decided.code, field_name=decided.field, message=decided.message)
     if isinstance(decided, Suppressed):

@@ -8,20 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pipeline.canonical import CANONICAL_FIELDS, IDENTIFYING_FIELDS
 from pipeline.records import Lead, Parked, Suppressed
-from pipeline.stages.addresses import as_in_country, normalize_city, normalize_postal_code
-from pipeline.stages.canonical import CANONICAL_FIELDS, IDENTIFYING_FIELDS
-from pipeline.stages.companies import normalize_company
-from pipeline.stages.conversions import to_count, to_text
-from pipeline.stages.countries import country_code, normalize_country
-from pipeline.stages.earlier_touches import drop_later
-from pipeline.stages.emails import normalize_email
-from pipeline.stages.industries import normalize_industry
-from pipeline.stages.languages import normalize_language
-from pipeline.stages.name_completion import Names, complete_names
-from pipeline.stages.names import normalize_family_name, normalize_full_name, normalize_given_name
-from pipeline.stages.phones import normalize_phone, normalize_whatsapp_id
-from pipeline.stages.text import (
+from pipeline.stages.mapping.earlier_touches import drop_later
+from pipeline.stages.validation.rules import NOTHING_TO_IDENTIFY
+from pipeline.stages.validation.validation import Verdict, judge
+from pipeline.values.companies.companies import normalize_company
+from pipeline.values.companies.industries import normalize_industry
+from pipeline.values.conversions import to_count, to_text
+from pipeline.values.dates.times import FUTURE_TOLERANCE, read_instant
+from pipeline.values.emails.emails import normalize_email
+from pipeline.values.names.completion import Names, complete_names
+from pipeline.values.names.names import normalize_family_name, normalize_full_name, normalize_given_name
+from pipeline.values.normalized import Normalized
+from pipeline.values.phones.phones import normalize_phone, normalize_whatsapp_id
+from pipeline.values.places.addresses import as_in_country, normalize_city, normalize_postal_code
+from pipeline.values.places.countries import country_code, normalize_country
+from pipeline.values.places.languages import normalize_language
+from pipeline.values.text.text import (
     LINE_LIMIT,
     normalize_cell,
     normalize_identifier,
@@ -29,11 +33,7 @@ from pipeline.stages.text import (
     normalize_url,
     raw_excerpt,
 )
-from pipeline.stages.times import FUTURE_TOLERANCE, read_instant
-from pipeline.stages.validation import Verdict, judge
-from pipeline.stages.validation_rules import NOTHING_TO_IDENTIFY
-from pipeline.stages.values import Normalized
-from pipeline.stages.websites import normalize_linkedin_url, normalize_website
+from pipeline.values.web.websites import normalize_linkedin_url, normalize_website
 
 STAGE = "normalize"
 ASSUMED = "assumed"  # the mapping's own region; `default_region`, being somebody's setting, overrules it

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from pipeline.stages.values import is_empty
+from pipeline.values.normalized import is_empty
 
 Getter = Callable[[Any], Any]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from pipeline.errors import ConfigurationError
-from pipeline.stages.vocabularies import shown
+from pipeline.values.yaml_files import shown
 
 Compiled = TypeVar("Compiled")
 Stamp = tuple[int, int, int] | None  # time of change in ns, bytes, inode; None: there is no such file

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from pipeline.errors import AfluenteError, ConfigurationError, TransientError
-from pipeline.settings import settings
+from pipeline.settings.loading import settings
 
 Done = TypeVar("Done")
 

@@ -10,8 +10,8 @@ from functools import cache
 
 from sqlalchemy import Connection
 
-from pipeline.privacy.blind_index import BlindIndex
-from pipeline.privacy.encryption import cipher
+from pipeline.crypto.blind_index import BlindIndex
+from pipeline.crypto.encryption import cipher
 from pipeline.store.engine import transaction
 
 _INDEX_KEY = "blind_index"

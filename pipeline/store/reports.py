@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.privacy.encryption import open_profile
-from pipeline.store import leases
-from pipeline.store.quarantine import count_quarantine
+from pipeline.crypto.encryption import open_profile
+from pipeline.store.events import leases
+from pipeline.store.events.quarantine import count_quarantine
 
 _FETCHED_ROWS = 500  # at once from the server's cursor
 

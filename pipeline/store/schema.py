@@ -13,8 +13,9 @@ from sqlalchemy.exc import DBAPIError
 
 from pipeline.errors import ConfigurationError
 from pipeline.logs import get_logger
-from pipeline.store import keyring, notices
+from pipeline.store import keyring
 from pipeline.store.engine import transaction, translate
+from pipeline.store.identity import notices
 
 _PARTITIONED = ("events", "event_bodies")
 _MIGRATION_LOCK = 4_150_226_013  # any constant: "only one migrates at a time"

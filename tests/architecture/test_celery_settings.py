@@ -17,8 +17,7 @@ from kombu.transport.redis import Channel
 from redbeat.schedulers import RedBeatConfig
 
 from pipeline.app import app
-from pipeline.process_plan import NODES
-from pipeline.records import LANES
+from pipeline.lanes import DELIVER_QUEUES, LANES, NODES, OPERATIONS_QUEUE, POLL_QUEUE, QUEUES
 
 ROOT = Path(__file__).parents[2]
 CELERY_NAMES = {name for name, _ in flatten(NAMESPACES)}
@@ -93,7 +92,7 @@ def test_routes_and_schedule_name_tasks_that_exist():
 
 
 def test_every_declared_queue_has_a_node_under_up_and_every_node_a_declared_queue():
-    consumed = {queue for _, queues, _ in NODES for queue in queues.split(",")}
+    consumed = {queue for _, queues, _ in NODES for queue in queues}
     assert consumed == declared_queues()
 
 
@@ -111,10 +110,10 @@ def test_every_declared_queue_has_a_service_in_compose_and_every_service_a_decla
 def test_every_queue_that_code_sends_to_is_declared():
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "pipeline").rglob("*.py")]
     named = set(_matches(r"""queue\s*=\s*["']([a-z_]+)["']""", sources))
-    named |= set(LANES)  # chain steps go to the queue of their lane's name
     named |= {name for line in _matches(r"queue = (.+)", sources) for name in re.findall(r'"([a-z_]+)"', line)}
-    assert "deliver_hot" in named, "pipeline/hints.py is read as it should be"
-    assert named <= declared_queues()
+    assert named == set(), "queues are named in pipeline/lanes.py and nowhere else"
+    assert set(QUEUES) == declared_queues()
+    assert {*LANES, *DELIVER_QUEUES.values(), POLL_QUEUE, OPERATIONS_QUEUE} == set(QUEUES)
 
 
 def declared_queues() -> set[str]:

@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.postgresql_server import SETTINGS, find_binaries
-from pipeline.redis_server import find_redis
-from pipeline.settings import load_settings
+from pipeline.settings.loading import load_settings
+from pipeline.supervisor.postgresql_server import SETTINGS, find_binaries
+from pipeline.supervisor.redis_server import find_redis
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS_SOURCE = (ROOT / "pipeline" / "settings.py").read_text()
+SETTINGS_SOURCE = (ROOT / "pipeline" / "settings" / "loading.py").read_text()
 KNOWN_ELSEWHERE = {"postgres": {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD_FILE"}}
 QUEUES = {"hot", "bulk", "deliver_hot", "deliver", "pull", "ops"}
 
@@ -166,7 +166,7 @@ def health_paths(name: str) -> set[str]:
         from flower.urls import handlers
 
         return {str(handler[0]).rstrip("$").lstrip("^") for handler in handlers if isinstance(handler, tuple)}
-    from pipeline.intake.http import create_app
+    from pipeline.intake.receiver.http import create_app
 
     return {route.path for route in create_app(load_settings({"AFLUENTE_CONFIG": ""})).routes}
 
@@ -231,10 +231,10 @@ def test_each_worker_service_is_named_after_its_queue(compose):
 
 
 def test_the_program_that_supervises_runs_the_same_programs_with_the_same_options(compose):
-    from pipeline.process_plan import NODES
+    from pipeline.lanes import NODES
 
-    assert {queue for _, queues, _ in NODES for queue in queues.split(",")} == QUEUES
-    source = (ROOT / "pipeline" / "process_plan.py").read_text()
+    assert {queue for _, queues, _ in NODES for queue in queues} == QUEUES
+    source = (ROOT / "pipeline" / "supervisor" / "programs.py").read_text()
     for option in ("--without-gossip", "--without-mingle", "--max_tasks=10000"):
         assert option in source
         assert option in (ROOT / "docker-compose.yml").read_text()
@@ -280,7 +280,7 @@ def test_postgresql_takes_the_settings_given_and_logs_no_values(compose, service
     assert given["max_locks_per_transaction"] == SETTINGS["max_locks_per_transaction"]
     import psycopg2
 
-    from pipeline.installation import socket_folder
+    from pipeline.settings.installation import socket_folder
 
     connection = psycopg2.connect(host=str(socket_folder(services.data)), user="postgres")
     try:

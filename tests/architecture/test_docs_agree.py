@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pipeline import settings
 from pipeline.cli.reference import render_reference, walk_commands
+from pipeline.settings import declarations
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -114,7 +114,7 @@ def test_every_variable_the_code_reads_is_on_the_settings_page():
 
 
 def test_every_variable_on_the_settings_page_is_read():
-    source = (ROOT / "pipeline" / "settings.py").read_text(encoding="utf-8")
+    source = (ROOT / "pipeline" / "settings" / "loading.py").read_text(encoding="utf-8")
     documented = set(re.findall(r"AFLUENTE_[A-Z_]+[A-Z]", SETTINGS_PAGE))
     # The variants with _FILE are made of the name and the suffix where the secret is read.
     unread = {name for name in documented if f'"{name}"' not in source}
@@ -124,10 +124,10 @@ def test_every_variable_on_the_settings_page_is_read():
 @pytest.mark.parametrize(
     ("heading", "struct"),
     [
-        ("brands", settings.BrandSettings),
-        ("sources", settings.SourceSettings),
-        ("destinations", settings.DestinationSettings),
-        ("tuning", settings.Tuning),
+        ("brands", declarations.BrandSettings),
+        ("sources", declarations.SourceSettings),
+        ("destinations", declarations.DestinationSettings),
+        ("tuning", declarations.Tuning),
     ],
 )
 def test_each_key_of_the_settings_file_is_described(heading, struct):
@@ -140,7 +140,7 @@ def test_each_key_of_the_settings_file_is_described(heading, struct):
 def test_the_defaults_on_the_settings_page_are_those_of_the_code():
     rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([\d.]+) \|$", SETTINGS_PAGE, flags=re.MULTILINE)
     assert {name: float(value) for name, value in rows} == {
-        name: float(value) for name, value in msgspec.to_builtins(settings.Tuning()).items()
+        name: float(value) for name, value in msgspec.to_builtins(declarations.Tuning()).items()
     }
 
 

@@ -9,12 +9,14 @@ import pycountry
 import pytest
 
 from connectors.kit.registry import destination_types, sources
-from pipeline.stages import destination_declarations, mapping_language
-from pipeline.stages.canonical import CANONICAL_FIELDS, CLICK_IDS, LEAD_FIELDS, TOUCH_DETAILS, TOUCH_FIELDS, UTM_FIELDS
-from pipeline.stages.channels import CHANNELS, channel_of
-from pipeline.stages.countries import country_code
-from pipeline.stages.mapping import load_destination_mapping, load_source_mapping
-from pipeline.stages.vocabularies import MAPPINGS, aliases, source_categories, vocabulary
+from pipeline.canonical import CANONICAL_FIELDS, CLICK_IDS, LEAD_FIELDS, TOUCH_DETAILS, TOUCH_FIELDS, UTM_FIELDS
+from pipeline.stages.attribution.channels import CHANNELS, channel_of
+from pipeline.stages.destination_mapping import declarations
+from pipeline.stages.mapping import language as mapping_language
+from pipeline.stages.mapping.source_mapping import load_destination_mapping, load_source_mapping
+from pipeline.values.places.countries import country_code
+from pipeline.values.vocabularies import aliases, source_categories, vocabulary
+from pipeline.values.yaml_files import MAPPINGS
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "mapping.md").read_text(encoding="utf-8")
 SOURCES = sorted(path.stem for path in (MAPPINGS / "sources").glob("*.yaml"))
@@ -81,10 +83,10 @@ def test_the_page_names_every_canonical_field_and_every_word_of_the_language():
         *mapping_language.CONSENT_KEYS,
         *mapping_language.SUPPRESS_KEYS,
         *mapping_language.DATE_ORDERS,
-        *destination_declarations.DESTINATION_KEYS,
-        *destination_declarations.TYPES,
-        *destination_declarations.UNLISTED,
-        *destination_declarations.WHEN_EMPTY,
+        *declarations.DESTINATION_KEYS,
+        *declarations.TYPES,
+        *declarations.UNLISTED,
+        *declarations.WHEN_EMPTY,
     }
     assert set(CANONICAL_FIELDS) <= words
     assert language <= words | block

@@ -10,7 +10,7 @@ import pytest
 
 from connectors.kit import Connector, Cursor, HmacSha256, PageNumber, Poll, Secret, Webhook
 from connectors.kit.conformance import CHECKS, Case, Rule, Trial, run_checks
-from connectors.kit.samples import Sample
+from connectors.kit.sources.samples import Sample
 
 SLUG = "acme_forms"
 FIELDS = {"email": "answers.email", "full_name": "answers.name"}

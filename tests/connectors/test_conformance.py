@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.kit.conformance import CHECKS
-from pipeline.source_cases import discover_cases
+from pipeline.authoring.conformance_cases import discover_cases
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

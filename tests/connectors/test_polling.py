@@ -9,7 +9,7 @@ import pytest
 
 from connectors.kit import ConfigurationError, Cursor, PageNumber, Poll, QuotaError, TerminalError, TransientError
 from connectors.kit.http import session
-from connectors.kit.polling import MAX_WAITS_PER_PAGE, poll_pages
+from connectors.kit.sources.polling import MAX_WAITS_PER_PAGE, poll_pages
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -15,9 +15,9 @@ import requests
 
 from connectors.destinations.salesforce import DESTINATION
 from connectors.kit import Connection, Record, TerminalError
-from connectors.sandbox.dialects import Request
+from connectors.sandbox.dialects.dialect import Request
+from connectors.sandbox.dialects.salesforce import SalesforceDialect
 from connectors.sandbox.faults import FaultSpec
-from connectors.sandbox.salesforce import SalesforceDialect
 from connectors.sandbox.server import Sandbox
 from tests.connectors.crm import UPSERT, call, order, record, records, totals, writer
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.data_folder import hold_folder
+from pipeline.supervisor.data_folder import hold_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def run_demo(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pipeline.demo"],
+        [sys.executable, "-m", "pipeline.cli.demo"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,

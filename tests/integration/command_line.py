@@ -15,11 +15,12 @@ import orjson
 from pipeline import flow
 from pipeline.intake.arrivals import new_event
 from pipeline.intake.instances import SourceBook
-from pipeline.records import LANES, Envelope, Outcome, new_id
-from pipeline.settings import settings
-from pipeline.store import deliveries
+from pipeline.lanes import LANES
+from pipeline.records import Envelope, Outcome, new_id
+from pipeline.settings.loading import settings
+from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import transaction
-from pipeline.store.events import insert_events
+from pipeline.store.events.events import insert_events
 from tests.integration.people_checks import patiently
 
 ROOT = Path(__file__).resolve().parents[2]

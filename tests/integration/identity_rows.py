@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from pipeline.privacy.encryption import open_profile
-from pipeline.store import reviews
+from pipeline.crypto.encryption import open_profile
 from pipeline.store.engine import transaction
+from pipeline.store.identity import reviews
 from tests.integration.command_line import capture, work
 
 

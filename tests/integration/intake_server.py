@@ -13,11 +13,11 @@ import requests
 import uvicorn
 
 from connectors.kit import Connector
-from pipeline.intake.http import create_app
+from pipeline.intake.receiver.http import create_app
 from pipeline.records import RawEvent
-from pipeline.settings import Settings, settings
+from pipeline.settings.loading import Settings, settings
 from pipeline.store.engine import transaction
-from pipeline.store.events import read_events
+from pipeline.store.events.events import read_events
 
 KEY = "an-api-key-of-the-tests"
 

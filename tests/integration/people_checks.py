@@ -11,18 +11,20 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline import flow
+from pipeline import flow, replay
+from pipeline.crypto.encryption import seal_envelope
 from pipeline.errors import TransientError
-from pipeline.neighborhoods import Memory
-from pipeline.privacy.encryption import seal_envelope
+from pipeline.identity.matching.clustering import CROWDED, cluster, count_names
+from pipeline.identity.matching.evidence import STRONG_KINDS, keys_of
+from pipeline.identity.matching.rules import IdentityRules
+from pipeline.identity.neighborhoods import Memory
 from pipeline.records import Batch, Envelope, NewEvent, Profile, new_id
-from pipeline.stages.identity.clustering import CROWDED, cluster, count_names
-from pipeline.stages.identity.evidence import STRONG_KINDS, keys_of
-from pipeline.stages.identity.rules import IdentityRules
-from pipeline.stages.survivorship import merge_profile
-from pipeline.store import blocks, events, identity, people
+from pipeline.stages.survivorship.survivorship import merge_profile
 from pipeline.store.engine import transaction
+from pipeline.store.events import events
+from pipeline.store.identity import blocks, evidence_rows
 from pipeline.store.keyring import key_number
+from pipeline.store.people import people
 
 Fields = Mapping[str, Any]
 
@@ -106,7 +108,7 @@ def assert_people_are_those_of_all_evidence(brand: str, rules: IdentityRules) ->
             counts[kind, value] = count
         numbers = {key_number(brand, kind, value): count for (kind, value), count in counts.items()}
         noted = blocks.read_shared_keys(connection, numbers)
-        must, cannot = identity.read_decisions(connection, known)
+        must, cannot = evidence_rows.read_decisions(connection, known)
     assert {number: noted.get(number, 1) for number in numbers} == numbers
     expected = cluster(
         evidence, lambda kind, value: counts.get((kind, value), 1), must=must, cannot=cannot, rules=rules
@@ -163,15 +165,15 @@ def assert_all_follows(brand: str) -> None:
         stored = people.read_people(connection, standing, lock=False)
         for person_id, event_ids in events_of.items():
             profile = Profile()
-            for lead in flow.recompute_leads(connection, sorted(event_ids)):
+            for lead in replay.recompute_leads(connection, sorted(event_ids)):
                 profile, _ = merge_profile(profile, lead)
             assert stored[person_id].profile.fields == profile.fields
             assert stored[person_id].profile.votes == profile.votes
 
 
-def _read_all(connection: Connection, brand: str) -> dict[UUID, identity.KnownEvidence]:
+def _read_all(connection: Connection, brand: str) -> dict[UUID, evidence_rows.KnownEvidence]:
     ids = [row[0] for row in connection.exec_driver_sql("SELECT evidence_id FROM evidence WHERE brand = %s", (brand,))]
-    return identity.read_evidence(connection, ids)
+    return evidence_rows.read_evidence(connection, ids)
 
 
 def in_batches(leads: Sequence[Fields], cuts: Iterable[int]) -> list[list[Fields]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import signal
 
-from pipeline import flow
+from pipeline import flow, replay
 from pipeline.app import app  # noqa: F401 - `celery -A tests.integration.poisoned` looks for it here
 
-_normalize_lead = flow.normalize_lead
+_normalize_lead = replay.normalize_lead
 _file_evidence = flow.file_evidence
 
 
@@ -24,5 +24,5 @@ def _break_on_venom(connection, leads, *arguments):
     return _file_evidence(connection, leads, *arguments)
 
 
-flow.normalize_lead = _kill_on_poison
+replay.normalize_lead = _kill_on_poison
 flow.file_evidence = _break_on_venom

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from pipeline.privacy.encryption import seal_envelope
+from pipeline.crypto.encryption import seal_envelope
 from pipeline.records import (
     Claim,
     Envelope,
@@ -20,9 +20,11 @@ from pipeline.records import (
     Touch,
     new_id,
 )
-from pipeline.store import deliveries, events, people
+from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import transaction
-from pipeline.store.identity import NewEvidence
+from pipeline.store.events import events
+from pipeline.store.identity.evidence_rows import NewEvidence
+from pipeline.store.people import people
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 

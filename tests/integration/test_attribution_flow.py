@@ -8,8 +8,8 @@ import pytest
 
 from pipeline import flow
 from pipeline.records import EarlierTouch, new_id
-from pipeline.store.attribution_report import stream_paths
 from pipeline.store.engine import count_statements, transaction
+from pipeline.store.people.attribution_report import stream_paths
 from tests.integration.command_line import capture, work
 from tests.integration.store_rows import NOON, minutes
 

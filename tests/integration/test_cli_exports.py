@@ -9,8 +9,8 @@ import subprocess
 
 import pytest
 
-from pipeline.cli.rows import csv_cell
-from pipeline.stages.canonical import DERIVED_FIELDS
+from pipeline.canonical import DERIVED_FIELDS
+from pipeline.cli.terminal.rows import csv_cell
 from pipeline.store.engine import transaction
 from tests.integration.command_line import AFLUENTE, ROOT, capture, deliver, lines, problem, run, work
 

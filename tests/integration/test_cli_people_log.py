@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.health.metrics import collect_gauges
 from pipeline.store.engine import transaction
-from pipeline.store.history import stream_log
-from pipeline.store.moves import Change, log_changes
+from pipeline.store.identity.identity_log import stream_log
+from pipeline.store.identity.people_moves import Change, log_changes
 from tests.integration.command_line import answer, problem, run
 from tests.integration.identity_rows import leads, rows
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from pipeline.records import Touch, new_id
-from pipeline.stages.attribution_models import MODELS, tabulate
-from pipeline.store.attribution_report import GROUPINGS, stream_paths
+from pipeline.stages.attribution.models import MODELS, tabulate
 from pipeline.store.engine import engine, transaction
-from pipeline.store.touches import add_touches
+from pipeline.store.people.attribution_report import GROUPINGS, stream_paths
+from pipeline.store.people.touches import add_touches
 from tests.integration.command_line import answer, problem, run
 
 MARCH = datetime(2025, 3, 1, tzinfo=UTC)

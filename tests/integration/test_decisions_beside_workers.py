@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pipeline import flow
-from pipeline.decisions import DecisionRefusedError, Word, merge_people, unmerge_person
 from pipeline.errors import TransientError
-from pipeline.recompute_people import recompute_people
-from pipeline.stages.identity.rules import identity_rules
-from pipeline.store import events
+from pipeline.identity.decisions import DecisionRefusedError, Word, merge_people, unmerge_person
+from pipeline.identity.matching.rules import identity_rules
+from pipeline.recompute.people import recompute_people
 from pipeline.store.engine import transaction
+from pipeline.store.events import events
 from tests.integration.command_line import capture, work
 from tests.integration.identity_rows import people, rows, stored
 from tests.integration.people_checks import assert_all_follows, assert_people_are_those_of_all_evidence

@@ -13,10 +13,10 @@ import pytest
 import requests
 
 from connectors.kit import destination_types
-from pipeline.decisions import Word, merge_people, unmerge_person
-from pipeline.delivery import lines, sender
+from pipeline.delivery import sender, writers
 from pipeline.delivery.sender import deliver
-from pipeline.store.deliveries import sweep_deliveries
+from pipeline.identity.decisions import Word, merge_people, unmerge_person
+from pipeline.store.deliveries.deliveries import sweep_deliveries
 from pipeline.store.engine import transaction
 from tests.connectors import crm as crm_api
 from tests.integration.command_line import capture, work
@@ -194,15 +194,15 @@ def test_a_crm_that_cannot_be_marked_gets_no_call_for_a_merged_person(crm, monke
     send()
     before = in_crm(crm)
     kinds = {name: dataclasses.replace(kind, merge="none") for name, kind in destination_types().items()}
-    monkeypatch.setattr(lines, "destination_types", lambda: kinds)
-    lines.hang_up("crm")
+    monkeypatch.setattr(writers, "destination_types", lambda: kinds)
+    writers.hang_up("crm")
     merge_people(ada, ben, ME)
     send()
     assert in_crm(crm)[str(ben)] == before[str(ben)]
     assert deliveries() == {ada: "sent", ben: "sent"}
     unmerge_person(ada, ME)
     send()
-    lines.hang_up("crm")
+    writers.hang_up("crm")
     assert in_crm(crm) == before
 
 

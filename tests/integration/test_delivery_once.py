@@ -7,7 +7,7 @@ import requests
 
 from pipeline.delivery.sender import deliver
 from pipeline.records import new_id
-from pipeline.store.deliveries import send_again_what_was_overtaken
+from pipeline.store.deliveries.deliveries import send_again_what_was_overtaken
 from pipeline.store.engine import transaction
 from tests.connectors import crm as crm_api
 from tests.integration.command_line import capture, work

@@ -23,10 +23,10 @@ from pipeline.delivery.governor import Governor
 from pipeline.delivery.sender import SendReport, deliver
 from pipeline.delivery.shared_state import shared_redis
 from pipeline.records import FieldValue, Person, Profile, new_id
-from pipeline.settings import settings
-from pipeline.store.deliveries import sweep_deliveries, want_deliveries
+from pipeline.settings.loading import settings
+from pipeline.store.deliveries.deliveries import sweep_deliveries, want_deliveries
 from pipeline.store.engine import count_statements, transaction
-from pipeline.store.people import write_people
+from pipeline.store.people.people import write_people
 from tests.services import forget_caches
 
 

@@ -8,13 +8,15 @@ from uuid import UUID
 import pytest
 
 from pipeline import flow
-from pipeline.decisions import Word, merge_people, reject_review
-from pipeline.neighborhoods import Memory
-from pipeline.records import LANES, Batch
-from pipeline.resolution import file_evidence
-from pipeline.stages.identity.rules import identity_rules
-from pipeline.store import decisions, quarantine
+from pipeline.identity.decisions import Word, merge_people, reject_review
+from pipeline.identity.matching.rules import identity_rules
+from pipeline.identity.neighborhoods import Memory
+from pipeline.identity.resolution import file_evidence
+from pipeline.lanes import LANES
+from pipeline.records import Batch
 from pipeline.store.engine import transaction
+from pipeline.store.events import quarantine
+from pipeline.store.identity import decisions
 from tests.integration.command_line import capture, deliver, work
 from tests.integration.identity_rows import leads, owner, people, rows, waiting
 from tests.integration.people_checks import (

@@ -13,8 +13,8 @@ from pipeline import flow
 from pipeline.health.drift import current_drift, drifting_fields
 from pipeline.health.metrics import PipelineCollector
 from pipeline.records import Lead, new_id
-from pipeline.store.drift import PATHS_OF_A_SOURCE, REST, count_drift, read_drift
 from pipeline.store.engine import count_statements, transaction
+from pipeline.store.events.drift import PATHS_OF_A_SOURCE, REST, count_drift, read_drift
 from tests.integration.command_line import answer, capture, run, work
 from tests.integration.store_rows import NOON
 

@@ -7,16 +7,17 @@ import shutil
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.delivery.lines import hang_up, line_to
+from pipeline.delivery.writers import hang_up, line_to
 from pipeline.health.connector_checks import find_wrong_mappings
 from pipeline.health.status import collect_status
-from pipeline.settings import settings
-from pipeline.stages import destination_mapping, mapping
-from pipeline.stages.destination_mapping import read_destination_mapping
-from pipeline.stages.mapping import read_source_mapping
+from pipeline.settings.loading import settings
+from pipeline.stages.destination_mapping import mapping as destination_mapping
+from pipeline.stages.destination_mapping.mapping import read_destination_mapping
+from pipeline.stages.mapping import source_mapping
+from pipeline.stages.mapping.source_mapping import read_source_mapping
 from pipeline.stages.reloading import Reloading
-from pipeline.stages.vocabularies import MAPPINGS
 from pipeline.store.engine import transaction
+from pipeline.values.yaml_files import MAPPINGS
 from tests.integration.command_line import capture, work
 
 pytestmark = pytest.mark.usefixtures("database", "redis_url")
@@ -27,7 +28,7 @@ def files(tmp_path, monkeypatch):
     """The folder of mappings, copied; this process reads the copy."""
     shutil.copytree(MAPPINGS, tmp_path / "mappings")
     for one, folder, read in (
-        (mapping.SOURCE_MAPPINGS, "sources", read_source_mapping),
+        (source_mapping.SOURCE_MAPPINGS, "sources", read_source_mapping),
         (destination_mapping.DESTINATION_MAPPINGS, "destinations", read_destination_mapping),
     ):
         fresh = Reloading(tmp_path / "mappings" / folder, read, missing="no mapping for")

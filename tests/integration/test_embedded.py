@@ -16,13 +16,13 @@ import psutil
 import psycopg2
 import pytest
 
-from pipeline import data_folder
-from pipeline.data_folder import find_working_in, write_runtime
-from pipeline.embedded import Embedded, start_embedded
 from pipeline.errors import ConfigurationError
-from pipeline.installation import embedded_broker_url, embedded_database_url, socket_folder
-from pipeline.postgresql_server import ACCOUNT, find_binaries
-from pipeline.server_process import User, launch_command
+from pipeline.settings.installation import embedded_broker_url, embedded_database_url, socket_folder
+from pipeline.supervisor import data_folder
+from pipeline.supervisor.child_process import User, launch_command
+from pipeline.supervisor.data_folder import find_working_in, write_runtime
+from pipeline.supervisor.embedded import Embedded, start_embedded
+from pipeline.supervisor.postgresql_server import ACCOUNT, find_binaries
 from tests.integration.watching import has_ended, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +30,7 @@ QUICK = {"fsync": "off", "shared_buffers": "16MB"}
 OWNER = """
 import sys
 from pathlib import Path
-from pipeline.embedded import Embedded
+from pipeline.supervisor.embedded import Embedded
 servers = Embedded(Path(sys.argv[1]), postgresql_settings={"fsync": "off", "shared_buffers": "16MB"})
 servers.start()
 print(*(process.pid for process in servers.processes()), flush=True)

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection
 
-from pipeline import flow
+from pipeline import flow, replay
 from pipeline.records import Lead
 from tests.integration.people_checks import (
     accept,
@@ -34,7 +34,7 @@ BOTH = {"external_id": "c", "full_name": "Ana López", "email": "ana.lopez@gmail
 def read_again(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
     """The events that were read again from the store."""
     seen: list[UUID] = []
-    original = flow.recompute_leads
+    original = replay.recompute_leads
 
     def watched(connection: Connection, event_ids: Sequence[UUID]) -> Iterable[Lead]:
         seen.extend(event_ids)

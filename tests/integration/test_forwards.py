@@ -6,12 +6,12 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.decisions import Word, merge_people, unmerge_person
-from pipeline.intake.lead_status import read_status
-from pipeline.person_consents import consent_state_of
-from pipeline.recompute import recompute_channels
-from pipeline.store.balance import balance
+from pipeline.identity.decisions import Word, merge_people, unmerge_person
+from pipeline.intake.receiver.lead_status import read_status
+from pipeline.privacy.person_consents import consent_state_of
+from pipeline.recompute.channels import recompute_channels
 from pipeline.store.engine import transaction
+from pipeline.store.events.balance import balance
 from pipeline.store.reports import status_counts
 from tests.integration.command_line import answer, capture, deliver, lines, run, work
 from tests.integration.identity_rows import owner

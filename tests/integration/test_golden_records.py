@@ -7,11 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from pipeline import golden_records
-from pipeline.golden_records import renew_golden_records
-from pipeline.privacy.encryption import open_profile
-from pipeline.stages import survivorship
-from pipeline.stages.survivorship_rules import FieldRule, SurvivorshipRules, survivorship_rules
+from pipeline.crypto.encryption import open_profile
+from pipeline.recompute import golden_records
+from pipeline.recompute.golden_records import renew_golden_records
+from pipeline.stages.survivorship import survivorship
+from pipeline.stages.survivorship.rules import FieldRule, SurvivorshipRules, survivorship_rules
 from tests.integration.command_line import answer, run
 from tests.integration.identity_rows import leads, rows
 

@@ -12,7 +12,6 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from connectors.sandbox.server import Sandbox
-from pipeline.data_folder import describe_process, write_runtime
 from pipeline.delivery.breaker import Breaker
 from pipeline.delivery.governor import Governor
 from pipeline.delivery.shared_state import shared_redis
@@ -21,9 +20,10 @@ from pipeline.health.metrics import PipelineCollector
 from pipeline.health.readings import QUEUES
 from pipeline.health.status import collect_status
 from pipeline.records import NewEvent, new_id
-from pipeline.settings import settings
+from pipeline.settings.loading import settings
 from pipeline.store.engine import transaction
-from pipeline.store.events import insert_events
+from pipeline.store.events.events import insert_events
+from pipeline.supervisor.data_folder import describe_process, write_runtime
 from tests.services import forget_caches
 
 AWAY_DATABASE = "postgresql://nobody:secret-of-the-database@/nothing?host=/nonexistent"

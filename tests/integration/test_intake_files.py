@@ -14,12 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.intake.file_contents import UnreadableFileError
-from pipeline.intake.files import import_file, preview_file
+from pipeline.intake.files.contents import UnreadableFileError
+from pipeline.intake.files.imports import import_file, preview_file
 from pipeline.intake.instances import UnknownSourceError
-from pipeline.stages.bodies import decode_body
-from pipeline.store.balance import balance
+from pipeline.stages.mapping.bodies import decode_body
 from pipeline.store.engine import transaction
+from pipeline.store.events.balance import balance
 from tests.integration.intake_server import count_events, quarantined, stored_events
 
 HEADER = "Account Id,First Name,Last Name,Email 1"
@@ -296,7 +296,7 @@ def test_progress_is_told_and_ends_at_the_last_row(database, tmp_path):
 def import_command(path: Path | str, then: str = "") -> list[str]:
     """An import in a process of its own; `then` may look at `report`."""
     code = (
-        "from pathlib import Path; from pipeline.intake.files import import_file;"
+        "from pathlib import Path; from pipeline.intake.files.imports import import_file;"
         f"report = import_file(Path({str(path)!r}), source='datablist', brand='default'); {then}"
     )
     return [sys.executable, "-c", code]

@@ -18,8 +18,8 @@ import pytest
 from standardwebhooks import Webhook as StandardSender
 
 from connectors.kit import Answer, Connector, Secret, Webhook, sources
-from connectors.kit.signatures import HmacSha256
-from pipeline.settings import load_settings
+from connectors.kit.sources.signatures import HmacSha256
+from pipeline.settings.loading import load_settings
 from tests.integration.intake_server import Receiver, count_events, running_receiver, stored_events
 from tests.services import forget_caches
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipeline.settings import load_settings
+from pipeline.settings.loading import load_settings
 from tests.integration.intake_server import Receiver, count_events, running_receiver, stored_events
 
 CONFIG = "brands: {default: {}, other: {}}\nsources: {partner: {connector: api, lane: bulk}}\n"

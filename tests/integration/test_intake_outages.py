@@ -19,8 +19,8 @@ import psycopg2
 import pytest
 import requests
 
-from pipeline.embedded import Embedded
-from pipeline.installation import embedded_database_url
+from pipeline.settings.installation import embedded_database_url
+from pipeline.supervisor.embedded import Embedded
 from tests.integration.intake_server import KEY, Receiver, count_events, free_port, running_receiver
 from tests.services import SECRET_KEYS, forget_caches
 
@@ -175,7 +175,7 @@ def test_a_stop_waits_for_the_requests_under_way(own_postgresql, process):
 
 
 def test_a_database_that_hangs_is_waited_for_only_so_long(own_postgresql, monkeypatch):
-    monkeypatch.setattr("pipeline.intake.writer.WAIT_SECONDS", 1.0)
+    monkeypatch.setattr("pipeline.intake.receiver.group_writer.WAIT_SECONDS", 1.0)
     with running_receiver() as receiver, closing(psycopg2.connect(dsn())) as connection:
         with connection.cursor() as cursor:
             cursor.execute("LOCK TABLE event_keys IN ACCESS EXCLUSIVE MODE")
@@ -187,7 +187,7 @@ def test_a_database_that_hangs_is_waited_for_only_so_long(own_postgresql, monkey
 
 
 def test_too_many_waiting_events_are_refused_at_once(own_postgresql, monkeypatch):
-    monkeypatch.setattr("pipeline.intake.writer.WAITING_EVENTS", 200)
+    monkeypatch.setattr("pipeline.intake.receiver.group_writer.WAITING_EVENTS", 200)
     with running_receiver() as receiver, closing(psycopg2.connect(dsn())) as connection:
         statuses: list[tuple[int, float]] = []
 
@@ -240,7 +240,7 @@ def short_socket(tmp_path: Path) -> Path:
 
 def test_one_unstorable_request_does_not_take_its_neighbors_along(own_postgresql, monkeypatch):
     """Whatever a table refuses: the group is halved until only the culprit is refused."""
-    from pipeline.intake import writer as writing
+    from pipeline.intake.receiver import group_writer as writing
 
     def store(events):
         if any(event.external_id == "poison" for event in events):
@@ -248,7 +248,7 @@ def test_one_unstorable_request_does_not_take_its_neighbors_along(own_postgresql
         return writing.store_events(events)
 
     real = writing.GroupWriter
-    monkeypatch.setattr("pipeline.intake.receiver.GroupWriter", lambda **options: real(store=store, **options))
+    monkeypatch.setattr("pipeline.intake.receiver.receiver.GroupWriter", lambda **options: real(store=store, **options))
     with running_receiver() as receiver, closing(psycopg2.connect(dsn())) as connection:
         statuses: dict[int, int] = {}
 

@@ -12,10 +12,10 @@ import pytest
 import requests
 
 from connectors.sandbox.server import Sandbox
-from pipeline.intake import pulls
-from pipeline.intake.pulls import due_polls, run_poll
-from pipeline.store.cursors import read_cursor
+from pipeline.intake import polls
+from pipeline.intake.polls import due_polls, run_poll
 from pipeline.store.engine import transaction
+from pipeline.store.events.cursors import read_cursor
 from tests.integration.intake_server import count_events, stored_events
 from tests.services import forget_caches
 
@@ -81,7 +81,7 @@ def test_a_record_is_stored_as_it_came_with_its_page(sandbox):
 def test_a_poll_killed_between_pages_goes_on_and_stores_nothing_twice(sandbox, monkeypatch):
     add_to_feed(sandbox, 700)
     known = count_in_feed(sandbox)
-    stored = pulls._store_page
+    stored = polls._store_page
     pages: list[object] = []
 
     def store_two(instance, page, report):
@@ -90,13 +90,13 @@ def test_a_poll_killed_between_pages_goes_on_and_stores_nothing_twice(sandbox, m
         pages.append(page)
         stored(instance, page, report)
 
-    monkeypatch.setattr(pulls, "_store_page", store_two)
+    monkeypatch.setattr(polls, "_store_page", store_two)
     with pytest.raises(KeyboardInterrupt):
         run_poll("json_feed", "default")
     assert count_events("json_feed") == 400
     position = json.loads(cursor().position)
     assert position["page"] == 3
-    monkeypatch.setattr(pulls, "_store_page", stored)
+    monkeypatch.setattr(polls, "_store_page", stored)
     report = run_poll("json_feed", "default", force=True)
     assert report.accepted == known - 400
     assert report.repeated <= 200  # one page earlier, no more
@@ -109,7 +109,7 @@ def test_a_page_and_its_position_are_stored_together_or_not_at_all(sandbox, monk
     def fail(*_args, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pulls.cursors, "move_cursor", fail)
+    monkeypatch.setattr(polls.cursors, "move_cursor", fail)
     with pytest.raises(KeyboardInterrupt):
         run_poll("json_feed", "default")
     assert count_events("json_feed") == 0
@@ -119,14 +119,14 @@ def test_a_page_and_its_position_are_stored_together_or_not_at_all(sandbox, monk
 def test_only_one_poll_of_a_source_runs_at_a_time(sandbox, monkeypatch):
     add_to_feed(sandbox, 50)
     inside, go_on = threading.Event(), threading.Event()
-    read = pulls._read
+    read = polls._read
 
     def read_slowly(*arguments):
         inside.set()
         assert go_on.wait(20)
         return read(*arguments)
 
-    monkeypatch.setattr(pulls, "_read", read_slowly)
+    monkeypatch.setattr(polls, "_read", read_slowly)
     first = threading.Thread(target=run_poll, args=("json_feed", "default"))
     first.start()
     assert inside.wait(20)
@@ -242,13 +242,13 @@ def test_a_bug_in_a_connector_ends_its_poll_and_is_marked(sandbox, monkeypatch):
     def broken(_record):
         raise ZeroDivisionError("secret@example.org")
 
-    find = pulls.SourceBook.find
+    find = polls.SourceBook.find
 
     def find_broken(self, brand, slug):
         found = find(self, brand, slug)
         return dataclasses.replace(found, connector=dataclasses.replace(found.connector, prepare=broken))
 
-    monkeypatch.setattr(pulls.SourceBook, "find", find_broken)
+    monkeypatch.setattr(polls.SourceBook, "find", find_broken)
     with pytest.raises(ZeroDivisionError):
         run_poll("json_feed", "default")
     assert "ZeroDivisionError at " in cursor().last_error

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.intake.file_reading import ReadAs, open_rows_of
+from pipeline.authoring.column_proposals import propose
+from pipeline.authoring.proposed_source import draft_source
+from pipeline.intake.files.reading import ReadAs, open_rows_of
+from pipeline.intake.files.unreadable import UnreadableFileError
 from pipeline.intake.instances import SourceInstance
-from pipeline.intake.unreadable import UnreadableFileError
-from pipeline.proposed_source import draft_source
-from pipeline.stages.header_matching import propose
 from tests import nasty_files
 
 MAPPING = draft_source("nasty", propose(nasty_files.HEADER, nasty_files.rows("x")), is_declared=False)
@@ -137,7 +137,7 @@ def test_a_mapping_that_says_the_order_needs_no_evidence(tmp_path):
     text = MAPPING.files[Path("mappings", "sources", "nasty.yaml")].replace("as: date", "as: date, order: mdy")
     path = tmp_path / "nasty.yaml"
     path.write_text(text)
-    from pipeline.stages.mapping import read_source_mapping
+    from pipeline.stages.mapping.source_mapping import read_source_mapping
 
     file = open_rows_of(dated(tmp_path, ["03/04/2026"]), instance(), read_source_mapping(path))
     assert file.dates == {}

@@ -11,12 +11,12 @@ from uuid import UUID
 import pytest
 
 from pipeline import flow
-from pipeline.decisions import Word, merge_people, unmerge_person
-from pipeline.records import LANES
-from pipeline.store import deliveries
+from pipeline.identity.decisions import Word, merge_people, unmerge_person
+from pipeline.lanes import LANES
+from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import engine, transaction
-from pipeline.store.moves import Change, log_changes
-from pipeline.store.notices import Notice, read_notices
+from pipeline.store.identity.notices import Notice, read_notices
+from pipeline.store.identity.people_moves import Change, log_changes
 from pipeline.store.schema import migrate
 from tests.integration.command_line import answer, capture, deliver, lines, work
 

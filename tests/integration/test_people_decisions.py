@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.decisions import (
+from pipeline.identity.decisions import (
     DecisionRefusedError,
     Word,
     accept_review,
@@ -16,10 +16,10 @@ from pipeline.decisions import (
     reject_review,
     unmerge_person,
 )
-from pipeline.recompute_people import recompute_people
+from pipeline.recompute.people import recompute_people
 from pipeline.records import new_id
-from pipeline.store import decisions, reviews
 from pipeline.store.engine import transaction
+from pipeline.store.identity import decisions, reviews
 from tests.integration.identity_rows import leads, owner, people, rows, stored, waiting
 
 pytestmark = pytest.mark.usefixtures("database")

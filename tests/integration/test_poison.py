@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
-from pipeline.privacy.encryption import seal_envelope
+from pipeline.crypto.encryption import seal_envelope
 from pipeline.records import Envelope, NewEvent, new_id
 from pipeline.store.engine import transaction
-from pipeline.store.events import insert_events
+from pipeline.store.events.events import insert_events
 
 ROOT = Path(__file__).resolve().parents[2]
 

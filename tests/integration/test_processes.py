@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigurationError
-from pipeline.process_plan import choose_addresses
 from pipeline.store.engine import transaction
+from pipeline.supervisor.programs import choose_addresses
 from tests.integration.watching import has_ended, wait_until
 from tests.services import SECRET_KEYS
 
@@ -46,8 +46,8 @@ SUPERVISOR = """
 import json, sys
 from pathlib import Path
 from pipeline import data_folder, processes
-from pipeline.process_plan import ProgramPlan
-from pipeline.settings import settings
+from pipeline.supervisor.programs import ProgramPlan
+from pipeline.settings.loading import settings
 
 data = Path(sys.argv[1])
 parts = json.loads(sys.argv[2])

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipeline.recompute import recompute_channels
+from pipeline.recompute.channels import recompute_channels
 from pipeline.records import Touch, new_id
-from pipeline.stages import channels
-from pipeline.store import channel_history, touches
+from pipeline.stages.attribution import channels
 from pipeline.store.engine import count_statements, transaction
+from pipeline.store.people import channel_history, touches
 from tests.integration.command_line import answer, capture, deliver, run, start, work
 from tests.integration.store_rows import NOON, minutes, write_person
 

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from benchmarks.identity import SHARED, read_leads, stream
-from pipeline import resolution
-from pipeline.decisions import Word, reject_review
-from pipeline.recompute_people import recompute_people
-from pipeline.stages.identity.rules import identity_rules
+from pipeline.identity import resolution
+from pipeline.identity.decisions import Word, reject_review
+from pipeline.identity.matching.rules import identity_rules
+from pipeline.recompute.people import recompute_people
 from tests.integration.command_line import capture, work
 from tests.integration.identity_rows import leads, people, rows, stored, waiting
 from tests.integration.people_checks import assert_all_follows, assert_people_are_those_of_all_evidence

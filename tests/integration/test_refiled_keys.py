@@ -9,16 +9,18 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from pipeline import flow, recompute_people
+from pipeline import flow
 from pipeline.errors import TransientError
-from pipeline.former_keys import refile_keys
 from pipeline.health.service_checks import check_database
-from pipeline.records import LANES, Batch
-from pipeline.settings import settings
-from pipeline.stages.identity.evidence import KEYS_VERSION
-from pipeline.stages.identity.rules import identity_rules
-from pipeline.store import blocks
+from pipeline.identity.matching.evidence import KEYS_VERSION
+from pipeline.identity.matching.rules import identity_rules
+from pipeline.lanes import LANES
+from pipeline.recompute import people as recompute_people
+from pipeline.recompute.former_keys import refile_keys
+from pipeline.records import Batch
+from pipeline.settings.loading import settings
 from pipeline.store.engine import transaction
+from pipeline.store.identity import blocks
 from tests.integration.command_line import capture, run, work
 from tests.integration.identity_rows import leads, owner, people, rows, stored
 from tests.integration.people_checks import assert_all_follows, assert_people_are_those_of_all_evidence

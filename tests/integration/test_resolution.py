@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from pipeline import flow, resolution
+from pipeline import flow, replay
 from pipeline.errors import TransientError
-from pipeline.resolution import file_evidence, resolve
-from pipeline.stages.identity.rules import IdentityRules, identity_rules
+from pipeline.identity import resolution
+from pipeline.identity.matching.rules import IdentityRules, identity_rules
+from pipeline.identity.resolution import file_evidence, resolve
 from pipeline.store.engine import count_statements, transaction
 from tests.integration.people_checks import (
     accept,
@@ -193,7 +194,7 @@ def test_a_second_run_of_a_batch_changes_nothing(module_database: str) -> None:
     versions = []
     for _ in range(2):
         with transaction() as connection:
-            resolve(connection, by_evidence, flow.recompute_leads)
+            resolve(connection, by_evidence, replay.recompute_leads)
             versions.append(_versions(connection, brand))
     assert versions[0] == versions[1]
     finish(batch)
@@ -209,7 +210,7 @@ def test_evidence_that_went_away_before_it_was_resolved_is_filed_again(module_da
         of_event = file_evidence(connection, batch.leads)
         connection.exec_driver_sql("DELETE FROM evidence WHERE brand = %s", (brand,))
         with pytest.raises(TransientError):
-            resolve(connection, {of_event[lead.event_id]: [lead] for lead in batch.leads}, flow.recompute_leads)
+            resolve(connection, {of_event[lead.event_id]: [lead] for lead in batch.leads}, replay.recompute_leads)
         connection.exec_driver_sql("DELETE FROM evidence_keys WHERE evidence_id = ANY(%s)", (list(of_event.values()),))
     finish(batch)
     assert_all_follows(brand)
@@ -222,7 +223,7 @@ def test_a_person_that_loses_the_evidence_it_began_with_forwards_to_whom_the_res
     with transaction() as connection:
         connection.exec_driver_sql("DELETE FROM evidence WHERE birth_id = %s", (began,))
         rows = connection.exec_driver_sql("SELECT evidence_id, birth_id FROM evidence WHERE brand = %s", (brand,)).all()
-        resolve(connection, {}, flow.recompute_leads, again=[row[0] for row in rows])
+        resolve(connection, {}, replay.recompute_leads, again=[row[0] for row in rows])
         left = connection.exec_driver_sql("SELECT merged_into FROM people WHERE person_id = %s", (began,)).scalar()
     assert left == min(row[1] for row in rows)
 

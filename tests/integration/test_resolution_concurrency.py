@@ -12,14 +12,15 @@ from uuid import UUID
 
 import pytest
 
-from pipeline import flow, resolution
+from pipeline import flow, replay
 from pipeline.errors import TransientError
-from pipeline.neighborhoods import Gathering, Memory
+from pipeline.identity import resolution
+from pipeline.identity.matching.rules import identity_rules
+from pipeline.identity.neighborhoods import Gathering, Memory
+from pipeline.identity.resolution import file_evidence, resolve
 from pipeline.records import Batch, Lead, new_id
-from pipeline.resolution import file_evidence, resolve
-from pipeline.stages.identity.rules import identity_rules
-from pipeline.store import blocks, identity
 from pipeline.store.engine import transaction
+from pipeline.store.identity import blocks, evidence_rows
 from tests.integration.people_checks import (
     accept,
     assert_all_follows,
@@ -147,12 +148,12 @@ def test_who_waited_for_new_evidence_of_others_looks_again(database: str) -> Non
     first = _filed({"external_id": "1", "full_name": "Ana López", "email": "ana.lopez@acme.es"})
     with transaction() as connection:
         key = next(iter(first[0]))
-        known = identity.read_evidence(connection, [key])
+        known = evidence_rows.read_evidence(connection, [key])
         second = _filed(
             {"external_id": "2", "full_name": "Ana López", "email": "ana.lopez@acme.es", "phone": "+34612345678"}
         )
         with transaction() as other:
-            resolve(other, second[0], flow.recompute_leads)
+            resolve(other, second[0], replay.recompute_leads)
         stale = Gathering(connection, Memory(), identity_rules())
         assert stale.gather(known, {}) is None
     for _, batch in (first, second):
@@ -180,7 +181,7 @@ def test_who_is_overtaken_while_it_waits_is_not_overtaken_by_all_who_come_meanwh
 
     def follow() -> None:
         with transaction() as connection:
-            resolve(connection, filed, flow.recompute_leads)
+            resolve(connection, filed, replay.recompute_leads)
 
     with ThreadPoolExecutor(_WORKERS) as workers, transaction() as connection:
         blocks.lock_components(connection, [component], is_patient=True)

@@ -33,9 +33,9 @@ for name in ("identity.yaml", "survivorship.yaml", "vocabularies/nicknames.yaml"
     (pathlib.Path("mappings") / name).write_text("wrong")
 child = os.fork()
 if not child:
-    from pipeline.stages.identity.name_agreement import agreement, name_of
-    from pipeline.stages.identity.rules import identity_rules
-    from pipeline.stages.survivorship_rules import survivorship_rules
+    from pipeline.identity.matching.name_agreement import agreement, name_of
+    from pipeline.identity.matching.rules import identity_rules
+    from pipeline.stages.survivorship.rules import survivorship_rules
     identity_rules(), survivorship_rules()
     for short, full in (("Pepe Vega", "José Vega"), ("Maite Vega", "María Teresa Vega")):
         print(agreement(name_of(short), name_of(full)), flush=True)

@@ -10,8 +10,10 @@ from uuid import UUID
 import pytest
 
 from pipeline.records import Due, Outcome, new_id
-from pipeline.store import deliveries, people, quarantine
+from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import transaction
+from pipeline.store.events import quarantine
+from pipeline.store.people import people
 from tests.integration.store_rows import bump, new_person, want, write_person
 
 pytestmark = pytest.mark.usefixtures("database")

@@ -16,9 +16,9 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.errors import ConfigurationError, TransientError
-from pipeline.postgresql_server import PostgreSQL
 from pipeline.store import engine as store_engine
 from pipeline.store.engine import StoreError, count_statements, engine, make_engine, transaction, translate
+from pipeline.supervisor.postgresql_server import PostgreSQL
 
 
 def _backend() -> int:

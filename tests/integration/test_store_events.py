@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from pipeline import flow
 from pipeline.records import Parked, Suppressed, new_id
-from pipeline.store import events, leases, quarantine
 from pipeline.store.engine import transaction
+from pipeline.store.events import events, leases, quarantine
 from tests.integration.command_line import capture, work
 from tests.integration.store_rows import claim, column, lead_of, new_event, states, store
 

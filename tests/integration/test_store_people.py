@@ -13,11 +13,13 @@ import pytest
 from sqlalchemy import Connection
 
 from pipeline.errors import TransientError
+from pipeline.identity.resolution import file_evidence, resolve
 from pipeline.records import new_id
-from pipeline.resolution import file_evidence, resolve
-from pipeline.store import blocks, deliveries, identity, people
+from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import transaction
+from pipeline.store.identity import blocks, evidence_rows
 from pipeline.store.keyring import blind_index
+from pipeline.store.people import people
 from tests.integration.store_rows import bump, lead_of, new_person, write_person
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -153,10 +155,10 @@ def test_the_same_evidence_is_stored_once_and_keeps_whoever_it_was_given_first()
     with transaction() as connection:
         of_event = {**file_evidence(connection, [lead]), **file_evidence(connection, [again])}
         evidence_id = of_event[lead.event_id]
-        (before,) = identity.read_evidence(connection, [evidence_id]).values()
+        (before,) = evidence_rows.read_evidence(connection, [evidence_id]).values()
         file_evidence(connection, [again])
-        assert identity.read_evidence(connection, [evidence_id, new_id()]) == {evidence_id: before}
-        assert identity.events_of_evidence(connection, [evidence_id]) == {
+        assert evidence_rows.read_evidence(connection, [evidence_id, new_id()]) == {evidence_id: before}
+        assert evidence_rows.events_of_evidence(connection, [evidence_id]) == {
             evidence_id: sorted([lead.event_id, again.event_id])
         }
     assert of_event[lead.event_id] == of_event[again.event_id]

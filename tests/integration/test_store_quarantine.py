@@ -7,8 +7,9 @@ from uuid import UUID
 import pytest
 
 from pipeline.records import Outcome, Parked, new_id
-from pipeline.store import deliveries, events, quarantine
+from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import transaction
+from pipeline.store.events import events, quarantine
 from tests.integration.store_rows import claim, column, states, store, want, write_person
 
 pytestmark = pytest.mark.usefixtures("database")

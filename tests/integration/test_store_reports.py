@@ -8,10 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pipeline.records import Consent, FieldValue, Outcome, Parked, Suppressed, new_id
-from pipeline.store import balance, cursors, deliveries, events, people, quarantine, reports
+from pipeline.store import reports
+from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import transaction
-from pipeline.store.moves import Change, log_changes
-from pipeline.store.touches import add_consents, add_touches, apply_touches
+from pipeline.store.events import balance, cursors, events, quarantine
+from pipeline.store.identity.people_moves import Change, log_changes
+from pipeline.store.people import people
+from pipeline.store.people.touches import add_consents, add_touches, apply_touches
 from tests.integration.store_rows import (
     NOON,
     claim,

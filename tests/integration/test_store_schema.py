@@ -16,8 +16,9 @@ from structlog.testing import capture_logs
 
 from pipeline.errors import ConfigurationError
 from pipeline.records import new_id
-from pipeline.store import events, keyring, leases, schema
+from pipeline.store import keyring, schema
 from pipeline.store.engine import make_engine, transaction
+from pipeline.store.events import events, leases
 from pipeline.store.tables import metadata
 from tests.integration.store_rows import new_event, store
 

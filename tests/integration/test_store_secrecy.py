@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.privacy.encryption import seal_envelope
+from pipeline.crypto.encryption import seal_envelope
+from pipeline.identity.resolution import file_evidence, resolve
 from pipeline.records import Envelope, NewEvent, Outcome, Parked, new_id
-from pipeline.resolution import file_evidence, resolve
-from pipeline.store import deliveries, events, people, quarantine
+from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import StoreError, transaction
-from pipeline.store.touches import add_touches, apply_touches
+from pipeline.store.events import events, quarantine
+from pipeline.store.people import people
+from pipeline.store.people.touches import add_touches, apply_touches
 from tests.integration.store_rows import NOON, claim, lead_of, new_person, touch_of
 
 # Invented for this test and nowhere else, so that a find is a leak of this test's making.

@@ -7,30 +7,28 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.identity.matching.scoring import Comparison, Piece
 from pipeline.records import Consent, Due, Lead, Outcome, Parked, Suppressed, new_id
-from pipeline.stages.identity.scoring import Comparison, Piece
-from pipeline.store import (
-    balance,
+from pipeline.store.deliveries import deliveries
+from pipeline.store.engine import count_statements, transaction
+from pipeline.store.events import balance, events, quarantine
+from pipeline.store.identity import (
     blocks,
-    crowds,
+    busy_keys,
+    corrected_events,
     decisions,
-    deliveries,
-    departures,
-    events,
+    evidence_rows,
     filed_keys,
-    history,
-    identity,
-    moves,
+    identity_log,
     notices,
-    people,
-    quarantine,
+    people_moves,
     reviews,
     upgrades,
 )
-from pipeline.store.departures import Departure
-from pipeline.store.engine import count_statements, transaction
-from pipeline.store.touches import add_consents, add_touches, apply_touches
-from pipeline.store.upgrades import FormerEvidence
+from pipeline.store.identity.corrected_events import Departure
+from pipeline.store.identity.upgrades import FormerEvidence
+from pipeline.store.people import people
+from pipeline.store.people.touches import add_consents, add_touches, apply_touches
 from tests.integration.store_rows import (
     NOON,
     claim,
@@ -149,28 +147,28 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     ids = [one.evidence_id for one in filed]
     pairs = [(min(pair), max(pair)) for pair in pairwise(ids)]
     run("hold_finished", lambda it: upgrades.hold_finished(it, 1))
-    run("hold_keys", lambda it: crowds.hold_keys(it, keys))
-    run("read_busy_keys", lambda it: crowds.read_busy_keys(it, keys, least=1, most=9))
-    run("read_first_pieces", lambda it: crowds.read_first_pieces(it, keys, most=9))
-    run("add_evidence", lambda it: identity.add_evidence(it, filed))
+    run("hold_keys", lambda it: busy_keys.hold_keys(it, keys))
+    run("read_busy_keys", lambda it: busy_keys.read_busy_keys(it, keys, least=1, most=9))
+    run("read_first_pieces", lambda it: busy_keys.read_first_pieces(it, keys, most=9))
+    run("add_evidence", lambda it: evidence_rows.add_evidence(it, filed))
     run("evidence_of_events", lambda it: decisions.evidence_of_events(it, held.event_ids))
     run("read_blocks", lambda it: blocks.read_blocks(it, keys, most=9))
     run("read_members", lambda it: blocks.read_members(it, keys))
     run("lock_components", lambda it: blocks.lock_components(it, ids, is_patient=True))
     run("hold_new", lambda it: blocks.hold_new(it, ids, is_patient=True))
     run("give_notice", lambda it: blocks.give_notice(it, ids))
-    run("read_evidence", lambda it: identity.read_evidence(it, ids))
-    run("read_components", lambda it: identity.read_components(it, ids))
-    run("read_evidence_of_people", lambda it: identity.read_evidence_of_people(it, ids))
+    run("read_evidence", lambda it: evidence_rows.read_evidence(it, ids))
+    run("read_components", lambda it: evidence_rows.read_components(it, ids))
+    run("read_evidence_of_people", lambda it: evidence_rows.read_evidence_of_people(it, ids))
     run("read_shared_keys", lambda it: blocks.read_shared_keys(it, keys))
     run("note_shared_keys", lambda it: blocks.note_shared_keys(it, keys))
-    run("assign", lambda it: identity.assign(it, [(one.evidence_id, one.birth_id, ids[0]) for one in filed]))
-    run("read_owners", lambda it: identity.read_owners(it, ids))
+    run("assign", lambda it: evidence_rows.assign(it, [(one.evidence_id, one.birth_id, ids[0]) for one in filed]))
+    run("read_owners", lambda it: evidence_rows.read_owners(it, ids))
     run("write_people", lambda it: people.write_people(it, persons))
-    owners = run("hold_owners", lambda it: identity.hold_owners(it, held.event_ids))
+    owners = run("hold_owners", lambda it: evidence_rows.hold_owners(it, held.event_ids))
     assert owners == {lead.event_id: lead.person_id for lead in leads}
-    run("events_of_evidence", lambda it: identity.events_of_evidence(it, ids))
-    run("read_decisions", lambda it: identity.read_decisions(it, ids))
+    run("events_of_evidence", lambda it: evidence_rows.events_of_evidence(it, ids))
+    run("read_decisions", lambda it: evidence_rows.read_decisions(it, ids))
     run("note_reviews", lambda it: reviews.note_reviews(it, [("default", pair, _PAIR) for pair in pairs]))
     known = run("read_people", lambda it: people.read_people(it, [one.person_id for one in persons], lock=True))
     run("update people", lambda it: people.write_people(it, list(known.values())))
@@ -188,15 +186,15 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     returned = {lead.event_id for lead in again}
     run("note_returns of known people", lambda it: notices.note_returns(it, again, returned))
     assert len(run("read_notices", lambda it: notices.read_notices(it, limit=9))) == min(2 * size, 9)
-    assert len(run("stream_log", lambda it: [*history.stream_log(it)])) == 2 * size
+    assert len(run("stream_log", lambda it: [*identity_log.stream_log(it)])) == 2 * size
     run("count_reviews", reviews.count_reviews)
-    run("move_facts", lambda it: moves.move_facts(it, owners))
-    run("rebuild_touches", lambda it: moves.rebuild_touches(it, owners.values()))
-    run("forward_people", lambda it: moves.forward_people(it, dict.fromkeys(owners.values())))
-    run("drop_unsent_deliveries", lambda it: moves.drop_unsent_deliveries(it, owners.values()))
+    run("move_facts", lambda it: people_moves.move_facts(it, owners))
+    run("rebuild_touches", lambda it: people_moves.rebuild_touches(it, owners.values()))
+    run("forward_people", lambda it: people_moves.forward_people(it, dict.fromkeys(owners.values())))
+    run("drop_unsent_deliveries", lambda it: people_moves.drop_unsent_deliveries(it, owners.values()))
 
-    changes = [moves.Change("default", "merged", one, new_id(), "rules") for one in owners.values()]
-    run("log_changes", lambda it: moves.log_changes(it, changes))
+    changes = [people_moves.Change("default", "merged", one, new_id(), "rules") for one in owners.values()]
+    run("log_changes", lambda it: people_moves.log_changes(it, changes))
 
     half, quarter = size // 2, size // 4
     run("settle_events", lambda it: events.settle_events(it, held.claim_id, leads[:half]))
@@ -220,12 +218,12 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
 
     heirs = dict(zip(ids[:half], ids[half:], strict=True))
     leaving = [Departure(one.event_ids[0], one.evidence_id, heirs[one.evidence_id]) for one in filed[:half]]
-    assert run("move_events", lambda it: departures.move_events(it, leaving))
-    run("drop_keys", lambda it: departures.drop_keys(it, heirs, keys))
-    run("hand_on_decisions", lambda it: departures.hand_on_decisions(it, heirs, heirs))
+    assert run("move_events", lambda it: corrected_events.move_events(it, leaving))
+    run("drop_keys", lambda it: corrected_events.drop_keys(it, heirs, keys))
+    run("hand_on_decisions", lambda it: corrected_events.hand_on_decisions(it, heirs, heirs))
     births = {one.evidence_id: one.birth_id for one in filed[:half]}
     born = {heirs[gone]: birth_id for gone, birth_id in births.items()}
-    assert run("remove_evidence", lambda it: departures.remove_evidence(it, births, born))
+    assert run("remove_evidence", lambda it: corrected_events.remove_evidence(it, births, born))
     assert counted == EXPECTED
 
 
@@ -244,7 +242,7 @@ def test_so_does_a_page_of_what_an_update_leaves_to_do(size):
     ids = [one.person_id for one in people_of_before]
     with transaction() as connection:
         assert upgrades.hold_finished(connection, 1)
-        identity.add_evidence(connection, filed)
+        evidence_rows.add_evidence(connection, filed)
         people.write_people(connection, people_of_before)
         add_touches(connection, [touch_of(person_id, NOON, "a") for person_id in ids])
     assert not run("is_finished", lambda it: upgrades.is_finished(it, 2))
@@ -288,10 +286,10 @@ def test_nothing_to_do_takes_no_statement():
         events.read_events(connection, [])
         quarantine.park_events(connection, new_id(), [])
         quarantine.read_patches(connection, [])
-        identity.add_evidence(connection, [])
-        crowds.hold_keys(connection, [])
-        crowds.read_busy_keys(connection, [], least=1, most=9)
-        crowds.read_first_pieces(connection, [], most=9)
+        evidence_rows.add_evidence(connection, [])
+        busy_keys.hold_keys(connection, [])
+        busy_keys.read_busy_keys(connection, [], least=1, most=9)
+        busy_keys.read_first_pieces(connection, [], most=9)
         decisions.evidence_of_events(connection, [])
         decisions.evidence_about(connection, [])
         upgrades.add_former_evidence(connection, [])
@@ -300,19 +298,19 @@ def test_nothing_to_do_takes_no_statement():
         blocks.read_members(connection, [])
         blocks.lock_components(connection, [], is_patient=True)
         blocks.give_notice(connection, [])
-        identity.read_evidence(connection, [])
+        evidence_rows.read_evidence(connection, [])
         blocks.read_shared_keys(connection, [])
         blocks.note_shared_keys(connection, {})
-        identity.assign(connection, [])
-        identity.hold_owners(connection, [])
-        identity.events_of_evidence(connection, [])
-        identity.read_decisions(connection, [])
+        evidence_rows.assign(connection, [])
+        evidence_rows.hold_owners(connection, [])
+        evidence_rows.events_of_evidence(connection, [])
+        evidence_rows.read_decisions(connection, [])
         reviews.note_reviews(connection, [])
-        moves.move_facts(connection, {})
-        moves.rebuild_touches(connection, [])
-        moves.forward_people(connection, {})
-        moves.drop_unsent_deliveries(connection, [])
-        moves.log_changes(connection, [])
+        people_moves.move_facts(connection, {})
+        people_moves.rebuild_touches(connection, [])
+        people_moves.forward_people(connection, {})
+        people_moves.drop_unsent_deliveries(connection, [])
+        people_moves.log_changes(connection, [])
         notices.note_returns(connection, [], [])
         people.read_people(connection, [], lock=True)
         people.write_people(connection, [])

@@ -8,8 +8,8 @@ from itertools import count
 import pytest
 
 from pipeline import flow
-from pipeline.resolution import file_evidence
-from pipeline.stages.identity.rules import identity_rules
+from pipeline.identity.matching.rules import identity_rules
+from pipeline.identity.resolution import file_evidence
 from pipeline.store.engine import transaction
 from tests.integration import people_checks
 from tests.integration.identity_rows import rows

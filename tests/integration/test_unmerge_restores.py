@@ -8,8 +8,8 @@ import random
 import pytest
 
 from benchmarks.identity import SHARED, read_leads, stream
-from pipeline.decisions import Word, accept_review, merge_people, unmerge_person
-from pipeline.recompute_people import recompute_people
+from pipeline.identity.decisions import Word, accept_review, merge_people, unmerge_person
+from pipeline.recompute.people import recompute_people
 from tests.integration.identity_rows import people, rows, stored, waiting
 from tests.integration.people_checks import assert_all_follows
 

@@ -13,17 +13,19 @@ from uuid import UUID
 import pytest
 from alembic import command
 
-from pipeline import flow, recompute_people
+from pipeline import flow, replay
 from pipeline.errors import ConfigurationError, TransientError
 from pipeline.health.service_checks import check_database
-from pipeline.records import LANES, Profile, new_id
-from pipeline.settings import settings
-from pipeline.stages.identity.rules import identity_rules
-from pipeline.stages.mapping import SOURCE_MAPPINGS
-from pipeline.stages.survivorship import merge_profile
-from pipeline.store import people as people_rows
+from pipeline.identity.matching.rules import identity_rules
+from pipeline.lanes import LANES
+from pipeline.recompute import people as recompute_people
+from pipeline.records import Profile, new_id
+from pipeline.settings.loading import settings
+from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
+from pipeline.stages.survivorship.survivorship import merge_profile
 from pipeline.store import schema
 from pipeline.store.engine import engine, transaction
+from pipeline.store.people import people as people_rows
 from tests.integration.command_line import capture, run, work
 from tests.integration.identity_rows import owner, people, rows
 from tests.integration.people_checks import assert_all_follows, assert_people_are_those_of_all_evidence
@@ -74,7 +76,7 @@ def settled_before(*groups: list[dict[str, object]], state: str = "settled") -> 
         events = capture(*({"message": str(new_id()), "occurred_at": NOON, **record} for record in records))
         with transaction() as connection:
             profile = Profile()
-            for lead in flow.recompute_leads(connection, events):
+            for lead in replay.recompute_leads(connection, events):
                 profile, _ = merge_profile(profile, lead)
             connection.exec_driver_sql(
                 "INSERT INTO people (person_id, brand, version, profile, touches) VALUES (%s, 'default', 1, %s, %s)",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.addresses import as_in_country, normalize_city, normalize_postal_code
+from pipeline.values.places.addresses import as_in_country, normalize_city, normalize_postal_code
 
 POSTAL_CODES = [
     ("10115", "DE", "10115", ()),

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.canonical import TOUCH_FIELDS
 from pipeline.records import EarlierTouch, Lead, Touch
-from pipeline.stages.attribution import touch_of, touches_of
-from pipeline.stages.canonical import TOUCH_FIELDS
-from pipeline.stages.channels import CHANNELS, channel_of, rules_version
-from pipeline.stages.referrers import classify_referrer
-from pipeline.stages.sites import is_same_site, site_of
-from pipeline.stages.urls import decode_value, parse_address
+from pipeline.stages.attribution.channels import CHANNELS, channel_of, rules_version
+from pipeline.stages.attribution.referrers import classify_referrer
+from pipeline.stages.attribution.touches import touch_of, touches_of
+from pipeline.stages.attribution.urls import decode_value, parse_address
+from pipeline.values.web.sites import is_same_site, site_of
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 PAGE = "https://www.example.com/demo"

@@ -8,12 +8,12 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.canonical import CLICK_IDS
 from pipeline.records import Lead
-from pipeline.stages.attribution import touch_of
-from pipeline.stages.canonical import CLICK_IDS
-from pipeline.stages.channels import CHANNELS, channel_of
-from pipeline.stages.platforms import platform_of
-from pipeline.stages.vocabularies import vocabulary
+from pipeline.stages.attribution.channels import CHANNELS, channel_of
+from pipeline.stages.attribution.platforms import platform_of
+from pipeline.stages.attribution.touches import touch_of
+from pipeline.values.vocabularies import vocabulary
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 GOOGLE, BING, FACEBOOK = "https://www.google.com/", "https://www.bing.com/search?q=crm", "https://l.facebook.com/"

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.records import PathTouch
-from pipeline.stages.attribution_models import MODELS, credits, tabulate  # noqa: A004 - as the module names it
-from pipeline.stages.channels import CHANNELS
+from pipeline.stages.attribution.channels import CHANNELS
+from pipeline.stages.attribution.models import MODELS, credits, tabulate  # noqa: A004 - as the module names it
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 D, S, E, R = "Direct", "Paid Search", "Email", "Referral"

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.records import Consent
-from pipeline.stages.booleans import normalize_boolean
-from pipeline.stages.consents import compile_consent_rule
-from pipeline.stages.mapping_language import ConsentRule, FieldRule
+from pipeline.stages.mapping.consents import compile_consent_rule
+from pipeline.stages.mapping.language import ConsentRule, FieldRule
+from pipeline.values.numbers.booleans import normalize_boolean
 
 YES = (
     """

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages import channels, vocabularies
-from pipeline.stages.channels import CHANNELS, RULES, RULES_VERSION, channel_of, rules_version
-from pipeline.stages.vocabularies import source_categories
+from pipeline.stages.attribution import channels
+from pipeline.stages.attribution.channels import CHANNELS, RULES, RULES_VERSION, channel_of, rules_version
+from pipeline.values import yaml_files
+from pipeline.values.vocabularies import source_categories
 
 # source, medium, campaign, channel: each rule, then where the order of the rules decides
 CASES = [
@@ -146,7 +147,7 @@ def test_every_pair_of_neighbours_is_told_apart_or_cannot_be():
 
 
 def test_a_source_is_in_one_of_ga4s_lists_only():
-    path = vocabularies.MAPPINGS / "vocabularies" / "ga4_source_categories.csv"
+    path = yaml_files.MAPPINGS / "vocabularies" / "ga4_source_categories.csv"
     names = [line.partition(",")[0].lower() for line in path.read_text(encoding="utf-8").splitlines()[2:]]
     assert len(names) == len(set(names)) == 819
     assert Counter(source_categories().values()) == {"social": 592, "search": 129, "shopping": 52, "video": 46}

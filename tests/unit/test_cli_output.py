@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from pipeline.cli import output
-from pipeline.cli.balances import print_balance
-from pipeline.cli.output import as_text, print_table
+from pipeline.cli.commands.balance import print_balance
+from pipeline.cli.terminal import output
+from pipeline.cli.terminal.output import as_text, print_table
 
 COLUMNS = ("event", "source", "empty", "count")
 ROWS = [("0" * 36, "web_form", None, 7), ("1" * 36, "datablist", None, 12)]

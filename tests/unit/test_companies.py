@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.companies import has_legal_form, match_form, normalize_company
+from pipeline.values.companies.companies import has_legal_form, match_form, normalize_company
 
 # As written -> as compared.
 MATCH_FORMS = [

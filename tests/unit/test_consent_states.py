@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.consent_states import Statement, consent_state
+from pipeline.privacy.consent_states import Statement, consent_state
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ANSWERS = {"yes": True, "no": False, "open": None}

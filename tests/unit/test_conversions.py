@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.conversions import CONVERSIONS, date_conversion, table_conversion
+from pipeline.values.conversions import CONVERSIONS, date_conversion, table_conversion
 
 WRONG = ("wrong_type",)
 CASES = [

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.stages.countries import country_code, normalize_country
+from pipeline.values.places.countries import country_code, normalize_country
 
 CASES = [
     ("DE", "DE"),

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RecordError
-from pipeline.stages.crm_types import TYPES
-from pipeline.stages.destination_declarations import TYPES as NAMES
-from pipeline.stages.destination_mapping import MappedPerson, map_person, read_destination_mapping
+from pipeline.stages.destination_mapping.declarations import TYPES as NAMES
+from pipeline.stages.destination_mapping.mapping import MappedPerson, map_person, read_destination_mapping
+from pipeline.stages.destination_mapping.types import TYPES
 
 PERSON = UUID(int=7)
 MARCH = datetime(2026, 3, 2, 9, 14, 55, 123456, tzinfo=UTC)

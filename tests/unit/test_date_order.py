@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.date_order import VERDICTS, DateOrder
-from pipeline.stages.times import read_instant
+from pipeline.values.dates.order import VERDICTS, DateOrder
+from pipeline.values.dates.times import read_instant
 
 COLUMNS = [
     (["02/03/2026", "25/03/2026"], "dmy"),

@@ -10,9 +10,9 @@ import orjson
 import pytest
 
 from pipeline.errors import ConfigurationError
-from pipeline.intake.column_dates import open_date_columns
+from pipeline.intake.files.column_dates import open_date_columns
 from pipeline.records import Envelope, Lead, RawEvent
-from pipeline.stages.mapping import SourceMapping, load_source_mapping, map_event, read_source_mapping
+from pipeline.stages.mapping.source_mapping import SourceMapping, load_source_mapping, map_event, read_source_mapping
 from pipeline.stages.normalization import normalize_lead
 
 NOW = datetime(2026, 5, 1, 9, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from connectors.kit import Record, WriteResult
-from pipeline.delivery.calls import write_in_halves
+from pipeline.delivery.halving import write_in_halves
 from pipeline.errors import QuotaError, RecordError, TerminalError, TransientError
 
 RECORDS = [Record(key=f"{number}", fields={}) for number in range(200)]

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.stages.canonical import DERIVED_FIELDS, DESTINATION_SOURCES, PERSON_FIELDS
-from pipeline.stages.derived import RULES, derive
-from pipeline.stages.destination_mapping import map_person, read_destination_mapping
+from pipeline.canonical import DERIVED_FIELDS, DESTINATION_SOURCES, PERSON_FIELDS
+from pipeline.stages.destination_mapping.mapping import map_person, read_destination_mapping
+from pipeline.values.derived import RULES, derive
 
 PERSON = {
     "email": "ada@gmial.com",

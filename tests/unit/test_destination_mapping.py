@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.canonical import ATTRIBUTION_NAMES, PERSON_FIELDS
 from pipeline.errors import RecordError
-from pipeline.stages.canonical import ATTRIBUTION_NAMES, PERSON_FIELDS
-from pipeline.stages.destination_mapping import (
+from pipeline.stages.destination_mapping.mapping import (
     load_destination_mapping,
     map_merged,
     map_person,

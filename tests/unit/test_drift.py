@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.privacy.redaction import looks_personal
-from pipeline.stages.drift import REST, drift_paths
-from pipeline.stages.mapping import load_source_mapping
+from pipeline.stages.mapping.drift import REST, drift_paths
+from pipeline.stages.mapping.source_mapping import load_source_mapping
+from pipeline.values.redaction import looks_personal
 
 SHOWN = [
     ("shoe_size", "shoe_size"),

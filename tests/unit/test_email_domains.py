@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from publicsuffixlist import PublicSuffixList
 
-from pipeline.stages.email_domains import domain_flags, is_disposable, is_free_mail, suggested_domain
-from pipeline.stages.emails import domain_of, suggestion
-from pipeline.stages.vocabularies import vocabulary
+from pipeline.values.emails.domains import domain_flags, is_disposable, is_free_mail, suggested_domain
+from pipeline.values.emails.emails import domain_of, suggestion
+from pipeline.values.vocabularies import vocabulary
 
 SLIPS = [
     ("gmial.com", "gmail.com"),

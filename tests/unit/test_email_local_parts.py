@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.email_local_parts import is_placeholder, is_role
-from pipeline.stages.vocabularies import vocabulary
+from pipeline.values.emails.local_parts import is_placeholder, is_role
+from pipeline.values.vocabularies import vocabulary
 
 
 @pytest.mark.parametrize(

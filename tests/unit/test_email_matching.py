@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.email_matching import match_form
-from pipeline.stages.emails import normalize_email
+from pipeline.values.emails.emails import normalize_email
+from pipeline.values.emails.matching import match_form
 
 FORMS = [
     ("ada@example.org", "ada@example.org"),

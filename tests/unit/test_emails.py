@@ -5,7 +5,7 @@ from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.emails import normalize_email
+from pipeline.values.emails.emails import normalize_email
 
 GOOD = [
     ("*ada@example.org*", "ada@example.org"),

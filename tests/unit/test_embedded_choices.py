@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import postgresql_server, redis_server
 from pipeline.errors import ConfigurationError
+from pipeline.supervisor import postgresql_server, redis_server
 
 
 def make_program(folder: Path, name: str) -> Path:

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from pipeline.crypto import encryption
+from pipeline.crypto.blind_index import BlindIndex
+from pipeline.crypto.encryption import Cipher
 from pipeline.errors import ConfigurationError
-from pipeline.privacy import encryption
-from pipeline.privacy.blind_index import BlindIndex
-from pipeline.privacy.encryption import Cipher
 from pipeline.records import Batch, Envelope, FieldValue, Lead, Profile, new_id
 
 OLD, NEW = "an old key, thirty-two characters", "a new key, thirty-two characters."

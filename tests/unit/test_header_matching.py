@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.authoring.column_proposals import propose
+from pipeline.authoring.column_values import kind_of
+from pipeline.canonical import CANONICAL_FIELDS
 from pipeline.errors import ConfigurationError
-from pipeline.stages import header_matching
-from pipeline.stages.canonical import CANONICAL_FIELDS
-from pipeline.stages.column_values import kind_of
-from pipeline.stages.header_matching import count_titles, propose, titles
+from pipeline.values import column_titles
+from pipeline.values.column_titles import count_titles, titles
 
 EMAILS = ["ada@example.com", "Bob <bob@example.org>", "eve@example.net"]
 PHONES = ["+49 30 1234567", "202-555-0143", "491701234567.0"]
@@ -287,7 +288,7 @@ def test_the_order_of_the_columns_changes_no_field(headers):
 
 @pytest.mark.parametrize("language", ["en", "es", "pt", "de", "fr"])
 def test_each_language_has_titles_for_what_every_list_has(language):
-    content = header_matching.vocabulary("headers")["fields"]
+    content = column_titles.vocabulary("headers")["fields"]
     for field in (
         "email",
         "phone",
@@ -306,7 +307,7 @@ def test_each_language_has_titles_for_what_every_list_has(language):
 
 
 def test_every_title_of_the_vocabulary_is_found_under_its_own_field():
-    content = header_matching.vocabulary("headers")
+    content = column_titles.vocabulary("headers")
     for field, by_language in content["fields"].items():
         for title in itertools.chain.from_iterable(by_language.values()):
             assert field_of(title, []) == field, title
@@ -319,7 +320,7 @@ def test_a_title_of_two_meanings_in_the_vocabulary_is_refused(monkeypatch):
         "left": {},
         "lead_ins": [],
     }
-    monkeypatch.setattr(header_matching, "vocabulary", lambda _name: content)
+    monkeypatch.setattr(column_titles, "vocabulary", lambda _name: content)
     titles.cache_clear()
     try:
         with pytest.raises(ConfigurationError, match="stands under email and under phone"):

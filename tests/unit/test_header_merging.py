@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.stages.header_matching import propose
-from pipeline.stages.header_merging import merge_proposals
+from pipeline.authoring.column_proposals import propose
+from pipeline.authoring.proposal_merging import merge_proposals
 
 
 def merged(*headers: list[str]) -> dict[str, tuple[str | None, str | None]]:

@@ -11,13 +11,13 @@ import openpyxl
 import pytest
 
 from pipeline.errors import ConfigurationError
-from pipeline.intake.file_contents import read_contents
-from pipeline.intake.file_rows import TableNotes
-from pipeline.intake.spreadsheets import read_spreadsheet
-from pipeline.intake.unreadable import UnreadableFileError
-from pipeline.stages.mapping import read_source_mapping
-from pipeline.stages.names import normalize_full_name
-from pipeline.stages.vocabularies import read_yaml
+from pipeline.intake.files.contents import read_contents
+from pipeline.intake.files.rows import TableNotes
+from pipeline.intake.files.spreadsheets import read_spreadsheet
+from pipeline.intake.files.unreadable import UnreadableFileError
+from pipeline.stages.mapping.source_mapping import read_source_mapping
+from pipeline.values.names.names import normalize_full_name
+from pipeline.values.yaml_files import read_yaml
 
 
 def workbook(path: Path, far_cell: str | None) -> Path:
@@ -100,7 +100,7 @@ def test_a_long_text_in_the_field_for_names_is_read_in_no_time(name):
 
 
 def test_a_file_name_of_any_bytes_is_shown_as_text(tmp_path):
-    from pipeline.intake.file_reading import shown_name
+    from pipeline.intake.files.reading import shown_name
 
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff\xfename.csv"))
     assert shown_name(path).encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from connectors.kit import Api, Connector
-from connectors.kit.idempotency import event_id_of, idempotency_digest, occurred_at_of
+from connectors.kit.sources.idempotency import event_id_of, idempotency_digest, occurred_at_of
 
 CONNECTOR = Connector(
     source="s", title="", owner="", docs_url="", intake=Api(), event_id="meta.id", occurred_at="meta.at"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.stages.identity.clustering import CROWDED, Clusters, cluster, components, count_names
-from pipeline.stages.identity.evidence import EMAIL, PHONE, Evidence, keys_of
-from pipeline.stages.identity.name_agreement import name_of
+from pipeline.identity.matching.clustering import CROWDED, Clusters, cluster, components, count_names
+from pipeline.identity.matching.evidence import EMAIL, PHONE, Evidence, keys_of
+from pipeline.identity.matching.name_agreement import name_of
 from tests.unit.test_identity_scoring import says
 
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.identity.matching.employers import are_same, employers_of, labels
+from pipeline.identity.matching.evidence import KEYS_VERSION, Evidence, evidence_of, keys_of
 from pipeline.records import Lead
-from pipeline.stages.identity.employers import are_same, employers_of, labels
-from pipeline.stages.identity.evidence import KEYS_VERSION, Evidence, evidence_of, keys_of
 
 
 def lead(**fields: Any) -> Lead:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.identity.name_agreement import (
+from pipeline.identity.matching.name_agreement import (
     CLOSE,
     CROSSED,
     DIFFERENT,

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from pipeline.errors import ConfigurationError
-from pipeline.stages.identity.rules import WEIGHTS, identity_rules, read_rules
-from pipeline.stages.vocabularies import MAPPINGS, vocabulary
+from pipeline.identity.matching.rules import WEIGHTS, identity_rules, read_rules
+from pipeline.values.vocabularies import vocabulary
+from pipeline.values.yaml_files import MAPPINGS
 
 
 def changed(tmp_path: Path, **changes: object) -> Path:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from pipeline.stages.identity.employers import employers_of
-from pipeline.stages.identity.evidence import Evidence
-from pipeline.stages.identity.name_agreement import name_of
-from pipeline.stages.identity.rules import identity_rules
-from pipeline.stages.identity.scoring import are_two_mailboxes, compare
+from pipeline.identity.matching.employers import employers_of
+from pipeline.identity.matching.evidence import Evidence
+from pipeline.identity.matching.name_agreement import name_of
+from pipeline.identity.matching.rules import identity_rules
+from pipeline.identity.matching.scoring import are_two_mailboxes, compare
 
 RULES = identity_rules()
 FREE = ("gmail.com", "hotmail.com", "outlook.com", "gamil.com")

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.stages.industries import normalize_industry
-from pipeline.stages.vocabularies import vocabulary
+from pipeline.values.companies.industries import normalize_industry
+from pipeline.values.vocabularies import vocabulary
 
 CASES = [
     ("Technology", "Technology"),

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.intake import column_dates
-from pipeline.intake.column_dates import holds_numeric_dates
-from pipeline.intake.file_contents import FileContents
+from pipeline.intake.files import column_dates
+from pipeline.intake.files.column_dates import holds_numeric_dates
+from pipeline.intake.files.contents import FileContents
 
 
 def contents(raw: bytes, *, kind="table", encoding: str = "utf-8") -> FileContents:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.intake.text_encodings import Utf8Check, legacy_encoding, marked_encoding
+from pipeline.intake.files.text_encodings import Utf8Check, legacy_encoding, marked_encoding
 
 SPANISH = ["José Muñoz;Málaga;Peñíscola", "Ángel Ibáñez;Córdoba;señor", "Begoña;Núñez;León"]
 

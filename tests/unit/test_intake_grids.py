@@ -6,11 +6,11 @@ import io
 
 import pytest
 
-from pipeline.intake.file_contents import FileContents
-from pipeline.intake.file_rows import NoLeads, TableNotes, find_header
-from pipeline.intake.html_tables import read_html_table
-from pipeline.intake.text_encodings import declared_charset
-from pipeline.intake.unreadable import UnreadableFileError
+from pipeline.intake.files.contents import FileContents
+from pipeline.intake.files.html_tables import read_html_table
+from pipeline.intake.files.rows import NoLeads, TableNotes, find_header
+from pipeline.intake.files.text_encodings import declared_charset
+from pipeline.intake.files.unreadable import UnreadableFileError
 
 HEADER = ["First Name", "Email", "City"]
 

@@ -7,10 +7,10 @@ import tracemalloc
 
 import pytest
 
-from pipeline.intake.answers import RefusedError
 from pipeline.intake.arrivals import kept_headers
-from pipeline.intake.rate_limits import RateLimits
-from pipeline.intake.request_bodies import unpack
+from pipeline.intake.receiver.answers import RefusedError
+from pipeline.intake.receiver.rate_limits import RateLimits
+from pipeline.intake.receiver.request_bodies import unpack
 
 
 def test_a_source_may_burst_and_then_keeps_its_rate():

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.intake.csv_rows import read_csv
-from pipeline.intake.file_contents import FileContents, UnreadableFileError
-from pipeline.intake.file_rows import TableNotes, find_header, name_columns
+from pipeline.intake.files.contents import FileContents, UnreadableFileError
+from pipeline.intake.files.csv_rows import read_csv
+from pipeline.intake.files.rows import TableNotes, find_header, name_columns
 
 
 def rows_of(text: str, encoding: str = "utf-8"):

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.job_titles import job_function, job_level
-from pipeline.stages.text import fold
-from pipeline.stages.vocabularies import vocabulary
+from pipeline.values.companies.job_titles import job_function, job_level
+from pipeline.values.folding import fold
+from pipeline.values.vocabularies import vocabulary
 
 TITLES = [
     ("CEO", "c_level", "executive"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.stages.languages import normalize_language
+from pipeline.values.places.languages import normalize_language
 
 CASES = [
     ("es", "es"),

@@ -9,9 +9,15 @@ import pytest
 
 from pipeline.errors import ConfigurationError, RecordError
 from pipeline.records import Envelope, Lead, Parked, RawEvent, Suppressed
-from pipeline.stages.bodies import ROW
-from pipeline.stages.consents import read_consent_list
-from pipeline.stages.mapping import load_source_mapping, map_event, map_record, read_source_mapping, undecided
+from pipeline.stages.mapping.bodies import ROW
+from pipeline.stages.mapping.consents import read_consent_list
+from pipeline.stages.mapping.source_mapping import (
+    load_source_mapping,
+    map_event,
+    map_record,
+    read_source_mapping,
+    undecided,
+)
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 

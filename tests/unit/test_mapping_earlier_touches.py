@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.records import EarlierTouch, Envelope, Lead, RawEvent
-from pipeline.stages.mapping import load_source_mapping, map_event, map_record, read_source_mapping
+from pipeline.stages.mapping.source_mapping import load_source_mapping, map_event, map_record, read_source_mapping
 from pipeline.stages.normalization import normalize_lead
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pipeline.errors import ConfigurationError
-from pipeline.stages.destination_mapping import read_destination_mapping
-from pipeline.stages.mapping import read_source_mapping
+from pipeline.stages.destination_mapping.mapping import read_destination_mapping
+from pipeline.stages.mapping.source_mapping import read_source_mapping
 
 HEAD = "source: acme\nversion: 1\n"
 LEAD = HEAD + "lead: {email: mail}\n"

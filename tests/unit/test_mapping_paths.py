@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.decided import DecidedPaths
+from pipeline.stages.mapping.decided_paths import DecidedPaths
 from pipeline.stages.paths import compile_first, compile_path, parse_path
 
 RECORD = {

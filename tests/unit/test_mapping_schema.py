@@ -9,9 +9,9 @@ import jsonschema
 import pytest
 import yaml
 
-from pipeline.stages.mapping_language import SCHEMA_LINE
-from pipeline.stages.mapping_schema import KINDS, schema_text
-from pipeline.stages.vocabularies import MAPPINGS
+from pipeline.authoring.mapping_schema import KINDS, schema_text
+from pipeline.stages.mapping.language import SCHEMA_LINE
+from pipeline.values.yaml_files import MAPPINGS
 from tests.unit.test_mapping_errors import BROKEN_DESTINATIONS, BROKEN_SOURCES, HEAD, LEAD
 
 SCHEMAS = {kind: json.loads(schema_text(kind)) for kind in KINDS}
@@ -110,7 +110,7 @@ GOOD_SOURCES = [
 
 @pytest.mark.parametrize("text", GOOD_SOURCES)
 def test_what_the_reader_takes_the_schema_takes(tmp_path, text):
-    from pipeline.stages.mapping import read_source_mapping
+    from pipeline.stages.mapping.source_mapping import read_source_mapping
 
     path = tmp_path / "acme.yaml"
     path.write_text(text, encoding="utf-8")
@@ -133,7 +133,7 @@ GOOD_FIELDS = [
 
 @pytest.mark.parametrize("field", GOOD_FIELDS)
 def test_what_the_reader_takes_of_a_crm_field_the_schema_takes(tmp_path, field):
-    from pipeline.stages.destination_mapping import read_destination_mapping
+    from pipeline.stages.destination_mapping.mapping import read_destination_mapping
 
     text = f"destination: acme\nversion: 1\nfields: {{A: {field}}}\n"
     path = tmp_path / "acme.yaml"

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.markup import may_hold_markup, remove_markup
-from pipeline.stages.text import normalize_line, normalize_paragraphs
+from pipeline.values.text.markup import may_hold_markup, remove_markup
+from pipeline.values.text.text import normalize_line, normalize_paragraphs
 
 REMOVED = [
     ("<b>Brandt</b>", "Brandt"),

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.mojibake import repair_mojibake
-from pipeline.stages.text import LINE_LIMIT, normalize_cell, normalize_line, normalize_paragraphs
+from pipeline.values.text.mojibake import repair_mojibake
+from pipeline.values.text.text import LINE_LIMIT, normalize_cell, normalize_line, normalize_paragraphs
 
 BROKEN = [
     ("JosÃ©", "José"),

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.conversions import CONVERSIONS, to_money
-from pipeline.stages.money import currency_code, normalize_money
+from pipeline.values.conversions import CONVERSIONS, to_money
+from pipeline.values.numbers.money import currency_code, normalize_money
 
 KNOWN = [
     ("€500", "500", "EUR"),

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.records import Lead
-from pipeline.stages.name_completion import Names, complete_names
-from pipeline.stages.names import normalize_family_name, normalize_full_name, normalize_given_name
 from pipeline.stages.normalization import normalize_lead
+from pipeline.values.names.completion import Names, complete_names
+from pipeline.values.names.names import normalize_family_name, normalize_full_name, normalize_given_name
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.name_split import split_name
-from pipeline.stages.names import split_full_name
+from pipeline.values.names.names import split_full_name
+from pipeline.values.names.splitting import split_name
 
 ANYWHERE = [
     ("Ada Brandt", ("Ada", "Brandt")),

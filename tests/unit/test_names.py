@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.names import (
+from pipeline.values.names.names import (
     normalize_family_name,
     normalize_full_name,
     normalize_given_name,

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.stages.countries import country_code
-from pipeline.stages.name_completion import Names, complete_names
-from pipeline.stages.names import normalize_full_name
-from pipeline.stages.text import fold
+from pipeline.values.folding import fold
+from pipeline.values.names.completion import Names, complete_names
+from pipeline.values.names.names import normalize_full_name
+from pipeline.values.places.countries import country_code
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "identity-dev"
 

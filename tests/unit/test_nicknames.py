@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigurationError
-from pipeline.stages import vocabularies
-from pipeline.stages.identity.name_agreement import AGREEING, FULL, agreement, name_of, nicknames, word_forms
-from pipeline.stages.text import fold
-from pipeline.stages.vocabularies import vocabulary
+from pipeline.identity.matching.name_agreement import AGREEING, FULL, agreement, name_of, nicknames, word_forms
+from pipeline.values import vocabularies, yaml_files
+from pipeline.values.folding import fold
+from pipeline.values.vocabularies import vocabulary
 
 _SAME = """
 Pepe José, Paco Francisco, Nacho Ignacio, Iñaki Ignacio, Kiko Francisco, Curro Francisco, Quique Enrique, Kike Enrique,
@@ -169,7 +169,8 @@ def _names() -> dict[str, list[str]]:
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """nicknames.yaml in a folder of its own, for a test to write; read anew before and after."""
-    monkeypatch.setattr(vocabularies, "MAPPINGS", tmp_path / "mappings")
+    for module in (vocabularies, yaml_files):
+        monkeypatch.setattr(module, "MAPPINGS", tmp_path / "mappings")
     (tmp_path / "mappings" / "vocabularies").mkdir(parents=True)
     for read in (vocabulary, nicknames):
         read.cache_clear()

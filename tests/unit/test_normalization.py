@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.canonical import CANONICAL_FIELDS
+from pipeline.identity.matching.evidence import evidence_of
 from pipeline.records import Envelope, Lead, Parked, RawEvent, Suppressed
-from pipeline.stages.attribution import touch_of
-from pipeline.stages.bodies import ROW
-from pipeline.stages.canonical import CANONICAL_FIELDS
-from pipeline.stages.identity.evidence import evidence_of
-from pipeline.stages.mapping import map_event
+from pipeline.stages.attribution.touches import touch_of
+from pipeline.stages.mapping.bodies import ROW
+from pipeline.stages.mapping.source_mapping import map_event
 from pipeline.stages.normalization import normalize_lead
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)

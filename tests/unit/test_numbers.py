@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.conversions import to_count, to_number
-from pipeline.stages.numbers import normalize_number
+from pipeline.values.conversions import to_count, to_number
+from pipeline.values.numbers.numbers import normalize_number
 
 READ = [
     ("25", 25),

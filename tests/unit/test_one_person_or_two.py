@@ -8,10 +8,10 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.identity.matching.clustering import cluster, count_names
+from pipeline.identity.matching.evidence import Evidence, evidence_of, keys_of
+from pipeline.identity.matching.rules import identity_rules
 from pipeline.records import Lead
-from pipeline.stages.identity.clustering import cluster, count_names
-from pipeline.stages.identity.evidence import Evidence, evidence_of, keys_of
-from pipeline.stages.identity.rules import identity_rules
 from pipeline.stages.normalization import normalize_lead
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

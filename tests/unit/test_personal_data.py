@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.records import EarlierTouch, Lead, Touch
-from pipeline.stages.attribution import touches_of
-from pipeline.stages.personal_data import redact_path, redactor_of
+from pipeline.stages.attribution.touches import touches_of
+from pipeline.values.personal_data import redact_path, redactor_of
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MAIL = "ada@example.org"

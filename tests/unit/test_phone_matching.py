@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.phone_matching import is_fictional, match_forms, phone_type, repaired
-from pipeline.stages.phones import normalize_phone
-from pipeline.stages.vocabularies import vocabulary
+from pipeline.values.phones.matching import is_fictional, match_forms, phone_type, repaired
+from pipeline.values.phones.phones import normalize_phone
+from pipeline.values.vocabularies import vocabulary
 
 FORMS = [
     ("+525512349678", ("+525512349678", "+5215512349678")),

@@ -8,7 +8,7 @@ import phonenumbers
 import pytest
 from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType
 
-from pipeline.stages.phone_plans import country_code_of, is_possible, is_valid, read_plain, region_plan
+from pipeline.values.phones.plans import country_code_of, is_possible, is_valid, read_plain, region_plan
 
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 KINDS = [kind for kind in PhoneNumberType.values() if kind != PhoneNumberType.UNKNOWN]

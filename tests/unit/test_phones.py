@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.phones import normalize_phone, normalize_whatsapp_id
+from pipeline.values.phones.phones import normalize_phone, normalize_whatsapp_id
 
 OF_THE_NUMBER = {"fictional", "sequence"}  # said of a number however it is written, so also the second time
 

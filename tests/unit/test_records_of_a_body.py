@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.kit import Connector, Webhook
-from connectors.kit.records import UnreadableBody, decode_body, split_records
-from pipeline.stages.bodies import decode_body as decode_stored_body
+from connectors.kit.sources.records import UnreadableBody, decode_body, split_records
+from pipeline.stages.mapping.bodies import decode_body as decode_stored_body
 
 FORM = "application/x-www-form-urlencoded"
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from connectors.kit.redaction import without_values
-from pipeline.privacy.redaction import looks_personal, redact
+from pipeline.values.redaction import looks_personal, redact
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from pipeline.errors import ConfigurationError
-from pipeline.stages.mapping import read_source_mapping
+from pipeline.stages.mapping.source_mapping import read_source_mapping
 from pipeline.stages.reloading import Reloading
 
 RIGHT = "source: acme\nversion: 1\nlead: {email: mail}\n"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.kit import Secret
-from connectors.kit.signatures import HmacSha256, StandardWebhooks
+from connectors.kit.sources.signatures import HmacSha256, StandardWebhooks
 
 BODY = b'{"id":42,"name":"Zo\\u00eb"}'
 SECRET = "test_secret"

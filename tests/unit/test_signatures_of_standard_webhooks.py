@@ -9,7 +9,7 @@ import pytest
 from standardwebhooks import Webhook as ThirdPartySender
 
 from connectors.kit import Secret
-from connectors.kit.signatures import StandardWebhooks, message_id_of
+from connectors.kit.sources.signatures import StandardWebhooks, message_id_of
 
 BODY = b'{"id":42,"name":"Zo\\u00eb"}'
 NOW = 1_700_000_000.0

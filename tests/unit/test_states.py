@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.stages.states import state_code
+from pipeline.values.places.states import state_code
 
 CASES = [
     ("CDMX", "MX", "MX-CMX"),

@@ -9,8 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.records import Lead, Profile
-from pipeline.stages.survivorship import OTHERS_LIMIT, VOTES_LIMIT, merge_profile, merge_profiles, taken_back
-from pipeline.stages.survivorship_rules import FieldRule, SurvivorshipRules, survivorship_rules
+from pipeline.stages.survivorship.rules import FieldRule, SurvivorshipRules, survivorship_rules
+from pipeline.stages.survivorship.survivorship import (
+    OTHERS_LIMIT,
+    VOTES_LIMIT,
+    merge_profile,
+    merge_profiles,
+    taken_back,
+)
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 

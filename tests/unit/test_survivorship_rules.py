@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.canonical import PERSON_FIELDS
 from pipeline.errors import ConfigurationError
-from pipeline.stages.canonical import PERSON_FIELDS
-from pipeline.stages.survivorship_rules import (
+from pipeline.stages.survivorship.rules import (
     LAST_RESORTS,
     STRATEGIES,
     FieldRule,
     read_survivorship,
     survivorship_rules,
 )
-from pipeline.stages.vocabularies import MAPPINGS
+from pipeline.values.yaml_files import MAPPINGS
 
 
 def read(tmp_path, text):

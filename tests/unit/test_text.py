@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.text import (
+from pipeline.values.folding import fold
+from pipeline.values.text.text import (
     _LONGEST_BLANK,
     LINE_LIMIT,
     PARAGRAPHS_LIMIT,
     _blanks,
     clean_line,
     clean_paragraphs,
-    fold,
     normalize_cell,
     normalize_identifier,
     normalize_line,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.date_formats import strptime_pattern
-from pipeline.stages.times import instant_text, parse_instant, read_instant
+from pipeline.values.dates.formats import strptime_pattern
+from pipeline.values.dates.times import instant_text, parse_instant, read_instant
 
 
 def at(*parts: int) -> datetime:

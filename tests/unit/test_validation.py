@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.canonical import CANONICAL_FIELDS
 from pipeline.errors import ConfigurationError
+from pipeline.identity.matching.evidence import evidence_of
 from pipeline.records import Lead, Parked, Suppressed
-from pipeline.stages.canonical import CANONICAL_FIELDS
-from pipeline.stages.identity.evidence import evidence_of
 from pipeline.stages.normalization import normalize_lead
-from pipeline.stages.validation import compile_rules, judge
-from pipeline.stages.validation_rules import RULES, load_rules, read_rules
-from pipeline.stages.vocabularies import MAPPINGS
+from pipeline.stages.validation.rules import RULES, load_rules, read_rules
+from pipeline.stages.validation.validation import compile_rules, judge
+from pipeline.values.yaml_files import MAPPINGS
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 PHONE, ADA = "+34600111222", "ada@example.com"

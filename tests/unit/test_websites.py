@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.stages.websites import company_domain, normalize_linkedin_url, normalize_website
+from pipeline.values.web.websites import company_domain, normalize_linkedin_url, normalize_website
 
 WEBSITES = [
     ("https://acme.example", "https://acme.example", ()),

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from connectors.kit.declarations import Connector
-from connectors.kit.records import split_records
-from connectors.kit.samples import Sample
+from connectors.kit.sources.declarations import Connector
+from connectors.kit.sources.records import split_records
+from connectors.kit.sources.samples import Sample
 
 ROW = "application/x-afluente-row"
 TYPICAL = "typical"

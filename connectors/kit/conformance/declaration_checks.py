@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from connectors.kit.conformance.cases import TYPICAL, Case
-from connectors.kit.declarations import Poll, Secret, Webhook
+from connectors.kit.sources.declarations import Poll, Secret, Webhook
 
 _SLUG = re.compile(r"[a-z][a-z0-9_]{1,62}")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")

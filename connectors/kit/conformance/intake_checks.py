@@ -12,10 +12,10 @@ from requests.adapters import BaseAdapter
 from requests.models import PreparedRequest
 
 from connectors.kit.conformance.cases import TYPICAL, Case
-from connectors.kit.declarations import Poll, Webhook
 from connectors.kit.errors import AfluenteError, TerminalError
 from connectors.kit.http import session
-from connectors.kit.polling import Page, poll_pages
+from connectors.kit.sources.declarations import Poll, Webhook
+from connectors.kit.sources.polling import Page, poll_pages
 
 _SECRET = "whsec_" + b64encode(b"a secret for checks, 32 bytes").decode()
 _NOW = 1_772_442_895.0

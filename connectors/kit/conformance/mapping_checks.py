@@ -8,7 +8,7 @@ from typing import Any
 
 from connectors.kit.conformance.cases import HOSTILE, ROW, TYPICAL, Case, Trial
 from connectors.kit.paths import get_path
-from connectors.kit.records import UnreadableBody
+from connectors.kit.sources.records import UnreadableBody
 
 _MISSING = object()
 _HOSTILE_VALUES: tuple[Any, ...] = (

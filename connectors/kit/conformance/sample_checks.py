@@ -10,8 +10,8 @@ from datetime import UTC
 from typing import Any
 
 from connectors.kit.conformance.cases import TYPICAL, Case, Trial
-from connectors.kit.idempotency import event_id_of, idempotency_digest, occurred_at_of
-from connectors.kit.records import UnreadableBody
+from connectors.kit.sources.idempotency import event_id_of, idempotency_digest, occurred_at_of
+from connectors.kit.sources.records import UnreadableBody
 
 _ADDRESS = re.compile(r"[^\s@<>\"',;:]{1,64}@([\w.-]{1,253}\w)")  # bounded: samples may hold endless text
 _RESERVED = re.compile(r"(?:.*\.)?(?:example\.(?:com|org|net|edu)|example|test|invalid|localhost)", re.IGNORECASE)

@@ -1,0 +1,60 @@
+"""Payloads as the sources send them, in `samples/<slug>/`: for `source send`, the docs and the conformance kit.
+
+`NAME.json`, `NAME.form`, `NAME.txt`, `NAME.multipart` and `NAME.csv` are bodies; `NAME.expected.json` beside one is the
+lead expected of it (a list where the body holds several).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+SAMPLES = Path(__file__).resolve().parents[3] / "samples"
+MULTIPART_BOUNDARY = "sample-boundary"
+_CONTENT_TYPES = {
+    ".json": "application/json",
+    ".form": "application/x-www-form-urlencoded",
+    ".txt": "text/plain;charset=UTF-8",
+    ".multipart": f"multipart/form-data; boundary={MULTIPART_BOUNDARY}",
+    ".csv": "text/csv",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One payload. `expected` is what mapping and normalization make of each record of it; None where nobody wrote it
+    down."""
+
+    source: str
+    name: str
+    content_type: str
+    body: bytes
+    expected: list[dict[str, Any]] | None
+
+    def __repr__(self) -> str:
+        return f"<Sample {self.source}/{self.name}>"
+
+
+def samples_of(source: str, root: Path = SAMPLES) -> list[Sample]:
+    """A source's samples, `typical` first, then by name. Empty if it has none."""
+    files = [
+        path
+        for path in sorted((root / source).glob("*"))
+        if path.suffix in _CONTENT_TYPES and not path.name.endswith(".expected.json")
+    ]
+    return [_read(source, path) for path in sorted(files, key=lambda path: (path.stem != "typical", path.name))]
+
+
+def _read(source: str, path: Path) -> Sample:
+    beside = path.with_name(f"{path.stem}.expected.json")
+    expected = orjson.loads(beside.read_bytes()) if beside.exists() else None
+    return Sample(
+        source,
+        path.stem,
+        _CONTENT_TYPES[path.suffix],
+        path.read_bytes(),
+        [expected] if isinstance(expected, dict) else expected,
+    )

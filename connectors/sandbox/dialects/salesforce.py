@@ -1,0 +1,219 @@
+"""Salesforce's dialect: the token endpoint, collections upsert, one record by external id, limits.
+
+Rules a client can break are kept: external ids are unique, at most 200 records a call, required fields, lengths, types,
+one object a call, a key no more than once.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+import threading
+import time
+from base64 import b64decode
+from collections import Counter
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+import orjson
+
+from connectors.sandbox.dialects.dialect import Reply, Request, json_reply
+from connectors.sandbox.dialects.salesforce_rules import Refusal, find_refusal, find_unreadable
+from connectors.sandbox.faults import Faults, FaultSpec
+from connectors.sandbox.records import SandboxRecords
+
+CLIENT_ID = CLIENT_SECRET = "sandbox"  # noqa: S105 - everyone may know it: there is nothing real behind it
+MAX_RECORDS = 200
+DAILY_LIMIT = 5_000_000
+_UPSERT = re.compile(r"/services/data/v\d+\.\d+/composite/sobjects/(\w+)/(\w+)")
+_ONE = re.compile(r"/services/data/v\d+\.\d+/sobjects/(\w+)/(\w+)/([^/]+)")
+_LIMITS = re.compile(r"/services/data/v\d+\.\d+/limits/?")
+_TOKEN_LIFE_SECONDS = 7200.0
+_DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_CHECK = string.ascii_uppercase + "012345"
+_PREFIXES = {"Lead": "00Q", "Contact": "003"}
+
+
+class SalesforceDialect:
+    name = "salesforce"
+
+    def __init__(self, records: SandboxRecords, faults: Faults) -> None:
+        self._records = records
+        self._faults = faults
+        self._tokens: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._used = 0
+
+    def answer(self, request: Request, faults: FaultSpec) -> Reply | None:
+        if request.path == "/services/oauth2/token":
+            return self._issue_token(request, faults)
+        if not request.path.startswith("/services/data/"):
+            return None
+        if not self._is_authorized(request):
+            return _error(401, "INVALID_SESSION_ID", "Session expired or invalid", request)
+        with self._lock:
+            self._used += 1
+            used = self._used
+        limit = faults.daily_limit or DAILY_LIMIT
+        if used > limit:
+            return self.over_limit(is_daily=True)
+        reply = self._route(request, faults)
+        return Reply(
+            reply.status,
+            reply.body,
+            reply.route,
+            headers={**reply.headers, "Sforce-Limit-Info": f"api-usage={used}/{limit}"},
+            counts=reply.counts,
+        )
+
+    def failure(self, status: int) -> Reply:
+        if status in (502, 503, 504):
+            return Reply(status, b"<html><body>Service unavailable</body></html>", "", content_type="text/html")
+        return json_reply(status, [{"message": "An unexpected error occurred", "errorCode": "UNKNOWN_EXCEPTION"}], "")
+
+    def over_limit(self, *, is_daily: bool) -> Reply:
+        what = "TotalRequests" if is_daily else "ConcurrentRequests (Concurrent API Requests)"
+        return json_reply(403, [{"message": f"{what} Limit exceeded.", "errorCode": "REQUEST_LIMIT_EXCEEDED"}], "limit")
+
+    def shorten(self, reply: Reply) -> Reply:
+        entries = orjson.loads(reply.body)
+        if not isinstance(entries, list):
+            return reply
+        return Reply(reply.status, orjson.dumps(entries[:-1]), reply.route, headers=reply.headers, counts=reply.counts)
+
+    def record_id(self, number: int, kind: str = "Lead") -> str:
+        """Fifteen characters and a checksum of three, as Salesforce makes them."""
+        digits = ""
+        while number:
+            number, rest = divmod(number, 62)
+            digits = _DIGITS[rest] + digits
+        short = _PREFIXES.get(kind, "a00") + digits.rjust(12, "0")
+        check = (sum((short[at + bit] in string.ascii_uppercase) << bit for bit in range(5)) for at in (0, 5, 10))
+        return short + "".join(_CHECK[value] for value in check)
+
+    def _route(self, request: Request, faults: FaultSpec) -> Reply:
+        if match := _UPSERT.fullmatch(request.path):
+            if request.method == "PATCH":
+                return self._upsert(request, match[1], match[2], faults)
+        elif (match := _ONE.fullmatch(request.path)) and request.method == "GET":
+            return self._read_one(request, match[1], match[2], unquote(match[3]))
+        elif _LIMITS.fullmatch(request.path) and request.method == "GET":
+            limit = faults.daily_limit or DAILY_LIMIT
+            daily = {"Max": limit, "Remaining": max(0, limit - self._used)}
+            return json_reply(200, {"DailyApiRequests": daily}, "GET limits")
+        return _error(404, "NOT_FOUND", "The requested resource does not exist", request)
+
+    def _issue_token(self, request: Request, faults: FaultSpec) -> Reply:
+        route = "POST token"
+        form = {name: values[-1] for name, values in parse_qs(request.body.decode(errors="replace")).items()}
+        client = (form.get("client_id"), form.get("client_secret"))
+        scheme, _, basic = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "basic":
+            name, _, secret = b64decode(basic).decode(errors="replace").partition(":")
+            client = (name, secret)
+        if form.get("grant_type") != "client_credentials":
+            return json_reply(400, {"error": "unsupported_grant_type"}, route)
+        if client != (CLIENT_ID, CLIENT_SECRET):
+            return json_reply(
+                400, {"error": "invalid_client", "error_description": "invalid client credentials"}, route
+            )
+        token = secrets.token_urlsafe(24)
+        now = time.monotonic()
+        life = _TOKEN_LIFE_SECONDS if faults.token_seconds is None else faults.token_seconds
+        with self._lock:
+            self._tokens = {known: until for known, until in self._tokens.items() if until > now}
+            self._tokens[token] = now + life
+        host = request.headers.get("host", "127.0.0.1")
+        return json_reply(200, {"access_token": token, "instance_url": f"http://{host}", "token_type": "Bearer"}, route)
+
+    def _is_authorized(self, request: Request) -> bool:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        with self._lock:
+            return scheme.lower() == "bearer" and self._tokens.get(token, 0.0) > time.monotonic()
+
+    def _read_one(self, request: Request, kind: str, key_field: str, key: str) -> Reply:
+        found = self._records.find(kind, key)
+        if found is None:
+            return _error(404, "NOT_FOUND", "The requested resource does not exist", request)
+        number, fields = found
+        record = {"attributes": {"type": kind}, "Id": self.record_id(number, kind), key_field: key, **fields}
+        return json_reply(200, record, f"GET sobjects/{kind}")
+
+    def _upsert(self, request: Request, kind: str, key_field: str, faults: FaultSpec) -> Reply:
+        route = f"PATCH composite/sobjects/{kind}"
+        try:
+            call = orjson.loads(request.body)
+            entries = call["records"]
+            keys = [str(entry[key_field]) if entry.get(key_field) is not None else "" for entry in entries]
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return _error(400, "JSON_PARSER_ERROR", "The body cannot be read as a list of records", request, route)
+        if len(entries) > MAX_RECORDS:
+            message = f"record limit reached. cannot submit more than {MAX_RECORDS} records into this call"
+            return _error(400, "EXCEEDED_ID_LIMIT", message, request, route)
+        for entry in entries:
+            refusal = find_unreadable(entry, kind, key_field)
+            if refusal is not None:
+                return _error(400, *refusal, request, route)
+        errors = self._refusals(entries, keys, kind, key_field, faults)
+        if call.get("allOrNone") and any(errors):
+            rolled_back: Refusal = (
+                "ALL_OR_NONE_OPERATION_ROLLED_BACK",
+                "Record rolled back because not all records were valid and the request was using AllOrNone header",
+                [],
+            )
+            errors = [error or rolled_back for error in errors]
+        wanted = {
+            key: {name: value for name, value in entry.items() if name not in ("attributes", key_field)}
+            for entry, key, error in zip(entries, keys, errors, strict=True)
+            if error is None
+        }
+        stored = self._records.upsert(kind, wanted)
+        results = [
+            _failed(*error)
+            if error
+            else {
+                "id": self.record_id(stored[key].number, kind),
+                "success": True,
+                "created": stored[key].is_created,
+                "errors": [],
+            }
+            for key, error in zip(keys, errors, strict=True)
+        ]
+        created = sum(record.is_created for record in stored.values())
+        changed = sum(record.is_changed for record in stored.values()) - created
+        counts = {
+            "created": created,
+            "changed": changed,
+            "unchanged": len(stored) - created - changed,
+            "rejected": len(results) - len(stored),
+        }
+        return json_reply(200, results, route, counts=counts)
+
+    def _refusals(
+        self, entries: list[dict[str, Any]], keys: list[str], kind: str, key_field: str, faults: FaultSpec
+    ) -> list[Refusal | None]:
+        times = Counter(keys)
+        known = self._records.existing(kind, keys)
+        fault = faults.record_error
+        refusals: list[Refusal | None] = []
+        for entry, key in zip(entries, keys, strict=True):
+            refusal: Refusal | None
+            if not key:
+                refusal = ("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{key_field}]", [key_field])
+            elif times[key] > 1:
+                refusal = ("DUPLICATE_VALUE", f"Duplicate external id specified: {key}", [key_field])
+            elif fault is not None and self._faults.strikes(fault.rate):
+                refusal = (fault.code, fault.message, [fault.field] if fault.field else [])
+            else:
+                refusal = find_refusal(entry, kind, is_new=key not in known)
+            refusals.append(refusal)
+        return refusals
+
+
+def _failed(code: str, message: str, fields: list[str]) -> dict[str, Any]:
+    return {"success": False, "errors": [{"statusCode": code, "message": message, "fields": fields}]}
+
+
+def _error(status: int, code: str, message: str, request: Request, route: str | None = None) -> Reply:
+    return json_reply(status, [{"message": message, "errorCode": code}], route or f"{request.method} other")

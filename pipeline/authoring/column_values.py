@@ -1,0 +1,146 @@
+"""What the values of a column look like: evidence for or against what its title says. Nothing here is kept or shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from pipeline.values.folding import fold
+from pipeline.values.vocabularies import vocabulary
+
+Kind = str  # email, linkedin, url, moment, phone, number, company, honorific, words (two or more), word, text
+
+_EMAIL = re.compile(
+    r"^(?:mailto:)?[^\s@<>]{1,64}@[^\s@<>]+\.[^\s@<>.]{2,}$|<[^\s@<>]+@[^\s@<>]+\.[^\s@<>.]{2,}>$", re.IGNORECASE
+)
+_URL = re.compile(r"^(?:https?://|www\.)\S+$|^[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,24}(?:/\S*)?$", re.IGNORECASE)
+_LINKEDIN = re.compile(r"^(?:https?://)?(?:[a-z]{2,3}\.)?linkedin\.com/(?:in|pub|profile)/\S+$", re.IGNORECASE)
+_MOMENT = re.compile(
+    r"^\d{4}-\d{1,2}-\d{1,2}(?:[T ].*)?$|^\d{1,4}[./-]\d{1,2}[./-]\d{1,4}(?:[ ,T].*)?$|^\d{10}(?:\d{3})?$"
+    r"|^\d{1,2}\.? [^\W\d]{3,12}\.?,? \d{4}|^[^\W\d]{3,12}\.? \d{1,2},? \d{4}"
+)
+_NUMBER = re.compile(r"^[+-]?\d+(?:[.,' ]\d+)*$")
+_PHONE = re.compile(r"^(?:p:|tel:)?[+(]?[\d\s()./+\-\u2010-\u2015]{5,}(?:\s?(?:x|ext\.?|#)\s?\d{1,6})?$", re.IGNORECASE)
+_SCIENTIFIC = re.compile(r"^\d[.,]\d+E\+?\d{1,2}$", re.IGNORECASE)
+_FEWEST_DIGITS, _MOST_DIGITS = 6, 18
+_LOOKED_AT = 300  # characters of a value
+
+
+def _is_phone(text: str) -> bool:
+    digits = sum(character.isdigit() for character in text)
+    return _FEWEST_DIGITS <= digits <= _MOST_DIGITS and _PHONE.match(text) is not None
+
+
+# In this order: the first that fits.
+_LOOKS: tuple[tuple[Kind, Callable[[str], object]], ...] = (
+    ("email", lambda text: "@" in text and _EMAIL.search(text)),
+    ("linkedin", _LINKEDIN.match),
+    ("moment", _MOMENT.match),
+    ("phone", _SCIENTIFIC.match),
+    ("phone", _is_phone),
+    ("number", _NUMBER.match),
+    ("url", _URL.match),
+)
+
+
+def kind_of(value: str) -> Kind:
+    """The kind of one value, by its looks alone."""
+    text = value.strip()[:_LOOKED_AT]
+    return next((kind for kind, looks in _LOOKS if looks(text)), None) or _kind_of_words(fold(text).split())
+
+
+def _kind_of_words(words: list[str]) -> Kind:
+    if not words:
+        return "text"
+    if " ".join(words) in _words("honorifics"):
+        return "honorific"
+    if len(words) > 1 and not _words("company_words").isdisjoint(words):
+        return "company"
+    if any(word.isdigit() for word in words) or len(words) > 6:
+        return "text"
+    return "words" if len(words) > 1 else "word"
+
+
+@cache
+def _words(name: str) -> frozenset[str]:
+    return frozenset(fold(str(word)) for word in vocabulary("headers")[name])
+
+
+class ColumnValues:
+    """The filled values of one column of a sample."""
+
+    def __init__(self, values: Sequence[str]) -> None:
+        filled = [value for value in values if value and not value.isspace()]
+        self.count = len(filled)
+        self._kinds = [kind_of(value) for value in filled]
+        self.are_distinct = len(set(filled)) == len(filled)
+        self.share_distinct = len(set(filled)) / len(filled) if filled else 0.0
+
+    def share(self, *kinds: Kind) -> float:
+        """Of the filled values, those of one of `kinds`; 0 if nothing is filled."""
+        return sum(kind in kinds for kind in self._kinds) / self.count if self.count else 0.0
+
+
+_CONTACTS = ("email", "phone", "url", "linkedin", "moment")
+_MOSTLY = 0.5
+_HARDLY = 0.2
+
+
+def contradicts(field: str, values: ColumnValues) -> bool:
+    """Whether the values are of another kind than `field` holds. Few or no values contradict nothing."""
+    if not values.count:
+        return False
+    needed = _NEEDED.get(field)
+    if needed is not None:
+        return values.share(*needed) < _HARDLY
+    if field in _FREE:
+        return False
+    return values.share(*_CONTACTS) > _MOSTLY
+
+
+_NEEDED: dict[str, tuple[Kind, ...]] = {
+    "email": ("email",),
+    "other_emails": ("email",),
+    "phone": ("phone", "moment"),  # ten digits alone may be either
+    "other_phones": ("phone", "moment"),
+    "whatsapp_id": ("phone", "moment"),
+    "website": ("url", "linkedin"),
+    "linkedin_url": ("linkedin", "url"),
+    "page_url": ("url", "linkedin"),
+    "referrer": ("url", "linkedin"),
+    "occurred_at": ("moment", "number"),  # a spreadsheet's serial number is a date
+}
+# May hold anything: a message an address, an id a number.
+_FREE = frozenset(
+    [
+        *(
+            "message",
+            "external_id",
+            "campaign_id",
+            "ad_group_id",
+            "ad_id",
+            "form_id",
+            "utm_term",
+            "utm_content",
+            "utm_id",
+        ),
+        *("utm_campaign", "campaign_name", "postal_code", "reported_source", "utm_source", "employee_count"),
+    ]
+)
+
+
+# For a title of several meanings: how sure the values make one of them, from 0 to 1.
+PROOFS: dict[str, Callable[[ColumnValues], float]] = {
+    "email": lambda values: values.share("email"),
+    "phone": lambda values: values.share("phone"),
+    "linkedin_url": lambda values: values.share("linkedin"),
+    "website": lambda values: values.share("url"),
+    "company": lambda values: values.share("company"),
+    "full_name": lambda values: values.share("words"),
+    "job_title": lambda values: values.share("words", "word", "text") - 2 * values.share("honorific"),
+    "occurred_at": lambda values: values.share("moment"),
+    "street": lambda values: values.share("words", "text", "word"),
+    "product_interest": lambda values: values.share("words", "text", "word"),
+    "external_id": lambda values: float(values.are_distinct and values.count > 1 and not values.share(*_CONTACTS[2:])),
+}

@@ -1,0 +1,68 @@
+"""One proposal for several tables of one source: their columns by one name each, where that is certain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
+
+from pipeline.authoring.column_proposals import SECOND_FIELDS, Proposal, ProposedColumn
+from pipeline.values.folding import fold
+
+
+def merge_proposals(proposals: Sequence[Proposal]) -> Proposal:
+    """What the columns of all these tables hold. The first table that has a title leads.
+
+    A title of a later table that means a field found already becomes an alias of its column (`alias_of`), unless both
+    stand side by side in one table; other titles are columns of their own. A title that means one thing here and
+    another there is undecided: no mapping can read both.
+    """
+    tables = [{one.column for one in proposal.columns} for proposal in proposals]
+    meant = _meanings(proposals)
+    merged: dict[str, ProposedColumn] = {}
+    by_field: dict[str, ProposedColumn] = {}
+    for one in chain.from_iterable(proposal.columns for proposal in proposals):
+        if one.column in merged:
+            continue
+        if len(meant[one.column]) > 1:
+            either = " and ".join(sorted(meant[one.column]))
+            merged[one.column] = replace(one, field=None, why=f"means {either} in different files: two sources")
+            continue
+        found = _placed(one, next(iter(meant[one.column]), None), by_field, merged, tables)
+        merged[one.column] = found
+        if found.field is not None and found.alias_of is None and fold(found.column):
+            by_field[found.field] = found
+    return Proposal(tuple(merged.values()))
+
+
+def _placed(
+    one: ProposedColumn,
+    field: str | None,
+    by_field: dict[str, ProposedColumn],
+    merged: dict[str, ProposedColumn],
+    tables: Sequence[set[str]],
+) -> ProposedColumn:
+    """A column with its field, as an alias of the one that is read already, or undecided beside that one."""
+    for candidate in (field, SECOND_FIELDS.get(field or "")):
+        if candidate is None:
+            continue
+        known = by_field.get(candidate)
+        if known is None:
+            return one if candidate == one.field else replace(one, field=candidate, why="title, in another file")
+        names = {known.column, *(other.column for other in merged.values() if other.alias_of == known.column)}
+        if fold(one.column) and not any(one.column in table and names & table for table in tables):
+            return replace(one, field=candidate, alias_of=known.column)
+    if field is None:
+        return one
+    return replace(one, field=None, why=f"{field} is read from {by_field[field].column!r} already")
+
+
+def _meanings(proposals: Sequence[Proposal]) -> dict[str, set[str]]:
+    """Title -> the fields that tables take it for. A second e-mail or phone column is one all the same."""
+    first = {second: field for field, second in SECOND_FIELDS.items()}
+    found: dict[str, set[str]] = {}
+    for one in chain.from_iterable(proposal.columns for proposal in proposals):
+        fields = found.setdefault(one.column, set())
+        if one.field is not None and fields.isdisjoint((SECOND_FIELDS.get(one.field), first.get(one.field))):
+            fields.add(one.field)
+    return found

@@ -1,0 +1,142 @@
+"""Turns a proposal (stages/header_matching.py) into the files of a source: declaration, mapping, sample.
+
+The mapping is an ordinary one, to be edited and checked. Nothing of anybody's data is in it, nor in the sample.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.authoring.column_proposals import Proposal, ProposedColumn
+from pipeline.authoring.guesses import invented_cell
+from pipeline.authoring.scaffold import check_slug, file_declaration
+from pipeline.canonical import LEAD_FIELDS, TOUCH_FIELDS
+from pipeline.stages.mapping.language import SCHEMA_LINE
+from pipeline.stages.mapping.source_mapping import SourceMapping, read_source_mapping
+from pipeline.stages.paths import parse_path
+from pipeline.values.folding import fold
+
+_STEPS = re.compile(r"[.\[\]=]+")
+
+
+@dataclass(frozen=True)
+class DraftedSource:
+    """A source that is not on the disk yet. `files` are texts by path below the root; `mapping` is compiled."""
+
+    slug: str
+    proposal: Proposal
+    mapping: SourceMapping
+    files: dict[Path, str]
+
+
+def draft_source(slug: str, proposal: Proposal, *, is_declared: bool) -> DraftedSource:
+    """`is_declared`: only the mapping and its sample are missing. Raises ConfigurationError for a bad slug."""
+    check_slug(slug)
+    mapping = _mapping_text(slug, proposal)
+    files = {Path("mappings", "sources", f"{slug}.yaml"): mapping}
+    if not is_declared:
+        files[Path("samples", slug, "typical.csv")] = _sample_text(proposal)
+        files[Path("connectors", "sources", f"{slug}.py")] = file_declaration(slug)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"{slug}.yaml")
+        path.write_text(mapping, encoding="utf-8")
+        return DraftedSource(slug, proposal, read_source_mapping(path), files)
+
+
+def _mapping_text(slug: str, proposal: Proposal) -> str:
+    """YAML with a comment on each line: why a column is read as it is, or why it is not."""
+    by_field = {one.field: one for one in proposal.columns if one.field is not None and one.alias_of is None}
+    lines = [
+        SCHEMA_LINE,
+        f"# Proposed from the columns of a file. Yours now: edit it, then `afluente mapping check`. {_DOCS}",
+        f"source: {slug}",
+        "version: 1",
+        f"# region: {_region(proposal)}  # where phone numbers without a country code belong",
+        *_headers(proposal),
+    ]
+    for section, fields in (("lead", LEAD_FIELDS), ("touch", TOUCH_FIELDS)):
+        found = [by_field[name] for name in fields if name in by_field and _path(by_field[name])]
+        lines += [f"{section}:", *map(_rule, found)] if found else []
+    if not any(name in by_field for name in TOUCH_FIELDS):
+        lines += [
+            "# Nothing here says where the leads came from: they count as (direct), and as the latest touch.",
+            "# Say it here if you know, e.g. a fair or a bought list:",
+            "# touch:",
+            "#   utm_source: {constant: NAME OF THE LIST}",
+        ]
+    lines += _kept([one for one in proposal.undecided if _path(one)])
+    return "\n".join(lines) + "\n"
+
+
+_DOCS = "The language: docs/mapping.md"
+
+
+def _region(proposal: Proposal) -> str:
+    """A country of the language that most titles are in: an example, which nothing is read by."""
+    found = [country for one in proposal.columns for name, country in _COUNTRIES.items() if f"({name})" in one.why]
+    return max(found, key=found.count, default="US")
+
+
+_COUNTRIES = {"Spanish": "ES", "Portuguese": "BR", "German": "DE", "French": "FR"}
+
+
+def _rule(one: ProposedColumn) -> str:
+    kind = ", as: date" if one.field == "occurred_at" else ""
+    return f"  {one.field}: {{from: {_quoted(_path(one))}{kind}}}  # {one.why}"
+
+
+def _headers(proposal: Proposal) -> Iterator[str]:
+    """Columns whose titles cannot be written as a path (`Tel.`) get a name that can; aliases stand beside it."""
+    titles: dict[str, list[str]] = {}
+    for one in proposal.columns:
+        aliases = [other.column for other in proposal.columns if other.alias_of == one.column]
+        if one.alias_of is None and _path(one) and (aliases or _path(one) != one.column):
+            titles[_path(one)] = [*([one.column] if _path(one) != one.column else []), *aliases]
+    if titles:
+        yield "headers:"
+    for name, known in titles.items():
+        yield f"  {_quoted(name)}: [{', '.join(map(_quoted, known))}]"
+
+
+def _kept(undecided: list[ProposedColumn]) -> Iterator[str]:
+    if not undecided:
+        return
+    yield "# Undecided: these stay under `custom`. Map each above, or move it to `ignored`."
+    yield "kept:"
+    for one in undecided:
+        yield f"  - {_quoted(_path(one))}  # {one.why}"
+    if any("consent" in one.why for one in undecided):
+        yield "# A consent is written like this, with the purpose and the channel it was given for:"
+        yield "# consent:"
+        yield "#   newsletter: {purpose: marketing, channel: email, from: COLUMN, at: COLUMN OF ITS DATE}"
+
+
+def _path(one: ProposedColumn) -> str:
+    """The column as a mapping can name it; empty if there is no letter or digit in its title to name it by."""
+    try:
+        parse_path(one.column)
+    except ValueError:
+        bare = " ".join(_STEPS.sub(" ", one.column).split())
+        return bare if fold(bare) and fold(bare) == fold(one.column) else ""
+    return one.column
+
+
+def _quoted(text: str) -> str:
+    """A YAML scalar on one line, whatever is in it."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def _sample_text(proposal: Proposal) -> str:
+    columns = [one for one in proposal.columns if _path(one) and one.alias_of is None]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([one.column for one in columns])
+    writer.writerow([invented_cell(one.field, one.column) for one in columns])
+    return text.getvalue()

@@ -1,0 +1,117 @@
+"""Tells why two leads are one person, or are not: what speaks for it and against it, piece by piece."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.cli.terminal.output import as_text, print_facts, print_line, print_table
+
+_VERDICTS = {
+    "same": "one person, unless something forbids it",
+    "review": "for a human to say",
+    "apart": "two people",
+}
+_VETOES = {
+    "human": "a human said that they are two people",
+    "names": "other leads of the two have names that cannot be one person's",
+    "mailboxes": "they have two mailboxes of one employer",
+}
+
+
+def print_pair(found: dict[str, Any]) -> None:
+    """What `explain_pair` found: the two, every piece of evidence, the verdict, what forbids it, the way between."""
+    print_line("They are one person." if found["are_one_person"] else "They are two people.")
+    for forward in found["forwards"]:
+        print_line(tell_forward(forward))
+    for name in ("one", "other"):
+        side = found[name]
+        print_line(f"\n{name.capitalize()}: {side['id']}")
+        print_facts({"event": side["event_id"], "person": side["person_id"], **_said(side)})
+    print_line("\nEvidence of the two, in bits")
+    if found["is_same_evidence"]:
+        print_line("  they say exactly the same of who they are")
+    print_pieces(found["pieces"], found["score"])
+    thresholds = found["thresholds"]
+    print_facts(
+        {
+            "by weight": f"{_VERDICTS[found['verdict']]} (one person from {thresholds['same']:g}, a human asked from"
+            f" {thresholds['review']:g}, sure from {thresholds['certain']:g})",
+            "compared": None if found["share_a_key"] else "never by themselves: they share no key",
+            "a human said": f"{found['decision']}, {tell_word(found['word'])}" if found["word"] else None,
+        }
+    )
+    _print_veto(found["veto"])
+    _print_chain(found["chain"])
+
+
+def print_pieces(pieces: list[dict[str, Any]], score: float) -> None:
+    """Each piece with its weight and what the two say there; the sum below, and how many use what is shared."""
+    print_table(
+        ("evidence", "weight", "one", "other"),
+        [(piece["kind"], f"{piece['weight']:+g}", piece["one"], piece["other"]) for piece in pieces]
+        + [("together", f"{score:+g}", None, None)],
+        numbers=("weight",),
+    )
+    for piece in pieces:
+        if piece["note"]:
+            print_line(f"  {piece['kind']} {piece['weight']:g}: {piece['note']}")
+
+
+def print_forward(found: dict[str, Any]) -> None:
+    """Whom an id that was merged away stands for, and the leads that are its own."""
+    print_line(tell_forward(found))
+    print_line("\nIts own leads")
+    print_table(
+        ("event", "source", "state", "occurred"),
+        [(lead["event_id"], lead["source"], lead["state"], lead["occurred_at"]) for lead in found["leads"]],
+    )
+
+
+def tell_forward(forward: dict[str, Any]) -> str:
+    """Who this is now, since when, by whom and why."""
+    if forward["at"] is None:
+        return f"{forward['person_id']} is {forward['into']}"
+    way = f", by way of {forward['first_into']}" if forward["first_into"] != forward["into"] else ""
+    return f"{forward['person_id']} is {forward['into']}{way}, since {tell_word(forward)}"
+
+
+def tell_word(word: dict[str, Any]) -> str:
+    """When something was said, by whom and why."""
+    return f"{as_text(word['at'])}, by {word['by']}{', because ' + word['why'] if word['why'] else ''}"
+
+
+def _print_veto(veto: dict[str, Any] | None) -> None:
+    if veto is None:
+        return
+    print_line(f"\nForbidden: {_VETOES[veto['kind']]}{': ' + tell_word(veto['word']) if veto['word'] else ''}")
+    print_table(
+        ("event", "name", "e-mail"),
+        [
+            (side["event_id"], side["evidence"]["name"], side["evidence"]["email"])
+            for side in (veto["one"], veto["other"])
+        ],
+    )
+
+
+def _print_chain(chain: list[dict[str, Any]]) -> None:
+    if not chain:
+        return
+    print_line("\nHow they hang together")
+    print_table(
+        ("from event", "to event", "by", "weight", "evidence"),
+        [
+            (
+                link["from_event_id"],
+                link["event_id"],
+                tell_word(link["word"]) if link["word"] else link["by"],
+                f"{link['score']:+g}",
+                ", ".join(piece["kind"] for piece in link["pieces"]),
+            )
+            for link in chain
+        ],
+        numbers=("weight",),
+    )
+
+
+def _said(side: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in side["evidence"].items() if value}

@@ -1,0 +1,152 @@
+"""Personal data at rest and in broker messages: AES-256-GCM, bound to the place where it belongs.
+
+A sealed value is: 4 bytes key id, 12 bytes nonce, ciphertext with its 16-byte tag. The context (which event, which
+person) is authenticated but not stored: a value copied to another row does not open there.
+docs/decisions/0007-encryption-at-rest.md says why, and how keys are rotated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from pipeline.errors import ConfigurationError
+from pipeline.records import Batch, Envelope, FieldValue, Profile
+from pipeline.settings.loading import settings
+
+_KEY_ID_BYTES = 4
+_NONCE_BYTES = 12
+_HEADER_BYTES = _KEY_ID_BYTES + _NONCE_BYTES
+_LEAST_KEY_LENGTH = 16  # characters; a key from `openssl rand -base64 32` has 44
+_PURPOSE = b"afluente personal data, AES-256-GCM, 1"
+
+
+class Cipher:
+    """Seals with the first key, opens with any. Safe to share between threads."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        """`keys` are the texts of AFLUENTE_SECRET_KEYS. Raises ConfigurationError if there is none or one is short."""
+        if not keys:
+            raise ConfigurationError("no key for personal data: set AFLUENTE_SECRET_KEYS")
+        if any(len(key) < _LEAST_KEY_LENGTH for key in keys):
+            raise ConfigurationError(
+                f"a key in AFLUENTE_SECRET_KEYS has fewer than {_LEAST_KEY_LENGTH} characters; make one with"
+                " `openssl rand -base64 32`"
+            )
+        self._ciphers = {_key_id(key): AESGCM(_derive(key)) for key in keys}
+        self._first_id = _key_id(keys[0])
+        self._first = self._ciphers[self._first_id]
+
+    def seal(self, plain: bytes, *, context: bytes) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        return self._first_id + nonce + self._first.encrypt(nonce, plain, context)
+
+    def open(self, sealed: bytes, *, context: bytes) -> bytes:
+        """Raises ConfigurationError if the value was sealed with a key that is not configured, and ValueError if it
+        was altered or belongs elsewhere."""
+        key_id = bytes(sealed[:_KEY_ID_BYTES])
+        known = self._ciphers.get(key_id)
+        if known is None:
+            raise ConfigurationError(
+                f"personal data is sealed with key {key_id.hex()}, which is not among AFLUENTE_SECRET_KEYS"
+                f" (configured: {', '.join(one.hex() for one in self._ciphers)}): add the old key after the new one"
+            )
+        try:
+            return known.decrypt(bytes(sealed[_KEY_ID_BYTES:_HEADER_BYTES]), bytes(sealed[_HEADER_BYTES:]), context)
+        except InvalidTag:
+            kind = context.partition(b":")[0].decode("ascii", "replace")
+            raise ValueError(f"a sealed {kind} was altered, or belongs to another row") from None
+
+    @property
+    def key_ids(self) -> list[str]:
+        """Ids of the configured keys in hexadecimal, the one that seals first."""
+        return [one.hex() for one in self._ciphers]
+
+
+@cache
+def cipher() -> Cipher:
+    """The cipher of this process, from its settings."""
+    return Cipher(settings().secret_keys())
+
+
+class _StoredProfile(msgspec.Struct, array_like=True):
+    """A profile with each origin written once, as most fields come from few events: a third of the size."""
+
+    origins: list[tuple[str, UUID, datetime]]
+    fields: dict[str, tuple[Any, int]]  # value, place of its origin
+    votes: dict[str, list[tuple[Any, int]]] = {}
+    emptied: dict[str, int] = {}
+
+
+_to_bytes = msgspec.msgpack.Encoder().encode
+_batch_to_bytes = msgspec.msgpack.Encoder(uuid_format="bytes").encode
+_to_envelope = msgspec.msgpack.Decoder(Envelope).decode
+_to_stored_profile = msgspec.msgpack.Decoder(_StoredProfile).decode
+_to_batch = msgspec.msgpack.Decoder(Batch).decode
+
+
+def seal_envelope(envelope: Envelope, event_id: UUID) -> bytes:
+    return cipher().seal(_to_bytes(envelope), context=b"body:" + event_id.bytes)
+
+
+def open_envelope(sealed: bytes, event_id: UUID) -> Envelope:
+    return _to_envelope(cipher().open(sealed, context=b"body:" + event_id.bytes))
+
+
+def seal_profile(profile: Profile, person_id: UUID) -> bytes:
+    places: dict[tuple[str, UUID, datetime], int] = {}
+
+    def placed(field: FieldValue) -> tuple[Any, int]:
+        return field.value, places.setdefault((field.source, field.event_id, field.at), len(places))
+
+    fields = {name: placed(field) for name, field in profile.fields.items()}
+    votes = {name: [placed(vote) for vote in of_field] for name, of_field in profile.votes.items()}
+    stored = _StoredProfile(list(places), fields, votes, profile.emptied)
+    return cipher().seal(_to_bytes(stored), context=b"profile:" + person_id.bytes)
+
+
+def open_profile(sealed: bytes, person_id: UUID) -> Profile:
+    stored = _to_stored_profile(cipher().open(sealed, context=b"profile:" + person_id.bytes))
+    origins = stored.origins
+    return Profile(
+        {name: FieldValue(value, *origins[place]) for name, (value, place) in stored.fields.items()},
+        {name: [FieldValue(value, *origins[place]) for value, place in votes] for name, votes in stored.votes.items()},
+        stored.emptied,
+    )
+
+
+def seal_evidence(packed: bytes, evidence_id: UUID) -> bytes:
+    return cipher().seal(packed, context=b"evidence:" + evidence_id.bytes)
+
+
+def open_evidence(sealed: bytes, evidence_id: UUID) -> bytes:
+    return cipher().open(sealed, context=b"evidence:" + evidence_id.bytes)
+
+
+def seal_batch(batch: Batch) -> bytes:
+    """Compressed first: Celery and Redis move a message six times a hop, and leads of one batch are much alike."""
+    return cipher().seal(zlib.compress(_batch_to_bytes(batch), level=1), context=b"batch:" + batch.claim_id.bytes)
+
+
+def open_batch(sealed: bytes, claim_id: UUID) -> Batch:
+    return _to_batch(zlib.decompress(cipher().open(sealed, context=b"batch:" + claim_id.bytes)))
+
+
+def _key_id(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()[:_KEY_ID_BYTES]
+
+
+def _derive(key: str) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE).derive(key.encode())

@@ -1,0 +1,115 @@
+"""The right to call a destination, shared by all workers: the breaker says whether, the governor says when."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+from connectors.kit import Usage
+from pipeline.delivery.breaker import Breaker
+from pipeline.delivery.governor import Governor
+from pipeline.delivery.shared_state import shared_redis
+from pipeline.delivery.writers import Line, hang_up, line_to
+from pipeline.errors import ConfigurationError, QuotaError, TerminalError, TransientError
+from pipeline.logs import get_logger
+from pipeline.settings.loading import settings
+
+_HALT_SECONDS = 60.0  # after a human is needed, one probe a minute sees that the remedy works
+_REDIS_AWAY_SECONDS = 1.0
+_SHORTEST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 5.0  # after a call that failed as a whole; the breaker paces what lasts longer
+_CALLS_OF_A_PROBE = 3  # a call and its halves
+_PROBE_MARGIN_SECONDS = 10.0
+_HOT_RESERVE_SHARE = 4  # the bulk lane leaves a fourth of a full bucket to the hot lane
+_REASON_LENGTH = 300
+_log = get_logger(__name__)
+
+
+class Turns:
+    """One worker's turns at one destination. Nothing here raises for what the CRM or Redis does."""
+
+    def __init__(self, destination: str, *, is_hot: bool, probe_seconds: float) -> None:
+        client = shared_redis(settings().broker_url)
+        self._destination = destination
+        self._is_hot = is_hot
+        self._probe_seconds = probe_seconds
+        self._governor = Governor(client)
+        self._breaker = Breaker(client)
+
+    def ask(self) -> tuple[Line | None, float]:
+        """The line with one call granted, or None and the seconds to wait before asking again."""
+        try:
+            wait = self._breaker.ask(self._destination, probe_seconds=self._probe_seconds)
+            if wait > 0:
+                return None, wait
+            try:
+                line = line_to(self._destination)
+            except (ConfigurationError, TerminalError) as error:
+                return None, self._halt(error)
+            wait = self._take(line)
+            if wait > 0:
+                self._breaker.decline(self._destination)
+                return None, wait
+        except TransientError as error:
+            _log.warning("delivery_waits", destination=self._destination, reason=str(error))
+            return None, error.retry_after or _REDIS_AWAY_SECONDS
+        return line, 0.0
+
+    def ask_again(self, line: Line, *, until: float) -> bool:
+        """One more call for the same claim: waits for the quota, but lets no call begin that may end after `until`
+        (monotonic seconds)."""
+        try:
+            while (wait := self._take(line)) > 0:
+                if time.monotonic() + wait + line.timeout_seconds > until:
+                    return False
+                time.sleep(wait)
+        except TransientError:
+            return False
+        return time.monotonic() + line.timeout_seconds <= until
+
+    def put_back(self) -> None:
+        """There was nothing to send: the call is another worker's, and so is the probe."""
+        self._tell(lambda: self._governor.give_back(self._destination))
+        self._tell(lambda: self._breaker.decline(self._destination))
+
+    def tell(self, trouble: Exception | None, usage: Usage) -> float:
+        """Let all workers know how the calls of a claim ended. Returns the seconds to leave the destination alone."""
+        name = self._destination
+        self._tell(lambda: self._governor.observe(name, usage))
+        if isinstance(trouble, TerminalError | ConfigurationError):
+            return self._halt(trouble)
+        if isinstance(trouble, TransientError):
+            reason = reason_of(trouble)
+            self._tell(lambda: self._breaker.failure(name, reason))
+            own = random.uniform(_SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)  # noqa: S311 - spreads load
+            return max(trouble.retry_after or 0.0, own)
+        self._tell(lambda: self._breaker.success(name))  # it answered: a refusal for want of quota is an answer too
+        if isinstance(trouble, QuotaError):
+            retry_after = trouble.retry_after
+            self._tell(lambda: self._governor.slow_down(name, retry_after))
+            return retry_after
+        return 0.0
+
+    def _take(self, line: Line) -> float:
+        reserve = 0 if self._is_hot else line.burst // _HOT_RESERVE_SHARE
+        return self._governor.take(self._destination, rate=line.rate, burst=line.burst, reserve=reserve)
+
+    def _halt(self, error: Exception) -> float:
+        hang_up(self._destination)  # the next probe reads the secrets anew
+        reason = reason_of(error)
+        _log.error("destination_halted", destination=self._destination, reason=reason, seconds=_HALT_SECONDS)
+        self._tell(lambda: self._breaker.halt(self._destination, _HALT_SECONDS, reason))
+        return _HALT_SECONDS
+
+    def _tell(self, say: Callable[[], None]) -> None:
+        # A call that was made must still be recorded in the database, even if Redis went away meanwhile.
+        try:
+            say()
+        except TransientError:
+            _log.warning("shared_state_not_told", destination=self._destination)
+
+
+def reason_of(error: Exception) -> str:
+    """What `last_error` and `status` show of an error; errors of the house hold no value of a lead."""
+    return str(error)[:_REASON_LENGTH]

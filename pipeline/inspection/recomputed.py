@@ -1,0 +1,139 @@
+"""Events through the pure stages once more: what the current mapping and normalization make of a raw event.
+
+Normalized fields of an event are kept nowhere (a person's golden record keeps the winners only). So exports, `explain`
+and previews compute them, which also shows what a replay would do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from pipeline.inspection.field_rows import field_rows
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from pipeline.records import Lead, Parked, RawEvent, Suppressed
+    from pipeline.stages.mapping.source_mapping import SourceMapping
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """One event tried. `readable` is what could be read of one that does not go on, normalized; None if nothing."""
+
+    raw: RawEvent
+    mapping: SourceMapping
+    readable: Lead | None
+    decided: Lead | Parked | Suppressed
+
+    @property
+    def lead(self) -> Lead | None:
+        """The normalized lead, whether it goes on or not."""
+        from pipeline.records import Lead
+
+        return self.decided if isinstance(self.decided, Lead) else self.readable
+
+    @property
+    def rule(self) -> str | None:
+        """The rule of mappings/validation.yaml that suppresses it, if one does."""
+        from pipeline.records import Suppressed
+
+        return self.decided.rule if isinstance(self.decided, Suppressed) else None
+
+    @property
+    def is_parked(self) -> bool:
+        from pipeline.records import Parked
+
+        return isinstance(self.decided, Parked)
+
+    @property
+    def verdict(self) -> str:
+        """What becomes of it, in words."""
+        from pipeline.records import Lead, Parked
+
+        if isinstance(self.decided, Lead):
+            return "goes on"
+        if isinstance(self.decided, Parked):
+            return f"quarantined: {self.decided.code}: {self.decided.message}"
+        rule = f", by the rule {self.decided.rule}" if self.decided.rule else ", by its source's mapping"
+        return f"suppressed: {self.decided.reason}{rule}"
+
+    def fields(self) -> list[dict[str, Any]]:
+        """Rows of `field_rows`; empty if the body cannot be read."""
+        from pipeline.errors import RecordError
+        from pipeline.stages.mapping.bodies import decode_body
+
+        try:
+            record = decode_body(self.raw.envelope.content_type, self.raw.envelope.body)
+        except RecordError:
+            return []
+        return field_rows(self.mapping, record, self.lead)
+
+    def as_json(self) -> dict[str, Any]:
+        """`{"mapping", "quarantined", "suppressed", "rule", "fields"}`; `rule` of mappings/validation.yaml, if any."""
+        from pipeline.records import Parked, Suppressed
+
+        parked = self.decided if isinstance(self.decided, Parked) else None
+        return {
+            "mapping": self.mapping.version,
+            "quarantined": (
+                {"reason": parked.code, "field": parked.field, "message": parked.message} if parked else None
+            ),
+            "suppressed": self.decided.reason if isinstance(self.decided, Suppressed) else None,
+            "rule": self.rule,
+            "fields": self.fields(),
+        }
+
+
+def recompute(connection: Connection, event_ids: Sequence[UUID]) -> dict[UUID, Recomputed]:
+    """Stored events through the current mapping, with the patches of `quarantine fix`. Two statements."""
+    from pipeline.store.events import events, quarantine
+
+    patches = quarantine.read_patches(connection, list(event_ids))
+    return {
+        raw.event_id: recompute_event(raw, patches.get(raw.event_id))
+        for raw in events.read_events(connection, list(event_ids))
+    }
+
+
+def recompute_event(
+    raw: RawEvent, patch: dict[str, Any] | None = None, *, mapping: SourceMapping | None = None
+) -> Recomputed:
+    """One event through map and normalize. A bug in them is this event's own `bug`, as it is in the pipeline.
+
+    `mapping` is given where it is not the source's own yet: a proposed one.
+    """
+    from pipeline.records import Lead, Parked
+    from pipeline.replay import decide_event
+    from pipeline.settings.loading import settings
+    from pipeline.stages.mapping.source_mapping import load_source_mapping
+
+    mapping = mapping or load_source_mapping(settings().source(raw.source).connector or raw.source)
+    region = settings().region_for(raw.source, raw.brand)
+    readable: Lead | None = None
+    try:
+        decided = decide_event(raw, mapping, region=region, patch=patch)
+        if not isinstance(decided, Lead):
+            readable = _readable(raw, mapping, region=region, patch=patch)
+    except Exception as error:  # noqa: BLE001 - one event's bug must not end an export of a million
+        decided = Parked(raw.event_id, "unknown", "bug", type(error).__name__)
+    return Recomputed(raw, mapping, readable, decided)
+
+
+def _readable(
+    raw: RawEvent, mapping: SourceMapping, *, region: str | None, patch: dict[str, Any] | None
+) -> Lead | None:
+    """Of an event that does not go through: its values as far as they can be read, to show what stops it."""
+    from msgspec.structs import replace
+
+    from pipeline.records import Lead, Suppressed
+    from pipeline.stages.mapping.source_mapping import map_event
+    from pipeline.stages.normalization import show_normalized
+
+    mapped = map_event(raw, patch=patch, mapping=mapping)
+    if isinstance(mapped, Suppressed):  # a mapping's rule stops it unread; released, it would be read
+        mapped = map_event(replace(raw, is_released=True), patch=patch, mapping=mapping)
+    return show_normalized(mapped, default_region=region) if isinstance(mapped, Lead) else None

@@ -1,0 +1,180 @@
+"""`/v1/leads`: leads in canonical fields, one or up to 1,000 at once; each is taken or rejected by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Any
+from uuid import UUID
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from connectors.kit import Api
+from connectors.kit.sources.records import UnreadableBody, decode_body
+from pipeline.canonical import IDENTIFYING_FIELDS
+from pipeline.errors import TransientError
+from pipeline.intake.arrivals import JSON, kept_headers, new_event
+from pipeline.intake.instances import SourceInstance, UnknownSourceError
+from pipeline.intake.receiver.answers import RefusedError, json_answer, refused_later, unavailable
+from pipeline.intake.receiver.auth import POST_ROLES, READ_ROLES, authorize
+from pipeline.intake.receiver.lead_status import read_status
+from pipeline.intake.receiver.receiver import Receiver
+from pipeline.intake.receiver.request_bodies import read_body
+from pipeline.records import Envelope, NewEvent
+from pipeline.settings.declarations import ApiKey
+
+MAX_LEADS = 1_000
+MAX_BODY_BYTES = 8 * 1_048_576
+_OFF_LOOP_BYTES = 65_536
+_MAX_ID_LENGTH = 255
+_MAX_KEY_LENGTH = 255
+_LISTS = ("other_emails", "other_phones")
+_NUMBERS_TOO = ("external_id", "phone", "whatsapp_id")  # a number is what many senders make of these
+
+
+async def post_leads(receiver: Receiver, request: Request) -> Response:
+    """Store one lead or several. Raises RefusedError."""
+    key = authorize(request, receiver.settings.api_keys, POST_ROLES)
+    instance = _instance(receiver, request)
+    rate = receiver.settings.source(instance.slug).rate_per_second
+    wait = receiver.rate_limits.take((instance.brand, instance.slug), rate_per_second=rate)
+    if wait:
+        raise refused_later(429, "too_fast", "leads come faster than this source may send", seconds=wait)
+    body = await read_body(request, MAX_BODY_BYTES)
+    if len(body) > _OFF_LOOP_BYTES:
+        events, external_ids, rejected = await asyncio.to_thread(_make_events, request, body, instance, key)
+    else:
+        events, external_ids, rejected = _make_events(request, body, instance, key)
+    try:
+        receipts = await receiver.writer.write(events) if events else []
+    except TransientError:
+        raise unavailable("the leads could not be stored; nothing was taken, send them again") from None
+    repeated = sum(receipt.repeated for receipt in receipts)
+    receiver.metrics.note_events(
+        instance.slug, accepted=len(receipts) - repeated, repeated=repeated, rejected=len(rejected)
+    )
+    accepted = [
+        {"event_id": str(receipt.event_id), "external_id": external_id, "repeated": receipt.repeated}
+        for receipt, external_id in zip(receipts, external_ids, strict=True)
+    ]
+    return json_answer({"accepted": accepted, "rejected": rejected}, status=202)
+
+
+async def get_lead(receiver: Receiver, request: Request) -> Response:
+    """Where a lead is: its state, person and deliveries. Raises RefusedError."""
+    authorize(request, receiver.settings.api_keys, READ_ROLES)
+    try:
+        event_id = UUID(request.path_params["event_id"])
+    except ValueError:
+        raise RefusedError(400, "not_an_id", "an event id is a UUID, as POST /v1/leads answers it") from None
+    try:
+        found = await asyncio.get_running_loop().run_in_executor(receiver.readers, read_status, event_id)
+    except TransientError:
+        raise unavailable("the database is away; ask again") from None
+    if found is None:
+        raise RefusedError(404, "unknown_event", "no event has this id")
+    return json_answer(found)
+
+
+def _instance(receiver: Receiver, request: Request) -> SourceInstance:
+    brands = receiver.settings.brands
+    brand = request.query_params.get("brand") or (next(iter(brands)) if len(brands) == 1 else "default")
+    if brand not in brands:
+        raise RefusedError(
+            400, "unknown_brand", f"name a brand, as in /v1/leads?brand=NAME; there are: {', '.join(sorted(brands))}"
+        )
+    try:
+        instance = receiver.book.find(brand, request.query_params.get("source") or "api")
+    except UnknownSourceError as error:
+        raise RefusedError(404, "unknown_source", str(error)) from None
+    if not isinstance(instance.connector.intake, Api):
+        raise RefusedError(404, "unknown_source", f"the source {instance.slug} does not come by this API")
+    if not instance.enabled:
+        raise refused_later(503, "disabled", f"the source {instance.slug} is switched off here", seconds=300)
+    return instance
+
+
+def _make_events(
+    request: Request, body: bytes, instance: SourceInstance, key: ApiKey
+) -> tuple[list[NewEvent], list[str | None], list[dict[str, Any]]]:
+    """Events, their external ids, and what is rejected."""
+    idempotency_key = _idempotency_key(request)
+    items = _read_items(body, request.headers.get("content-type"))
+    headers = kept_headers(dict(request.headers))
+    events: list[NewEvent] = []
+    external_ids: list[str | None] = []
+    rejected: list[dict[str, Any]] = []
+    for index, item in enumerate(items):
+        problem = _problem(item)
+        if problem is None:
+            try:
+                envelope = Envelope(JSON, orjson.dumps(item), headers, {"via": "api", "key": key.name, "index": index})
+                digest = _digest(idempotency_key, item, index) if idempotency_key else None
+                events.append(new_event(instance, item, envelope, index=index, digest=digest))
+                given = item.get("external_id")
+                external_ids.append(None if given is None else str(given))
+                continue
+            except TypeError:
+                problem = (None, "is nested too deeply")
+        rejected.append({"index": index, "field": problem[0], "message": problem[1]})
+    return events, external_ids, rejected
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key", "").strip()
+    if len(key) > _MAX_KEY_LENGTH:
+        raise RefusedError(400, "long_key", f"an Idempotency-Key has at most {_MAX_KEY_LENGTH} characters")
+    return key or None
+
+
+def _digest(idempotency_key: str, item: dict[str, Any], index: int) -> bytes:
+    """Both names of a lead count where both are given: a new key with a known `external_id` is news of that lead."""
+    name = item.get("external_id")
+    place = f"#{index}" if name is None else f"={name}"
+    return hashlib.sha256(f"api-key\x00{idempotency_key}\x00{place}".encode(errors="replace")).digest()
+
+
+def _read_items(body: bytes, content_type: str | None) -> list[Any]:
+    is_unlabeled_json = body.lstrip()[:1] in (b"{", b"[") and "json" not in (content_type or "").lower()
+    try:
+        # Clients that forget the header (curl -d says it is a form) mean JSON: nothing else is taken here.
+        decoded = decode_body(body, JSON if is_unlabeled_json else content_type, formats=("json",))
+    except UnreadableBody as error:
+        if error.code == "content_type_not_accepted":
+            raise RefusedError(415, error.code, "send application/json") from None
+        raise RefusedError(400, error.code, error.message, line=error.line, column=error.column) from None
+    items = decoded if isinstance(decoded, list) else [decoded]
+    if len(items) > MAX_LEADS:
+        raise RefusedError(413, "too_many_leads", f"one call takes at most {MAX_LEADS} leads; this has {len(items)}")
+    return items
+
+
+def _problem(item: Any) -> tuple[str | None, str] | None:
+    """Field and message of what makes an item no lead; None if it is one. Messages hold no value."""
+    if not isinstance(item, dict):
+        return None, "is not a JSON object"
+    for name in IDENTIFYING_FIELDS:
+        value = item.get(name)
+        if value is not None and not _is_of_its_type(name, value):
+            return name, "must be a list of texts" if name in _LISTS else "must be a text"
+    if len(str(item.get("external_id") or "")) > _MAX_ID_LENGTH:
+        return "external_id", f"must have at most {_MAX_ID_LENGTH} characters"
+    if not any(_says_something(item.get(name)) for name in IDENTIFYING_FIELDS):
+        return None, f"nothing identifies a person; give one of {', '.join(IDENTIFYING_FIELDS)}"
+    return None
+
+
+def _is_of_its_type(name: str, value: Any) -> bool:
+    if name in _LISTS:
+        return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+    if name in _NUMBERS_TOO and isinstance(value, int) and not isinstance(value, bool):
+        return True
+    return isinstance(value, str)
+
+
+def _says_something(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(_says_something(entry) for entry in value)
+    return bool(str(value).strip()) if value is not None else False

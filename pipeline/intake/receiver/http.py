@@ -1,0 +1,169 @@
+"""The receiver: an ASGI application that answers once the database has committed.
+
+Starlette on uvicorn: docs/decisions/0010-receiver.md says why. Run it with `python -m pipeline.intake`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from connectors.kit import Connector, sources
+from pipeline.errors import AfluenteError, place_of
+from pipeline.intake.instances import SourceInstance, UnknownSourceError
+from pipeline.intake.receiver import api_description
+from pipeline.intake.receiver.answers import RefusedError, json_answer, unavailable
+from pipeline.intake.receiver.api_leads import get_lead, post_leads
+from pipeline.intake.receiver.receiver import Receiver
+from pipeline.intake.receiver.webhooks import shake_hands, take_webhook
+from pipeline.logs import get_logger
+from pipeline.settings.loading import Settings
+
+_PREFLIGHT_SECONDS = "86400"
+_log = get_logger(__name__)
+
+Handler = Callable[[Request], Awaitable[Response]]
+Result = TypeVar("Result")
+
+
+def create_app(settings: Settings, *, connectors: Mapping[str, Connector] | None = None) -> Starlette:
+    """The application. Its threads start with its lifespan and have stored what waited when the lifespan ends.
+
+    `connectors` are the sources it knows, by slug; those found in connectors/sources unless given.
+    """
+    receiver = Receiver(settings, sources() if connectors is None else connectors)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        receiver.start()
+        _log.info("receiver_started", sources=len(receiver.book.known), brands=len(settings.brands))
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(receiver.stop)
+            _log.info("receiver_stopped")
+
+    return Starlette(
+        routes=_Routes(receiver).table(),
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _no_such_route},
+    )
+
+
+class _Routes:
+    """Binds addresses to what answers them."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+
+    def table(self) -> list[Route]:
+        return [
+            Route("/in/{brand}/{source}", self.webhook, methods=["POST", "GET", "OPTIONS"]),
+            Route("/v1/leads", self.post, methods=["POST"]),
+            Route("/v1/leads/{event_id}", self.get, methods=["GET"]),
+            Route("/health/live", self.live, methods=["GET"]),
+            Route("/health/ready", self.ready, methods=["GET"]),
+            Route("/metrics", self.metrics, methods=["GET"]),
+            Route("/openapi.json", self.openapi, methods=["GET"]),
+            Route("/docs", self.docs, methods=["GET"]),
+        ]
+
+    async def webhook(self, request: Request) -> Response:
+        receiver = self._receiver
+        begun = time.perf_counter()
+        try:
+            instance = receiver.book.find(request.path_params["brand"], request.path_params["source"])
+        except UnknownSourceError as error:
+            refusal = RefusedError(404, "unknown_source", str(error))
+            receiver.metrics.note_request("unknown", refusal.error, time.perf_counter() - begun)
+            return refusal.response()
+        if request.method == "OPTIONS":
+            return _preflight(instance)
+        take = take_webhook if request.method == "POST" else shake_hands
+        response = await self._answered(instance.slug, lambda _: take(receiver, request, instance), request)
+        if instance.webhook is not None and instance.webhook.cross_origin:
+            response.headers["Access-Control-Allow-Origin"] = "*"  # a page may read the answer; it holds no data
+        return response
+
+    async def post(self, request: Request) -> Response:
+        return await self._answered("api", lambda request: post_leads(self._receiver, request), request)
+
+    async def get(self, request: Request) -> Response:
+        return await self._answered("status", lambda request: get_lead(self._receiver, request), request)
+
+    async def _answered(self, source: str, handle: Handler, request: Request) -> Response:
+        """Run a handler, count it, and turn what it raises into an answer that says what to do."""
+        begun = time.perf_counter()
+        outcome = "taken"
+        try:
+            return await handle(request)
+        except RefusedError as error:
+            outcome = error.error
+            return error.response()
+        except AfluenteError as error:  # tables missing, keys missing: an operator acts, the sender tries again
+            outcome = "unavailable"
+            _log.error("request_not_served", source=source, error=str(error))
+            return unavailable().response()
+        except Exception as error:  # noqa: BLE001 - a bug must not be an acknowledgement, nor end the connection
+            outcome = "bug"
+            _log.error("request_failed", source=source, place=place_of(error))
+            return json_answer({"error": "bug", "message": "this failed here; nothing was taken"}, status=500)
+        finally:
+            self._receiver.metrics.note_request(source, outcome, time.perf_counter() - begun)
+
+    async def live(self, _: Request) -> Response:
+        return json_answer({"status": "live"})
+
+    async def ready(self, _: Request) -> Response:
+        status, report = await self._off_loop(self._receiver.readiness.ask)
+        return json_answer(report, status=status)
+
+    async def metrics(self, _: Request) -> Response:
+        text = await self._off_loop(self._receiver.metrics.text)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def openapi(self, _: Request) -> Response:
+        return json_answer(api_description.document(self._receiver.book))
+
+    async def docs(self, _: Request) -> Response:
+        return HTMLResponse(
+            api_description.page(self._receiver.book),
+            headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
+        )
+
+    async def _off_loop(self, ask: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._receiver.readers, ask)
+
+
+def _preflight(instance: SourceInstance) -> Response:
+    if instance.webhook is None or not instance.webhook.cross_origin:
+        return RefusedError(405, "no_cross_origin", "browsers do not post to this source").response()
+    return Response(
+        status_code=204,
+        headers={
+            "Access-Control-Allow-Origin": "*",
+            "Access-Control-Allow-Methods": "POST",
+            "Access-Control-Allow-Headers": "Content-Type",
+            "Access-Control-Max-Age": _PREFLIGHT_SECONDS,
+        },
+    )
+
+
+async def _no_such_route(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    words = {
+        404: ("unknown_route", "there is nothing here; /docs lists what is"),
+        405: ("wrong_method", "not this way"),
+    }
+    word, message = words.get(status, ("refused", "this request cannot be served"))
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    return json_answer({"error": word, "message": message}, status=status, headers=headers)

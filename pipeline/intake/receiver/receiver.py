@@ -1,0 +1,57 @@
+"""The parts of a running receiver, made once and handed to its routes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from connectors.kit import Connector
+from pipeline.crypto.encryption import cipher
+from pipeline.intake.instances import SourceBook
+from pipeline.intake.lane_hints import LaneHints
+from pipeline.intake.receiver.group_writer import Committed, GroupWriter
+from pipeline.intake.receiver.metrics import IntakeMetrics
+from pipeline.intake.receiver.rate_limits import RateLimits
+from pipeline.intake.receiver.readiness import Readiness
+from pipeline.settings.loading import Settings
+
+_READER_THREADS = 2  # with the writers' two they stay within the connections of one process
+
+
+@dataclass
+class Receiver:
+    """Built in the process that serves: it holds threads and connections."""
+
+    settings: Settings
+    connectors: Mapping[str, Connector]
+    writer: GroupWriter = field(init=False)
+    book: SourceBook = field(init=False)
+    rate_limits: RateLimits = field(default_factory=RateLimits)
+    hints: LaneHints = field(default_factory=LaneHints)
+    metrics: IntakeMetrics = field(init=False)
+    readiness: Readiness = field(init=False)
+    readers: ThreadPoolExecutor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.writer = GroupWriter(on_commit=self._committed)
+        self.book = SourceBook(self.settings, self.connectors)
+        self.metrics = IntakeMetrics(queued=lambda: self.writer.queued)
+        self.readiness = Readiness(self.settings)
+        self.readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="intake-reader")
+
+    def start(self) -> None:
+        """Called in the event loop. Raises ConfigurationError if there is no key to seal bodies with."""
+        cipher()
+        self.writer.start()
+        self.hints.start()
+
+    def stop(self) -> None:
+        """Blocks until what waited is stored."""
+        self.writer.stop()
+        self.hints.stop()
+        self.readers.shutdown(wait=False, cancel_futures=True)
+
+    def _committed(self, committed: Committed) -> None:
+        self.hints.tell(committed.lanes)
+        self.metrics.note_commit(committed)

@@ -1,0 +1,26 @@
+"""Lanes, queues and worker nodes, written once: which work may wait for which.
+
+A lane is how urgent a lead is: `hot` for people who wait (a demo request, a chat), `bulk` for files, newsletters and
+backfills. Each lane has a queue of its own for the chain and one for deliveries, and nodes of their own: a million-row
+import never delays a demo request. Names are kept for good: rows, queued messages and compose files hold them.
+"""
+
+from __future__ import annotations
+
+HOT = "hot"
+BULK = "bulk"
+LANES = (HOT, BULK)  # the more urgent one first
+
+DELIVER_QUEUES = {HOT: "deliver_hot", BULK: "deliver"}  # a lane's chain goes to the queue of the lane's name
+POLL_QUEUE = "pull"
+OPERATIONS_QUEUE = "ops"
+QUEUES = (*LANES, *DELIVER_QUEUES.values(), POLL_QUEUE, OPERATIONS_QUEUE)
+
+# Node, queues, pool processes (None: as many as `--workers` says). A lane's work never waits behind another's.
+NODES: tuple[tuple[str, tuple[str, ...], int | None], ...] = (
+    ("hot", (HOT, DELIVER_QUEUES[HOT]), 2),
+    ("bulk", (BULK,), None),
+    ("deliver", (DELIVER_QUEUES[BULK],), 2),
+    ("pull", (POLL_QUEUE,), 1),
+    ("ops", (OPERATIONS_QUEUE,), 1),
+)

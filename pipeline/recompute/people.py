@@ -1,0 +1,181 @@
+"""Who is who, found once more for everybody: after `mappings/identity.yaml` changed.
+
+Evidence is taken in the order of its ids, a few hundred pieces per transaction; each is looked at with all that it can
+pull on, by the same locks as in `dedupe`, so workers go on meanwhile. Ids of evidence never change: none is passed
+over, whatever joins or parts beside this. What already is as the rules want it is not written, so a run that was killed
+is simply run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.identity.matching.evidence import KEYS_VERSION
+from pipeline.identity.people_updates import Resolved
+from pipeline.identity.resolution import resolve, resolve_people
+from pipeline.lanes import BULK
+from pipeline.recompute.former_keys import file_missing_keys, refile_keys
+from pipeline.recompute.former_leads import EVENTS_AT_ONCE, file_former_leads
+from pipeline.store.engine import StoreError, patiently, transaction
+from pipeline.store.identity import decisions, evidence_rows, reviews, upgrades
+
+_PIECES_AT_ONCE = 200
+_PAUSES = (0.4, 0.8, 1.6, 3.2)  # seconds, between attempts at one batch: others may be at the same people
+_DECIDED_BY = "recompute"
+_Row = tuple[UUID, UUID, UUID]  # evidence, the person it began, the person it is of
+
+
+@dataclass
+class Recomputed:
+    """What a run found. `joined`: people who are others' now; `parted`: people who stand for themselves again or anew;
+    `moved`: in a dry run, pieces of evidence that would be another person's."""
+
+    pieces: int = 0
+    joined: int = 0
+    parted: int = 0
+    moved: int = 0
+
+    def add(self, other: Recomputed) -> None:
+        self.pieces += other.pieces
+        self.joined += other.joined
+        self.parted += other.parted
+        self.moved += other.moved
+
+
+class _RolledBackError(Exception):
+    """Ends a dry run: nothing of it is written."""
+
+
+def recompute_people(
+    *,
+    brand: str | None = None,
+    is_dry_run: bool = False,
+    pieces_at_once: int = _PIECES_AT_ONCE,
+    events_at_once: int = EVENTS_AT_ONCE,
+    on_refiling: Callable[[int, int], None] = lambda _done, _pieces: None,
+    on_filing: Callable[[int, int], None] = lambda _done, _events: None,
+    on_progress: Callable[[Recomputed, int], None] = lambda _done, _pieces: None,
+) -> Recomputed:
+    """Resolve every piece of evidence by the rules of now, count the names on its addresses and numbers anew, and find
+    the reviews anew. Wants deliveries of all who change. First of all, file anew what is filed by keys of another
+    version, and evidence of settled leads that have none.
+
+    A dry run writes nothing. `on_refiling`, `on_filing` and `on_progress` hear what has been done so far, and how many
+    pieces, events without evidence, and pieces there are. Raises TransientError if the database stays away,
+    ConfigurationError if a mapping cannot be read; what is done stays done.
+    """
+    if not is_dry_run:
+        refile_keys(on_progress=on_refiling)
+        file_former_leads(events_at_once=events_at_once, on_progress=on_filing)
+    return _recompute(brand, is_dry_run=is_dry_run, pieces_at_once=pieces_at_once, on_progress=on_progress)
+
+
+def finish_upgrade(
+    *,
+    on_refiling: Callable[[int, int], None] = lambda _done, _pieces: None,
+    on_filing: Callable[[int, int], None] = lambda _done, _events: None,
+    on_progress: Callable[[Recomputed, int], None] = lambda _done, _pieces: None,
+) -> None:
+    """What an update left to do, if it did: find out who is who among people from before evidence was kept, or whose
+    evidence is filed by keys of another version.
+
+    Again, where workers of the version before settled leads meanwhile.
+    """
+    with transaction(timeout_seconds=0) as connection:
+        if upgrades.is_finished(connection, KEYS_VERSION):
+            return
+        upgrades.forget_unborn(connection)
+    is_complete = False
+    while not is_complete:
+        recompute_people(on_refiling=on_refiling, on_filing=on_filing, on_progress=on_progress)
+        with transaction(timeout_seconds=0) as connection:
+            upgrades.hold_filing(connection)
+            is_complete = not upgrades.count_unfiled(connection)
+            if is_complete:
+                upgrades.finish(connection)
+
+
+def _recompute(
+    brand: str | None, *, is_dry_run: bool, pieces_at_once: int, on_progress: Callable[[Recomputed, int], None]
+) -> Recomputed:
+    with transaction(timeout_seconds=0) as connection:
+        total = decisions.count_evidence(connection, brand)
+    done = Recomputed()
+    after = UUID(int=0)
+    work = _look if is_dry_run else _resolve
+    while True:
+        with transaction() as connection:
+            rows = decisions.next_evidence(connection, after, pieces_at_once, brand)
+        if not rows:
+            return done
+        done.add(_in_parts(work, rows))
+        after = rows[-1][0]
+        on_progress(done, total)
+
+
+def _in_parts(work: Callable[[Sequence[_Row]], Recomputed], rows: Sequence[_Row]) -> Recomputed:
+    """Where the batch as a whole cannot be worked on (more locks than the server has), its halves are."""
+    try:
+        return patiently(lambda: work(rows), pauses=_PAUSES)
+    except StoreError:
+        if len(rows) == 1:
+            raise
+        done = _in_parts(work, rows[: len(rows) // 2])
+        done.add(_in_parts(work, rows[len(rows) // 2 :]))
+        return done
+
+
+def _resolve(rows: Sequence[_Row]) -> Recomputed:
+    file_missing_keys([row[0] for row in rows])
+    with transaction(timeout_seconds=0) as connection:
+        found = _settle(connection, rows, partial(resolve_people, connection, BULK, {}, decided_by=_DECIDED_BY))
+        reviews.forget_outdated(connection, found.looked_at)
+    return Recomputed(len(rows), len(found.joined), len(found.parted))
+
+
+def _look(rows: Sequence[_Row]) -> Recomputed:
+    """Each person began with one piece of evidence: counted with that piece, it is counted once."""
+    done = Recomputed(len(rows))
+    try:
+        with transaction(timeout_seconds=0) as connection:
+            _settle(connection, rows, partial(resolve, connection, {}, lambda _connection, _events: ()))
+            owners = evidence_rows.read_owners(connection, [row[0] for row in rows])
+            raise _RolledBackError
+    except _RolledBackError:
+        pass
+    for evidence_id, birth_id, person_id in rows:
+        owner = owners.get(evidence_id, person_id)
+        done.moved += owner != person_id
+        done.joined += person_id == birth_id != owner
+        done.parted += owner == birth_id != person_id
+    return done
+
+
+@dataclass
+class _Settled:
+    looked_at: set[UUID] = field(default_factory=set)
+    joined: set[UUID] = field(default_factory=set)
+    parted: set[UUID] = field(default_factory=set)
+
+
+def _settle(connection: Connection, rows: Sequence[_Row], look: Callable[..., Resolved]) -> _Settled:
+    """Look at these pieces, then at all that hangs together with people who change by that, until nobody does.
+
+    So nobody is joined now and parted by a later batch, and a dry run of one batch tells what the run would make of it.
+    """
+    found = _Settled()
+    again = {row[0] for row in rows}
+    while again:
+        resolved = look(again=again)
+        found.looked_at |= again
+        found.joined, found.parted = (
+            (found.joined | resolved.joined.keys()) - resolved.parted - found.parted,
+            (found.parted | resolved.parted) - resolved.joined.keys() - found.joined,
+        )
+        again = decisions.evidence_about(connection, resolved.changed) - found.looked_at
+    return found

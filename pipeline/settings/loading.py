@@ -1,0 +1,238 @@
+"""The only reader of the environment and of afluente.yaml, whose keys declarations.py has (docs/settings.md lists all).
+
+Everything else gets a `Settings` value. Secrets are references (`env:NAME`, `file:PATH`) until the moment of use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from pipeline.errors import ConfigurationError
+from pipeline.settings.declarations import (
+    LOG_FORMATS,
+    ROLES,
+    ApiKey,
+    BrandSettings,
+    DestinationSettings,
+    SettingsFile,
+    SourceSettings,
+    Tuning,
+)
+from pipeline.settings.installation import embedded_broker_url, embedded_database_url, read_credentials, read_runtime
+from pipeline.settings.secrets import Reference, reference
+
+_SLUG = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """All that can be set, checked and with defaults filled in."""
+
+    data: Path
+    config_path: Path
+    database_url: str
+    broker_url: str
+    is_embedded_database: bool
+    is_embedded_broker: bool
+    log_format: str
+    brands: dict[str, BrandSettings]
+    sources: dict[str, SourceSettings]
+    destinations: dict[str, DestinationSettings]
+    tuning: Tuning
+    api_keys: tuple[ApiKey, ...]
+    flower_auth: Reference | None
+    uses_sandbox: bool
+
+    def source(self, slug: str) -> SourceSettings:
+        """Settings of a source; defaults if afluente.yaml does not mention it."""
+        return self.sources.get(slug, SourceSettings())
+
+    def region_for(self, source: str, brand: str) -> str | None:
+        """Default market (ISO alpha-2) of leads that do not name one: the source's, else the brand's."""
+        of_brand = self.brands.get(brand)
+        return self.source(source).region or (of_brand.region if of_brand else None)
+
+    def destinations_for(self, brand: str) -> list[str]:
+        """Names of the enabled destinations a brand's people are meant for, in a stable order."""
+        return sorted(
+            name
+            for name, destination in self.destinations.items()
+            if destination.enabled and (destination.brands is None or brand in destination.brands)
+        )
+
+    def source_secrets(self, slug: str, variable: str) -> list[str]:
+        """Current secrets of a source, newest first: afluente.yaml's reference, else the declared environment
+        variable, else (embedded) the one made in the data folder. Empty if there is none."""
+        configured = self.source(slug).secret
+        if configured is not None:
+            texts = [configured] if isinstance(configured, str) else configured
+            return [reference(text, f"sources.{slug}.secret").resolve() for text in texts]
+        if os.environ.get(variable):
+            return [part.strip() for part in os.environ[variable].split(",") if part.strip()]
+        generated = read_credentials(self.data).get("sources", {}).get(slug)
+        return [generated] if generated else []
+
+    def source_token(self, slug: str, variable: str | None) -> str | None:
+        """Bearer token of a polled source, or None."""
+        configured = self.source(slug).token
+        if configured is not None:
+            return reference(configured, f"sources.{slug}.token").resolve()
+        return os.environ.get(variable) if variable else None
+
+    def sending_key(self) -> str | None:
+        """A key of the HTTP API that may post leads, as `afluente source send` needs it; None if none is known."""
+        keys = [key for _, role, key in _api_key_entries(os.environ, self.data) if role != "viewer"]
+        return keys[0] if keys else None
+
+    def secret_keys(self) -> list[str]:
+        """Keys for personal data at rest; the first encrypts. ConfigurationError if there is none."""
+        text = os.environ.get("AFLUENTE_SECRET_KEYS") or _file_variable("AFLUENTE_SECRET_KEYS_FILE") or ""
+        keys = [part.strip() for part in text.split(",") if part.strip()]
+        if not keys:
+            keys = list(read_credentials(self.data).get("secret_keys", []))
+        if not keys:
+            raise ConfigurationError(
+                "no key for personal data: set AFLUENTE_SECRET_KEYS (make one with `openssl rand -base64 32`)"
+                " or start once with `afluente up`, which makes one in the data folder"
+            )
+        return keys
+
+
+def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None = None) -> Settings:
+    """Read and check everything. Raises ConfigurationError with file, path, what is wrong and what is allowed."""
+    env = os.environ if environ is None else environ
+    folder = (data or Path(env.get("AFLUENTE_DATA") or ".afluente")).resolve()
+    config_path = Path(env.get("AFLUENTE_CONFIG") or "afluente.yaml")
+    parsed = _read_config(config_path, is_named=bool(env.get("AFLUENTE_CONFIG")))
+    database_url = env.get("AFLUENTE_DATABASE_URL") or _file_variable("AFLUENTE_DATABASE_URL_FILE", env)
+    broker_url = env.get("AFLUENTE_BROKER_URL") or _file_variable("AFLUENTE_BROKER_URL_FILE", env)
+    destinations = dict(parsed.destinations)
+    uses_sandbox = not destinations
+    if uses_sandbox:
+        address = env.get("AFLUENTE_SANDBOX_URL") or read_runtime(folder).get("addresses", {}).get("sandbox")
+        destinations["sandbox"] = DestinationSettings(
+            kind="salesforce",
+            base_url=address or "http://127.0.0.1:8081",
+            mapping="salesforce",
+            calls_per_second=200.0,  # ours, so no quota to spare; rehearse one with POST /_faults
+            burst=200,
+        )
+    log_format = env.get("AFLUENTE_LOG") or "text"
+    if log_format not in LOG_FORMATS:
+        raise ConfigurationError(f"AFLUENTE_LOG is {log_format!r}; allowed: {', '.join(LOG_FORMATS)}")
+    return Settings(
+        data=folder,
+        config_path=config_path,
+        database_url=_dialect(database_url) if database_url else embedded_database_url(folder),
+        broker_url=broker_url or embedded_broker_url(folder),
+        is_embedded_database=not database_url,
+        is_embedded_broker=not broker_url,
+        log_format=log_format,
+        brands=parsed.brands or {"default": BrandSettings()},
+        sources=parsed.sources,
+        destinations=destinations,
+        tuning=parsed.tuning,
+        api_keys=_api_keys(env, folder),
+        flower_auth=reference(parsed.flower["auth"], "flower.auth") if "auth" in parsed.flower else None,
+        uses_sandbox=uses_sandbox,
+    )
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return load_settings()
+
+
+def _read_config(path: Path, *, is_named: bool) -> SettingsFile:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        if is_named:
+            raise ConfigurationError(f"AFLUENTE_CONFIG names {path}, which does not exist") from error
+        return SettingsFile()
+    try:
+        parsed = msgspec.convert(yaml.safe_load(text) or {}, SettingsFile)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" line {mark.line + 1}" if mark else ""
+        raise ConfigurationError(f"{path}{place}: not readable as YAML") from error
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    _check(parsed, path)
+    return parsed
+
+
+def _check(parsed: SettingsFile, path: Path) -> None:
+    for section, names in (
+        ("brands", parsed.brands),
+        ("sources", parsed.sources),
+        ("destinations", parsed.destinations),
+    ):
+        for name in names:
+            if not _SLUG.match(name):
+                raise ConfigurationError(f"{path}: {section}.{name}: names are lower-case letters, digits and _")
+    known = set(parsed.brands) or {"default"}
+    for section, group in (("sources", parsed.sources), ("destinations", parsed.destinations)):
+        for name, entry in group.items():
+            unknown = set(entry.brands or ()) - known
+            if unknown:
+                raise ConfigurationError(
+                    f"{path}: {section}.{name}.brands: {', '.join(sorted(unknown))} is not among brands"
+                    f" ({', '.join(sorted(known))})"
+                )
+    for name, source in parsed.sources.items():
+        texts = [source.secret] if isinstance(source.secret, str) else source.secret or []
+        for text in texts:
+            reference(text, f"{path}: sources.{name}.secret")
+        if source.token is not None:
+            reference(source.token, f"{path}: sources.{name}.token")
+    for name, destination in parsed.destinations.items():
+        for key, text in destination.secrets.items():
+            reference(text, f"{path}: destinations.{name}.secrets.{key}")
+
+
+def _api_keys(env: Mapping[str, str], data: Path) -> tuple[ApiKey, ...]:
+    return tuple(
+        ApiKey(name, role, hashlib.sha256(key.encode()).digest()) for name, role, key in _api_key_entries(env, data)
+    )
+
+
+def _api_key_entries(env: Mapping[str, str], data: Path) -> list[tuple[str, str, str]]:
+    text = env.get("AFLUENTE_API_KEYS") or _file_variable("AFLUENTE_API_KEYS_FILE", env)
+    if not text:
+        generated = read_credentials(data).get("api_key")
+        text = f"embedded:admin:{generated}" if generated else ""
+    entries = []
+    for number, part in enumerate(filter(None, (part.strip() for part in text.split(","))), start=1):
+        name, _, rest = part.partition(":")
+        role, _, key = rest.partition(":")
+        if not (name and key) or role not in ROLES:
+            raise ConfigurationError(
+                f"AFLUENTE_API_KEYS: entry {number} must read name:role:key with a role of {', '.join(ROLES)}"
+            )
+        entries.append((name, role, key))
+    return entries
+
+
+def _file_variable(name: str, env: Mapping[str, str] | None = None) -> str | None:
+    path = (os.environ if env is None else env).get(name)
+    return Reference("file", path).resolve() if path else None
+
+
+def _dialect(url: str) -> str:
+    for prefix in ("postgresql://", "postgres://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg2://" + url.removeprefix(prefix)
+    if not url.startswith("postgresql+psycopg2://"):
+        raise ConfigurationError(
+            "AFLUENTE_DATABASE_URL must begin with postgresql:// (PostgreSQL is the only database)"
+        )
+    return url

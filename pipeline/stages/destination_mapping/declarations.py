@@ -1,0 +1,196 @@
+"""Reads `mappings/destinations/<kind>.yaml` into a checked declaration: the CRM's fields with types and limits.
+
+Every error is a ConfigurationError that names file, path in the file, the value found and what is allowed there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.canonical import DESTINATION_SOURCES
+from pipeline.stages.rule_reader import Reader, unknown_name
+from pipeline.values.folding import fold
+
+DESTINATION_KEYS = (
+    "from",
+    "constant",
+    "default",
+    "required",
+    "as",
+    "max",
+    "too_long",
+    "digits",
+    "at_least",
+    "at_most",
+    "separator",
+    "values",
+    "picklist",
+    "unlisted",
+    "write",
+    "when_empty",
+)
+TYPES = ("text", "number", "integer", "boolean", "date", "datetime", "email", "phone", "url", "list", "picklist")
+TOO_LONG = ("refuse", "truncate")
+UNLISTED = ("quarantine", "leave_out", "default")
+WRITE = ("always", "once")
+WHEN_EMPTY = ("leave_out", "clear")
+MERGED_INTO = "merged_into"  # the person it turned out to be; its field is all that is written of a merged person
+# Option -> the types beside which it may stand.
+OPTION_TYPES: dict[str, tuple[str, ...]] = {
+    "max": ("text", "email", "phone", "url", "list", "picklist"),
+    "too_long": ("text", "list"),  # half an address or number is none
+    "digits": ("number", "integer"),
+    "at_least": ("number", "integer"),
+    "at_most": ("number", "integer"),
+    "separator": ("list",),
+    "picklist": ("picklist", "list"),
+    "unlisted": ("picklist", "list"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationRule:
+    """One CRM field. `is_once`: what a human changed in the CRM is left alone until our value changes. `clears`: where
+    the person has no value, the CRM's is emptied too.
+
+    `max_length` counts characters, `digits` those before the decimal point. `picklist` None: any value will do.
+    """
+
+    name: str
+    sources: tuple[str, ...] = ()
+    constant: Any = None
+    default: Any = None
+    required: bool = False
+    kind: str = "text"
+    max_length: int | None = None
+    truncates: bool = False
+    digits: int | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    separator: str = "; "
+    values: dict[str, Any] = field(default_factory=dict)
+    picklist: tuple[str, ...] | None = None
+    unlisted: str = "quarantine"
+    is_once: bool = False
+    clears: bool = False
+
+    @property
+    def is_mark(self) -> bool:
+        """Whether it says into whom the person was merged."""
+        return self.sources == (MERGED_INTO,)
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationDeclaration:
+    """A file of `mappings/destinations/`, checked."""
+
+    destination: str
+    version: str
+    fields: tuple[DestinationRule, ...]
+
+
+def read_destination(path: Path) -> DestinationDeclaration:
+    """The checked content of a destination mapping. Raises ConfigurationError."""
+    reader = Reader(path)
+    content = reader.object("", reader.content, ("destination", "version", "fields"))
+    name = reader.text("destination", content.get("destination"))
+    if name != path.stem:
+        reader.fail("destination", f"{name!r} must be the file's name, {path.stem!r}")
+    rules = tuple(
+        _rule(reader, f"fields.{target}", target, entry)
+        for target, entry in reader.object("fields", content.get("fields")).items()
+    )
+    if not rules:
+        reader.fail("fields", "maps no field")
+    return DestinationDeclaration(name, reader.version(name), rules)
+
+
+def _rule(reader: Reader, place: str, target: str, entry: Any) -> DestinationRule:
+    said = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, DESTINATION_KEYS)
+    sources = reader.texts(f"{place}.from", said.get("from"))
+    for found in sources:
+        if found not in DESTINATION_SOURCES:
+            reader.fail(f"{place}.from", unknown_name(found, DESTINATION_SOURCES))
+    if not sources and "constant" not in said:
+        reader.fail(place, "says neither `from` nor `constant`")
+    kind = reader.one_of(f"{place}.as", said.get("as", "text"), TYPES)
+    for option, types in OPTION_TYPES.items():
+        if option in said and kind not in types:
+            beside = " or ".join(f"`as: {one}`" for one in types)
+            reader.fail(f"{place}.{option}", f"is allowed only with {beside}, not with `as: {kind}`")
+    rule = DestinationRule(
+        name=target,
+        sources=sources,
+        constant=said.get("constant"),
+        default=said.get("default"),
+        required=reader.flag(f"{place}.required", said.get("required", False)),
+        kind=kind,
+        max_length=_length(reader, f"{place}.max", said.get("max")),
+        truncates=reader.one_of(f"{place}.too_long", said.get("too_long", "refuse"), TOO_LONG) == "truncate",
+        digits=_length(reader, f"{place}.digits", said.get("digits")),
+        at_least=_number(reader, f"{place}.at_least", said.get("at_least")),
+        at_most=_number(reader, f"{place}.at_most", said.get("at_most")),
+        separator=_separator(reader, f"{place}.separator", said.get("separator", "; ")),
+        values=reader.object(f"{place}.values", said.get("values")),
+        picklist=reader.texts(f"{place}.picklist", said["picklist"]) if "picklist" in said else None,
+        unlisted=reader.one_of(f"{place}.unlisted", said.get("unlisted", "quarantine"), UNLISTED),
+        is_once=reader.one_of(f"{place}.write", said.get("write", "always"), WRITE) == "once",
+        clears=reader.one_of(f"{place}.when_empty", said.get("when_empty", "leave_out"), WHEN_EMPTY) == "clear",
+    )
+    _check_emptiness(reader, place, rule)
+    _check_picklist(reader, place, rule, says_unlisted="unlisted" in said)
+    if rule.is_once and rule.required:
+        reader.fail(f"{place}.write", "'once' cannot be said of a required field: a later call would be refused")
+    if rule.truncates and rule.max_length is None:
+        reader.fail(f"{place}.too_long", "needs a `max` to cut at")
+    return rule
+
+
+def _check_emptiness(reader: Reader, place: str, rule: DestinationRule) -> None:
+    if rule.clears and (rule.required or rule.default is not None or rule.constant is not None):
+        reader.fail(f"{place}.when_empty", "'clear' cannot be said of a field that is never empty")
+    if MERGED_INTO not in rule.sources:
+        return
+    if not rule.is_mark:
+        reader.fail(f"{place}.from", f"{MERGED_INTO} must stand alone: it is all that a merged person's record gets")
+    if not rule.clears or rule.is_once:
+        reader.fail(place, f"`from: {MERGED_INTO}` needs `when_empty: clear` and no `write`, else a mark would stay")
+
+
+def _check_picklist(reader: Reader, place: str, rule: DestinationRule, *, says_unlisted: bool) -> None:
+    if rule.picklist is None:
+        if rule.kind == "picklist":
+            reader.fail(place, "says `as: picklist` but no `picklist`: name the CRM's values")
+        if says_unlisted:
+            reader.fail(f"{place}.unlisted", "needs a `picklist`")
+        return
+    if not rule.picklist:
+        reader.fail(f"{place}.picklist", "names no value")
+    allowed = {fold(value) for value in rule.picklist}
+    mine = [(f"{place}.values.{word}", value) for word, value in rule.values.items() if value not in ("", None)]
+    mine += [(f"{place}.{key}", value) for key, value in (("default", rule.default), ("constant", rule.constant))]
+    for where, value in mine:
+        if value is not None and fold(str(value)) not in allowed:
+            reader.fail(where, unknown_name(str(value), rule.picklist))
+    if rule.unlisted == "default" and rule.default is None:
+        reader.fail(f"{place}.unlisted", "'default' needs a `default`")
+
+
+def _length(reader: Reader, place: str, value: Any) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        reader.fail(place, f"{value!r} is not a length; allowed: 1, 2, 3, …")
+    return value
+
+
+def _number(reader: Reader, place: str, value: Any) -> float | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        reader.fail(place, f"{value!r} is not a number")
+    return value
+
+
+def _separator(reader: Reader, place: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        reader.fail(place, f'{value!r} is not a text, such as ";"')
+    return value

@@ -1,0 +1,191 @@
+"""Destination mappings: a person's golden values become the CRM's fields, checked before any call is made."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from pipeline.errors import RecordError
+from pipeline.stages.destination_mapping.declarations import DestinationDeclaration, DestinationRule, read_destination
+from pipeline.stages.destination_mapping.types import TYPES, UnfitError, cut
+from pipeline.stages.reloading import Reloading
+from pipeline.values.derived import RULES as DERIVED
+from pipeline.values.folding import fold
+from pipeline.values.normalized import is_empty
+from pipeline.values.yaml_files import MAPPINGS
+
+
+class MappedPerson(NamedTuple):
+    """What a CRM gets of a person. `truncated` names the fields that were cut to fit.
+
+    `once_digest` tells the values of the fields written once apart from other values of them, and is None where there
+    are none. `leaves_out_once`: they were confirmed already, so `fields` is without them.
+    """
+
+    fields: dict[str, Any]
+    truncated: tuple[str, ...] = ()
+    once_digest: bytes | None = None
+    leaves_out_once: bool = False
+
+    def __repr__(self) -> str:
+        return f"<MappedPerson: {len(self.fields)} fields>"
+
+
+class DestinationMapping:
+    """One CRM's mapping, checked. `version` is `<name>@<version>+<hash of the content>`."""
+
+    def __init__(self, declaration: DestinationDeclaration) -> None:
+        self.declaration = declaration
+        self.destination = declaration.destination
+        self.version = declaration.version
+        self.derived = tuple(
+            dict.fromkeys(name for rule in declaration.fields for name in rule.sources if name in DERIVED)
+        )
+        self.tables = {
+            rule.name: {fold(key): value for key, value in rule.values.items()} for rule in declaration.fields
+        }
+        self.picklists = {
+            rule.name: {fold(value): value for value in rule.picklist}
+            for rule in declaration.fields
+            if rule.picklist is not None
+        }
+
+
+def load_destination_mapping(name: str) -> DestinationMapping:
+    """The mapping of a kind of CRM as last read. Raises ConfigurationError saying what is wrong and where."""
+    return DESTINATION_MAPPINGS.get(name)
+
+
+def read_destination_mapping(path: Path) -> DestinationMapping:
+    """The mapping in this file. Raises ConfigurationError."""
+    return DestinationMapping(read_destination(path))
+
+
+DESTINATION_MAPPINGS = Reloading(MAPPINGS / "destinations", read_destination_mapping, missing="no mapping for")
+
+
+def map_person(
+    mapping: DestinationMapping,
+    person_id: UUID,
+    values: dict[str, Any],
+    attribution: dict[str, Any],
+    *,
+    confirmed: bytes | None = None,
+    emptied: Collection[str] = (),
+) -> MappedPerson:
+    """The CRM's fields of one person, from golden `values` and `attribution` (`canonical.ATTRIBUTION_NAMES`).
+
+    Both may lack any name. Empty values are left out and clear nothing that the CRM holds, except where the rule says
+    so or the value is one of `emptied`: names whose value was taken back since. Fields written once are left out too
+    where `confirmed`, the digest the CRM last confirmed, is that of their values. Raises RecordError
+    (`too_long`, `missing_required`, `wrong_type`, `invalid_email`, `out_of_range`, `unlisted`) for what the CRM would
+    refuse, before any call.
+    """
+    known = {**values, **attribution, "person_id": str(person_id)}
+    email = values.get("email")
+    if isinstance(email, str):
+        known["email_local_part"] = email.rpartition("@")[0]
+    for name in mapping.derived:
+        known[name] = DERIVED[name](values)
+    fields: dict[str, Any] = {}
+    once: dict[str, Any] = {}
+    once_cleared: dict[str, Any] = {}
+    truncated: list[str] = []
+    taken_back = set(emptied)
+    if "email" in taken_back:
+        taken_back.add("email_local_part")
+    for rule in mapping.declaration.fields:
+        value = _value(mapping, rule, known)
+        if is_empty(value):
+            if rule.required:
+                raise RecordError(
+                    "missing_required", field=rule.name, message=f"{rule.name} has neither value nor default"
+                )
+            if rule.clears or not taken_back.isdisjoint(rule.sources):
+                (once_cleared if rule.is_once else fields)[rule.name] = None
+            continue
+        fitted, is_cut = _fitted(rule, value)
+        if is_cut:
+            truncated.append(rule.name)
+        (once if rule.is_once else fields)[rule.name] = fitted
+    digest = _digest(person_id, once) if once else None
+    if digest is not None and digest == confirmed:
+        return MappedPerson(fields, tuple(name for name in truncated if name in fields), digest, leaves_out_once=True)
+    return MappedPerson({**fields, **once, **(once_cleared if once else {})}, tuple(truncated), digest)
+
+
+def map_merged(mapping: DestinationMapping, merged_into: UUID) -> MappedPerson:
+    """What the record of a person who is one with another now gets: the mark alone; the rest stays as it was.
+
+    Without fields where the mapping knows no field `from: merged_into`.
+    """
+    value = str(merged_into)
+    return MappedPerson({rule.name: _fitted(rule, value)[0] for rule in mapping.declaration.fields if rule.is_mark})
+
+
+def _value(mapping: DestinationMapping, rule: DestinationRule, known: dict[str, Any]) -> Any:
+    value = _first(rule, known)
+    table = mapping.tables[rule.name]
+    picklist = mapping.picklists.get(rule.name)
+    if not table and picklist is None:
+        return value
+    if not isinstance(value, list):
+        return _listed(rule, table, picklist, value)
+    entries = [_listed(rule, table, picklist, entry) for entry in value]
+    return [entry for entry in entries if not is_empty(entry)]
+
+
+def _first(rule: DestinationRule, known: dict[str, Any]) -> Any:
+    if rule.constant is not None:
+        return rule.constant
+    for source in rule.sources:
+        value = known.get(source)
+        if not is_empty(value):
+            return value
+    return rule.default
+
+
+def _listed(rule: DestinationRule, table: dict[str, Any], picklist: dict[str, str] | None, value: Any) -> Any:
+    """The CRM's word for a value: by the table, then as the picklist spells it."""
+    if table and isinstance(value, str):
+        value = table.get(fold(value), value)
+    if picklist is None or is_empty(value):
+        return value
+    word = picklist.get(fold(str(value)))
+    if word is not None or rule.unlisted == "leave_out":
+        return word
+    if rule.unlisted == "default":
+        return picklist[fold(str(rule.default))]
+    raise RecordError(
+        "unlisted",
+        field=rule.name,
+        message=f"{rule.name} takes one of {len(picklist)} values and this is none: add it to the CRM and to the"
+        " mapping's `picklist`, or say what it means in `values`",
+    )
+
+
+def _fitted(rule: DestinationRule, value: Any) -> tuple[Any, bool]:
+    """The value as the CRM takes it, and whether it was cut."""
+    try:
+        fitted = TYPES[rule.kind](value, rule)
+    except UnfitError as error:
+        raise RecordError(error.code, field=rule.name, message=f"{rule.name} {error}") from None
+    if rule.max_length is None or not isinstance(fitted, str) or len(fitted) <= rule.max_length:
+        return fitted, False
+    if not rule.truncates:
+        raise RecordError(
+            "too_long",
+            field=rule.name,
+            message=f"{rule.name} takes {rule.max_length} characters, there are {len(fitted)}",
+        )
+    return cut(fitted, rule.max_length, rule), True
+
+
+def _digest(person_id: UUID, once: dict[str, Any]) -> bytes:
+    """SHA-256 over names and values; the person's id in it keeps equal values of two people apart."""
+    return hashlib.sha256(person_id.bytes + msgspec.json.encode(once, order="sorted")).digest()

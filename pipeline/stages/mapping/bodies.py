@@ -1,0 +1,53 @@
+"""A stored body turned back into the record it is, by the same reading that intake took it in with."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+
+from connectors.kit.sources.records import decode_body as decode_posted_body
+from connectors.kit.sources.records import has_rounded_numbers
+from pipeline.errors import RecordError
+
+_JSON = "application/json"
+ROW = "application/x-afluente-row"  # a line of an imported file: a JSON object of header -> cell
+_BRACKETS = re.compile(r"\[([^\[\]]*)\]")
+_NESTING_LIMIT = 8
+
+
+def decode_body(content_type: str, body: bytes) -> dict[str, Any]:
+    """The record in `body`. Raises RecordError with the place: `unreadable_json`, `empty_body`, `not_an_object`, …"""
+    try:
+        record = orjson.loads(body)  # nearly every body there is: intake rewrites as JSON what is not read as it is
+    except orjson.JSONDecodeError:
+        record = decode_posted_body(body, _JSON if content_type == ROW else content_type)
+    else:
+        if has_rounded_numbers(record):
+            record = decode_posted_body(body, _JSON, formats=("json",))
+    if not isinstance(record, dict):
+        raise RecordError("not_an_object", message="one JSON object per lead is expected, not a list")
+    return record if content_type == ROW else _nest(record)
+
+
+def _nest(record: dict[str, Any]) -> dict[str, Any]:
+    """Forms write `fields[email]` for what JSON nests. (A path finds the key `fields.email` as it is.)"""
+    if not any(key.endswith("]") for key in record):
+        return record
+    nested = {key: value for key, value in record.items() if not key.endswith("]")}
+    for key, value in record.items():
+        if key.endswith("]"):
+            _place(nested, key, value)
+    return nested
+
+
+def _place(nested: dict[str, Any], key: str, value: Any) -> None:
+    parts = [part for part in _BRACKETS.sub(r"\n\1", key).split("\n") if part]
+    node: Any = nested
+    for part in parts[:-1][:_NESTING_LIMIT]:
+        node = node.setdefault(part, {}) if isinstance(node, dict) else None
+    if 2 <= len(parts) <= _NESTING_LIMIT and isinstance(node, dict) and parts[-1] not in node:
+        node[parts[-1]] = value
+    else:
+        nested[key] = value

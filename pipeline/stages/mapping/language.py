@@ -1,0 +1,172 @@
+"""The mapping language: which words a file in `mappings/` may say, and what a checked file is (docs/mapping.md).
+
+`source_declarations` and `destination_declarations` read files into these types; `mapping_schema` makes of the same
+tables what editors complete from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.canonical import TOUCH_FIELDS
+
+# The first line of a source mapping: by it editors find the schema, wherever the repository lies.
+SCHEMA_LINE = "# yaml-language-server: $schema=../schema/source.json"
+SOURCE_KEYS = (
+    "source",
+    "version",
+    "canonical",
+    "flatten",
+    "aliases",
+    "region",
+    "headers",
+    "lists",
+    "lead",
+    "touch",
+    "earlier_touches",
+    "consent",
+    "suppress",
+    "kept",
+    "ignored",
+)
+FIELD_KEYS = (
+    "from",
+    "constant",
+    "default",
+    "required",
+    "as",
+    "formats",
+    "zone",
+    "order",
+    "decimal",
+    "separator",
+    "values",
+    "vocabulary",
+    "region_from",
+)
+LIST_KEYS = ("at", "name", "values", "ignored")
+EARLIER_TOUCH_KEYS = ("at", *TOUCH_FIELDS)
+CONSENT_KEYS = ("from", "as", "values", "purpose", "channel", "at", "policy_version")
+CONSENT_TIME_KEYS = ("from", "formats", "zone", "order")
+SUPPRESS_KEYS = ("from", "when", "below")
+
+DATE_ORDERS = ("dmy", "mdy", "ymd")
+DECIMAL_SIGNS = (".", ",")
+# Option -> the types (`as`) beside which it may stand; `region_from` is asked of phones whatever their type is.
+OPTION_TYPES: dict[str, tuple[str, ...]] = {
+    "formats": ("date",),
+    "zone": ("date",),
+    "order": ("date",),
+    "decimal": ("number", "count", "money"),
+    "separator": ("list",),
+    "region_from": ("phone", "list"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRule:
+    """How one field is read: the first of `paths` that is not empty, else `constant`, else `default`.
+
+    `values` is the value table, a vocabulary's spellings among them. `order`, `decimal` and `separator` are None where
+    the mapping leaves them open.
+    """
+
+    name: str
+    paths: tuple[str, ...] = ()
+    constant: Any = None
+    default: Any = None
+    required: bool = False
+    conversion: str = "text"
+    formats: tuple[str, ...] = ()
+    zone: str = "UTC"
+    order: str | None = None
+    decimal: str | None = None
+    separator: str | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+    region_from: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ListRule:
+    """A list of `{name, values}` at `at` that rules read as an object. `names` and `values` are paths in an entry."""
+
+    at: str
+    names: tuple[str, ...]
+    values: tuple[str, ...]
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierTouchRule:
+    """A contact before this one that the record remembers; without a readable `at` there is none."""
+
+    at: FieldRule
+    fields: tuple[FieldRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRule:
+    """One statement of consent. An absent or empty answer is no statement: never a refusal, never a grant.
+
+    `at` has a rule for each path, in order: the same column may be read as a date elsewhere, and is read here likewise.
+    """
+
+    purpose: str
+    channel: str
+    granted: FieldRule
+    at: tuple[FieldRule, ...] = ()
+    policy_version: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressRule:
+    """A lead that must not go on: `paths` filled (`when: filled`), true (`when: true`) or a number below `below`."""
+
+    reason: str
+    paths: tuple[str, ...]
+    when: str = "filled"
+    below: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDeclaration:
+    """A file of `mappings/sources/`, checked."""
+
+    source: str
+    version: str
+    canonical: bool
+    flatten: tuple[str, ...]
+    aliases: dict[str, str]
+    region: str | None
+    headers: dict[str, tuple[str, ...]]
+    lists: tuple[ListRule, ...]
+    fields: tuple[FieldRule, ...]
+    earlier_touches: tuple[EarlierTouchRule, ...]
+    consents: tuple[ConsentRule, ...]
+    consent_lists: tuple[str, ...]
+    touch_lists: tuple[str, ...]
+    suppress: tuple[SuppressRule, ...]
+    kept: tuple[str, ...]
+    ignored: tuple[str, ...]
+
+    def read_paths(self) -> list[str]:
+        """Every path that something is read from."""
+        paths = [path for rule in self._field_rules() for path in (*rule.paths, *rule.region_from)]
+        for consent in self.consents:
+            paths += [*(path for at in consent.at for path in at.paths), *consent.policy_version]
+        for suppress in self.suppress:
+            paths += suppress.paths
+        return [*paths, *self.consent_lists, *self.touch_lists]
+
+    def decided_paths(self) -> list[str]:
+        """Every path somebody has decided about, `kept` aside."""
+        return [*self.read_paths(), *self.ignored]
+
+    def _field_rules(self) -> Iterator[FieldRule]:
+        yield from self.fields
+        yield from (consent.granted for consent in self.consents)
+        for touch in self.earlier_touches:
+            yield touch.at
+            yield from touch.fields

@@ -1,0 +1,281 @@
+"""Reads `mappings/sources/<slug>.yaml` into a checked declaration.
+
+Every error is a ConfigurationError that names file, path in the file, the value found and what is allowed there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pipeline.canonical import CANONICAL_FIELDS, LEAD_FIELDS, TOUCH_FIELDS, default_conversion
+from pipeline.records import SUPPRESSION_REASONS
+from pipeline.stages.mapping.consents import consent_channel, consent_purpose
+from pipeline.stages.mapping.language import (
+    CONSENT_KEYS,
+    CONSENT_TIME_KEYS,
+    DATE_ORDERS,
+    DECIMAL_SIGNS,
+    EARLIER_TOUCH_KEYS,
+    FIELD_KEYS,
+    LIST_KEYS,
+    OPTION_TYPES,
+    SOURCE_KEYS,
+    SUPPRESS_KEYS,
+    ConsentRule,
+    EarlierTouchRule,
+    FieldRule,
+    ListRule,
+    SourceDeclaration,
+    SuppressRule,
+)
+from pipeline.stages.paths import parse_path
+from pipeline.stages.rule_reader import Reader, unknown_name
+from pipeline.values.conversions import CONVERSION_NAMES, exact_key
+from pipeline.values.dates.formats import check_format
+from pipeline.values.folding import fold
+from pipeline.values.places.countries import country_code
+
+
+def read_source(path: Path) -> SourceDeclaration:
+    """The checked content of a source mapping. Raises ConfigurationError."""
+    reader = Reader(path)
+    content = reader.object("", reader.content, SOURCE_KEYS)
+    source = reader.text("source", content.get("source"))
+    if source != path.stem:
+        reader.fail("source", f"{source!r} must be the file's name, {path.stem!r}")
+    is_canonical = reader.flag("canonical", content.get("canonical", False))
+    for key in ("flatten", "aliases"):
+        if key in content and not is_canonical:
+            reader.fail(key, "is allowed only beside `canonical: true`")
+    region = content.get("region")
+    if region is not None and (not isinstance(region, str) or country_code(region) != region):
+        reader.fail("region", f"{region!r} is not an ISO 3166-1 alpha-2 code, such as US")
+    rules = [*_field_rules(reader, content, "lead", LEAD_FIELDS), *_field_rules(reader, content, "touch", TOUCH_FIELDS)]
+    touches = tuple(_earlier_touches(reader, content.get("earlier_touches")))
+    dated = {path: rule for rule in (*rules, *(one.at for one in touches)) if _is_dated(rule) for path in rule.paths}
+    flatten = reader.paths("flatten", content.get("flatten"))
+    if not rules and not is_canonical:
+        reader.fail("lead", "maps no field; name at least one, or say `canonical: true`")
+    # Lists of statements and of touches in canonical form may stand wherever canonical fields may.
+    containers = ("", *(f"{container}." for container in flatten)) if is_canonical else ()
+    declaration = SourceDeclaration(
+        source=source,
+        version=reader.version(source),
+        canonical=is_canonical,
+        flatten=flatten,
+        aliases=_aliases(reader, content.get("aliases")),
+        region=region,
+        headers=_headers(reader, content.get("headers")),
+        lists=tuple(_list_rules(reader, content.get("lists"))),
+        fields=tuple(rules),
+        earlier_touches=touches,
+        consents=tuple(_consent_rules(reader, content.get("consent"), dated)),
+        consent_lists=tuple(f"{container}consents" for container in containers),
+        touch_lists=tuple(f"{container}earlier_touches" for container in containers),
+        suppress=_suppress_rules(reader, content.get("suppress")),
+        kept=reader.paths("kept", content.get("kept")),
+        ignored=reader.paths("ignored", content.get("ignored")),
+    )
+    _check_headers_are_read(reader, declaration)
+    _check_lists_are_read_by_name(reader, declaration)
+    return declaration
+
+
+def _field_rules(reader: Reader, content: dict[str, Any], section: str, allowed: dict[str, str]) -> Iterator[FieldRule]:
+    for name, entry in reader.object(section, content.get(section)).items():
+        place = f"{section}.{name}"
+        if name not in allowed:
+            reader.fail(place, unknown_name(name, allowed))
+        yield _field_rule(reader, place, name, entry, default_conversion(name))
+
+
+def _field_rule(reader: Reader, place: str, name: str, entry: Any, conversion: str) -> FieldRule:
+    said = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, FIELD_KEYS)
+    paths = reader.paths(f"{place}.from", said.get("from"))
+    if bool(paths) == ("constant" in said):
+        reader.fail(place, "says both `from` and `constant`" if paths else "says neither `from` nor `constant`")
+    named = reader.one_of(f"{place}.as", said.get("as", conversion), CONVERSION_NAMES)
+    for option, types in OPTION_TYPES.items():
+        if option in said and named not in types:
+            beside = " or ".join(f"`as: {one}`" for one in types)
+            reader.fail(f"{place}.{option}", f"is allowed only with {beside}, not with `as: {named}`")
+    return FieldRule(
+        name=name,
+        paths=paths,
+        constant=said.get("constant"),
+        default=said.get("default"),
+        required=reader.flag(f"{place}.required", said.get("required", False)),
+        conversion=named,
+        formats=_formats(reader, f"{place}.formats", said.get("formats")),
+        zone=_zone(reader, f"{place}.zone", said.get("zone", "UTC")),
+        order=reader.one_of(f"{place}.order", said["order"], DATE_ORDERS) if "order" in said else None,
+        decimal=reader.one_of(f"{place}.decimal", said["decimal"], DECIMAL_SIGNS) if "decimal" in said else None,
+        separator=_separator(reader, f"{place}.separator", said["separator"]) if "separator" in said else None,
+        values=_value_table(reader, place, said),
+        region_from=reader.paths(f"{place}.region_from", said.get("region_from")),
+    )
+
+
+def _formats(reader: Reader, place: str, said: Any) -> tuple[str, ...]:
+    formats = reader.texts(place, said)
+    for pattern in formats:
+        try:
+            check_format(pattern)
+        except ValueError as error:
+            reader.fail(place, f"{pattern!r} {error}")
+    return formats
+
+
+def _zone(reader: Reader, place: str, said: Any) -> str:
+    zone = reader.text(place, said)
+    try:
+        ZoneInfo(zone)
+    except (ValueError, OSError, LookupError):
+        reader.fail(place, f"{zone!r} is not a time zone, such as Europe/Madrid")
+    return zone
+
+
+def _separator(reader: Reader, place: str, said: Any) -> str:
+    if not isinstance(said, str) or not said:  # white space alone may well separate
+        reader.fail(place, f'{said!r} is not a text, such as "|"')
+    return said
+
+
+def _value_table(reader: Reader, place: str, said: dict[str, Any]) -> dict[str, Any]:
+    if "vocabulary" not in said:
+        table = reader.object(f"{place}.values", said.get("values"))
+        known: dict[str, str] = {}
+        for key in said.get("values") or ():
+            first = known.setdefault(exact_key(key), repr(key))
+            if first != repr(key):
+                reader.fail(f"{place}.values", f"{key!r} and {first} are the same word: a value has one meaning")
+        return table
+    if "values" in said:
+        reader.fail(place, "says both `values` and `vocabulary`")
+    return dict(reader.vocabulary(f"{place}.vocabulary", said["vocabulary"]))
+
+
+def _list_rules(reader: Reader, content: Any) -> Iterator[ListRule]:
+    for place, said in reader.objects("lists", content, LIST_KEYS):
+        for key in ("at", "name", "values"):
+            if key not in said:
+                reader.fail(
+                    place, f"says no `{key}`; a list is declared as {{at: field_data, name: name, values: values}}"
+                )
+        at = reader.path(f"{place}.at", said["at"])
+        if not all(isinstance(step, str) for step in parse_path(at)):
+            reader.fail(f"{place}.at", f"{at!r} goes through a list itself; allowed are key and key.key")
+        yield ListRule(
+            at=at,
+            names=reader.paths(f"{place}.name", said["name"]),
+            values=reader.paths(f"{place}.values", said["values"]),
+            ignored=reader.texts(f"{place}.ignored", said.get("ignored")),
+        )
+
+
+def _headers(reader: Reader, content: Any) -> dict[str, tuple[str, ...]]:
+    headers = {
+        name: reader.texts(f"headers.{name}", titles) for name, titles in reader.object("headers", content).items()
+    }
+    known: dict[str, str] = {}
+    for name, titles in headers.items():
+        for title in (name, *titles):
+            key = fold(title)
+            if not key:
+                reader.fail(f"headers.{name}", f"{title!r} has neither letters nor digits")
+            if known.setdefault(key, name) != name:
+                reader.fail(f"headers.{name}", f"{title!r} stands for {known[key]!r} already")
+    return headers
+
+
+def _check_headers_are_read(reader: Reader, declaration: SourceDeclaration) -> None:
+    read = {*declaration.decided_paths(), *declaration.kept}
+    if declaration.canonical:
+        read |= {*CANONICAL_FIELDS, *declaration.aliases}
+    for name in declaration.headers:
+        if name not in read:
+            reader.fail(f"headers.{name}", f"no rule reads it: {unknown_name(name, read)}")
+
+
+def _check_lists_are_read_by_name(reader: Reader, declaration: SourceDeclaration) -> None:
+    for path in (*declaration.decided_paths(), *declaration.kept):
+        for rule in declaration.lists:
+            if path.startswith(f"{rule.at}["):
+                reader.fail("lists", f"{rule.at} is read by name: write {rule.at}.NAME, not {path}")
+
+
+def _earlier_touches(reader: Reader, content: Any) -> Iterator[EarlierTouchRule]:
+    for place, said in reader.objects("earlier_touches", content, EARLIER_TOUCH_KEYS):
+        if "at" not in said:
+            reader.fail(place, "says no `at`: a touch without a time has no place among the others")
+        fields = [
+            _field_rule(reader, f"{place}.{name}", name, said[name], default_conversion(name))
+            for name in said
+            if name != "at"
+        ]
+        if not any(rule.paths for rule in fields):
+            reader.fail(place, "reads no evidence, such as utm_source, page_url or referrer")
+        at = _field_rule(reader, f"{place}.at", "at", said["at"], "date")
+        if not at.paths:
+            reader.fail(f"{place}.at", "says no `from`: a time is read, never made up")
+        yield EarlierTouchRule(at, tuple(fields))
+
+
+def _is_dated(rule: FieldRule) -> bool:
+    """Whether a rule says how its dates are written."""
+    return rule.conversion == "date" and (bool(rule.formats) or rule.order is not None or rule.zone != "UTC")
+
+
+def _consent_times(reader: Reader, place: str, entry: Any, dated: dict[str, FieldRule]) -> Iterator[FieldRule]:
+    """A rule for each path; without options of its own, those of the rule that reads the same path as a date."""
+    said = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, CONSENT_TIME_KEYS)
+    declared = _field_rule(reader, place, "at", said, "date")
+    for path in declared.paths:
+        known = declared if len(said) > 1 else dated.get(path, declared)
+        yield FieldRule("at", (path,), conversion="date", formats=known.formats, zone=known.zone, order=known.order)
+
+
+def _consent_rules(reader: Reader, content: Any, dated: dict[str, FieldRule]) -> Iterable[ConsentRule]:
+    for name, entry in reader.object("consent", content).items():
+        place = f"consent.{name}"
+        said = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, CONSENT_KEYS)
+        granted = {key: said[key] for key in ("from", "as", "values") if key in said}
+        yield ConsentRule(
+            purpose=consent_purpose(reader.text(f"{place}.purpose", said.get("purpose", name))),
+            channel=consent_channel(reader.text(f"{place}.channel", said.get("channel", "any"))),
+            granted=_field_rule(reader, place, name, granted, "boolean"),
+            at=tuple(_consent_times(reader, f"{place}.at", said["at"], dated)) if "at" in said else (),
+            policy_version=reader.paths(f"{place}.policy_version", said.get("policy_version")),
+        )
+
+
+def _suppress_rules(reader: Reader, content: Any) -> tuple[SuppressRule, ...]:
+    rules = []
+    for reason, entries in reader.object("suppress", content, SUPPRESSION_REASONS).items():
+        for place, said in reader.objects(f"suppress.{reason}", entries, SUPPRESS_KEYS):
+            below = said.get("below")
+            if below is not None and (isinstance(below, bool) or not isinstance(below, int | float)):
+                reader.fail(f"{place}.below", f"{below!r} is not a number")
+            when = "true" if said.get("when") is True else said.get("when", "filled")
+            rules.append(
+                SuppressRule(
+                    reason=reason,
+                    paths=reader.paths(f"{place}.from", said.get("from")),
+                    when=reader.one_of(f"{place}.when", when, ("filled", "true")),
+                    below=below,
+                )
+            )
+            if not rules[-1].paths:
+                reader.fail(place, "says no `from`")
+    return tuple(rules)
+
+
+def _aliases(reader: Reader, content: Any) -> dict[str, str]:
+    found = reader.object("aliases", content)
+    for name, target in found.items():
+        if not isinstance(target, str) or target not in CANONICAL_FIELDS:
+            reader.fail(f"aliases.{name}", unknown_name(str(target), CANONICAL_FIELDS))
+    return found

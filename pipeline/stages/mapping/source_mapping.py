@@ -1,0 +1,252 @@
+"""Mapping: a stored event becomes a lead in canonical fields, as `mappings/sources/<slug>.yaml` declares.
+
+A mapping is compiled into closures, once per version of its file: no lead pays for the reading of YAML. Values are
+converted here (`as: …`), given their one spelling in `normalization`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.canonical import CANONICAL_FIELDS, default_conversion
+from pipeline.errors import RecordError
+from pipeline.records import EarlierTouch, Lead, Parked, RawEvent, Suppressed
+from pipeline.stages.destination_mapping.mapping import (
+    DestinationMapping,
+    load_destination_mapping,
+    map_merged,
+    map_person,
+)
+from pipeline.stages.mapping.bodies import decode_body
+from pipeline.stages.mapping.consents import compile_consent_rule, read_consent_list
+from pipeline.stages.mapping.decided_paths import DecidedPaths, bounded_custom
+from pipeline.stages.mapping.drift import drift_paths
+from pipeline.stages.mapping.earlier_touches import read_touch_list
+from pipeline.stages.mapping.language import SourceDeclaration
+from pipeline.stages.mapping.reader import read_source
+from pipeline.stages.mapping.rules import (
+    NO_ORDERS,
+    Apply,
+    MappedFields,
+    canonical_names,
+    compile_canonical,
+    compile_earlier_touch_rule,
+    compile_field,
+    compile_suppress,
+    flag,
+    put,
+)
+from pipeline.stages.mapping.shapes import Headers, Renames, compile_list, rename
+from pipeline.stages.paths import compile_path
+from pipeline.stages.reloading import Reloading
+from pipeline.values.conversions import CONVERSIONS
+from pipeline.values.normalized import is_empty
+from pipeline.values.personal_data import redactor_of
+from pipeline.values.yaml_files import MAPPINGS
+
+__all__ = [
+    "SOURCE_MAPPINGS",
+    "DestinationMapping",
+    "MappedFields",
+    "SourceMapping",
+    "load_destination_mapping",
+    "load_source_mapping",
+    "map_event",
+    "map_merged",
+    "map_person",
+    "map_record",
+    "read_source_mapping",
+    "undecided",
+]
+
+STAGE = "map_fields"
+ASSUMED = "assumed"  # flag of a region that stands in the mapping, not in the record: settings may overrule it
+
+
+class SourceMapping:
+    """One source's mapping, compiled. `version` goes with every lead: `<slug>@<version>+<hash of the content>`."""
+
+    def __init__(self, declaration: SourceDeclaration) -> None:
+        self.declaration = declaration
+        self.source = declaration.source
+        self.version = declaration.version
+        self.names = canonical_names(declaration) if declaration.canonical else {}  # key -> canonical field
+        opened = [rule.at for rule in declaration.lists]
+        self.decided = DecidedPaths(
+            declaration.decided_paths(), names=self.names, containers=declaration.flatten, opened=opened
+        )
+        self.kept = DecidedPaths(declaration.kept)
+        self._read = DecidedPaths(
+            declaration.read_paths(), names=self.names, containers=declaration.flatten, opened=opened
+        )
+        self._headers = Headers(declaration.headers) if declaration.headers else None
+        self._lists = [compile_list(rule) for rule in declaration.lists]
+        self._rules: list[Apply] = [compile_field(rule) for rule in declaration.fields]
+        if declaration.canonical:
+            self._rules.insert(0, compile_canonical(self.names, declaration.flatten))
+        self._consents = [compile_consent_rule(rule) for rule in declaration.consents]
+        self._consent_lists = [compile_path(path) for path in declaration.consent_lists]
+        self._earlier_touches = [compile_earlier_touch_rule(rule) for rule in declaration.earlier_touches]
+        self._touch_lists = [compile_path(path) for path in declaration.touch_lists]
+        self._suppress = [compile_suppress(rule) for rule in declaration.suppress]
+
+    def shape(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The record as the rules' paths see it: `headers` renamed, `lists` read by name. All below wants it so."""
+        if self._headers is not None:
+            record = rename(record, self._headers.renames(record))
+        for flatten in self._lists:
+            record = flatten(record)
+        return record
+
+    def renames(self, record: dict[str, Any]) -> Renames:
+        """Columns of a record as it came that the rules know by another name: {column: name}."""
+        return self._headers.renames(record) if self._headers is not None else {}
+
+    def reads(self, columns: Iterable[str]) -> bool:
+        """Whether any rule reads any of a table's columns: if none does, it is another source's table."""
+        table = self.shape(dict.fromkeys(columns, "filled"))
+        return len(self._read.rest(table)) < len(table)
+
+    def earlier_touch(self, number: int, record: dict[str, Any]) -> EarlierTouch | None:
+        """What one rule of `earlier_touches` makes of a shaped record."""
+        touches: list[EarlierTouch] = []
+        self._earlier_touches[number](record, touches, {}, {}, NO_ORDERS)
+        return touches[0] if touches else None
+
+    def suppression(self, record: dict[str, Any]) -> str | None:
+        """Why this shaped record must not become a lead (one of SUPPRESSION_REASONS), or None."""
+        for reason, applies in self._suppress:
+            if applies(record):
+                return reason
+        return None
+
+    def map_record(self, record: dict[str, Any], date_orders: Mapping[str, str] = NO_ORDERS) -> MappedFields:
+        """The record's fields. `date_orders`: column -> dmy, mdy or ymd. Raises RecordError `missing_required`."""
+        mapped = MappedFields(date_orders=date_orders)
+        for apply in self._rules:
+            apply(record, mapped)
+        for read in self._consents:
+            read(record, mapped.consents, mapped.flags, date_orders)
+        for get in self._consent_lists:
+            read_consent_list(get(record), mapped.consents, mapped.flags, mapped.raw)
+        for read_touch in self._earlier_touches:
+            read_touch(record, mapped.earlier_touches, mapped.flags, mapped.raw, date_orders)
+        for get in self._touch_lists:
+            read_touch_list(get(record), mapped.earlier_touches, mapped.flags)
+        rest = self.decided.rest(record)
+        if rest:
+            mapped.custom, is_cut = bounded_custom(rest)
+            if is_cut:
+                flag(mapped, "custom", ["truncated"])
+            unknown = [path for path in rest if not self.kept.covers(path)]
+            mapped.undecided = drift_paths(unknown, redactor_of(mapped.fields)) if unknown else []
+        if self.declaration.region and "region" not in mapped.fields:
+            mapped.fields["region"] = self.declaration.region
+            flag(mapped, "region", [ASSUMED])
+        return mapped
+
+
+def load_source_mapping(slug: str) -> SourceMapping:
+    """The mapping of a source as last read. Raises ConfigurationError saying what is wrong and where."""
+    return SOURCE_MAPPINGS.get(slug)
+
+
+def has_source_mapping(slug: str) -> bool:
+    """Whether there is a file for this source, right or wrong."""
+    return (MAPPINGS / "sources" / f"{slug}.yaml").exists()
+
+
+def read_source_mapping(path: Path) -> SourceMapping:
+    """The mapping in this file, compiled anew. Raises ConfigurationError."""
+    return SourceMapping(read_source(path))
+
+
+SOURCE_MAPPINGS = Reloading(MAPPINGS / "sources", read_source_mapping, missing="no mapping for the source")
+
+
+def map_event(
+    raw: RawEvent,
+    *,
+    patch: dict[str, Any] | None = None,
+    mapping: SourceMapping | None = None,
+) -> Lead | Parked | Suppressed:
+    """The lead that a stored event holds. Raises nothing for bad data: an event that cannot be mapped is Parked.
+
+    `patch` are canonical fields an operator set by hand (`quarantine fix --set`); they replace what the source said.
+    `mapping` is given where the event's source is an instance of another connector.
+    Raises ConfigurationError if the mapping itself is wrong.
+    """
+    mapping = mapping or load_source_mapping(raw.source)
+    try:
+        body = decode_body(raw.envelope.content_type, raw.envelope.body)
+        record = mapping.shape(body)
+        reason = mapping.suppression(record)
+        if reason is not None and not raw.is_released:
+            return Suppressed(raw.event_id, reason)
+        mapped = mapping.map_record(record, _date_orders(mapping, body, raw.envelope.origin.get("dates")))
+        _apply_patch(mapped, patch)
+        _check_required(mapping, mapped)
+    except RecordError as error:
+        return Parked(raw.event_id, STAGE, error.code, error.message, error.field)
+    return Lead(
+        event_id=raw.event_id,
+        brand=raw.brand,
+        source=raw.source,
+        lane=raw.lane,
+        received_at=raw.received_at,
+        occurred_at=raw.occurred_at or raw.received_at,
+        mapping_version=mapping.version,
+        fields=mapped.fields,
+        custom=mapped.custom,
+        raw=mapped.raw,
+        flags=mapped.flags,
+        consents=mapped.consents,
+        earlier_touches=mapped.earlier_touches,
+        undecided=mapped.undecided,
+        is_released=raw.is_released,
+    )
+
+
+def map_record(mapping: SourceMapping, record: dict[str, Any]) -> MappedFields:
+    """The record's fields, before normalization. Raises RecordError `missing_required`."""
+    mapped = mapping.map_record(mapping.shape(record))
+    _check_required(mapping, mapped)
+    return mapped
+
+
+def undecided(mapping: SourceMapping, record: dict[str, Any]) -> list[str]:
+    """Paths of the record that the mapping neither uses, keeps nor ignores: somebody has to decide about them."""
+    return [path for path in mapping.decided.rest(mapping.shape(record)) if not mapping.kept.covers(path)]
+
+
+def _date_orders(mapping: SourceMapping, body: dict[str, Any], said: Mapping[str, str] | None) -> Mapping[str, str]:
+    """How columns write dates, by the names the rules know them under."""
+    if not said:
+        return NO_ORDERS
+    renames = mapping.renames(body)
+    return {renames.get(column, column): order for column, order in said.items()}
+
+
+def _apply_patch(mapped: MappedFields, patch: dict[str, Any] | None) -> None:
+    for name, value in (patch or {}).items():
+        if name not in CANONICAL_FIELDS:
+            mapped.custom[name] = value
+            continue
+        for known in (mapped.fields, mapped.flags, mapped.raw):
+            known.pop(name, None)
+        if not is_empty(value):
+            put(mapped, name, value, CONVERSIONS[default_conversion(name)])
+
+
+def _check_required(mapping: SourceMapping, mapped: MappedFields) -> None:
+    for rule in mapping.declaration.fields:
+        if rule.required and is_empty(mapped.fields.get(rule.name)):
+            flags = mapped.flags.get(rule.name)
+            code = "wrong_type" if flags and "wrong_type" in flags else "missing_required"
+            raise RecordError(
+                code,
+                field=rule.name,
+                message=f"the mapping of {mapping.source} requires {rule.name}, found at {' or '.join(rule.paths)}",
+            )

@@ -1,0 +1,77 @@
+"""Tables of deliveries: which version of a person each CRM should have and has, and what was said of each call."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+
+from pipeline.lanes import LANES
+from pipeline.store.columns import count_column, metadata, moment_column, one_of
+
+DELIVERY_STATES = ("due", "in_flight", "sent", "quarantined")
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("destination", Text, nullable=False),
+    Column("person_id", Uuid, nullable=False),
+    Column("brand", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("wanted_version", Integer, nullable=False),
+    count_column("sent_version"),
+    Column("external_id", Text),
+    Column("state", Text, nullable=False),
+    count_column("attempts"),
+    moment_column("next_attempt_at", nullable=False, is_now=True),
+    moment_column("wanted_at", nullable=False, is_now=True),
+    Column("claim", Uuid),
+    moment_column("lease_until"),
+    Column("last_error", Text),
+    moment_column("last_error_at"),
+    moment_column("loaded_at"),
+    Column("once_digest", LargeBinary),  # SHA-256 of what the CRM last confirmed of the fields written once
+    PrimaryKeyConstraint("person_id", "destination", name="deliveries_pkey"),
+    one_of("lane", LANES, "deliveries_lane_known"),
+    one_of("state", DELIVERY_STATES, "deliveries_state_known"),
+)
+Index(
+    "deliveries_due",
+    deliveries.c.destination,
+    deliveries.c.lane,
+    deliveries.c.next_attempt_at,
+    postgresql_where=text("state = 'due'"),
+)
+Index("deliveries_in_flight", deliveries.c.claim, postgresql_where=text("state = 'in_flight'"))
+Index(
+    "deliveries_failed",
+    deliveries.c.destination,
+    deliveries.c.last_error_at,
+    postgresql_where=text("last_error IS NOT NULL"),
+)
+
+delivery_log = Table(
+    "delivery_log",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("person_id", Uuid, nullable=False),
+    Column("version", Integer, nullable=False),
+    moment_column("at", nullable=False, is_now=True),
+    Column("outcome", Text, nullable=False),
+    Column("code", Text),
+    Column("message", Text),
+    Column("call_id", Uuid, nullable=False),
+    PrimaryKeyConstraint("id", name="delivery_log_pkey"),
+)
+Index("delivery_log_person", delivery_log.c.person_id)

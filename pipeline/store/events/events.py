@@ -1,0 +1,249 @@
+"""Events: stored once, claimed with a lease, settled by whoever still holds the claim.
+
+Everything works on whole batches. Each statement names its events as one constant array of ids, even where it joins
+them: so the planner leaves out every monthly partition that cannot hold them, and looks the rest up by index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.crypto.encryption import open_envelope
+from pipeline.records import Claim, Lead, NewEvent, RawEvent, Receipt, Suppressed, new_id
+from pipeline.store import arrays
+from pipeline.store.events.leases import (
+    count_in_flight_batches,
+    extend_lease,
+    oldest_pending,
+    quarantine_lost,
+    release_claim,
+    sweep_leases,
+)
+
+__all__ = [
+    "claim_events",
+    "count_in_flight_batches",
+    "extend_lease",
+    "insert_events",
+    "oldest_pending",
+    "quarantine_lost",
+    "read_claimed",
+    "read_events",
+    "release_claim",
+    "settle_events",
+    "suppress_events",
+    "sweep_leases",
+]
+
+_STORE_KEYS = """
+INSERT INTO event_keys AS known (brand, source, digest, event_id, repeats)
+SELECT * FROM unnest(%s::text[], %s::text[], %s::bytea[], %s::uuid[], %s::int[])
+ON CONFLICT (digest, source, brand)
+DO UPDATE SET repeats = known.repeats + excluded.repeats + 1, last_seen_at = now()
+RETURNING brand, source, digest, event_id, xmax = 0
+"""
+_STORE_EVENTS = """
+WITH new (event_id, brand, source, lane, external_id, occurred_at, sealed) AS MATERIALIZED (
+    SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::text[])
+), stored AS (
+    INSERT INTO events (event_id, brand, source, lane, external_id, occurred_at)
+    SELECT event_id, brand, source, lane, external_id, occurred_at FROM new
+)
+INSERT INTO event_bodies (event_id, sealed) SELECT event_id, decode(sealed, 'base64') FROM new
+"""
+_DIGEST = itemgetter(2)  # keys are random: in the order of the index, locks are taken in one order by everybody
+
+
+def insert_events(connection: Connection, new: Sequence[NewEvent]) -> list[Receipt]:
+    """Store events with their bodies; one receipt each, in the order given.
+
+    An idempotency key seen before (in the table or earlier in `new`) stores nothing, counts a repeat and answers with
+    the first event's id. Two statements; keys are taken in one order, so concurrent calls cannot deadlock.
+    """
+    first: dict[tuple[str, str, bytes], NewEvent] = {}
+    extra: dict[tuple[str, str, bytes], int] = {}
+    for one in new:
+        key = (one.brand, one.source, one.digest)
+        if first.setdefault(key, one) is not one:
+            extra[key] = extra.get(key, 0) + 1
+    if not first:
+        return []
+    keys = sorted(first, key=_DIGEST)
+    rows = connection.exec_driver_sql(
+        _STORE_KEYS,
+        (
+            arrays.texts(key[0] for key in keys),
+            arrays.texts(key[1] for key in keys),
+            arrays.blobs(key[2] for key in keys),
+            arrays.uuids(first[key].event_id for key in keys),
+            arrays.numbers(extra.get(key, 0) for key in keys),
+        ),
+    )
+    ids: dict[tuple[str, str, bytes], UUID] = {}
+    fresh: dict[tuple[str, str, bytes], NewEvent] = {}
+    for brand, source, digest, event_id, is_new in rows:
+        key = (brand, source, bytes(digest))
+        ids[key] = event_id
+        if is_new:
+            fresh[key] = first[key]
+    if fresh:
+        stored = sorted(fresh.values(), key=lambda one: one.event_id)
+        connection.exec_driver_sql(
+            _STORE_EVENTS,
+            (
+                arrays.uuids(one.event_id for one in stored),
+                arrays.texts(one.brand for one in stored),
+                arrays.texts(one.source for one in stored),
+                arrays.texts(one.lane for one in stored),
+                arrays.texts(one.external_id for one in stored),
+                arrays.moments(one.occurred_at for one in stored),
+                arrays.sealed(one.sealed for one in stored),
+            ),
+        )
+    receipts = []
+    for one in new:
+        key = (one.brand, one.source, one.digest)
+        receipts.append(Receipt(ids[key], repeated=fresh.get(key) is not one))
+    return receipts
+
+
+# Lost events first, of one former claim and half of it: so a batch that kills its worker is bisected.
+_CHOOSE = """
+WITH former AS MATERIALIZED (
+    SELECT claim, batch_size FROM events WHERE state = 'pending' AND losses > 0 AND lane = %(lane)s
+    ORDER BY claim, event_id LIMIT 1 FOR UPDATE SKIP LOCKED
+), lost AS MATERIALIZED (
+    SELECT event_id FROM events
+    WHERE state = 'pending' AND losses > 0 AND lane = %(lane)s AND claim = (SELECT claim FROM former)
+    ORDER BY event_id LIMIT (SELECT greatest(1, least(%(limit)s, batch_size / 2)) FROM former) FOR UPDATE SKIP LOCKED
+), fresh AS MATERIALIZED (
+    SELECT event_id FROM events
+    WHERE state = 'pending' AND losses = 0 AND lane = %(lane)s AND NOT EXISTS (SELECT FROM lost)
+    ORDER BY event_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+SELECT event_id FROM lost UNION ALL SELECT event_id FROM fresh
+"""
+_CLAIM = """
+UPDATE events SET state = 'in_flight', claim = %(claim)s, lease_until = now() + make_interval(secs => %(seconds)s),
+    attempts = least(attempts + 1, 32767), batch_size = %(size)s
+WHERE event_id = ANY(%(ids)s::uuid[])
+"""
+
+
+def claim_events(connection: Connection, lane: str, *, limit: int, lease_seconds: float) -> Claim | None:
+    """Lease up to `limit` due events of a lane, oldest first; None if there are none. Two statements.
+
+    Events whose worker was lost come first, alone and halved: at most half of their former batch, one at least.
+    """
+    ids = list(connection.exec_driver_sql(_CHOOSE, {"lane": lane, "limit": limit}).scalars())
+    if not ids:
+        return None
+    claim = Claim(new_id(), lane, ids)
+    connection.exec_driver_sql(
+        _CLAIM, {"claim": claim.claim_id, "seconds": lease_seconds, "size": len(ids), "ids": arrays.uuids(ids)}
+    )
+    return claim
+
+
+_RAW = """
+SELECT e.event_id, e.brand, e.source, e.lane, e.received_at, e.occurred_at, b.sealed, EXISTS (
+    SELECT 1 FROM quarantine q WHERE q.event_id = e.event_id AND q.code = 'released') AS is_released
+FROM events e JOIN event_bodies b ON b.event_id = e.event_id AND b.event_id = ANY(%(ids)s::uuid[])
+WHERE e.event_id = ANY(%(ids)s::uuid[])
+"""
+_HELD = " AND e.claim = %(claim)s AND e.state = 'in_flight'"
+
+
+# Sizes are known without reading the bodies themselves: those beyond the limit never leave the server.
+_BOUNDED = f"""
+SELECT event_id, brand, source, lane, received_at, occurred_at, sealed, is_released
+FROM (SELECT raw.*, sum(octet_length(sealed)) OVER (ORDER BY event_id ROWS UNBOUNDED PRECEDING) - octet_length(sealed)
+          AS before FROM ({_RAW + _HELD}) AS raw) AS measured
+WHERE before < %(bytes)s ORDER BY event_id
+"""  # noqa: S608 - put together from constants
+
+
+def read_claimed(connection: Connection, claim: Claim, *, max_bytes: int = 16_777_216) -> list[RawEvent]:
+    """The events that this claim still holds, bodies opened, by id: as many as `max_bytes` of bodies, one at least.
+
+    Raises ConfigurationError if a key is missing.
+    """
+    rows = connection.exec_driver_sql(
+        _BOUNDED, {"claim": claim.claim_id, "ids": arrays.uuids(claim.event_ids), "bytes": max_bytes}
+    )
+    return [_raw_event(row) for row in rows]
+
+
+def read_events(connection: Connection, event_ids: Sequence[UUID]) -> list[RawEvent]:
+    """Events in whatever state, bodies opened, by id; those that do not exist are left out."""
+    if not event_ids:
+        return []
+    return [
+        _raw_event(row)
+        for row in connection.exec_driver_sql(_RAW + " ORDER BY e.event_id", {"ids": arrays.uuids(event_ids)})
+    ]
+
+
+_SETTLE = """
+UPDATE events e SET state = 'settled', stage = NULL, lease_until = NULL, settled_at = now(),
+    person_id = done.person_id, channel = done.channel, mapping_version = done.mapping_version,
+    occurred_at = done.occurred_at
+FROM unnest(%(ids)s::uuid[], %(people)s::uuid[], %(channels)s::text[], %(versions)s::text[], %(moments)s::timestamptz[])
+    AS done (event_id, person_id, channel, mapping_version, occurred_at)
+WHERE e.event_id = done.event_id AND e.event_id = ANY(%(ids)s::uuid[])
+    AND e.claim = %(claim)s AND e.state = 'in_flight'
+RETURNING e.event_id
+"""
+_SUPPRESS = """
+UPDATE events e SET state = 'suppressed', stage = NULL, lease_until = NULL, settled_at = now(), reason = done.reason
+FROM unnest(%(ids)s::uuid[], %(reasons)s::text[]) AS done (event_id, reason)
+WHERE e.event_id = done.event_id AND e.event_id = ANY(%(ids)s::uuid[])
+    AND e.claim = %(claim)s AND e.state = 'in_flight'
+RETURNING e.event_id
+"""
+
+
+def settle_events(connection: Connection, claim_id: UUID, leads: Sequence[Lead]) -> set[UUID]:
+    """End the events of `leads`; gives those really settled: still in flight under this claim. One statement."""
+    if not leads:
+        return set()
+    return set(
+        connection.exec_driver_sql(
+            _SETTLE,
+            {
+                "claim": claim_id,
+                "people": arrays.uuids(lead.person_id for lead in leads),
+                "channels": arrays.texts(lead.channel for lead in leads),
+                "versions": arrays.texts(lead.mapping_version for lead in leads),
+                "moments": arrays.moments(lead.occurred_at for lead in leads),
+                "ids": arrays.uuids(lead.event_id for lead in leads),
+            },
+        ).scalars()
+    )
+
+
+def suppress_events(connection: Connection, claim_id: UUID, suppressed: Sequence[Suppressed]) -> set[UUID]:
+    """End events that must not go on, with their reason; fenced as `settle_events`. One statement."""
+    if not suppressed:
+        return set()
+    return set(
+        connection.exec_driver_sql(
+            _SUPPRESS,
+            {
+                "claim": claim_id,
+                "reasons": arrays.texts(one.reason for one in suppressed),
+                "ids": arrays.uuids(one.event_id for one in suppressed),
+            },
+        ).scalars()
+    )
+
+
+def _raw_event(row: Iterable[Any]) -> RawEvent:
+    event_id, brand, source, lane, received_at, occurred_at, sealed, is_released = row
+    envelope = open_envelope(sealed, event_id)
+    return RawEvent(event_id, brand, source, lane, received_at, occurred_at, envelope, is_released)

@@ -1,0 +1,143 @@
+"""Tables of what sources sent, and of what became of it."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+
+from pipeline.lanes import LANES
+from pipeline.records import EVENT_STATES, SUPPRESSION_REASONS
+from pipeline.store.columns import count_column, metadata, moment_column, one_of
+
+RESOLUTIONS = ("open", "replayed", "discarded", "fixed")
+
+event_keys = Table(
+    "event_keys",
+    metadata,
+    Column("brand", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    count_column("repeats"),
+    moment_column("last_seen_at", nullable=False, is_now=True),
+    PrimaryKeyConstraint("digest", "source", "brand", name="event_keys_pkey"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("event_id", Uuid, nullable=False),
+    Column("brand", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("external_id", Text),  # the source's own id of the record; NULL where it is an address or number
+    moment_column("received_at", nullable=False, is_now=True),
+    moment_column("occurred_at"),
+    Column("state", Text, nullable=False, server_default=text("'pending'")),
+    Column("stage", Text),
+    count_column("attempts", SmallInteger),  # how often it was claimed
+    count_column("losses", SmallInteger),  # how often its worker was lost
+    count_column("batch_size", SmallInteger),  # of the batch it was last claimed in
+    Column("claim", Uuid),
+    moment_column("lease_until"),
+    Column("mapping_version", Text),
+    Column("person_id", Uuid),
+    Column("reason", Text),
+    Column("channel", Text),
+    moment_column("settled_at"),
+    PrimaryKeyConstraint("event_id", name="events_pkey"),
+    one_of("lane", LANES, "events_lane_known"),
+    one_of("state", EVENT_STATES, "events_state_known"),
+    one_of("reason", SUPPRESSION_REASONS, "events_reason_known"),
+    postgresql_partition_by="RANGE (event_id)",
+)
+Index("events_fresh", events.c.lane, events.c.event_id, postgresql_where=text("state = 'pending' AND losses = 0"))
+Index(
+    "events_lost",
+    events.c.lane,
+    events.c.claim,
+    events.c.event_id,
+    postgresql_where=text("state = 'pending' AND losses > 0"),
+)
+Index("events_in_flight", events.c.lane, events.c.claim, postgresql_where=text("state = 'in_flight'"))
+
+event_bodies = Table(
+    "event_bodies",
+    metadata,
+    Column("event_id", Uuid, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("event_id", name="event_bodies_pkey"),
+    postgresql_partition_by="RANGE (event_id)",
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("quarantine_id", Uuid, nullable=False),
+    Column("event_id", Uuid),
+    Column("destination", Text),
+    Column("person_id", Uuid),
+    Column("brand", Text, nullable=False),
+    Column("source", Text),
+    Column("stage", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("field", Text),
+    Column("message", Text, nullable=False),
+    moment_column("created_at", nullable=False, is_now=True),
+    Column("resolution", Text, nullable=False, server_default=text("'open'")),
+    moment_column("resolved_at"),
+    Column("why", Text),
+    Column("patch", LargeBinary),  # sealed JSON of the fields a human set
+    PrimaryKeyConstraint("quarantine_id", name="quarantine_pkey"),
+    one_of("resolution", RESOLUTIONS, "quarantine_resolution_known"),
+    CheckConstraint(
+        "(event_id IS NULL) = (destination IS NOT NULL AND person_id IS NOT NULL)", name="quarantine_of_one_thing"
+    ),
+)
+Index("quarantine_event", quarantine.c.event_id, postgresql_where=text("event_id IS NOT NULL"))
+Index("quarantine_open_event", quarantine.c.event_id, unique=True, postgresql_where=text("resolution = 'open'"))
+Index(
+    "quarantine_open_delivery",
+    quarantine.c.person_id,
+    quarantine.c.destination,
+    unique=True,
+    postgresql_where=text("resolution = 'open' AND destination IS NOT NULL"),
+)
+
+drift = Table(
+    "drift",
+    metadata,
+    Column("brand", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("mapping_version", Text, nullable=False),  # which mapping has not decided about it
+    Column("path", Text, nullable=False),  # without personal data and list indexes
+    Column("leads", BigInteger, nullable=False),
+    moment_column("first_seen_at", nullable=False, is_now=True),
+    moment_column("last_seen_at", nullable=False, is_now=True),
+    PrimaryKeyConstraint("source", "brand", "mapping_version", "path", name="drift_pkey"),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("brand", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("position", Text),
+    moment_column("updated_at"),
+    Column("last_error", Text),
+    moment_column("last_run_at"),
+    moment_column("next_run_at"),
+    PrimaryKeyConstraint("brand", "source", "stream", name="cursors_pkey"),
+)

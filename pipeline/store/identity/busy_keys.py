@@ -1,0 +1,51 @@
+"""Addresses and numbers of which very much is said: how many pieces of evidence share them, and by which names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.crypto.encryption import open_evidence
+from pipeline.store import arrays
+
+# LATERAL with LIMIT: one index probe per key, however many share it.
+_BUSY = """
+SELECT asked.key, pieces.count FROM unnest(%s::bigint[]) AS asked (key)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS count FROM (SELECT 1 FROM evidence_keys k WHERE k.key = asked.key LIMIT %s) AS first
+) AS pieces
+WHERE pieces.count >= %s
+"""
+_FIRST = """
+SELECT asked.key, e.evidence_id, e.sealed FROM unnest(%s::bigint[]) AS asked (key)
+CROSS JOIN LATERAL (SELECT evidence_id FROM evidence_keys k WHERE k.key = asked.key LIMIT %s) AS first
+JOIN evidence e USING (evidence_id)
+"""
+
+
+def hold_keys(connection: Connection, keys: Collection[int]) -> None:
+    """Let nobody else who asks file evidence under these keys until the transaction ends. One statement.
+
+    Waits for others, in one order; call it before anything else is held.
+    """
+    if keys:
+        connection.exec_driver_sql("SELECT lock_components(%s::bigint[], true)", (arrays.numbers(sorted(keys)),))
+
+
+def read_busy_keys(connection: Connection, keys: Collection[int], *, least: int, most: int) -> dict[int, int]:
+    """Those of these keys that at least `least` pieces of evidence share; how many, up to `most`. One statement."""
+    if not keys:
+        return {}
+    rows = connection.exec_driver_sql(_BUSY, (arrays.numbers(sorted(keys)), most, least))
+    return dict(map(tuple, rows))
+
+
+def read_first_pieces(connection: Connection, keys: Collection[int], *, most: int) -> dict[int, dict[UUID, bytes]]:
+    """Up to `most` pieces of evidence, opened, of those that share each key. One statement, of bounded cost."""
+    found: dict[int, dict[UUID, bytes]] = {key: {} for key in keys}
+    if keys:
+        for key, evidence_id, sealed in connection.exec_driver_sql(_FIRST, (arrays.numbers(sorted(keys)), most)):
+            found[key][evidence_id] = open_evidence(bytes(sealed), evidence_id)
+    return found

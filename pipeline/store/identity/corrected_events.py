@@ -1,0 +1,102 @@
+"""Rows of evidence that an event left: its place with other evidence, and what goes with a piece that none is left of.
+
+Call these while the components and people in question are held (`pipeline.identity.corrected_events`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection
+
+from pipeline.store import arrays
+
+
+class Departure(msgspec.Struct, frozen=True):
+    """An event that says something else than it said at first: from one piece of evidence to another."""
+
+    event_id: UUID
+    source: UUID
+    target: UUID
+
+
+def move_events(connection: Connection, departures: Collection[Departure]) -> bool:
+    """File these events under their new evidence. False if one is not where it was. One statement."""
+    ordered = sorted(departures, key=lambda one: one.event_id)
+    moved = connection.exec_driver_sql(
+        "UPDATE evidence_events x SET evidence_id = moved.target"
+        " FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[]) AS moved (event_id, source, target)"
+        " WHERE x.event_id = moved.event_id AND x.evidence_id = moved.source",
+        (
+            arrays.uuids(one.event_id for one in ordered),
+            arrays.uuids(one.source for one in ordered),
+            arrays.uuids(one.target for one in ordered),
+        ),
+    ).rowcount
+    return moved == len(ordered)
+
+
+def drop_keys(connection: Connection, evidence_ids: Collection[UUID], keys: Collection[int]) -> None:
+    """Nothing finds these pieces any more. `keys`: all of theirs, and maybe others'. One statement."""
+    connection.exec_driver_sql(
+        "DELETE FROM evidence_keys WHERE key = ANY(%s::bigint[]) AND evidence_id = ANY(%s::uuid[])",
+        (arrays.numbers(sorted(keys)), arrays.uuids(sorted(evidence_ids))),
+    )
+
+
+def remove_evidence(connection: Connection, owners: Mapping[UUID, UUID | None], births: Mapping[UUID, UUID]) -> bool:
+    """Remove these pieces and their reviews, and give others the ids that they were born with (`births`).
+
+    False if one has another owner than said. Two statements, or three.
+    """
+    ordered = sorted(owners)
+    ids = arrays.uuids(ordered)
+    removed = connection.exec_driver_sql(
+        "DELETE FROM evidence e USING unnest(%s::uuid[], %s::uuid[]) AS gone (evidence_id, person_id)"
+        " WHERE e.evidence_id = gone.evidence_id AND e.person_id IS NOT DISTINCT FROM gone.person_id",
+        (ids, arrays.uuids(owners[key] for key in ordered)),
+    ).rowcount
+    if removed != len(ordered):
+        return False
+    connection.exec_driver_sql(
+        "DELETE FROM identity_reviews WHERE one = ANY(%s::uuid[]) OR other = ANY(%s::uuid[])", (ids, ids)
+    )
+    if births:
+        heirs = sorted(births)
+        connection.exec_driver_sql(
+            "UPDATE evidence e SET birth_id = born.birth_id"
+            " FROM unnest(%s::uuid[], %s::uuid[]) AS born (evidence_id, birth_id)"
+            " WHERE e.evidence_id = born.evidence_id",
+            (arrays.uuids(heirs), arrays.uuids(births[key] for key in heirs)),
+        )
+    return True
+
+
+_SAY_AGAIN = """
+INSERT INTO identity_decisions (one, other, same, decision_id, brand, decided_by, why, decided_at)
+SELECT least(one, other), greatest(one, other), same, decision_id, brand, decided_by, why, decided_at FROM (
+    SELECT coalesce(a.heir, d.one) AS one, coalesce(b.heir, d.other) AS other,
+        same, decision_id, brand, decided_by, why, decided_at
+    FROM identity_decisions d
+    LEFT JOIN unnest(%(gone)s::uuid[], %(heirs)s::uuid[]) AS a (gone, heir) ON a.gone = d.one
+    LEFT JOIN unnest(%(gone)s::uuid[], %(heirs)s::uuid[]) AS b (gone, heir) ON b.gone = d.other
+    WHERE d.one = ANY(%(gone)s::uuid[]) OR d.other = ANY(%(gone)s::uuid[])
+) AS said WHERE one <> other
+ON CONFLICT (one, other) DO NOTHING
+"""
+
+
+def hand_on_decisions(connection: Connection, gone: Collection[UUID], heirs: Mapping[UUID, UUID]) -> None:
+    """What humans said of pieces that are gone is said of their heirs now; without one, of nobody. Two statements."""
+    ordered = sorted(heirs)
+    if heirs:
+        connection.exec_driver_sql(
+            _SAY_AGAIN,
+            {"gone": arrays.uuids(ordered), "heirs": arrays.uuids(heirs[key] for key in ordered)},
+        )
+    ids = arrays.uuids(sorted(gone))
+    connection.exec_driver_sql(
+        "DELETE FROM identity_decisions WHERE one = ANY(%s::uuid[]) OR other = ANY(%s::uuid[])", (ids, ids)
+    )

@@ -1,0 +1,93 @@
+"""Tables of people: golden records, touches, consents."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from pipeline.store.columns import count_column, metadata, moment_column
+
+people = Table(
+    "people",
+    metadata,
+    Column("person_id", Uuid, nullable=False),
+    Column("brand", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("profile", LargeBinary, nullable=False),
+    *(
+        Column(f"{which}_{what}", kind)
+        for which in ("original", "latest")
+        for what, kind in (
+            ("source", Text()),
+            ("channel", Text()),
+            ("campaign", Text()),
+            ("at", DateTime(timezone=True)),
+            ("event", Uuid()),
+        )
+    ),
+    count_column("original_position", SmallInteger),  # of the touch among those of its event
+    count_column("latest_position", SmallInteger),
+    Column("owner", Text),
+    count_column("touches"),
+    moment_column("created_at", nullable=False, is_now=True),
+    moment_column("updated_at", nullable=False, is_now=True),
+    Column("merged_into", Uuid),  # the person it is one with now; nothing else hangs on such a row
+    moment_column("rerouted_at"),  # of the touches' latest
+    PrimaryKeyConstraint("person_id", name="people_pkey"),
+)
+Index("people_merged", people.c.merged_into, postgresql_where=text("merged_into IS NOT NULL"))
+
+touches = Table(
+    "touches",
+    metadata,
+    Column("event_id", Uuid, nullable=False),
+    count_column("position", SmallInteger),  # 0: the event's own; others its source remembered from before
+    Column("person_id", Uuid, nullable=False),
+    Column("brand", Text, nullable=False),
+    moment_column("occurred_at", nullable=False),
+    Column("source", Text, nullable=False),
+    Column("medium", Text),  # NULL: written before there was such a column; then it stands in `details`
+    Column("channel", Text, nullable=False),
+    Column("rules_version", Text),  # of the rules that the channel was found by
+    *(
+        Column(name, Text)
+        for name in ("campaign", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id")
+    ),
+    Column("click_ids", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("referrer_host", Text),
+    Column("landing_path", Text),
+    Column("details", JSONB, nullable=False, server_default=text("'{}'")),
+    moment_column("rerouted_at"),  # when it was found to ask for its person to be routed again
+    PrimaryKeyConstraint("event_id", "position", name="touches_pkey"),
+)
+Index("touches_person", touches.c.person_id)
+
+consents = Table(
+    "consents",
+    metadata,
+    Column("event_id", Uuid, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("person_id", Uuid, nullable=False),
+    Column("brand", Text, nullable=False),
+    Column("granted", Boolean),  # null: asked, not answered
+    moment_column("at", nullable=False),
+    Column("source", Text),
+    Column("policy_version", Text),
+    moment_column("created_at", nullable=False, is_now=True),
+    PrimaryKeyConstraint("event_id", "purpose", "channel", name="consents_pkey"),
+)
+Index("consents_person", consents.c.person_id)

@@ -1,0 +1,141 @@
+"""PostgreSQL and Redis from wheels, started in a folder: the default when no URL is set.
+
+They are children of this process on Unix sockets in the data folder, keep their files there between runs, and end
+with this process even if it is killed. docs/decisions/0004-embedded-servers.md tells the choices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from pipeline.settings.installation import socket_folder
+from pipeline.settings.loading import load_settings
+from pipeline.supervisor.child_process import ServerProcess
+from pipeline.supervisor.data_folder import find_working_in, hold_folder, stop_leftovers
+from pipeline.supervisor.postgresql_server import FIRST_DRAFT, PostgreSQL, prepare_socket_folder
+from pipeline.supervisor.redis_server import Redis
+
+DATABASE = "afluente"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where the servers are reached."""
+
+    database_url: str
+    broker_url: str
+
+
+class Embedded:
+    """The embedded servers of one data folder, which it holds for itself while they run.
+
+    `database` and `broker` say which to start: where the settings name an outside server, nothing is started for it.
+    `postgresql_settings` override what `postgresql_server.SETTINGS` says.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        database: bool = True,
+        broker: bool = True,
+        postgresql_settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.data = data.resolve()
+        self._sockets = socket_folder(self.data)
+        self._postgresql = PostgreSQL(self.data, self._sockets, settings=postgresql_settings) if database else None
+        self._redis = Redis(self.data, self._sockets) if broker else None
+        self._held = ExitStack()
+        self._is_held = False
+
+    def hold(self) -> None:
+        """Take the folder, and stop what a killed owner left in it. Raises ConfigurationError if it is in use."""
+        self._held.enter_context(hold_folder(self.data))
+        self._is_held = True
+        stop_leftovers(self.data, self._lost_servers())
+
+    def start(self) -> None:
+        """Start them and return when both answer and the database exists.
+
+        Raises ConfigurationError if the folder is in use or a server does not start (with the end of its log).
+        """
+        try:
+            if not self._is_held:
+                self.hold()
+            self._begin()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop Redis, then PostgreSQL, and let go of the folder. Harmless if nothing runs."""
+        if self._redis is not None:
+            self._redis.stop()
+        if self._postgresql is not None:
+            self._postgresql.stop()
+        self._held.close()
+        self._is_held = False
+
+    def processes(self) -> list[ServerProcess]:
+        """The servers that were started, to be watched and recorded."""
+        servers = (self._postgresql, self._redis)
+        return [server.process for server in servers if server is not None and server.process is not None]
+
+    def restart(self, name: str) -> None:
+        """Start one server again that has ended by itself."""
+        server = self._postgresql if name == "postgres" else self._redis
+        if server is not None:
+            server.stop()
+            server.begin()
+            server.wait()
+
+    def _begin(self) -> None:
+        if self._postgresql is not None:
+            self._postgresql.begin()
+        if self._redis is not None:
+            if self._postgresql is None:
+                prepare_socket_folder(self._sockets, None)
+            self._redis.begin()
+        if self._postgresql is not None:
+            self._postgresql.wait()
+            make_database(self.data, DATABASE)
+        if self._redis is not None:
+            self._redis.wait()
+
+    def _lost_servers(self) -> list[psutil.Process]:
+        return [process for name in ("postgres", FIRST_DRAFT, "redis") for process in find_working_in(self.data / name)]
+
+
+@contextmanager
+def start_embedded(data: Path) -> Iterator[Running]:
+    """Run what the settings leave to us, nothing where they name outside servers; stop it at the end."""
+    settings = load_settings(data=data)
+    servers = Embedded(data, database=settings.is_embedded_database, broker=settings.is_embedded_broker)
+    servers.start()
+    try:
+        yield Running(settings.database_url, settings.broker_url)
+    finally:
+        servers.stop()
+
+
+def make_database(data: Path, name: str, *, template: str = "template1") -> None:
+    """Create the database `name` as a copy of `template` unless there is one. Raises psycopg2.Error."""
+    import psycopg2
+    from psycopg2 import sql
+
+    connection = psycopg2.connect(host=str(socket_folder(data)), user="postgres", dbname="postgres")
+    try:
+        connection.autocommit = True  # CREATE DATABASE refuses to run inside a transaction
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+            if cursor.fetchone() is None:
+                cursor.execute(
+                    sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+                )
+    finally:
+        connection.close()

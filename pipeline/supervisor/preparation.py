@@ -1,0 +1,76 @@
+"""What must hold before the programs of `afluente up` start: secrets to make, a broker, the schema, a free schedule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.errors import ConfigurationError, TransientError
+from pipeline.settings.installation import socket_folder
+from pipeline.settings.loading import Settings
+
+
+def migrate_database(url: str) -> bool:
+    """Bring the database to this version's schema. False if `afluente migrate` still has to bring people over.
+
+    Raises ConfigurationError if it does not answer.
+    """
+    import sqlalchemy
+
+    from pipeline.identity.matching.evidence import KEYS_VERSION
+    from pipeline.store.engine import transaction
+    from pipeline.store.identity.upgrades import is_finished
+    from pipeline.store.schema import migrate
+
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    try:
+        migrate(engine)
+        with transaction(on=engine) as connection:
+            return is_finished(connection, KEYS_VERSION)
+    except TransientError as error:
+        raise ConfigurationError(
+            f"{error}. AFLUENTE_DATABASE_URL must name a PostgreSQL that answers; `afluente doctor` tells more"
+        ) from error
+
+
+def signing_sources(settings: Settings) -> list[str]:
+    """Sources, under every name they are set up, whose requests are signed: an embedded installation needs a secret for
+    each."""
+    from connectors.kit.registry import sources
+    from connectors.kit.sources.declarations import Webhook
+
+    connectors = dict(sources())
+    for name, instance in settings.sources.items():
+        if instance.connector in connectors:
+            connectors[name] = connectors[instance.connector]
+    return [
+        name
+        for name, connector in sorted(connectors.items())
+        if isinstance(connector.intake, Webhook) and connector.intake.signature is not None
+    ]
+
+
+def ask_broker(url: str) -> None:
+    """A Redis that answers is needed to start; later it may go and come back. Raises ConfigurationError."""
+    import redis
+
+    if not url.startswith(("redis://", "rediss://")):
+        return  # sentinel: kombu alone understands its addresses
+    try:
+        with redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as client:
+            client.ping()
+    except (redis.RedisError, OSError) as error:
+        raise ConfigurationError(
+            f"the broker does not answer ({type(error).__name__}). AFLUENTE_BROKER_URL must name a Redis that does;"
+            " `afluente doctor` tells more"
+        ) from error
+
+
+def forget_former_beat(data: Path) -> None:
+    """Drop the schedule's lock of a beat that was killed: nobody else runs on this folder, and the new one need not
+    wait for it to run out."""
+    import redis
+
+    import celeryconfig
+
+    with redis.Redis(unix_socket_path=str(socket_folder(data) / "redis.sock")) as client:
+        client.delete(celeryconfig.redbeat_key_prefix + ":lock")
