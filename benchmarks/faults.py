@@ -21,8 +21,8 @@ import psutil
 import redis
 
 from benchmarks.invented import write_csv
-from benchmarks.system import AFLUENTE, ROOT, System
 from pipeline.settings.installation import embedded_broker_url
+from tests.support.system import AFLUENTE, ROOT, System
 
 NODES = ("hot", "bulk", "deliver")
 

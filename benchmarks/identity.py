@@ -37,11 +37,11 @@ from pipeline.logs import configure_logging
 from pipeline.records import Envelope, NewEvent, new_id
 from pipeline.settings.installation import embedded_database_url
 from pipeline.supervisor.embedded import Embedded, make_database
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
-    from benchmarks.system import System
+    from tests.support.system import System
 
-ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 FIGURES = ("precision", "recall", "f1", "bcubed_f1")
 _QUICK = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "256MB"}
@@ -86,7 +86,7 @@ def main() -> int:
 
 def through_the_system(leads: Sequence[dict[str, Any]], folder: Path, *, orders: int) -> dict[str, Any]:
     """Each order in a brand of its own, as people of brands are never compared."""
-    from benchmarks.system import System
+    from tests.support.system import System
 
     results: dict[str, Any] = {}
     clusterings = []
@@ -159,7 +159,7 @@ def embedded_store() -> Iterator[Any]:
         def new_database(name: str) -> None:
             from pipeline.store.engine import engine
             from pipeline.store.schema import migrate
-            from tests.services import forget_caches
+            from tests.support.services import forget_caches
 
             make_database(data, name)
             forget_caches()

@@ -19,7 +19,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from benchmarks.quality_misses import Case, Usage, country_miss, email_miss, phone_miss
@@ -28,8 +27,9 @@ from pipeline.stages.mapping.source_mapping import load_source_mapping, map_even
 from pipeline.stages.normalization import normalize_lead
 from pipeline.values.emails.matching import match_form
 from pipeline.values.phones.matching import match_forms
+from tests.support.paths import ROOT
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "identity-dev"
+DATA = ROOT.parent / "shared" / "data" / "identity-dev"
 KINDS = ("phone", "email", "country")
 _RECEIVED = datetime(2027, 1, 1, tzinfo=UTC)
 

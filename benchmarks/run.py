@@ -30,7 +30,7 @@ import psycopg2
 
 from benchmarks.invented import write_csv
 from benchmarks.load import LoadResult, post_leads
-from benchmarks.system import API_KEY, System
+from tests.support.system import API_KEY, System
 
 RESULTS = Path(__file__).parent / "results.json"
 _ALONE = ("stages", "identity", "scale")  # need no running system

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.services import Services, forget_caches, migrated_database
+from tests.support.services import Services, forget_caches, migrated_database
 
 for name in [name for name in os.environ if name.startswith("AFLUENTE_")]:
     del os.environ[name]  # a developer's own installation is no business of the tests

@@ -6,7 +6,6 @@ import inspect
 import re
 import runpy
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -18,8 +17,8 @@ from redbeat.schedulers import RedBeatConfig
 
 from pipeline.app import app
 from pipeline.lanes import DELIVER_QUEUES, LANES, NODES, OPERATIONS_QUEUE, POLL_QUEUE, QUEUES
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 CELERY_NAMES = {name for name, _ in flatten(NAMESPACES)}
 REDBEAT_NAMES = set(re.findall(r"'(redbeat_\w+)'", inspect.getsource(RedBeatConfig)))
 TRANSPORT_NAMES = set(Channel.from_transport_options)

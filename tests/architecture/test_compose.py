@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tomllib
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 import yaml
@@ -20,8 +19,8 @@ import yaml
 from pipeline.settings.loading import load_settings
 from pipeline.supervisor.postgresql_server import SETTINGS, find_binaries
 from pipeline.supervisor.redis_server import find_redis
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SETTINGS_SOURCE = (ROOT / "pipeline" / "settings" / "loading.py").read_text()
 KNOWN_ELSEWHERE = {"postgres": {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD_FILE"}}
 QUEUES = {"hot", "bulk", "deliver_hot", "deliver", "pull", "ops"}

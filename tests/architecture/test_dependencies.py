@@ -7,9 +7,9 @@ import importlib.metadata
 import re
 import sys
 import tomllib
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 OWN = {"pipeline", "connectors", "benchmarks", "tests", "celeryconfig"}
 # Started as programs, or named in a setting: no import shows them.
 USED_BY_NAME = {

@@ -12,8 +12,8 @@ import pytest
 
 from pipeline.cli.reference import render_reference, walk_commands
 from pipeline.settings import declarations
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = dict(walk_commands())
 SETTINGS_PAGE = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")

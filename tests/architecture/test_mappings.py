@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pycountry
 import pytest
@@ -17,8 +16,9 @@ from pipeline.stages.mapping.source_mapping import load_destination_mapping, loa
 from pipeline.values.places.countries import country_code
 from pipeline.values.vocabularies import aliases, source_categories, vocabulary
 from pipeline.values.yaml_files import MAPPINGS
+from tests.support.paths import ROOT
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "mapping.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "mapping.md").read_text(encoding="utf-8")
 SOURCES = sorted(path.stem for path in (MAPPINGS / "sources").glob("*.yaml"))
 DESTINATIONS = sorted(path.stem for path in (MAPPINGS / "destinations").glob("*.yaml"))
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import psutil
 
 from pipeline.supervisor.data_folder import hold_folder
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
 
 
 def run_demo(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.system import System
-from tests.integration.checkouts import make_checkout
+from tests.support.checkouts import make_checkout
+from tests.support.system import System
 
 
 def test_an_edited_mapping_holds_for_the_next_import_without_a_restart(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.faults import find_doubles, shake
 from benchmarks.invented import write_csv
-from benchmarks.system import AFLUENTE, System
+from tests.support.system import AFLUENTE, System
 
 LEADS = 2_000
 KILLS = 8

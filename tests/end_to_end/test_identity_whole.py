@@ -8,7 +8,7 @@ import random
 import pytest
 
 from benchmarks.identity import at_once, clusters, people_of
-from benchmarks.system import System
+from tests.support.system import System
 
 _ORDERS = ("first", "second", "third")  # each in a brand of its own: brands have people of their own
 # Batches of a few leads: every worker has some of each import, and meets the people of the others.

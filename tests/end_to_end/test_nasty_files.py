@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from benchmarks.system import System
-from tests import nasty_files
-from tests.integration.checkouts import make_checkout
+from tests.support import nasty_files
+from tests.support.checkouts import make_checkout
+from tests.support.system import System
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import re
-from pathlib import Path
 
 import pytest
 import requests
 
-from benchmarks.system import API_KEY, System
+from tests.support.paths import ROOT
+from tests.support.system import API_KEY, System
 
-DATABLIST = Path(__file__).resolve().parents[3] / "shared" / "data" / "datablist-leads-1000.csv"
+DATABLIST = ROOT.parent / "shared" / "data" / "datablist-leads-1000.csv"
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,7 @@ from pipeline.crypto.encryption import seal_envelope
 from pipeline.records import Envelope, NewEvent, new_id
 from pipeline.store.engine import transaction
 from pipeline.store.events.events import insert_events
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
 
 
 @contextlib.contextmanager
@@ -26,7 +25,7 @@ def worker(folder: Path):
     """A worker node with the planted faults on all queues of the chain."""
     environment = {**os.environ, "AFLUENTE_DATA": str(folder), "PYTHONPATH": str(ROOT)}
     command = [
-        sys.executable, "-m", "celery", "-A", "tests.integration.poisoned", "worker", "-n", "bulk@%h",
+        sys.executable, "-m", "celery", "-A", "tests.support.poisoned", "worker", "-n", "bulk@%h",
         "-Q", "hot,bulk,ops", "-c", "2", "--without-gossip", "--without-mingle", "--loglevel", "warning",
     ]  # fmt: skip
     with (folder / "worker.log").open("w") as log:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.integration.checkouts import make_checkout, run_in
+from tests.support.checkouts import make_checkout, run_in
 
 IDENTITY, SURVIVORSHIP, NICKNAMES = "identity.yaml", "survivorship.yaml", "vocabularies/nicknames.yaml"
 SLIPS = {

@@ -1,7 +1,7 @@
 """The checks every source must pass (tier bronze). `afluente source check` and tests/connectors run the same ones.
 
 A check takes a Case and returns the problems it found, as sentences with the remedy. No check without a
-counter-example: tests/connectors/test_checks.py shows each one failing.
+counter-example: tests/integration/connectors/kit/conformance/test_checks.py shows each one failing.
 """
 
 from connectors.kit.conformance.cases import Case, Check, Rule, Trial

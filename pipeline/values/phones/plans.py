@@ -3,7 +3,7 @@
 The library takes 20 µs a number: it cleans the text twice, tries ten patterns one after the other, and looks for the
 region once more. Here a text of digits and plain signs is read by the same metadata; wherever the library would do
 something special (a carrier's code, a transformed prefix, an exit code, letters), the answer is None: ask the library.
-`tests/unit/test_phone_plans.py` holds both to the same answers over all regions.
+`tests/unit/values/phones/test_plans.py` holds both to the same answers over all regions.
 """
 
 from __future__ import annotations
