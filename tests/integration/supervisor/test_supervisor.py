@@ -44,13 +44,13 @@ while True:
 SUPERVISOR = """
 import json, sys
 from pathlib import Path
-from pipeline import data_folder, processes
+from pipeline.supervisor import data_folder, supervisor
 from pipeline.supervisor.programs import ProgramPlan
 from pipeline.settings.loading import settings
 
 data = Path(sys.argv[1])
 parts = json.loads(sys.argv[2])
-processes._STARTING_DEATHS = 3
+supervisor._STARTING_DEATHS = 3
 data_folder.LEFTOVER_SECONDS = 1.0
 
 def plan_programs(settings, addresses, *, workers):
@@ -62,8 +62,8 @@ def plan_programs(settings, addresses, *, workers):
         plans.append(ProgramPlan(name, command, ready.exists, part.get("stage", 0), part.get("seconds", 5.0)))
     return plans
 
-processes.plan_programs = plan_programs
-sys.exit(processes.run_up(data, 0, 2))
+supervisor.plan_programs = plan_programs
+sys.exit(supervisor.run_up(data, 0, 2))
 """
 
 
