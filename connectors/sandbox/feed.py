@@ -41,8 +41,8 @@ def _read(request: Request, records: SandboxRecords) -> Reply:
     if page < 1 or not 1 <= limit <= _MAX_LIMIT:
         return json_reply(400, {"error": f"page begins at 1, limit lies between 1 and {_MAX_LIMIT}"}, route)
     after = request.query.get("updated_after", "")
-    found = records.read_feed(after=after, offset=(page - 1) * limit, limit=limit + 1)
-    return json_reply(200, {"leads": found[:limit], "page": page, "has_more": len(found) > limit}, route)
+    leads = records.read_feed(after=after, offset=(page - 1) * limit, limit=limit + 1)
+    return json_reply(200, {"leads": leads[:limit], "page": page, "has_more": len(leads) > limit}, route)
 
 
 def _add(request: Request, records: SandboxRecords) -> Reply:

@@ -61,7 +61,7 @@ class Cipher:
         if known is None:
             raise ConfigurationError(
                 f"personal data is sealed with key {key_id.hex()}, which is not among AFLUENTE_SECRET_KEYS"
-                f" (configured: {', '.join(one.hex() for one in self._ciphers)}): add the old key after the new one"
+                f" (configured: {', '.join(known.hex() for known in self._ciphers)}): add the old key after the new one"
             )
         try:
             return known.decrypt(bytes(sealed[_KEY_ID_BYTES:_HEADER_BYTES]), bytes(sealed[_HEADER_BYTES:]), context)
@@ -72,7 +72,7 @@ class Cipher:
     @property
     def key_ids(self) -> list[str]:
         """Ids of the configured keys in hexadecimal, the one that seals first."""
-        return [one.hex() for one in self._ciphers]
+        return [key_id.hex() for key_id in self._ciphers]
 
 
 @cache

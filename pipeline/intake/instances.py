@@ -47,10 +47,10 @@ class SourceBook:
 
     def find(self, brand: str, slug: str) -> SourceInstance:
         """Raises UnknownSourceError."""
-        found = self._found.get((brand, slug))
-        if found is None:
-            found = self._found[brand, slug] = self._resolve(brand, slug)
-        return found
+        instance = self._found.get((brand, slug))
+        if instance is None:
+            instance = self._found[brand, slug] = self._resolve(brand, slug)
+        return instance
 
     def of_brands(self) -> list[SourceInstance]:
         """Every source with every brand that may use it, in a stable order."""

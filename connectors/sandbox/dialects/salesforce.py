@@ -133,10 +133,10 @@ class SalesforceDialect:
             return scheme.lower() == "bearer" and self._tokens.get(token, 0.0) > time.monotonic()
 
     def _read_one(self, request: Request, kind: str, key_field: str, key: str) -> Reply:
-        found = self._records.find(kind, key)
-        if found is None:
+        stored = self._records.find(kind, key)
+        if stored is None:
             return _error(404, "NOT_FOUND", "The requested resource does not exist", request)
-        number, fields = found
+        number, fields = stored
         record = {"attributes": {"type": kind}, "Id": self.record_id(number, kind), key_field: key, **fields}
         return json_reply(200, record, f"GET sobjects/{kind}")
 

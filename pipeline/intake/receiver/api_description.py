@@ -77,11 +77,11 @@ def page(book: SourceBook) -> str:
         if method in ("get", "post")
     )
     sources = "".join(
-        f"<tr><td><code>/in/{escape(one.brand)}/{escape(one.slug)}</code></td><td>{escape(one.connector.title)}</td>"
-        f"<td>{escape(', '.join(_FORMATS[name] for name in one.webhook.formats))}</td>"
-        f"<td>{'signed' if one.webhook.signature else 'not signed'}</td></tr>"
-        for one in book.of_brands()
-        if one.webhook is not None
+        f"<tr><td><code>/in/{escape(instance.brand)}/{escape(instance.slug)}</code></td><td>{escape(instance.connector.title)}</td>"
+        f"<td>{escape(', '.join(_FORMATS[name] for name in instance.webhook.formats))}</td>"
+        f"<td>{'signed' if instance.webhook.signature else 'not signed'}</td></tr>"
+        for instance in book.of_brands()
+        if instance.webhook is not None
     )
     fields = "".join(
         f"<tr><td><code>{escape(name)}</code></td><td>{escape(_field_schema(name)['type'])}</td></tr>"

@@ -70,12 +70,12 @@ async def get_lead(receiver: Receiver, request: Request) -> Response:
     except ValueError:
         raise RefusedError(400, "not_an_id", "an event id is a UUID, as POST /v1/leads answers it") from None
     try:
-        found = await asyncio.get_running_loop().run_in_executor(receiver.readers, read_status, event_id)
+        status = await asyncio.get_running_loop().run_in_executor(receiver.readers, read_status, event_id)
     except TransientError:
         raise unavailable("the database is away; ask again") from None
-    if found is None:
+    if status is None:
         raise RefusedError(404, "unknown_event", "no event has this id")
-    return json_answer(found)
+    return json_answer(status)
 
 
 def _instance(receiver: Receiver, request: Request) -> SourceInstance:

@@ -27,17 +27,17 @@ def authorize(request: Request, keys: Sequence[ApiKey], roles: Sequence[str]) ->
             headers={"WWW-Authenticate": _CHALLENGE},
         )
     digest = hashlib.sha256(key.strip().encode("utf-8", "surrogateescape")).digest()
-    found: ApiKey | None = None
+    authorized: ApiKey | None = None
     for known in keys:  # all of them, so that the time taken tells nothing
         if hmac.compare_digest(known.digest, digest):
-            found = known
-    if found is None:
+            authorized = known
+    if authorized is None:
         raise RefusedError(
             401,
             "unknown_key",
             "this API key is not known",
             headers={"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'},
         )
-    if found.role not in roles:
-        raise RefusedError(403, "wrong_role", f"this key's role is {found.role}; needed: {', '.join(roles)}")
-    return found
+    if authorized.role not in roles:
+        raise RefusedError(403, "wrong_role", f"this key's role is {authorized.role}; needed: {', '.join(roles)}")
+    return authorized
