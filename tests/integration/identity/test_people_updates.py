@@ -8,7 +8,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection
 
-from pipeline import flow, replay
+from pipeline import replay
+from pipeline.identity import resolution
 from pipeline.records import Lead
 from tests.support.people_checks import (
     accept,
@@ -40,7 +41,7 @@ def read_again(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
         seen.extend(event_ids)
         return original(connection, event_ids)
 
-    monkeypatch.setattr(flow, "recompute_leads", watched)
+    monkeypatch.setattr(resolution, "recompute_leads", watched)
     return seen
 
 
