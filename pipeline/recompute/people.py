@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from pipeline.identity.matching.evidence import KEYS_VERSION
 from pipeline.identity.people_updates import Resolved
-from pipeline.identity.resolution import resolve, resolve_people
+from pipeline.identity.resolution import NO_LEADS, resolve, resolve_people
 from pipeline.lanes import BULK
 from pipeline.recompute.former_keys import file_missing_keys, refile_keys
 from pipeline.recompute.former_leads import EVENTS_AT_ONCE, file_former_leads
@@ -133,7 +133,7 @@ def _in_parts(work: Callable[[Sequence[_Row]], Recomputed], rows: Sequence[_Row]
 def _resolve(rows: Sequence[_Row]) -> Recomputed:
     file_missing_keys([row[0] for row in rows])
     with transaction(timeout_seconds=0) as connection:
-        found = _settle(connection, rows, partial(resolve_people, connection, BULK, {}, decided_by=_DECIDED_BY))
+        found = _settle(connection, rows, partial(resolve_people, connection, BULK, NO_LEADS, decided_by=_DECIDED_BY))
         reviews.forget_outdated(connection, found.looked_at)
     return Recomputed(len(rows), len(found.joined), len(found.parted))
 
@@ -143,7 +143,7 @@ def _look(rows: Sequence[_Row]) -> Recomputed:
     done = Recomputed(len(rows))
     try:
         with transaction(timeout_seconds=0) as connection:
-            _settle(connection, rows, partial(resolve, connection, {}, lambda _connection, _events: ()))
+            _settle(connection, rows, partial(resolve, connection, NO_LEADS, lambda _connection, _events: ()))
             owners = evidence_rows.read_owners(connection, [row[0] for row in rows])
             raise _RolledBackError
     except _RolledBackError:
