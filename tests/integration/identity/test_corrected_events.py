@@ -7,12 +7,13 @@ from uuid import UUID
 
 import pytest
 
-from pipeline import flow
+from pipeline import flow, replay
 from pipeline.identity.decisions import Decision
 from pipeline.identity.evidence_cache import EvidenceCache
 from pipeline.identity.filing import file_evidence
 from pipeline.identity.matching.rules import identity_rules
 from pipeline.identity.merges import merge_people, reject_review
+from pipeline.identity.resolution import resolve
 from pipeline.lanes import LANES
 from pipeline.records import Batch
 from pipeline.store.engine import transaction
@@ -259,6 +260,21 @@ def test_a_worker_killed_before_people_follow_leaves_it_to_the_next():
     assert len(rows("SELECT * FROM evidence")) == 2
     finish(batch)
     assert people().keys() == {ada}
+    assert_nothing_is_left_over()
+
+
+def test_that_an_event_is_corrected_is_told_by_what_was_filed_whatever_is_cached():
+    event_id = halted(ADA)
+    (ada,) = people()
+    fix(event_id, **BEA)
+    batch = claim()
+    with transaction() as connection:
+        filed = file_evidence(connection, batch.leads, EvidenceCache())
+    assert filed.corrected == dict.fromkeys([event_id], *filed.leads)
+    with transaction() as connection:
+        resolved = resolve(connection, filed, replay.recompute_leads, cache=EvidenceCache())
+    assert set(resolved.owners.values()) == people().keys() == {ada}
+    finish(batch)
     assert_nothing_is_left_over()
 
 
