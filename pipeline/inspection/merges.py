@@ -1,4 +1,4 @@
-"""What became of people who were merged or parted: since when, by whose word and why, and which leads are theirs."""
+"""What became of people who were merged or parted: since when, who decided it and why, and which leads are theirs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def find_forward(connection: Connection, person_id: UUID) -> Forward | None:
     """Whom an id that was merged away stands for; None: for itself, or it was never a person's.
 
     `story` has `person_id`, `into` (who it is now), `first_into` (whom it was merged into; that one may have been
-    merged since), `at`, `by` (`rules` or who said so), `why`, and `event_ids`: the leads that are its own, and would be
+    merged since), `at`, `by` (`rules` or who decided), `why`, and `event_ids`: the leads that are its own, and would be
     its again if it were taken out.
     """
     standing = decisions.find_standing(connection, person_id)

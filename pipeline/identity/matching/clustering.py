@@ -126,8 +126,8 @@ def weigh_pairs(
     Crowded is what `names_on` says or what is seen here: a part of the evidence gives the pairs that all of it gives.
     """
     blocks: dict[tuple[str, str], list[Key]] = {}
-    for evidence_id, said in evidence.items():
-        for key in keys_of(said) if keys is None else keys(evidence_id):
+    for evidence_id, piece in evidence.items():
+        for key in keys_of(piece) if keys is None else keys(evidence_id):
             blocks.setdefault(key, []).append(evidence_id)
     compared: dict[Pair, Comparison] = {}
     for (kind, value), members in blocks.items():
@@ -156,8 +156,8 @@ def _pairs(members: list[Key], settled: Mapping[Key, Key]) -> Iterator[Pair]:
     yield from combinations(anew, 2)
     for known in together.values():
         yield from combinations(known, 2)
-        for one in anew:
-            yield from ((one, other) if one < other else (other, one) for other in known)
+        for key in anew:
+            yield from ((key, other) if key < other else (other, key) for other in known)
 
 
 class _People:
@@ -169,8 +169,8 @@ class _People:
         self._evidence, self._names_on, self._rules = evidence, names_on, rules
         self._parent = {key: key for key in evidence}
         self._members: dict[Key, list[Key]] = {key: [key] for key in evidence}
-        self._names = {key: [said.name] if said.name else [] for key, said in evidence.items()}
-        self._work = {key: [key] if said.is_work else [] for key, said in evidence.items()}  # mailboxes at employers
+        self._names = {key: [piece.name] if piece.name else [] for key, piece in evidence.items()}
+        self._work = {key: [key] if piece.is_work else [] for key, piece in evidence.items()}  # mailboxes at employers
         self.joins: list[Pair] = []
         self._apart: dict[Key, set[Key]] = {}
         for one, other in cannot:

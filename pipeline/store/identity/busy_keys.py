@@ -1,4 +1,4 @@
-"""Addresses and numbers of which very much is said: how many pieces of evidence share them, and by which names."""
+"""Addresses and numbers that very much evidence shares: how much, and a sample of it."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ SELECT least(one, other), greatest(one, other), same, decision_id, brand, decide
     LEFT JOIN unnest(%(gone)s::uuid[], %(heirs)s::uuid[]) AS a (gone, heir) ON a.gone = d.one
     LEFT JOIN unnest(%(gone)s::uuid[], %(heirs)s::uuid[]) AS b (gone, heir) ON b.gone = d.other
     WHERE d.one = ANY(%(gone)s::uuid[]) OR d.other = ANY(%(gone)s::uuid[])
-) AS said WHERE one <> other
+) AS handed_on WHERE one <> other
 ON CONFLICT (one, other) DO NOTHING
 """
 

@@ -55,7 +55,7 @@ class Standing(msgspec.Struct, frozen=True):
 
 class Joining(msgspec.Struct, frozen=True):
     """How a person was merged into another: `evidence` was its own, `new` was nobody's before. `by`: `rules` or who
-    said so."""
+    decided."""
 
     merged_id: UUID
     into: UUID
@@ -123,8 +123,8 @@ def take_back(connection: Connection, pairs: Collection[EvidencePair]) -> None:
     if pairs:
         rows = sorted(pairs)
         connection.exec_driver_sql(
-            "DELETE FROM identity_decisions d USING unnest(%s::uuid[], %s::uuid[]) AS said (one, other)"
-            " WHERE d.one = said.one AND d.other = said.other",
+            "DELETE FROM identity_decisions d USING unnest(%s::uuid[], %s::uuid[]) AS pairs (one, other)"
+            " WHERE d.one = pairs.one AND d.other = pairs.other",
             (arrays.uuids(one for one, _ in rows), arrays.uuids(other for _, other in rows)),
         )
 

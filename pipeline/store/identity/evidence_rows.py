@@ -2,7 +2,7 @@
 
 Evidence is added first, in a transaction of its own; people are resolved in the next. So of two workers that bring
 evidence of one person at the same time at least the later one sees both, whichever way they run, and what they make of
-it depends on the evidence alone. `pipeline.identity.neighborhoods` says who locks what while people are resolved.
+it depends on the evidence alone. `pipeline.identity.neighborhoods` tells who locks what while people are resolved.
 """
 
 from __future__ import annotations
