@@ -3,13 +3,13 @@
     lock_wanted        what the attempt before this one needed and could not have        locks components
     read_asked         the evidence asked about, and the events that bring other evidence now
     read_neighborhood  all evidence that it could join or split                          locks components, then new rows
-    cluster            from weighed pairs to people                                      identity/matching, pure
+    cluster            from weighed pairs to people; names on shared keys are stored     identity/matching, pure
     note_reviews       pairs that are for a human to decide
-    lock_people        the people of this evidence, before and after                     locks rows of people
+    lock_people        the people of this evidence, before and after; corrected events   locks rows of people
     plan               who moves, forwards, absorbs, is made anew                        identity/matching, pure
     carry_out          evidence, touches, golden records, the identity log               people_updates
 
-Each step takes what the step before it gives, so they run in this order or not at all. All run in one savepoint: where
+Each step takes what one before it gives, so they run in this order or not at all. All run in one savepoint: where
 others changed the same people meanwhile, it is rolled back, which releases its locks, and the next attempt begins with
 more locks from the start. The neighborhood is all that the new evidence depends on, so the outcome is that of
 clustering all evidence at once, whatever order it came in: joining two people and taking one apart are the same steps.
