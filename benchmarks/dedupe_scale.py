@@ -183,8 +183,8 @@ _COLUMNS = {
 
 def _rows(people: Population, numbers: range) -> dict[str, list[str]]:
     from pipeline.crypto.encryption import seal_evidence, seal_profile
+    from pipeline.identity.evidence_cache import pack
     from pipeline.identity.matching.evidence import evidence_of, keys_of
-    from pipeline.identity.neighborhoods import pack
     from pipeline.stages.survivorship.survivorship import merge_profile
     from pipeline.store.keyring import blind_index, key_number
 

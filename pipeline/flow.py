@@ -22,9 +22,10 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.errors import TransientError, place_of
+from pipeline.identity.evidence_cache import EvidenceCache
+from pipeline.identity.filing import file_evidence
 from pipeline.identity.matching.evidence import KEYS_VERSION
-from pipeline.identity.neighborhoods import Memory
-from pipeline.identity.resolution import file_evidence, resolve_people
+from pipeline.identity.resolution import resolve_people
 from pipeline.lanes import HOT, LANES
 from pipeline.logs import get_logger
 from pipeline.records import Batch, Claim, Lead, Parked
@@ -86,18 +87,16 @@ def deduplicate_batch(batch: Batch) -> Batch:
     """
     if not batch.leads:
         return batch
-    memory = Memory()
+    cache = EvidenceCache()
     with transaction(synchronous=False) as connection:
         _require_filed(connection)
-        of_event = file_evidence(connection, batch.leads, memory)
-    leads: dict[UUID, list[Lead]] = {}
-    for lead in batch.leads:
-        leads.setdefault(of_event[lead.event_id], []).append(lead)
+        filed = file_evidence(connection, batch.leads, cache)
     with transaction(synchronous=False) as connection:
         _require_filed(connection)
-        resolved = resolve_people(connection, batch.lane, leads, memory=memory)
-    for lead in batch.leads:
-        lead.person_id = resolved.owners[of_event[lead.event_id]]
+        resolved = resolve_people(connection, batch.lane, filed, cache=cache)
+    for evidence_id, leads in filed.leads.items():
+        for lead in leads:
+            lead.person_id = resolved.owners[evidence_id]
     return batch
 
 

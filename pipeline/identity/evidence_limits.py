@@ -1,4 +1,4 @@
-"""One name that says ever other things of one address: beyond `alike` leads, what counts of them is the address.
+"""One name that says ever other things of one address: beyond `most_alike` leads, only the address of them counts.
 
 Somebody who tests a form, or a sender that makes up a number for each lead, would otherwise crowd the address until it
 joins nobody any more, and fall apart into as many people. So a lead is filed under less than it says: it stays that
@@ -7,69 +7,84 @@ person's, but its further addresses and numbers bring nobody else to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pipeline.identity.evidence_cache import EvidenceCache, unpack
 from pipeline.identity.matching.evidence import EMAIL, PHONE, STRONG_KINDS, Evidence, own_key
 from pipeline.identity.matching.name_agreement import Name
 from pipeline.identity.matching.rules import IdentityRules
-from pipeline.identity.neighborhoods import Memory, unpack
 from pipeline.store.identity import busy_keys
 from pipeline.store.identity.evidence_rows import NewEvidence
 
 _ALONE = 4  # in one batch: others may file as many at the same time, and still nobody is crowded out
+_NamedKey = tuple[str, str]  # (kind, value)
 
 
-class _Said(NamedTuple):
+class _Use(NamedTuple):
+    """New evidence of somebody of this name that has this strong key."""
+
     kind: str
     value: str
     name: Name
-    piece: UUID
+    evidence_id: UUID
 
 
-def thinned(
-    connection: Connection, new: Iterable[NewEvidence], memory: Memory, rules: IdentityRules
+def limit_evidence(
+    connection: Connection, new: Iterable[NewEvidence], cache: EvidenceCache, rules: IdentityRules
 ) -> dict[UUID, Evidence]:
-    """What pieces of `new` evidence are to be filed as instead, where they are too many.
+    """By the id of `new` evidence of which there is too much: what it is to be filed as instead.
 
-    Call it in the transaction that files them, before it does. One or two statements, three where there are any.
+    Call it in the transaction that files it, before it does. One or two statements, three where there is any.
     """
-    groups: dict[int, set[_Said]] = {}
-    for one in {one.evidence_id: one for one in new}.values():
-        evidence = memory.known_evidence(one.evidence_id)
-        for kind, value in memory.named_keys(one.evidence_id):
-            if kind in STRONG_KINDS:
-                key = memory.number(one.brand, *own_key(evidence, kind, value))
-                groups.setdefault(key, set()).add(_Said(kind, value, evidence.name, one.evidence_id))
-    busy_keys.hold_keys(connection, [key for key, said in groups.items() if len(said) >= _ALONE])
-    least = max(1, rules.alike + 1 - max(map(len, groups.values()), default=0))
-    stored = busy_keys.read_busy_keys(connection, groups, least=least, most=rules.crowded + 1)
+    uses = _uses_by_key(new, cache)
+    busy_keys.hold_keys(connection, [key for key, group in uses.items() if len(group) >= _ALONE])
+    least = max(1, rules.most_alike + 1 - max(map(len, uses.values()), default=0))
+    stored = busy_keys.read_busy_keys(connection, uses, least=least, most=rules.crowded + 1)
     # What is crowded already joins nobody, whatever is left out.
     busy = [
         key
-        for key, said in groups.items()
-        if (known := stored.get(key, 0)) <= rules.crowded and known + len(said) > rules.alike
+        for key, group in uses.items()
+        if (known := stored.get(key, 0)) <= rules.crowded and known + len(group) > rules.most_alike
     ]
     if not busy:
         return {}
-    kept: dict[UUID, list[tuple[str, str]]] = {}
-    pieces = busy_keys.read_first_pieces(connection, busy, most=rules.crowded)
+    kept: dict[UUID, list[_NamedKey]] = {}
+    samples = busy_keys.read_evidence_sample(connection, busy, most=rules.crowded)
     for key in busy:
-        known_there = {piece: unpack(packed) for piece, packed in pieces[key].items()}
-        alike: dict[tuple[str, str, Name], list[UUID]] = {}
-        for said in sorted(groups[key]):
-            alike.setdefault(said[:3], []).append(said.piece)
-        for (kind, value, name), members in alike.items():
-            room = rules.alike - sum(
-                other.name == name and value in _values(other, kind) for other in known_there.values()
-            )
-            for piece in [piece for piece in members if piece not in known_there][max(0, room) :]:
-                kept.setdefault(piece, []).append((kind, value))
-    # Of several the address counts, then the number.
-    return {piece: _only(memory.known_evidence(piece), *min(keys)) for piece, keys in kept.items()}
+        known_there = {evidence_id: unpack(packed) for evidence_id, packed in samples[key].items()}
+        for evidence_id, named_key in _too_much(uses[key], known_there, rules):
+            kept.setdefault(evidence_id, []).append(named_key)
+    # Of several keys the address is kept, then the number.
+    return {evidence_id: _only(cache.added_evidence(evidence_id), *min(keys)) for evidence_id, keys in kept.items()}
+
+
+def _uses_by_key(new: Iterable[NewEvidence], cache: EvidenceCache) -> dict[int, set[_Use]]:
+    uses: dict[int, set[_Use]] = {}
+    for row in {row.evidence_id: row for row in new}.values():
+        evidence = cache.added_evidence(row.evidence_id)
+        for kind, value in cache.named_keys(row.evidence_id):
+            if kind in STRONG_KINDS:
+                key = cache.number(row.brand, *own_key(evidence, kind, value))
+                uses.setdefault(key, set()).add(_Use(kind, value, evidence.name, row.evidence_id))
+    return uses
+
+
+def _too_much(
+    uses: Collection[_Use], known_there: Mapping[UUID, Evidence], rules: IdentityRules
+) -> Iterable[tuple[UUID, _NamedKey]]:
+    """The new evidence beyond `most_alike` of one name and one key, with that key."""
+    groups: dict[tuple[str, str, Name], list[UUID]] = {}
+    for use in sorted(uses):
+        groups.setdefault(use[:3], []).append(use.evidence_id)
+    for (kind, value, name), members in groups.items():
+        stored = sum(evidence.name == name and value in _values(evidence, kind) for evidence in known_there.values())
+        new = [evidence_id for evidence_id in members if evidence_id not in known_there]
+        for evidence_id in new[max(0, rules.most_alike - stored) :]:
+            yield evidence_id, (kind, value)
 
 
 def _values(evidence: Evidence, kind: str) -> tuple[str, ...]:

@@ -1,15 +1,15 @@
-"""What new evidence can pull on, locked and read: all that its people depend on, and nothing else.
+"""Locks and reads every component that new evidence could join or split (its neighborhood).
 
-People are always those of clustering all resolved evidence at once. So evidence is resolved under locks that keep still
-whatever it shares a key with, and whoever shares a key learns of it:
+People are always those that clustering all resolved evidence at once gives. So evidence is resolved under locks on
+everything it shares a key with, and the workers of other new evidence with these keys are told:
 
-- evidence that has people is held by its component (what hangs together has one), new evidence by its row;
-- new evidence of other workers has no say yet. It is given notice: what its worker read before is out of date;
-- where an address or number turns out to be used by more names than was known, or by fewer, all who use it are looked
-  at anew; where a key turns out to be crowded, all who use it are clustered anew.
+- evidence that has a person is locked by its component (all that hangs together by bonds), new evidence by its row;
+- new evidence of other workers is not clustered yet. It gets a notice: what its worker read before is out of date;
+- where an address or number turns out to be used by more names than was known, or by fewer, all evidence with it is
+  looked at again; where a key turns out to be crowded, all evidence with it is clustered again.
 
-Locks are waited for in order and once. What shows to be needed later is taken if it is free; if not, all is let go and
-begun again with more to lock from the start: no two workers wait for each other here.
+Locks are waited for in one order, and only by whoever holds none. A lock found to be needed later is taken if it is
+free; if not, all are released and the next attempt takes it at the start: no two workers wait for each other here.
 """
 
 from __future__ import annotations
@@ -21,103 +21,22 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection
 
+from pipeline.identity.evidence_cache import EvidenceCache
 from pipeline.identity.matching.clustering import CROWDED, KeysOf, count_names
-from pipeline.identity.matching.evidence import EMAIL, STRONG_KINDS, Evidence, keys_of
 from pipeline.identity.matching.rules import IdentityRules
 from pipeline.store.identity import blocks, evidence_rows
 from pipeline.store.identity.blocks import Mate
-from pipeline.store.identity.evidence_rows import KnownEvidence
-from pipeline.store.keyring import key_number
-
-pack = msgspec.msgpack.Encoder().encode
-unpack = msgspec.msgpack.Decoder(Evidence).decode
-
-
-class _Keys(msgspec.Struct, frozen=True):
-    """The keys of a piece of evidence: as kinds and values, as they are stored, and those that are `strong`."""
-
-    named: list[tuple[str, str]]
-    all: list[int]
-    strong: list[int]
-
-
-class Memory:
-    """Evidence opened and its keys made, each once: who files evidence makes them, who resolves it needs them again."""
-
-    def __init__(self) -> None:
-        self._evidence: dict[UUID, Evidence] = {}
-        self._keys: dict[UUID, _Keys] = {}
-        self._strong: set[int] = set()
-        self._numbers: dict[tuple[str, str, str], int] = {}
-        self.moving: dict[UUID, UUID] = {}  # events filed under other evidence before, and what they say now
-        self._named: dict[int, tuple[str, str]] = {}
-
-    def remember(self, evidence_id: UUID, brand: str, evidence: Evidence, named: list[tuple[str, str]]) -> list[int]:
-        """Gives the keys as they are stored."""
-        self._evidence[evidence_id] = evidence
-        numbers = [self.number(brand, kind, value) for kind, value in named]
-        strong = [number for number, (kind, _) in zip(numbers, named, strict=True) if kind in STRONG_KINDS]
-        self._keys[evidence_id] = _Keys(named, numbers, strong)
-        self._strong.update(strong)
-        return numbers
-
-    def named_keys(self, evidence_id: UUID) -> list[tuple[str, str]]:
-        """Of evidence that was remembered or whose keys were asked for."""
-        return self._keys[evidence_id].named
-
-    def named(self, number: int) -> tuple[str, str]:
-        """The key that was stored as this number, of evidence that was remembered or whose keys were asked for."""
-        return self._named[number]
-
-    def number(self, brand: str, kind: str, value: str) -> int:
-        found = self._numbers.get((brand, kind, value))
-        if found is None:
-            found = self._numbers[brand, kind, value] = key_number(brand, kind, value)
-            self._named[found] = kind, value
-        return found
-
-    def evidence(self, one: KnownEvidence) -> Evidence:
-        found = self._evidence.get(one.evidence_id)
-        if found is None:
-            found = self._evidence[one.evidence_id] = unpack(one.packed)
-        return found
-
-    def known_evidence(self, evidence_id: UUID) -> Evidence:
-        """Evidence that was remembered."""
-        return self._evidence[evidence_id]
-
-    def keys(self, one: KnownEvidence) -> list[int]:
-        return self._of(one).all
-
-    def strong_keys(self, one: KnownEvidence) -> list[int]:
-        return self._of(one).strong
-
-    def own_mailbox(self, one: KnownEvidence) -> int | None:
-        """The key of a personal mailbox at an employer's domain."""
-        evidence = self.evidence(one)
-        if not evidence.is_work or evidence.is_shared or not evidence.email:
-            return None
-        return self.number(one.brand, EMAIL, evidence.email)
-
-    def is_strong(self, key: int) -> bool:
-        """Of keys of evidence that was remembered or opened."""
-        return key in self._strong
-
-    def _of(self, one: KnownEvidence) -> _Keys:
-        if one.evidence_id not in self._keys:
-            evidence = self.evidence(one)
-            self.remember(one.evidence_id, one.brand, evidence, keys_of(evidence))
-        return self._keys[one.evidence_id]
+from pipeline.store.identity.evidence_rows import StoredEvidence
 
 
 class Neighborhood(msgspec.Struct):
-    """`known`: the new evidence, and all of every component it may pull on. `alone`: new evidence that shares no key
-    with any other. `names`: how many names use a key, of those that are shared at all. `noticing`: new evidence of
-    other workers. `recounted`: the keys of which `names` is news. `looked_at`: evidence whose every key was looked up.
-    `keys`: the keys of each that can make pairs here.
+    """`known`: the new evidence, and all evidence of every component that it could join or split. `alone`: new evidence
+    that shares no key with any other. `names`: how many names use a key, of keys that are shared at all. `noticing`:
+    new evidence of other workers. `recounted`: the keys whose count in `names` differs from the stored one.
+    `looked_at`: evidence whose every key was looked up. `keys`: the keys of each piece that can make pairs here.
     """
 
-    known: dict[UUID, KnownEvidence]
+    known: dict[UUID, StoredEvidence]
     alone: set[UUID]
     names: dict[int, int]
     noticing: set[UUID]
@@ -126,18 +45,21 @@ class Neighborhood(msgspec.Struct):
     keys: KeysOf
 
 
-class Gathering:
-    """One attempt to lock and read a neighborhood, in a savepoint of its own: undo that where `gather` gives None.
+class NeighborhoodReader:
+    """One attempt to lock and read a neighborhood, in a savepoint of its own: undo that where `read` gives None.
 
-    `wanted`: after an attempt, the components that the next one had better `hold` from the start.
+    `wanted`: after an attempt, the components that the next one had better `lock` from the start. `is_locking` False
+    reads the same and locks nothing: for whoever only looks.
     """
 
-    def __init__(self, connection: Connection, memory: Memory, rules: IdentityRules) -> None:
+    def __init__(
+        self, connection: Connection, cache: EvidenceCache, rules: IdentityRules, *, is_locking: bool = True
+    ) -> None:
         self.wanted: set[UUID] = set()
-        self._connection, self._memory, self._rules = connection, memory, rules
-        self._locked: set[UUID] = set()
+        self._connection, self._cache, self._rules, self._is_locking = connection, cache, rules, is_locking
+        self._locked: set[UUID] = set()  # components
         self._held: set[UUID] = set()  # rows of new evidence
-        self._known: dict[UUID, KnownEvidence] = {}
+        self._known: dict[UUID, StoredEvidence] = {}
         self._blocks: dict[int, list[UUID]] = {}
         self._crowded: set[int] = set()
         self._looked_at: set[UUID] = set()
@@ -145,23 +67,23 @@ class Gathering:
         self._names: dict[int, int] = {}
         self._recounted: dict[int, int] = {}
 
-    def hold(self, components: Collection[UUID]) -> None:
-        """Wait for these and lock them; before anything else is locked."""
+    def lock(self, components: Collection[UUID]) -> None:
+        """Wait for these components and lock them; before anything else is locked."""
         self._lock(components)
 
-    def gather(self, fresh: Mapping[UUID, KnownEvidence], again: Mapping[UUID, KnownEvidence]) -> Neighborhood | None:
-        """All that `fresh` evidence, which has no person yet, and evidence to be looked at `again` can pull on.
+    def read(self, fresh: Mapping[UUID, StoredEvidence], again: Mapping[UUID, StoredEvidence]) -> Neighborhood | None:
+        """The neighborhood of `fresh` evidence, which has no person yet, and of evidence to be looked at `again`.
 
-        None: something moved while it was being locked.
+        None: something changed while it was being locked.
         """
-        # What has people must not move while its blocks are read; new evidence is given notice where something does.
-        if not self._lock({one.component for one in again.values()}) or not again.keys() <= self._known.keys():
+        # What has people must not change while its blocks are read; new evidence is given notice where something does.
+        if not self._lock({stored.component for stored in again.values()}) or not again.keys() <= self._known.keys():
             return None
-        todo = {**fresh, **again}
+        to_look_at = {**fresh, **again}
         noticing: set[UUID] = set()
-        while todo:
-            self._looked_at.update(todo)
-            keys = {key for one in todo.values() for key in self._memory.keys(one)} - self._asked
+        while to_look_at:
+            self._looked_at.update(to_look_at)
+            keys = {key for stored in to_look_at.values() for key in self._cache.keys(stored)} - self._asked
             self._asked |= keys
             mates = self._read_blocks(keys)
             waiting = {mate.evidence_id for mate in mates if mate.is_new} - fresh.keys()
@@ -170,13 +92,19 @@ class Gathering:
                 return None
             if any(mate.evidence_id not in self._known for mate in mates if not mate.is_new):
                 return None  # its component grew together with another while it was waited for
-            settled = {key for one in todo.values() if one.person_id is not None for key in self._memory.keys(one)}
+            settled = {
+                key
+                for stored in to_look_at.values()
+                if stored.person_id is not None
+                for key in self._cache.keys(stored)
+            }
             affected = self._recount(keys, settled)
-            todo = {one: self._known[one] for one in affected - self._looked_at}
+            to_look_at = {evidence_id: self._known[evidence_id] for evidence_id in affected - self._looked_at}
         return self._neighborhood(fresh, noticing)
 
     def _read_blocks(self, keys: Collection[int]) -> list[Mate]:
-        """Who shares these keys. Of crowded keys only if that is news: all who share one must hear of it once."""
+        """The evidence with these keys. That of a crowded key only if it was not known to be crowded: then all evidence
+        with it must be clustered once without it."""
         mates, crowded = blocks.read_blocks(self._connection, keys, most=self._rules.crowded)
         if crowded:
             noted = blocks.read_shared_keys(self._connection, crowded)
@@ -193,83 +121,99 @@ class Gathering:
         if not more:
             return True
         self.wanted |= more
-        if not blocks.lock_components(self._connection, more, is_patient=not (self._locked or self._held)):
+        is_patient = not (self._locked or self._held)
+        if self._is_locking and not blocks.lock_components(self._connection, more, is_patient=is_patient):
             return False
         self._locked |= more
         self._known |= evidence_rows.read_components(self._connection, more)
         return True
 
-    def _hold(self, fresh: Mapping[UUID, KnownEvidence], waiting: Collection[UUID]) -> bool:
-        """Hold the rows of new evidence. False if it is not as it was when it was read."""
+    def _hold(self, fresh: Mapping[UUID, StoredEvidence], waiting: Collection[UUID]) -> bool:
+        """Lock the rows of new evidence. False if it is not as it was when it was read."""
         more = {*fresh, *waiting} - self._held
         if not more:
             return True
+        self._known.update(fresh)
+        if not self._is_locking:
+            return True
         notices = blocks.hold_new(self._connection, more, is_patient=not self._held)
         self._held |= more
-        self._known.update(fresh)
         return notices.keys() == more and all(
-            notices[key] == one.notices for key, one in fresh.items() if key in notices
+            notices[evidence_id] == stored.notices for evidence_id, stored in fresh.items() if evidence_id in notices
         )
 
     def _recount(self, keys: Collection[int], settled: Collection[int]) -> set[UUID]:
-        """Count the names that use these keys; gives who uses those of which the count is news.
+        """Count the names that use these keys; gives the evidence with those whose count differs from the stored one.
 
         `settled`: keys of evidence that has a person, so that they may be noted even where nobody else has them now.
         """
-        memory, known = self._memory, self._known
+        cache, known = self._cache, self._known
         shared = [key for key in keys if key in self._blocks or (key in settled and key not in self._crowded)]
         noted = blocks.read_shared_keys(self._connection, shared)
         affected: set[UUID] = set()
         for key in shared:
-            members = [one for one in self._blocks.get(key, ()) if one in known]
+            members = [evidence_id for evidence_id in self._blocks.get(key, ()) if evidence_id in known]
             used = 1
             if key in self._crowded:
                 used = CROWDED
-            elif len(members) > 1 and memory.is_strong(key):
-                names = (memory.evidence(known[one]).name for one in members)
+            elif len(members) > 1 and cache.is_strong(key):
+                names = (cache.evidence(known[evidence_id]).name for evidence_id in members)
                 used = max(1, count_names(names, self._rules.of_many))
             self._names[key] = used
             if used != noted.get(key, 1):
                 self._recounted[key] = used
-                # A crowded key of the weak kind only makes pairs no more: clustering who shares it anew is enough.
-                if memory.is_strong(key):
+                # A crowded key of the weak kind only makes pairs no more: clustering its evidence again is enough.
+                if cache.is_strong(key):
                     affected.update(members)
         return affected
 
-    def _neighborhood(self, fresh: Mapping[UUID, KnownEvidence], noticing: set[UUID]) -> Neighborhood:
-        known, memory = self._known, self._memory
+    def _neighborhood(self, fresh: Mapping[UUID, StoredEvidence], noticing: set[UUID]) -> Neighborhood:
+        known, cache = self._known, self._cache
         accompanied: set[UUID] = set()
         for key, block in self._blocks.items():
-            members = [one for one in block if one in known]
+            members = [evidence_id for evidence_id in block if evidence_id in known]
             if len(members) > 1 and key not in self._crowded:
                 accompanied.update(members)
-        alone = fresh.keys() - accompanied
-        hanging_together = Counter(one.component for one in known.values())
-        bystanders: dict[UUID, list[tuple[str, str]]] = {}
-        seen: set[int] = set()
-        unsure: set[int] = set()  # keys of those who were not looked at
-        for one in known.values():
-            if one.evidence_id in self._looked_at:
-                continue
-            if one.component == one.evidence_id and hanging_together[one.component] == 1:
-                # Hangs together with nothing so far: only what was looked at can pull on it, by the keys they share.
-                bystanders[one.evidence_id] = []
-                mailbox = memory.own_mailbox(one)
-                if mailbox is not None:  # two of one employer are two people, if both are one name's
-                    unsure.add(mailbox)
-                continue
-            keys = memory.keys(one)
-            unsure.update(memory.strong_keys(one))
-            unsure.update(seen.intersection(keys))
-            seen.update(keys)
-        for key, block in self._blocks.items():
-            for member in block:
-                if member in bystanders:
-                    bystanders[member].append(memory.named(key))
+        bystanders, unsure = self._bystanders()
         noted = blocks.read_shared_keys(self._connection, unsure - self._asked)
 
         def keys_here(evidence_id: UUID) -> Sequence[tuple[str, str]]:
-            found = bystanders.get(evidence_id)
-            return memory.named_keys(evidence_id) if found is None else found
+            keys = bystanders.get(evidence_id)
+            return cache.named_keys(evidence_id) if keys is None else keys
 
-        return Neighborhood(known, alone, noted | self._names, noticing, self._recounted, self._looked_at, keys_here)
+        return Neighborhood(
+            known,
+            fresh.keys() - accompanied,
+            noted | self._names,
+            noticing,
+            self._recounted,
+            self._looked_at,
+            keys_here,
+        )
+
+    def _bystanders(self) -> tuple[dict[UUID, list[tuple[str, str]]], set[int]]:
+        """Evidence that was not looked at and hangs together with nothing so far, with the keys it shares with what was
+        looked at: by no others can it be joined. And the keys whose names must be known besides those looked up."""
+        cache = self._cache
+        sizes = Counter(stored.component for stored in self._known.values())
+        bystanders: dict[UUID, list[tuple[str, str]]] = {}
+        seen: set[int] = set()
+        unsure: set[int] = set()
+        for stored in self._known.values():
+            if stored.evidence_id in self._looked_at:
+                continue
+            if stored.component == stored.evidence_id and sizes[stored.component] == 1:
+                bystanders[stored.evidence_id] = []
+                mailbox = cache.own_mailbox(stored)
+                if mailbox is not None:  # two of one employer are two people, if both are one name's
+                    unsure.add(mailbox)
+                continue
+            keys = cache.keys(stored)
+            unsure.update(cache.strong_keys(stored))
+            unsure.update(seen.intersection(keys))
+            seen.update(keys)
+        for key, block in self._blocks.items():
+            for evidence_id in block:
+                if evidence_id in bystanders:
+                    bystanders[evidence_id].append(cache.named(key))
+        return bystanders, unsure

@@ -1,186 +1,214 @@
-"""Who is who, on real rows: evidence is added, what hangs together is read, clustered anew, and people follow.
+"""Who is who, on real rows: the second transaction of `dedupe`. Read `Resolution.run` for its steps, in order:
 
-Nothing here decides: `pipeline/identity/matching` does, from the evidence alone. What is read is everything that the
-new evidence can pull on (`pipeline/identity/neighborhoods.py`), so the outcome is that of clustering all evidence at
-once, whatever order it came in: merging two people and taking one apart are the same step.
+    lock_wanted        what the attempt before this one needed and could not have        locks components
+    read_asked         the evidence asked about, and the events that bring other evidence now
+    read_neighborhood  all evidence that it could join or split                          locks components, then new rows
+    cluster            from weighed pairs to people; names on shared keys are stored     identity/matching, pure
+    note_reviews       pairs that are for a human to decide
+    lock_people        the people of this evidence, before and after; corrected events   locks rows of people
+    plan               who moves, forwards, absorbs, is made anew                        identity/matching, pure
+    carry_out          evidence, touches, golden records, the identity log               people_updates
+
+Each step takes what one before it gives, so they run in this order or not at all. All run in one savepoint: where
+others changed the same people meanwhile, it is rolled back, which releases its locks, and the next attempt begins with
+more locks from the start. The neighborhood is all that the new evidence depends on, so the outcome is that of
+clustering all evidence at once, whatever order it came in: joining two people and taking one apart are the same steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import Connection
 
 from pipeline.errors import TransientError
-from pipeline.identity.corrected_events import Departures
-from pipeline.identity.evidence_limits import thinned
-from pipeline.identity.matching.clustering import cluster, components
-from pipeline.identity.matching.evidence import Evidence, evidence_of, keys_of
-from pipeline.identity.matching.rules import IdentityRules, identity_rules
-from pipeline.identity.neighborhoods import Gathering, Memory, Neighborhood, pack
-from pipeline.identity.people_updates import Following, Recompute, Resolved, Verdict, add_leads
-from pipeline.records import Lead, new_id
+from pipeline.identity.corrected_events import CorrectedEvents
+from pipeline.identity.evidence_cache import EvidenceCache
+from pipeline.identity.filing import FiledLeads
+from pipeline.identity.matching.reassignment import moves_between
+from pipeline.identity.matching.rules import identity_rules
+from pipeline.identity.neighborhood_clustering import Clustering, cluster_neighborhood
+from pipeline.identity.neighborhoods import Neighborhood, NeighborhoodReader
+from pipeline.identity.people_updates import PeopleUpdate, Recompute, Resolved, add_leads
 from pipeline.replay import recompute_leads
 from pipeline.routing import want_people
 from pipeline.store.identity import blocks, evidence_rows, reviews
-from pipeline.store.identity.evidence_rows import NewEvidence
-from pipeline.store.keyring import blind_index
+from pipeline.store.identity.evidence_rows import StoredEvidence
 from pipeline.store.people import people
 
-_ROUNDS = 12  # of beginning again, as others changed what was being locked
-
-
-def file_evidence(connection: Connection, leads: Sequence[Lead], memory: Memory | None = None) -> dict[UUID, UUID]:
-    """Store what these leads say of who they are; gives each event's evidence. Commit before resolving.
-
-    `memory`: hand it on to `resolve`, which then need not open again what was just made, and knows of events that were
-    filed under other evidence before.
-    """
-    memory = memory or Memory()
-    new: dict[UUID, NewEvidence] = {}
-    of_event: dict[UUID, UUID] = {}
-    said = [new_evidence(lead, evidence_of(lead), memory) for lead in leads]
-    instead = thinned(connection, said, memory, identity_rules())
-    for lead, one in zip(leads, said, strict=True):
-        less = instead.get(one.evidence_id)
-        made = one if less is None else new_evidence(lead, less, memory)
-        of_event[lead.event_id] = made.evidence_id
-        known = new.setdefault(made.evidence_id, made)
-        if known is not made:
-            new[made.evidence_id] = msgspec.structs.replace(known, event_ids=[*known.event_ids, lead.event_id])
-    elsewhere = evidence_rows.add_evidence(connection, list(new.values()))
-    memory.moving = {event_id: of_event[event_id] for event_id in elsewhere}
-    return of_event
-
-
-def new_evidence(lead: Lead, evidence: Evidence, memory: Memory) -> NewEvidence:
-    """A lead's evidence as it is stored."""
-    packed, keys = pack(evidence), keys_of(evidence)
-    # What shares no key is never compared: equal as it may be, it is evidence of its own (two namesakes, say).
-    content = packed if keys else lead.event_id.bytes + packed
-    evidence_id = blind_index().content_id(lead.brand.encode() + b"\x00" + content)
-    numbers = memory.remember(evidence_id, lead.brand, evidence, keys)
-    return NewEvidence(evidence_id, lead.brand, new_id(), packed, numbers, [lead.event_id])
+_ROUNDS = 12  # attempts, as others change what is being locked
+NO_LEADS = FiledLeads()
 
 
 def resolve(
     connection: Connection,
-    leads: Mapping[UUID, Sequence[Lead]],
+    filed: FiledLeads,
     recompute: Recompute,
     *,
     again: Collection[UUID] = (),
     decided_by: str = "rules",
-    memory: Memory | None = None,
+    cache: EvidenceCache | None = None,
 ) -> Resolved:
-    """Find or make the people of `leads` (by evidence id), and of evidence to be looked at `again`.
+    """Find or make the people of the `filed` leads, and of evidence to be looked at `again`.
 
     One transaction. A second run, or one beside others, changes nothing. Evidence in `again` that has no person yet is
-    left to the worker that brings it. Raises TransientError if others keep changing the same people, or if evidence
-    went away since it was filed: file it again.
+    left to the worker that brings it. `cache`: of whoever filed the leads. Raises TransientError if others keep
+    changing the same people, or if evidence was removed since it was filed: file it again.
     """
-    memory, rules = memory or Memory(), identity_rules()
-    wanted: set[UUID] = set()
+    request = Request(filed, again, recompute, decided_by)
+    cache = cache or EvidenceCache()
+    wanted: Collection[UUID] = ()
     for _ in range(_ROUNDS):
-        attempt = connection.begin_nested()  # undoing it lets go of its locks
-        gathering = Gathering(connection, memory, rules)
-        # Before anything is read: whoever is waited for gives notice, so what was read before would be out of date.
-        gathering.hold(wanted)
-        departures = Departures(connection, memory.moving)
-        known = evidence_rows.read_evidence(connection, {*leads, *again, *departures.pieces})
-        if not leads.keys() <= known.keys():
-            raise TransientError("evidence went away before it was resolved")
-        fresh = {key: one for key, one in known.items() if one.person_id is None and key in leads}
-        asked = {*again, *departures.pieces}
-        looked_at = {key: one for key, one in known.items() if one.person_id is not None and key in asked}
-        if fresh or looked_at or departures:
-            departures.begin(known, memory)
-            near = gathering.gather(fresh, looked_at)
-            if near is not None:
-                departures.leave(near)
-                verdict = _cluster(connection, near, memory, {*fresh, *looked_at} - departures.vanishing.keys(), rules)
-                made = Following(
-                    connection,
-                    known | near.known,
-                    verdict,
-                    leads,
-                    departures=departures,
-                    recompute=recompute,
-                    decided_by=decided_by,
-                )
-                if made.hold_people() and departures.complete():
-                    resolved = made.bring_up_to_date()
-                    attempt.commit()
-                    return resolved
-            wanted = gathering.wanted
-        else:
-            owners = {key: one.person_id for key, one in known.items() if one.person_id is not None}
-            rows = people.read_people(connection, set(owners.values()), lock=True)
-            if evidence_rows.read_owners(connection, owners) == owners:
-                attempt.commit()
-                add_leads(connection, leads, owners, rows)
-                return Resolved(owners, {})
+        attempt = connection.begin_nested()
+        resolution = Resolution(connection, request, cache, wanted)
+        resolved = resolution.run()
+        if resolved is not None:
+            attempt.commit()
+            return resolved
         attempt.rollback()
+        wanted = resolution.wanted
     raise TransientError("others keep changing the people in question")
-
-
-def _cluster(
-    connection: Connection, near: Neighborhood, memory: Memory, looked_at: set[UUID], rules: IdentityRules
-) -> Verdict:
-    together = {key: one for key, one in near.known.items() if key not in near.alone}
-    blocks.note_shared_keys(connection, near.recounted)
-    blocks.give_notice(connection, near.noticing)
-    must, cannot = evidence_rows.read_decisions(connection, together)
-    brands: dict[str, dict[UUID, Evidence]] = {}
-    for key, one in together.items():
-        brands.setdefault(one.brand, {})[key] = memory.evidence(one)
-    verdict = Verdict([frozenset([key]) for key in near.alone], {key: key for key in near.alone}, {})
-    for brand, evidence in brands.items():
-
-        def names_on(kind: str, value: str, brand: str = brand) -> int:
-            return near.names.get(memory.number(brand, kind, value), 1)
-
-        settled = {
-            key: together[key].component
-            for key in evidence
-            if key not in near.looked_at and together[key].person_id is not None
-        }
-        found = cluster(evidence, names_on, must=must, cannot=cannot, rules=rules, keys=near.keys, settled=settled)
-        verdict.people += found.people
-        verdict.components |= components(evidence, [*found.bonds, *must, *cannot])
-        verdict.reviews[brand] = found
-    # What comes apart without a word of its own may have to be asked about again.
-    moved = {
-        key
-        for members in verdict.people
-        for target in [min(near.known[key].birth_id for key in members)]
-        for key in members
-        if near.known[key].person_id not in (None, target)
-    }
-    fresh = looked_at | moved
-    reviews.note_reviews(
-        connection,
-        [
-            (brand, pair, comparison)
-            for brand, found in verdict.reviews.items()
-            for pair, comparison in found.reviews.items()
-            if pair[0] in fresh or pair[1] in fresh
-        ],
-    )
-    return verdict
 
 
 def resolve_people(
     connection: Connection,
     lane: str,
-    leads: Mapping[UUID, Sequence[Lead]],
+    filed: FiledLeads,
     *,
     again: Collection[UUID] = (),
     decided_by: str = "rules",
-    memory: Memory | None = None,
+    cache: EvidenceCache | None = None,
 ) -> Resolved:
-    """`resolve`, and what every CRM must hear of people who came together or apart by it, in the same transaction."""
-    resolved = resolve(connection, leads, recompute_leads, again=again, decided_by=decided_by, memory=memory)
+    """`resolve`, and the deliveries of people who came together or apart by it, wanted in the same transaction."""
+    resolved = resolve(connection, filed, recompute_leads, again=again, decided_by=decided_by, cache=cache)
     want_people(connection, resolved.changed.items(), lane)
     return resolved
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What is to be resolved (see `resolve`)."""
+
+    filed: FiledLeads
+    again: Collection[UUID]
+    recompute: Recompute
+    decided_by: str
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What was asked about, as it is stored: `known`, all of it; `fresh`, what has no person yet; `again`, what has one
+    and is to be looked at all the same. `corrected`: the events that bring other evidence than before."""
+
+    known: dict[UUID, StoredEvidence]
+    fresh: dict[UUID, StoredEvidence]
+    again: dict[UUID, StoredEvidence]
+    corrected: CorrectedEvents
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is new about it."""
+        return not (self.fresh or self.again or self.corrected)
+
+
+class Resolution:
+    """One attempt to resolve, in a savepoint of its own. See the top of this module.
+
+    `wanted`: after an attempt in vain, the components to lock from the start in the next one.
+    """
+
+    def __init__(
+        self, connection: Connection, request: Request, cache: EvidenceCache, wanted: Collection[UUID]
+    ) -> None:
+        self._connection, self._request, self._cache, self._rules = connection, request, cache, identity_rules()
+        self._reader = NeighborhoodReader(connection, cache, self._rules)
+        self._wanted = wanted
+
+    @property
+    def wanted(self) -> Collection[UUID]:
+        return self._reader.wanted
+
+    def run(self) -> Resolved | None:
+        """All steps, in order. None: others changed something meanwhile. Raises TransientError if evidence is gone."""
+        self.lock_wanted()
+        asked = self.read_asked()
+        if asked.is_settled:
+            return self.add_known_leads(asked)
+        near = self.read_neighborhood(asked)
+        if near is None:
+            return None
+        clustering = self.cluster(near)
+        self.note_reviews(asked, near, clustering)
+        update = self.lock_people(asked, near, clustering)
+        return None if update is None else update.carry_out(update.plan())
+
+    def lock_wanted(self) -> None:
+        """Before anything is read: whoever is waited for gives notice, so what was read before would be out of date."""
+        self._reader.lock(self._wanted)
+
+    def read_asked(self) -> Asked:
+        leads, again = self._request.filed.leads, self._request.again
+        corrected = CorrectedEvents(self._connection, self._request.filed.corrected)
+        to_look_at = {*again, *corrected.evidence_ids}
+        known = evidence_rows.read_evidence(self._connection, {*leads, *to_look_at})
+        if not leads.keys() <= known.keys():
+            raise TransientError("evidence went away before it was resolved")
+        return Asked(
+            known,
+            {key: stored for key, stored in known.items() if stored.person_id is None and key in leads},
+            {key: stored for key, stored in known.items() if stored.person_id is not None and key in to_look_at},
+            corrected,
+        )
+
+    def add_known_leads(self, asked: Asked) -> Resolved | None:
+        """Put leads that say what was known before into the golden records of their people: nothing to cluster."""
+        owners = {key: stored.person_id for key, stored in asked.known.items() if stored.person_id is not None}
+        rows = people.read_people(self._connection, set(owners.values()), lock=True)
+        if evidence_rows.read_owners(self._connection, owners) != owners:
+            return None
+        add_leads(self._connection, self._request.filed.leads, owners, rows)
+        return Resolved(owners)
+
+    def read_neighborhood(self, asked: Asked) -> Neighborhood | None:
+        """All evidence that what was asked about could join or split, without what no event is left of."""
+        asked.corrected.remove_keys(asked.known, self._cache)
+        near = self._reader.read(asked.fresh, asked.again)
+        if near is not None:
+            asked.corrected.remove_evidence_from(near)
+        return near
+
+    def cluster(self, near: Neighborhood) -> Clustering:
+        """The people of the neighborhood. Stores how many names use its keys, and gives notice to other workers."""
+        blocks.note_shared_keys(self._connection, near.recounted)
+        blocks.give_notice(self._connection, near.noticing)
+        must, cannot = evidence_rows.read_link_pairs(self._connection, near.known.keys() - near.alone)
+        return cluster_neighborhood(near, self._cache, must=must, cannot=cannot, rules=self._rules)
+
+    def note_reviews(self, asked: Asked, near: Neighborhood, clustering: Clustering) -> None:
+        """Remember the pairs for a human: those of what was asked about, and of what comes apart without a human's
+        decision, which may have to be asked about again."""
+        moved = moves_between(near.known, clustering.owners).keys()
+        news = ((asked.fresh.keys() | asked.again.keys()) - asked.corrected.vanishing.keys()) | moved
+        reviews.note_reviews(
+            self._connection,
+            [
+                (brand, pair, comparison)
+                for brand, clusters in clustering.clusters.items()
+                for pair, comparison in clusters.reviews.items()
+                if pair[0] in news or pair[1] in news
+            ],
+        )
+
+    def lock_people(self, asked: Asked, near: Neighborhood, clustering: Clustering) -> PeopleUpdate | None:
+        """The people in question are locked, and corrected events filed under what they bring now."""
+        known = asked.known | near.known
+        update = PeopleUpdate(
+            self._connection,
+            {key: stored for key, stored in known.items() if key not in asked.corrected.vanishing},
+            clustering,
+            self._request.filed.leads,
+            corrections=asked.corrected.corrections(known),
+            recompute=self._request.recompute,
+            decided_by=self._request.decided_by,
+        )
+        return update if update.lock_people() and asked.corrected.file_anew() else None

@@ -1,4 +1,4 @@
-"""Why two leads are one person, or are not: found anew from the evidence that is stored, as the workers find it.
+"""Why two leads are one person, or are not: read and clustered as the workers do it, without a lock.
 
 Everything here is for the eyes of whoever may see a lead: it shows names, addresses and numbers.
 """
@@ -6,26 +6,29 @@ Everything here is for the eyes of whoever may see a lead: it shows names, addre
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import product
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.errors import RecordError
-from pipeline.identity.matching.clustering import CROWDED, Clusters, Pair, cluster
+from pipeline.errors import RecordError, TransientError
+from pipeline.identity.evidence_cache import EvidenceCache
+from pipeline.identity.matching.clustering import CROWDED, Clusters, Pair
 from pipeline.identity.matching.evidence import Evidence, keys_of
 from pipeline.identity.matching.rules import IdentityRules, identity_rules
 from pipeline.identity.matching.scoring import Comparison, compare
-from pipeline.identity.neighborhoods import Memory
-from pipeline.inspection.merges import Forward, find_forward, tell_word
-from pipeline.store.identity import blocks, decisions, evidence_rows
-from pipeline.store.identity.evidence_rows import KnownEvidence
-from pipeline.store.keyring import key_number
+from pipeline.identity.neighborhood_clustering import cluster_neighborhood, names_in
+from pipeline.identity.neighborhoods import Neighborhood, NeighborhoodReader
+from pipeline.inspection.merges import Forward, find_forward, tell_decision
+from pipeline.store.identity import decisions, evidence_rows
+from pipeline.store.identity.evidence_rows import StoredEvidence
 from pipeline.store.reports import evidence_of_event
 
 _MEMBERS_LIMIT = 60  # of a person's pieces of evidence that are compared with another person's
+_ROUNDS = 5  # attempts to read, as workers change what is being read
+_NO_CLUSTERS = Clusters([], {}, {}, [], {})
 
 
 def explain_pair(connection: Connection, one_id: UUID, other_id: UUID) -> dict[str, Any]:
@@ -41,34 +44,33 @@ def explain_pair(connection: Connection, one_id: UUID, other_id: UUID) -> dict[s
         one, other = _less(one, other), _less(other, one)
     if len({known.brand for known in both.values()}) > 1:
         raise RecordError("two_brands", field=None, message="they are of two brands, whose people are never compared")
-    near = _Neighborhood(connection, both)
-    pair, comparison = near.closest(one, other)
+    found = _Clustered(connection, both)
+    pair, comparison = found.closest(one, other)
     low_high = (min(pair), max(pair))
-    found, rules = near.clusters, near.rules
-    veto = found.refused.get(low_high)
+    rules, veto = found.rules, found.clusters.refused.get(low_high)
     return {
         "kind": "pair",
         "forwards": [forward.story for forward in forwards],
-        "one": near.side(one_id, pair[0]),
-        "other": near.side(other_id, pair[1]),
+        "one": found.side(one_id, pair[0]),
+        "other": found.side(other_id, pair[1]),
         "are_one_person": both[pair[0]].person_id is not None and both[pair[0]].person_id == both[pair[1]].person_id,
         "is_same_evidence": pair[0] == pair[1],
-        "share_a_key": bool({*keys_of(near.evidence[pair[0]])} & {*keys_of(near.evidence[pair[1]])}),
-        "pieces": near.pieces(pair, comparison),
+        "share_a_key": bool({*keys_of(found.evidence[pair[0]])} & {*keys_of(found.evidence[pair[1]])}),
+        "pieces": found.weights(pair, comparison),
         "score": comparison.score,
         "thresholds": {"same": rules.same, "review": rules.review, "certain": rules.certain},
         "verdict": _verdict(comparison, rules),
-        "decision": near.decision(low_high),
-        "word": near.word((low_high,)),
+        "decision": found.decision(low_high),
+        "word": found.decided((low_high,)),
         "veto": None
         if veto is None
         else {
             "kind": veto.kind,
-            "one": near.side(None, veto.one),
-            "other": near.side(None, veto.other),
-            "word": near.word(((min(veto.one, veto.other), max(veto.one, veto.other)),)),
+            "one": found.side(None, veto.one),
+            "other": found.side(None, veto.other),
+            "word": found.decided(((min(veto.one, veto.other), max(veto.one, veto.other)),)),
         },
-        "chain": [near.link(link) for link in _path(found.joins, *pair)],
+        "chain": [found.link(link) for link in _path(found.clusters.joins, *pair)],
     }
 
 
@@ -82,55 +84,64 @@ def explain_match(connection: Connection, event_id: UUID, events: Collection[UUI
     key = evidence_of_event(connection, event_id)
     if key is None:
         return None
-    own = evidence_rows.read_evidence(connection, [key])
-    near = _Neighborhood(connection, own)
-    members = next(group for group in near.clusters.people if key in group)
+    found = _Clustered(connection, [key])
+    members = next(group for group in found.people if key in group)
     bonds = {
         pair: comparison
-        for pair, comparison in near.clusters.bonds.items()
+        for pair, comparison in found.clusters.bonds.items()
         if key in pair and pair[0] in members and pair[1] in members
     }
     strongest = max(bonds, key=lambda pair: (bonds[pair].score, pair), default=None)
-    same_as = next((one for one in near.events.get(key, ()) if one < event_id), None)
+    same_as = next((earlier for earlier in found.events.get(key, ()) if earlier < event_id), None)
     if same_as is not None:
         reason = "same"
     elif event_id == min(events, default=event_id):
         reason = "new"
     elif strongest is not None:
-        reason = max(bonds[strongest].pieces, key=lambda piece: piece.weight).kind
+        reason = max(bonds[strongest].weights, key=lambda match: match.weight).kind
     else:
-        reason = "human" if any(key in pair for pair in near.same) else "new"
-    linked = [pair for pair in near.same if key in pair] if reason == "human" else ()
+        reason = "human" if any(key in pair for pair in found.must) else "new"
+    must_links = [pair for pair in found.must if key in pair] if reason == "human" else ()
     return {
-        "person_id": own[key].person_id,
+        "person_id": found.known[key].person_id,
         "reason": reason,
-        "word": near.word(linked),
+        "word": found.decided(must_links),
         "same_as": same_as,
-        "evidence": near.said(key),
-        "strongest": None if strongest is None else near.link(_from(strongest, key)),
+        "evidence": found.said(key),
+        "strongest": None if strongest is None else found.link(_from(strongest, key)),
     }
 
 
-class _Neighborhood:
-    """All evidence that some pieces of it hang together with, clustered as the workers would."""
-
-    def __init__(self, connection: Connection, asked: Mapping[UUID, KnownEvidence]) -> None:
-        self.rules = identity_rules()
-        known = evidence_rows.read_components(connection, {one.component for one in asked.values()})
-        self.known = {**asked, **known}
-        memory = Memory()
-        self.evidence = {key: memory.evidence(one) for key, one in self.known.items()}
-        (brand,) = {one.brand for one in asked.values()}
-        keys = {name: key_number(brand, *name) for one in self.evidence.values() for name in keys_of(one)}
-        shared = blocks.read_shared_keys(connection, set(keys.values()))
-        self._names = {name: shared.get(key, 1) for name, key in keys.items()}
-        self._said = {said.pair: said for said in decisions.read_decisions(connection, self.known)}
-        self.same = {pair for pair, said in self._said.items() if said.same}
-        self.different = self._said.keys() - self.same
-        self.events = evidence_rows.events_of_evidence(connection, self.known)
-        self.clusters: Clusters = cluster(
-            self.evidence, self._names_on, must=self.same, cannot=self.different, rules=self.rules
+def _read_neighborhood(connection: Connection, evidence_ids: Collection[UUID], cache: EvidenceCache) -> Neighborhood:
+    """All evidence that these pieces could join or split, as `Resolution` reads it. Raises TransientError."""
+    for _ in range(_ROUNDS):
+        asked = evidence_rows.read_evidence(connection, evidence_ids)
+        near = NeighborhoodReader(connection, cache, identity_rules(), is_locking=False).read(
+            {key: stored for key, stored in asked.items() if stored.person_id is None},
+            {key: stored for key, stored in asked.items() if stored.person_id is not None},
         )
+        if near is not None and near.known.keys() >= set(evidence_ids):
+            return near
+    raise TransientError("workers keep changing these people: try again in a moment")
+
+
+class _Clustered:
+    """The neighborhood of some evidence of one brand, clustered as the workers would."""
+
+    def __init__(self, connection: Connection, evidence_ids: Collection[UUID]) -> None:
+        self.rules, cache = identity_rules(), EvidenceCache()
+        near = _read_neighborhood(connection, evidence_ids, cache)
+        self.known = near.known
+        self.evidence = {key: cache.evidence(stored) for key, stored in near.known.items()}
+        self._links = {link.pair: link for link in decisions.read_links(connection, near.known)}
+        self.must = {pair for pair, link in self._links.items() if link.same}
+        self.cannot = self._links.keys() - self.must
+        self.events = evidence_rows.events_of_evidence(connection, near.known)
+        (brand,) = {near.known[key].brand for key in evidence_ids}
+        self._names_on = names_in(near, cache, brand)
+        clustering = cluster_neighborhood(near, cache, must=self.must, cannot=self.cannot, rules=self.rules)
+        self.people = clustering.people
+        self.clusters = clustering.clusters.get(brand, _NO_CLUSTERS)
 
     def closest(self, one: Collection[UUID], other: Collection[UUID]) -> tuple[Pair, Comparison]:
         """Of the pairs between two people the one that weighs most; a person's own evidence is the same already."""
@@ -161,10 +172,10 @@ class _Neighborhood:
             "evidence": self.said(key),
         }
 
-    def pieces(self, pair: Pair, comparison: Comparison) -> list[dict[str, Any]]:
+    def weights(self, pair: Pair, comparison: Comparison) -> list[dict[str, Any]]:
         """Each with what the two say there; what many use also where the names do not agree, and it counts nothing."""
         one, other = self.evidence[pair[0]], self.evidence[pair[1]]
-        kinds = {piece.kind: piece.weight for piece in comparison.pieces}
+        kinds = {match.kind: match.weight for match in comparison.weights}
         for kind in ("email", "phone"):
             is_told = any(known == kind or known.startswith(f"{kind}_of_") for known in kinds)
             if not is_told and self._shared(kind, one, other):
@@ -205,42 +216,48 @@ class _Neighborhood:
             "from_event_id": before[0] if before else None,
             "event_id": events[0] if events else None,
             "score": comparison.score,
-            "by": "human" if low_high in self.same else "rules",
-            "word": self.word((low_high,)),
-            "pieces": self.pieces(pair, comparison),
+            "by": "human" if low_high in self.must else "rules",
+            "word": self.decided((low_high,)),
+            "pieces": self.weights(pair, comparison),
         }
 
     def decision(self, pair: Pair) -> str | None:
-        return "same" if pair in self.same else "different" if pair in self.different else None
+        return "same" if pair in self.must else "different" if pair in self.cannot else None
 
-    def word(self, pairs: Iterable[Pair]) -> dict[str, Any] | None:
-        """Who said of one of these pairs that it is one person's or is not, when and why; of several the first."""
-        return tell_word(self._said[pair] for pair in pairs if pair in self._said)
-
-    def _names_on(self, kind: str, value: str) -> int:
-        return self._names.get((kind, value), 1)
+    def decided(self, pairs: Iterable[Pair]) -> dict[str, Any] | None:
+        """Who decided that one of these pairs is one person's or is not, when and why; of several the first."""
+        return tell_decision(self._links[pair] for pair in pairs if pair in self._links)
 
     def _compare(self, pair: Pair) -> Comparison:
         return compare(self.evidence[pair[0]], self.evidence[pair[1]], self._names_on, self.rules)
 
 
-def _evidence_of(connection: Connection, any_id: UUID, forwards: Iterable[Forward]) -> dict[UUID, KnownEvidence]:
+def _evidence_of(connection: Connection, any_id: UUID, forwards: Iterable[Forward]) -> dict[UUID, StoredEvidence]:
     key = evidence_of_event(connection, any_id)
-    keys = {key} if key else {one for found in forwards if found.story["person_id"] == any_id for one in found.evidence}
-    found = evidence_rows.read_evidence(connection, keys) or evidence_rows.read_evidence_of_people(connection, [any_id])
-    if not found:
+    keys = (
+        {key}
+        if key
+        else {
+            evidence_id
+            for forward in forwards
+            if forward.story["person_id"] == any_id
+            for evidence_id in forward.evidence
+        }
+    )
+    known = evidence_rows.read_evidence(connection, keys) or evidence_rows.read_evidence_of_people(connection, [any_id])
+    if not known:
         raise RecordError(
             "no_evidence",
             field=None,
             message=f"{any_id} is no event or person whose evidence is stored: it may not have got so far"
             f" (`afluente explain {any_id}` tells)",
         )
-    return found
+    return known
 
 
-def _less(one: dict[UUID, KnownEvidence], other: Collection[UUID]) -> dict[UUID, KnownEvidence]:
+def _less(one: dict[UUID, StoredEvidence], other: Collection[UUID]) -> dict[UUID, StoredEvidence]:
     """The first without what both have, unless that is all of it."""
-    return {key: known for key, known in one.items() if key not in other} or one
+    return {key: stored for key, stored in one.items() if key not in other} or one
 
 
 def _counts(use: str, weight: float) -> str:

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.crypto.encryption import open_evidence
-from pipeline.identity.neighborhoods import unpack
+from pipeline.identity.evidence_cache import unpack
 from pipeline.privacy.consent_states import Statement, consent_state
 
 _STATEMENTS = """

@@ -3,8 +3,8 @@
 Until that is done nobody is found by the keys that are missing, so `dedupe` waits. What was filed by pages stays; a run
 that was killed begins with the first page again and finds it filed.
 
-Words that were added to the short names give evidence further keys, and no other version: they are filed beside those
-it has when people are found anew.
+Short names that were added to the vocabulary give evidence further keys, and no other version: those are filed beside
+the keys it has when people are found anew.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pipeline.identity.evidence_cache import EvidenceCache
 from pipeline.identity.matching.evidence import KEYS_VERSION
-from pipeline.identity.neighborhoods import Memory
 from pipeline.store.engine import transaction
 from pipeline.store.identity import evidence_rows, filed_keys, upgrades
 
@@ -39,21 +39,22 @@ def refile_keys(
     while True:
         with transaction(timeout_seconds=0) as connection:
             upgrades.hold_filing(connection)
-            pieces = filed_keys.next_pieces(connection, after, pieces_at_once)
-            if not pieces:
+            evidence_ids = filed_keys.next_pieces(connection, after, pieces_at_once)
+            if not evidence_ids:
                 filed_keys.end_refiling(connection)
                 return done
-            _file(connection, pieces)
-        done, after = done + len(pieces), pieces[-1]
+            _file(connection, evidence_ids)
+        done, after = done + len(evidence_ids), evidence_ids[-1]
         on_progress(done, total)
 
 
-def file_missing_keys(pieces: Collection[UUID]) -> None:
-    """Let these pieces be found by all of their keys of now, whatever else they are found by. Safe beside workers."""
+def file_missing_keys(evidence_ids: Collection[UUID]) -> None:
+    """Let this evidence be found by all of its keys of now, whatever else it is found by. Safe beside workers."""
     with transaction() as connection:
-        _file(connection, pieces)
+        _file(connection, evidence_ids)
 
 
-def _file(connection: Connection, pieces: Collection[UUID]) -> None:
-    known, memory = evidence_rows.read_evidence(connection, pieces), Memory()
-    filed_keys.file_again(connection, {(key, piece) for piece, one in known.items() for key in memory.keys(one)})
+def _file(connection: Connection, evidence_ids: Collection[UUID]) -> None:
+    known, cache = evidence_rows.read_evidence(connection, evidence_ids), EvidenceCache()
+    keys = {(key, evidence_id) for evidence_id, stored in known.items() for key in cache.keys(stored)}
+    filed_keys.file_again(connection, keys)

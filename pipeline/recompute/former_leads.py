@@ -17,15 +17,16 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection
 
+from pipeline.identity.evidence_cache import EvidenceCache, pack
+from pipeline.identity.filing import file_evidence, new_evidence
 from pipeline.identity.matching.evidence import Evidence, evidence_of
-from pipeline.identity.neighborhoods import Memory, pack
-from pipeline.identity.resolution import file_evidence, new_evidence, resolve_people
+from pipeline.identity.resolution import resolve_people
 from pipeline.lanes import BULK
 from pipeline.records import Lead, new_id
 from pipeline.replay import recompute_leads, require_mappings
 from pipeline.store.engine import transaction
 from pipeline.store.identity import evidence_rows, people_moves, upgrades
-from pipeline.store.identity.evidence_rows import KnownEvidence, NewEvidence
+from pipeline.store.identity.evidence_rows import NewEvidence, StoredEvidence
 from pipeline.store.identity.upgrades import FormerEvidence, Unfiled
 from pipeline.store.keyring import blind_index
 from pipeline.store.people import people
@@ -61,35 +62,35 @@ def file_former_leads(
 def _file(connection: Connection, rows: list[Unfiled]) -> int:
     """Those that are the person's own; gives how many. The others are left."""
     standing = upgrades.hold_standing(connection, {person_id for person_id, _ in rows})
-    memory = Memory()
+    cache = EvidenceCache()
     leads = _leads(connection, [event_id for _, event_id in rows])
-    made = {event_id: new_evidence(lead, evidence_of(lead), memory) for event_id, lead in leads.items()}
-    known: Mapping[UUID, KnownEvidence] = evidence_rows.read_evidence(
-        connection, {one.evidence_id for one in made.values()}
+    made = {event_id: new_evidence(lead, evidence_of(lead), cache) for event_id, lead in leads.items()}
+    known: Mapping[UUID, StoredEvidence] = evidence_rows.read_evidence(
+        connection, {evidence.evidence_id for evidence in made.values()}
     )
-    owners = {key: one.person_id for key, one in known.items()}
+    owners = {evidence_id: stored.person_id for evidence_id, stored in known.items()}
     homes = upgrades.read_first_evidence(connection, standing)
     new: list[FormerEvidence] = []
     filed: list[tuple[UUID, UUID]] = []
     for person_id, event_id in rows:
-        one = made.get(event_id)
-        if one is None or person_id not in standing:
+        evidence = made.get(event_id)
+        if evidence is None or person_id not in standing:
             continue
-        if one.evidence_id not in owners:
-            new.append(_own(one, person_id, homes))
-            owners[one.evidence_id] = person_id
-        if owners[one.evidence_id] == person_id:
-            filed.append((event_id, one.evidence_id))
+        if evidence.evidence_id not in owners:
+            new.append(_own(evidence, person_id, homes))
+            owners[evidence.evidence_id] = person_id
+        if owners[evidence.evidence_id] == person_id:
+            filed.append((event_id, evidence.evidence_id))
     upgrades.add_former_evidence(connection, new)
     upgrades.file_events(connection, filed)
     return len(filed)
 
 
-def _own(one: NewEvidence, person_id: UUID, homes: dict[UUID, UUID]) -> FormerEvidence:
+def _own(evidence: NewEvidence, person_id: UUID, homes: dict[UUID, UUID]) -> FormerEvidence:
     """The first one takes the person's id as the one that it is born with, and names the component."""
     birth_id = new_id() if person_id in homes else person_id
-    home = homes.setdefault(person_id, one.evidence_id)
-    return FormerEvidence(msgspec.structs.replace(one, birth_id=birth_id), person_id, home)
+    home = homes.setdefault(person_id, evidence.evidence_id)
+    return FormerEvidence(msgspec.structs.replace(evidence, birth_id=birth_id), person_id, home)
 
 
 def _file_rest(connection: Connection, rows: list[Unfiled]) -> int:
@@ -103,9 +104,9 @@ def _file_rest(connection: Connection, rows: list[Unfiled]) -> int:
             people_moves.move_facts(connection, {event_id: owner})
             people_moves.rebuild_touches(connection, {person_id, owner})
         if lead is not None:
-            memory = Memory()
-            of_event = file_evidence(connection, [lead], memory)
-            resolve_people(connection, _LANE, {of_event[event_id]: [lead]}, decided_by=_DECIDED_BY, memory=memory)
+            cache = EvidenceCache()
+            leads = file_evidence(connection, [lead], cache)
+            resolve_people(connection, _LANE, leads, decided_by=_DECIDED_BY, cache=cache)
     return len(rows)
 
 
@@ -114,8 +115,8 @@ def _silent(connection: Connection, person_id: UUID, event_id: UUID) -> tuple[UU
     brand = people.read_people(connection, {person_id}, lock=True)[person_id].brand
     packed = pack(Evidence())
     evidence_id = blind_index().content_id(brand.encode() + b"\x00" + event_id.bytes + packed)
-    one = NewEvidence(evidence_id, brand, person_id, packed, [], [event_id])
-    upgrades.add_former_evidence(connection, [FormerEvidence(one, person_id, evidence_id)])
+    evidence = NewEvidence(evidence_id, brand, person_id, packed, [], [event_id])
+    upgrades.add_former_evidence(connection, [FormerEvidence(evidence, person_id, evidence_id)])
     return evidence_id, person_id
 
 

@@ -52,11 +52,11 @@ def renew_golden_records(
     done, after = Renewed(), UUID(int=0)
     while True:
         with transaction(timeout_seconds=0) as connection:
-            some = people.next_people(connection, after, people_at_once, brand)
-            if not some:
+            person_ids = people.next_people(connection, after, people_at_once, brand)
+            if not person_ids:
                 return done
-            _renew(connection, some, done, is_dry_run=is_dry_run)
-        after = some[-1]
+            _renew(connection, person_ids, done, is_dry_run=is_dry_run)
+        after = person_ids[-1]
         on_progress(done, total)
 
 
@@ -84,11 +84,11 @@ def _renew(connection: Connection, person_ids: Collection[UUID], done: Renewed, 
 
 def _made_anew(connection: Connection, person_ids: Collection[UUID]) -> dict[UUID, Profile | None]:
     """None: not all of the leads go through today."""
-    pieces = evidence_rows.read_evidence_of_people(connection, person_ids)
+    known = evidence_rows.read_evidence_of_people(connection, person_ids)
     owners = {
         event_id: owner
-        for key, event_ids in evidence_rows.events_of_evidence(connection, pieces).items()
-        if (owner := pieces[key].person_id) is not None
+        for evidence_id, event_ids in evidence_rows.events_of_evidence(connection, known).items()
+        if (owner := known[evidence_id].person_id) is not None
         for event_id in event_ids
     }
     made = {person_id: Profile() for person_id in person_ids}

@@ -1,7 +1,7 @@
-"""Who is who, found once more for everybody: after `mappings/identity.yaml` changed.
+"""Who is who, resolved again for everybody: after `mappings/identity.yaml` changed.
 
-Evidence is taken in the order of its ids, a few hundred pieces per transaction; each is looked at with all that it can
-pull on, by the same locks as in `dedupe`, so workers go on meanwhile. Ids of evidence never change: none is passed
+Evidence is taken in the order of its ids, a few hundred pieces per transaction; each is resolved with its neighborhood,
+under the same locks as in `dedupe`, so workers go on meanwhile. Ids of evidence never change: none is passed
 over, whatever joins or parts beside this. What already is as the rules want it is not written, so a run that was killed
 is simply run again.
 """
@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from pipeline.identity.matching.evidence import KEYS_VERSION
 from pipeline.identity.people_updates import Resolved
-from pipeline.identity.resolution import resolve, resolve_people
+from pipeline.identity.resolution import NO_LEADS, resolve, resolve_people
 from pipeline.lanes import BULK
 from pipeline.recompute.former_keys import file_missing_keys, refile_keys
 from pipeline.recompute.former_leads import EVENTS_AT_ONCE, file_former_leads
@@ -107,7 +107,7 @@ def _recompute(
         total = decisions.count_evidence(connection, brand)
     done = Recomputed()
     after = UUID(int=0)
-    work = _look if is_dry_run else _resolve
+    work = _count_changes if is_dry_run else _resolve
     while True:
         with transaction() as connection:
             rows = decisions.next_evidence(connection, after, pieces_at_once, brand)
@@ -133,17 +133,18 @@ def _in_parts(work: Callable[[Sequence[_Row]], Recomputed], rows: Sequence[_Row]
 def _resolve(rows: Sequence[_Row]) -> Recomputed:
     file_missing_keys([row[0] for row in rows])
     with transaction(timeout_seconds=0) as connection:
-        found = _settle(connection, rows, partial(resolve_people, connection, BULK, {}, decided_by=_DECIDED_BY))
-        reviews.forget_outdated(connection, found.looked_at)
-    return Recomputed(len(rows), len(found.joined), len(found.parted))
+        settled = _settle(connection, rows, partial(resolve_people, connection, BULK, NO_LEADS, decided_by=_DECIDED_BY))
+        reviews.forget_outdated(connection, settled.looked_at)
+    return Recomputed(len(rows), len(settled.joined), len(settled.parted))
 
 
-def _look(rows: Sequence[_Row]) -> Recomputed:
-    """Each person began with one piece of evidence: counted with that piece, it is counted once."""
+def _count_changes(rows: Sequence[_Row]) -> Recomputed:
+    """What `_resolve` would change, rolled back. Each person began with one piece of evidence and is counted with it:
+    so it is counted once."""
     done = Recomputed(len(rows))
     try:
         with transaction(timeout_seconds=0) as connection:
-            _settle(connection, rows, partial(resolve, connection, {}, lambda _connection, _events: ()))
+            _settle(connection, rows, partial(resolve, connection, NO_LEADS, lambda _connection, _events: ()))
             owners = evidence_rows.read_owners(connection, [row[0] for row in rows])
             raise _RolledBackError
     except _RolledBackError:
@@ -163,19 +164,19 @@ class _Settled:
     parted: set[UUID] = field(default_factory=set)
 
 
-def _settle(connection: Connection, rows: Sequence[_Row], look: Callable[..., Resolved]) -> _Settled:
-    """Look at these pieces, then at all that hangs together with people who change by that, until nobody does.
+def _settle(connection: Connection, rows: Sequence[_Row], resolve_again: Callable[..., Resolved]) -> _Settled:
+    """Resolve this evidence, then all that hangs together with people who change by that, until nobody does.
 
     So nobody is joined now and parted by a later batch, and a dry run of one batch tells what the run would make of it.
     """
-    found = _Settled()
+    settled = _Settled()
     again = {row[0] for row in rows}
     while again:
-        resolved = look(again=again)
-        found.looked_at |= again
-        found.joined, found.parted = (
-            (found.joined | resolved.joined.keys()) - resolved.parted - found.parted,
-            (found.parted | resolved.parted) - resolved.joined.keys() - found.joined,
+        resolved = resolve_again(again=again)
+        settled.looked_at |= again
+        settled.joined, settled.parted = (
+            (settled.joined | resolved.joined.keys()) - resolved.parted - settled.parted,
+            (settled.parted | resolved.parted) - resolved.joined.keys() - settled.joined,
         )
-        again = decisions.evidence_about(connection, resolved.changed) - found.looked_at
-    return found
+        again = decisions.evidence_about(connection, resolved.changed) - settled.looked_at
+    return settled

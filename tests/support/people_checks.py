@@ -14,10 +14,10 @@ from sqlalchemy import Connection
 from pipeline import flow, replay
 from pipeline.crypto.encryption import seal_envelope
 from pipeline.errors import TransientError
+from pipeline.identity.evidence_cache import EvidenceCache
 from pipeline.identity.matching.clustering import CROWDED, cluster, count_names
 from pipeline.identity.matching.evidence import STRONG_KINDS, keys_of
 from pipeline.identity.matching.rules import IdentityRules
-from pipeline.identity.neighborhoods import Memory
 from pipeline.records import Batch, Envelope, NewEvent, Profile, new_id
 from pipeline.stages.survivorship.survivorship import merge_profile
 from pipeline.store.engine import transaction
@@ -92,8 +92,8 @@ def assert_people_are_those_of_all_evidence(brand: str, rules: IdentityRules) ->
     """What was found piece by piece is what clustering everything at once finds; counts of shared keys included."""
     with transaction() as connection:
         known = _read_all(connection, brand)
-        memory = Memory()
-        evidence = {key: memory.evidence(one) for key, one in known.items()}
+        cache = EvidenceCache()
+        evidence = {key: cache.evidence(one) for key, one in known.items()}
         users: dict[tuple[str, str], list[UUID]] = {}
         for key, one in evidence.items():
             for name in keys_of(one):
@@ -108,7 +108,7 @@ def assert_people_are_those_of_all_evidence(brand: str, rules: IdentityRules) ->
             counts[kind, value] = count
         numbers = {key_number(brand, kind, value): count for (kind, value), count in counts.items()}
         noted = blocks.read_shared_keys(connection, numbers)
-        must, cannot = evidence_rows.read_decisions(connection, known)
+        must, cannot = evidence_rows.read_link_pairs(connection, known)
     assert {number: noted.get(number, 1) for number in numbers} == numbers
     expected = cluster(
         evidence, lambda kind, value: counts.get((kind, value), 1), must=must, cannot=cannot, rules=rules
@@ -171,7 +171,7 @@ def assert_all_follows(brand: str) -> None:
             assert stored[person_id].profile.votes == profile.votes
 
 
-def _read_all(connection: Connection, brand: str) -> dict[UUID, evidence_rows.KnownEvidence]:
+def _read_all(connection: Connection, brand: str) -> dict[UUID, evidence_rows.StoredEvidence]:
     ids = [row[0] for row in connection.exec_driver_sql("SELECT evidence_id FROM evidence WHERE brand = %s", (brand,))]
     return evidence_rows.read_evidence(connection, ids)
 

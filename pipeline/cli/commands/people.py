@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from pipeline.identity.decisions import Followed, Word
+    from pipeline.identity.decisions import Decision, DecisionResult
     from pipeline.recompute.people import Recomputed
     from pipeline.records import Person
-    from pipeline.store.identity.decisions import Decision
+    from pipeline.store.identity.decisions import Link
     from pipeline.store.identity.reviews import Review
 
 commands = typer.Typer()
@@ -54,10 +54,10 @@ def merge(
     The older id stays, the other forwards to it for ever. All they left goes together: leads, touches, consents,
     values. It stays so whatever comes in later, until `people unmerge`. Refused if somebody said that they are two.
     """
-    from pipeline.identity.decisions import merge_people
+    from pipeline.identity.merges import merge_people
 
     ids = parse_id(one), parse_id(other)
-    _print_followed(_said(lambda: merge_people(*ids, _word(by, why), override=override)), as_json=as_json)
+    _print_result(_decided(lambda: merge_people(*ids, _decision(by, why), override=override)), as_json=as_json)
 
 
 @commands.command(
@@ -82,10 +82,10 @@ def unmerge(
     merged since. Each part gets back its id, leads, touches, consents and values. Leads that say exactly the same of
     who they are stay together.
     """
-    from pipeline.identity.decisions import unmerge_person
+    from pipeline.identity.unmerges import unmerge_person
 
     person_id, event_ids = parse_id(person), [parse_id(text) for text in event or ()]
-    _print_followed(_said(lambda: unmerge_person(person_id, _word(by, why), event_ids=event_ids)), as_json=as_json)
+    _print_result(_decided(lambda: unmerge_person(person_id, _decision(by, why), event_ids=event_ids)), as_json=as_json)
 
 
 @review.command("list", epilog=example("afluente people review list", "afluente people review list --json"))
@@ -124,7 +124,7 @@ def list_waiting(
                 _name(people.get(one.people[0])),
                 one.people[1],
                 _name(people.get(one.people[1])),
-                ", ".join(f"{piece} {weight:+g}" for piece, weight in one.pieces.items()),
+                ", ".join(f"{kind} {weight:+g}" for kind, weight in one.weights.items()),
             )
             for one in found
         ],
@@ -137,19 +137,19 @@ def list_waiting(
 @review.command("accept", epilog=example("afluente people review accept 17 --why 'same desk, told us'"))
 def accept(*, number: Number, why: Why = None, by: By = None, as_json: AsJson = False) -> None:
     """Say that they are one person, as `people merge` does."""
-    from pipeline.identity.decisions import accept_review
+    from pipeline.identity.merges import accept_review
 
-    _print_followed(_said(lambda: accept_review(number, _word(by, why))), as_json=as_json)
+    _print_result(_decided(lambda: accept_review(number, _decision(by, why))), as_json=as_json)
 
 
 @review.command("reject", epilog=example("afluente people review reject 17 --why 'brothers'"))
 def reject(*, number: Number, why: Why = None, by: By = None, as_json: AsJson = False) -> None:
     """Say that they are two people: nothing joins them any more, and nobody is asked again."""
-    from pipeline.identity.decisions import reject_review
+    from pipeline.identity.merges import reject_review
 
-    followed = _said(lambda: reject_review(number, _word(by, why)))
+    result = _decided(lambda: reject_review(number, _decision(by, why)))
     if as_json:
-        print_json(_followed_json(followed))
+        print_json(_result_json(result))
     else:
         print_line("kept apart")
 
@@ -209,10 +209,10 @@ def people_bars(progress: Progress) -> PeopleBars:
     }
 
 
-def _word(by: str | None, why: str | None) -> Word:
+def _decision(by: str | None, why: str | None) -> Decision:
     import getpass
 
-    from pipeline.identity.decisions import Word
+    from pipeline.identity.decisions import Decision
 
     try:
         name = (by or getpass.getuser()).strip()
@@ -220,47 +220,50 @@ def _word(by: str | None, why: str | None) -> Word:
         raise CommandError("whose word is it? Say it with --by NAME", exit_code=2) from error
     if not name:
         raise CommandError("--by needs a name", exit_code=2)
-    return Word(name, why.strip() or None if why else None)
+    return Decision(name, why.strip() or None if why else None)
 
 
-def _said(say: Callable[[], Followed]) -> Followed:
+def _decided(decide: Callable[[], DecisionResult]) -> DecisionResult:
     from pipeline.hints import hint_all
 
-    followed = reach(say)
+    result = reach(decide)
     hint_all()
-    return followed
+    return result
 
 
-def _print_followed(followed: Followed, *, as_json: bool) -> None:
+def _print_result(result: DecisionResult, *, as_json: bool) -> None:
     if as_json:
-        print_json(_followed_json(followed))
+        print_json(_result_json(result))
         return
-    for decision in _words(followed):
-        word = "one person" if decision.same else "two people"
-        reason = f" because {decision.why}" if decision.why else ""
-        print_line(f"taken back: {word}, said by {decision.decided_by} on {decision.decided_at:%Y-%m-%d}{reason}")
-    for merged, target in sorted(followed.joined.items()):
+    for link in _one_link_each(result):
+        word = "one person" if link.same else "two people"
+        reason = f" because {link.why}" if link.why else ""
+        print_line(f"taken back: {word}, said by {link.decided_by} on {link.decided_at:%Y-%m-%d}{reason}")
+    for merged, target in sorted(result.joined.items()):
         print_line(f"{merged} is part of {target} now")
-    for person_id in followed.parted:
+    for person_id in result.parted:
         print_line(f"{person_id} stands for itself now")
-    if not (followed.joined or followed.parted):
+    if not (result.joined or result.parted):
         print_note("nobody became another person: only leads changed hands")
 
 
-def _followed_json(followed: Followed) -> dict[str, Any]:
+def _result_json(result: DecisionResult) -> dict[str, Any]:
     return {
-        "person_id": followed.person_id,
-        "joined": [{"person_id": merged, "into": target} for merged, target in sorted(followed.joined.items())],
-        "parted": followed.parted,
+        "person_id": result.person_id,
+        "joined": [{"person_id": merged, "into": target} for merged, target in sorted(result.joined.items())],
+        "parted": result.parted,
         "took_back": [
-            {"same": one.same, "by": one.decided_by, "at": one.decided_at, "why": one.why} for one in _words(followed)
+            {"same": link.same, "by": link.decided_by, "at": link.decided_at, "why": link.why}
+            for link in _one_link_each(result)
         ],
     }
 
 
-def _words(followed: Followed) -> list[Decision]:
-    """What was taken back, each word once, however many pairs it was about."""
-    return list({decision.decision_id: decision for decision in followed.took_back}.values())
+def _one_link_each(result: DecisionResult) -> list[Link]:
+    """What was taken back, each decision once, however many pairs it was about."""
+    from pipeline.identity.decisions import one_link_each
+
+    return one_link_each(result.took_back)
 
 
 def _review_json(one: Review) -> dict[str, Any]:
@@ -269,7 +272,7 @@ def _review_json(one: Review) -> dict[str, Any]:
         "score": one.score,
         "brand": one.brand,
         "people": one.people,
-        "evidence": one.pieces,
+        "evidence": one.weights,
         "since": one.created_at,
     }
 

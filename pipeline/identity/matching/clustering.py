@@ -1,7 +1,7 @@
 """From weighed pairs to people. What comes out depends on the evidence alone, not on the order it arrived in.
 
 Pairs are joined strongest first. A join is refused where the people it would make one contradict each other: names that
-exclude each other, two mailboxes of one employer, or a human's word.
+exclude each other, two mailboxes of one employer, or a human's decision.
 """
 
 from __future__ import annotations
@@ -126,9 +126,9 @@ def weigh_pairs(
     Crowded is what `names_on` says or what is seen here: a part of the evidence gives the pairs that all of it gives.
     """
     blocks: dict[tuple[str, str], list[Key]] = {}
-    for key, one in evidence.items():
-        for name in keys_of(one) if keys is None else keys(key):
-            blocks.setdefault(name, []).append(key)
+    for evidence_id, piece in evidence.items():
+        for key in keys_of(piece) if keys is None else keys(evidence_id):
+            blocks.setdefault(key, []).append(evidence_id)
     compared: dict[Pair, Comparison] = {}
     for (kind, value), members in blocks.items():
         if len(members) == 1 or len(members) > rules.crowded:
@@ -156,8 +156,8 @@ def _pairs(members: list[Key], settled: Mapping[Key, Key]) -> Iterator[Pair]:
     yield from combinations(anew, 2)
     for known in together.values():
         yield from combinations(known, 2)
-        for one in anew:
-            yield from ((one, other) if one < other else (other, one) for other in known)
+        for key in anew:
+            yield from ((key, other) if key < other else (other, key) for other in known)
 
 
 class _People:
@@ -169,8 +169,8 @@ class _People:
         self._evidence, self._names_on, self._rules = evidence, names_on, rules
         self._parent = {key: key for key in evidence}
         self._members: dict[Key, list[Key]] = {key: [key] for key in evidence}
-        self._names = {key: [one.name] if one.name else [] for key, one in evidence.items()}
-        self._work = {key: [key] if one.is_work else [] for key, one in evidence.items()}  # mailboxes at employers
+        self._names = {key: [piece.name] if piece.name else [] for key, piece in evidence.items()}
+        self._work = {key: [key] if piece.is_work else [] for key, piece in evidence.items()}  # mailboxes at employers
         self.joins: list[Pair] = []
         self._apart: dict[Key, set[Key]] = {}
         for one, other in cannot:
@@ -182,23 +182,23 @@ class _People:
 
     def are_kept_apart(self, pair: Pair) -> bool:
         """Whether a human said so, of any two members."""
-        return self._humans_word(pair) is not None
+        return self._cannot_link(pair) is not None
 
     def veto(self, pair: Pair, comparison: Comparison) -> Veto | None:
         """What stands against making the people of this pair one; None: they may be."""
-        said = self._humans_word(pair)
-        if said is not None:
-            return said
+        cannot_link = self._cannot_link(pair)
+        if cannot_link is not None:
+            return cannot_link
         rules = self._rules
         if comparison.score >= rules.certain:
             return None
         one, other = self._root(pair[0]), self._root(pair[1])
         for mine in self._names[one]:
             for theirs in self._names[other]:
-                found = agreement(mine, theirs)
-                is_half = found in (SAME_GIVEN, SAME_FAMILY) and found != comparison.names
-                is_half = is_half or (found == INITIAL and comparison.names == UNKNOWN)
-                if found == DIFFERENT or (is_half and comparison.score < rules.same + _SURER_THAN_NAMES):
+                agreed = agreement(mine, theirs)
+                is_half = agreed in (SAME_GIVEN, SAME_FAMILY) and agreed != comparison.names
+                is_half = is_half or (agreed == INITIAL and comparison.names == UNKNOWN)
+                if agreed == DIFFERENT or (is_half and comparison.score < rules.same + _SURER_THAN_NAMES):
                     return Veto("names", self._bearer(one, mine), self._bearer(other, theirs))
         for mine_key in self._work[one]:
             for their_key in self._work[other]:
@@ -206,14 +206,15 @@ class _People:
                     return Veto("mailboxes", mine_key, their_key)
         return None
 
-    def _humans_word(self, pair: Pair) -> Veto | None:
+    def _cannot_link(self, pair: Pair) -> Veto | None:
+        """The cannot-link between the people of this pair, if there is one."""
         if not self._apart:
             return None
         other = set(self._members[self._root(pair[1])])
         for key in self._members[self._root(pair[0])]:
-            found = self._apart.get(key, set()) & other
-            if found:
-                return Veto("human", key, min(found))
+            kept_apart = self._apart.get(key, set()) & other
+            if kept_apart:
+                return Veto("human", key, min(kept_apart))
         return None
 
     def _bearer(self, root: Key, name: Name) -> Key:

@@ -83,11 +83,11 @@ def keys_of(evidence: Evidence) -> list[tuple[str, str]]:
     are weighed where another key brings two together, and are none themselves: they found next to nobody whom nothing
     else found, for a third of what a lead costs. Names alone are no key: namesakes are many.
     """
-    found = [(EMAIL, evidence.email)] if evidence.email else []
+    keys = [(EMAIL, evidence.email)] if evidence.email else []
     if evidence.others:
-        found += [(EMAIL, email) for email in evidence.others]
-    found += [(PHONE, phone) for phone in evidence.phones]
-    found += [(PROFILE, profile) for profile in evidence.profiles]
+        keys += [(EMAIL, email) for email in evidence.others]
+    keys += [(PHONE, phone) for phone in evidence.phones]
+    keys += [(PROFILE, profile) for profile in evidence.profiles]
     name = evidence.name
     if len(name) > 1:
         given = sorted(word_forms(name[0]))
@@ -96,16 +96,16 @@ def keys_of(evidence: Evidence) -> list[tuple[str, str]]:
         # One word whole, of another the first letter: a slip or a short name spoils one of the two; blocks stay small.
         bearers = [f"{word} {other[:1]}" for word in given for other in name[1:]]
         bearers += [f"{other} {initial}" for other in others for initial in initials]
-        found += [("name_employer", f"{who} {label}") for label in labels(evidence.employers) for who in bearers]
+        keys += [("name_employer", f"{who} {label}") for label in labels(evidence.employers) for who in bearers]
         # Two whole words of the name keep these rare: no stranger can crowd them, and a million people have the heads
         # of numbers. Between agreeing names one wrong digit leaves the head or the tail as it was.
         bearers = [f"{word} {name[1]}" for word in given]
         if evidence.email:
-            found += [_with_mailbox(who, evidence.email) for who in bearers]
+            keys += [_with_mailbox(who, evidence.email) for who in bearers]
         for phone in evidence.phones:
             for who in bearers:
-                found += [("name_phone", f"{who} {phone[:-4]}_"), _with_tail(who, phone)]
-    return list(dict.fromkeys(found))
+                keys += [("name_phone", f"{who} {phone[:-4]}_"), _with_tail(who, phone)]
+    return list(dict.fromkeys(keys))
 
 
 def own_key(evidence: Evidence, kind: str, value: str) -> tuple[str, str]:
@@ -154,9 +154,9 @@ def _name(fields: Mapping[str, Any]) -> Name:
 
 def _addresses(fields: Mapping[str, Any]) -> tuple[str | None, list[str]]:
     """The main address of a lead that has several, and the others, but for placeholders."""
-    told = [fields.get("email"), *fields["other_emails"]]
-    found = [email for email in told if email and not _is_placeholder(email)]
-    return (found[0], found[1:]) if found else (None, [])
+    given = [fields.get("email"), *fields["other_emails"]]
+    emails = [email for email in given if email and not _is_placeholder(email)]
+    return (emails[0], emails[1:]) if emails else (None, [])
 
 
 def _is_placeholder(email: str) -> bool:

@@ -81,20 +81,20 @@ def agreement(one: Name, other: Name) -> str:
     one, other = _spelled_out(one, other), _spelled_out(other, one)
     if (len(one), one) > (len(other), other):
         one, other = other, one
-    found, taken = _matches(one, other)
-    words = sum(match >= _SLIP for match in found)
-    letters = sum(match == _LETTER for match in found)
-    if all(found):
+    matches, taken = _matches(one, other)
+    words = sum(match >= _SLIP for match in matches)
+    letters = sum(match == _LETTER for match in matches)
+    if all(matches):
         if letters:
             return INITIAL
         if words < 2:
             return PART
-        has_slip = any(match == _SLIP and _is_given(word, other) for word, match in zip(one, found, strict=True))
+        has_slip = any(match == _SLIP and _is_given(word, other) for word, match in zip(one, matches, strict=True))
         return CLOSE if has_slip else FULL if 0 in taken else LATER
     if not words + letters:
         return UNKNOWN if _are_halves(one, other) or _are_halves(other, one) else DIFFERENT
-    is_crossed = words > 1 and not letters and _leave_out_each_others(one, found, other, taken)
-    return CROSSED if is_crossed else SAME_GIVEN if found[0] >= _SLIP else SAME_FAMILY
+    is_crossed = words > 1 and not letters and _leave_out_each_others(one, matches, other, taken)
+    return CROSSED if is_crossed else SAME_GIVEN if matches[0] >= _SLIP else SAME_FAMILY
 
 
 def are_compatible(one: Name, other: Name) -> bool:
@@ -120,7 +120,7 @@ def _matches(one: Name, other: Name) -> tuple[list[int], set[int]]:
     """For each word of `one` the best match among the words of `other`, each of those used once; and the places of the
     words of `other` that are among those.
     """
-    found = [0] * len(one)
+    matches = [0] * len(one)
     pairs = sorted(
         (-match, abs(i - j), i, j)
         for i, word in enumerate(one)
@@ -129,10 +129,10 @@ def _matches(one: Name, other: Name) -> tuple[list[int], set[int]]:
     )
     taken: set[int] = set()
     for match, _, i, j in pairs:
-        if not found[i] and j not in taken:
-            found[i] = -match
+        if not matches[i] and j not in taken:
+            matches[i] = -match
             taken.add(j)
-    return found, taken
+    return matches, taken
 
 
 @lru_cache(maxsize=65_536)
@@ -183,8 +183,8 @@ def _are_halves(given: Name, family: Name) -> bool:
     )
 
 
-def _leave_out_each_others(one: Name, found: list[int], other: Name, taken: set[int]) -> bool:
-    mine = [place for place, match in enumerate(found) if not match]
+def _leave_out_each_others(one: Name, matches: list[int], other: Name, taken: set[int]) -> bool:
+    mine = [place for place, match in enumerate(matches) if not match]
     theirs = [place for place in range(len(other)) if place not in taken]
     return _are_crossed(one, mine, other, theirs) or _are_crossed(other, theirs, one, mine)
 
@@ -239,13 +239,13 @@ def nicknames() -> dict[str, dict[str, list[str]]]:
 
 @cache
 def _full_names() -> dict[str, frozenset[str]]:
-    found: dict[str, set[str]] = {}
+    names: dict[str, set[str]] = {}
     for full, shorts in nicknames()["names"].items():
         canonical = fold(str(full))
-        found.setdefault(canonical, set()).add(canonical)
+        names.setdefault(canonical, set()).add(canonical)
         for short in shorts:
-            found.setdefault(fold(str(short)), {fold(str(short))}).add(canonical)
-    return {word: frozenset(names) for word, names in found.items()}
+            names.setdefault(fold(str(short)), {fold(str(short))}).add(canonical)
+    return {word: frozenset(forms) for word, forms in names.items()}
 
 
 @cache

@@ -50,7 +50,7 @@ class IdentityRules(msgspec.Struct, frozen=True):
     certain: float
     of_two: int
     of_many: int
-    alike: int
+    most_alike: int  # `alike` in the file
     crowded: int
     weights: dict[str, float]
 
@@ -79,13 +79,13 @@ def read_rules(path: Path) -> IdentityRules:
         certain=_number(path, "certain", content["certain"]),
         of_two=_number(path, "of_two", content["of_two"], whole=True),
         of_many=_number(path, "of_many", content["of_many"], whole=True),
-        alike=_number(path, "alike", content["alike"], whole=True),
+        most_alike=_number(path, "alike", content["alike"], whole=True),
         crowded=_number(path, "crowded", content["crowded"], whole=True),
         weights={name: _number(path, f"weights.{name}", weights[name]) for name in WEIGHTS},
     )
     if not rules.review <= rules.same <= rules.certain:
         raise ConfigurationError(f"{shown(path)}: review must not exceed same, nor same certain")
-    if not 2 <= rules.of_two <= rules.of_many <= rules.alike <= rules.crowded:
+    if not 2 <= rules.of_two <= rules.of_many <= rules.most_alike <= rules.crowded:
         raise ConfigurationError(f"{shown(path)}: 2 <= of_two <= of_many <= alike <= crowded must hold")
     return rules
 

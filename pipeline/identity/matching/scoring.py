@@ -1,4 +1,4 @@
-"""What speaks for and against two pieces of evidence being one person's, piece by piece, with its weight."""
+"""What counts for and against two pieces of evidence being one person's, each with its match weight in bits."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ _HOST_SLIP, _MAILBOX_SLIP = 2, 2
 _LEAST_MAILBOX = 5
 
 
-class Piece(NamedTuple):
-    """One piece of evidence of a pair: `kind` as in `mappings/identity.yaml`, `weight` in bits."""
+class MatchWeight(NamedTuple):
+    """What a pair has in common, or contradicts each other in: `kind` as in `mappings/identity.yaml`, `weight` in bits,
+    less than 0 where it counts against them."""
 
     kind: str
     weight: float
 
 
 class Comparison(NamedTuple):
-    """A pair weighed. `pieces` begin with how the names agree."""
+    """A pair weighed: `score` is the sum of its `weights`, which begin with how the names agree."""
 
     score: float
-    pieces: tuple[Piece, ...]
+    weights: tuple[MatchWeight, ...]
 
     @property
     def names(self) -> str:
-        return self.pieces[0].kind
+        return self.weights[0].kind
 
 
 def compare(one: Evidence, other: Evidence, names_on: NamesOn, rules: IdentityRules) -> Comparison:
-    """Every piece of evidence of this pair; the same whichever comes first."""
+    """All that counts for and against this pair; the same whichever comes first."""
     names = agreement(one.name, other.name)
     kinds = [names, *_of_email(one, other, names, names_on, rules), *_of_phone(one, other, names, names_on, rules)]
     if one.profiles and other.profiles and set(one.profiles) & set(other.profiles):
@@ -50,8 +51,8 @@ def compare(one: Evidence, other: Evidence, names_on: NamesOn, rules: IdentityRu
             kinds.append("employer" if is_same else "other_employer")
     if _have_other_contacts(one, other):
         kinds.append("other_contacts")
-    pieces = tuple(Piece(kind, rules.weights[kind]) for kind in kinds)
-    return Comparison(sum(piece.weight for piece in pieces), pieces)
+    weights = tuple(MatchWeight(kind, rules.weights[kind]) for kind in kinds)
+    return Comparison(sum(match.weight for match in weights), weights)
 
 
 def _shared_addresses(one: Evidence, other: Evidence) -> Collection[str]:
@@ -112,8 +113,8 @@ def _of_email(one: Evidence, other: Evidence, names: str, names_on: NamesOn, rul
     if one.others or other.others:  # not each with each: one main address is among them, as most leads have no other
         pairs += [] if one.is_shared else [(one.email, email) for email in other.others]
         pairs += [] if other.is_shared else [(other.email, email) for email in one.others]
-    found = [kind for mine, theirs in pairs if (kind := _near_miss(mine, theirs))]
-    return [max(found, key=lambda kind: (rules.weights[kind], kind))] if found else []
+    misses = [kind for mine, theirs in pairs if (kind := _near_miss(mine, theirs))]
+    return [max(misses, key=lambda kind: (rules.weights[kind], kind))] if misses else []
 
 
 def _near_miss(one: str, other: str) -> str | None:

@@ -15,7 +15,7 @@ from pipeline.store import arrays
 
 
 class Mate(NamedTuple):
-    """Evidence that shares `key` with other evidence. `is_new`: it has no person yet."""
+    """Evidence that has `key` in common with other evidence. `is_new`: it has no person yet."""
 
     key: int
     evidence_id: UUID

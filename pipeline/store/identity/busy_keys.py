@@ -1,4 +1,4 @@
-"""Addresses and numbers of which very much is said: how many pieces of evidence share them, and by which names."""
+"""Addresses and numbers that very much evidence shares: how much, and a sample of it."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def read_busy_keys(connection: Connection, keys: Collection[int], *, least: int,
     return dict(map(tuple, rows))
 
 
-def read_first_pieces(connection: Connection, keys: Collection[int], *, most: int) -> dict[int, dict[UUID, bytes]]:
-    """Up to `most` pieces of evidence, opened, of those that share each key. One statement, of bounded cost."""
-    found: dict[int, dict[UUID, bytes]] = {key: {} for key in keys}
+def read_evidence_sample(connection: Connection, keys: Collection[int], *, most: int) -> dict[int, dict[UUID, bytes]]:
+    """Up to `most` pieces of the evidence that shares each key, decrypted. One statement, of bounded cost."""
+    packed: dict[int, dict[UUID, bytes]] = {key: {} for key in keys}
     if keys:
         for key, evidence_id, sealed in connection.exec_driver_sql(_FIRST, (arrays.numbers(sorted(keys)), most)):
-            found[key][evidence_id] = open_evidence(bytes(sealed), evidence_id)
-    return found
+            packed[key][evidence_id] = open_evidence(bytes(sealed), evidence_id)
+    return packed

@@ -1,4 +1,4 @@
-"""Rows of evidence that an event left: its place with other evidence, and what goes with a piece that none is left of.
+"""Rows of evidence that a corrected event left: it is filed elsewhere, and evidence without any event is removed.
 
 Call these while the components and people in question are held (`pipeline.identity.corrected_events`).
 """
@@ -14,32 +14,32 @@ from sqlalchemy import Connection
 from pipeline.store import arrays
 
 
-class Departure(msgspec.Struct, frozen=True):
-    """An event that says something else than it said at first: from one piece of evidence to another."""
+class CorrectedEvent(msgspec.Struct, frozen=True):
+    """An event that says something else than it said at first: filed under `source`, it brings `target` now."""
 
     event_id: UUID
     source: UUID
     target: UUID
 
 
-def move_events(connection: Connection, departures: Collection[Departure]) -> bool:
+def move_events(connection: Connection, events: Collection[CorrectedEvent]) -> bool:
     """File these events under their new evidence. False if one is not where it was. One statement."""
-    ordered = sorted(departures, key=lambda one: one.event_id)
+    ordered = sorted(events, key=lambda event: event.event_id)
     moved = connection.exec_driver_sql(
         "UPDATE evidence_events x SET evidence_id = moved.target"
         " FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[]) AS moved (event_id, source, target)"
         " WHERE x.event_id = moved.event_id AND x.evidence_id = moved.source",
         (
-            arrays.uuids(one.event_id for one in ordered),
-            arrays.uuids(one.source for one in ordered),
-            arrays.uuids(one.target for one in ordered),
+            arrays.uuids(event.event_id for event in ordered),
+            arrays.uuids(event.source for event in ordered),
+            arrays.uuids(event.target for event in ordered),
         ),
     ).rowcount
     return moved == len(ordered)
 
 
 def drop_keys(connection: Connection, evidence_ids: Collection[UUID], keys: Collection[int]) -> None:
-    """Nothing finds these pieces any more. `keys`: all of theirs, and maybe others'. One statement."""
+    """This evidence is not found any more. `keys`: all of its keys, and maybe others. One statement."""
     connection.exec_driver_sql(
         "DELETE FROM evidence_keys WHERE key = ANY(%s::bigint[]) AND evidence_id = ANY(%s::uuid[])",
         (arrays.numbers(sorted(keys)), arrays.uuids(sorted(evidence_ids))),
@@ -47,9 +47,9 @@ def drop_keys(connection: Connection, evidence_ids: Collection[UUID], keys: Coll
 
 
 def remove_evidence(connection: Connection, owners: Mapping[UUID, UUID | None], births: Mapping[UUID, UUID]) -> bool:
-    """Remove these pieces and their reviews, and give others the ids that they were born with (`births`).
+    """Remove this evidence, with its reviews, and give other evidence the ids that it was born with (`births`).
 
-    False if one has another owner than said. Two statements, or three.
+    False if one has another owner than given here. Two statements, or three.
     """
     ordered = sorted(owners)
     ids = arrays.uuids(ordered)
@@ -74,7 +74,7 @@ def remove_evidence(connection: Connection, owners: Mapping[UUID, UUID | None], 
     return True
 
 
-_SAY_AGAIN = """
+_HAND_ON = """
 INSERT INTO identity_decisions (one, other, same, decision_id, brand, decided_by, why, decided_at)
 SELECT least(one, other), greatest(one, other), same, decision_id, brand, decided_by, why, decided_at FROM (
     SELECT coalesce(a.heir, d.one) AS one, coalesce(b.heir, d.other) AS other,
@@ -83,17 +83,17 @@ SELECT least(one, other), greatest(one, other), same, decision_id, brand, decide
     LEFT JOIN unnest(%(gone)s::uuid[], %(heirs)s::uuid[]) AS a (gone, heir) ON a.gone = d.one
     LEFT JOIN unnest(%(gone)s::uuid[], %(heirs)s::uuid[]) AS b (gone, heir) ON b.gone = d.other
     WHERE d.one = ANY(%(gone)s::uuid[]) OR d.other = ANY(%(gone)s::uuid[])
-) AS said WHERE one <> other
+) AS handed_on WHERE one <> other
 ON CONFLICT (one, other) DO NOTHING
 """
 
 
-def hand_on_decisions(connection: Connection, gone: Collection[UUID], heirs: Mapping[UUID, UUID]) -> None:
-    """What humans said of pieces that are gone is said of their heirs now; without one, of nobody. Two statements."""
+def hand_on_links(connection: Connection, gone: Collection[UUID], heirs: Mapping[UUID, UUID]) -> None:
+    """Links of evidence that is gone become those of its heirs; without an heir they are removed. Two statements."""
     ordered = sorted(heirs)
     if heirs:
         connection.exec_driver_sql(
-            _SAY_AGAIN,
+            _HAND_ON,
             {"gone": arrays.uuids(ordered), "heirs": arrays.uuids(heirs[key] for key in ordered)},
         )
     ids = arrays.uuids(sorted(gone))

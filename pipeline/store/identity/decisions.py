@@ -1,6 +1,7 @@
-"""What humans said of who is who: two pieces of evidence are one person's, or two people's. In force until taken back.
+"""Humans' decisions on who is who, stored as links: two pieces of evidence are one person's (must-link), or two
+people's (cannot-link). In force until taken back.
 
-`identity.read_decisions` gives the bare pairs to whoever clusters; here is who said it, when and why.
+`evidence_rows.read_link_pairs` gives the bare pairs to whoever clusters; here is who decided, when and why.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from sqlalchemy import Connection
 
 from pipeline.store import arrays
 
-Pair = tuple[UUID, UUID]
+EvidencePair = tuple[UUID, UUID]  # ids of evidence, the smaller first
 # A number pair of its own: components are locked by single numbers, which PostgreSQL keeps apart from pairs.
 _HOLD = "SELECT pg_advisory_xact_lock(415022, 1)"
 
 
-class Decision(msgspec.Struct, frozen=True):
-    """One pair of what a human said. Pairs with one `decision_id` were said together."""
+class Link(msgspec.Struct, frozen=True):
+    """One pair of a human's decision: `same` for a must-link, else a cannot-link. Links with one `decision_id` were
+    decided together."""
 
     one: UUID
     other: UUID
@@ -31,12 +33,12 @@ class Decision(msgspec.Struct, frozen=True):
     decided_at: datetime
 
     @property
-    def pair(self) -> Pair:
+    def pair(self) -> EvidencePair:
         return self.one, self.other
 
 
-class Piece(msgspec.Struct, frozen=True):
-    """A person's piece of evidence, unopened. `birth_id`: the person it would be alone."""
+class PersonEvidence(msgspec.Struct, frozen=True):
+    """A piece of a person's evidence, unopened. `birth_id`: the person it would be alone."""
 
     evidence_id: UUID
     birth_id: UUID
@@ -53,7 +55,7 @@ class Standing(msgspec.Struct, frozen=True):
 
 class Joining(msgspec.Struct, frozen=True):
     """How a person was merged into another: `evidence` was its own, `new` was nobody's before. `by`: `rules` or who
-    said so."""
+    decided."""
 
     merged_id: UUID
     into: UUID
@@ -63,18 +65,18 @@ class Joining(msgspec.Struct, frozen=True):
     new: frozenset[UUID]
 
 
-def ordered(one: UUID, other: UUID) -> Pair:
+def ordered(one: UUID, other: UUID) -> EvidencePair:
     """As pairs are stored: the smaller first."""
     return (one, other) if one < other else (other, one)
 
 
 def hold_decisions(connection: Connection) -> None:
-    """One human's word at a time, until the transaction ends. Workers do not wait for this. One statement."""
+    """One human's decision at a time, until the transaction ends. Workers do not wait for this. One statement."""
     connection.exec_driver_sql(_HOLD)
 
 
-def read_decisions(connection: Connection, evidence_ids: Collection[UUID]) -> list[Decision]:
-    """All that was said of these pieces of evidence, oldest first. One statement."""
+def read_links(connection: Connection, evidence_ids: Collection[UUID]) -> list[Link]:
+    """All links of this evidence, oldest first. One statement."""
     if not evidence_ids:
         return []
     ids = arrays.uuids(sorted(evidence_ids))
@@ -85,24 +87,24 @@ def read_decisions(connection: Connection, evidence_ids: Collection[UUID]) -> li
         " ORDER BY decided_at, decision_id, one, other",
         (ids, ids),
     )
-    return [Decision(*row) for row in rows]
+    return [Link(*row) for row in rows]
 
 
-def add_decision(
+def add_links(
     connection: Connection,
     decision_id: UUID,
-    pairs: Iterable[Pair],
+    pairs: Iterable[EvidencePair],
     *,
     same: bool,
     brand: str,
     decided_by: str,
     why: str | None,
 ) -> int:
-    """Remember one word about these pairs; gives how many it is new for. One statement."""
+    """Store one decision about these pairs; gives how many had none before. One statement."""
     rows = sorted({ordered(*pair) for pair in pairs})
     return connection.exec_driver_sql(
         "INSERT INTO identity_decisions (one, other, same, decision_id, brand, decided_by, why)"
-        " SELECT one, other, %s, %s, %s, %s, %s FROM unnest(%s::uuid[], %s::uuid[]) AS said (one, other)"
+        " SELECT one, other, %s, %s, %s, %s, %s FROM unnest(%s::uuid[], %s::uuid[]) AS pairs (one, other)"
         " ON CONFLICT (one, other) DO NOTHING",
         (
             same,
@@ -116,13 +118,13 @@ def add_decision(
     ).rowcount
 
 
-def take_back(connection: Connection, pairs: Collection[Pair]) -> None:
-    """Forget what was said of these pairs; the identity log keeps that it was. One statement."""
+def take_back(connection: Connection, pairs: Collection[EvidencePair]) -> None:
+    """Remove the links of these pairs; the identity log keeps that they were. One statement."""
     if pairs:
         rows = sorted(pairs)
         connection.exec_driver_sql(
-            "DELETE FROM identity_decisions d USING unnest(%s::uuid[], %s::uuid[]) AS said (one, other)"
-            " WHERE d.one = said.one AND d.other = said.other",
+            "DELETE FROM identity_decisions d USING unnest(%s::uuid[], %s::uuid[]) AS pairs (one, other)"
+            " WHERE d.one = pairs.one AND d.other = pairs.other",
             (arrays.uuids(one for one, _ in rows), arrays.uuids(other for _, other in rows)),
         )
 
@@ -140,14 +142,14 @@ def find_standing(connection: Connection, person_id: UUID) -> Standing | None:
     return Standing(*row) if row else None
 
 
-def read_pieces(connection: Connection, person_ids: Collection[UUID]) -> list[Piece]:
-    """All evidence of these people, the piece each began with before its others. One statement."""
+def read_person_evidence(connection: Connection, person_ids: Collection[UUID]) -> list[PersonEvidence]:
+    """All evidence of these people, what each began with before the rest. One statement."""
     rows = connection.exec_driver_sql(
         "SELECT evidence_id, birth_id, person_id, created_at FROM evidence WHERE person_id = ANY(%s::uuid[])"
         " ORDER BY birth_id",
         (arrays.uuids(sorted(person_ids)),),
     )
-    return [Piece(*row) for row in rows]
+    return [PersonEvidence(*row) for row in rows]
 
 
 def evidence_of_events(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, UUID]:
@@ -178,12 +180,12 @@ def last_joining(connection: Connection, among: Collection[UUID], *, into: UUID 
     return Joining(merged_id, target, at, by, evidence, new)
 
 
-def joined_by(connection: Connection, said: Iterable[Decision], among: Collection[UUID]) -> list[UUID]:
-    """Which of the people `among` were merged by these words, each word being its transaction's. One statement."""
+def joined_by(connection: Connection, links: Iterable[Link], among: Collection[UUID]) -> list[UUID]:
+    """Which of the people `among` were merged by these links, each made in the merge's transaction. One statement."""
     rows = connection.exec_driver_sql(
         "SELECT DISTINCT other_id FROM identity_log WHERE action = ANY('{joined,accepted}')"
         " AND other_id = ANY(%s::uuid[]) AND at = ANY(%s::timestamptz[]) ORDER BY other_id",
-        (arrays.uuids(sorted(among)), sorted({one.decided_at for one in said})),
+        (arrays.uuids(sorted(among)), sorted({link.decided_at for link in links})),
     )
     return list(rows.scalars())
 
@@ -191,8 +193,8 @@ def joined_by(connection: Connection, said: Iterable[Decision], among: Collectio
 def read_reasons(
     connection: Connection, person_ids: Collection[UUID], moments: Collection[datetime]
 ) -> dict[datetime, str]:
-    """Why humans said what they said of these people at these moments: a word and all that followed from it are of one
-    moment. One statement."""
+    """The reasons of humans' decisions about these people at these moments: a decision and what followed from it are of
+    one moment. One statement."""
     rows = connection.exec_driver_sql(
         "SELECT at, details ->> 'why' FROM identity_log WHERE person_id = ANY(%s::uuid[])"
         " AND at = ANY(%s::timestamptz[]) AND action = ANY('{joined,parted,accepted,rejected}') AND details ? 'why'",

@@ -2,7 +2,7 @@
 
 Evidence is added first, in a transaction of its own; people are resolved in the next. So of two workers that bring
 evidence of one person at the same time at least the later one sees both, whichever way they run, and what they make of
-it depends on the evidence alone. `pipeline.identity.neighborhoods` says who locks what while people are resolved.
+it depends on the evidence alone. `pipeline.identity.neighborhoods` tells who locks what while people are resolved.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline.store import arrays
 _ROUNDS = 3  # of asking again when people changed while we waited for them
 
 
-class KnownEvidence(msgspec.Struct, frozen=True):
+class StoredEvidence(msgspec.Struct, frozen=True):
     """A stored piece of evidence. `person_id` None: new, not resolved yet. `birth_id`: the person it would be alone.
     `notices`: how often others that share a key were resolved while it was new.
     """
@@ -38,7 +38,7 @@ class KnownEvidence(msgspec.Struct, frozen=True):
         return open_evidence(self.sealed, self.evidence_id)
 
     def __repr__(self) -> str:
-        return f"<KnownEvidence {self.evidence_id}>"
+        return f"<StoredEvidence {self.evidence_id}>"
 
 
 class NewEvidence(msgspec.Struct, frozen=True):
@@ -79,21 +79,21 @@ def add_evidence(connection: Connection, new: Sequence[NewEvidence]) -> list[UUI
 
     Gives the events that other evidence was filed under before; they stay there (`pipeline.identity.corrected_events`).
     """
-    ordered = sorted(new, key=lambda one: one.evidence_id)
+    ordered = sorted(new, key=lambda evidence: evidence.evidence_id)
     if not ordered:
         return []
     added = connection.exec_driver_sql(
         _ADD,
         (
-            arrays.uuids(one.evidence_id for one in ordered),
-            arrays.texts(one.brand for one in ordered),
-            arrays.uuids(one.birth_id for one in ordered),
-            arrays.sealed(seal_evidence(one.packed, one.evidence_id) for one in ordered),
+            arrays.uuids(evidence.evidence_id for evidence in ordered),
+            arrays.texts(evidence.brand for evidence in ordered),
+            arrays.uuids(evidence.birth_id for evidence in ordered),
+            arrays.sealed(seal_evidence(evidence.packed, evidence.evidence_id) for evidence in ordered),
         ),
     )
     unknown = {row[0] for row in added}
-    file_keys(connection, [one for one in ordered if one.evidence_id in unknown])
-    events = sorted((event_id, one.evidence_id) for one in ordered for event_id in one.event_ids)
+    file_keys(connection, [evidence for evidence in ordered if evidence.evidence_id in unknown])
+    events = sorted((event_id, evidence.evidence_id) for evidence in ordered for event_id in evidence.event_ids)
     filed = connection.exec_driver_sql(
         _ADD_EVENTS, (arrays.uuids(event for event, _ in events), arrays.uuids(owner for _, owner in events))
     )
@@ -102,7 +102,7 @@ def add_evidence(connection: Connection, new: Sequence[NewEvidence]) -> list[UUI
 
 def file_keys(connection: Connection, new: Sequence[NewEvidence]) -> None:
     """Let evidence that was just stored be found by its keys. One statement."""
-    keys = sorted((key, one.evidence_id) for one in new for key in set(one.keys))
+    keys = sorted((key, evidence.evidence_id) for evidence in new for key in set(evidence.keys))
     if keys:
         connection.exec_driver_sql(
             _ADD_KEYS, (arrays.numbers(key for key, _ in keys), arrays.uuids(owner for _, owner in keys))
@@ -112,7 +112,7 @@ def file_keys(connection: Connection, new: Sequence[NewEvidence]) -> None:
 _COLUMNS = "evidence_id, brand, birth_id, person_id, component, notices, sealed"
 
 
-def read_evidence(connection: Connection, evidence_ids: Collection[UUID]) -> dict[UUID, KnownEvidence]:
+def read_evidence(connection: Connection, evidence_ids: Collection[UUID]) -> dict[UUID, StoredEvidence]:
     """These pieces of evidence. One statement."""
     return _read(connection, "evidence_id", evidence_ids)
 
@@ -127,12 +127,12 @@ WHERE evidence_id = ANY(%s::uuid[]) AND component = evidence_id AND person_id IS
 """  # noqa: S608 - put together from constants
 
 
-def read_components(connection: Connection, components: Collection[UUID]) -> dict[UUID, KnownEvidence]:
+def read_components(connection: Connection, components: Collection[UUID]) -> dict[UUID, StoredEvidence]:
     """All evidence of these components. One statement."""
     if not components:
         return {}
     ids = arrays.uuids(sorted(components))
-    return _known(connection.exec_driver_sql(_COMPONENTS, (ids, ids)))
+    return _stored(connection.exec_driver_sql(_COMPONENTS, (ids, ids)))
 
 
 def read_owners(connection: Connection, evidence_ids: Collection[UUID]) -> dict[UUID, UUID]:
@@ -144,23 +144,23 @@ def read_owners(connection: Connection, evidence_ids: Collection[UUID]) -> dict[
     return dict(map(tuple, rows))
 
 
-def read_evidence_of_people(connection: Connection, person_ids: Collection[UUID]) -> dict[UUID, KnownEvidence]:
+def read_evidence_of_people(connection: Connection, person_ids: Collection[UUID]) -> dict[UUID, StoredEvidence]:
     """All evidence of these people. One statement."""
     return _read(connection, "person_id", person_ids)
 
 
-def _read(connection: Connection, column: str, ids: Collection[UUID]) -> dict[UUID, KnownEvidence]:
+def _read(connection: Connection, column: str, ids: Collection[UUID]) -> dict[UUID, StoredEvidence]:
     if not ids:
         return {}
     rows = connection.exec_driver_sql(
         f"SELECT {_COLUMNS} FROM evidence WHERE {column} = ANY(%s::uuid[])",  # noqa: S608 - put together from constants
         (arrays.uuids(sorted(ids)),),
     )
-    return _known(rows)
+    return _stored(rows)
 
 
-def _known(rows: Iterable[Any]) -> dict[UUID, KnownEvidence]:
-    return {row[0]: KnownEvidence(row[0], row[1], row[2], row[3], row[4], row[5], bytes(row[6])) for row in rows}
+def _stored(rows: Iterable[Any]) -> dict[UUID, StoredEvidence]:
+    return {row[0]: StoredEvidence(row[0], row[1], row[2], row[3], row[4], row[5], bytes(row[6])) for row in rows}
 
 
 _ASSIGN = """
@@ -191,37 +191,37 @@ WHERE x.event_id = ANY(%s::uuid[]) ORDER BY p.person_id FOR UPDATE OF p FOR SHAR
 
 def hold_owners(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, UUID]:
     """The person of each event as its evidence says now, held until the transaction ends; events without evidence are
-    left out. One statement, or one more for each time others changed their minds meanwhile.
+    left out. One statement, or one more each time that others gave them to other people meanwhile.
     """
-    found: dict[UUID, UUID] = {}
+    owners: dict[UUID, UUID] = {}
     wanted = set(event_ids)
     for _ in range(_ROUNDS):
         if not wanted:
             break
         rows = connection.exec_driver_sql(_HOLD, (arrays.uuids(sorted(wanted)),))
-        found.update((event_id, person_id) for event_id, person_id in rows)
-        wanted -= found.keys()
-    return found
+        owners.update((event_id, person_id) for event_id, person_id in rows)
+        wanted -= owners.keys()
+    return owners
 
 
 def events_of_evidence(connection: Connection, evidence_ids: Collection[UUID]) -> dict[UUID, list[UUID]]:
     """The events that brought each piece of evidence, by id. One statement."""
-    found: dict[UUID, list[UUID]] = {}
+    events: dict[UUID, list[UUID]] = {}
     if evidence_ids:
         for evidence_id, event_id in connection.exec_driver_sql(
             "SELECT evidence_id, event_id FROM evidence_events WHERE evidence_id = ANY(%s::uuid[]) ORDER BY event_id",
             (arrays.uuids(sorted(evidence_ids)),),
         ):
-            found.setdefault(evidence_id, []).append(event_id)
-    return found
+            events.setdefault(evidence_id, []).append(event_id)
+    return events
 
 
-def read_decisions(
+def read_link_pairs(
     connection: Connection, evidence_ids: Collection[UUID]
 ) -> tuple[set[tuple[UUID, UUID]], set[tuple[UUID, UUID]]]:
-    """What humans said of these pieces of evidence: pairs that are the same, pairs that are not. One statement."""
-    same: set[tuple[UUID, UUID]] = set()
-    different: set[tuple[UUID, UUID]] = set()
+    """Humans' decisions on this evidence: the pairs of must-links and those of cannot-links. One statement."""
+    must: set[tuple[UUID, UUID]] = set()
+    cannot: set[tuple[UUID, UUID]] = set()
     if evidence_ids:
         ids = arrays.uuids(sorted(evidence_ids))
         for one, other, is_same in connection.exec_driver_sql(
@@ -229,5 +229,5 @@ def read_decisions(
             " UNION SELECT one, other, same FROM identity_decisions WHERE other = ANY(%s::uuid[])",
             (ids, ids),
         ):
-            (same if is_same else different).add((one, other))
-    return same, different
+            (must if is_same else cannot).add((one, other))
+    return must, cannot

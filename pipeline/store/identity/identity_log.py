@@ -21,7 +21,7 @@ def stream_log(
     actions: Collection[str] = (),
     limit: int | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Lines of the log, newest first: what a notice has, with `action` and, of `details`, `why` (a human's words).
+    """Lines of the log, newest first: what a notice has, with `action` and, of `details`, `why` (a human's reason).
 
     `since` is aware, and included; `actions`: of these kinds only, of all if there are none. One statement, along an
     index, in constant memory.

@@ -28,7 +28,7 @@ class Notice(msgspec.Struct, frozen=True):
 
     `kind`: duplicate (a lead of a person known before: `event_id`), rerouted (that lead asks for the person to be
     routed again), merged (`other_id` is one with `person_id` now), split (`other_id` was taken from `person_id`), or a
-    human's word: joined, parted, accepted, rejected. `decided_by` is `rules` or who said so.
+    human's decision: joined, parted, accepted, rejected. `decided_by` is `rules` or who decided.
     """
 
     id: int

@@ -75,13 +75,13 @@ def rebuild_touches(connection: Connection, person_ids: Collection[UUID]) -> Non
 
 # A person whose own evidence is gone forwards by its row alone: nothing else would carry it along.
 _FORWARD = """
-WITH said (person_id, target) AS MATERIALIZED (SELECT * FROM unnest(%(people)s::uuid[], %(targets)s::uuid[]))
+WITH asked (person_id, target) AS MATERIALIZED (SELECT * FROM unnest(%(people)s::uuid[], %(targets)s::uuid[]))
 UPDATE people p SET merged_into = news.target, version = p.version + 1, updated_at = now()
 FROM (
-    SELECT person_id, target FROM said
+    SELECT person_id, target FROM asked
     UNION ALL
-    SELECT former.person_id, said.target FROM said JOIN people former ON former.merged_into = said.person_id
-    WHERE said.target IS NOT NULL AND former.person_id <> ALL(%(people)s::uuid[])
+    SELECT former.person_id, asked.target FROM asked JOIN people former ON former.merged_into = asked.person_id
+    WHERE asked.target IS NOT NULL AND former.person_id <> ALL(%(people)s::uuid[])
         AND NOT EXISTS (SELECT FROM evidence e WHERE e.birth_id = former.person_id)
 ) AS news
 WHERE p.person_id = news.person_id AND p.merged_into IS DISTINCT FROM news.target

@@ -1,4 +1,4 @@
-"""Pairs that may be one person: listed for a human, with every piece of evidence and its weight."""
+"""Pairs that may be one person: listed for a human, with each weight that counts for or against it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from pipeline.store import arrays
-
-Pair = tuple[UUID, UUID]
+from pipeline.store.identity.decisions import EvidencePair
 
 
 class Weighed(Protocol):
@@ -22,14 +21,14 @@ class Weighed(Protocol):
     def score(self) -> float: ...
 
     @property
-    def pieces(self) -> Sequence[tuple[str, float]]: ...
+    def weights(self) -> Sequence[tuple[str, float]]: ...
 
 
-def note_reviews(connection: Connection, found: Sequence[tuple[str, Pair, Weighed]]) -> None:
+def note_reviews(connection: Connection, pairs: Sequence[tuple[str, EvidencePair, Weighed]]) -> None:
     """Remember pairs to be looked at: (brand, pair, comparison). One statement."""
-    if not found:
+    if not pairs:
         return
-    ordered = sorted(found, key=lambda item: item[1])
+    ordered = sorted(pairs, key=lambda item: item[1])
     connection.exec_driver_sql(
         "INSERT INTO identity_reviews (one, other, brand, score, pieces)"
         " SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::real[], %s::jsonb[])"
@@ -39,20 +38,21 @@ def note_reviews(connection: Connection, found: Sequence[tuple[str, Pair, Weighe
             arrays.uuids(pair[1] for _, pair, _ in ordered),
             arrays.texts(brand for brand, _, _ in ordered),
             arrays.numbers(weighed.score for _, _, weighed in ordered),
-            arrays.documents(dict(weighed.pieces) for _, _, weighed in ordered),
+            arrays.documents(dict(weighed.weights) for _, _, weighed in ordered),
         ),
     )
 
 
 class Review(msgspec.Struct, frozen=True):
-    """A pair for a human. `people` are those the two pieces belong to now, in the order of `pair`."""
+    """A pair for a human. `weights`: in bits by kind. `people`: those the two pieces of evidence are of now, in the
+    order of `pair`."""
 
     review_id: int
-    pair: Pair
+    pair: EvidencePair
     brand: str
     score: float
-    pieces: dict[str, float]
-    people: Pair
+    weights: dict[str, float]
+    people: tuple[UUID, UUID]
     created_at: datetime
 
     def __repr__(self) -> str:
@@ -99,8 +99,8 @@ SELECT count(*) FROM (
 
 def count_reviews(connection: Connection) -> int:
     """How many pairs of people wait for a human. Changes nothing. One statement."""
-    found: int = connection.exec_driver_sql(_COUNT).scalar_one()
-    return found
+    count: int = connection.exec_driver_sql(_COUNT).scalar_one()
+    return count
 
 
 def read_review(connection: Connection, review_id: int) -> Review | None:
@@ -110,8 +110,8 @@ def read_review(connection: Connection, review_id: int) -> Review | None:
 
 
 def _review(row: Sequence[Any]) -> Review:
-    number, one, other, brand, score, pieces, one_person, other_person, created_at = row[:9]
-    return Review(number, (one, other), brand, score, pieces, (one_person, other_person), created_at)
+    number, one, other, brand, score, weights, one_person, other_person, created_at = row[:9]
+    return Review(number, (one, other), brand, score, weights, (one_person, other_person), created_at)
 
 
 _IS_KEPT_APART = """EXISTS (

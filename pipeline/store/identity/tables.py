@@ -88,7 +88,7 @@ identity_decisions = Table(
     Column("one", Uuid, nullable=False),
     Column("other", Uuid, nullable=False),
     Column("same", Boolean, nullable=False),
-    Column("decision_id", Uuid, nullable=False),  # one word of a human, about one pair or several
+    Column("decision_id", Uuid, nullable=False),  # one decision of a human, about one pair or several
     Column("brand", Text, nullable=False),
     Column("decided_by", Text, nullable=False),
     Column("why", Text),

@@ -130,20 +130,20 @@ def add_former_evidence(connection: Connection, former: Sequence[FormerEvidence]
     """Store evidence that has its person already, with its keys. Two statements. Raises StoreError if it is known."""
     if not former:
         return
-    ordered = sorted(former, key=lambda one: one.evidence.evidence_id)
-    pieces = [one.evidence for one in ordered]
+    ordered = sorted(former, key=lambda row: row.evidence.evidence_id)
+    new = [row.evidence for row in ordered]
     connection.exec_driver_sql(
         _ADD,
         (
-            arrays.uuids(one.evidence_id for one in pieces),
-            arrays.texts(one.brand for one in pieces),
-            arrays.uuids(one.birth_id for one in pieces),
-            arrays.uuids(one.person_id for one in ordered),
-            arrays.uuids(one.component for one in ordered),
-            arrays.sealed(seal_evidence(one.packed, one.evidence_id) for one in pieces),
+            arrays.uuids(evidence.evidence_id for evidence in new),
+            arrays.texts(evidence.brand for evidence in new),
+            arrays.uuids(evidence.birth_id for evidence in new),
+            arrays.uuids(row.person_id for row in ordered),
+            arrays.uuids(row.component for row in ordered),
+            arrays.sealed(seal_evidence(evidence.packed, evidence.evidence_id) for evidence in new),
         ),
     )
-    file_keys(connection, pieces)
+    file_keys(connection, new)
 
 
 def file_events(connection: Connection, filed: Sequence[tuple[UUID, UUID]]) -> None:

@@ -15,7 +15,9 @@ import requests
 from connectors.kit import destination_types
 from pipeline.delivery import sender, writers
 from pipeline.delivery.sender import deliver
-from pipeline.identity.decisions import Word, merge_people, unmerge_person
+from pipeline.identity.decisions import Decision
+from pipeline.identity.merges import merge_people
+from pipeline.identity.unmerges import unmerge_person
 from pipeline.store.deliveries.deliveries import sweep_deliveries
 from pipeline.store.engine import transaction
 from tests.integration.delivery.test_sender import crm, make_due_now
@@ -25,7 +27,7 @@ from tests.support.identity_rows import owner, rows
 
 __all__ = ["crm"]
 
-ME = Word("vera")
+ME = Decision("vera")
 MARK = "Afluente_Merged_Into__c"
 ADA = {
     "email": "ada@brandt.example",

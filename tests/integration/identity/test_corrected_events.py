@@ -7,11 +7,13 @@ from uuid import UUID
 
 import pytest
 
-from pipeline import flow
-from pipeline.identity.decisions import Word, merge_people, reject_review
+from pipeline import flow, replay
+from pipeline.identity.decisions import Decision
+from pipeline.identity.evidence_cache import EvidenceCache
+from pipeline.identity.filing import file_evidence
 from pipeline.identity.matching.rules import identity_rules
-from pipeline.identity.neighborhoods import Memory
-from pipeline.identity.resolution import file_evidence
+from pipeline.identity.merges import merge_people, reject_review
+from pipeline.identity.resolution import resolve
 from pipeline.lanes import LANES
 from pipeline.records import Batch
 from pipeline.store.engine import transaction
@@ -29,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("database")
 
 ADA = {"full_name": "Ada Sample", "email": "ada@sample.example"}
 BEA = {"full_name": "Bea Fulano", "email": "bea@fulano.example"}
-ME = Word("vera")
+ME = Decision("vera")
 
 
 def halted(record: dict[str, object], *, after: str = "attribute") -> UUID:
@@ -230,13 +232,15 @@ def test_what_a_human_said_does_not_go_on_to_evidence_of_which_something_was_sai
     """Bea is Carl, and he is not Ada: were she Ada now, these three words would contradict each other."""
     ada, bea, carl = leads(ADA, BEA, {"full_name": "Carl Mustermann", "email": "carl@mustermann.example"})
     with transaction() as connection:
-        pieces = {piece.person_id: piece.evidence_id for piece in decisions.read_pieces(connection, {ada, carl})}
+        pieces = {
+            piece.person_id: piece.evidence_id for piece in decisions.read_person_evidence(connection, {ada, carl})
+        }
     event_id = halted({"full_name": "Ada Muster", "phone": "+34 612 345 001"})
     (muster,) = people().keys() - {ada, bea, carl}
     merge_people(ada, muster, ME)
     merge_people(bea, carl, ME)
     with transaction() as connection:
-        decisions.add_decision(
+        decisions.add_links(
             connection, muster, [(pieces[ada], pieces[carl])], same=False, brand="default", decided_by="vera", why=None
         )
     fix(event_id, **BEA, phone="")
@@ -252,10 +256,25 @@ def test_a_worker_killed_before_people_follow_leaves_it_to_the_next():
     fix(event_id, **BEA)
     batch = claim()
     with transaction() as connection:
-        file_evidence(connection, batch.leads, Memory())
+        file_evidence(connection, batch.leads, EvidenceCache())
     assert len(rows("SELECT * FROM evidence")) == 2
     finish(batch)
     assert people().keys() == {ada}
+    assert_nothing_is_left_over()
+
+
+def test_that_an_event_is_corrected_is_told_by_what_was_filed_whatever_is_cached():
+    event_id = halted(ADA)
+    (ada,) = people()
+    fix(event_id, **BEA)
+    batch = claim()
+    with transaction() as connection:
+        filed = file_evidence(connection, batch.leads, EvidenceCache())
+    assert filed.corrected == dict.fromkeys([event_id], *filed.leads)
+    with transaction() as connection:
+        resolved = resolve(connection, filed, replay.recompute_leads, cache=EvidenceCache())
+    assert set(resolved.owners.values()) == people().keys() == {ada}
+    finish(batch)
     assert_nothing_is_left_over()
 
 

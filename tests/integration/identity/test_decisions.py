@@ -7,15 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.identity.decisions import (
-    DecisionRefusedError,
-    Word,
-    accept_review,
-    find_chain,
-    merge_people,
-    reject_review,
-    unmerge_person,
-)
+from pipeline.identity.decisions import Decision, DecisionRefusedError
+from pipeline.identity.merges import accept_review, merge_people, reject_review
+from pipeline.identity.unmerges import find_chain, unmerge_person
 from pipeline.recompute.people import recompute_people
 from pipeline.records import new_id
 from pipeline.store.engine import transaction
@@ -24,7 +18,7 @@ from tests.support.identity_rows import leads, owner, people, rows, stored, wait
 
 pytestmark = pytest.mark.usefixtures("database")
 
-ME = Word("vera", "told us by phone")
+ME = Decision("vera", "told us by phone")
 
 
 ADA = {"full_name": "Ada Sample", "email": "ada@example.com"}
@@ -51,7 +45,7 @@ def test_taking_a_merge_back_leaves_everything_as_it_was():
     before = stored()
     merge_people(ada, bea, ME)
     assert stored()["people"].keys() == before["people"].keys() - {bea}
-    followed = unmerge_person(ada, Word("carl"))
+    followed = unmerge_person(ada, Decision("carl"))
     assert followed.parted == [bea]
     assert [(one.decided_by, one.why) for one in followed.took_back] == [("vera", "told us by phone")]
     assert stored() == before
@@ -163,7 +157,7 @@ def test_leads_that_are_all_a_person_has_or_not_its_own_are_not_taken_out():
 
 def test_people_kept_apart_are_not_merged_unless_that_is_taken_back():
     ada, _ = leads(ADA, ADA_TOO)
-    (other,) = unmerge_person(ada, Word("carl", "father and son")).parted
+    (other,) = unmerge_person(ada, Decision("carl", "father and son")).parted
     before = stored()
     with pytest.raises(
         DecisionRefusedError, match=r"kept apart by carl on \d{4}-\d\d-\d\d because father and son: .*--override"
@@ -192,7 +186,7 @@ def test_joined_by_way_of_a_third_is_not_kept_apart_by_hand():
     ada, bea, cleo = leads(ADA, BEA, CLEO)
     (of_ada,) = (event_id for event_id, person_id in rows("SELECT event_id, person_id FROM events") if person_id == ada)
     merge_people(ada, bea, ME)
-    merge_people(ada, cleo, Word("carl", "one desk"))
+    merge_people(ada, cleo, Decision("carl", "one desk"))
     before = stored()
     with pytest.raises(DecisionRefusedError, match=f"joined by vera on .* because told us by phone: .*unmerge {bea}"):
         unmerge_person(ada, ME, event_ids=[of_ada])
@@ -201,11 +195,11 @@ def test_joined_by_way_of_a_third_is_not_kept_apart_by_hand():
 
 def test_of_several_merges_the_one_that_joined_an_id_is_taken_back_by_that_id():
     ada, bea, cleo = leads(ADA, BEA, CLEO)
-    merge_people(ada, cleo, Word("carl", "right one"))
+    merge_people(ada, cleo, Decision("carl", "right one"))
     right = stored()
     unmerge_person(cleo, ME)
-    merge_people(ada, bea, Word("carl", "wrong one"))
-    merge_people(ada, cleo, Word("carl", "right one"))
+    merge_people(ada, bea, Decision("carl", "wrong one"))
+    merge_people(ada, cleo, Decision("carl", "right one"))
     followed = unmerge_person(bea, ME)
     assert followed.parted == [bea]
     assert [one.why for one in followed.took_back] == ["wrong one"]
@@ -233,8 +227,8 @@ def test_who_was_merged_with_others_of_its_own_is_parted_with_them():
 
 def test_the_refusal_of_a_lead_names_the_merge_that_holds_it():
     ada, bea, cleo = leads(ADA, BEA, CLEO)
-    merge_people(ada, bea, Word("carl", "wrong one"))
-    merge_people(ada, cleo, Word("carl", "right one"))
+    merge_people(ada, bea, Decision("carl", "wrong one"))
+    merge_people(ada, cleo, Decision("carl", "right one"))
     (of_bea,) = (event_id for (event_id,) in rows("SELECT event_id FROM events") if told(event_id) == bea)
     with pytest.raises(DecisionRefusedError, match=f"because wrong one: .* `afluente people unmerge {bea}`"):
         unmerge_person(ada, ME, event_ids=[of_bea])
@@ -274,7 +268,7 @@ def test_evidence_that_joins_them_too_is_overruled_where_a_merge_is_taken_back_b
 def test_a_chain_of_words_is_found_whichever_way_it_is_told():
     links = [new_id() for _ in range(5)]
     said = [
-        decisions.Decision(*decisions.ordered(one, other), True, new_id(), "vera", None, None)
+        decisions.Link(*decisions.ordered(one, other), True, new_id(), "vera", None, None)
         for one, other in pairwise(links)
     ]
     assert find_chain(said, {links[0]}, {links[4]}) == said
@@ -325,7 +319,7 @@ def test_an_accepted_review_is_one_person_and_stays_one():
     assert ada != other
     (review,) = waiting()
     assert set(review.people) == {ada, other}
-    assert sum(review.pieces.values()) == pytest.approx(review.score)
+    assert sum(review.weights.values()) == pytest.approx(review.score)
     before = stored()
     assert accept_review(review.review_id, ME).joined == {other: ada}
     assert waiting() == []
@@ -372,7 +366,7 @@ def test_a_review_of_people_who_are_one_by_now_is_neither_listed_nor_answered():
 def test_an_accepted_review_is_taken_back_by_the_id_that_it_merged_away():
     ada, other, cleo = leads(*MARRIED, CLEO)
     before = stored()
-    accept_review(waiting()[0].review_id, Word("carl", "married"))
+    accept_review(waiting()[0].review_id, Decision("carl", "married"))
     merge_people(ada, cleo, ME)
     followed = unmerge_person(other, ME)
     assert (followed.parted, [one.why for one in followed.took_back]) == ([other], ["married"])

@@ -11,8 +11,10 @@ import pytest
 
 from pipeline import flow
 from pipeline.errors import TransientError
-from pipeline.identity.decisions import DecisionRefusedError, Word, merge_people, unmerge_person
+from pipeline.identity.decisions import Decision, DecisionRefusedError
 from pipeline.identity.matching.rules import identity_rules
+from pipeline.identity.merges import merge_people
+from pipeline.identity.unmerges import unmerge_person
 from pipeline.recompute.people import recompute_people
 from pipeline.store.engine import transaction
 from pipeline.store.events import events
@@ -22,7 +24,7 @@ from tests.support.people_checks import assert_all_follows, assert_people_are_th
 
 pytestmark = pytest.mark.usefixtures("database")
 
-ME = Word("vera")
+ME = Decision("vera")
 NAMES = ["Ada Sample", "Bea Muster", "Cleo Fulano", "Dora Zola", "Emil Noether", "Fritz Jansen"]
 
 

@@ -8,8 +8,8 @@ from itertools import count
 import pytest
 
 from pipeline import flow
+from pipeline.identity.filing import file_evidence
 from pipeline.identity.matching.rules import identity_rules
-from pipeline.identity.resolution import file_evidence
 from pipeline.store.engine import transaction
 from tests.support import people_checks
 from tests.support.identity_rows import rows
@@ -17,7 +17,7 @@ from tests.support.people_checks import claim, clusters, finish, forget_work, pe
 
 _brands = count(1)
 _numbers = count()
-_ALIKE = identity_rules().alike
+_ALIKE = identity_rules().most_alike
 
 
 def _brand() -> str:

@@ -6,7 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.identity.decisions import Word, merge_people, unmerge_person
+from pipeline.identity.decisions import Decision
+from pipeline.identity.merges import merge_people
+from pipeline.identity.unmerges import unmerge_person
 from pipeline.intake.receiver.lead_status import read_status
 from pipeline.privacy.person_consents import consent_state_of
 from pipeline.recompute.channels import recompute_channels
@@ -16,7 +18,7 @@ from pipeline.store.reports import status_counts
 from tests.support.command_line import answer, capture, deliver, lines, run, work
 from tests.support.identity_rows import owner
 
-ME = Word("vera")
+ME = Decision("vera")
 ADA = {"email": "ada@brandt.example", "full_name": "Ada Brandt", "utm_source": "google", "utm_medium": "cpc"}
 BEN = {"email": "ben@kairo.example", "full_name": "Ben Kairo", "phone": "+4915123456789", "utm_source": "news"}
 

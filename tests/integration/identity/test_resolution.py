@@ -16,8 +16,9 @@ from sqlalchemy import Connection
 from pipeline import flow, replay
 from pipeline.errors import TransientError
 from pipeline.identity import resolution
+from pipeline.identity.filing import file_evidence
 from pipeline.identity.matching.rules import IdentityRules, identity_rules
-from pipeline.identity.resolution import file_evidence, resolve
+from pipeline.identity.resolution import NO_LEADS, resolve
 from pipeline.store.engine import count_statements, transaction
 from tests.support.people_checks import (
     accept,
@@ -189,12 +190,11 @@ def test_a_second_run_of_a_batch_changes_nothing(module_database: str) -> None:
     batch = claim()
     assert batch is not None
     with transaction() as connection:
-        of_event = file_evidence(connection, batch.leads)
-    by_evidence = {of_event[lead.event_id]: [lead] for lead in batch.leads}
+        filed = file_evidence(connection, batch.leads)
     versions = []
     for _ in range(2):
         with transaction() as connection:
-            resolve(connection, by_evidence, replay.recompute_leads)
+            resolve(connection, filed, replay.recompute_leads)
             versions.append(_versions(connection, brand))
     assert versions[0] == versions[1]
     finish(batch)
@@ -207,11 +207,11 @@ def test_evidence_that_went_away_before_it_was_resolved_is_filed_again(module_da
     batch = claim()
     assert batch is not None
     with transaction() as connection:
-        of_event = file_evidence(connection, batch.leads)
+        filed = file_evidence(connection, batch.leads)
         connection.exec_driver_sql("DELETE FROM evidence WHERE brand = %s", (brand,))
         with pytest.raises(TransientError):
-            resolve(connection, {of_event[lead.event_id]: [lead] for lead in batch.leads}, replay.recompute_leads)
-        connection.exec_driver_sql("DELETE FROM evidence_keys WHERE evidence_id = ANY(%s)", (list(of_event.values()),))
+            resolve(connection, filed, replay.recompute_leads)
+        connection.exec_driver_sql("DELETE FROM evidence_keys WHERE evidence_id = ANY(%s)", (list(filed.leads),))
     finish(batch)
     assert_all_follows(brand)
 
@@ -223,7 +223,7 @@ def test_a_person_that_loses_the_evidence_it_began_with_forwards_to_whom_the_res
     with transaction() as connection:
         connection.exec_driver_sql("DELETE FROM evidence WHERE birth_id = %s", (began,))
         rows = connection.exec_driver_sql("SELECT evidence_id, birth_id FROM evidence WHERE brand = %s", (brand,)).all()
-        resolve(connection, {}, replay.recompute_leads, again=[row[0] for row in rows])
+        resolve(connection, NO_LEADS, replay.recompute_leads, again=[row[0] for row in rows])
         left = connection.exec_driver_sql("SELECT merged_into FROM people WHERE person_id = %s", (began,)).scalar()
     assert left == min(row[1] for row in rows)
 

@@ -8,17 +8,18 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 
 from pipeline import flow, replay
 from pipeline.errors import TransientError
 from pipeline.identity import resolution
+from pipeline.identity.evidence_cache import EvidenceCache
+from pipeline.identity.filing import FiledLeads, file_evidence
 from pipeline.identity.matching.rules import identity_rules
-from pipeline.identity.neighborhoods import Gathering, Memory
-from pipeline.identity.resolution import file_evidence, resolve
-from pipeline.records import Batch, Lead, new_id
+from pipeline.identity.neighborhoods import NeighborhoodReader
+from pipeline.identity.resolution import resolve
+from pipeline.records import Batch, new_id
 from pipeline.store.engine import transaction
 from pipeline.store.identity import blocks, evidence_rows
 from tests.support.people_checks import (
@@ -147,15 +148,15 @@ def test_who_waited_for_new_evidence_of_others_looks_again(database: str) -> Non
     """Both have filed; the one that read first, and is then overtaken, must not decide by what it read."""
     first = _filed({"external_id": "1", "full_name": "Ana López", "email": "ana.lopez@acme.es"})
     with transaction() as connection:
-        key = next(iter(first[0]))
+        key = next(iter(first[0].leads))
         known = evidence_rows.read_evidence(connection, [key])
         second = _filed(
             {"external_id": "2", "full_name": "Ana López", "email": "ana.lopez@acme.es", "phone": "+34612345678"}
         )
         with transaction() as other:
             resolve(other, second[0], replay.recompute_leads)
-        stale = Gathering(connection, Memory(), identity_rules())
-        assert stale.gather(known, {}) is None
+        stale = NeighborhoodReader(connection, EvidenceCache(), identity_rules())
+        assert stale.read(known, {}) is None
     for _, batch in (first, second):
         finish(batch)
     assert len(set(people_by_lead("default").values())) == 1
@@ -177,7 +178,7 @@ def test_who_is_overtaken_while_it_waits_is_not_overtaken_by_all_who_come_meanwh
         with transaction() as connection:
             blocks.lock_components(connection, [component], is_patient=True)
             _await_waiting(waiting)
-            blocks.give_notice(connection, filed)
+            blocks.give_notice(connection, filed.leads)
 
     def follow() -> None:
         with transaction() as connection:
@@ -189,7 +190,7 @@ def test_who_is_overtaken_while_it_waits_is_not_overtaken_by_all_who_come_meanwh
         _await_waiting(1)
         overtaking = workers.submit(overtake, 1)
         _await_waiting(2)
-        blocks.give_notice(connection, filed)
+        blocks.give_notice(connection, filed.leads)
         connection.commit()
         overtaking.result(timeout=30)
         following.result(timeout=30)
@@ -235,9 +236,8 @@ def _claimed() -> Batch:
     return batch
 
 
-def _filed(lead: dict[str, str]) -> tuple[dict[UUID, list[Lead]], Batch]:
+def _filed(lead: dict[str, str]) -> tuple[FiledLeads, Batch]:
     accept([lead])
     batch = _claimed()
     with transaction() as connection:
-        of_event = file_evidence(connection, batch.leads)
-    return {of_event[one.event_id]: [one] for one in batch.leads}, batch
+        return file_evidence(connection, batch.leads), batch

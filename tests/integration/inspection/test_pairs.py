@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
+from pipeline import flow
+from pipeline.inspection.pairs import explain_pair
+from pipeline.store.engine import transaction
+from pipeline.store.identity import blocks
 from tests.support.command_line import answer, capture, problem, run, work
+from tests.support.identity_rows import rows
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -212,3 +219,29 @@ def test_ids_without_evidence_are_refused_with_what_to_do():
     (parked,) = captured({"message": "please call"})
     assert "is no event or person whose evidence is stored" in problem("explain", first, parked, code=1)
     assert "is not an id" in problem("explain", first, "ana", code=2)
+
+
+def test_a_pair_is_explained_while_workers_hold_its_people_and_without_holding_them():
+    first, second = captured(ANA, WITH_PHONE)
+    ((component,),) = rows("SELECT DISTINCT component FROM evidence")
+    with transaction() as worker:
+        assert blocks.lock_components(worker, [component], is_patient=True)
+        assert answer("explain", first, second)["are_one_person"]
+    with transaction() as reader:
+        assert explain_pair(reader, UUID(first), UUID(second))["are_one_person"]
+        with transaction() as worker:
+            assert blocks.lock_components(worker, [component], is_patient=False)
+
+
+def test_a_lead_without_a_person_yet_is_explained_as_its_worker_will_resolve_it():
+    """Two colleagues use the number already; with the third name that waits here it is that of many."""
+    one, other = captured(*COLLEAGUES[:2])
+    (waiting,) = capture(COLLEAGUES[2])
+    batch = flow.normalize_batch(flow.map_claim(flow.claim_batch("hot")))
+    with transaction() as connection:
+        flow.file_evidence(connection, batch.leads)
+    (phone,) = [piece for piece in answer("explain", one, str(waiting))["pieces"] if piece["kind"].startswith("phone")]
+    assert (phone["kind"], phone["names"]) == ("phone_of_many", 3)
+    flow.deduplicate_batch(batch)
+    (phone,) = [piece for piece in answer("explain", one, other)["pieces"] if piece["kind"].startswith("phone")]
+    assert (phone["kind"], phone["names"]) == ("phone_of_many", 3)

@@ -10,8 +10,9 @@ import pytest
 
 from benchmarks.identity import SHARED, read_leads, stream
 from pipeline.identity import resolution
-from pipeline.identity.decisions import Word, reject_review
+from pipeline.identity.decisions import Decision
 from pipeline.identity.matching.rules import identity_rules
+from pipeline.identity.merges import reject_review
 from pipeline.recompute.people import recompute_people
 from tests.support.command_line import capture, work
 from tests.support.identity_rows import leads, people, rows, stored, waiting
@@ -91,7 +92,7 @@ def test_what_changed_is_wanted_at_the_crm(rules):
 
 def test_what_humans_said_outlasts_new_rules(rules):
     leads(*MARRIED)
-    reject_review(waiting()[0].review_id, Word("vera"))
+    reject_review(waiting()[0].review_id, Decision("vera"))
     before = everything()
     rules(same=1, review=1)
     done = recompute_people()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.crypto.encryption import seal_envelope
-from pipeline.identity.resolution import file_evidence, resolve
+from pipeline.identity.filing import file_evidence
+from pipeline.identity.resolution import resolve
 from pipeline.records import Envelope, NewEvent, Outcome, Parked, new_id
 from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import StoreError, transaction
@@ -54,8 +55,7 @@ def _store_everything() -> None:
     lead = lead_of(first, person.person_id, email=EMAIL, full_name=NAME, phone=PHONE)
     other = lead_of(second, full_name=f"{NAME} Vega", phone=PHONE, city=CITY)  # one person or two: for a human
     with transaction() as connection:
-        of_event = file_evidence(connection, [lead, other])
-        resolve(connection, {of_event[one.event_id]: [one] for one in (lead, other)}, lambda *_: ())
+        resolve(connection, file_evidence(connection, [lead, other]), lambda *_: ())
         people.write_people(connection, [person])
         touches = [touch_of(person.person_id, NOON, "google", event_id=first)]
         add_touches(connection, touches)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.identity.matching.scoring import Comparison, Piece
+from pipeline.identity.matching.scoring import Comparison, MatchWeight
 from pipeline.records import Consent, Due, Lead, Outcome, Parked, Suppressed, new_id
 from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import count_statements, transaction
@@ -25,7 +25,7 @@ from pipeline.store.identity import (
     reviews,
     upgrades,
 )
-from pipeline.store.identity.corrected_events import Departure
+from pipeline.store.identity.corrected_events import CorrectedEvent
 from pipeline.store.identity.upgrades import FormerEvidence
 from pipeline.store.people import people
 from pipeline.store.people.touches import add_consents, add_touches, apply_touches
@@ -43,7 +43,7 @@ from tests.support.store_rows import (
 
 pytestmark = pytest.mark.usefixtures("database")
 
-_PAIR = Comparison(6.0, (Piece("name_full", 6.0),))
+_PAIR = Comparison(6.0, (MatchWeight("name_full", 6.0),))
 
 # BEGIN and COMMIT come on top. Raise a number only with a reason: each is a round trip per batch.
 EXPECTED = {
@@ -54,7 +54,7 @@ EXPECTED = {
     "hold_finished": 1,
     "hold_keys": 1,
     "read_busy_keys": 1,
-    "read_first_pieces": 1,
+    "read_evidence_sample": 1,
     "add_evidence": 3,
     "evidence_of_events": 1,
     "read_blocks": 1,
@@ -71,7 +71,7 @@ EXPECTED = {
     "assign": 1,
     "hold_owners": 1,
     "events_of_evidence": 1,
-    "read_decisions": 1,
+    "read_link_pairs": 1,
     "note_reviews": 1,
     "write_people": 1,
     "read_people": 1,
@@ -100,7 +100,7 @@ EXPECTED = {
     "balance": 3,
     "move_events": 1,
     "drop_keys": 1,
-    "hand_on_decisions": 2,
+    "hand_on_links": 2,
     "remove_evidence": 3,
 }
 # Once, after an update: per page, so that it goes on where it was.
@@ -149,7 +149,7 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     run("hold_finished", lambda it: upgrades.hold_finished(it, 1))
     run("hold_keys", lambda it: busy_keys.hold_keys(it, keys))
     run("read_busy_keys", lambda it: busy_keys.read_busy_keys(it, keys, least=1, most=9))
-    run("read_first_pieces", lambda it: busy_keys.read_first_pieces(it, keys, most=9))
+    run("read_evidence_sample", lambda it: busy_keys.read_evidence_sample(it, keys, most=9))
     run("add_evidence", lambda it: evidence_rows.add_evidence(it, filed))
     run("evidence_of_events", lambda it: decisions.evidence_of_events(it, held.event_ids))
     run("read_blocks", lambda it: blocks.read_blocks(it, keys, most=9))
@@ -168,7 +168,7 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     owners = run("hold_owners", lambda it: evidence_rows.hold_owners(it, held.event_ids))
     assert owners == {lead.event_id: lead.person_id for lead in leads}
     run("events_of_evidence", lambda it: evidence_rows.events_of_evidence(it, ids))
-    run("read_decisions", lambda it: evidence_rows.read_decisions(it, ids))
+    run("read_link_pairs", lambda it: evidence_rows.read_link_pairs(it, ids))
     run("note_reviews", lambda it: reviews.note_reviews(it, [("default", pair, _PAIR) for pair in pairs]))
     known = run("read_people", lambda it: people.read_people(it, [one.person_id for one in persons], lock=True))
     run("update people", lambda it: people.write_people(it, list(known.values())))
@@ -217,10 +217,10 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     run("balance", balance.balance)
 
     heirs = dict(zip(ids[:half], ids[half:], strict=True))
-    leaving = [Departure(one.event_ids[0], one.evidence_id, heirs[one.evidence_id]) for one in filed[:half]]
+    leaving = [CorrectedEvent(one.event_ids[0], one.evidence_id, heirs[one.evidence_id]) for one in filed[:half]]
     assert run("move_events", lambda it: corrected_events.move_events(it, leaving))
     run("drop_keys", lambda it: corrected_events.drop_keys(it, heirs, keys))
-    run("hand_on_decisions", lambda it: corrected_events.hand_on_decisions(it, heirs, heirs))
+    run("hand_on_links", lambda it: corrected_events.hand_on_links(it, heirs, heirs))
     births = {one.evidence_id: one.birth_id for one in filed[:half]}
     born = {heirs[gone]: birth_id for gone, birth_id in births.items()}
     assert run("remove_evidence", lambda it: corrected_events.remove_evidence(it, births, born))
@@ -289,7 +289,7 @@ def test_nothing_to_do_takes_no_statement():
         evidence_rows.add_evidence(connection, [])
         busy_keys.hold_keys(connection, [])
         busy_keys.read_busy_keys(connection, [], least=1, most=9)
-        busy_keys.read_first_pieces(connection, [], most=9)
+        busy_keys.read_evidence_sample(connection, [], most=9)
         decisions.evidence_of_events(connection, [])
         decisions.evidence_about(connection, [])
         upgrades.add_former_evidence(connection, [])
@@ -304,7 +304,7 @@ def test_nothing_to_do_takes_no_statement():
         evidence_rows.assign(connection, [])
         evidence_rows.hold_owners(connection, [])
         evidence_rows.events_of_evidence(connection, [])
-        evidence_rows.read_decisions(connection, [])
+        evidence_rows.read_link_pairs(connection, [])
         reviews.note_reviews(connection, [])
         people_moves.move_facts(connection, {})
         people_moves.rebuild_touches(connection, [])

@@ -11,7 +11,9 @@ from uuid import UUID
 import pytest
 
 from pipeline import flow
-from pipeline.identity.decisions import Word, merge_people, unmerge_person
+from pipeline.identity.decisions import Decision
+from pipeline.identity.merges import merge_people
+from pipeline.identity.unmerges import unmerge_person
 from pipeline.lanes import LANES
 from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import engine, transaction
@@ -146,9 +148,9 @@ def test_the_mark_goes_with_its_lead_when_people_are_joined_and_parted():
     apart = marks()
     bo, ana = sorted(apart)
     assert (apart[bo], apart[ana] is None) == (None, False)
-    merge_people(ana, bo, Word("tests", None))
+    merge_people(ana, bo, Decision("tests", None))
     assert person()["rerouted_at"] == apart[ana]
-    unmerge_person(bo, Word("tests", None))
+    unmerge_person(bo, Decision("tests", None))
     assert marks() == apart
     kinds = [kind for kind, _ in told()]
     assert kinds[:2] == ["duplicate", "rerouted"]

@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import Connection
 
 from pipeline.errors import TransientError
-from pipeline.identity.resolution import file_evidence, resolve
+from pipeline.identity.filing import file_evidence
+from pipeline.identity.resolution import resolve
 from pipeline.records import new_id
 from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import transaction
@@ -34,9 +35,9 @@ def _deduplicate(numbers: list[int]) -> None:
         for number in numbers
     ]
     with transaction(synchronous=False) as connection:
-        of_event = file_evidence(connection, leads)
+        filed = file_evidence(connection, leads)
     with transaction(synchronous=False) as connection:
-        resolve(connection, {of_event[lead.event_id]: [lead] for lead in leads}, lambda *_: ())
+        resolve(connection, filed, lambda *_: ())
 
 
 def _work(seed: int, failures: multiprocessing.Queue) -> None:
@@ -153,23 +154,21 @@ def test_workers_with_large_batches_fit_into_the_lock_table():
 def test_the_same_evidence_is_stored_once_and_keeps_whoever_it_was_given_first():
     lead, again = (lead_of(new_id(), email="ada.sample@example.com") for _ in range(2))
     with transaction() as connection:
-        of_event = {**file_evidence(connection, [lead]), **file_evidence(connection, [again])}
-        evidence_id = of_event[lead.event_id]
+        (evidence_id,) = file_evidence(connection, [lead]).leads
         (before,) = evidence_rows.read_evidence(connection, [evidence_id]).values()
-        file_evidence(connection, [again])
+        for _ in range(2):
+            assert list(file_evidence(connection, [again]).leads) == [evidence_id]
         assert evidence_rows.read_evidence(connection, [evidence_id, new_id()]) == {evidence_id: before}
         assert evidence_rows.events_of_evidence(connection, [evidence_id]) == {
             evidence_id: sorted([lead.event_id, again.event_id])
         }
-    assert of_event[lead.event_id] == of_event[again.event_id]
 
 
 def test_people_of_two_brands_have_no_evidence_in_common():
     lead, other = (lead_of(new_id(), email="ada.sample@example.com") for _ in range(2))
     other.brand = "other"
     with transaction() as connection:
-        of_event = file_evidence(connection, [lead, other])
-        resolved = resolve(connection, {of_event[one.event_id]: [one] for one in (lead, other)}, lambda *_: ())
+        resolved = resolve(connection, file_evidence(connection, [lead, other]), lambda *_: ())
     assert len(set(resolved.owners.values())) == 2
 
 

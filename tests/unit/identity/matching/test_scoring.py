@@ -162,7 +162,7 @@ def test_a_pair_weighs(one: str, other: str, used: int, pieces: str, verdict: st
     keys = (mine.email, *mine.others, *theirs.others, *mine.phones, *theirs.phones)
     everywhere = names_on({value: used for value in keys if value})
     found = compare(mine, theirs, everywhere, RULES)
-    assert " ".join(piece.kind for piece in found.pieces) == pieces
+    assert " ".join(piece.kind for piece in found.weights) == pieces
     assert found.score == sum(RULES.weights[kind] for kind in pieces.split())
     assert verdict == ("same" if found.score >= RULES.same else "review" if found.score >= RULES.review else "apart")
     assert compare(theirs, mine, everywhere, RULES) == found
@@ -177,13 +177,13 @@ def test_a_mailbox_of_many_does_not_tell_two_colleagues_apart() -> None:
 def test_of_addresses_that_two_share_the_one_of_fewest_names_counts() -> None:
     one, other = says(f"{ANA}|desk@kairo.mx ana@gmail.com"), says("|desk@kairo.mx ana@gmail.com")
     used = names_on({"desk@kairo.mx": 3, "ana@gmail.com": 1})
-    assert [piece.kind for piece in compare(one, other, used, RULES).pieces] == ["name_unknown", "email", "employer"]
+    assert [piece.kind for piece in compare(one, other, used, RULES).weights] == ["name_unknown", "email", "employer"]
 
 
 def test_a_familys_mailbox_is_of_many_also_where_only_one_of_the_two_tells_that_it_is_one() -> None:
     mora, nameless = says("Ana Mora|!fammora@gmail.com"), says("|fammora@gmail.com")
     found = compare(mora, nameless, names_on({}), RULES)
-    assert [piece.kind for piece in found.pieces] == ["name_unknown"]
+    assert [piece.kind for piece in found.weights] == ["name_unknown"]
     assert compare(nameless, mora, names_on({}), RULES) == found
 
 
