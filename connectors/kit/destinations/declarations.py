@@ -53,6 +53,9 @@ class Writer(Protocol):
     def write(self, records: Sequence[Record]) -> list[WriteResult]:
         """Write at most `batch_size` records; one result for each, in the order given.
 
+        Makes one call, for which the caller has a grant of the quota; only a call refused for an access token that ran
+        out is made again with a new one. A writer never divides the records itself: each part needs a grant.
+
         Raises TransientError, QuotaError or TerminalError when the call as a whole came to nothing. A record for which
         the answer holds neither result nor error is "retry": its state is unknown and an upsert may be repeated.
         Raises RecordError when the CRM refused the whole call for what is in it without naming the record: the caller
