@@ -179,7 +179,7 @@ def sweep() -> list[tuple[str, ...]]:
     with transaction() as connection:
         expired = leases.sweep_leases(connection)
         parked = leases.quarantine_lost(connection, after=tuning.quarantine_after_losses)
-        deliveries.sweep_deliveries(connection)
+        deliveries.sweep_deliveries(connection, max_attempts=tuning.delivery_attempts)
         pending = leases.oldest_pending(connection)
         due = deliveries.due_counts(connection)
     if any(expired.values()) or parked:

@@ -275,7 +275,7 @@ SELECT count(*) FROM swept
 """
 
 
-def sweep_deliveries(connection: Connection, *, limit: int = 5000, max_attempts: int = 12) -> int:
+def sweep_deliveries(connection: Connection, *, max_attempts: int, limit: int = 5000) -> int:
     """Take back deliveries whose lease ran out, counting an attempt; gives how many. One statement.
 
     At `max_attempts` they go to quarantine: a record that kills its sender must not do so for ever.

@@ -281,7 +281,7 @@ def test_a_sender_killed_between_the_mark_and_its_answer_changes_nothing_in_the_
     unmerge_person(ada, ME)
     with transaction() as connection:
         connection.exec_driver_sql("UPDATE deliveries SET lease_until = now() - interval '1 second'")
-        sweep_deliveries(connection)
+        sweep_deliveries(connection, max_attempts=12)
     restart()
     send()
     assert in_crm(crm) == before
@@ -299,7 +299,7 @@ def test_a_sender_stopped_for_so_long_that_it_unmarks_a_record_is_made_up_for(cr
         monkeypatch.setattr(sender, "write_in_halves", write)
         with transaction() as connection:
             connection.exec_driver_sql("UPDATE deliveries SET lease_until = now() - interval '1 second'")
-            sweep_deliveries(connection)
+            sweep_deliveries(connection, max_attempts=12)
         merge_people(ada, ben, ME)
         send()
         assert in_crm(crm)[str(ben)][MARK] == str(ada)

@@ -213,7 +213,7 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     assert len(dues) == size
     said = [Outcome(due.person_id, ("sent", "retry", "rejected")[place % 3]) for place, due in enumerate(dues)]
     run("record_outcomes", lambda it: _record(it, sending, dues, said))
-    run("sweeps of nothing", lambda it: (events.sweep_leases(it), deliveries.sweep_deliveries(it)))
+    run("sweeps of nothing", lambda it: (events.sweep_leases(it), deliveries.sweep_deliveries(it, max_attempts=12)))
     run("balance", balance.balance)
 
     heirs = dict(zip(ids[:half], ids[half:], strict=True))
