@@ -19,7 +19,7 @@ from pipeline.delivery.writers import Line
 from pipeline.errors import ConfigurationError, QuotaError, RecordError, TerminalError, TransientError, place_of
 from pipeline.lanes import HOT
 from pipeline.logs import get_logger
-from pipeline.records import Due, Outcome, new_id
+from pipeline.records import Due, Outcome, Stage, new_id
 from pipeline.settings.loading import settings
 from pipeline.stages.destination_mapping.mapping import MappedPerson
 from pipeline.stages.mapping.source_mapping import map_merged, map_person
@@ -198,7 +198,7 @@ class _Sender:
                     Outcome(due.person_id, "rejected", code=error.code, field=error.field, message=error.message)
                 )
             except Exception as error:  # noqa: BLE001 - a bug in one record's path never stops the others
-                _log.error("record_failed", stage="deliver", person=str(due.person_id), place=place_of(error))
+                _log.error("record_failed", stage=Stage.DELIVER, person=str(due.person_id), place=place_of(error))
                 outcomes.append(Outcome(due.person_id, "retry", code="bug", message=place_of(error)))
         return mapped, outcomes
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from pipeline.crypto.encryption import open_profile
 from pipeline.lanes import HOT
-from pipeline.records import Due, new_id
+from pipeline.records import Due, Stage, new_id
 from pipeline.store import arrays
 from pipeline.store.deliveries.outcomes import record_outcomes
 
@@ -266,7 +266,7 @@ WITH expired AS MATERIALIZED (
     RETURNING d.person_id, d.destination, d.brand, d.state, d.attempts
 ), parked AS (
     INSERT INTO quarantine (quarantine_id, destination, person_id, brand, stage, code, message)
-    SELECT gen_random_uuid(), destination, person_id, brand, 'deliver', 'sender_lost',
+    SELECT gen_random_uuid(), destination, person_id, brand, %(stage)s, 'sender_lost',
         format('the sender was lost %%s times before it recorded an answer; look into its log, then replay', attempts)
     FROM swept WHERE state = 'quarantined'
     ON CONFLICT DO NOTHING
@@ -280,7 +280,9 @@ def sweep_deliveries(connection: Connection, *, max_attempts: int, limit: int = 
 
     At `max_attempts` they go to quarantine: a record that kills its sender must not do so for ever.
     """
-    return int(connection.exec_driver_sql(_SWEEP, {"limit": limit, "most": max_attempts}).scalar_one())
+    return int(
+        connection.exec_driver_sql(_SWEEP, {"limit": limit, "most": max_attempts, "stage": Stage.DELIVER}).scalar_one()
+    )
 
 
 def due_counts(connection: Connection) -> dict[str, dict[str, tuple[int, datetime]]]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.records import Due, Outcome, new_id
+from pipeline.records import Due, Outcome, Stage, new_id
 from pipeline.store import arrays
 
 # Rows are locked in the order in which want_deliveries takes them: so the two cannot deadlock.
@@ -55,7 +55,7 @@ FROM unnest(%(people)s::uuid[], %(versions)s::int[], %(states)s::text[], %(codes
 """
 _PARK = """
 INSERT INTO quarantine (quarantine_id, destination, person_id, brand, stage, code, field, message)
-SELECT quarantine_id, %(destination)s, person_id, brand, 'deliver', code, field, message
+SELECT quarantine_id, %(destination)s, person_id, brand, %(stage)s, code, field, message
 FROM unnest(%(ids)s::uuid[], %(people)s::uuid[], %(brands)s::text[], %(codes)s::text[], %(fields)s::text[],
     %(messages)s::text[]) AS parked (quarantine_id, person_id, brand, code, field, message)
 ON CONFLICT (person_id, destination) WHERE resolution = 'open' AND destination IS NOT NULL
@@ -127,6 +127,7 @@ def _park(connection: Connection, destination: str, outcomes: Sequence[Outcome],
     connection.exec_driver_sql(
         _PARK,
         {
+            "stage": Stage.DELIVER,
             "destination": destination,
             "ids": arrays.uuids(new_id() for _ in outcomes),
             "people": arrays.uuids(one.person_id for one in outcomes),

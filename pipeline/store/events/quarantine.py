@@ -11,10 +11,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from pipeline.crypto.encryption import cipher
-from pipeline.records import Parked, new_id
+from pipeline.records import Parked, Stage, new_id
 from pipeline.store import arrays
-
-INTAKE_STAGE = "intake"
 
 
 class Quarantined(msgspec.Struct, frozen=True):
@@ -165,7 +163,7 @@ def replay_events(
     conditions, values = _filters(reason=reason, source=source)
     conditions.append("resolution = 'open'")
     if not misread:
-        conditions.append(f"stage <> '{INTAKE_STAGE}'")
+        conditions.append(f"stage <> '{Stage.INTAKE}'")
     if quarantine_ids is not None:
         conditions.append("quarantine_id = ANY(%(ids)s::uuid[])")
         values["ids"] = arrays.uuids(quarantine_ids)
@@ -178,7 +176,7 @@ def replay_events(
 def count_misread(connection: Connection, *, reason: str | None = None, source: str | None = None) -> dict[str, int]:
     """Open rows that intake itself quarantined, by code: their cells may stand in the wrong columns."""
     conditions, values = _filters(reason=reason, source=source)
-    conditions += ["resolution = 'open'", f"stage = '{INTAKE_STAGE}'"]
+    conditions += ["resolution = 'open'", f"stage = '{Stage.INTAKE}'"]
     rows = connection.exec_driver_sql(
         f"SELECT code, count(*) FROM quarantine {_where(conditions)} GROUP BY code ORDER BY code",  # noqa: S608 - put together from constants
         values,

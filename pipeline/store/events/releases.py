@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.records import new_id
+from pipeline.records import Stage, new_id
 from pipeline.store import arrays
 
 # What a rule may be mistaken about. Who was erased or has not consented is no rule's guess: that stands.
@@ -38,7 +38,7 @@ WITH closed AS (
     RETURNING event_id, brand, source
 )
 INSERT INTO quarantine (quarantine_id, event_id, brand, source, stage, code, message, resolution, resolved_at, why)
-SELECT %(id)s, event_id, brand, source, 'release', 'released', %(message)s, 'replayed', now(), %(why)s FROM released
+SELECT %(id)s, event_id, brand, source, %(stage)s, 'released', %(message)s, 'replayed', now(), %(why)s FROM released
 """
 
 
@@ -61,6 +61,7 @@ def release_event(connection: Connection, event_id: UUID, why: str, *, rules: It
             "reasons": arrays.texts(RELEASABLE_REASONS),
             "rules": arrays.texts(rules),
             "id": new_id(),
+            "stage": Stage.RELEASE,
             "message": f"was {state}{f' as {reason}' if reason else ''}; an operator says it is real",
             "why": arrays.clean(why),
         },

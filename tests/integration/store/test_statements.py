@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from pipeline.identity.matching.scoring import Comparison, Piece
-from pipeline.records import Consent, Due, Lead, Outcome, Parked, Suppressed, new_id
+from pipeline.records import Consent, Due, Lead, Outcome, Parked, Stage, Suppressed, new_id
 from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import count_statements, transaction
 from pipeline.store.events import balance, events, quarantine
@@ -200,7 +200,7 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     run("settle_events", lambda it: events.settle_events(it, held.claim_id, leads[:half]))
     ended = [Suppressed(lead.event_id, "spam") for lead in leads[half : half + quarter]]
     run("suppress_events", lambda it: events.suppress_events(it, held.claim_id, ended))
-    parked = [Parked(lead.event_id, "map", "a", "") for lead in leads[half + quarter :]]
+    parked = [Parked(lead.event_id, Stage.MAP_FIELDS, "a", "") for lead in leads[half + quarter :]]
     run("park_events", lambda it: quarantine.park_events(it, held.claim_id, parked))
     assert states() == {"settled": half, "suppressed": quarter, "quarantined": quarter}
 
