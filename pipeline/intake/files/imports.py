@@ -209,12 +209,12 @@ class _Store:
         if fresh:
             report.first_event_id = report.first_event_id or fresh[0]
             report.last_event_id = fresh[-1]
+            self._hints.tell([self._lane])
         for index, row in batch.bad:
             if not receipts[index].repeated:
                 report.rejected += 1
                 if len(report.rejected_rows) < _SHOWN_ROWS:
                     report.rejected_rows.append(RejectedRow(row.line, row.code or "", row.message))
-            self._hints.tell([self._lane])
         self._on_progress(report.rows, batch.last_line)
 
     def _patiently(self, batch: _Batch) -> list[Receipt]:
