@@ -18,7 +18,7 @@ FILE_LANE = BULK
 LANE_BY_FILE, LANE_BY_OPTION = "file", "option"
 
 DELIVER_QUEUES = {HOT: "deliver_hot", BULK: "deliver"}  # a lane's chain goes to the queue of the lane's name
-POLL_QUEUE = "pull"
+POLL_QUEUE = "pull"  # kept although the code says poll: docs/decisions/0019-names-kept.md
 OPERATIONS_QUEUE = "ops"
 QUEUES = (*LANES, *DELIVER_QUEUES.values(), POLL_QUEUE, OPERATIONS_QUEUE)
 

@@ -224,10 +224,10 @@ def _refusal_of_content(response: requests.Response, records: Sequence[Record]) 
 def _http_errors(response: requests.Response) -> list[dict[str, Any]]:
     """Errors of a whole call: `[{"message", "errorCode", "fields"?}]`. At least one entry, perhaps empty."""
     try:
-        found = orjson.loads(response.content)
+        body = orjson.loads(response.content)
     except orjson.JSONDecodeError:
-        found = None
-    entries = found if isinstance(found, list) else [found]
+        body = None
+    entries = body if isinstance(body, list) else [body]
     return [entry for entry in entries if isinstance(entry, dict)] or [{}]
 
 
@@ -238,12 +238,12 @@ def _result_list(response: requests.Response, expected: int) -> list[Any]:
     all: sent again, they change nothing; taken for another's, they would name a wrong id and hide a failure.
     """
     try:
-        found = orjson.loads(response.content)
+        body = orjson.loads(response.content)
     except orjson.JSONDecodeError:
         raise TransientError("the CRM answered 200 with something else than JSON") from None
-    if not isinstance(found, list) or len(found) > expected:
+    if not isinstance(body, list) or len(body) > expected:
         raise TransientError("the CRM answered 200 with something else than one result for each record")
-    return found if len(found) == expected else [None] * expected
+    return body if len(body) == expected else [None] * expected
 
 
 def _usage(header: str | None) -> Usage | None:

@@ -46,7 +46,7 @@ class Usage:
 
 
 class Writer(Protocol):
-    """An open line to one CRM account."""
+    """Writes to one CRM account over connections that it keeps open."""
 
     usage: Usage
 

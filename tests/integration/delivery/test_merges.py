@@ -195,14 +195,14 @@ def test_a_crm_that_cannot_be_marked_gets_no_call_for_a_merged_person(crm, monke
     before = in_crm(crm)
     kinds = {name: dataclasses.replace(kind, merge="none") for name, kind in destination_types().items()}
     monkeypatch.setattr(writers, "destination_types", lambda: kinds)
-    writers.hang_up("crm")
+    writers.close_writer("crm")
     merge_people(ada, ben, ME)
     send()
     assert in_crm(crm)[str(ben)] == before[str(ben)]
     assert deliveries() == {ada: "sent", ben: "sent"}
     unmerge_person(ada, ME)
     send()
-    writers.hang_up("crm")
+    writers.close_writer("crm")
     assert in_crm(crm) == before
 
 
