@@ -1,7 +1,7 @@
 """The story of a lead after it was accepted. Read this first.
 
     dispatch   claims due events (a lease, not a lock) and hands them to a chain, one batch at a time
-    map        opens the raw bodies and names their fields          pure, reads the bodies
+    map_fields opens the raw bodies and names their fields          pure, reads the bodies
     normalize  one spelling per meaning                             pure
     dedupe     evidence of who it is; people come together or apart two transactions
     attribute  writes touches and consents, original and latest     one transaction
@@ -28,7 +28,7 @@ from pipeline.identity.matching.evidence import KEYS_VERSION
 from pipeline.identity.resolution import resolve_people
 from pipeline.lanes import HOT, LANES
 from pipeline.logs import get_logger
-from pipeline.records import Batch, Claim, Lead, Parked
+from pipeline.records import Batch, Claim, Lead, Parked, Stage
 from pipeline.replay import Decided, connector_of, map_raw_event, normalize_mapped
 from pipeline.routing import want_people
 from pipeline.settings.loading import settings
@@ -66,7 +66,10 @@ def map_claim(claim: Claim) -> Batch:
     refresh_source_mappings({connector_of(raw) for raw in raw_events})
     batch = Batch(claim_id=claim.claim_id, lane=claim.lane)
     for raw in raw_events:
-        _sort(batch, _decide("map", raw.event_id, raw, lambda raw: map_raw_event(raw, patches.get(raw.event_id))))
+        _sort(
+            batch,
+            _decide(Stage.MAP_FIELDS, raw.event_id, raw, lambda raw: map_raw_event(raw, patches.get(raw.event_id))),
+        )
     return batch
 
 
@@ -74,7 +77,7 @@ def normalize_batch(batch: Batch) -> Batch:
     """One spelling per meaning."""
     leads, batch.leads = batch.leads, []
     for lead in leads:
-        _sort(batch, _decide("normalize", lead.event_id, lead, normalize_mapped))
+        _sort(batch, _decide(Stage.NORMALIZE, lead.event_id, lead, normalize_mapped))
     for lead in batch.leads:  # from here on nobody reads them: explanations and exports are made from the raw event
         lead.raw, lead.flags, lead.custom = {}, {}, {}
     return batch
@@ -158,7 +161,7 @@ def give_back(claim_id: UUID, *, is_lost: bool) -> None:
         leases.release_claim(connection, claim_id, lost=is_lost)
 
 
-def park_bug(batch: Batch, stage: str, error: BaseException) -> bool:
+def park_bug(batch: Batch, stage: Stage, error: BaseException) -> bool:
     """Quarantine the only lead of a batch that a bug stops. False if there are several: they are halved first."""
     if len(batch.leads) != 1:
         return False
@@ -178,7 +181,7 @@ def sweep() -> list[tuple[str, ...]]:
     with transaction() as connection:
         expired = leases.sweep_leases(connection)
         parked = leases.quarantine_lost(connection, after=tuning.quarantine_after_losses)
-        deliveries.sweep_deliveries(connection)
+        deliveries.sweep_deliveries(connection, max_attempts=tuning.delivery_attempts)
         pending = leases.oldest_pending(connection)
         due = deliveries.due_counts(connection)
     if any(expired.values()) or parked:
@@ -211,7 +214,7 @@ def _follow(connection: Connection, leads: Sequence[Lead]) -> None:
         lead.person_id = owners[lead.event_id]
 
 
-def _decide(stage: str, event_id: UUID, item: Item, decide: Callable[[Item], Decided]) -> Decided:
+def _decide(stage: Stage, event_id: UUID, item: Item, decide: Callable[[Item], Decided]) -> Decided:
     """One bad record never stops the batch: whatever a pure stage throws is that record's own quarantine."""
     try:
         return decide(item)

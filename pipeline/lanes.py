@@ -11,8 +11,14 @@ HOT = "hot"
 BULK = "bulk"
 LANES = (HOT, BULK)  # the more urgent one first
 
+# Thousands of rows at once would stand in the way of every demo request, whatever the source they are said to be of.
+FILE_LANE = BULK
+# Why a row goes by its lane, as its event keeps it (`lane_by` of what is known of its request). What comes in by other
+# ways goes by the lane of its source.
+LANE_BY_FILE, LANE_BY_OPTION = "file", "option"
+
 DELIVER_QUEUES = {HOT: "deliver_hot", BULK: "deliver"}  # a lane's chain goes to the queue of the lane's name
-POLL_QUEUE = "pull"
+POLL_QUEUE = "pull"  # kept although the code says poll: docs/decisions/0019-names-kept.md
 OPERATIONS_QUEUE = "ops"
 QUEUES = (*LANES, *DELIVER_QUEUES.values(), POLL_QUEUE, OPERATIONS_QUEUE)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,23 @@ import msgspec
 
 EVENT_STATES = ("pending", "in_flight", "settled", "quarantined", "suppressed")
 SUPPRESSION_REASONS = ("test", "erased", "no_consent", "spam")
+
+
+class Stage(StrEnum):
+    """Where a lead or a delivery may stop. Kept for good: rows, logs, metrics and task names (`leads.load`) hold it.
+
+    UNKNOWN: its worker was lost, nobody knows where. RELEASE: it stopped nowhere; an operator said that it is real.
+    """
+
+    INTAKE = "intake"
+    MAP_FIELDS = "map_fields"
+    NORMALIZE = "normalize"
+    DEDUPE = "dedupe"
+    ATTRIBUTE = "attribute"
+    LOAD = "load"
+    DELIVER = "deliver"
+    RELEASE = "release"
+    UNKNOWN = "unknown"
 
 
 def new_id() -> UUID:

@@ -11,10 +11,9 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.errors import ConfigurationError
-from pipeline.records import Lead, Parked, RawEvent, Suppressed
+from pipeline.records import Lead, Parked, RawEvent, Stage, Suppressed
 from pipeline.settings.loading import settings
 from pipeline.stages.mapping.source_mapping import (
-    STAGE,
     SourceMapping,
     has_source_mapping,
     load_source_mapping,
@@ -42,7 +41,7 @@ def map_raw_event(raw: RawEvent, patch: dict[str, Any] | None) -> Decided:
     try:
         mapping = load_source_mapping(connector_of(raw))
     except ConfigurationError as error:
-        return Parked(raw.event_id, STAGE, "mapping_unreadable", str(error))
+        return Parked(raw.event_id, Stage.MAP_FIELDS, "mapping_unreadable", str(error))
     return map_event(raw, patch=patch, mapping=mapping)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -16,6 +16,7 @@ from connectors.kit import (
     DestinationType,
     QuotaError,
     Record,
+    RecordError,
     TerminalError,
     TransientError,
     Usage,
@@ -75,7 +76,7 @@ class SalesforceWriter:
     def write(self, records: Sequence[Record]) -> list[WriteResult]:
         if len({record.key for record in records}) != len(records) or len(records) > BATCH_SIZE:
             raise ValueError(f"a call takes at most {BATCH_SIZE} records with different keys; got {len(records)}")
-        return list(self._write(records)) if records else []
+        return self._write(records) if records else []
 
     def check(self) -> None:
         response = self._call("GET", f"{self._root}/limits")
@@ -84,14 +85,13 @@ class SalesforceWriter:
     def close(self) -> None:
         self._session.close()
 
-    def _write(self, records: Sequence[Record]) -> Iterator[WriteResult]:
+    def _write(self, records: Sequence[Record]) -> list[WriteResult]:
         url = f"{self._root}/composite/sobjects/{quote(self._object)}/{quote(self._key_field)}"
         attributes = {"type": self._object}
         entries = [{"attributes": attributes, self._key_field: record.key, **record.fields} for record in records]
         response = self._call("PATCH", url, orjson.dumps({"allOrNone": False, "records": entries}))
         if _is_unreadable_to_them(response):
-            yield from self._write_halves(records, response)
-            return
+            raise _refusal_of_content(response, records)
         self._raise_for(response)
         answers = _result_list(response, len(records))
         results = [self._result(record, answer) for record, answer in zip(records, answers, strict=True)]
@@ -100,18 +100,7 @@ class SalesforceWriter:
             raise TerminalError(
                 f"{self._name}: no record was accepted: {first.code} {first.field or ''}: {first.message}".strip()
             )
-        yield from results
-
-    def _write_halves(self, records: Sequence[Record], response: requests.Response) -> Iterator[WriteResult]:
-        """One value of the wrong type makes the whole call unreadable to Salesforce; halving finds the record."""
-        if len(records) > 1:
-            middle = len(records) // 2
-            yield from self._write(records[:middle])
-            yield from self._write(records[middle:])
-            return
-        error = _http_errors(response)[0]
-        message = without_values(_text(error.get("message")), records[0].fields.values())
-        yield WriteResult(records[0].key, "rejected", code=_text(error.get("errorCode")), message=message)
+        return results
 
     def _result(self, record: Record, answer: Any) -> WriteResult:
         if not isinstance(answer, dict) or not isinstance(answer.get("success"), bool):
@@ -222,13 +211,23 @@ def _is_unreadable_to_them(response: requests.Response) -> bool:
     )
 
 
+def _refusal_of_content(response: requests.Response, records: Sequence[Record]) -> RecordError:
+    """One value of the wrong type makes the whole call unreadable to Salesforce, which does not say whose it is."""
+    error = _http_errors(response)[0]
+    values = [value for record in records for value in record.fields.values()]
+    return RecordError(
+        _text(error.get("errorCode")) or "call_too_large",
+        message=without_values(_text(error.get("message")), values),
+    )
+
+
 def _http_errors(response: requests.Response) -> list[dict[str, Any]]:
     """Errors of a whole call: `[{"message", "errorCode", "fields"?}]`. At least one entry, perhaps empty."""
     try:
-        found = orjson.loads(response.content)
+        body = orjson.loads(response.content)
     except orjson.JSONDecodeError:
-        found = None
-    entries = found if isinstance(found, list) else [found]
+        body = None
+    entries = body if isinstance(body, list) else [body]
     return [entry for entry in entries if isinstance(entry, dict)] or [{}]
 
 
@@ -239,12 +238,12 @@ def _result_list(response: requests.Response, expected: int) -> list[Any]:
     all: sent again, they change nothing; taken for another's, they would name a wrong id and hide a failure.
     """
     try:
-        found = orjson.loads(response.content)
+        body = orjson.loads(response.content)
     except orjson.JSONDecodeError:
         raise TransientError("the CRM answered 200 with something else than JSON") from None
-    if not isinstance(found, list) or len(found) > expected:
+    if not isinstance(body, list) or len(body) > expected:
         raise TransientError("the CRM answered 200 with something else than one result for each record")
-    return found if len(found) == expected else [None] * expected
+    return body if len(body) == expected else [None] * expected
 
 
 def _usage(header: str | None) -> Usage | None:

@@ -35,55 +35,69 @@ def write_in_halves(records: Sequence[Record], write: Write, *, may_call: Callab
 
     Never raises what a call raises (TransientError, QuotaError, TerminalError, a bug), except the soft time limit.
     """
-    written = Written()
-    waiting = deque([list(records)])
-    failures = refusals = 0
-    has_answer = False
+    calls = _Calls(records)
     is_granted = True
-    while waiting:
-        part = waiting.popleft()
-        if not (is_granted or may_call()):
-            waiting.appendleft(part)
-            break
+    while calls.waiting and calls.written.trouble is None and (is_granted or may_call()):
         is_granted = False
+        part = calls.waiting.popleft()
         try:
             results = write(part)
         except SoftTimeLimitExceeded:
             raise
         except RecordError as error:
-            failures, has_answer = 0, True
-            if len(part) > 1:
-                waiting.extendleft(reversed(_halves(part)))  # depth first: the culprit soon stands alone
-                continue
-            refusals += 1
-            results = [WriteResult(part[0].key, "rejected", None, None, error.code, error.field, error.message)]
-            if refusals == _REFUSALS_OF_A_WRONG_SETTING:
-                written.results += results
-                written.trouble = TerminalError(
-                    f"refuses every record alone ({error.code}): check the mapping and the account's rights"
-                )
-                break
-        except Exception as error:  # noqa: BLE001 - what it is, is decided below; the rows tell the story
-            failures += 1
-            if isinstance(error, QuotaError | TerminalError | ConfigurationError) or _is_outage(error, failures):
-                written.trouble = error
-                waiting.appendleft(part)
-                break
-            if len(part) > 1:
-                waiting.extend(_halves(part))  # breadth first: the other half tells a bad record from an outage
-                continue
-            if not has_answer:
-                written.trouble = error
-                waiting.appendleft(part)
-                break
-            results = [_failed_alone(part[0], error)]
+            calls.note_refusal(part, error)
+        except Exception as error:  # noqa: BLE001 - what it is, is decided there; the rows tell the story
+            calls.note_failure(part, error)
         else:
-            failures, has_answer = 0, True
-            if any(result.state == "written" for result in results):
-                refusals = 0
-        written.results += results
-    written.unsent = [record for part in waiting for record in part]
-    return written
+            calls.note_answer(results)
+    calls.written.unsent = [record for part in calls.waiting for record in part]
+    return calls.written
+
+
+class _Calls:
+    """What became of the calls for one claim, and which parts of it wait for one."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self.written = Written()
+        self.waiting = deque([list(records)])
+        self._failures = 0  # in a row, nothing answered in between
+        self._refusals = 0  # of records alone, none written in between
+        self._has_answer = False
+
+    def note_answer(self, results: list[WriteResult]) -> None:
+        self._failures, self._has_answer = 0, True
+        if any(result.state == "written" for result in results):
+            self._refusals = 0
+        self.written.results += results
+
+    def note_refusal(self, part: list[Record], error: RecordError) -> None:
+        """The CRM refused the call for what is in it."""
+        self._failures, self._has_answer = 0, True
+        if len(part) > 1:
+            self.waiting.extendleft(reversed(_halves(part)))  # depth first: the culprit soon stands alone
+            return
+        self._refusals += 1
+        self.written.results.append(
+            WriteResult(part[0].key, "rejected", None, None, error.code, error.field, error.message)
+        )
+        if self._refusals == _REFUSALS_OF_A_WRONG_SETTING:
+            self.written.trouble = TerminalError(
+                f"refuses every record alone ({error.code}): check the mapping and the account's rights"
+            )
+
+    def note_failure(self, part: list[Record], error: Exception) -> None:
+        """The call came to nothing, for a reason that may lie in a record or not."""
+        self._failures += 1
+        is_over = isinstance(error, QuotaError | TerminalError | ConfigurationError) or _is_outage(
+            error, self._failures
+        )
+        if len(part) > 1 and not is_over:
+            self.waiting.extend(_halves(part))  # breadth first: the other half tells a bad record from an outage
+        elif self._has_answer and not is_over:
+            self.written.results.append(_failed_alone(part[0], error))
+        else:
+            self.written.trouble = error
+            self.waiting.appendleft(part)
 
 
 def _is_outage(error: Exception, failures: int) -> bool:

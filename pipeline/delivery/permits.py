@@ -10,7 +10,7 @@ from connectors.kit import Usage
 from pipeline.delivery.breaker import Breaker
 from pipeline.delivery.governor import Governor
 from pipeline.delivery.shared_state import shared_redis
-from pipeline.delivery.writers import Line, hang_up, line_to
+from pipeline.delivery.writers import OpenWriter, close_writer, open_writer
 from pipeline.errors import ConfigurationError, QuotaError, TerminalError, TransientError
 from pipeline.logs import get_logger
 from pipeline.settings.loading import settings
@@ -26,8 +26,8 @@ _REASON_LENGTH = 300
 _log = get_logger(__name__)
 
 
-class Turns:
-    """One worker's turns at one destination. Nothing here raises for what the CRM or Redis does."""
+class CallPermits:
+    """One worker's permits to call one destination. Nothing here raises for what the CRM or Redis does."""
 
     def __init__(self, destination: str, *, is_hot: bool, probe_seconds: float) -> None:
         client = shared_redis(settings().broker_url)
@@ -37,72 +37,72 @@ class Turns:
         self._governor = Governor(client)
         self._breaker = Breaker(client)
 
-    def ask(self) -> tuple[Line | None, float]:
-        """The line with one call granted, or None and the seconds to wait before asking again."""
+    def acquire(self) -> tuple[OpenWriter | None, float]:
+        """The writer with one call granted, or None and the seconds to wait before asking again."""
         try:
             wait = self._breaker.ask(self._destination, probe_seconds=self._probe_seconds)
             if wait > 0:
                 return None, wait
             try:
-                line = line_to(self._destination)
+                writer = open_writer(self._destination)
             except (ConfigurationError, TerminalError) as error:
                 return None, self._halt(error)
-            wait = self._take(line)
+            wait = self._take(writer)
             if wait > 0:
                 self._breaker.decline(self._destination)
                 return None, wait
         except TransientError as error:
             _log.warning("delivery_waits", destination=self._destination, reason=str(error))
             return None, error.retry_after or _REDIS_AWAY_SECONDS
-        return line, 0.0
+        return writer, 0.0
 
-    def ask_again(self, line: Line, *, until: float) -> bool:
+    def acquire_again(self, writer: OpenWriter, *, until: float) -> bool:
         """One more call for the same claim: waits for the quota, but lets no call begin that may end after `until`
         (monotonic seconds)."""
         try:
-            while (wait := self._take(line)) > 0:
-                if time.monotonic() + wait + line.timeout_seconds > until:
+            while (wait := self._take(writer)) > 0:
+                if time.monotonic() + wait + writer.timeout_seconds > until:
                     return False
                 time.sleep(wait)
         except TransientError:
             return False
-        return time.monotonic() + line.timeout_seconds <= until
+        return time.monotonic() + writer.timeout_seconds <= until
 
     def put_back(self) -> None:
         """There was nothing to send: the call is another worker's, and so is the probe."""
-        self._tell(lambda: self._governor.give_back(self._destination))
-        self._tell(lambda: self._breaker.decline(self._destination))
+        self._share(lambda: self._governor.give_back(self._destination))
+        self._share(lambda: self._breaker.decline(self._destination))
 
-    def tell(self, trouble: Exception | None, usage: Usage) -> float:
+    def report(self, trouble: Exception | None, usage: Usage) -> float:
         """Let all workers know how the calls of a claim ended. Returns the seconds to leave the destination alone."""
         name = self._destination
-        self._tell(lambda: self._governor.observe(name, usage))
+        self._share(lambda: self._governor.observe(name, usage))
         if isinstance(trouble, TerminalError | ConfigurationError):
             return self._halt(trouble)
         if isinstance(trouble, TransientError):
             reason = reason_of(trouble)
-            self._tell(lambda: self._breaker.failure(name, reason))
+            self._share(lambda: self._breaker.failure(name, reason))
             own = random.uniform(_SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)  # noqa: S311 - spreads load
             return max(trouble.retry_after or 0.0, own)
-        self._tell(lambda: self._breaker.success(name))  # it answered: a refusal for want of quota is an answer too
+        self._share(lambda: self._breaker.success(name))  # it answered: a refusal for want of quota is an answer too
         if isinstance(trouble, QuotaError):
             retry_after = trouble.retry_after
-            self._tell(lambda: self._governor.slow_down(name, retry_after))
+            self._share(lambda: self._governor.slow_down(name, retry_after))
             return retry_after
         return 0.0
 
-    def _take(self, line: Line) -> float:
-        reserve = 0 if self._is_hot else line.burst // _HOT_RESERVE_SHARE
-        return self._governor.take(self._destination, rate=line.rate, burst=line.burst, reserve=reserve)
+    def _take(self, writer: OpenWriter) -> float:
+        reserve = 0 if self._is_hot else writer.burst // _HOT_RESERVE_SHARE
+        return self._governor.take(self._destination, rate=writer.rate, burst=writer.burst, reserve=reserve)
 
     def _halt(self, error: Exception) -> float:
-        hang_up(self._destination)  # the next probe reads the secrets anew
+        close_writer(self._destination)  # the next probe reads the secrets anew
         reason = reason_of(error)
         _log.error("destination_halted", destination=self._destination, reason=reason, seconds=_HALT_SECONDS)
-        self._tell(lambda: self._breaker.halt(self._destination, _HALT_SECONDS, reason))
+        self._share(lambda: self._breaker.halt(self._destination, _HALT_SECONDS, reason))
         return _HALT_SECONDS
 
-    def _tell(self, say: Callable[[], None]) -> None:
+    def _share(self, say: Callable[[], None]) -> None:
         # A call that was made must still be recorded in the database, even if Redis went away meanwhile.
         try:
             say()

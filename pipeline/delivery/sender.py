@@ -1,7 +1,7 @@
 """Closes the gap between the version of a person a CRM should have and the one it has.
 
-One round: get a turn from breaker and governor, claim a full batch, write it with no transaction open, record an
-outcome for each record. docs/decisions/0011-governor.md says which failure costs an attempt and which only time.
+One round: acquire a permit to call from breaker and governor, claim a full batch, write it with no transaction open,
+record an outcome for each record. Which failure costs an attempt and which only time: docs/decisions/0011-governor.md.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import msgspec
 from connectors.kit import Record, WriteResult
 from pipeline.delivery.backoff import backoff_seconds
 from pipeline.delivery.halving import Written, write_in_halves
-from pipeline.delivery.permits import Turns, reason_of
-from pipeline.delivery.writers import Line
+from pipeline.delivery.permits import CallPermits, reason_of
+from pipeline.delivery.writers import OpenWriter
 from pipeline.errors import ConfigurationError, QuotaError, RecordError, TerminalError, TransientError, place_of
 from pipeline.lanes import HOT
 from pipeline.logs import get_logger
-from pipeline.records import Due, Outcome, new_id
+from pipeline.records import Due, Outcome, Stage, new_id
 from pipeline.settings.loading import settings
 from pipeline.stages.destination_mapping.mapping import MappedPerson
 from pipeline.stages.mapping.source_mapping import map_merged, map_person
@@ -73,16 +73,16 @@ class _Sender:
         busy = _CALLS_OF_A_CLAIM * settings().destinations[destination].timeout_seconds + _MARGIN_SECONDS
         self._lease_seconds = max(self._tuning.delivery_lease_seconds, busy)
         self._linger_seconds = 0.0 if lane == HOT else self._tuning.delivery_linger_seconds
-        self._turns = Turns(destination, is_hot=lane == HOT, probe_seconds=busy)
+        self._permits = CallPermits(destination, is_hot=lane == HOT, probe_seconds=busy)
         self._counts = dict.fromkeys(("sent", "retry", "rejected"), 0)
 
     def run(self) -> SendReport:
         while True:
-            line, wait = self._turns.ask()
-            if line is not None:
-                claimed = self._claim(line)
+            writer, wait = self._permits.acquire()
+            if writer is not None:
+                claimed = self._claim(writer)
                 if claimed is not None:
-                    pause = self._send(line, claimed)
+                    pause = self._send(writer, claimed)
                     if pause > 0 or time.monotonic() >= self._ends_at:
                         return self._report(more_due=pause == 0, wait_seconds=pause)
                     continue
@@ -95,7 +95,7 @@ class _Sender:
         counts = self._counts
         return SendReport(counts["sent"], counts["retry"], counts["rejected"], more_due, wait_seconds)
 
-    def _claim(self, line: Line) -> _Claimed | None:
+    def _claim(self, writer: OpenWriter) -> _Claimed | None:
         """A batch of what is due, with the people as they are now. None: nothing is, or too little for its age."""
         claimed = None
         until = time.monotonic() + self._lease_seconds - _MARGIN_SECONDS
@@ -105,7 +105,7 @@ class _Sender:
                     connection,
                     self._destination,
                     self._lane,
-                    limit=line.batch_size,
+                    limit=writer.batch_size,
                     lease_seconds=self._lease_seconds,
                     linger_seconds=self._linger_seconds,
                 )
@@ -114,7 +114,7 @@ class _Sender:
                     claimed = _Claimed(claim_id, until, dues, people)
         finally:
             if claimed is None:
-                self._turns.put_back()
+                self._permits.put_back()
         return claimed
 
     def _linger_left(self) -> float:
@@ -126,10 +126,10 @@ class _Sender:
                 connection, self._destination, self._lane, linger_seconds=self._linger_seconds
             )
 
-    def _send(self, line: Line, claimed: _Claimed) -> float:
+    def _send(self, writer: OpenWriter, claimed: _Claimed) -> float:
         """Write one claim and record what came of it. Returns the seconds to leave the destination alone, mostly 0."""
         started = time.monotonic()
-        mapped, outcomes = self._map(line, claimed)
+        mapped, outcomes = self._map(writer, claimed)
         merged = {person_id for person_id, person in claimed.people.items() if person.merged_into is not None}
         records = [
             Record(key=str(person_id), fields=person.fields, update_only=person_id in merged)
@@ -137,15 +137,15 @@ class _Sender:
         ]
         written = Written()
         pause = 0.0
-        was_called = bool(records) and time.monotonic() + line.timeout_seconds <= claimed.until
+        was_called = bool(records) and time.monotonic() + writer.timeout_seconds <= claimed.until
         if was_called:
             self._forget_once(claimed, mapped)
             written = write_in_halves(
-                records, line.write, may_call=lambda: self._turns.ask_again(line, until=claimed.until)
+                records, writer.write, may_call=lambda: self._permits.acquire_again(writer, until=claimed.until)
             )
-            pause = self._turns.tell(written.trouble, line.writer.usage)
+            pause = self._permits.report(written.trouble, writer.usage)
         else:
-            self._turns.put_back()
+            self._permits.put_back()
         outcomes += [_outcome(result, mapped[UUID(result.key)]) for result in written.results]
         trouble = written.trouble
         if trouble is not None and _is_bug(trouble):
@@ -168,7 +168,7 @@ class _Sender:
         )
         return pause
 
-    def _map(self, line: Line, claimed: _Claimed) -> tuple[dict[UUID, MappedPerson], list[Outcome]]:
+    def _map(self, writer: OpenWriter, claimed: _Claimed) -> tuple[dict[UUID, MappedPerson], list[Outcome]]:
         """Each person in the CRM's fields; one that cannot be mapped never reaches a call."""
         mapped: dict[UUID, MappedPerson] = {}
         outcomes: list[Outcome] = []
@@ -178,7 +178,7 @@ class _Sender:
                 outcomes.append(Outcome(due.person_id, "rejected", code="person_missing", message="erased"))
                 continue
             if person.merged_into is not None:
-                marked = map_merged(line.mapping, person.merged_into) if line.can_mark else MappedPerson({})
+                marked = map_merged(writer.mapping, person.merged_into) if writer.can_mark else MappedPerson({})
                 if marked.fields:
                     mapped[due.person_id] = marked
                 else:
@@ -186,7 +186,7 @@ class _Sender:
                 continue
             try:
                 mapped[due.person_id] = map_person(
-                    line.mapping,
+                    writer.mapping,
                     due.person_id,
                     person.values,
                     person.attribution,
@@ -198,7 +198,7 @@ class _Sender:
                     Outcome(due.person_id, "rejected", code=error.code, field=error.field, message=error.message)
                 )
             except Exception as error:  # noqa: BLE001 - a bug in one record's path never stops the others
-                _log.error("record_failed", stage="deliver", person=str(due.person_id), place=place_of(error))
+                _log.error("record_failed", stage=Stage.DELIVER, person=str(due.person_id), place=place_of(error))
                 outcomes.append(Outcome(due.person_id, "retry", code="bug", message=place_of(error)))
         return mapped, outcomes
 

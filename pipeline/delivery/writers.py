@@ -1,4 +1,4 @@
-"""Open lines to CRM accounts: one for each destination, process and thread, kept so that connections stay alive."""
+"""Open writers of CRM accounts: one for each destination, process and thread, kept so that connections stay alive."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 
 import msgspec
 
-from connectors.kit import Connection, DestinationType, Record, Writer, WriteResult, destination_types
+from connectors.kit import Connection, DestinationType, Record, Usage, Writer, WriteResult, destination_types
 from pipeline.errors import ConfigurationError
 from pipeline.settings.declarations import DestinationSettings
 from pipeline.settings.loading import settings
@@ -17,7 +17,7 @@ from pipeline.stages.mapping.source_mapping import DestinationMapping
 from pipeline.stages.mappings_in_force import destination_mapping_in_force
 
 
-class Line(msgspec.Struct, frozen=True):
+class OpenWriter(msgspec.Struct, frozen=True):
     """A destination ready to be written to. `rate` is in calls per second, `batch_size` in records per call."""
 
     destination: str
@@ -29,6 +29,11 @@ class Line(msgspec.Struct, frozen=True):
     timeout_seconds: float
     can_mark: bool = False  # whose record stands for a person who was merged
 
+    @property
+    def usage(self) -> Usage:
+        """What the CRM said of its long quota in its last answer."""
+        return self.writer.usage
+
     def write(self, records: list[Record]) -> list[WriteResult]:
         """One result for each record, in the order given; "retry" for one left out. Raises as `Writer.write`."""
         by_key = {result.key: result for result in self.writer.write(records)}
@@ -39,23 +44,24 @@ class Line(msgspec.Struct, frozen=True):
         ]
 
 
-def line_to(destination: str) -> Line:
-    """The open line to a destination of the settings. Raises ConfigurationError, and what opening a writer raises."""
-    lines = _lines(os.getpid()).open
+def open_writer(destination: str) -> OpenWriter:
+    """The writer of a destination of the settings, opened at first use. Raises ConfigurationError, and what opening it
+    raises."""
+    writers = _kept(os.getpid()).writers
     configured = settings().destinations[destination]
     mapping = destination_mapping_in_force(configured.mapping or configured.kind)
-    if destination not in lines:
-        lines[destination] = _open(destination, mapping)
-    elif lines[destination].mapping is not mapping:  # its file was edited meanwhile
-        lines[destination] = msgspec.structs.replace(lines[destination], mapping=mapping)
-    return lines[destination]
+    if destination not in writers:
+        writers[destination] = _open(destination, mapping)
+    elif writers[destination].mapping is not mapping:  # its file was edited meanwhile
+        writers[destination] = msgspec.structs.replace(writers[destination], mapping=mapping)
+    return writers[destination]
 
 
-def hang_up(destination: str) -> None:
-    """Close the line: the next call opens a new one, with secrets read anew."""
-    line = _lines(os.getpid()).open.pop(destination, None)
-    if line is not None:
-        line.writer.close()
+def close_writer(destination: str) -> None:
+    """The next call opens a new one, with secrets read anew."""
+    opened = _kept(os.getpid()).writers.pop(destination, None)
+    if opened is not None:
+        opened.writer.close()
 
 
 def connection_to(destination: str, configured: DestinationSettings) -> Connection:
@@ -94,10 +100,10 @@ def kind_of(destination: str, configured: DestinationSettings) -> DestinationTyp
     return kinds[configured.kind]
 
 
-def _open(destination: str, mapping: DestinationMapping) -> Line:
+def _open(destination: str, mapping: DestinationMapping) -> OpenWriter:
     configured = settings().destinations[destination]
     kind = kind_of(destination, configured)
-    return Line(
+    return OpenWriter(
         destination=destination,
         writer=kind.open(connection_to(destination, configured)),
         mapping=mapping,
@@ -109,14 +115,14 @@ def _open(destination: str, mapping: DestinationMapping) -> Line:
     )
 
 
-class _Lines(threading.local):
+class _KeptWriters(threading.local):
     """Each thread's own: a writer holds one HTTP session, which is not for sharing."""
 
     def __init__(self) -> None:
-        self.open: dict[str, Line] = {}
+        self.writers: dict[str, OpenWriter] = {}
 
 
 @cache
-def _lines(_process: int) -> _Lines:
+def _kept(_process: int) -> _KeptWriters:
     # By process: a socket that a fork copied belongs to the parent.
-    return _Lines()
+    return _KeptWriters()

@@ -42,11 +42,13 @@ def find_wrong_mappings(known: Settings) -> list[str]:
     slugs = {
         known.source(name).connector or name for name in {*sources(), *known.sources} if known.source(name).enabled
     }
-    names = {one.mapping or one.kind for one in known.destinations.values() if one.enabled}
-    found = [SOURCE_MAPPINGS.trouble(slug) for slug in sorted(slugs)]
-    found += [DESTINATION_MAPPINGS.trouble(name) for name in sorted(names)]
-    found += [_trouble(read) for read in RULES.values()]
-    return [f"mapping: {why}; workers go on with the version they have" for why in found if why is not None]
+    names = {
+        destination.mapping or destination.kind for destination in known.destinations.values() if destination.enabled
+    }
+    troubles = [SOURCE_MAPPINGS.trouble(slug) for slug in sorted(slugs)]
+    troubles += [DESTINATION_MAPPINGS.trouble(name) for name in sorted(names)]
+    troubles += [_trouble(read) for read in RULES.values()]
+    return [f"mapping: {why}; workers go on with the version they have" for why in troubles if why is not None]
 
 
 def check_rules() -> Iterator[Check]:

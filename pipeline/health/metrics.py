@@ -1,51 +1,28 @@
-"""The pipeline's gauges for Prometheus. Read when somebody asks, at most every few seconds, whoever asks."""
+"""The gauges of the whole installation for Prometheus, made of what PostgreSQL and Redis know."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
-from pipeline.health.readings import DatabaseReading, Readings, RedisReading, take_readings
+from pipeline.health.readings import DatabaseReading, RedisReading, take_readings
 from pipeline.settings.loading import Settings, settings
-
-_CACHED_SECONDS = 5.0  # several scrapers, or one in a hurry, cost one reading
-
-
-class PipelineCollector(Collector):
-    """Register it with a prometheus_client registry. Scraping it asks the database and Redis: not on an event loop."""
-
-    def __init__(self, known: Settings | None = None) -> None:
-        self._settings = known
-        self._guard = threading.Lock()
-        self._read_at = -_CACHED_SECONDS
-        self._gauges: list[GaugeMetricFamily] = []
-
-    def describe(self) -> Iterable[GaugeMetricFamily]:
-        return []  # so that registering asks nobody
-
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        with self._guard:
-            if time.monotonic() - self._read_at >= _CACHED_SECONDS:
-                self._gauges = collect_gauges(self._settings)
-                self._read_at = time.monotonic()
-            return self._gauges
 
 
 def collect_gauges(known: Settings | None = None) -> list[GaugeMetricFamily]:
     """The gauges as they are now. A part that is away shows as `afluente_up` 0 and leaves its gauges out."""
     readings = take_readings(known or settings())
-    return [*_parts(readings), *_of_database(readings.database), *_of_redis(readings.redis)]
+    up = parts_up({"database": readings.database is not None, "redis": readings.redis is not None})
+    return [up, *_of_database(readings.database), *_of_redis(readings.redis)]
 
 
-def _parts(readings: Readings) -> Iterator[GaugeMetricFamily]:
-    up = GaugeMetricFamily("afluente_up", "1 if the part answers", labels=["part"])
-    up.add_metric(["database"], float(readings.database is not None))
-    up.add_metric(["redis"], float(readings.redis is not None))
-    yield up
+def parts_up(parts: Mapping[str, bool]) -> GaugeMetricFamily:
+    """Which parts answered."""
+    up = GaugeMetricFamily("afluente_up", "1 if the part answers this receiver", labels=["part"])
+    for part, is_up in parts.items():
+        up.add_metric([part], float(is_up))
+    return up
 
 
 def _of_database(reading: DatabaseReading | None) -> Iterator[GaugeMetricFamily]:

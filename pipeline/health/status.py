@@ -89,7 +89,9 @@ def _shared_state(state: DestinationReading | None) -> dict[str, Any]:
 
 
 def _backlogs(backlogs: dict[str, Backlog]) -> dict[str, dict[str, Any]]:
-    return {lane: {"count": one.count, "oldest_seconds": one.oldest_seconds} for lane, one in backlogs.items()}
+    return {
+        lane: {"count": backlog.count, "oldest_seconds": backlog.oldest_seconds} for lane, backlog in backlogs.items()
+    }
 
 
 def _errors(errors: dict[str, LastError]) -> dict[str, dict[str, Any]]:

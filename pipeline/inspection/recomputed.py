@@ -106,7 +106,7 @@ def recompute_event(
 
     `mapping` is given where it is not the source's own yet: a proposed one.
     """
-    from pipeline.records import Lead, Parked
+    from pipeline.records import Lead, Parked, Stage
     from pipeline.replay import decide_event
     from pipeline.settings.loading import settings
     from pipeline.stages.mapping.source_mapping import load_source_mapping
@@ -119,7 +119,7 @@ def recompute_event(
         if not isinstance(decided, Lead):
             readable = _readable(raw, mapping, region=region, patch=patch)
     except Exception as error:  # noqa: BLE001 - one event's bug must not end an export of a million
-        decided = Parked(raw.event_id, "unknown", "bug", type(error).__name__)
+        decided = Parked(raw.event_id, Stage.UNKNOWN, "bug", type(error).__name__)
     return Recomputed(raw, mapping, readable, decided)
 
 

@@ -36,6 +36,7 @@ _FIRST_PAUSE_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 900.0
 _TERMINAL_PAUSE_SECONDS = 3600.0  # a human must act; asking once an hour notices when it was done
 _TERMINAL = "terminal: "  # begins `cursors.last_error` of a source that waits for a human
+_VIA = "pull"  # how a polled record came, as stored requests hold it: kept for good (docs/decisions/0019)
 _log = get_logger(__name__)
 
 
@@ -54,9 +55,9 @@ class PollReport:
 
 def due_polls() -> list[tuple[str, str]]:
     """(source, brand) of every polled source whose time has come. Raises TransientError if the database is away."""
-    polled = {(one.brand, one.slug, STREAM): one for one in _polled_instances(settings())}
+    polls = [(instance.brand, instance.slug, STREAM) for instance in _polled_instances(settings())]
     with transaction(synchronous=False) as connection:
-        return [(source, brand) for brand, source, _ in cursors.due_polls(connection, list(polled))]
+        return [(source, brand) for brand, source, _ in cursors.due_polls(connection, polls)]
 
 
 def run_poll(slug: str, brand: str, *, force: bool = False) -> PollReport:
@@ -97,8 +98,8 @@ def _read(known: Settings, instance: SourceInstance, position: str | None, repor
     declared = _declaration(instance)
     token = known.source_token(instance.slug, declared.token.name if declared.token else None)
     deadline = time.monotonic() + _RUN_SECONDS
-    with session(poll.url) as line:
-        pages: Iterator[Page] = poll_pages(poll, position=position, token=token, session=line)
+    with session(poll.url) as http:
+        pages: Iterator[Page] = poll_pages(poll, position=position, token=token, session=http)
         for page in pages:
             _store_page(instance, page, report)
             if page.is_last:
@@ -111,10 +112,12 @@ def _read(known: Settings, instance: SourceInstance, position: str | None, repor
 def _store_page(instance: SourceInstance, page: Page, report: PollReport) -> None:
     """The page's events and the position behind them, all or nothing."""
     events = []
-    for index, found in enumerate(page.records):
-        record = instance.connector.prepare(found) if instance.connector.prepare else found
-        origin = {"via": "pull", "page": report.pages + 1, "index": index}
-        events.append(new_event(instance, record, Envelope(JSON, orjson.dumps(record), {}, origin), index=index))
+    for index, record in enumerate(page.records):
+        prepare = instance.connector.prepare
+        prepared = prepare(record) if prepare else record
+        origin = {"via": _VIA, "page": report.pages + 1, "index": index}
+        envelope = Envelope(JSON, orjson.dumps(prepared), {}, origin)
+        events.append(new_event(instance, prepared, envelope, index=index))
     with transaction() as connection:
         receipts = insert_events(connection, events)
         cursors.move_cursor(

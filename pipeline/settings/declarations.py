@@ -59,7 +59,7 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     in_flight_batches: int = 4  # chains at once per lane: backpressure
     delivery_lease_seconds: int = 60
     delivery_linger_seconds: float = 0.5  # bulk deliveries wait this long for a full batch
-    delivery_attempts: int = 12  # transient failures before a human looks
+    delivery_attempts: int = 12  # transient failures and lost senders before a human looks
     sweep_seconds: float = 2.0
     quarantine_after_losses: int = 3  # an event that stood alone and lost its worker this often
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.canonical import CANONICAL_FIELDS, IDENTIFYING_FIELDS
-from pipeline.records import Lead, Parked, Suppressed
+from pipeline.records import Lead, Parked, Stage, Suppressed
 from pipeline.stages.mapping.earlier_touches import drop_later
 from pipeline.stages.validation.rules import NOTHING_TO_IDENTIFY
 from pipeline.stages.validation.validation import Verdict, judge
@@ -35,7 +35,6 @@ from pipeline.values.text.text import (
 )
 from pipeline.values.web.websites import normalize_linkedin_url, normalize_website
 
-STAGE = "normalize"
 ASSUMED = "assumed"  # the mapping's own region; `default_region`, being somebody's setting, overrules it
 _NAME_FIELDS = ("first_name", "last_name", "full_name")
 _OTHERS_LIMIT = 20  # further addresses or numbers of one lead
@@ -252,7 +251,7 @@ def _stopped(draft: _Draft, verdict: Verdict) -> Parked | Suppressed:
         return _nothing_to_identify(draft)
     return Parked(
         event_id,
-        STAGE,
+        Stage.NORMALIZE,
         rule,
         f"rule {rule} of mappings/validation.yaml holds it back; if it is real: `afluente leads release ID --why …`",
         verdict.field,
@@ -264,7 +263,7 @@ def _nothing_to_identify(draft: _Draft) -> Parked:
         if "wrong_type" in draft.flags.get(field, ()):
             return Parked(
                 draft.before.event_id,
-                STAGE,
+                Stage.NORMALIZE,
                 "wrong_type",
                 f"{field} is an object, a list or a truth value, not text; nothing else identifies the person",
                 field,
@@ -272,7 +271,7 @@ def _nothing_to_identify(draft: _Draft) -> Parked:
     flagged = [field for field in IDENTIFYING_FIELDS if draft.flags.get(field)]
     return Parked(
         draft.before.event_id,
-        STAGE,
+        Stage.NORMALIZE,
         "nothing_to_identify",
         "no valid e-mail, phone, profile or source id is left to tell a person by; fix one with"
         " `afluente quarantine fix ID --set email=…`, then replay",

@@ -31,6 +31,11 @@ def totals(sandbox):
     return requests.get(f"{sandbox.address}/_calls", timeout=5).json()["records"]
 
 
+def calls(sandbox):
+    """Calls by route and answer."""
+    return requests.get(f"{sandbox.address}/_calls", timeout=5).json()["calls"]
+
+
 def call(sandbox, method, path, **more):
     token = requests.post(
         f"{sandbox.address}/services/oauth2/token",

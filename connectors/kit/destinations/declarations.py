@@ -46,12 +46,15 @@ class Usage:
 
 
 class Writer(Protocol):
-    """An open line to one CRM account."""
+    """Writes to one CRM account over connections that it keeps open."""
 
     usage: Usage
 
     def write(self, records: Sequence[Record]) -> list[WriteResult]:
         """Write at most `batch_size` records; one result for each, in the order given.
+
+        Makes one call, for which the caller has a grant of the quota; only a call refused for an access token that ran
+        out is made again with a new one. A writer never divides the records itself: each part needs a grant.
 
         Raises TransientError, QuotaError or TerminalError when the call as a whole came to nothing. A record for which
         the answer holds neither result nor error is "retry": its state is unknown and an upsert may be repeated.

@@ -68,6 +68,10 @@ def import_files(
         str | None,
         typer.Option("--dates", metavar="dmy|mdy", help="Day or month first, where a column of dates leaves it open."),
     ] = None,
+    lane: Annotated[
+        str | None,
+        typer.Option("--lane", metavar="hot|bulk", help="Lane of the rows. Default: bulk, whatever the source."),
+    ] = None,
     accept: Annotated[
         bool, typer.Option("--accept", help="Write and use the mapping that is proposed for a new source.")
     ] = False,
@@ -86,7 +90,7 @@ def import_files(
     from pipeline.intake.files.reading import ReadAs
 
     paths = _expand(files)
-    read_as = ReadAs(encoding, _checked_order(dates))
+    read_as = ReadAs(encoding, _checked_order(dates), _checked_lane(lane))
     proposed = propose_source(paths, source, brand, read_as)
     if dry_run:
         from pipeline.cli.commands.dry_run import show_dry_run
@@ -141,6 +145,14 @@ def _checked_order(dates: str | None) -> str | None:
     if dates is not None and dates not in ORDERS:
         raise CommandError(f"--dates is {dates!r}; allowed: {', '.join(ORDERS)} (day first, month first)", exit_code=2)
     return dates
+
+
+def _checked_lane(lane: str | None) -> str | None:
+    from pipeline.lanes import LANES
+
+    if lane is not None and lane not in LANES:
+        raise CommandError(f"--lane is {lane!r}; allowed: {', '.join(LANES)}", exit_code=2)
+    return lane
 
 
 def _import_one(file: Path, instance: SourceInstance, read_as: ReadAs, *, is_quiet: bool) -> ImportReport | str:

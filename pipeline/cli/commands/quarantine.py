@@ -164,7 +164,8 @@ def replay(
     Leads go through the current mapping, from the request as it was stored. Deliveries are made again. Rows that intake
     could not read (ragged_row, unclosed_quote, …) are left out: their cells may stand in the wrong columns.
     """
-    from pipeline.store.events.quarantine import INTAKE_STAGE, count_misread, replay_events
+    from pipeline.records import Stage
+    from pipeline.store.events.quarantine import count_misread, replay_events
 
     if not (quarantine_id or reason or source or everything):
         raise CommandError("say what to replay: an ID, --reason, --source, or --all for everything", exit_code=2)
@@ -178,7 +179,7 @@ def replay(
         left_out: dict[str, int] = {}
         if quarantine_id:
             row = _find(connection, quarantine_id)
-            if row.stage == INTAKE_STAGE and row.resolution == "open" and not as_is:
+            if row.stage == Stage.INTAKE and row.resolution == "open" and not as_is:
                 raise CommandError(
                     f"{row.quarantine_id} is a row that could not be read ({row.code}): its cells may stand in the"
                     " wrong columns. Correct the file and import it again; or look at it with `afluente explain`, then"
@@ -292,13 +293,13 @@ _WITHOUT_VALUES = {"unreadable_json", "mapping_unreadable", "bug", "worker_lost"
 
 def _remedies(row: Quarantined) -> list[tuple[str, str]]:
     """What can be done about one, as docs/replay-what-failed.md tells it: (word, command or sentence)."""
-    from pipeline.store.events.quarantine import INTAKE_STAGE
+    from pipeline.records import Stage
 
     steps = [("See it", f"afluente explain {row.event_id or row.person_id}")]
     again = f"afluente quarantine replay {row.quarantine_id}"
     if row.event_id is None:
         steps.append(("Mend", "the person's data at its source, or the destination's mapping"))
-    elif row.stage == INTAKE_STAGE:
+    elif row.stage == Stage.INTAKE:
         steps.append(("Mend", "the file, then import it again: good rows are recognized as repeated"))
         again += " --as-is"
     elif row.code == "mapping_unreadable":
@@ -306,7 +307,7 @@ def _remedies(row: Quarantined) -> list[tuple[str, str]]:
     if row.event_id is not None and row.code not in _WITHOUT_VALUES:
         field = row.field or ("email" if row.code == "nothing_to_identify" else "FIELD")
         steps.append(("Set", f"afluente quarantine fix {row.quarantine_id} --set {field}=VALUE"))
-    if row.stage != INTAKE_STAGE or row.code not in _WITHOUT_VALUES:
+    if row.stage != Stage.INTAKE or row.code not in _WITHOUT_VALUES:
         steps.append(("Again", again))
     return [*steps, ("Give up", f"afluente quarantine discard {row.quarantine_id} --why TEXT")]
 

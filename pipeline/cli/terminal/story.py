@@ -7,7 +7,9 @@ from typing import Any
 
 from pipeline.cli.terminal.output import as_text, print_facts, print_line, print_table, printable
 from pipeline.cli.terminal.pair_story import print_pieces, tell_word
+from pipeline.lanes import LANE_BY_FILE, LANE_BY_OPTION
 
+_LANE_REASONS = {LANE_BY_FILE: "as files go", LANE_BY_OPTION: "as import --lane said"}
 _BODY_LIMIT = 20_000  # characters of a request's body; --json has all of it
 
 
@@ -16,7 +18,7 @@ def print_event(found: dict[str, Any]) -> None:
     _heading(f"Event {found['event_id']}: {found['state']}{_because(found)}")
     print_facts(
         {
-            "source": f"{found['source']} (brand {found['brand']}, lane {found['lane']})",
+            "source": f"{found['source']} (brand {found['brand']}, lane {found['lane']}, {_lane_reason(found)})",
             "received": found["received_at"],
             "occurred": found["occurred_at"],
             "ended": found["settled_at"],
@@ -78,6 +80,13 @@ def print_person(found: dict[str, Any]) -> None:
         print_table(columns, [[one[name].replace("_", " ") for name in columns] for one in found["consent_state"]])
     _print_quarantine(found["quarantine"])
     _print_deliveries(found["deliveries"])
+
+
+def _lane_reason(found: dict[str, Any]) -> str:
+    """Why an event went by its lane: what its request says, else its source decided."""
+    request = found["request"]
+    lane_by = request["origin"].get("lane_by", "") if request else ""
+    return _LANE_REASONS.get(lane_by, "that of its source")
 
 
 def _print_request(found: dict[str, Any]) -> None:

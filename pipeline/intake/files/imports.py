@@ -22,10 +22,10 @@ from pipeline.intake.files.unreadable import UnreadableFileError
 from pipeline.intake.lane_hints import LaneHints
 from pipeline.intake.previews import Preview, PreviewRow, preview_file
 from pipeline.logs import get_logger
-from pipeline.records import NewEvent, Parked, Receipt
+from pipeline.records import NewEvent, Parked, Receipt, Stage
 from pipeline.store.engine import transaction
 from pipeline.store.events.events import insert_events
-from pipeline.store.events.quarantine import INTAKE_STAGE, park_now
+from pipeline.store.events.quarantine import park_now
 
 __all__ = [
     "ImportReport",
@@ -209,12 +209,12 @@ class _Store:
         if fresh:
             report.first_event_id = report.first_event_id or fresh[0]
             report.last_event_id = fresh[-1]
+            self._hints.tell([self._lane])
         for index, row in batch.bad:
             if not receipts[index].repeated:
                 report.rejected += 1
                 if len(report.rejected_rows) < _SHOWN_ROWS:
                     report.rejected_rows.append(RejectedRow(row.line, row.code or "", row.message))
-            self._hints.tell([self._lane])
         self._on_progress(report.rows, batch.last_line)
 
     def _patiently(self, batch: _Batch) -> list[Receipt]:
@@ -236,7 +236,7 @@ def _insert(batch: _Batch) -> list[Receipt]:
         park_now(
             connection,
             [
-                Parked(receipts[index].event_id, INTAKE_STAGE, row.code or "", row.message)
+                Parked(receipts[index].event_id, Stage.INTAKE, row.code or "", row.message)
                 for index, row in batch.bad
                 if not receipts[index].repeated
             ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import os
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from pipeline.intake.files.rows import FileRow, TableNotes
 from pipeline.intake.files.spreadsheets import read_spreadsheet
 from pipeline.intake.files.unreadable import UnreadableFileError
 from pipeline.intake.instances import SourceBook, SourceInstance
+from pipeline.lanes import FILE_LANE, LANE_BY_FILE, LANE_BY_OPTION
 from pipeline.records import Envelope, NewEvent
 from pipeline.settings.loading import settings
 from pipeline.stages.mapping.source_mapping import SourceMapping, load_source_mapping, undecided
@@ -29,10 +31,12 @@ from pipeline.stages.mapping.source_mapping import SourceMapping, load_source_ma
 
 @dataclass(frozen=True)
 class ReadAs:
-    """What the person who imports says about a file. `dates` is dmy or mdy, for columns that leave it open."""
+    """What the person who imports says about a file. `dates` is dmy or mdy, for columns that leave it open; `lane` the
+    one its rows go by, in place of FILE_LANE."""
 
     encoding: str | None = None
     dates: str | None = None
+    lane: str | None = None
 
 
 AS_FOUND = ReadAs()
@@ -43,6 +47,7 @@ class OpenedFile:
     """A file that was found readable. `rows` can be gone through once; `digest` is that of its bytes.
 
     `dates` are the orders of day and month decided over whole columns: name in the mapping -> dmy, mdy or ymd.
+    `instance` is the source with the lane that the rows go by, `lane_by` why it is this one.
     """
 
     instance: SourceInstance
@@ -52,6 +57,7 @@ class OpenedFile:
     notes: TableNotes
     rows: Iterator[FileRow]
     dates: dict[str, str] = field(default_factory=dict)
+    lane_by: str = LANE_BY_FILE
 
 
 def open_rows(path: Path, *, source: str, brand: str, read_as: ReadAs = AS_FOUND) -> OpenedFile:
@@ -64,6 +70,7 @@ def open_rows_of(
     path: Path, instance: SourceInstance, mapping: SourceMapping, *, read_as: ReadAs = AS_FOUND
 ) -> OpenedFile:
     """As `open_rows`, for a source and a mapping that need not be on the disk yet."""
+    instance = dataclasses.replace(instance, lane=read_as.lane or FILE_LANE)
     region = settings().region_for(instance.slug, instance.brand)
     contents = read_contents(path, encoding=read_as.encoding, region=region)
     rows, notes, first = _begin(contents, instance.connector, _exact_columns(mapping, instance.connector))
@@ -77,7 +84,16 @@ def open_rows_of(
     if columns:
         notes.columns, notes.unread_columns = len(columns), undecided(mapping, dict.fromkeys(columns, "filled"))
     dates = _orders(contents, mapping, columns, read_as.dates)
-    return OpenedFile(instance, mapping, shown_name(path), contents.digest, notes, chain([first], rows), dates)
+    return OpenedFile(
+        instance=instance,
+        mapping=mapping,
+        name=shown_name(path),
+        digest=contents.digest,
+        notes=notes,
+        rows=chain([first], rows),
+        dates=dates,
+        lane_by=LANE_BY_OPTION if read_as.lane else LANE_BY_FILE,
+    )
 
 
 def shown_name(path: Path) -> str:
@@ -151,7 +167,8 @@ def event_of(file: OpenedFile, row: FileRow) -> NewEvent:
 
 
 def envelope_of(file: OpenedFile, row: FileRow) -> Envelope:
-    """A row as it is stored: its place in the file, how its dates are read, its bytes where they could not be read.
+    """A row as it is stored: its place in the file, how its dates are read, why it goes by the lane it goes by, its
+    bytes where they could not be read.
 
     All of it is sealed: a file's name may name a person.
     """
@@ -160,6 +177,7 @@ def envelope_of(file: OpenedFile, row: FileRow) -> Envelope:
         "file": file.name,
         "file_digest": file.digest.hex(),
         "line": row.line,
+        "lane_by": file.lane_by,
     }
     if file.dates:
         origin["dates"] = file.dates

@@ -1,33 +1,27 @@
 """What Prometheus may know of intake: counts, sizes and times by source; never a lead.
 
-Gauges of what is due are read from the database when somebody asks, at most every few seconds.
+One receiver of an installation serves its gauges beside them (pipeline/health/installation_gauges.py).
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
-from pipeline.errors import AfluenteError
+from pipeline.health.installation_gauges import InstallationGauges
 from pipeline.intake.receiver.group_writer import Committed
-from pipeline.store.deliveries.deliveries import due_counts
-from pipeline.store.engine import StoreError, transaction
-from pipeline.store.events.events import oldest_pending
+from pipeline.settings.loading import Settings
 
-_BACKLOG_SECONDS = 5.0
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
 class IntakeMetrics:
-    """The receiver's own counters, in a registry of their own."""
+    """The receiver's own counters, and the installation's gauges if it is this one that serves them."""
 
-    def __init__(self, queued: Callable[[], int]) -> None:
+    def __init__(self, settings: Settings, queued: Callable[[], int]) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter helps nobody
         self.registry = CollectorRegistry()
         self._requests = Counter(
@@ -52,7 +46,10 @@ class IntakeMetrics:
         self._commit_events = Histogram(
             "afluente_intake_commit_events", "Events in one commit", buckets=_SIZES, registry=self.registry
         )
-        self.registry.register(_Backlog(queued))
+        waiting = Gauge("afluente_intake_queued_events", "Wait for a writer", registry=self.registry)
+        waiting.set_function(queued)
+        self._installation = InstallationGauges(settings)
+        self.registry.register(self._installation)
         self._commit_guard = threading.Lock()
 
     def note_request(self, source: str, outcome: str, seconds: float) -> None:
@@ -71,49 +68,9 @@ class IntakeMetrics:
             self._commit_seconds.observe(committed.seconds)
 
     def text(self) -> bytes:
-        """Prometheus's text format. Asks the database: call it off the event loop."""
+        """Prometheus's text format. May wait a second for the database: call it off the event loop."""
         return generate_latest(self.registry)
 
-
-class _Backlog(Collector):
-    """What waits: for a writer, for a chain, for a CRM."""
-
-    def __init__(self, queued: Callable[[], int]) -> None:
-        self._queued = queued
-        self._read_at = -_BACKLOG_SECONDS
-        self._known: list[GaugeMetricFamily] = []
-        self._guard = threading.Lock()
-
-    def describe(self) -> list[GaugeMetricFamily]:
-        return []  # so that registering does not ask the database
-
-    def collect(self) -> list[GaugeMetricFamily]:
-        with self._guard:
-            if time.monotonic() - self._read_at >= _BACKLOG_SECONDS:
-                self._known = _read_backlog()
-                self._read_at = time.monotonic()
-            return [
-                GaugeMetricFamily("afluente_intake_queued_events", "Wait for a writer", value=self._queued()),
-                *self._known,
-            ]
-
-
-def _read_backlog() -> list[GaugeMetricFamily]:
-    is_up = GaugeMetricFamily("afluente_database_up", "1 if the database answers")
-    pending = GaugeMetricFamily("afluente_events_pending", "Events that wait for a chain", labels=["lane"])
-    oldest = GaugeMetricFamily("afluente_events_oldest_pending_seconds", "Age of the oldest of them", labels=["lane"])
-    due = GaugeMetricFamily("afluente_deliveries_due", "Deliveries due now", labels=["destination", "lane"])
-    try:
-        with transaction(synchronous=False) as connection:
-            for lane, (count, received_at) in oldest_pending(connection).items():
-                pending.add_metric([lane], count)
-                if received_at is not None:
-                    oldest.add_metric([lane], max(0.0, time.time() - received_at.timestamp()))
-            for destination, lanes in due_counts(connection).items():
-                for lane, (count, _) in lanes.items():
-                    due.add_metric([destination, lane], count)
-    except (AfluenteError, StoreError):
-        is_up.add_metric([], 0)
-        return [is_up]
-    is_up.add_metric([], 1)
-    return [is_up, pending, oldest, due]
+    def stop(self) -> None:
+        """Let another receiver serve the installation's gauges."""
+        self._installation.stop()

@@ -36,7 +36,7 @@ class Receiver:
     def __post_init__(self) -> None:
         self.writer = GroupWriter(on_commit=self._committed)
         self.book = SourceBook(self.settings, self.connectors)
-        self.metrics = IntakeMetrics(queued=lambda: self.writer.queued)
+        self.metrics = IntakeMetrics(self.settings, queued=lambda: self.writer.queued)
         self.readiness = Readiness(self.settings)
         self.readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="intake-reader")
 
@@ -50,6 +50,7 @@ class Receiver:
         """Blocks until what waited is stored."""
         self.writer.stop()
         self.hints.stop()
+        self.metrics.stop()
         self.readers.shutdown(wait=False, cancel_futures=True)
 
     def _committed(self, committed: Committed) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.canonical import CANONICAL_FIELDS, default_conversion
 from pipeline.errors import RecordError
-from pipeline.records import EarlierTouch, Lead, Parked, RawEvent, Suppressed
+from pipeline.records import EarlierTouch, Lead, Parked, RawEvent, Stage, Suppressed
 from pipeline.stages.destination_mapping.mapping import (
     DestinationMapping,
     load_destination_mapping,
@@ -61,7 +61,6 @@ __all__ = [
     "undecided",
 ]
 
-STAGE = "map_fields"
 ASSUMED = "assumed"  # flag of a region that stands in the mapping, not in the record: settings may overrule it
 
 
@@ -189,7 +188,7 @@ def map_event(
         _apply_patch(mapped, patch)
         _check_required(mapping, mapped)
     except RecordError as error:
-        return Parked(raw.event_id, STAGE, error.code, error.message, error.field)
+        return Parked(raw.event_id, Stage.MAP_FIELDS, error.code, error.message, error.field)
     return Lead(
         event_id=raw.event_id,
         brand=raw.brand,

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from pipeline.crypto.encryption import open_profile
 from pipeline.lanes import HOT
-from pipeline.records import Due, new_id
+from pipeline.records import Due, Stage, new_id
 from pipeline.store import arrays
 from pipeline.store.deliveries.outcomes import record_outcomes
 
@@ -78,7 +78,7 @@ def want_deliveries(connection: Connection, wanted: Sequence[tuple[str, UUID, st
         (
             arrays.texts(destination for _, destination in ordered),
             arrays.uuids(person_id for person_id, _ in ordered),
-            arrays.texts(lanes[one] for one in ordered),
+            arrays.texts(lanes[key] for key in ordered),
         ),
     )
     made_due: dict[tuple[str, str], int] = {}
@@ -169,15 +169,15 @@ def read_people_to_send(connection: Connection, person_ids: Sequence[UUID]) -> d
     """People as a CRM should see them now; those that do not exist (any more) are left out. One statement."""
     if not person_ids:
         return {}
-    found = {}
+    people = {}
     for person_id, sealed, merged_into, *attribution in connection.exec_driver_sql(
         _PEOPLE, (arrays.uuids(person_ids),)
     ):
         profile = open_profile(sealed, person_id)
-        found[person_id] = PersonToSend(
+        people[person_id] = PersonToSend(
             profile.values(), dict(zip(_ATTRIBUTION, attribution, strict=True)), merged_into, profile.emptied
         )
-    return found
+    return people
 
 
 def forget_once(connection: Connection, destination: str, claim: UUID, person_ids: Sequence[UUID]) -> None:
@@ -266,7 +266,7 @@ WITH expired AS MATERIALIZED (
     RETURNING d.person_id, d.destination, d.brand, d.state, d.attempts
 ), parked AS (
     INSERT INTO quarantine (quarantine_id, destination, person_id, brand, stage, code, message)
-    SELECT gen_random_uuid(), destination, person_id, brand, 'deliver', 'sender_lost',
+    SELECT gen_random_uuid(), destination, person_id, brand, %(stage)s, 'sender_lost',
         format('the sender was lost %%s times before it recorded an answer; look into its log, then replay', attempts)
     FROM swept WHERE state = 'quarantined'
     ON CONFLICT DO NOTHING
@@ -275,12 +275,14 @@ SELECT count(*) FROM swept
 """
 
 
-def sweep_deliveries(connection: Connection, *, limit: int = 5000, max_attempts: int = 12) -> int:
+def sweep_deliveries(connection: Connection, *, max_attempts: int, limit: int = 5000) -> int:
     """Take back deliveries whose lease ran out, counting an attempt; gives how many. One statement.
 
     At `max_attempts` they go to quarantine: a record that kills its sender must not do so for ever.
     """
-    return int(connection.exec_driver_sql(_SWEEP, {"limit": limit, "most": max_attempts}).scalar_one())
+    return int(
+        connection.exec_driver_sql(_SWEEP, {"limit": limit, "most": max_attempts, "stage": Stage.DELIVER}).scalar_one()
+    )
 
 
 def due_counts(connection: Connection) -> dict[str, dict[str, tuple[int, datetime]]]:

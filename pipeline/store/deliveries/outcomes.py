@@ -7,38 +7,39 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.records import Due, Outcome, new_id
+from pipeline.records import Due, Outcome, Stage, new_id
 from pipeline.store import arrays
 
 # Rows are locked in the order in which want_deliveries takes them: so the two cannot deadlock.
 _RECORD = """
 UPDATE deliveries d SET
     state = CASE
-        WHEN d.wanted_version > said.version OR (said.state = 'sent' AND said.once = '') THEN 'due'
-        WHEN said.state = 'sent' THEN 'sent'
-        WHEN said.state = 'rejected' OR d.attempts + 1 >= %(most)s THEN 'quarantined'
+        WHEN d.wanted_version > result.version OR (result.state = 'sent' AND result.once = '') THEN 'due'
+        WHEN result.state = 'sent' THEN 'sent'
+        WHEN result.state = 'rejected' OR d.attempts + 1 >= %(most)s THEN 'quarantined'
         ELSE 'due' END,
-    sent_version = CASE WHEN said.state = 'sent' THEN greatest(d.sent_version, said.version) ELSE d.sent_version END,
-    external_id = coalesce(said.external_id, d.external_id),
-    attempts = CASE WHEN said.state = 'retry' THEN d.attempts + 1
-                    WHEN said.state = 'sent' OR d.wanted_version > said.version THEN 0
+    sent_version = CASE WHEN result.state = 'sent' THEN greatest(d.sent_version, result.version)
+                        ELSE d.sent_version END,
+    external_id = coalesce(result.external_id, d.external_id),
+    attempts = CASE WHEN result.state = 'retry' THEN d.attempts + 1
+                    WHEN result.state = 'sent' OR d.wanted_version > result.version THEN 0
                     ELSE d.attempts + 1 END,
-    next_attempt_at = CASE WHEN said.state = 'retry' THEN now() + make_interval(secs => said.delay) ELSE now() END,
+    next_attempt_at = CASE WHEN result.state = 'retry' THEN now() + make_interval(secs => result.delay) ELSE now() END,
     lease_until = NULL,
-    last_error = CASE WHEN said.state = 'sent' THEN NULL ELSE said.error END,
-    last_error_at = CASE WHEN said.state = 'sent' THEN NULL ELSE now() END,
-    loaded_at = CASE WHEN said.state = 'sent' THEN now() ELSE d.loaded_at END,
-    once_digest = CASE WHEN said.state = 'sent' AND said.once IS NOT NULL THEN nullif(said.once, '')
+    last_error = CASE WHEN result.state = 'sent' THEN NULL ELSE result.error END,
+    last_error_at = CASE WHEN result.state = 'sent' THEN NULL ELSE now() END,
+    loaded_at = CASE WHEN result.state = 'sent' THEN now() ELSE d.loaded_at END,
+    once_digest = CASE WHEN result.state = 'sent' AND result.once IS NOT NULL THEN nullif(result.once, '')
                        ELSE d.once_digest END
 FROM unnest(%(people)s::uuid[], %(states)s::text[], %(versions)s::int[], %(external_ids)s::text[], %(delays)s::float8[],
-    %(errors)s::text[], %(onces)s::bytea[]) AS said (person_id, state, version, external_id, delay, error, once)
+    %(errors)s::text[], %(onces)s::bytea[]) AS result (person_id, state, version, external_id, delay, error, once)
 JOIN (
     SELECT person_id FROM deliveries
     WHERE person_id = ANY(%(people)s::uuid[]) AND destination = %(destination)s AND claim = %(claim)s
         AND state = 'in_flight'
     ORDER BY person_id FOR UPDATE
 ) AS held USING (person_id)
-WHERE d.person_id = said.person_id AND d.destination = %(destination)s AND d.claim = %(claim)s
+WHERE d.person_id = result.person_id AND d.destination = %(destination)s AND d.claim = %(claim)s
     AND d.state = 'in_flight'
 RETURNING d.person_id, d.brand, d.state
 """
@@ -51,11 +52,11 @@ WITH closed AS (
 INSERT INTO delivery_log (destination, person_id, version, outcome, code, message, call_id)
 SELECT %(destination)s, person_id, version, state, code, message, %(call)s
 FROM unnest(%(people)s::uuid[], %(versions)s::int[], %(states)s::text[], %(codes)s::text[], %(messages)s::text[])
-    AS said (person_id, version, state, code, message)
+    AS result (person_id, version, state, code, message)
 """
 _PARK = """
 INSERT INTO quarantine (quarantine_id, destination, person_id, brand, stage, code, field, message)
-SELECT quarantine_id, %(destination)s, person_id, brand, 'deliver', code, field, message
+SELECT quarantine_id, %(destination)s, person_id, brand, %(stage)s, code, field, message
 FROM unnest(%(ids)s::uuid[], %(people)s::uuid[], %(brands)s::text[], %(codes)s::text[], %(fields)s::text[],
     %(messages)s::text[]) AS parked (quarantine_id, person_id, brand, code, field, message)
 ON CONFLICT (person_id, destination) WHERE resolution = 'open' AND destination IS NOT NULL
@@ -83,12 +84,14 @@ def record_outcomes(
     claimed. Two or three statements.
     """
     due_of = {due.person_id: due for due in dues}
-    said = sorted((one for one in outcomes if one.person_id in due_of), key=lambda one: one.person_id)
-    if not said:
+    ordered = sorted(
+        (outcome for outcome in outcomes if outcome.person_id in due_of), key=lambda outcome: outcome.person_id
+    )
+    if not ordered:
         return {}
-    people = arrays.uuids(one.person_id for one in said)
-    versions = arrays.numbers(due_of[one.person_id].version for one in said)
-    states = arrays.texts(one.state for one in said)
+    people = arrays.uuids(outcome.person_id for outcome in ordered)
+    versions = arrays.numbers(due_of[outcome.person_id].version for outcome in ordered)
+    states = arrays.texts(outcome.state for outcome in ordered)
     rows = connection.exec_driver_sql(
         _RECORD,
         {
@@ -98,42 +101,47 @@ def record_outcomes(
             "people": people,
             "states": states,
             "versions": versions,
-            "external_ids": arrays.texts(one.external_id for one in said),
-            "delays": arrays.numbers(_delay(one, due_of[one.person_id], backoff) for one in said),
-            "errors": arrays.texts(_error(one) for one in said),
-            "onces": arrays.blobs(one.once_digest for one in said),
+            "external_ids": arrays.texts(outcome.external_id for outcome in ordered),
+            "delays": arrays.numbers(_delay(outcome, due_of[outcome.person_id], backoff) for outcome in ordered),
+            "errors": arrays.texts(_error(outcome) for outcome in ordered),
+            "onces": arrays.blobs(outcome.once_digest for outcome in ordered),
         },
     ).all()
+    _log_calls(connection, destination, call_id, ordered, {"people": people, "versions": versions, "states": states})
+    parked = {person_id: brand for person_id, brand, state in rows if state == "quarantined"}
+    if parked:
+        _park(connection, destination, [outcome for outcome in ordered if outcome.person_id in parked], parked)
+    return {person_id: state for person_id, _, state in rows}
+
+
+def _log_calls(
+    connection: Connection, destination: str, call_id: UUID, outcomes: Sequence[Outcome], columns: dict[str, str]
+) -> None:
     connection.exec_driver_sql(
         _LOG,
         {
+            **columns,
             "destination": destination,
             "call": call_id,
-            "sent": arrays.uuids(one.person_id for one in said if one.state == "sent"),
-            "people": people,
-            "versions": versions,
-            "states": states,
-            "codes": arrays.texts(one.code for one in said),
-            "messages": arrays.texts(one.message for one in said),
+            "sent": arrays.uuids(outcome.person_id for outcome in outcomes if outcome.state == "sent"),
+            "codes": arrays.texts(outcome.code for outcome in outcomes),
+            "messages": arrays.texts(outcome.message for outcome in outcomes),
         },
     )
-    parked = {person_id: brand for person_id, brand, state in rows if state == "quarantined"}
-    if parked:
-        _park(connection, destination, [one for one in said if one.person_id in parked], parked)
-    return {person_id: state for person_id, _, state in rows}
 
 
 def _park(connection: Connection, destination: str, outcomes: Sequence[Outcome], brands: dict[UUID, str]) -> None:
     connection.exec_driver_sql(
         _PARK,
         {
+            "stage": Stage.DELIVER,
             "destination": destination,
             "ids": arrays.uuids(new_id() for _ in outcomes),
-            "people": arrays.uuids(one.person_id for one in outcomes),
-            "brands": arrays.texts(brands[one.person_id] for one in outcomes),
-            "codes": arrays.texts(one.code or "rejected" for one in outcomes),
-            "fields": arrays.texts(one.field for one in outcomes),
-            "messages": arrays.texts(one.message or "" for one in outcomes),
+            "people": arrays.uuids(outcome.person_id for outcome in outcomes),
+            "brands": arrays.texts(brands[outcome.person_id] for outcome in outcomes),
+            "codes": arrays.texts(outcome.code or "rejected" for outcome in outcomes),
+            "fields": arrays.texts(outcome.field for outcome in outcomes),
+            "messages": arrays.texts(outcome.message or "" for outcome in outcomes),
         },
     )
 

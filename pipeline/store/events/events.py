@@ -6,7 +6,7 @@ them: so the planner leaves out every monthly partition that cannot hold them, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
@@ -56,6 +56,7 @@ WITH new (event_id, brand, source, lane, external_id, occurred_at, sealed) AS MA
 )
 INSERT INTO event_bodies (event_id, sealed) SELECT event_id, decode(sealed, 'base64') FROM new
 """
+IdempotencyKey = tuple[str, str, bytes]  # brand, source, digest
 _DIGEST = itemgetter(2)  # keys are random: in the order of the index, locks are taken in one order by everybody
 
 
@@ -65,51 +66,64 @@ def insert_events(connection: Connection, new: Sequence[NewEvent]) -> list[Recei
     An idempotency key seen before (in the table or earlier in `new`) stores nothing, counts a repeat and answers with
     the first event's id. Two statements; keys are taken in one order, so concurrent calls cannot deadlock.
     """
-    first: dict[tuple[str, str, bytes], NewEvent] = {}
-    extra: dict[tuple[str, str, bytes], int] = {}
-    for one in new:
-        key = (one.brand, one.source, one.digest)
-        if first.setdefault(key, one) is not one:
+    first: dict[IdempotencyKey, NewEvent] = {}
+    extra: dict[IdempotencyKey, int] = {}
+    for event in new:
+        key = _key_of(event)
+        if first.setdefault(key, event) is not event:
             extra[key] = extra.get(key, 0) + 1
     if not first:
         return []
-    keys = sorted(first, key=_DIGEST)
-    rows = connection.exec_driver_sql(
-        _STORE_KEYS,
-        (
-            arrays.texts(key[0] for key in keys),
-            arrays.texts(key[1] for key in keys),
-            arrays.blobs(key[2] for key in keys),
-            arrays.uuids(first[key].event_id for key in keys),
-            arrays.numbers(extra.get(key, 0) for key in keys),
-        ),
-    )
-    ids: dict[tuple[str, str, bytes], UUID] = {}
-    fresh: dict[tuple[str, str, bytes], NewEvent] = {}
-    for brand, source, digest, event_id, is_new in rows:
+    ids: dict[IdempotencyKey, UUID] = {}
+    fresh: dict[IdempotencyKey, NewEvent] = {}
+    for brand, source, digest, event_id, is_new in _store_keys(connection, first, extra):
         key = (brand, source, bytes(digest))
         ids[key] = event_id
         if is_new:
             fresh[key] = first[key]
     if fresh:
-        stored = sorted(fresh.values(), key=lambda one: one.event_id)
-        connection.exec_driver_sql(
-            _STORE_EVENTS,
-            (
-                arrays.uuids(one.event_id for one in stored),
-                arrays.texts(one.brand for one in stored),
-                arrays.texts(one.source for one in stored),
-                arrays.texts(one.lane for one in stored),
-                arrays.texts(one.external_id for one in stored),
-                arrays.moments(one.occurred_at for one in stored),
-                arrays.sealed(one.sealed for one in stored),
-            ),
-        )
+        _store_events(connection, sorted(fresh.values(), key=lambda event: event.event_id))
     receipts = []
-    for one in new:
-        key = (one.brand, one.source, one.digest)
-        receipts.append(Receipt(ids[key], repeated=fresh.get(key) is not one))
+    for event in new:
+        key = _key_of(event)
+        receipts.append(Receipt(ids[key], repeated=fresh.get(key) is not event))
     return receipts
+
+
+def _key_of(event: NewEvent) -> IdempotencyKey:
+    return event.brand, event.source, event.digest
+
+
+def _store_keys(
+    connection: Connection, first: Mapping[IdempotencyKey, NewEvent], extra: Mapping[IdempotencyKey, int]
+) -> Iterable[Any]:
+    """Rows (brand, source, digest, event id, whether the key is new), `extra` being the repeats within the call."""
+    keys = sorted(first, key=_DIGEST)
+    return connection.exec_driver_sql(
+        _STORE_KEYS,
+        (
+            arrays.texts(brand for brand, _, _ in keys),
+            arrays.texts(source for _, source, _ in keys),
+            arrays.blobs(digest for _, _, digest in keys),
+            arrays.uuids(first[key].event_id for key in keys),
+            arrays.numbers(extra.get(key, 0) for key in keys),
+        ),
+    )
+
+
+def _store_events(connection: Connection, fresh: Sequence[NewEvent]) -> None:
+    connection.exec_driver_sql(
+        _STORE_EVENTS,
+        (
+            arrays.uuids(event.event_id for event in fresh),
+            arrays.texts(event.brand for event in fresh),
+            arrays.texts(event.source for event in fresh),
+            arrays.texts(event.lane for event in fresh),
+            arrays.texts(event.external_id for event in fresh),
+            arrays.moments(event.occurred_at for event in fresh),
+            arrays.sealed(event.sealed for event in fresh),
+        ),
+    )
 
 
 # Lost events first, of one former claim and half of it: so a batch that kills its worker is bisected.
@@ -236,8 +250,8 @@ def suppress_events(connection: Connection, claim_id: UUID, suppressed: Sequence
             _SUPPRESS,
             {
                 "claim": claim_id,
-                "reasons": arrays.texts(one.reason for one in suppressed),
-                "ids": arrays.uuids(one.event_id for one in suppressed),
+                "reasons": arrays.texts(event.reason for event in suppressed),
+                "ids": arrays.uuids(event.event_id for event in suppressed),
             },
         ).scalars()
     )

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.lanes import LANES
+from pipeline.records import Stage
 from pipeline.store import arrays
 
 _OF_CLAIM = "WHERE state = 'in_flight' AND claim = %(claim)s AND lane IN ('hot', 'bulk')"
@@ -72,12 +73,12 @@ def sweep_leases(connection: Connection, *, limit: int = 5000) -> dict[str, int]
 
 _QUARANTINE_LOST = """
 WITH poisonous AS (
-    UPDATE events SET state = 'quarantined', stage = 'unknown', lease_until = NULL, settled_at = now()
+    UPDATE events SET state = 'quarantined', stage = %(stage)s, lease_until = NULL, settled_at = now()
     WHERE state = 'pending' AND losses > 0 AND losses >= %(after)s AND batch_size = 1
     RETURNING event_id, brand, source, losses
 )
 INSERT INTO quarantine (quarantine_id, event_id, brand, source, stage, code, message)
-SELECT gen_random_uuid(), event_id, brand, source, 'unknown', 'worker_lost',
+SELECT gen_random_uuid(), event_id, brand, source, %(stage)s, 'worker_lost',
     format('its worker was lost %%s times, at last with this event alone in the batch; look into the worker''s log, '
            'then replay', losses)
 FROM poisonous
@@ -87,7 +88,7 @@ ON CONFLICT DO NOTHING
 
 def quarantine_lost(connection: Connection, *, after: int) -> int:
     """Park events that lost their worker `after` times or more and stood alone the last time; gives how many."""
-    return connection.exec_driver_sql(_QUARANTINE_LOST, {"after": after}).rowcount
+    return connection.exec_driver_sql(_QUARANTINE_LOST, {"after": after, "stage": Stage.UNKNOWN}).rowcount
 
 
 # From one claim to the next greater one: as many index probes as there are batches, not as there are events.

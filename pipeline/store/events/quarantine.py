@@ -11,10 +11,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from pipeline.crypto.encryption import cipher
-from pipeline.records import Parked, new_id
+from pipeline.records import Parked, Stage, new_id
 from pipeline.store import arrays
-
-INTAKE_STAGE = "intake"
 
 
 class Quarantined(msgspec.Struct, frozen=True):
@@ -165,7 +163,7 @@ def replay_events(
     conditions, values = _filters(reason=reason, source=source)
     conditions.append("resolution = 'open'")
     if not misread:
-        conditions.append(f"stage <> '{INTAKE_STAGE}'")
+        conditions.append(f"stage <> '{Stage.INTAKE}'")
     if quarantine_ids is not None:
         conditions.append("quarantine_id = ANY(%(ids)s::uuid[])")
         values["ids"] = arrays.uuids(quarantine_ids)
@@ -178,7 +176,7 @@ def replay_events(
 def count_misread(connection: Connection, *, reason: str | None = None, source: str | None = None) -> dict[str, int]:
     """Open rows that intake itself quarantined, by code: their cells may stand in the wrong columns."""
     conditions, values = _filters(reason=reason, source=source)
-    conditions += ["resolution = 'open'", f"stage = '{INTAKE_STAGE}'"]
+    conditions += ["resolution = 'open'", f"stage = '{Stage.INTAKE}'"]
     rows = connection.exec_driver_sql(
         f"SELECT code, count(*) FROM quarantine {_where(conditions)} GROUP BY code ORDER BY code",  # noqa: S608 - put together from constants
         values,
@@ -230,9 +228,9 @@ _COLUMNS = ", ".join(name if name != "has_patch" else "patch IS NOT NULL" for na
 def _park(connection: Connection, statement: str, parked: Sequence[Parked], claim_id: UUID | None) -> set[UUID]:
     if not parked:
         return set()
-    by_event = {one.event_id: one for one in parked}
+    by_event = {lead.event_id: lead for lead in parked}
     ids = sorted(by_event)
-    rows = [by_event[one] for one in ids]
+    rows = [by_event[event_id] for event_id in ids]
     return set(
         connection.exec_driver_sql(
             statement,
@@ -240,10 +238,10 @@ def _park(connection: Connection, statement: str, parked: Sequence[Parked], clai
                 "claim": claim_id,
                 "quarantine_ids": arrays.uuids(new_id() for _ in rows),
                 "ids": arrays.uuids(ids),
-                "stages": arrays.texts(one.stage for one in rows),
-                "codes": arrays.texts(one.code for one in rows),
-                "fields": arrays.texts(one.field for one in rows),
-                "messages": arrays.texts(one.message for one in rows),
+                "stages": arrays.texts(row.stage for row in rows),
+                "codes": arrays.texts(row.code for row in rows),
+                "fields": arrays.texts(row.field for row in rows),
+                "messages": arrays.texts(row.message for row in rows),
             },
         ).scalars()
     )
@@ -269,8 +267,8 @@ def _where(conditions: Sequence[str]) -> str:
 
 
 def _open_patch(sealed: bytes, quarantine_id: UUID) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.json.decode(cipher().open(sealed, context=_context(quarantine_id)))
-    return found
+    fields: dict[str, Any] = msgspec.json.decode(cipher().open(sealed, context=_context(quarantine_id)))
+    return fields
 
 
 def _context(quarantine_id: UUID) -> bytes:

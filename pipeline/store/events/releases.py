@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.records import new_id
+from pipeline.records import Stage, new_id
 from pipeline.store import arrays
 
 # What a rule may be mistaken about. Who was erased or has not consented is no rule's guess: that stands.
@@ -38,7 +38,7 @@ WITH closed AS (
     RETURNING event_id, brand, source
 )
 INSERT INTO quarantine (quarantine_id, event_id, brand, source, stage, code, message, resolution, resolved_at, why)
-SELECT %(id)s, event_id, brand, source, 'release', 'released', %(message)s, 'replayed', now(), %(why)s FROM released
+SELECT %(id)s, event_id, brand, source, %(stage)s, 'released', %(message)s, 'replayed', now(), %(why)s FROM released
 """
 
 
@@ -48,12 +48,12 @@ def release_event(connection: Connection, event_id: UUID, why: str, *, rules: It
     It must be suppressed for one of RELEASABLE_REASONS, or quarantined by one of `rules`. `why` is kept beside it. Of
     several that try at once, one succeeds. Two statements.
     """
-    found = connection.exec_driver_sql(
+    event = connection.exec_driver_sql(
         "SELECT state, reason FROM events WHERE event_id = %s FOR UPDATE", (event_id,)
     ).first()
-    if found is None:
+    if event is None:
         return None
-    state, reason = found
+    state, reason = event
     done = connection.exec_driver_sql(
         _RELEASE,
         {
@@ -61,6 +61,7 @@ def release_event(connection: Connection, event_id: UUID, why: str, *, rules: It
             "reasons": arrays.texts(RELEASABLE_REASONS),
             "rules": arrays.texts(rules),
             "id": new_id(),
+            "stage": Stage.RELEASE,
             "message": f"was {state}{f' as {reason}' if reason else ''}; an operator says it is real",
             "why": arrays.clean(why),
         },

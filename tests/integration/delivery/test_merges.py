@@ -197,14 +197,14 @@ def test_a_crm_that_cannot_be_marked_gets_no_call_for_a_merged_person(crm, monke
     before = in_crm(crm)
     kinds = {name: dataclasses.replace(kind, merge="none") for name, kind in destination_types().items()}
     monkeypatch.setattr(writers, "destination_types", lambda: kinds)
-    writers.hang_up("crm")
+    writers.close_writer("crm")
     merge_people(ada, ben, ME)
     send()
     assert in_crm(crm)[str(ben)] == before[str(ben)]
     assert deliveries() == {ada: "sent", ben: "sent"}
     unmerge_person(ada, ME)
     send()
-    writers.hang_up("crm")
+    writers.close_writer("crm")
     assert in_crm(crm) == before
 
 
@@ -283,7 +283,7 @@ def test_a_sender_killed_between_the_mark_and_its_answer_changes_nothing_in_the_
     unmerge_person(ada, ME)
     with transaction() as connection:
         connection.exec_driver_sql("UPDATE deliveries SET lease_until = now() - interval '1 second'")
-        sweep_deliveries(connection)
+        sweep_deliveries(connection, max_attempts=12)
     restart()
     send()
     assert in_crm(crm) == before
@@ -301,7 +301,7 @@ def test_a_sender_stopped_for_so_long_that_it_unmarks_a_record_is_made_up_for(cr
         monkeypatch.setattr(sender, "write_in_halves", write)
         with transaction() as connection:
             connection.exec_driver_sql("UPDATE deliveries SET lease_until = now() - interval '1 second'")
-            sweep_deliveries(connection)
+            sweep_deliveries(connection, max_attempts=12)
         merge_people(ada, ben, ME)
         send()
         assert in_crm(crm)[str(ben)][MARK] == str(ada)

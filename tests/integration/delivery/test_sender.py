@@ -17,6 +17,7 @@ import pytest
 import redis
 
 from connectors.sandbox.server import Sandbox
+from pipeline import flow
 from pipeline.delivery import sender
 from pipeline.delivery.breaker import Breaker
 from pipeline.delivery.governor import Governor
@@ -24,7 +25,7 @@ from pipeline.delivery.sender import SendReport, deliver
 from pipeline.delivery.shared_state import shared_redis
 from pipeline.records import FieldValue, Person, Profile, new_id
 from pipeline.settings.loading import settings
-from pipeline.store.deliveries.deliveries import sweep_deliveries, want_deliveries
+from pipeline.store.deliveries.deliveries import claim_deliveries, sweep_deliveries, want_deliveries
 from pipeline.store.engine import count_statements, transaction
 from pipeline.store.people.people import write_people
 from tests.support.services import forget_caches
@@ -189,7 +190,7 @@ def expire_leases() -> None:
         connection.exec_driver_sql(
             "UPDATE deliveries SET lease_until = now() - interval '1 s' WHERE state = 'in_flight'"
         )
-        sweep_deliveries(connection)
+        sweep_deliveries(connection, max_attempts=12)
 
 
 def test_a_sender_that_outlives_its_lease_leaves_no_older_data_over_newer(crm):
@@ -506,10 +507,34 @@ def test_a_sender_killed_in_the_middle_of_a_call_leaves_no_trace_but_a_delay(crm
     crm.order()
     with transaction() as connection:
         connection.exec_driver_sql("UPDATE deliveries SET lease_until = now() - interval '1 second'")
-        sweep_deliveries(connection)
+        sweep_deliveries(connection, max_attempts=12)
     deliver_until(lambda: states() == {"sent": 100})
     assert len(crm.records()) == 100
     assert crm.written()["created"] == 100
+
+
+def test_a_person_whose_sender_is_lost_as_often_as_the_setting_allows_is_given_to_a_human(crm):
+    crm.configure(tuning={"delivery_attempts": 2})
+    make_people(1)
+    assert [lose_a_sender(), lose_a_sender()] == [{"due": 1}, {"quarantined": 1}]
+    with transaction() as connection:
+        ((code, message),) = connection.exec_driver_sql("SELECT code, message FROM quarantine").all()
+    assert code == "sender_lost"
+    assert "2 times" in message
+
+
+def test_a_person_whose_sender_is_lost_more_often_than_is_usual_stays_due_where_the_setting_allows_it(crm):
+    crm.configure(tuning={"delivery_attempts": 15})
+    make_people(1)
+    assert [lose_a_sender() for _ in range(15)] == [{"due": 1}] * 14 + [{"quarantined": 1}]
+
+
+def lose_a_sender() -> dict[str, int]:
+    """A claim whose lease runs out unanswered, and the sweep that finds it; gives the states afterwards."""
+    with transaction() as connection:
+        claim_deliveries(connection, "crm", "bulk", limit=10, lease_seconds=-1)
+    flow.sweep()
+    return states()
 
 
 def test_a_destination_that_is_unknown_or_switched_off_is_left_alone(crm):

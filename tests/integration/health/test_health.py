@@ -1,70 +1,27 @@
-"""Status, metrics and doctor on real servers, and with parts of them away."""
+"""Status and doctor on real servers, and with parts of them away."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
 
-from connectors.sandbox.server import Sandbox
 from pipeline.delivery.breaker import Breaker
 from pipeline.delivery.governor import Governor
 from pipeline.delivery.shared_state import shared_redis
 from pipeline.health.doctor import run_checks
-from pipeline.health.metrics import PipelineCollector
 from pipeline.health.readings import QUEUES
 from pipeline.health.status import collect_status
-from pipeline.records import NewEvent, new_id
 from pipeline.settings.loading import settings
 from pipeline.store.engine import transaction
-from pipeline.store.events.events import insert_events
 from pipeline.supervisor.data_folder import describe_process, write_runtime
+from tests.support.installation_rows import add_delivery, add_events, age, configure
 from tests.support.services import forget_caches
 
 AWAY_DATABASE = "postgresql://nobody:secret-of-the-database@/nothing?host=/nonexistent"
 AWAY_REDIS = "redis://:secret-of-the-broker@127.0.0.1:1/0"
-
-
-@pytest.fixture
-def installation(database, redis_url, tmp_path, monkeypatch) -> Iterator[Sandbox]:
-    """A database, a Redis, a sandbox CRM and a data folder of their own."""
-    with Sandbox(port=0, state=tmp_path / "crm.sqlite") as sandbox:
-        monkeypatch.setenv("AFLUENTE_DATA", str(tmp_path / "data"))
-        monkeypatch.setenv("AFLUENTE_CONFIG", str(tmp_path / "afluente.yaml"))
-        monkeypatch.setenv("CRM_TOKEN", "secret-of-the-crm")
-        configure(tmp_path, sandbox.address)
-        yield sandbox
-
-
-def configure(folder: Path, address: str, **changes) -> None:
-    document = {"destinations": {"crm": {"kind": "salesforce", "base_url": address}}} | changes
-    (folder / "afluente.yaml").write_text(json.dumps(document), encoding="utf-8")
-    forget_caches()
-
-
-def add_events(count: int, lane: str) -> None:
-    new = [NewEvent("default", "web_form", lane, os.urandom(32), new_id(), b"sealed") for _ in range(count)]
-    with transaction() as connection:
-        insert_events(connection, new)
-
-
-def add_delivery(state: str, *, lane: str = "bulk", error: str | None = None) -> None:
-    with transaction() as connection:
-        connection.exec_driver_sql(
-            "INSERT INTO deliveries (destination, person_id, brand, lane, wanted_version, state, last_error,"
-            " last_error_at) VALUES ('crm', %s, 'default', %s, 1, %s, %s, now())",
-            (new_id(), lane, state, error),
-        )
-
-
-def age(table: str, column: str, seconds: int) -> None:
-    with transaction() as connection:
-        connection.exec_driver_sql(f"UPDATE {table} SET {column} = now() - make_interval(secs => {seconds})")
 
 
 # ---- status ----
@@ -157,48 +114,6 @@ def test_status_survives_a_database_that_is_away(installation, monkeypatch):
     assert found["queues"] == dict.fromkeys(QUEUES, 0)
     assert any(problem.startswith("database: ") for problem in found["problems"])
     assert "secret-of" not in json.dumps(found)
-
-
-# ---- metrics ----
-
-
-def exposition(collector: PipelineCollector) -> str:
-    registry = CollectorRegistry()
-    registry.register(collector)
-    return generate_latest(registry).decode()
-
-
-def test_metrics_carry_the_backlog_by_lane_and_destination(installation, redis_client):
-    add_events(4, "hot")
-    add_delivery("due")
-    redis_client.lpush("hot", "a message")
-    text = exposition(PipelineCollector())
-    for line in (
-        'afluente_up{part="database"} 1.0',
-        'afluente_up{part="redis"} 1.0',
-        'afluente_events_pending{lane="hot"} 4.0',
-        'afluente_deliveries_due{destination="crm",lane="bulk"} 1.0',
-        'afluente_queue_messages{queue="hot"} 1.0',
-        'afluente_destination_halted{destination="crm"} 0.0',
-        'afluente_destination_rate_factor{destination="crm"} 1.0',
-    ):
-        assert line in text.splitlines()
-
-
-def test_a_part_that_is_away_shows_as_down_and_the_rest_stays(installation, monkeypatch):
-    monkeypatch.setenv("AFLUENTE_DATABASE_URL", AWAY_DATABASE)
-    forget_caches()
-    lines = exposition(PipelineCollector()).splitlines()
-    assert 'afluente_up{part="database"} 0.0' in lines
-    assert 'afluente_up{part="redis"} 1.0' in lines
-    assert not [line for line in lines if line.startswith("afluente_events_pending{")]
-
-
-def test_scrapers_in_a_hurry_share_one_reading(installation):
-    collector = PipelineCollector()
-    first = exposition(collector)
-    add_events(1, "hot")
-    assert exposition(collector) == first
 
 
 # ---- doctor ----

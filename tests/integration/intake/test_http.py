@@ -391,7 +391,7 @@ def test_metrics_count_what_came_and_hold_no_stranger_s_words(receiver):
     receiver.post("/in/default/strange_words", json=lead)
     text = receiver.get("/metrics").text
     assert "strange_words" not in text
-    assert "afluente_database_up 1.0" in text
+    assert 'afluente_up{part="database"} 1.0' in text
     assert 'afluente_events_pending{lane="hot"}' in text
 
 

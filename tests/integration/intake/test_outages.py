@@ -97,7 +97,7 @@ def test_while_the_database_is_away_nothing_is_acknowledged_and_afterwards_all_g
         assert (form.status_code, "Retry-After" in form.headers) == (503, True)
         assert process.get("/health/ready").status_code == 503
         assert process.get("/health/live").status_code == 200
-        assert "afluente_database_up 0.0" in process.get("/metrics").text
+        assert 'afluente_up{part="database"} 0.0' in process.get("/metrics").text
     finally:
         own_postgresql.start()
     again = process.post_leads(refused)

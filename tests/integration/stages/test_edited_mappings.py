@@ -7,7 +7,7 @@ import shutil
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.delivery.writers import hang_up, line_to
+from pipeline.delivery.writers import close_writer, open_writer
 from pipeline.health.connector_checks import find_wrong_mappings
 from pipeline.health.status import collect_status
 from pipeline.settings.loading import settings
@@ -96,17 +96,17 @@ def test_a_worker_that_never_saw_a_right_file_quarantines_with_the_reason(files)
     assert "laed" in message
 
 
-def test_an_open_line_to_a_crm_takes_the_edited_mapping_and_stays_open(files):
+def test_an_open_writer_of_a_crm_takes_the_edited_mapping_and_stays_open(files):
     (name,) = [name for name, one in settings().destinations.items() if one.enabled]
     configured = settings().destinations[name]
     file = files / "destinations" / f"{configured.mapping or configured.kind}.yaml"
-    hang_up(name)
-    first = line_to(name)
-    assert line_to(name) is first
+    close_writer(name)
+    first = open_writer(name)
+    assert open_writer(name) is first
     edit(file, "version: 1", "version: 2")
-    second = line_to(name)
+    second = open_writer(name)
     assert second.writer is first.writer
     assert second.mapping.version == read_destination_mapping(file).version != first.mapping.version
     file.write_text("nonsense")
-    assert line_to(name).mapping is second.mapping
-    hang_up(name)
+    assert open_writer(name).mapping is second.mapping
+    close_writer(name)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipeline.records import Consent, FieldValue, Outcome, Parked, Suppressed, new_id
+from pipeline.records import Consent, FieldValue, Outcome, Parked, Stage, Suppressed, new_id
 from pipeline.store import reports
 from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import transaction
@@ -51,7 +51,7 @@ def test_the_balance_counts_every_state_of_every_source():
     with transaction() as connection:
         events.settle_events(connection, held.claim_id, [lead_of(first, person_id)])
         events.suppress_events(connection, held.claim_id, [Suppressed(second, "spam")])
-        quarantine.park_events(connection, held.claim_id, [Parked(third, "map", "a", "")])
+        quarantine.park_events(connection, held.claim_id, [Parked(third, Stage.MAP_FIELDS, "a", "")])
     found = _balance()
     assert _figures(found["sources"]["web_form"]) == (6, 1, 1, 1, 2, 1, 2, 0)
     assert _figures(found["sources"]["api"]) == (2, 0, 0, 0, 2, 0, 0, 0)

@@ -216,7 +216,7 @@ def test_claims_and_sweeps_use_the_partial_indexes():
         chosen = _plan(connection, events._CHOOSE, {"lane": "bulk", "limit": 500})
         counted = _plan(connection, leases._IN_FLIGHT_BATCHES, {"lane": "bulk"})
         waiting = _plan(connection, leases._PENDING, {"lanes": "{hot,bulk}"})
-        poisonous = _plan(connection, leases._QUARANTINE_LOST, {"after": 3})
+        poisonous = _plan(connection, leases._QUARANTINE_LOST, {"after": 3, "stage": "unknown"})
     month = f"{datetime.now(UTC):%Y%m}"  # other months are empty: there a scan costs nothing
     for plan in (chosen, counted, waiting, poisonous):
         assert f"Seq Scan on events_{month}" not in plan, plan

@@ -10,7 +10,7 @@ import pytest
 from pipeline.crypto.encryption import seal_envelope
 from pipeline.identity.filing import file_evidence
 from pipeline.identity.resolution import resolve
-from pipeline.records import Envelope, NewEvent, Outcome, Parked, new_id
+from pipeline.records import Envelope, NewEvent, Outcome, Parked, Stage, new_id
 from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import StoreError, transaction
 from pipeline.store.events import events, quarantine
@@ -62,7 +62,7 @@ def _store_everything() -> None:
         apply_touches(connection, touches)
         events.settle_events(connection, held.claim_id, [lead])
         quarantine.park_events(
-            connection, held.claim_id, [Parked(second, "map", "missing_required", "no e-mail", "email")]
+            connection, held.claim_id, [Parked(second, Stage.MAP_FIELDS, "missing_required", "no e-mail", "email")]
         )
         deliveries.want_deliveries(connection, [("crm", person.person_id, "hot")])
     with transaction() as connection:

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from pipeline.identity.matching.scoring import Comparison, MatchWeight
-from pipeline.records import Consent, Due, Lead, Outcome, Parked, Suppressed, new_id
+from pipeline.records import Consent, Due, Lead, Outcome, Parked, Stage, Suppressed, new_id
 from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import count_statements, transaction
 from pipeline.store.events import balance, events, quarantine
@@ -200,7 +200,7 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     run("settle_events", lambda it: events.settle_events(it, held.claim_id, leads[:half]))
     ended = [Suppressed(lead.event_id, "spam") for lead in leads[half : half + quarter]]
     run("suppress_events", lambda it: events.suppress_events(it, held.claim_id, ended))
-    parked = [Parked(lead.event_id, "map", "a", "") for lead in leads[half + quarter :]]
+    parked = [Parked(lead.event_id, Stage.MAP_FIELDS, "a", "") for lead in leads[half + quarter :]]
     run("park_events", lambda it: quarantine.park_events(it, held.claim_id, parked))
     assert states() == {"settled": half, "suppressed": quarter, "quarantined": quarter}
 
@@ -213,7 +213,7 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     assert len(dues) == size
     said = [Outcome(due.person_id, ("sent", "retry", "rejected")[place % 3]) for place, due in enumerate(dues)]
     run("record_outcomes", lambda it: _record(it, sending, dues, said))
-    run("sweeps of nothing", lambda it: (events.sweep_leases(it), deliveries.sweep_deliveries(it)))
+    run("sweeps of nothing", lambda it: (events.sweep_leases(it), deliveries.sweep_deliveries(it, max_attempts=12)))
     run("balance", balance.balance)
 
     heirs = dict(zip(ids[:half], ids[half:], strict=True))

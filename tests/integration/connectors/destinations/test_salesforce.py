@@ -8,8 +8,29 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connectors.kit import QuotaError, TerminalError, TransientError, Usage
+from connectors.kit import QuotaError, Record, RecordError, TerminalError, TransientError, Usage
+from pipeline.delivery.halving import Written, write_in_halves
+from tests.support.crm import calls
 from tests.support.scripted_crm import FIELDS, UPSERT, bad, batch, good, said, write, writer
+
+
+def write_with_grants(sandbox, records: list[Record], *, most: int = 1_000) -> tuple[Written, int]:
+    """Write as the sender does, with `most` calls granted; gives what became of it and the grants that were taken."""
+    grants = 1  # the first call has one when it is made
+
+    def may_call() -> bool:
+        nonlocal grants
+        if grants == most:
+            return False
+        grants += 1
+        return True
+
+    opened = writer(sandbox.address, secrets={})
+    return write_in_halves(records, opened.write, may_call=may_call), grants
+
+
+def upserts(sandbox) -> int:
+    return sum(call["calls"] for call in calls(sandbox) if "composite" in call["route"])
 
 
 class TestTheCall:
@@ -172,15 +193,44 @@ class TestWholeCalls:
         results = write(server, said([unknown, good()]), size=2)
         assert [result.state for result in results] == ["rejected", "written"]
 
+    def test_a_call_that_salesforce_cannot_read_blames_its_records_and_is_not_made_again_unasked(self, server):
+        unreadable = said([{"errorCode": "JSON_PARSER_ERROR", "message": "Cannot read value Ada0 of 'Brandt'"}], 400)
+        with pytest.raises(RecordError) as caught:
+            write(server, unreadable, size=200)
+        assert caught.value.code == "JSON_PARSER_ERROR"
+        assert "Ada0" not in str(caught.value)
+        assert "Brandt" not in str(caught.value)
+        assert len(server.asked) == 1
+
+    def test_a_call_that_is_too_large_is_refused_for_what_is_in_it(self, server):
+        with pytest.raises(RecordError) as caught:
+            write(server, (413, {}, b"<html>"), size=2)
+        assert caught.value.code == "call_too_large"
+
     def test_one_unreadable_value_is_found_by_halving_and_the_others_are_written(self, sandbox):
         records = batch(40)
         records[17].fields["NumberOfEmployees"] = "about 20"
-        results = writer(sandbox.address, secrets={}).write(records)
-        assert [result.key for result in results] == [record.key for record in records]
-        assert [n for n, result in enumerate(results) if result.state == "rejected"] == [17]
-        assert results[17].code == "JSON_PARSER_ERROR"
-        assert "20" not in (results[17].message or "")
+        written, _ = write_with_grants(sandbox, records)
+        results = {result.key: result for result in written.results}
+        assert sorted(results) == sorted(record.key for record in records)
+        assert [key for key, result in results.items() if result.state == "rejected"] == ["key-17"]
+        assert results["key-17"].code == "JSON_PARSER_ERROR"
+        assert "20" not in (results["key-17"].message or "")
         assert len(list(sandbox.records.stream())) == 39
+
+    @pytest.mark.parametrize("unreadable", [1, 3, 200], ids=["one record", "three records", "every record"])
+    def test_every_call_has_a_grant_of_the_quota_however_many_values_are_unreadable(self, sandbox, unreadable):
+        records = batch(200)
+        for record in records[:unreadable]:
+            record.fields["NumberOfEmployees"] = "about 20"
+        _, grants = write_with_grants(sandbox, records)
+        assert upserts(sandbox) == grants
+
+    def test_no_call_is_made_when_no_more_are_granted(self, sandbox):
+        records = batch(200)
+        records[17].fields["NumberOfEmployees"] = "about 20"
+        _, grants = write_with_grants(sandbox, records, most=4)
+        assert upserts(sandbox) == grants == 4
 
 
 class TestUsage:

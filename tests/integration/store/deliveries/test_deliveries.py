@@ -121,7 +121,7 @@ def test_a_stale_claim_changes_nothing():
     want([person_id])
     stale, dues = _claim(lease_seconds=-1)
     with transaction() as connection:
-        assert deliveries.sweep_deliveries(connection) == 1
+        assert deliveries.sweep_deliveries(connection, max_attempts=12) == 1
     current, _ = _claim()
     assert _record(stale, dues, Outcome(person_id, "rejected", code="X", message="")) == {}
     with transaction() as connection:

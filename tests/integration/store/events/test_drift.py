@@ -11,7 +11,7 @@ from prometheus_client.registry import CollectorRegistry
 
 from pipeline import flow
 from pipeline.health.drift import current_drift, drifting_fields
-from pipeline.health.metrics import PipelineCollector
+from pipeline.health.installation_gauges import InstallationGauges
 from pipeline.records import Lead, new_id
 from pipeline.store.engine import count_statements, transaction
 from pipeline.store.events.drift import PATHS_OF_A_SOURCE, REST, count_drift, read_drift
@@ -129,5 +129,5 @@ def test_people_see_it_in_drift_status_and_metrics():
     assert json.loads(run("status", "--json").stdout)["drift"] == {"web_form": 2}
     assert "nobody has decided about: web_form 2" in run("status").stdout
     registry = CollectorRegistry()
-    registry.register(PipelineCollector())
+    registry.register(InstallationGauges())
     assert b'afluente_drift_fields{source="web_form"} 2.0' in generate_latest(registry)

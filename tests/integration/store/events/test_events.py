@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from pipeline import flow
-from pipeline.records import Parked, Suppressed, new_id
+from pipeline.records import Parked, Stage, Suppressed, new_id
 from pipeline.store.engine import transaction
 from pipeline.store.events import events, leases, quarantine
 from tests.support.command_line import capture, work
@@ -159,7 +159,7 @@ def test_a_claim_that_was_taken_back_reads_and_settles_nothing():
         assert events.settle_events(connection, stale.claim_id, leads) == set()
         suppressed = [Suppressed(one, "test") for one in stale.event_ids]
         assert events.suppress_events(connection, stale.claim_id, suppressed) == set()
-        parked = [Parked(one, "map", "code", "message") for one in stale.event_ids]
+        parked = [Parked(one, Stage.MAP_FIELDS, "code", "message") for one in stale.event_ids]
         assert quarantine.park_events(connection, stale.claim_id, parked) == set()
         assert events.extend_lease(connection, stale.claim_id, 60) == 0
         assert events.settle_events(connection, current.claim_id, leads) == set(current.event_ids)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.records import Outcome, Parked, new_id
+from pipeline.records import Outcome, Parked, Stage, new_id
 from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import transaction
 from pipeline.store.events import events, quarantine
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("database")
 def _park(ids: list[UUID], code: str = "missing_required", field: str | None = "email") -> None:
     held = claim()
     with transaction() as connection:
-        parked = [Parked(one, "map", code, "give the form an e-mail field", field) for one in ids]
+        parked = [Parked(one, Stage.MAP_FIELDS, code, "give the form an e-mail field", field) for one in ids]
         assert quarantine.park_events(connection, held.claim_id, parked) == set(ids)
 
 
@@ -36,9 +36,9 @@ def test_a_parked_event_is_quarantined_and_shows_why():
     (event_id,) = store(1)
     _park([event_id])
     (row,) = _rows()
-    assert (row.event_id, row.stage, row.code, row.field) == (event_id, "map", "missing_required", "email")
+    assert (row.event_id, row.stage, row.code, row.field) == (event_id, Stage.MAP_FIELDS, "missing_required", "email")
     assert (row.brand, row.source, row.resolution, row.has_patch) == ("default", "web_form", "open", False)
-    assert column("stage", event_id) == "map"
+    assert column("stage", event_id) == "map_fields"
     with transaction() as connection:
         assert quarantine.show_quarantine(connection, row.quarantine_id) == row
         assert quarantine.show_quarantine(connection, event_id) == row
@@ -78,7 +78,11 @@ def test_replay_takes_only_what_was_asked_for():
     ids, others = store(2), store(1, source="api")
     held = claim()
     with transaction() as connection:
-        parked = [Parked(ids[0], "map", "a", ""), Parked(ids[1], "map", "b", ""), Parked(others[0], "map", "a", "")]
+        parked = [
+            Parked(ids[0], Stage.MAP_FIELDS, "a", ""),
+            Parked(ids[1], Stage.MAP_FIELDS, "b", ""),
+            Parked(others[0], Stage.MAP_FIELDS, "a", ""),
+        ]
         quarantine.park_events(connection, held.claim_id, parked)
         assert quarantine.count_quarantine(connection) == {("web_form", "a"): 1, ("web_form", "b"): 1, ("api", "a"): 1}
     assert _replay(reason="a", source="api") == 1
@@ -159,7 +163,7 @@ def test_parking_twice_is_parking_once():
     (event_id,) = store(1)
     held = claim()
     with transaction() as connection:
-        parked = [Parked(event_id, "map", "a", "")]
+        parked = [Parked(event_id, Stage.MAP_FIELDS, "a", "")]
         assert quarantine.park_events(connection, held.claim_id, [*parked, *parked]) == {event_id}
         assert quarantine.park_events(connection, held.claim_id, parked) == set()
         assert events.read_claimed(connection, held) == []

@@ -1,0 +1,67 @@
+"""A lock that one process of an installation has for as long as its own connection to PostgreSQL lives."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from pipeline.store.engine import engine, translate
+
+_CLASS = 415022  # of this program's advisory locks
+# A machine that vanishes without a word is noticed within a minute, and the next who asks gets the lock.
+_NOTICE_A_LOST_MACHINE = "SET tcp_keepalives_idle = 20; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 4"
+
+
+class SessionLock:
+    """Nobody waits for it: who asks first has it, until its process or connection ends. For one thread at a time."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._connection: Connection | None = None
+
+    def hold(self) -> bool:
+        """True if this process has the lock now, be it since before or since this call.
+
+        Raises TransientError if the database is away; the lock is free then.
+        """
+        if self._connection is not None and _is_alive(self._connection):
+            return True
+        self.release()
+        try:
+            self._connection = _take(self._number)
+        except (DBAPIError, PoolTimeoutError) as error:
+            raise translate(error) from None
+        return self._connection is not None
+
+    def release(self) -> None:
+        """Let another have it. Never raises."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(DBAPIError):
+                connection.close()
+
+
+def _take(number: int) -> Connection | None:
+    """A connection of its own that has the lock, or None if another's has it."""
+    connection = engine().connect().execution_options(isolation_level="AUTOCOMMIT")  # it idles, in no transaction
+    try:
+        connection.detach()  # never back to the pool: the lock ends with it
+        connection.exec_driver_sql(_NOTICE_A_LOST_MACHINE)
+        if connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s, %s)", (_CLASS, number)).scalar_one():
+            return connection
+    except BaseException:
+        connection.close()
+        raise
+    connection.close()
+    return None
+
+
+def _is_alive(connection: Connection) -> bool:
+    try:
+        connection.exec_driver_sql("SELECT 1")
+    except DBAPIError:
+        return False
+    return True
