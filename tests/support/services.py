@@ -128,3 +128,5 @@ def forget_caches() -> None:
             if name == "pipeline.store.engine" and attribute.__name__ == "engine" and attribute.cache_info().currsize:
                 attribute().dispose()
             clear()
+    if hints := sys.modules.get("pipeline.hints"):
+        vars(hints)["_paused_until"] = 0.0  # another Redis may well answer
