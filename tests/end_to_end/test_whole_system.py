@@ -9,10 +9,8 @@ import re
 import pytest
 import requests
 
-from tests.support.paths import ROOT
+from tests.support.paths import DATABLIST
 from tests.support.system import API_KEY, System
-
-DATABLIST = ROOT.parent / "shared" / "data" / "datablist-leads-1000.csv"
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ Done = subprocess.CompletedProcess[str]
 
 
 def run(*arguments: str, environment: dict[str, str] | None = None, stdin: str | None = None) -> Done:
-    """Run `afluente …` to its end, in this process, as a new process would: nothing cached, streams that are no terminal.
+    """Run `afluente …` to its end, in this process, as a new process would: nothing cached, no terminal.
 
     What a user would see as a traceback is raised.
     """

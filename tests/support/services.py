@@ -30,7 +30,7 @@ _STATEFUL = ("pipeline.settings", "pipeline.store", "pipeline.crypto", "pipeline
 
 
 def folder_in_memory() -> str | None:
-    """Where files cost no disk: none outlives the session. None, for the usual place, where there is too little room."""
+    """A place where files cost no disk, as none outlives the session; None where it has too little room."""
     memory = Path("/dev/shm")
     has_room = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _NEEDED_BYTES
     return str(memory) if has_room else None
