@@ -16,7 +16,7 @@ from tests.support.system import API_KEY, System
 @pytest.fixture(scope="module")
 def system(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    with System(folder / "data") as running:
+    with System(folder / "data", asks_here=True) as running:
         yield running
 
 

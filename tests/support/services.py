@@ -25,7 +25,7 @@ from pipeline.supervisor.embedded import Embedded, make_database
 SECRET_KEYS = "VGhlIGZpcnN0IGtleSBvZiB0aGUgdGVzdHMsIDMyIGI,VGhlIHNlY29uZCBrZXkgb2YgdGhlIHRlc3RzLDMyIGI"
 API_KEYS = "tests:admin:an-api-key-of-the-tests"
 TEMPLATE = "migrated"
-_NEEDED_BYTES = 2 * 1024**3  # two processes with a server each keep a few hundred megabytes
+_NEEDED_BYTES = 4 * 1024**3  # servers of the tests and whole systems: some hundred megabytes each
 _STATEFUL = ("pipeline.settings", "pipeline.store", "pipeline.crypto", "pipeline.delivery", "pipeline.hints")
 
 
