@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,10 @@ for name in [name for name in os.environ if name.startswith("AFLUENTE_")]:
     del os.environ[name]  # a developer's own installation is no business of the tests
 
 
+# Where this is set, as in many containers, each process that a test starts would compile the whole product: two thirds
+# of the time of a short command, and ten times that for a whole system.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 register_profiles()
 if memory := folder_in_memory():
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory)  # data folders of whole systems, hundreds of files each
