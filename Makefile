@@ -8,18 +8,25 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench constraints clean
+.PHONY: help run test test-long lint format bench constraints clean
 
 help:
-	@echo "make run     the whole system once through, on sample leads; prints the balance"
-	@echo "make test    lint, types, import contracts and all tests, on real PostgreSQL and Redis"
-	@echo "make bench   benchmarks; writes benchmarks/results.json"
+	@echo "make run        the whole system once through, on sample leads; prints the balance"
+	@echo "make test       lint, types, import contracts and all tests, on real PostgreSQL and Redis"
+	@echo "make test-long  the longer variants of tests that break things, and properties with more examples"
+	@echo "make bench      benchmarks; writes benchmarks/results.json"
 
 run: $(VENV)/.installed
 	@$(BIN)/python -m pipeline.cli.demo
 
+# Two processes that take whole files, the slowest first; tests/conftest.py sorts them.
+TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: lint
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(TESTS) -m "not long" --hypothesis-profile short
+
+test-long: $(VENV)/.installed
+	@$(TESTS) -m "long or hypothesis" --hypothesis-profile long
 
 lint: $(VENV)/.installed
 	@$(BIN)/ruff check .

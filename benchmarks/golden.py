@@ -20,14 +20,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.identity import SHARED, read_leads
+from benchmarks.identity import read_leads
 from pipeline.records import Envelope, Lead, Profile, RawEvent, new_id
 from pipeline.stages.mapping.source_mapping import load_source_mapping, map_event
 from pipeline.stages.normalization import normalize_lead
 from pipeline.stages.survivorship.rules import FieldRule, SurvivorshipRules, survivorship_rules
 from pipeline.stages.survivorship.survivorship import merge_profile
+from tests.support.paths import IDENTITY_DEV
 
-DATA = SHARED / "data" / "identity-dev"
 # Golden field -> columns of the truth that hold a right value: a person may have two right addresses.
 FIELDS = {
     "first_name": ("first_name",),
@@ -42,13 +42,13 @@ Shares = dict[str, dict[str, float]]
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--leads", type=Path, default=DATA)
+    parser.add_argument("--leads", type=Path, default=IDENTITY_DEV)
     options = parser.parse_args()
     print(json.dumps(evaluate(options.leads), indent=2))
     return 0
 
 
-def evaluate(folder: Path = DATA) -> dict[str, Shares]:
+def evaluate(folder: Path = IDENTITY_DEV) -> dict[str, Shares]:
     """Per set of rules and field: `people` who count and the share `right`, the same of those who `disagree`."""
     newest = SurvivorshipRules("newest", dict.fromkeys(survivorship_rules().fields, FieldRule()))
     people = list(_people(folder))

@@ -37,19 +37,18 @@ from pipeline.logs import configure_logging
 from pipeline.records import Envelope, NewEvent, new_id
 from pipeline.settings.installation import embedded_database_url
 from pipeline.supervisor.embedded import Embedded, make_database
-from tests.support.paths import ROOT
+from tests.support.paths import DATA, IDENTITY_DEV
 
 if TYPE_CHECKING:
     from tests.support.system import System
 
-SHARED = ROOT.parent / "shared"
 FIGURES = ("precision", "recall", "f1", "bcubed_f1")
 _QUICK = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "256MB"}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--leads", type=Path, default=SHARED / "data" / "identity-dev")
+    parser.add_argument("--leads", type=Path, default=IDENTITY_DEV)
     parser.add_argument("--orders", type=int, default=1)
     parser.add_argument("--batch", type=int, default=200)
     parser.add_argument("--system", action="store_true")
@@ -263,13 +262,13 @@ def half_of(entity: str) -> int:
 
 
 def score(people: dict[str, str], folder: Path, *, truth: Path | None = None) -> dict[str, Any]:
-    """What the scorer beside the data says of this clustering; of the people in `truth` alone if given."""
+    """What the scorer says of this clustering; of the people in `truth` alone if given."""
     with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
         file.write("record_id,entity_id\n")
         file.writelines(f"{record},{person}\n" for record, person in people.items())
         file.flush()
         done = subprocess.run(
-            [sys.executable, SHARED / "tools" / "evaluate_identity.py", file.name, truth or folder / "truth.csv.gz",
+            [sys.executable, DATA / "evaluate_identity.py", file.name, truth or folder / "truth.csv.gz",
              "--groups", folder / "groups.csv.gz"],
             check=True, capture_output=True, text=True, timeout=300,
         )  # fmt: skip

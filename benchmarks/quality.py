@@ -2,7 +2,7 @@
 
     python -m benchmarks.quality [--examples N]
 
-Reads `../shared/data/identity-dev` (6,000 invented raw leads with truth) and sends every lead through the real map and
+Reads `tests/data/identity-dev` (6,000 invented raw leads with truth) and sends every lead through the real map and
 normalize stages. A value is right if it equals one that the person's golden record has, compared by match form (how
 many are equal letter for letter stands beside it). Every other one is put into a class by what the raw text shows
 (`benchmarks.quality_misses`); `ours` are those where the text holds the golden value and we did not find it.
@@ -27,9 +27,8 @@ from pipeline.stages.mapping.source_mapping import load_source_mapping, map_even
 from pipeline.stages.normalization import normalize_lead
 from pipeline.values.emails.matching import match_form
 from pipeline.values.phones.matching import match_forms
-from tests.support.paths import ROOT
+from tests.support.paths import IDENTITY_DEV
 
-DATA = ROOT.parent / "shared" / "data" / "identity-dev"
 KINDS = ("phone", "email", "country")
 _RECEIVED = datetime(2027, 1, 1, tzinfo=UTC)
 
@@ -52,9 +51,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--examples", type=int, default=0, help="raw texts shown of each class (they are invented)")
     options = parser.parse_args()
-    if not DATA.is_dir():
-        print(f"nothing to measure: {DATA.parent.name}/{DATA.name} is not here", file=sys.stderr)
-        return 1
     for kind, tally in evaluate().items():
         print(
             f"\n{kind}: {tally.right} of {tally.total} right ({tally.right / tally.total:.1%}), {tally.exact} exactly"
@@ -126,7 +122,7 @@ def _cases() -> Iterator[Case]:
     for row in _rows("groups"):
         groups[row["record_id"]].add(row["kind"])
     mapping = load_source_mapping("api")
-    with gzip.open(DATA / "leads.jsonl.gz", "rb") as file:
+    with gzip.open(IDENTITY_DEV / "leads.jsonl.gz", "rb") as file:
         for line in file:
             record: dict[str, Any] = json.loads(line)
             mapped = map_event(_event(line), mapping=mapping)
@@ -144,7 +140,7 @@ def _cases() -> Iterator[Case]:
 
 
 def _rows(name: str) -> Iterator[dict[str, str]]:
-    with gzip.open(DATA / f"{name}.csv.gz", "rt", encoding="utf-8", newline="") as file:
+    with gzip.open(IDENTITY_DEV / f"{name}.csv.gz", "rt", encoding="utf-8", newline="") as file:
         yield from csv.DictReader(file)
 
 

@@ -8,14 +8,49 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.support.services import Services, forget_caches, migrated_database
+from tests.support.properties import register_profiles
+from tests.support.services import Services, folder_in_memory, forget_caches, migrated_database
 
 for name in [name for name in os.environ if name.startswith("AFLUENTE_")]:
     del os.environ[name]  # a developer's own installation is no business of the tests
+
+
+# Where this is set, as in many containers, each process that a test starts would compile the whole product: two thirds
+# of the time of a short command, and ten times that for a whole system.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+register_profiles()
+if memory := folder_in_memory():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory)  # data folders of whole systems, hundreds of files each
+
+_SLOWEST_FIRST = ("end_to_end", "architecture", "integration", "unit")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that no process is left with one while the others have ended."""
+    tests = Path(__file__).parent
+    items.sort(key=lambda item: _SLOWEST_FIRST.index(item.path.relative_to(tests).parts[0]))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last lines: what this machine could not run, and why. Nothing is left out without a word."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or config.option.collectonly or hasattr(config, "workerinput"):
+        return
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in reporter.getreports("skipped"))
+    for reason, count in sorted(reasons.items()):
+        reporter.write_line(f"Not run here: {count} {'test' if count == 1 else 'tests'}: {reason}")
+    if not reasons:
+        reporter.write_line("Not run here: nothing; this machine can run every test.")
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,7 @@ def main() -> None:
     from pipeline.errors import AfluenteError, ConfigurationError
 
     try:
-        app()
+        app(prog_name="afluente")
     except CommandError as error:
         print_problem(str(error))
         sys.exit(error.exit_code)

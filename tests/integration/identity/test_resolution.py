@@ -31,6 +31,7 @@ from tests.support.people_checks import (
     in_batches,
     people_by_lead,
 )
+from tests.support.properties import examples
 
 _brands = count(1)
 _NAMES = ("Ana López", "Ana María López", "Luis López", "Anna Lopez", "A. López", "Ana", "Marta Ruiz", "Luis Vega", "")
@@ -63,7 +64,7 @@ def few_crowd() -> Iterator[IdentityRules]:
         yield rules
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(leads=leads_of_few, data=st.data())
 def test_any_order_gives_the_people_of_all_evidence_at_once(
     module_database: str, few_crowd: IdentityRules, leads: list[dict[str, Any]], data: st.DataObject

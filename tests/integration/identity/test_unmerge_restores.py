@@ -7,19 +7,16 @@ import random
 
 import pytest
 
-from benchmarks.identity import SHARED, read_leads, stream
+from benchmarks.identity import read_leads, stream
 from pipeline.identity.decisions import Decision
 from pipeline.identity.merges import accept_review, merge_people
 from pipeline.identity.unmerges import unmerge_person
 from pipeline.recompute.people import recompute_people
 from tests.support.identity_rows import people, rows, stored, waiting
+from tests.support.paths import IDENTITY_DEV
 from tests.support.people_checks import assert_all_follows
 
-IDENTITY_DEV = SHARED / "data" / "identity-dev"
-pytestmark = [
-    pytest.mark.usefixtures("module_database"),
-    pytest.mark.skipif(not IDENTITY_DEV.is_dir(), reason="identity-dev, the set of invented leads, is not here"),
-]
+pytestmark = pytest.mark.usefixtures("module_database")
 ME = Decision("vera")
 _LEADS, _PAIRS, _COMPARED_EVERY = 900, 200, 20
 

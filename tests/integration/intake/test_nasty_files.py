@@ -17,6 +17,7 @@ from pipeline.intake.files.reading import ReadAs, open_rows_of
 from pipeline.intake.files.unreadable import UnreadableFileError
 from pipeline.intake.instances import SourceInstance
 from tests.support import nasty_files
+from tests.support.properties import examples
 
 MAPPING = draft_source("nasty", propose(nasty_files.HEADER, nasty_files.rows("x")), is_declared=False)
 
@@ -191,7 +192,7 @@ BEGINNINGS = [
     *(b"{", b"[{", b"sep=;\n", b'Email\n"', b"Total\n", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"<?xml?><table"),
     *(b"<html><table><tr><td>Email<td>Phone<tr>", b"<table><tr><td rowspan=9 colspan=9>", b"<table><![CDATA["),
 ]
-ANY = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ANY = settings(max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @ANY

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import pytest
 
-from benchmarks.identity import SHARED, read_leads, stream
+from benchmarks.identity import read_leads, stream
 from pipeline.identity import resolution
 from pipeline.identity.decisions import Decision
 from pipeline.identity.matching.rules import identity_rules
@@ -16,11 +16,11 @@ from pipeline.identity.merges import reject_review
 from pipeline.recompute.people import recompute_people
 from tests.support.command_line import capture, work
 from tests.support.identity_rows import leads, people, rows, stored, waiting
+from tests.support.paths import IDENTITY_DEV
 from tests.support.people_checks import assert_all_follows, assert_people_are_those_of_all_evidence
 
 pytestmark = pytest.mark.usefixtures("database")
 
-IDENTITY_DEV = SHARED / "data" / "identity-dev"
 MARRIED = [
     {"full_name": "Ada Sample", "phone": "+34 612 345 001"},
     {"full_name": "Ada Muster", "phone": "+34 612 345 001"},
@@ -120,7 +120,6 @@ def test_reviews_are_found_anew_and_those_that_are_none_any_more_forgotten(rules
     assert len(waiting()) == 1
 
 
-@pytest.mark.skipif(not IDENTITY_DEV.is_dir(), reason="identity-dev, the set of invented leads, is not here")
 @pytest.mark.parametrize("pieces_at_once", [7, 200])
 @pytest.mark.parametrize("changes", [{"same": 2, "review": 1}, {"same": 12, "review": 10}, {"crowded": 3}])
 def test_a_crowd_becomes_what_the_new_rules_make_of_all_evidence_at_once(rules, changes, pieces_at_once):

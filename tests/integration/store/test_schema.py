@@ -191,6 +191,18 @@ def test_partitions_are_made_while_events_are_stored_and_by_several_at_once():
         assert made.scalar_one() == 7
 
 
+@pytest.mark.usefixtures("database")
+def test_partitions_are_left_to_whoever_is_making_some():
+    """Two who made them at once would wait for each other, and the one that PostgreSQL ends leaves a month unmade."""
+    with transaction() as maker:
+        assert schema.ensure_partitions(maker, 0, now=NOVEMBER) != []
+        with transaction() as other, capture_logs() as logs:
+            assert schema.ensure_partitions(other, 6, now=NOVEMBER) == []
+        assert logs == [], "it tried, waited and gave up"
+    with transaction() as later:
+        assert len(schema.ensure_partitions(later, 6, now=NOVEMBER)) == 2 * 6
+
+
 def _plan(connection: Connection, statement: str, values: dict) -> str:
     return "\n".join(connection.exec_driver_sql("EXPLAIN " + statement, values).scalars())
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.quality import DATA, KINDS, evaluate
+from benchmarks.quality import KINDS, evaluate
 from benchmarks.quality_misses import OURS
-
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data/identity-dev is not here")
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pipeline.records import Consent, Touch, new_id
 from pipeline.store.engine import transaction
 from pipeline.store.people.touches import add_consents, add_touches, apply_touches
+from tests.support.properties import examples
 from tests.support.store_rows import NOON, lead_of, minutes, touch_of, write_person
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -186,7 +187,7 @@ def test_a_late_earlier_touch_becomes_the_original_one():
 EVENTS = st.lists(st.lists(st.integers(-3, 3), min_size=1, max_size=3), min_size=1, max_size=5)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(EVENTS, st.randoms(use_true_random=False), st.integers(1, 3))
 def test_original_and_latest_do_not_depend_on_order_batches_or_repeats(events, chance, batch_size):
     person_id = write_person(name="a")

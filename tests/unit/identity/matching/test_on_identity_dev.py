@@ -11,14 +11,11 @@ from itertools import combinations
 import pytest
 
 from benchmarks.identity import at_once, half_of, read_leads, score_halves
-from tests.support.paths import ROOT
-
-DATA = ROOT.parent / "shared" / "data" / "identity-dev"
-pytestmark = pytest.mark.skipif(not DATA.exists(), reason="the shared data is not beside the repository")
+from tests.support.paths import IDENTITY_DEV
 
 
 def rows(name: str) -> list[dict[str, str]]:
-    with gzip.open(DATA / name, "rt", encoding="utf-8", newline="") as file:
+    with gzip.open(IDENTITY_DEV / name, "rt", encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -30,7 +27,7 @@ def truth() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def found() -> dict[str, str]:
     """The person of each record."""
-    return at_once(read_leads(DATA))
+    return at_once(read_leads(IDENTITY_DEV))
 
 
 def figures(found: Mapping[str, str], truth: Mapping[str, str]) -> dict[str, float]:
@@ -68,11 +65,11 @@ def test_both_halves_of_the_people_fare_alike(found: dict[str, str], truth: dict
 
 
 def test_the_benchmark_shows_what_is_good_for_one_half_only(truth: dict[str, str]) -> None:
-    as_they_are = score_halves(truth, DATA)
+    as_they_are = score_halves(truth, IDENTITY_DEV)
     assert as_they_are["gap"] == {"precision": 0, "recall": 0, "f1": 0, "bcubed_f1": 0}
 
     spoiled = {record: record if half_of(entity) else entity for record, entity in truth.items()}
-    halves = score_halves(spoiled, DATA)
+    halves = score_halves(spoiled, IDENTITY_DEV)
     assert (halves["first"]["recall"], halves["second"]["recall"], halves["gap"]["recall"]) == (1, 0, 1)
 
 

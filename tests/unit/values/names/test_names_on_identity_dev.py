@@ -12,21 +12,15 @@ import gzip
 import json
 from collections import Counter
 
-import pytest
-
 from pipeline.values.folding import fold
 from pipeline.values.names.completion import Names, complete_names
 from pipeline.values.names.names import normalize_full_name
 from pipeline.values.places.countries import country_code
-from tests.support.paths import ROOT
-
-DATA = ROOT.parent / "shared" / "data" / "identity-dev"
-
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data/identity-dev is not here")
+from tests.support.paths import IDENTITY_DEV
 
 
 def rows(name: str) -> list[dict[str, str]]:
-    with gzip.open(DATA / name, "rt", encoding="utf-8") as file:
+    with gzip.open(IDENTITY_DEV / name, "rt", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -47,7 +41,7 @@ def test_most_names_are_split_right_and_hardly_any_wrong():
     people = {row["entity_id"]: row for row in rows("golden.csv.gz")}
     owners = {row["record_id"]: row["entity_id"] for row in rows("truth.csv.gz")}
     found: Counter[str] = Counter()
-    with gzip.open(DATA / "leads.jsonl.gz", "rt", encoding="utf-8") as file:
+    with gzip.open(IDENTITY_DEV / "leads.jsonl.gz", "rt", encoding="utf-8") as file:
         for line in file:
             lead = json.loads(line)
             person = people.get(owners[lead["record_id"]])

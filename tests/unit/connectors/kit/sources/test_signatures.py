@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from connectors.kit import Secret
 from connectors.kit.sources.signatures import HmacSha256, StandardWebhooks
+from tests.support.properties import examples
 
 BODY = b'{"id":42,"name":"Zo\\u00eb"}'
 SECRET = "test_secret"
@@ -169,7 +170,7 @@ def test_an_empty_secret_proves_nothing():
     assert not META.verify(secrets=[""], headers=headers, body=BODY, now=NOW)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.text(), st.text(), st.text(), st.text(), st.binary())
 def test_nothing_a_sender_writes_makes_verification_raise(message_id, timestamp, signature, secret, body):
     headers = {"webhook-id": message_id, "webhook-timestamp": timestamp, "webhook-signature": signature}
