@@ -27,14 +27,15 @@ from pipeline.settings.declarations import (
     Tuning,
 )
 from pipeline.settings.installation import embedded_broker_url, embedded_database_url, read_credentials, read_runtime
-from pipeline.settings.secrets import Reference, reference
+from pipeline.settings.secrets import Environment, Reference, reference
 
 _SLUG = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """All that can be set, checked and with defaults filled in."""
+    """All that can be set, checked and with defaults filled in. Secrets are looked up in `environ` when asked for."""
 
+    environ: Environment
     data: Path
     config_path: Path
     database_url: str
@@ -73,9 +74,9 @@ class Settings(msgspec.Struct, frozen=True):
         configured = self.source(slug).secret
         if configured is not None:
             texts = [configured] if isinstance(configured, str) else configured
-            return [reference(text, f"sources.{slug}.secret").resolve() for text in texts]
-        if os.environ.get(variable):
-            return [part.strip() for part in os.environ[variable].split(",") if part.strip()]
+            return [reference(text, f"sources.{slug}.secret").resolve(self.environ) for text in texts]
+        if text := self.environ.get(variable):
+            return [part.strip() for part in text.split(",") if part.strip()]
         generated = read_credentials(self.data).get("sources", {}).get(slug)
         return [generated] if generated else []
 
@@ -83,17 +84,18 @@ class Settings(msgspec.Struct, frozen=True):
         """Bearer token of a polled source, or None."""
         configured = self.source(slug).token
         if configured is not None:
-            return reference(configured, f"sources.{slug}.token").resolve()
-        return os.environ.get(variable) if variable else None
+            return reference(configured, f"sources.{slug}.token").resolve(self.environ)
+        return self.environ.get(variable) if variable else None
 
     def sending_key(self) -> str | None:
         """A key of the HTTP API that may post leads, as `afluente source send` needs it; None if none is known."""
-        keys = [key for _, role, key in _api_key_entries(os.environ, self.data) if role != "viewer"]
+        keys = [key for _, role, key in _api_key_entries(self.environ, self.data) if role != "viewer"]
         return keys[0] if keys else None
 
     def secret_keys(self) -> list[str]:
         """Keys for personal data at rest; the first encrypts. ConfigurationError if there is none."""
-        text = os.environ.get("AFLUENTE_SECRET_KEYS") or _file_variable("AFLUENTE_SECRET_KEYS_FILE") or ""
+        text = self.environ.get("AFLUENTE_SECRET_KEYS") or _file_variable("AFLUENTE_SECRET_KEYS_FILE", self.environ)
+        text = text or ""
         keys = [part.strip() for part in text.split(",") if part.strip()]
         if not keys:
             keys = list(read_credentials(self.data).get("secret_keys", []))
@@ -107,7 +109,7 @@ class Settings(msgspec.Struct, frozen=True):
 
 def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None = None) -> Settings:
     """Read and check everything. Raises ConfigurationError with file, path, what is wrong and what is allowed."""
-    env = os.environ if environ is None else environ
+    env = Environment(os.environ if environ is None else environ)
     folder = (data or Path(env.get("AFLUENTE_DATA") or ".afluente")).resolve()
     config_path = Path(env.get("AFLUENTE_CONFIG") or "afluente.yaml")
     parsed = _read_config(config_path, is_named=bool(env.get("AFLUENTE_CONFIG")))
@@ -128,6 +130,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
     if log_format not in LOG_FORMATS:
         raise ConfigurationError(f"AFLUENTE_LOG is {log_format!r}; allowed: {', '.join(LOG_FORMATS)}")
     return Settings(
+        environ=env,
         data=folder,
         config_path=config_path,
         database_url=_dialect(database_url) if database_url else embedded_database_url(folder),
@@ -222,9 +225,9 @@ def _api_key_entries(env: Mapping[str, str], data: Path) -> list[tuple[str, str,
     return entries
 
 
-def _file_variable(name: str, env: Mapping[str, str] | None = None) -> str | None:
-    path = (os.environ if env is None else env).get(name)
-    return Reference("file", path).resolve() if path else None
+def _file_variable(name: str, env: Mapping[str, str]) -> str | None:
+    path = env.get(name)
+    return Reference("file", path).resolve(env) if path else None
 
 
 def _dialect(url: str) -> str:

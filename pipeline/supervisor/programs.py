@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 import urllib.error
@@ -63,7 +62,7 @@ def choose_addresses(*, port: int, uses_sandbox: bool) -> Addresses:
 def environment_for(settings: Settings, addresses: Addresses) -> dict[str, str]:
     """The environment all programs share: ours, with what was decided here made explicit."""
     environment = {
-        **os.environ,
+        **settings.environ,
         "AFLUENTE_DATA": str(settings.data),
         "PYTHONUNBUFFERED": "1",
         "OPENBLAS_NUM_THREADS": "1",  # a pool of idle threads per worker process otherwise
@@ -150,7 +149,7 @@ def _celery(*arguments: str) -> tuple[str, ...]:
 
 def _flower_auth(settings: Settings) -> str:
     if settings.flower_auth is not None:
-        return settings.flower_auth.resolve()
+        return settings.flower_auth.resolve(settings.environ)
     return f"afluente:{embedded_flower_password(settings.data)}"
 
 
