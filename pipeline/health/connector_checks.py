@@ -16,6 +16,11 @@ from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
 
 def check_sources(known: Settings) -> Iterator[Check]:
     """Every source of afluente.yaml, and every declared one that anybody could post to."""
+    try:
+        sources()
+    except ConfigurationError as error:
+        yield failed("sources", str(error), "correct the file, or take it out of the folder")
+        return
     for name in sorted({*sources(), *known.sources}):
         configured = known.source(name)
         if not configured.enabled:

@@ -1,4 +1,6 @@
-"""The only reader of the environment and of afluente.yaml, whose keys declarations.py has (docs/settings.md lists all).
+"""The reader of the environment and of afluente.yaml, whose keys declarations.py has (docs/settings.md lists all).
+
+Only where the company's folder lies is asked elsewhere too: connectors/kit/folders.py.
 
 Everything else gets a `Settings` value. Secrets are references (`env:NAME`, `file:PATH`) until the moment of use.
 """
@@ -15,6 +17,7 @@ from pathlib import Path
 import msgspec
 import yaml
 
+from connectors.kit.folders import company_folder
 from pipeline.errors import ConfigurationError
 from pipeline.settings.declarations import (
     LOG_FORMATS,
@@ -37,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     environ: Environment
     data: Path
+    home: Path | None  # the company's folder
     config_path: Path
     database_url: str
     broker_url: str
@@ -111,7 +115,10 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
     """Read and check everything. Raises ConfigurationError with file, path, what is wrong and what is allowed."""
     env = Environment(os.environ if environ is None else environ)
     folder = (data or Path(env.get("AFLUENTE_DATA") or ".afluente")).resolve()
-    config_path = Path(env.get("AFLUENTE_CONFIG") or "afluente.yaml")
+    home = company_folder(env)
+    if home is not None and not home.is_dir():
+        raise ConfigurationError(f"AFLUENTE_HOME names {home}, which is no folder: `afluente init {home}` makes it")
+    config_path = Path(env.get("AFLUENTE_CONFIG") or Path(env.get("AFLUENTE_HOME") or "", "afluente.yaml"))
     parsed = _read_config(config_path, is_named=bool(env.get("AFLUENTE_CONFIG")))
     database_url = env.get("AFLUENTE_DATABASE_URL") or _file_variable("AFLUENTE_DATABASE_URL_FILE", env)
     broker_url = env.get("AFLUENTE_BROKER_URL") or _file_variable("AFLUENTE_BROKER_URL_FILE", env)
@@ -132,6 +139,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
     return Settings(
         environ=env,
         data=folder,
+        home=home,
         config_path=config_path,
         database_url=_dialect(database_url) if database_url else embedded_database_url(folder),
         broker_url=broker_url or embedded_broker_url(folder),

@@ -64,11 +64,14 @@ def environment_for(settings: Settings, addresses: Addresses) -> dict[str, str]:
     environment = {
         **settings.environ,
         "AFLUENTE_DATA": str(settings.data),
+        "PYTHONSAFEPATH": "1",  # programs come from the installation, never from the folder they are started in
         "PYTHONUNBUFFERED": "1",
         "OPENBLAS_NUM_THREADS": "1",  # a pool of idle threads per worker process otherwise
     }
     if settings.config_path.exists():
         environment["AFLUENTE_CONFIG"] = str(settings.config_path.resolve())
+    if settings.home is not None:
+        environment["AFLUENTE_HOME"] = str(settings.home)
     if addresses.sandbox:
         environment["AFLUENTE_SANDBOX_URL"] = addresses.sandbox
     return environment
@@ -144,7 +147,7 @@ def _plan_node(settings: Settings, name: str, queues: Sequence[str], count: int)
 
 
 def _celery(*arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "celery", "-A", "pipeline.app", *arguments)
+    return (sys.executable, "-m", "pipeline.supervisor.celery_program", "-A", "pipeline.app", *arguments)
 
 
 def _flower_auth(settings: Settings) -> str:

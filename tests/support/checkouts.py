@@ -14,7 +14,8 @@ def make_checkout(folder: Path) -> Path:
     """Copies of the folders that a new source is written into, and of the code that finds it there."""
     for name in ("connectors", "pipeline", "mappings", "samples"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "celeryconfig.py", folder / "celeryconfig.py")
+    for name in ("celeryconfig.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder / name)
     return folder
 
 

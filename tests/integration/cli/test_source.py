@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from connectors.kit.registry import sources
-from tests.support.command_line import ROOT, answer, lines, problem, run, work
+from tests.support.checkouts import make_checkout
+from tests.support.command_line import answer, lines, problem, run, work
 from tests.support.intake_server import running_receiver
 
 SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cywgMzIgYnl0ZXMgISE="
@@ -38,9 +38,7 @@ PAYLOAD = {
 @pytest.fixture
 def checkout(tmp_path):
     """A copy of what a new source is written into."""
-    for folder in ("connectors", "pipeline", "mappings", "samples"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
+    return make_checkout(tmp_path)
 
 
 def run_in(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
