@@ -117,7 +117,7 @@ def test_a_file_of_the_companys_counts_from_when_it_appears_until_it_is_taken_aw
 
 def test_a_wrong_file_of_the_companys_leaves_the_version_it_would_replace(mappings, file):
     shipped = mappings.get("web_form")
-    file.with_name("web_form.yaml").write_text(WRONG)
+    file.with_name("web_form.yaml").write_text(WRONG.replace("acme", "web_form"))
     assert "emial" in mappings.refresh(["web_form"])["web_form"]
     assert mappings.get("web_form") is shipped
 
