@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import urllib.error
@@ -105,7 +106,11 @@ def plan_programs(settings: Settings, addresses: Addresses, *, workers: int) -> 
         ProgramPlan(
             name="flower",
             # Loopback only: /metrics and /healthcheck answer without a password even with one set.
-            command=_celery("flower", f"--address={HOST}", f"--port={_port(addresses.flower)}", "--max_tasks=10000"),
+            command=_celery(
+                "flower",
+                *(f"--address={HOST}", f"--port={_port(addresses.flower)}", "--max_tasks=10000"),
+                f"--conf={os.devnull}",  # else it runs a flowerconfig.py of the current folder
+            ),
             is_ready=lambda: _answers(f"{addresses.flower}/healthcheck"),
             stage=3,
             stop_seconds=5.0,
