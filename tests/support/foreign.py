@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_MODULES = ("celeryconfig.py", "flowerconfig.py", "redbeat.py", "pipeline/__init__.py")
+_MODULES = ("celeryconfig.py", "flowerconfig.py", "redbeat.py", "pipeline/__init__.py", "connectors/__init__.py")
 
 
 def put_foreign_modules(folder: Path) -> None:
