@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import logging
 import os
+from types import ModuleType
 from typing import Any
 
 from celery import Celery, signals
 
+from connectors.kit.folders import shipped_folder
 from pipeline.errors import ConfigurationError
 from pipeline.logs import configure_logging
 from pipeline.messages import register_serializer
@@ -16,10 +19,22 @@ from pipeline.settings.loading import settings
 
 _BULK_NICENESS = 5
 
+
+def _read_celery_settings() -> ModuleType:
+    """The shipped celeryconfig.py, found by its path: Celery would take that name for the current folder's file."""
+    spec = importlib.util.spec_from_file_location("afluente_celeryconfig", shipped_folder() / "celeryconfig.py")
+    if spec is None or spec.loader is None:
+        raise ConfigurationError("celeryconfig.py of this installation cannot be loaded: install it anew")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 register_serializer()
 
-app = Celery("afluente", include=["pipeline.tasks"])
-app.config_from_object("celeryconfig")
+# Without fix-ups: Django's would load the project that DJANGO_SETTINGS_MODULE names, whoever's that is.
+app = Celery("afluente", include=["pipeline.tasks"], fixups=[])
+app.config_from_object(_read_celery_settings())
 
 
 @signals.setup_logging.connect

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,7 +13,7 @@ from connectors.kit.conformance import Case, Rule, Trial
 from connectors.kit.registry import sources
 from connectors.kit.sources.declarations import Connector
 from connectors.kit.sources.idempotency import occurred_at_of
-from connectors.kit.sources.samples import SAMPLES, samples_of
+from connectors.kit.sources.samples import samples_of
 from pipeline.errors import ConfigurationError
 from pipeline.records import Envelope, Lead, Parked, RawEvent, new_id
 from pipeline.replay import decide_event
@@ -26,15 +25,15 @@ from pipeline.values.dates.times import instant_text
 _UNKNOWN = "no mapping could be read"
 
 
-def discover_cases(slug: str | None = None, *, samples: Path = SAMPLES) -> list[Case]:
+def discover_cases(slug: str | None = None) -> list[Case]:
     """A case for every declared source, or for one. Raises ConfigurationError for a slug that nobody declared."""
     known = sources()
     if slug is not None and slug not in known:
         raise ConfigurationError(f"there is no source {slug!r}; there are {', '.join(sorted(known))}")
-    return [make_case(known[name], samples=samples) for name in ([slug] if slug else sorted(known))]
+    return [make_case(known[name]) for name in ([slug] if slug else sorted(known))]
 
 
-def make_case(connector: Connector, *, samples: Path = SAMPLES) -> Case:
+def make_case(connector: Connector) -> Case:
     """The case of one source; a mapping that cannot be read is a finding, not an error."""
     mapping, problem = None, None
     try:
@@ -45,7 +44,7 @@ def make_case(connector: Connector, *, samples: Path = SAMPLES) -> Case:
     return Case(
         source=connector.source,
         connector=connector,
-        samples=tuple(samples_of(connector.source, samples)),
+        samples=tuple(samples_of(connector.source)),
         mapping_source=declared.source if declared else None,
         mapping_problem=problem,
         rules=_rules(declared) if declared else (),

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from connectors.kit.folders import shipped_file
 from pipeline.authoring.guesses import guess_field, invented, is_event_id, is_moment, is_record_id, name_key_of
 from pipeline.errors import ConfigurationError
 
@@ -78,8 +79,12 @@ def check_slug(slug: str) -> None:
 
 
 def write_new(files: dict[Path, str], root: Path) -> None:
-    """Write files that do not exist yet, all or none. Raises ConfigurationError, also where nothing can be written."""
-    taken = [path.relative_to(root) for path in files if path.exists()]
+    """Write files that do not exist yet, all or none. Raises ConfigurationError, also where nothing can be written.
+
+    A file that is shipped exists too: a new source must not take its place unawares.
+    """
+    paths = {path: str(path.relative_to(root)) for path in files}
+    taken = [name for path, name in paths.items() if path.exists() or shipped_file(name).exists()]
     if taken:
         raise ConfigurationError(f"{taken[0]} exists already: choose another name, or edit that source")
     written: list[Path] = []
@@ -91,10 +96,9 @@ def write_new(files: dict[Path, str], root: Path) -> None:
     except OSError as error:
         for path in written:
             path.unlink(missing_ok=True)
-        names = ", ".join(str(path.relative_to(root)) for path in files)
         raise ConfigurationError(
-            f"{root} cannot be written ({error.strerror}); sources and mappings are part of the installation: make"
-            f" these files where it is built, and deploy them: {names}"
+            f"{root} cannot be written ({error.strerror}): make these files where it is kept, and deploy them:"
+            f" {', '.join(paths.values())}"
         ) from error
 
 

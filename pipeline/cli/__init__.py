@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -17,6 +18,7 @@ from pipeline.cli.commands import (
     explain,
     exports,
     imports,
+    init,
     leads_release,
     mapping,
     migrate,
@@ -30,7 +32,7 @@ from pipeline.cli.commands import (
     status,
     up,
 )
-from pipeline.cli.terminal.output import CommandError, example, print_problem
+from pipeline.cli.terminal.output import CommandError, example, print_line, print_problem
 
 __all__ = ["app", "main"]
 
@@ -39,11 +41,30 @@ app = typer.Typer(
     help="Leads from every channel into the CRM, exactly once.",
     epilog=example("afluente up", "afluente import leads.csv --source datablist --wait", "afluente balance"),
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for group in (up, status, imports, balance):
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
+    from importlib.metadata import version
+
+    if wanted:
+        print_line(f"afluente {version('afluente')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+for group in (init, up, status, imports, balance):
     app.add_typer(group.commands)
 exports.leads.add_typer(leads_release.commands)
 exports.people.add_typer(people.commands)

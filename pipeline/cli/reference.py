@@ -15,6 +15,7 @@ Written from the commands themselves by `python -m pipeline.cli.reference`; a te
 
 Exit codes: 0 done, 1 found a problem, 2 wrong use. Results go to stdout, progress and problems to stderr: what is
 wrong, where, and what to do. `--json` prints the result for programs. `afluente COMMAND --help` shows what stands here.
+`afluente --version` prints the version, `afluente --install-completion` lets the shell complete commands and options.
 """
 
 

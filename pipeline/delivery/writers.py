@@ -11,7 +11,7 @@ import msgspec
 from connectors.kit import Connection, DestinationType, Record, Usage, Writer, WriteResult, destination_types
 from pipeline.errors import ConfigurationError
 from pipeline.settings.declarations import DestinationSettings
-from pipeline.settings.loading import settings
+from pipeline.settings.loading import Settings, settings
 from pipeline.settings.secrets import reference
 from pipeline.stages.mapping.source_mapping import DestinationMapping
 from pipeline.stages.mappings_in_force import destination_mapping_in_force
@@ -64,8 +64,9 @@ def close_writer(destination: str) -> None:
         opened.writer.close()
 
 
-def connection_to(destination: str, configured: DestinationSettings) -> Connection:
+def connection_to(destination: str, known: Settings) -> Connection:
     """How to reach a destination, with its secrets resolved. Raises ConfigurationError naming what is wrong."""
+    configured = known.destinations[destination]
     kind = kind_of(destination, configured)
     for word, given, allowed in (
         ("options", configured.options, kind.options),
@@ -78,7 +79,7 @@ def connection_to(destination: str, configured: DestinationSettings) -> Connecti
                 f" allowed: {', '.join(allowed) or 'none'}"
             )
     secrets = {
-        name: reference(text, f"destinations.{destination}.secrets.{name}").resolve()
+        name: reference(text, f"destinations.{destination}.secrets.{name}").resolve(known.environ)
         for name, text in configured.secrets.items()
     }
     return Connection(
@@ -105,7 +106,7 @@ def _open(destination: str, mapping: DestinationMapping) -> OpenWriter:
     kind = kind_of(destination, configured)
     return OpenWriter(
         destination=destination,
-        writer=kind.open(connection_to(destination, configured)),
+        writer=kind.open(connection_to(destination, settings())),
         mapping=mapping,
         batch_size=min(configured.batch_size or kind.batch_size, kind.batch_size),
         rate=configured.calls_per_second or kind.calls_per_second,

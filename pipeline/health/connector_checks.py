@@ -9,7 +9,6 @@ from pipeline.delivery.writers import connection_to, kind_of
 from pipeline.errors import AfluenteError, ConfigurationError, QuotaError, TerminalError, place_of
 from pipeline.health.checks import Check, failed, passed
 from pipeline.rule_files import RULES
-from pipeline.settings.declarations import DestinationSettings
 from pipeline.settings.loading import Settings
 from pipeline.stages.destination_mapping.mapping import DESTINATION_MAPPINGS
 from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
@@ -17,6 +16,11 @@ from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
 
 def check_sources(known: Settings) -> Iterator[Check]:
     """Every source of afluente.yaml, and every declared one that anybody could post to."""
+    try:
+        sources()
+    except ConfigurationError as error:
+        yield failed("sources", str(error), "correct the file, or take it out of the folder")
+        return
     for name in sorted({*sources(), *known.sources}):
         configured = known.source(name)
         if not configured.enabled:
@@ -34,7 +38,7 @@ def check_destinations(known: Settings) -> Iterator[Check]:
     """One cheap authenticated call to each CRM in use."""
     for name, configured in sorted(known.destinations.items()):
         if configured.enabled:
-            yield _check_destination(name, configured)
+            yield _check_destination(known, name)
 
 
 def find_wrong_mappings(known: Settings) -> list[str]:
@@ -97,12 +101,13 @@ def _missing_secret(known: Settings, name: str, intake: object) -> str | None:
     return None
 
 
-def _check_destination(name: str, configured: DestinationSettings) -> Check:
+def _check_destination(known: Settings, name: str) -> Check:
     label = f"destination {name}"
+    configured = known.destinations[name]
     try:
         kind = kind_of(name, configured)
         _raise_trouble(DESTINATION_MAPPINGS.trouble(configured.mapping or configured.kind))
-        writer = kind.open(connection_to(name, configured))
+        writer = kind.open(connection_to(name, known))
         try:
             writer.check()
         finally:

@@ -15,6 +15,7 @@ from pipeline.health.machine_checks import (
     check_keys,
     check_processes,
     check_receiver_port,
+    describe_company_folder,
     describe_settings,
 )
 from pipeline.health.service_checks import check_clocks, check_database, check_redis
@@ -36,6 +37,7 @@ def _checks(known: Settings | None) -> Iterator[Check]:
             yield failed("settings", str(error), "correct it as the message says, then run this again")
             return
     yield describe_settings(known)
+    yield describe_company_folder(known)
     yield check_keys(known)
     yield check_disk(known)
     yield from check_processes(known)

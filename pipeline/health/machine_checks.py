@@ -10,6 +10,7 @@ from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+from connectors.kit.folders import overridden_files
 from pipeline.crypto.encryption import Cipher
 from pipeline.errors import ConfigurationError
 from pipeline.health.checks import Check, failed, passed
@@ -31,6 +32,16 @@ def describe_settings(known: Settings) -> Check:
         f"{source}; data in {known.data}; brands {', '.join(sorted(known.brands))};"
         f" destinations {', '.join(sorted(known.destinations))}{sandbox}",
     )
+
+
+def describe_company_folder(known: Settings) -> Check:
+    """Which of its files take the place of shipped ones: nobody should have to compare two folders to know."""
+    if known.home is None:
+        return passed("own folder", "none: everything is as shipped; `afluente init DIR` makes one")
+    overridden = overridden_files()
+    if not overridden:
+        return passed("own folder", f"{known.home}; no file in it takes the place of a shipped one")
+    return passed("own folder", f"{known.home}; these count in place of the shipped ones: {', '.join(overridden)}")
 
 
 def check_keys(known: Settings) -> Check:

@@ -1,4 +1,6 @@
-"""The only reader of the environment and of afluente.yaml, whose keys declarations.py has (docs/settings.md lists all).
+"""The reader of the environment and of afluente.yaml, whose keys declarations.py has (docs/settings.md lists all).
+
+Only where the company's folder lies is asked elsewhere too: connectors/kit/folders.py.
 
 Everything else gets a `Settings` value. Secrets are references (`env:NAME`, `file:PATH`) until the moment of use.
 """
@@ -15,6 +17,7 @@ from pathlib import Path
 import msgspec
 import yaml
 
+from connectors.kit.folders import company_folder
 from pipeline.errors import ConfigurationError
 from pipeline.settings.declarations import (
     LOG_FORMATS,
@@ -27,15 +30,17 @@ from pipeline.settings.declarations import (
     Tuning,
 )
 from pipeline.settings.installation import embedded_broker_url, embedded_database_url, read_credentials, read_runtime
-from pipeline.settings.secrets import Reference, reference
+from pipeline.settings.secrets import Environment, Reference, reference
 
 _SLUG = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """All that can be set, checked and with defaults filled in."""
+    """All that can be set, checked and with defaults filled in. Secrets are looked up in `environ` when asked for."""
 
+    environ: Environment
     data: Path
+    home: Path | None  # the company's folder
     config_path: Path
     database_url: str
     broker_url: str
@@ -73,9 +78,9 @@ class Settings(msgspec.Struct, frozen=True):
         configured = self.source(slug).secret
         if configured is not None:
             texts = [configured] if isinstance(configured, str) else configured
-            return [reference(text, f"sources.{slug}.secret").resolve() for text in texts]
-        if os.environ.get(variable):
-            return [part.strip() for part in os.environ[variable].split(",") if part.strip()]
+            return [reference(text, f"sources.{slug}.secret").resolve(self.environ) for text in texts]
+        if text := self.environ.get(variable):
+            return [part.strip() for part in text.split(",") if part.strip()]
         generated = read_credentials(self.data).get("sources", {}).get(slug)
         return [generated] if generated else []
 
@@ -83,17 +88,18 @@ class Settings(msgspec.Struct, frozen=True):
         """Bearer token of a polled source, or None."""
         configured = self.source(slug).token
         if configured is not None:
-            return reference(configured, f"sources.{slug}.token").resolve()
-        return os.environ.get(variable) if variable else None
+            return reference(configured, f"sources.{slug}.token").resolve(self.environ)
+        return self.environ.get(variable) if variable else None
 
     def sending_key(self) -> str | None:
         """A key of the HTTP API that may post leads, as `afluente source send` needs it; None if none is known."""
-        keys = [key for _, role, key in _api_key_entries(os.environ, self.data) if role != "viewer"]
+        keys = [key for _, role, key in _api_key_entries(self.environ, self.data) if role != "viewer"]
         return keys[0] if keys else None
 
     def secret_keys(self) -> list[str]:
         """Keys for personal data at rest; the first encrypts. ConfigurationError if there is none."""
-        text = os.environ.get("AFLUENTE_SECRET_KEYS") or _file_variable("AFLUENTE_SECRET_KEYS_FILE") or ""
+        text = self.environ.get("AFLUENTE_SECRET_KEYS") or _file_variable("AFLUENTE_SECRET_KEYS_FILE", self.environ)
+        text = text or ""
         keys = [part.strip() for part in text.split(",") if part.strip()]
         if not keys:
             keys = list(read_credentials(self.data).get("secret_keys", []))
@@ -107,9 +113,12 @@ class Settings(msgspec.Struct, frozen=True):
 
 def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None = None) -> Settings:
     """Read and check everything. Raises ConfigurationError with file, path, what is wrong and what is allowed."""
-    env = os.environ if environ is None else environ
+    env = Environment(os.environ if environ is None else environ)
     folder = (data or Path(env.get("AFLUENTE_DATA") or ".afluente")).resolve()
-    config_path = Path(env.get("AFLUENTE_CONFIG") or "afluente.yaml")
+    home = company_folder(env)
+    if home is not None and not home.is_dir():
+        raise ConfigurationError(f"AFLUENTE_HOME names {home}, which is no folder: `afluente init {home}` makes it")
+    config_path = Path(env.get("AFLUENTE_CONFIG") or Path(env.get("AFLUENTE_HOME") or "", "afluente.yaml"))
     parsed = _read_config(config_path, is_named=bool(env.get("AFLUENTE_CONFIG")))
     database_url = env.get("AFLUENTE_DATABASE_URL") or _file_variable("AFLUENTE_DATABASE_URL_FILE", env)
     broker_url = env.get("AFLUENTE_BROKER_URL") or _file_variable("AFLUENTE_BROKER_URL_FILE", env)
@@ -128,7 +137,9 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
     if log_format not in LOG_FORMATS:
         raise ConfigurationError(f"AFLUENTE_LOG is {log_format!r}; allowed: {', '.join(LOG_FORMATS)}")
     return Settings(
+        environ=env,
         data=folder,
+        home=home,
         config_path=config_path,
         database_url=_dialect(database_url) if database_url else embedded_database_url(folder),
         broker_url=broker_url or embedded_broker_url(folder),
@@ -222,9 +233,9 @@ def _api_key_entries(env: Mapping[str, str], data: Path) -> list[tuple[str, str,
     return entries
 
 
-def _file_variable(name: str, env: Mapping[str, str] | None = None) -> str | None:
-    path = (os.environ if env is None else env).get(name)
-    return Reference("file", path).resolve() if path else None
+def _file_variable(name: str, env: Mapping[str, str]) -> str | None:
+    path = env.get(name)
+    return Reference("file", path).resolve(env) if path else None
 
 
 def _dialect(url: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,16 +13,37 @@ from pipeline.errors import ConfigurationError
 _REFERENCE = re.compile(r"^(env|file):(.+)$")
 
 
+class Environment(Mapping[str, str]):
+    """The variables that settings are read from, as they are at the moment of asking. Printed, it shows none."""
+
+    __slots__ = ("_variables",)
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+
+    def __getitem__(self, name: str) -> str:
+        return self._variables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} variables>"
+
+
 class Reference(msgspec.Struct, frozen=True):
     """Where a secret is kept. Never its value: safe to print."""
 
     kind: str
     name: str
 
-    def resolve(self) -> str:
+    def resolve(self, environ: Mapping[str, str]) -> str:
         """The secret's value. Raises ConfigurationError naming the variable or file that is missing."""
         if self.kind == "env":
-            value = os.environ.get(self.name)
+            value = environ.get(self.name)
             if not value:
                 raise ConfigurationError(f"the environment variable {self.name} is not set; afluente.yaml refers to it")
             return value

@@ -8,21 +8,23 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from pipeline.errors import ConfigurationError
-from pipeline.values.yaml_files import shown
+from pipeline.values.yaml_files import mapping_file, mapping_files, shown
 
 Compiled = TypeVar("Compiled")
-Stamp = tuple[int, int, int] | None  # time of change in ns, bytes, inode; None: there is no such file
+Stamp = tuple[Path, int, int, int] | None  # file, time of change in ns, bytes, inode; None: there is no such file
 
 
 class Reloading(Generic[Compiled]):
-    """The files `<name>.yaml` of a folder, compiled once per version of the file. Safe among threads.
+    """The files `<name>.yaml` of a folder of mappings, compiled once per version of the file. Safe among threads.
 
+    A file that the company puts in place of a shipped one, or takes away again, is a change like any other.
     Only `refresh` looks at files that were read before, so whoever calls it between batches has one version throughout
     a batch. A file that became wrong changes nothing: the version read before stays.
     """
 
-    def __init__(self, folder: Path, compile_file: Callable[[Path], Compiled], *, missing: str) -> None:
-        """`missing` is the beginning of the message for a name without a file, e.g. "no mapping for the source"."""
+    def __init__(self, folder: str, compile_file: Callable[[Path], Compiled], *, missing: str) -> None:
+        """`folder` lies in `mappings/`. `missing` begins the message for a name without a file, e.g. "no mapping for
+        the source"."""
         self._folder = folder
         self._compile = compile_file
         self._missing = missing
@@ -67,21 +69,25 @@ class Reloading(Generic[Compiled]):
         # The date first: a change between the two reads is seen the next time, never missed.
         self._stamps[name] = stamp = self._stamp(name)
         self._wrong.pop(name, None)
-        path = self._folder / f"{name}.yaml"
         if stamp is None:
-            known = ", ".join(sorted(found.stem for found in self._folder.glob("*.yaml")))
-            self._wrong[name] = f"{self._missing} {name!r}: {shown(path)} does not exist; there are {known}"
+            known = ", ".join(file.stem for file in mapping_files(self._folder))
+            path = shown(self._file(name))
+            self._wrong[name] = f"{self._missing} {name!r}: {path} does not exist; there are {known}"
             return
         try:
-            self._compiled[name] = self._compile(path)
+            self._compiled[name] = self._compile(stamp[0])
         except ConfigurationError as error:
             self._wrong[name] = str(error)
 
     def _stamp(self, name: str) -> Stamp:
         if not name.isidentifier():
             return None
+        file = self._file(name)
         try:
-            found = (self._folder / f"{name}.yaml").stat()
+            state = file.stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return file, state.st_mtime_ns, state.st_size, state.st_ino
+
+    def _file(self, name: str) -> Path:
+        return mapping_file(f"{self._folder}/{name}.yaml")

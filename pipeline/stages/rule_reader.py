@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from pipeline.errors import ConfigurationError
 from pipeline.stages.paths import parse_path
 from pipeline.values.vocabularies import aliases, is_word_table, vocabulary
-from pipeline.values.yaml_files import MAPPINGS, read_yaml, shown
+from pipeline.values.yaml_files import mapping_file, mapping_files, read_yaml, shown
 
 _MESSAGE_LIMIT = 2_000
 
@@ -86,10 +86,9 @@ class Reader:
     def vocabulary(self, place: str, value: Any) -> Mapping[str, str]:
         """The spellings of a vocabulary that is a table of `word: [spelling, …]`."""
         name = self.text(place, value)
-        folder = MAPPINGS / "vocabularies"
-        path = folder / f"{name}.yaml"
+        path = mapping_file(f"vocabularies/{name}.yaml")
         if not name.isidentifier() or not path.is_file():
-            self.fail(place, unknown_name(name, (found.stem for found in folder.glob("*.yaml"))))
+            self.fail(place, unknown_name(name, (file.stem for file in mapping_files("vocabularies"))))
         content = vocabulary(name)
         if not is_word_table(content):
             self.fail(place, f"{shown(path)} is no table of `word: [spelling, …]`")

@@ -70,7 +70,7 @@ def forget_former_beat(data: Path) -> None:
     wait for it to run out."""
     import redis
 
-    import celeryconfig
+    from pipeline.app import app
 
     with redis.Redis(unix_socket_path=str(socket_folder(data) / "redis.sock")) as client:
-        client.delete(celeryconfig.redbeat_key_prefix + ":lock")
+        client.delete(app.conf.redbeat_key_prefix + ":lock")

@@ -63,13 +63,16 @@ def choose_addresses(*, port: int, uses_sandbox: bool) -> Addresses:
 def environment_for(settings: Settings, addresses: Addresses) -> dict[str, str]:
     """The environment all programs share: ours, with what was decided here made explicit."""
     environment = {
-        **os.environ,
+        **settings.environ,
         "AFLUENTE_DATA": str(settings.data),
+        "PYTHONSAFEPATH": "1",  # programs come from the installation, never from the folder they are started in
         "PYTHONUNBUFFERED": "1",
         "OPENBLAS_NUM_THREADS": "1",  # a pool of idle threads per worker process otherwise
     }
     if settings.config_path.exists():
         environment["AFLUENTE_CONFIG"] = str(settings.config_path.resolve())
+    if settings.home is not None:
+        environment["AFLUENTE_HOME"] = str(settings.home)
     if addresses.sandbox:
         environment["AFLUENTE_SANDBOX_URL"] = addresses.sandbox
     return environment
@@ -103,7 +106,11 @@ def plan_programs(settings: Settings, addresses: Addresses, *, workers: int) -> 
         ProgramPlan(
             name="flower",
             # Loopback only: /metrics and /healthcheck answer without a password even with one set.
-            command=_celery("flower", f"--address={HOST}", f"--port={_port(addresses.flower)}", "--max_tasks=10000"),
+            command=_celery(
+                "flower",
+                *(f"--address={HOST}", f"--port={_port(addresses.flower)}", "--max_tasks=10000"),
+                f"--conf={os.devnull}",  # else it runs a flowerconfig.py of the current folder
+            ),
             is_ready=lambda: _answers(f"{addresses.flower}/healthcheck"),
             stage=3,
             stop_seconds=5.0,
@@ -145,12 +152,12 @@ def _plan_node(settings: Settings, name: str, queues: Sequence[str], count: int)
 
 
 def _celery(*arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "celery", "-A", "pipeline.app", *arguments)
+    return (sys.executable, "-m", "pipeline.supervisor.celery_program", "-A", "pipeline.app", *arguments)
 
 
 def _flower_auth(settings: Settings) -> str:
     if settings.flower_auth is not None:
-        return settings.flower_auth.resolve()
+        return settings.flower_auth.resolve(settings.environ)
     return f"afluente:{embedded_flower_password(settings.data)}"
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from pipeline.errors import ConfigurationError
 from pipeline.values.folding import fold
-from pipeline.values.yaml_files import MAPPINGS, read_yaml
+from pipeline.values.yaml_files import mapping_file, mapping_files, read_yaml
 
 
 @cache
 def vocabulary(name: str) -> Any:
     """`mappings/vocabularies/<name>.yaml` as it stands."""
-    return read_yaml(MAPPINGS / "vocabularies" / f"{name}.yaml")
+    return read_yaml(mapping_file(f"vocabularies/{name}.yaml"))
 
 
 @cache
@@ -44,14 +44,14 @@ def is_word_table(content: Any) -> bool:
 
 def word_tables() -> list[str]:
     """The vocabularies that mappings can name, by name."""
-    names = sorted(path.stem for path in (MAPPINGS / "vocabularies").glob("*.yaml"))
+    names = [path.stem for path in mapping_files("vocabularies")]
     return [name for name in names if is_word_table(vocabulary(name))]
 
 
 @cache
 def source_categories() -> dict[str, str]:
     """GA4's traffic sources: name or host in lower case -> search, shopping, social or video."""
-    path = MAPPINGS / "vocabularies" / "ga4_source_categories.csv"
+    path = mapping_file("vocabularies/ga4_source_categories.csv")
     with path.open(encoding="utf-8", newline="") as file:
         rows = (row for row in file if not row.startswith("#"))
         return {

@@ -1,4 +1,5 @@
-"""Reads YAML with places in its errors, strictly: no key twice, no aliases."""
+"""Reads `mappings/`: the company's file before the shipped one, YAML strictly (no key twice, no aliases), errors with
+their place."""
 
 from __future__ import annotations
 
@@ -7,9 +8,10 @@ from typing import Any
 
 import yaml
 
+from connectors.kit.folders import company_folder, find_file, find_files, shipped_folder
 from pipeline.errors import ConfigurationError
 
-MAPPINGS = Path(__file__).resolve().parents[2] / "mappings"
+MAPPINGS = shipped_folder() / "mappings"  # the product's own; which file counts, `mapping_file` says
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml's parser: ten times faster
@@ -40,9 +42,22 @@ def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
 
 
+def mapping_file(path: str) -> Path:
+    """The file that counts for `mappings/<path>`: the company's, else the shipped one, which may not exist."""
+    return find_file(f"mappings/{path}")
+
+
+def mapping_files(folder: str) -> list[Path]:
+    """The YAML files that count in `mappings/<folder>`, by name."""
+    return list(find_files(f"mappings/{folder}", "*.yaml").values())
+
+
 def shown(path: Path) -> str:
-    """A path as messages name it: from the repository's root, where it lies there."""
-    return str(path.relative_to(MAPPINGS.parent)) if path.is_relative_to(MAPPINGS.parent) else path.name
+    """A path as messages name it: from the company's folder or the repository's root, where it lies there."""
+    for root in (company_folder(), MAPPINGS.parent):
+        if root is not None and path.is_relative_to(root):
+            return str(path.relative_to(root))
+    return path.name
 
 
 def read_yaml(path: Path) -> Any:

@@ -16,7 +16,8 @@ def make_checkout(folder: Path) -> Path:
         # Compiled modules come along: their originals keep their times, and compiling takes longer than copying.
         # Files that end in more than `.pyc` are being written, by another process of the tests.
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.pyc.*"))
-    shutil.copy(ROOT / "celeryconfig.py", folder / "celeryconfig.py")
+    for name in ("celeryconfig.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder / name)
     return folder
 
 

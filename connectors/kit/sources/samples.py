@@ -1,5 +1,6 @@
 """Payloads as the sources send them, in `samples/<slug>/`: for `source send`, the docs and the conformance kit.
 
+They are looked up in the company's folder and among the shipped ones, file by file (connectors/kit/folders.py).
 `NAME.json`, `NAME.form`, `NAME.txt`, `NAME.multipart` and `NAME.csv` are bodies; `NAME.expected.json` beside one is the
 lead expected of it (a list where the body holds several).
 """
@@ -12,7 +13,9 @@ from typing import Any
 
 import orjson
 
-SAMPLES = Path(__file__).resolve().parents[3] / "samples"
+from connectors.kit.folders import find_file, find_files
+
+EXPECTED = ".expected.json"
 MULTIPART_BOUNDARY = "sample-boundary"
 _CONTENT_TYPES = {
     ".json": "application/json",
@@ -38,18 +41,18 @@ class Sample:
         return f"<Sample {self.source}/{self.name}>"
 
 
-def samples_of(source: str, root: Path = SAMPLES) -> list[Sample]:
+def samples_of(source: str) -> list[Sample]:
     """A source's samples, `typical` first, then by name. Empty if it has none."""
     files = [
         path
-        for path in sorted((root / source).glob("*"))
-        if path.suffix in _CONTENT_TYPES and not path.name.endswith(".expected.json")
+        for path in find_files(f"samples/{source}", "*").values()
+        if path.suffix in _CONTENT_TYPES and not path.name.endswith(EXPECTED)
     ]
     return [_read(source, path) for path in sorted(files, key=lambda path: (path.stem != "typical", path.name))]
 
 
 def _read(source: str, path: Path) -> Sample:
-    beside = path.with_name(f"{path.stem}.expected.json")
+    beside = find_file(f"samples/{source}/{path.stem}{EXPECTED}")
     expected = orjson.loads(beside.read_bytes()) if beside.exists() else None
     return Sample(
         source,

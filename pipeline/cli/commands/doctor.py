@@ -18,6 +18,7 @@ def doctor(*, as_json: AsJson = False) -> None:
     """
     from msgspec.structs import asdict
 
+    from connectors.kit.folders import overridden_files
     from pipeline.cli.terminal.connection import keep_logs_quiet
     from pipeline.health.doctor import run_checks
 
@@ -25,7 +26,7 @@ def doctor(*, as_json: AsJson = False) -> None:
     checks = run_checks()
     is_well = all(check.ok for check in checks)
     if as_json:
-        print_json({"ok": is_well, "checks": [asdict(check) for check in checks]})
+        print_json({"ok": is_well, "checks": [asdict(check) for check in checks], "overridden": overridden_files()})
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:

@@ -16,6 +16,7 @@ from pipeline.cli.terminal.output import (
     plain,
     print_json,
     print_line,
+    print_overridden,
     print_table,
     print_text,
 )
@@ -35,14 +36,18 @@ def check_mappings(*, as_json: AsJson = False) -> None:
     Of sources and destinations, and the rules of identity and survivorship: says what is wrong, in which file and
     where, and which fields of the samples nobody has mapped, kept or ignored. Exit 1 if there is anything to settle.
     """
+    from connectors.kit.folders import overridden_files
+
     problems = _check_all()
+    overridden = [path for path in overridden_files() if path.startswith("mappings/")]
     if as_json:
-        print_json({"ok": not any(problems.values()), "mappings": problems})
+        print_json({"ok": not any(problems.values()), "mappings": problems, "overridden": overridden})
     else:
         for path, found in problems.items():
             print_line(f"{path}: {'ok' if not found else f'{len(found)} to settle'}")
             for problem in found:
                 print_line(f"  {problem}")
+        print_overridden(overridden)
     if any(problems.values()):
         raise typer.Exit(1)
 
@@ -181,25 +186,24 @@ def _check_all() -> dict[str, list[str]]:
     from pipeline.identity.matching.rules import read_rules
     from pipeline.stages.mapping.source_mapping import load_destination_mapping
     from pipeline.stages.survivorship.rules import read_survivorship
-    from pipeline.values.yaml_files import MAPPINGS
+    from pipeline.values.yaml_files import mapping_file, mapping_files, shown
 
     problems: dict[str, list[str]] = {}
-    for path in sorted((MAPPINGS / "sources").glob("*.yaml")):
+    for path in mapping_files("sources"):
         connector = sources().get(path.stem)
         if connector is None:
             found = [f"no source goes by this name: write connectors/sources/{path.stem}.py, or delete the mapping"]
         else:
             case = make_case(connector)
             found = mapping_is_sound(case) or [*every_field_is_decided(case), *every_mapped_path_occurs(case)]
-        problems[str(path.relative_to(MAPPINGS.parent))] = found
+        problems[shown(path)] = found
     reads: dict[Path, Callable[[Path], object]] = {
-        path: lambda path: load_destination_mapping(path.stem)
-        for path in sorted((MAPPINGS / "destinations").glob("*.yaml"))
+        path: lambda path: load_destination_mapping(path.stem) for path in mapping_files("destinations")
     }
     reads |= {
-        MAPPINGS / "identity.yaml": read_rules,
-        MAPPINGS / "survivorship.yaml": read_survivorship,
-        MAPPINGS / "vocabularies" / "nicknames.yaml": lambda _: nicknames(),
+        mapping_file("identity.yaml"): read_rules,
+        mapping_file("survivorship.yaml"): read_survivorship,
+        mapping_file("vocabularies/nicknames.yaml"): lambda _: nicknames(),
     }
     for path, read in reads.items():
         try:
@@ -207,5 +211,5 @@ def _check_all() -> dict[str, list[str]]:
             found = []
         except ConfigurationError as error:
             found = [str(error)]
-        problems[str(path.relative_to(MAPPINGS.parent))] = found
+        problems[shown(path)] = found
     return problems

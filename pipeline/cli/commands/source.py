@@ -16,6 +16,7 @@ from pipeline.cli.terminal.output import (
     print_json,
     print_line,
     print_note,
+    print_overridden,
     print_table,
 )
 
@@ -32,9 +33,11 @@ def list_sources(*, as_json: AsJson = False) -> None:
 
     How its leads come, which lane they take, and the variable of the secret that they are signed with.
     """
+    from connectors.kit.folders import overridden_files
     from connectors.kit.registry import sources
 
-    rows = [_describe(connector) for _, connector in sorted(sources().items())]
+    overridden = overridden_files()
+    rows = [_describe(connector, overridden) for _, connector in sorted(sources().items())]
     if as_json:
         print_json(rows)
         return
@@ -45,6 +48,7 @@ def list_sources(*, as_json: AsJson = False) -> None:
             for row in rows
         ],
     )
+    print_overridden(path for row in rows for path in row["overridden"])
 
 
 @commands.command(
@@ -66,12 +70,12 @@ def new_source(
     and `source check` says what is left to settle. Values of the sample are replaced by invented ones, so that nothing
     personal is committed.
     """
-    from connectors.kit.sources.samples import SAMPLES
+    from connectors.kit.folders import writable_folder
     from pipeline.authoring.scaffold import write_source
 
-    root = SAMPLES.parent
+    root = writable_folder()
     made = write_source(slug, root, sample=from_sample)
-    for written in [*made.files, write_expected(slug, SAMPLES / slug)]:
+    for written in [*made.files, write_expected(slug, root)]:
         print_line(f"wrote {written.relative_to(root)}")
     print_table(("path", "mapped to"), [(path, name) for name, path in made.mapped.items()])
     if made.undecided:
@@ -150,7 +154,7 @@ def send_sample(
         print_line(f"{sent['status']} from {sent['url']}")
         print_line(sent["answer"])
     if sent["status"] == HTTPStatus.NOT_FOUND:
-        print_note(f"{slug} stands in this checkout: a receiver knows the sources that were there when it started")
+        print_note(f"{slug} is known here: a receiver knows the sources that were there when it started")
     if not sent["ok"]:
         raise typer.Exit(1)
 
@@ -158,9 +162,10 @@ def send_sample(
 def _accept(slug: str) -> None:
     """Show the difference, then keep the leads as they are made now; not while one of them does not go on."""
     from connectors.kit.conformance.mapping_checks import typical_lead_is_as_expected
-    from connectors.kit.sources.samples import SAMPLES
+    from connectors.kit.folders import writable_folder
     from pipeline.authoring.conformance_cases import discover_cases
 
+    root = writable_folder()
     known_source(slug)
     (case,) = discover_cases(slug)
     typical = case.sample("typical")
@@ -169,11 +174,12 @@ def _accept(slug: str) -> None:
         raise CommandError(f"nothing was rewritten: the typical sample makes no lead: {stopped[0]}")
     for difference in typical_lead_is_as_expected(case)[:-1]:
         print_note(difference)
-    print_note(f"rewrote {write_expected(slug, SAMPLES / case.source)}")
+    print_note(f"rewrote {write_expected(slug, root)}")
 
 
-def write_expected(slug: str, folder: Path) -> Path:
-    """The lead that mapping and normalization make of the new sample: to be read over, then kept as what must be."""
+def write_expected(slug: str, root: Path) -> Path:
+    """The lead that mapping and normalization make of the new sample, written below `root`: to be read over, then kept
+    as what must be."""
     import json
 
     from pipeline.authoring.conformance_cases import discover_cases
@@ -181,7 +187,8 @@ def write_expected(slug: str, folder: Path) -> Path:
     (case,) = discover_cases(slug)
     typical = case.sample("typical")
     leads = [trial.lead for trial in case.trials(typical) if trial.lead] if typical else []
-    path = folder / "typical.expected.json"
+    path = root / "samples" / slug / "typical.expected.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     shown = leads[0] if len(leads) == 1 else leads
     path.write_text(json.dumps(shown, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     return path
@@ -208,7 +215,7 @@ def _find_sample(source: str, name: str) -> Sample:
     return known[name]
 
 
-def _describe(connector: Connector) -> dict[str, Any]:
+def _describe(connector: Connector, overridden: list[str]) -> dict[str, Any]:
     from connectors.kit import Webhook
     from pipeline.settings.loading import settings
 
@@ -224,6 +231,7 @@ def _describe(connector: Connector) -> dict[str, Any]:
         "enabled": known.enabled,
         "owner": connector.owner,
         "docs_url": connector.docs_url,
+        "overridden": [path for path in overridden if connector.source in (Path(path).stem, Path(path).parent.name)],
     }
 
 

@@ -55,6 +55,14 @@ def print_json(value: Any) -> None:
     sys.stdout.flush()
 
 
+def print_overridden(paths: Iterable[str]) -> None:
+    """Say of each path at which a company's and a shipped file stand which of the two counts."""
+    from connectors.kit.folders import company_folder
+
+    for path in paths:
+        print_line(f"{path}: the one in {company_folder()} counts, in place of the shipped one")
+
+
 def print_line(text: str = "") -> None:
     sys.stdout.write(_writable(text) + "\n")
 

@@ -65,11 +65,11 @@ def propose_source(files: list[Path], slug: str, brand: str | None, read_as: Rea
     from pipeline.authoring.proposal_merging import merge_proposals
     from pipeline.authoring.proposed_source import draft_source
     from pipeline.settings.loading import settings
-    from pipeline.values.yaml_files import MAPPINGS
+    from pipeline.stages.mapping.source_mapping import has_source_mapping
 
     if slug in settings().sources and settings().sources[slug].connector not in (None, slug):
         return None
-    if (MAPPINGS / "sources" / f"{slug}.yaml").is_file():
+    if has_source_mapping(slug):
         return None
     samples = _samples(files, read_as)
     file = next(iter(samples))
@@ -130,12 +130,12 @@ def write_source(proposed: Proposed, *, is_quiet: bool) -> None:
     import importlib
 
     from connectors.kit import registry
-    from connectors.kit.sources.samples import SAMPLES
+    from connectors.kit.folders import writable_folder
     from pipeline.authoring.scaffold import write_new
     from pipeline.cli.commands.source import write_expected
     from pipeline.settings.loading import settings
 
-    root = SAMPLES.parent
+    root = writable_folder()
     draft = proposed.draft
     files = {root / path: text for path, text in draft.files.items()}
     write_new(files, root)
@@ -143,7 +143,7 @@ def write_source(proposed: Proposed, *, is_quiet: bool) -> None:
     registry.sources.cache_clear()
     written = list(files)
     if any(path.parent.name == draft.slug for path in files):
-        written.append(write_expected(draft.slug, SAMPLES / draft.slug))
+        written.append(write_expected(draft.slug, root))
     for path in [] if is_quiet else written:
         print_line(f"wrote {path.relative_to(root)}")
     if not settings().is_embedded_database:

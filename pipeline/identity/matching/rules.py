@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from pipeline.errors import ConfigurationError
-from pipeline.values.yaml_files import MAPPINGS, read_yaml, shown
+from pipeline.values.yaml_files import mapping_file, read_yaml, shown
 
 WEIGHTS = (
     "name_full",
@@ -58,7 +58,7 @@ class IdentityRules(msgspec.Struct, frozen=True):
 @cache
 def identity_rules() -> IdentityRules:
     """The rules in force. Raises ConfigurationError saying what is wrong in the file."""
-    return read_rules(MAPPINGS / "identity.yaml")
+    return read_rules(mapping_file("identity.yaml"))
 
 
 def read_rules(path: Path) -> IdentityRules:

@@ -17,7 +17,6 @@ from pipeline.stages.reloading import Reloading
 from pipeline.values.derived import RULES as DERIVED
 from pipeline.values.folding import fold
 from pipeline.values.normalized import is_empty
-from pipeline.values.yaml_files import MAPPINGS
 
 
 class MappedPerson(NamedTuple):
@@ -66,7 +65,7 @@ def read_destination_mapping(path: Path) -> DestinationMapping:
     return DestinationMapping(read_destination(path))
 
 
-DESTINATION_MAPPINGS = Reloading(MAPPINGS / "destinations", read_destination_mapping, missing="no mapping for")
+DESTINATION_MAPPINGS = Reloading("destinations", read_destination_mapping, missing="no mapping for")
 
 
 def map_person(

@@ -44,7 +44,7 @@ from pipeline.stages.reloading import Reloading
 from pipeline.values.conversions import CONVERSIONS
 from pipeline.values.normalized import is_empty
 from pipeline.values.personal_data import redactor_of
-from pipeline.values.yaml_files import MAPPINGS
+from pipeline.values.yaml_files import mapping_file
 
 __all__ = [
     "SOURCE_MAPPINGS",
@@ -154,7 +154,7 @@ def load_source_mapping(slug: str) -> SourceMapping:
 
 def has_source_mapping(slug: str) -> bool:
     """Whether there is a file for this source, right or wrong."""
-    return (MAPPINGS / "sources" / f"{slug}.yaml").exists()
+    return mapping_file(f"sources/{slug}.yaml").exists()
 
 
 def read_source_mapping(path: Path) -> SourceMapping:
@@ -162,7 +162,7 @@ def read_source_mapping(path: Path) -> SourceMapping:
     return SourceMapping(read_source(path))
 
 
-SOURCE_MAPPINGS = Reloading(MAPPINGS / "sources", read_source_mapping, missing="no mapping for the source")
+SOURCE_MAPPINGS = Reloading("sources", read_source_mapping, missing="no mapping for the source")
 
 
 def map_event(

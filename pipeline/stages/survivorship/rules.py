@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.canonical import PERSON_FIELDS
 from pipeline.stages.rule_reader import Reader, unknown_name
-from pipeline.values.yaml_files import MAPPINGS
+from pipeline.values.yaml_files import mapping_file
 
 # Addresses: one is golden, every other one ever seen is kept beside it.
 ADDRESSES = {"email": "other_emails", "phone": "other_phones"}
@@ -56,7 +56,7 @@ class SurvivorshipRules:
 @cache
 def survivorship_rules() -> SurvivorshipRules:
     """The rules in force. Raises ConfigurationError saying what is wrong in the file, and where."""
-    return read_survivorship(MAPPINGS / "survivorship.yaml")
+    return read_survivorship(mapping_file("survivorship.yaml"))
 
 
 def read_survivorship(path: Path) -> SurvivorshipRules:

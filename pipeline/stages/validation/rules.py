@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.records import SUPPRESSION_REASONS
 from pipeline.stages.rule_reader import Reader
-from pipeline.values.yaml_files import MAPPINGS
+from pipeline.values.yaml_files import mapping_file
 
 SEVERITIES = ("flag", "quarantine", "suppress", "skip")
 FLAG, QUARANTINE, SUPPRESS, SKIP = SEVERITIES
@@ -60,7 +60,7 @@ class RuleBook:
 @cache
 def load_rules() -> RuleBook:
     """The installation's rules, read once per process. Raises ConfigurationError."""
-    return read_rules(MAPPINGS / "validation.yaml")
+    return read_rules(mapping_file("validation.yaml"))
 
 
 def read_rules(path: Path) -> RuleBook:

@@ -25,13 +25,14 @@ pytestmark = pytest.mark.usefixtures("database", "redis_url")
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
-    """The folder of mappings, copied; this process reads the copy."""
+    """The folder of mappings, copied; this process reads the copy, as a company's."""
     shutil.copytree(MAPPINGS, tmp_path / "mappings")
+    monkeypatch.setenv("AFLUENTE_HOME", str(tmp_path))
     for one, folder, read in (
         (source_mapping.SOURCE_MAPPINGS, "sources", read_source_mapping),
         (destination_mapping.DESTINATION_MAPPINGS, "destinations", read_destination_mapping),
     ):
-        fresh = Reloading(tmp_path / "mappings" / folder, read, missing="no mapping for")
+        fresh = Reloading(folder, read, missing="no mapping for")
         for name, value in vars(fresh).items():
             monkeypatch.setattr(one, name, value)
     return tmp_path / "mappings"

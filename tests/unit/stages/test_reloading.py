@@ -17,8 +17,11 @@ WRONG = "source: acme\nversion: 3\nlead: {emial: mail}\n"
 
 
 @pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "acme.yaml"
+def file(tmp_path, monkeypatch):
+    """A mapping of the company's own."""
+    monkeypatch.setenv("AFLUENTE_HOME", str(tmp_path))
+    path = tmp_path / "mappings" / "sources" / "acme.yaml"
+    path.parent.mkdir(parents=True)
     path.write_text(RIGHT)
     return path
 
@@ -31,7 +34,7 @@ def mappings(file):
         read.append(path)
         return read_source_mapping(path)
 
-    mappings = Reloading(file.parent, compile_file, missing="no mapping for the source")
+    mappings = Reloading("sources", compile_file, missing="no mapping for the source")
     mappings.read = read
     return mappings
 
@@ -98,6 +101,25 @@ def test_a_file_put_in_place_with_the_same_size_and_date_is_still_seen(mappings,
     other.rename(file)
     mappings.refresh(["acme"])
     assert number(mappings.get("acme")) == "2"
+
+
+def test_a_file_of_the_companys_counts_from_when_it_appears_until_it_is_taken_away(mappings, file):
+    shipped = mappings.get("web_form")
+    own = file.with_name("web_form.yaml")
+    own.write_text("source: web_form\nversion: 9\nlead: {email: mail}\n")
+    assert mappings.get("web_form") is shipped, "one batch must not see two versions"
+    mappings.refresh(["web_form"])
+    assert number(mappings.get("web_form")) == "9"
+    own.unlink()
+    assert mappings.refresh(["web_form"]) == {}
+    assert mappings.get("web_form").version == shipped.version
+
+
+def test_a_wrong_file_of_the_companys_leaves_the_version_it_would_replace(mappings, file):
+    shipped = mappings.get("web_form")
+    file.with_name("web_form.yaml").write_text(WRONG.replace("acme", "web_form"))
+    assert "emial" in mappings.refresh(["web_form"])["web_form"]
+    assert mappings.get("web_form") is shipped
 
 
 def test_threads_that_look_at_once_compile_a_change_once(mappings, file):

@@ -10,7 +10,6 @@ import pytest
 
 from pipeline.errors import ConfigurationError
 from pipeline.identity.matching.name_agreement import AGREEING, FULL, agreement, name_of, nicknames, word_forms
-from pipeline.values import vocabularies, yaml_files
 from pipeline.values.folding import fold
 from pipeline.values.vocabularies import vocabulary
 
@@ -168,9 +167,8 @@ def _names() -> dict[str, list[str]]:
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """nicknames.yaml in a folder of its own, for a test to write; read anew before and after."""
-    for module in (vocabularies, yaml_files):
-        monkeypatch.setattr(module, "MAPPINGS", tmp_path / "mappings")
+    """nicknames.yaml in a company's folder, for a test to write; read anew before and after."""
+    monkeypatch.setenv("AFLUENTE_HOME", str(tmp_path))
     (tmp_path / "mappings" / "vocabularies").mkdir(parents=True)
     for read in (vocabulary, nicknames):
         read.cache_clear()

@@ -1,0 +1,70 @@
+"""`afluente up` in a folder where another project lies: its modules are not taken for ours, and not run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.settings.loading import load_settings
+from pipeline.supervisor.programs import Addresses, environment_for, plan_programs
+from tests.support.foreign import put_foreign_modules
+from tests.support.paths import ROOT
+from tests.support.system import System
+
+WHERE = Addresses(receiver="http://127.0.0.1:1", flower="http://127.0.0.1:2", sandbox="http://127.0.0.1:3")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    put_foreign_modules(tmp_path)
+    return tmp_path
+
+
+def started_as(name: str, *arguments: str, folder) -> subprocess.CompletedProcess[str]:
+    """A program as `up` starts it in `folder`, with other arguments than there."""
+    settings = load_settings({**os.environ, "AFLUENTE_DATA": str(folder / "data"), "PYTHONPATH": str(ROOT)})
+    plan = next(plan for plan in plan_programs(settings, WHERE, workers=1) if plan.name == name)
+    module = plan.command[: plan.command.index("-m") + 2]
+    return subprocess.run(
+        [*module, *arguments],
+        cwd=folder,
+        env=environment_for(settings, WHERE),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("name", ["receiver", "sandbox"])
+def test_a_program_starts_beside_them(folder, name):
+    done = started_as(name, "--help", folder=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_celery_takes_our_app_with_our_settings(folder):
+    done = started_as("hot", "-A", "pipeline.app", "report", folder=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "task_default_queue: 'ops'" in done.stdout
+    assert "another project" not in done.stdout + done.stderr
+
+
+def test_djangos_settings_of_another_project_are_not_loaded(folder):
+    program = "from pipeline.app import app; app.loader.import_default_modules(); print('loaded')"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DJANGO_SETTINGS_MODULE": "celeryconfig"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "loaded\n", done.stderr
+    assert done.stderr == ""
+
+
+@pytest.mark.long
+def test_up_runs_everything_in_such_a_folder(folder):
+    with System(folder / "data", root=folder, environment={"PYTHONPATH": str(ROOT)}, workers=1) as system:
+        system.cli("source", "send", "web_form")
+        assert json.loads(system.cli("balance", "--json").stdout)["all"]["accepted"] == 1
