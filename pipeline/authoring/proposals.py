@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from connectors.kit import Connector, File, registry
 from connectors.kit.sources.samples import SAMPLES
 from pipeline.authoring.column_proposals import propose
-from pipeline.authoring.expected_leads import write_expected
 from pipeline.authoring.proposal_merging import merge_proposals
 from pipeline.authoring.proposed_source import DraftedSource, draft_source
 from pipeline.authoring.scaffold import write_new
@@ -79,6 +78,8 @@ def accept_proposal(proposed: Proposed) -> list[Path]:
     Workers that run read its mapping at the first lead of it; those on other machines need the files too. Raises
     ConfigurationError where one exists already or cannot be written; then none is.
     """
+    from pipeline.authoring.expected_leads import write_expected  # the conformance kit takes a while to load
+
     root = SAMPLES.parent
     draft = proposed.draft
     files = {root / path: text for path, text in draft.files.items()}

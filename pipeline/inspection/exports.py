@@ -77,8 +77,9 @@ class Export:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if isinstance(self._stored, Generator):
-            self._stored.close()
+        for stream in (self.rows, self._stored):
+            if isinstance(stream, Generator):
+                stream.close()
 
 
 def export_leads(connection: Connection, *, source: str | None = None, brand: str | None = None) -> Export:

@@ -100,12 +100,12 @@ class PersonStory(Told, frozen=True, kw_only=True):
     latest_campaign: str | None
     latest_at: datetime | None
     latest_event: UUID | None
-    original_position: int
-    latest_position: int
     owner: str | None
     touches: int
     created_at: datetime
     updated_at: datetime
+    original_position: int
+    latest_position: int
     merged_into: UUID | None
     rerouted_at: datetime | None
     fields: list[GoldenField]
