@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import typer  # noqa
 
 from connectors.kit import Connector, Webhook
 from connectors.kit.registry import sources
