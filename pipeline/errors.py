@@ -1,4 +1,8 @@
-"""The errors of the house, as the pipeline names them. They live in the kit because connectors raise them too."""
+"""The errors of the house, as the pipeline names them. Most live in the kit because connectors raise them too.
+
+Those of this module are for whoever asks the pipeline for something: a command, the console, a program. Their text says
+what, where and what to do, and holds no value of a lead.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +20,38 @@ from connectors.kit.errors import (
 __all__ = [
     "AfluenteError",
     "ConfigurationError",
+    "NotFoundError",
+    "NotRunningError",
     "QuotaError",
     "RecordError",
+    "RefusedError",
     "TerminalError",
     "TransientError",
+    "UsageError",
     "place_of",
 ]
+
+
+class UsageError(AfluenteError):
+    """It cannot be asked for like this, whatever is stored. `argument` is the one that is wrong, if it is one's fault;
+    the error's text begins with it, `message` does not."""
+
+    def __init__(self, message: str, *, argument: str | None = None) -> None:
+        super().__init__(f"{argument} {message}" if argument else message)
+        self.message = message
+        self.argument = argument
+
+
+class NotFoundError(AfluenteError):
+    """Nothing has the id or the name that was asked for."""
+
+
+class RefusedError(AfluenteError):
+    """It is there, but what is known of it forbids what was asked for."""
+
+
+class NotRunningError(AfluenteError):
+    """A part of the installation that is needed for this does not run, or cannot be reached."""
 
 
 def place_of(error: BaseException) -> str:

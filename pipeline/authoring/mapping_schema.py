@@ -18,6 +18,7 @@ from pipeline.canonical import (
     TOUCH_FIELDS,
     default_conversion,
 )
+from pipeline.errors import UsageError
 from pipeline.records import SUPPRESSION_REASONS
 from pipeline.stages.destination_mapping import declarations as destination
 from pipeline.stages.mapping.language import (
@@ -53,7 +54,12 @@ _TABLE: Schema = {"type": "object"}
 
 
 def schema_text(kind: str) -> str:
-    """The schema of `source` or `destination` mappings as it stands in `mappings/schema/<kind>.json`."""
+    """The schema of `source` or `destination` mappings as it stands in `mappings/schema/<kind>.json`.
+
+    Raises UsageError for another kind.
+    """
+    if kind not in KINDS:
+        raise UsageError(f"{kind!r} is no kind of mapping; allowed: {', '.join(KINDS)}")
     schema = source_schema() if kind == "source" else destination_schema()
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
@@ -100,36 +106,52 @@ def source_schema() -> Schema:
 
 def destination_schema() -> Schema:
     """Of `mappings/destinations/*.yaml`."""
-    rule = _object(
-        _in_order(
-            destination.DESTINATION_KEYS,
-            {
-                "from": _named(
-                    "fields of the person; the first that is not empty",
-                    {"anyOf": [_REF("sources"), {"const": destination.MERGED_INTO}]},
-                ),
-                "constant": _named("this value, whatever the person says", _ANYTHING),
-                "default": _named("this value where the person says nothing", _ANYTHING),
-                "required": _named("without it the person waits in quarantine", _FLAG),
-                "as": _named("the CRM's type", {"enum": list(destination.TYPES)}),
-                "max": _named("characters the CRM takes", _LENGTH),
-                "too_long": _named("what becomes of a longer value", {"enum": list(destination.TOO_LONG)}),
-                "digits": _named("digits before the decimal point", _LENGTH),
-                "at_least": _NUMBER,
-                "at_most": _NUMBER,
-                "separator": _named("between the entries of a list", {"type": "string", "minLength": 1}),
-                "values": _named("our words and the CRM's for them", _TABLE),
-                "picklist": _named("the values the CRM knows", _REF("texts")),
-                "unlisted": _named("what becomes of another value", {"enum": list(destination.UNLISTED)}),
-                "write": _named("once: a human's change stays", {"enum": list(destination.WRITE)}),
-                "when_empty": _named(
-                    "clear: the CRM's value is emptied where the person has none",
-                    {"enum": list(destination.WHEN_EMPTY)},
-                ),
-            },
-        )
-    )
-    rule |= {
+    rule = {**_object(_in_order(destination.DESTINATION_KEYS, _destination_options())), **_destination_conditions()}
+    sources = {"enum": [name for name in DESTINATION_SOURCES if name != destination.MERGED_INTO]}
+    fields: Schema = {"anyOf": [_REF("sources"), rule]}
+    properties: Schema = {
+        "destination": {"type": "string", "pattern": "^[a-z0-9_]+$"},
+        "version": _named("count it up when the meaning of something changes", _LENGTH),
+        "fields": {"type": "object", "minProperties": 1, "additionalProperties": fields},
+    }
+    return {
+        **_head("destination"),
+        **_object(properties, required=tuple(properties)),
+        "definitions": {"sources": _one_or_several(sources), "texts": _one_or_several(_TEXT)},
+    }
+
+
+def _destination_options() -> Schema:
+    """What a rule of a destination's field may say, by its name."""
+    return {
+        "from": _named(
+            "fields of the person; the first that is not empty",
+            {"anyOf": [_REF("sources"), {"const": destination.MERGED_INTO}]},
+        ),
+        "constant": _named("this value, whatever the person says", _ANYTHING),
+        "default": _named("this value where the person says nothing", _ANYTHING),
+        "required": _named("without it the person waits in quarantine", _FLAG),
+        "as": _named("the CRM's type", {"enum": list(destination.TYPES)}),
+        "max": _named("characters the CRM takes", _LENGTH),
+        "too_long": _named("what becomes of a longer value", {"enum": list(destination.TOO_LONG)}),
+        "digits": _named("digits before the decimal point", _LENGTH),
+        "at_least": _NUMBER,
+        "at_most": _NUMBER,
+        "separator": _named("between the entries of a list", {"type": "string", "minLength": 1}),
+        "values": _named("our words and the CRM's for them", _TABLE),
+        "picklist": _named("the values the CRM knows", _REF("texts")),
+        "unlisted": _named("what becomes of another value", {"enum": list(destination.UNLISTED)}),
+        "write": _named("once: a human's change stays", {"enum": list(destination.WRITE)}),
+        "when_empty": _named(
+            "clear: the CRM's value is emptied where the person has none",
+            {"enum": list(destination.WHEN_EMPTY)},
+        ),
+    }
+
+
+def _destination_conditions() -> Schema:
+    """Which options a rule of a destination's field needs, and which of them go together."""
+    return {
         "anyOf": [{"required": ["from"]}, {"required": ["constant"]}],
         "dependencies": _beside(destination.OPTION_TYPES, default="text"),
         "allOf": [
@@ -153,18 +175,6 @@ def destination_schema() -> Schema:
                 },
             ),
         ],
-    }
-    sources = {"enum": [name for name in DESTINATION_SOURCES if name != destination.MERGED_INTO]}
-    fields: Schema = {"anyOf": [_REF("sources"), rule]}
-    properties: Schema = {
-        "destination": {"type": "string", "pattern": "^[a-z0-9_]+$"},
-        "version": _named("count it up when the meaning of something changes", _LENGTH),
-        "fields": {"type": "object", "minProperties": 1, "additionalProperties": fields},
-    }
-    return {
-        **_head("destination"),
-        **_object(properties, required=tuple(properties)),
-        "definitions": {"sources": _one_or_several(sources), "texts": _one_or_several(_TEXT)},
     }
 
 

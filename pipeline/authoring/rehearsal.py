@@ -7,7 +7,10 @@ import inspect
 import time
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.terminal.output import CommandError
+import msgspec
+
+from pipeline.errors import NotRunningError, RefusedError, UsageError
+from pipeline.inspection.names import find_instance
 
 if TYPE_CHECKING:
     from connectors.kit import Signature
@@ -17,24 +20,60 @@ if TYPE_CHECKING:
 _TIMEOUT_SECONDS = 30
 
 
-def send(instance: SourceInstance, sample: Sample, address: str) -> dict[str, Any]:
-    """`{"ok", "status", "url", "sample", "answer"}` of one post to the receiver at `address`."""
+class Sent(msgspec.Struct, frozen=True):
+    """A post of a sample, and what the receiver said to it."""
+
+    ok: bool
+    status: int
+    url: str
+    sample: str
+    answer: str
+
+
+def send_sample(slug: str, name: str = "typical", *, brand: str | None = None, address: str | None = None) -> Sent:
+    """Post a sample of a source to the receiver at `address`, or to the one that this installation runs.
+
+    Raises UsageError for names that there are not and for sources that send nothing by themselves, NotRunningError if
+    no receiver is known or none answers, RefusedError without the secret to sign with.
+    """
+    instance = find_instance(slug, brand)
+    return send(instance, _find_sample(instance.connector.source, name), address or receiver_address())
+
+
+def send(instance: SourceInstance, sample: Sample, address: str) -> Sent:
+    """One post to the receiver at `address`. Raises as `send_sample` does."""
     import requests
 
     url, headers = _request(instance, sample, address.rstrip("/"))
     try:
         answer = requests.post(url, data=sample.body, headers=headers, timeout=_TIMEOUT_SECONDS, allow_redirects=False)
     except requests.RequestException as error:
-        raise CommandError(
+        raise NotRunningError(
             f"{url} does not answer ({type(error).__name__}): is the receiver running there? `afluente status` tells"
         ) from error
-    return {
-        "ok": answer.ok,
-        "status": answer.status_code,
-        "url": url,
-        "sample": sample.name,
-        "answer": answer.text,
-    }
+    return Sent(answer.ok, answer.status_code, url, sample.name, answer.text)
+
+
+def receiver_address() -> str:
+    """`http://host:port` of the running receiver, from what `up` wrote about itself. Raises NotRunningError."""
+    from pipeline.settings.installation import read_runtime
+    from pipeline.settings.loading import settings
+
+    address = read_runtime(settings().data).get("addresses", {}).get("receiver")
+    if not address:
+        raise NotRunningError(
+            f"no receiver is known to run in {settings().data}: start one with `afluente up`, or name one with --url"
+        )
+    return str(address)
+
+
+def _find_sample(source: str, name: str) -> Sample:
+    from connectors.kit.sources.samples import samples_of
+
+    known = {sample.name: sample for sample in samples_of(source)}
+    if name not in known:
+        raise UsageError(f"samples/{source} has no sample {name!r}; it has: {', '.join(known) or 'none'}")
+    return known[name]
 
 
 def _request(instance: SourceInstance, sample: Sample, address: str) -> tuple[str, dict[str, str]]:
@@ -54,7 +93,7 @@ def _request(instance: SourceInstance, sample: Sample, address: str) -> tuple[st
             "file": f"import it: afluente import samples/{sample.source}/{sample.name}.csv --source {instance.slug}",
             "poll": "it is asked every few seconds while `afluente up` runs; `afluente status` shows when it was last",
         }[kind]
-        raise CommandError(f"{instance.slug} sends nothing by itself (it comes by {kind}): {remedy}", exit_code=2)
+        raise UsageError(f"{instance.slug} sends nothing by itself (it comes by {kind}): {remedy}")
     url = f"{address}/in/{instance.brand}/{instance.slug}"
     if intake.signature is not None:
         headers |= _sign(intake.signature, instance, sample.body, message_id, url)
@@ -68,7 +107,7 @@ def _sign(signature: Signature, instance: SourceInstance, body: bytes, message_i
 
     secrets = settings().source_secrets(instance.slug, signature.secret.name)
     if not secrets:
-        raise CommandError(
+        raise RefusedError(
             f"{instance.slug} signs its requests, and its secret is not known here: set {signature.secret.name}, or"
             f" sources.{instance.slug}.secret in afluente.yaml"
         )
@@ -83,7 +122,7 @@ def _api_key() -> str:
 
     key = settings().sending_key()
     if key is None:
-        raise CommandError(
+        raise RefusedError(
             "no API key is known here: set AFLUENTE_API_KEYS (name:role:key), or start once with `afluente up`, which"
             " makes one"
         )

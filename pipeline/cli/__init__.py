@@ -14,17 +14,15 @@ import typer
 from pipeline.cli.commands import (
     attribution,
     balance,
+    deliveries,
     doctor,
     explain,
-    exports,
     imports,
     init,
-    leads_release,
+    leads,
     mapping,
     migrate,
     people,
-    people_log,
-    people_renew,
     quarantine,
     report,
     sandbox,
@@ -32,7 +30,8 @@ from pipeline.cli.commands import (
     status,
     up,
 )
-from pipeline.cli.terminal.output import CommandError, example, print_line, print_problem
+from pipeline.cli.terminal.output import example, print_line, print_problem
+from pipeline.errors import AfluenteError, ConfigurationError, RecordError, UsageError
 
 __all__ = ["app", "main"]
 
@@ -66,13 +65,9 @@ def _options(
 
 for group in (init, up, status, imports, balance):
     app.add_typer(group.commands)
-exports.leads.add_typer(leads_release.commands)
-exports.people.add_typer(people.commands)
-exports.people.add_typer(people_log.commands)
-exports.people.add_typer(people_renew.commands)
-app.add_typer(exports.leads, name="leads")
-app.add_typer(exports.people, name="people")
-app.add_typer(exports.deliveries, name="deliveries")
+app.add_typer(leads.commands, name="leads")
+app.add_typer(people.commands, name="people")
+app.add_typer(deliveries.commands, name="deliveries")
 app.add_typer(explain.commands)
 app.add_typer(report.commands, name="report")
 app.add_typer(attribution.commands, name="attribution")
@@ -85,22 +80,26 @@ for group in (sandbox, doctor, migrate):
 
 def main() -> None:
     """Run the command line. A user's mistake is one line on stderr; only a bug shows a traceback."""
-    from pipeline.errors import AfluenteError, ConfigurationError
-
     try:
         app(prog_name="afluente")
-    except CommandError as error:
-        print_problem(str(error))
-        sys.exit(error.exit_code)
-    except ConfigurationError as error:
-        print_problem(str(error))
-        sys.exit(2)
     except AfluenteError as error:
-        print_problem(str(error))
-        sys.exit(1)
+        print_problem(_problem(error))
+        sys.exit(_exit_code(error))
     except BrokenPipeError:
         # The reader (`| head`) has seen enough. Python would complain once more when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _exit_code(error: AfluenteError) -> int:
+    """2 for what no other state of the installation would make right: wrong arguments or settings. Else 1."""
+    return 2 if isinstance(error, UsageError | ConfigurationError) else 1
+
+
+def _problem(error: AfluenteError) -> str:
+    """The error's text, with the argument that is wrong named as an option of the command, and no code of a record."""
+    if isinstance(error, UsageError) and error.argument:
+        return f"--{error.argument.replace('_', '-')} {error.message}"
+    return (isinstance(error, RecordError) and error.message) or str(error)

@@ -29,9 +29,9 @@ from connectors.kit.sources.declarations import Connector, File, Poll
 from connectors.kit.sources.samples import Sample, samples_of
 from pipeline.authoring.rehearsal import send
 from pipeline.cli.commands.balance import print_balance
-from pipeline.cli.terminal.connection import source_instance
-from pipeline.cli.terminal.output import CommandError, print_line
+from pipeline.cli.terminal.output import print_line
 from pipeline.errors import AfluenteError
+from pipeline.inspection.names import find_instance
 from pipeline.settings.loading import settings
 from pipeline.supervisor.child_process import launch_command, log_tail, open_log
 from pipeline.supervisor.data_folder import hold_folder, stop_leftovers
@@ -63,7 +63,7 @@ def run_demo(folder: Path = FOLDER) -> int:
             sent = _send_samples(address)
             balance = _wait_ended(sent)
             is_whole = _report(balance)
-    except (AfluenteError, CommandError, OSError, requests.RequestException, subprocess.TimeoutExpired) as error:
+    except (AfluenteError, OSError, requests.RequestException, subprocess.TimeoutExpired) as error:
         sys.stderr.write(f"make run: {error}\n")
         return 1
     _say(f"everything is stopped; {time.monotonic() - began:.0f} s in all")
@@ -151,10 +151,10 @@ def _send(connector: Connector, sample: Sample, address: str) -> int:
         accepted = int(report["accepted"]) + int(report["repeated"])
         _say(f"  {sample.source:<20} {sample.name:<14} {accepted} rows from a file")
         return accepted
-    answer = send(source_instance(sample.source, None), sample, address)  # what `afluente source send` does
-    _say(f"  {sample.source:<20} {sample.name:<14} {answer['status']} from {answer['url'].removeprefix(address)}")
-    if not answer["ok"]:
-        raise DemoFailedError(f"the sample {sample.source}/{sample.name} was refused: {answer['answer']}")
+    answer = send(find_instance(sample.source), sample, address)  # what `afluente source send` does
+    _say(f"  {sample.source:<20} {sample.name:<14} {answer.status} from {answer.url.removeprefix(address)}")
+    if not answer.ok:
+        raise DemoFailedError(f"the sample {sample.source}/{sample.name} was refused: {answer.answer}")
     return 1
 
 
@@ -190,8 +190,8 @@ def _report(balance: dict[str, Any]) -> bool:
     _say("")
     print_balance(balance)
     _say("accepted = settled + suppressed + quarantined + pending + in flight\n")
-    said = re.sub(r"(?<!,) ", "\xa0", _counted(channels))  # a number and its channel stay on one line
-    _say(fill(f"people       {len(people)}: {said}", 80, subsequent_indent=" " * 13).replace("\xa0", " "))
+    by_channel = re.sub(r"(?<!,) ", "\xa0", _counted(channels))  # a number and its channel stay on one line
+    _say(fill(f"people       {len(people)}: {by_channel}", 80, subsequent_indent=" " * 13).replace("\xa0", " "))
     _say(f"deliveries   {_counted(delivered)}")
     _say(f"sandbox CRM  {records} records, {written} writes in batches")
     for group in waiting:

@@ -46,12 +46,14 @@ def _walk(command: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _render(path: str, command: Any) -> str:
-    arguments = [one for one in command.params if one.param_type_name == "argument"]
-    options = [one for one in command.params if one.param_type_name == "option" and one.name != "help"]
-    usage = " ".join(["afluente", path, *(_argument(one) for one in arguments), *(["[options]"] if options else [])])
+    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
+    options = [
+        parameter for parameter in command.params if parameter.param_type_name == "option" and parameter.name != "help"
+    ]
+    usage = " ".join(["afluente", path, *map(_argument, arguments), *(["[options]"] if options else [])])
     lines = [f"## {path}", "", _paragraphs(command.help or ""), "", "```", usage, "```"]
-    rows = [(f"`{_argument(one)}`", _text(one)) for one in arguments]
-    rows += [(", ".join(f"`{name}`" for name in one.opts), _text(one)) for one in options]
+    rows = [(f"`{_argument(argument)}`", _text(argument)) for argument in arguments]
+    rows += [(", ".join(f"`{name}`" for name in option.opts), _text(option)) for option in options]
     if rows:
         lines += ["", "| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows)]
     if command.epilog:
@@ -72,7 +74,7 @@ def _text(parameter: Any) -> str:
     descriptor = getattr(parameter, "type_descriptor", None)
     values = getattr(getattr(descriptor, "annotation", None), "__members__", {}).values()
     if values:
-        text = f"{text} One of {', '.join(f'`{one.value}`' for one in values)}.".strip()
+        text = f"{text} One of {', '.join(f'`{choice.value}`' for choice in values)}.".strip()
     if default not in (None, False, True, (), []) and not callable(default) and "Default" not in text:
         text = f"{text} Default: {default}".strip()
     return text.replace("|", "\\|")

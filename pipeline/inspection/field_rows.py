@@ -4,19 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pipeline.records import Lead
     from pipeline.stages.mapping.source_mapping import SourceMapping
 
-COLUMNS = ("path", "raw", "field", "normalized", "flags")
+
+class FieldRow(msgspec.Struct, frozen=True):
+    """One value before and after. `path` and `raw` are None where the record has none, `field` is `custom` where nobody
+    decided about it. Its repr shows no value: they are a person's."""
+
+    path: str | None
+    raw: Any
+    field: str
+    normalized: Any
+    flags: list[str]
+
+    def __repr__(self) -> str:
+        return f"<FieldRow {self.field}>"
 
 
-def field_rows(mapping: SourceMapping, record: dict[str, Any], lead: Lead | None) -> list[dict[str, Any]]:
-    """`{"path", "raw", "field", "normalized", "flags"}` for every value that the mapping looked at, then for canonical
-    fields that have no value in the record (defaults, parts of a full name), then what nobody decided about (`custom`),
-    then the values derived from the lead, flagged `derived`.
+def field_rows(mapping: SourceMapping, record: dict[str, Any], lead: Lead | None) -> list[FieldRow]:
+    """A row for every value that the mapping looked at, then for canonical fields that have no value in the record
+    (defaults, parts of a full name), then what nobody decided about (`custom`), then the values derived from the lead,
+    flagged `derived`.
 
     `lead` None: the record did not become a lead; its values are shown all the same.
     """
@@ -53,8 +67,8 @@ def _shown_fields(lead: Lead) -> dict[str, Any]:
     shown = dict(lead.fields)
     if lead.occurred_at != lead.received_at:
         shown["occurred_at"] = lead.occurred_at
-    for one in lead.consents:
-        shown[f"consent {one.purpose} ({one.channel})"] = answers[one.granted]
+    for consent in lead.consents:
+        shown[f"consent {consent.purpose} ({consent.channel})"] = answers[consent.granted]
     return shown
 
 
@@ -89,7 +103,7 @@ def _mapped_values(mapping: SourceMapping, record: dict[str, Any]) -> Iterator[t
     if declaration.canonical:
         yield from _canonical_values(mapping, record)
     rules = [(rule.name, rule.paths) for rule in declaration.fields]
-    rules += [(f"consent {one.purpose} ({one.channel})", one.granted.paths) for one in declaration.consents]
+    rules += [(f"consent {rule.purpose} ({rule.channel})", rule.granted.paths) for rule in declaration.consents]
     rules += [
         (_touch_name(number, field.name), field.paths)
         for number, touch in enumerate(declaration.earlier_touches, start=1)
@@ -110,14 +124,14 @@ def _canonical_values(mapping: SourceMapping, record: dict[str, Any]) -> list[tu
 
     declaration = mapping.declaration
     names = {**{name: name for name in CANONICAL_FIELDS}, **declaration.aliases}
-    found = []
+    values = []
     for container in ("", *declaration.flatten):
         level = compile_path(container)(record) if container else record
         for key, value in (level if isinstance(level, dict) else {}).items():
             if key in names and not is_empty(value):
-                found.append((names[key], f"{container}.{key}".strip("."), value))
-    return sorted(found, key=lambda one: one[1].rpartition(".")[2] != one[0])
+                values.append((names[key], f"{container}.{key}".strip("."), value))
+    return sorted(values, key=lambda value: value[1].rpartition(".")[2] != value[0])
 
 
-def _row(path: str | None, raw: Any, field: str, normalized: Any, flags: list[str]) -> dict[str, Any]:
-    return {"path": path, "raw": raw, "field": field, "normalized": normalized, "flags": list(flags)}
+def _row(path: str | None, raw: Any, field: str, normalized: Any, flags: list[str]) -> FieldRow:
+    return FieldRow(path, raw, field, normalized, list(flags))

@@ -1,4 +1,6 @@
-"""`import --wait`: looks until the events of an import have ended and their people's deliveries are made."""
+"""How far an import is: what became of its files, in which states its rows are, and waiting until all of them have
+ended and their people's deliveries are made.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +8,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from pipeline.cli.terminal.connection import database
-from pipeline.cli.terminal.output import print_note
-
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import Connection
+
+    from pipeline.intake.files.imports import ImportReport
 
 _LEAST_PAUSE_SECONDS = 0.2
 _MOST_PAUSE_SECONDS = 5.0
 _PAUSES_PER_LOOK = 40  # looking takes a fortieth of the time at most, however large the import
-_STILL_SECONDS = 60.0  # nothing moved for so long: say so
+STILL_SECONDS = 60.0  # nothing moved for so long: `on_still` is called
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,14 @@ class Span:
             return cls(source, brand, None, _greatest_of_its_millisecond(new_id()))
         return cls(source, brand, UUID(int=first.int >> 80 << 80), _greatest_of_its_millisecond(last))
 
+    @classmethod
+    def of_reports(cls, source: str, brand: str, reports: Iterable[ImportReport]) -> Span:
+        """From the first event to the last one of several files of one import."""
+        reports = list(reports)
+        firsts = [report.first_event_id for report in reports if report.first_event_id]
+        lasts = [report.last_event_id for report in reports if report.last_event_id]
+        return cls.of_ids(source, brand, min(firsts, default=None), max(lasts, default=None))
+
 
 @dataclass(frozen=True)
 class Look:
@@ -52,38 +64,75 @@ class Look:
     deliveries_left: int
 
 
-def wait_until_ended(span: Span, on_look: Callable[[Look], None]) -> None:
-    """Look until all events have ended and no delivery that they led to is left. `on_look` is called each time."""
+@dataclass(frozen=True)
+class ImportResult:
+    """What became of an import of several files: each that was read with its report, each that was not with the reason.
+
+    `states` counts its events by state. What else the source sent meanwhile is among them, so a surplus says nothing
+    (`afluente balance` is exact); `difference` is the number of rows that are in no state, which must never happen.
+    """
+
+    files: list[tuple[Path, ImportReport]]
+    unreadable: list[tuple[Path, str]]
+    states: dict[str, int]
+
+    @property
+    def accepted(self) -> int:
+        return sum(report.accepted for _, report in self.files)
+
+    @property
+    def repeated(self) -> int:
+        return sum(report.repeated for _, report in self.files)
+
+    @property
+    def rejected(self) -> int:
+        return sum(report.rejected for _, report in self.files)
+
+    @property
+    def difference(self) -> int:
+        return max(0, self.accepted - sum(self.states.values()))
+
+
+def wait_until_ended(
+    span: Span,
+    on_look: Callable[[Look], None] = lambda _look: None,
+    on_still: Callable[[Look], None] = lambda _look: None,
+) -> None:
+    """Look until all events have ended and no delivery that they led to is left.
+
+    `on_look` is called each time, `on_still` once for every STILL_SECONDS in which nothing moved. Raise in one of them
+    to end the waiting; the work goes on. Raises TransientError if the database stays away.
+    """
+    from pipeline.store.engine import transaction
+
     moved_at = time.monotonic()
     former: Look | None = None
     ended_at: datetime | None = None
     while True:
         began = time.monotonic()
-        with database(timeout_seconds=0) as connection:
-            found, ended_at = _look(connection, span, ended_at)
-        on_look(found)
-        if ended_at is not None and not found.deliveries_left:
+        with transaction(timeout_seconds=0) as connection:
+            look, ended_at = _look(connection, span, ended_at)
+        on_look(look)
+        if ended_at is not None and not look.deliveries_left:
             return
         now = time.monotonic()
-        if found != former:
-            former, moved_at = found, now
-        elif now - moved_at > _STILL_SECONDS:
+        if look != former:
+            former, moved_at = look, now
+        elif now - moved_at > STILL_SECONDS:
             moved_at = now
-            print_note(
-                f"nothing has moved for {_STILL_SECONDS:.0f} s: {found.events_left} leads and {found.deliveries_left}"
-                " deliveries wait. `afluente status` shows why; Ctrl-C ends the waiting, not the work"
-            )
+            on_still(look)
         time.sleep(min(_MOST_PAUSE_SECONDS, max(_LEAST_PAUSE_SECONDS, _PAUSES_PER_LOOK * (now - began))))
 
 
 def read_states(span: Span) -> dict[str, int]:
     """The import's events by state; none if every row had come before."""
     from pipeline.records import EVENT_STATES
+    from pipeline.store.engine import transaction
     from pipeline.store.events.progress import count_states
 
     if span.first is None:
         return dict.fromkeys(EVENT_STATES, 0)
-    with database(timeout_seconds=0) as connection:
+    with transaction(timeout_seconds=0) as connection:
         return count_states(connection, source=span.source, brand=span.brand, first=span.first, last=span.last)
 
 

@@ -32,17 +32,17 @@ def with_fields(
     remaining = iter(rows)
     while batch := list(islice(remaining, _BATCH)):
         event_ids = [row["event_id"] for row in batch]
-        found = recompute(connection, event_ids)
+        events = recompute(connection, event_ids)
         recorded = read_recorded(connection, event_ids)
         codes = open_codes(connection, [row["event_id"] for row in batch if row["state"] == "quarantined"])
         for row in batch:
-            one = found.get(row["event_id"])
-            lead = one.lead if one else None
+            event = events.get(row["event_id"])
+            lead = event.lead if event else None
             fields = _fields(lead, renamed) if lead else {}
             facts = _facts(recorded.get(row["event_id"]) or Recorded())
             why = {
                 "reason": row["reason"] or codes.get(row["event_id"]),
-                "rule": one.rule if one and row["state"] == "suppressed" else None,
+                "rule": event.rule if event and row["state"] == "suppressed" else None,
             }
             yield _with_its_own_id({**fields, **facts, **row, **why}, lead)
 

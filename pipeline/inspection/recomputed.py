@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from pipeline.inspection.field_rows import field_rows
+from pipeline.inspection.field_rows import FieldRow, field_rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -44,12 +44,6 @@ class Recomputed:
         return self.decided.rule if isinstance(self.decided, Suppressed) else None
 
     @property
-    def is_parked(self) -> bool:
-        from pipeline.records import Parked
-
-        return isinstance(self.decided, Parked)
-
-    @property
     def verdict(self) -> str:
         """What becomes of it, in words."""
         from pipeline.records import Lead, Parked
@@ -61,8 +55,8 @@ class Recomputed:
         rule = f", by the rule {self.decided.rule}" if self.decided.rule else ", by its source's mapping"
         return f"suppressed: {self.decided.reason}{rule}"
 
-    def fields(self) -> list[dict[str, Any]]:
-        """Rows of `field_rows`; empty if the body cannot be read."""
+    def fields(self) -> list[FieldRow]:
+        """Each value before and after; empty if the body cannot be read."""
         from pipeline.errors import RecordError
         from pipeline.stages.mapping.bodies import decode_body
 
@@ -71,21 +65,6 @@ class Recomputed:
         except RecordError:
             return []
         return field_rows(self.mapping, record, self.lead)
-
-    def as_json(self) -> dict[str, Any]:
-        """`{"mapping", "quarantined", "suppressed", "rule", "fields"}`; `rule` of mappings/validation.yaml, if any."""
-        from pipeline.records import Parked, Suppressed
-
-        parked = self.decided if isinstance(self.decided, Parked) else None
-        return {
-            "mapping": self.mapping.version,
-            "quarantined": (
-                {"reason": parked.code, "field": parked.field, "message": parked.message} if parked else None
-            ),
-            "suppressed": self.decided.reason if isinstance(self.decided, Suppressed) else None,
-            "rule": self.rule,
-            "fields": self.fields(),
-        }
 
 
 def recompute(connection: Connection, event_ids: Sequence[UUID]) -> dict[UUID, Recomputed]:

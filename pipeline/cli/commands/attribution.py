@@ -6,16 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.terminal.connection import keep_logs_quiet, nothing_runs
-from pipeline.cli.terminal.output import (
-    AsJson,
-    CommandError,
-    example,
-    print_json,
-    print_line,
-    print_table,
-    progress_bar,
-)
+from pipeline.cli.terminal.connection import RUN_AGAIN, installation
+from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_table, progress_bar
 
 if TYPE_CHECKING:
     from pipeline.recompute.channels import Changes
@@ -42,24 +34,17 @@ def recompute(
     they go by the new ones too. Touches, events and people get their new channels, and changed people are delivered to
     the CRM again. Safe beside running workers; when interrupted, run it again.
     """
-    from pipeline.errors import TransientError
     from pipeline.recompute.channels import recompute_channels
     from pipeline.stages.attribution.channels import rules_version
 
-    if sentence := nothing_runs():
-        raise CommandError(sentence)
-    keep_logs_quiet()
-    with progress_bar(is_shown=not as_json) as progress:
+    with installation(advice=RUN_AGAIN), progress_bar(is_shown=not as_json) as progress:
         task = progress.add_task("people", total=None, note="")
 
         def show(done: Changes, people: int) -> None:
             moved = sum(done.moves.values())
             progress.update(task, completed=done.people_read, total=people, note=f"{moved} touches to other channels")
 
-        try:
-            changes = recompute_channels(is_dry_run=dry_run, on_progress=show)
-        except TransientError as error:
-            raise CommandError(f"{error}. What was done stays done: run the same command again") from error
+        changes = recompute_channels(is_dry_run=dry_run, on_progress=show)
     if as_json:
         print_json({"rules_version": rules_version(), "dry_run": dry_run, **_as_json(changes)})
     else:

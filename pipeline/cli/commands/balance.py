@@ -27,13 +27,13 @@ def balance(*, as_json: AsJson = False) -> None:
     from pipeline.store.events.balance import balance as read_balance
 
     with database(timeout_seconds=0) as connection:
-        found: dict[str, Any] = read_balance(connection, settings().destinations_for)
-    missing = found["missing_deliveries"]
-    is_whole = found["all"]["difference"] == 0 and not missing
+        balanced: dict[str, Any] = read_balance(connection, settings().destinations_for)
+    missing = balanced["missing_deliveries"]
+    is_whole = balanced["all"]["difference"] == 0 and not missing
     if as_json:
-        print_json(found)
+        print_json(balanced)
     else:
-        print_balance(found)
+        print_balance(balanced)
         if missing:
             print_line(f"{missing} settled leads lack a delivery to a CRM that their person is meant for")
         print_line("The balance holds." if is_whole else "The balance does NOT hold.")
@@ -41,9 +41,9 @@ def balance(*, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def print_balance(found: dict[str, Any]) -> None:
+def print_balance(balanced: dict[str, Any]) -> None:
     """The balance as a table. A state that no lead is in has no column, so that the table fits into 80 columns."""
-    lines = [*sorted(found["sources"].items()), ("all", found["all"])]
+    lines = [*sorted(balanced["sources"].items()), ("all", balanced["all"])]
     shown = [name for name in _COLUMNS if name in _SHOWN_ALWAYS or any(counts[name] for _, counts in lines)]
     columns = [name.replace("_", " ") for name in shown]
     print_table(

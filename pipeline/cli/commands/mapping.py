@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from pipeline.cli.terminal.findings import print_findings
 from pipeline.cli.terminal.output import (
     AsJson,
-    CommandError,
+    as_object,
     example,
-    plain,
     print_json,
     print_line,
     print_overridden,
     print_table,
     print_text,
 )
-
-if TYPE_CHECKING:
-    from pipeline.inspection.trials import RowTrial
+from pipeline.errors import NotFoundError
 
 _ROWS = 3  # shown as a table unless said otherwise
 
@@ -37,16 +33,14 @@ def check_mappings(*, as_json: AsJson = False) -> None:
     where, and which fields of the samples nobody has mapped, kept or ignored. Exit 1 if there is anything to settle.
     """
     from connectors.kit.folders import overridden_files
+    from pipeline.authoring.mapping_checks import check_mappings as find_problems
 
-    problems = _check_all()
+    problems = find_problems()
     overridden = [path for path in overridden_files() if path.startswith("mappings/")]
     if as_json:
         print_json({"ok": not any(problems.values()), "mappings": problems, "overridden": overridden})
     else:
-        for path, found in problems.items():
-            print_line(f"{path}: {'ok' if not found else f'{len(found)} to settle'}")
-            for problem in found:
-                print_line(f"  {problem}")
+        print_findings(problems)
         print_overridden(overridden)
     if any(problems.values()):
         raise typer.Exit(1)
@@ -79,15 +73,16 @@ def preview(
     """
     from itertools import chain, islice
 
+    from pipeline.cli.terminal.trials import print_json_trials, print_trials
     from pipeline.inspection.trials import read_trials
 
     untried = read_trials(file, slug, brand)
     first = next(untried, None)
     if first is None:
-        raise CommandError(f"{file} holds no record")
+        raise NotFoundError(f"{file} holds no record")
     limit = rows if rows is not None or as_json else _ROWS
     trials = (attempt() for attempt in islice(chain([first], untried), limit))
-    has_parked = _print_json_trials(trials) if as_json else _print_trials(trials)
+    has_parked = print_json_trials(trials) if as_json else print_trials(trials)
     more = 0 if as_json else sum(1 for _ in untried)
     if more:
         print_line(f"{more} more: `--rows N` shows as many, `--json` all of them")
@@ -106,26 +101,29 @@ def drift(
     Each with the number of leads that had it and when it was first and last seen, since the mapping in force. Their
     values are kept under `custom` until you decide.
     """
-    from msgspec.structs import asdict
-
-    from pipeline.cli.terminal.connection import database, known_source
+    from pipeline.cli.terminal.connection import database
     from pipeline.health.drift import current_drift
+    from pipeline.inspection.names import check_source
 
-    sources = None if slug is None else [known_source(slug)]
+    if slug is not None:
+        check_source(slug)
     with database() as connection:
-        found = current_drift(connection, sources)
+        fields = current_drift(connection, None if slug is None else [slug])
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json([as_object(field) for field in fields])
         return
-    if not found:
+    if not fields:
         print_line("Every field that came is decided about.")
         return
     print_table(
         ("source", "brand", "path", "leads", "first seen", "last seen"),
-        [(one.source, one.brand, one.path, one.leads, one.first_seen_at, one.last_seen_at) for one in found],
+        [
+            (field.source, field.brand, field.path, field.leads, field.first_seen_at, field.last_seen_at)
+            for field in fields
+        ],
         numbers=["leads"],
     )
-    files = ", ".join(sorted({f"mappings/sources/{one.mapping_version.partition('@')[0]}.yaml" for one in found}))
+    files = ", ".join(sorted({f"mappings/sources/{field.mapping_version.partition('@')[0]}.yaml" for field in fields}))
     print_line(f"Decide about each in {files}: map it to a field, or list it under `kept` or `ignored`.")
 
 
@@ -135,81 +133,6 @@ def schema(kind: Annotated[str, typer.Argument(help="`source` or `destination`."
 
     Editors complete and check mappings by it; each file names it in its first line.
     """
-    from pipeline.authoring.mapping_schema import KINDS, schema_text
+    from pipeline.authoring.mapping_schema import schema_text
 
-    if kind not in KINDS:
-        raise CommandError(f"{kind!r} is no kind of mapping; allowed: {', '.join(KINDS)}", exit_code=2)
     print_text(schema_text(kind))
-
-
-def _print_trials(trials: Iterable[RowTrial]) -> bool:
-    has_parked = False
-    for trial in trials:
-        version = f" ({trial.recomputed.mapping.version})" if trial.recomputed else ""
-        print_line(f"record at {trial.line}{version}: {trial.verdict}")
-        if trial.recomputed is not None:
-            print_fields(trial.recomputed.fields())
-        has_parked = has_parked or trial.state == "quarantined"
-    return has_parked
-
-
-def _print_json_trials(trials: Iterable[RowTrial]) -> bool:
-    """One JSON array, a record a line, however many there are."""
-    has_parked = False
-    opening = "["
-    for trial in trials:
-        print_text(f"{opening}\n{json.dumps(trial.as_json(), default=plain, ensure_ascii=False)}")
-        opening = ","
-        has_parked = has_parked or trial.state == "quarantined"
-    print_text("\n]\n")
-    return has_parked
-
-
-def print_fields(fields: list[dict[str, Any]]) -> None:
-    """The table of fields before and after."""
-    from pipeline.inspection.field_rows import COLUMNS
-
-    print_table(COLUMNS, [[row[column] for column in COLUMNS] for row in fields])
-
-
-def _check_all() -> dict[str, list[str]]:
-    """Problems by path below the root, of every mapping there is."""
-    from connectors.kit.conformance.mapping_checks import (
-        every_field_is_decided,
-        every_mapped_path_occurs,
-        mapping_is_sound,
-    )
-    from connectors.kit.registry import sources
-    from pipeline.authoring.conformance_cases import make_case
-    from pipeline.errors import ConfigurationError
-    from pipeline.identity.matching.name_agreement import nicknames
-    from pipeline.identity.matching.rules import read_rules
-    from pipeline.stages.mapping.source_mapping import load_destination_mapping
-    from pipeline.stages.survivorship.rules import read_survivorship
-    from pipeline.values.yaml_files import mapping_file, mapping_files, shown
-
-    problems: dict[str, list[str]] = {}
-    for path in mapping_files("sources"):
-        connector = sources().get(path.stem)
-        if connector is None:
-            found = [f"no source goes by this name: write connectors/sources/{path.stem}.py, or delete the mapping"]
-        else:
-            case = make_case(connector)
-            found = mapping_is_sound(case) or [*every_field_is_decided(case), *every_mapped_path_occurs(case)]
-        problems[shown(path)] = found
-    reads: dict[Path, Callable[[Path], object]] = {
-        path: lambda path: load_destination_mapping(path.stem) for path in mapping_files("destinations")
-    }
-    reads |= {
-        mapping_file("identity.yaml"): read_rules,
-        mapping_file("survivorship.yaml"): read_survivorship,
-        mapping_file("vocabularies/nicknames.yaml"): lambda _: nicknames(),
-    }
-    for path, read in reads.items():
-        try:
-            read(path)
-            found = []
-        except ConfigurationError as error:
-            found = [str(error)]
-        problems[shown(path)] = found
-    return problems

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.terminal.connection import database, known_source, parse_id
+from pipeline.cli.terminal.connection import database, installation, parse_id
+from pipeline.cli.terminal.file_notes import without_line
 from pipeline.cli.terminal.output import (
     AsJson,
-    CommandError,
+    as_object,
     example,
     print_facts,
     print_json,
@@ -17,13 +18,10 @@ from pipeline.cli.terminal.output import (
     print_note,
     print_table,
 )
+from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from uuid import UUID
-
-    from sqlalchemy import Connection
-
+    from pipeline.inspection.quarantined import PlacedRow, Replayed
     from pipeline.store.events.quarantine import Quarantined
 
 commands = typer.Typer(help="Leads and deliveries that wait for a human.", no_args_is_help=True)
@@ -49,41 +47,27 @@ def list_quarantined(
 
     How many by reason, then each with its stage, field and message.
     """
-    from pipeline.store.events.quarantine import count_quarantine, list_quarantine
+    from pipeline.inspection.quarantined import list_quarantined as read_list
 
-    if source is not None:
-        known_source(source)
     with database() as connection:
-        counts = count_quarantine(connection)
-        rows = list_quarantine(
-            connection, reason=reason, source=source, resolution=None if closed else "open", limit=limit
-        )
-        places = _places(connection, rows)
-    groups: list[dict[str, Any]] = [
-        {"source": group_source, "reason": code, "count": count}
-        for (group_source, code), count in sorted(counts.items(), key=lambda entry: -entry[1])
-        if reason in (None, code) and source in (None, group_source)
-    ]
+        listed = read_list(connection, reason=reason, source=source, with_closed=closed, limit=limit)
     if as_json:
-        print_json(
-            {
-                "open": sum(group["count"] for group in groups),
-                "groups": groups,
-                "rows": [_row(one) | places[one.quarantine_id] for one in rows],
-            }
-        )
+        print_json({"open": listed.open, "groups": listed.groups, "rows": [_row_object(row) for row in listed.rows]})
         return
-    if not rows:
+    if not listed.rows:
         print_line("Nothing waits.")
         return
-    print_table(("source", "reason", "count"), [list(group.values()) for group in groups], numbers=["count"])
+    print_table(
+        ("source", "reason", "count"),
+        [(group.source, group.reason, group.count) for group in listed.groups],
+        numbers=["count"],
+    )
     print_table(
         ("quarantine_id", "source", "what", "place", "stage", "reason", "field", "message"),
-        [_listed(one, places[one.quarantine_id]) for one in rows],
+        [_listed(row) for row in listed.rows],
     )
-    total = sum(group["count"] for group in groups)
-    if not closed and total > len(rows):
-        print_line(f"{total - len(rows)} more; see them with --limit {total}")
+    if not closed and listed.open > len(listed.rows):
+        print_line(f"{listed.open - len(listed.rows)} more; see them with --limit {listed.open}")
 
 
 @commands.command("show", epilog=example("afluente quarantine show 01930000-0000-7000-8000-000000000000"))
@@ -93,17 +77,18 @@ def show_quarantined(quarantine_id: Id, *, as_json: AsJson = False) -> None:
     Why it stopped, without personal data; of a row of a file, the file and the line. `afluente explain` shows the lead
     itself.
     """
+    from pipeline.inspection.quarantined import find_quarantined
+
     with database() as connection:
-        row = _find(connection, quarantine_id)
-        shown = {**_row(row), **_places(connection, [row])[row.quarantine_id]}
+        placed = find_quarantined(connection, parse_id(quarantine_id))
     if as_json:
-        print_json(shown)
+        print_json(_row_object(placed))
         return
-    print_facts(shown, indent=0)
-    if row.resolution != "open":
+    print_facts(_row_object(placed), indent=0)
+    if placed.row.resolution != "open":
         return
     print_line()
-    for what, how in _remedies(row):
+    for what, how in _remedies(placed.row):
         print_line(f"{what + ':':9} {how}")
 
 
@@ -124,20 +109,12 @@ def fix(
 
     What the source sent stays as it came; the values stand beside it, and in place of what the mapping finds.
     """
-    from pipeline.store.events.quarantine import replay_events, set_patch
+    from pipeline.inspection import quarantined
 
     fields = dict(_parse_setting(text) for text in values)
-    with database() as connection:
-        row = _find(connection, quarantine_id)
-        if row.event_id is None:
-            raise CommandError(
-                f"{row.quarantine_id} is a delivery to {row.destination}, not a lead: correct the person's data at its"
-                " source, or the destination's mapping, then `afluente quarantine replay`"
-            )
-        if not set_patch(connection, row.quarantine_id, fields):
-            raise CommandError(f"{row.quarantine_id} is not open any more: it was {row.resolution}")
-        replayed = replay_events(connection, quarantine_ids=[row.quarantine_id])
-    _say_replayed(replayed, {}, as_json=as_json)
+    with installation():
+        replayed = quarantined.fix(parse_id(quarantine_id), fields)
+    _say_replayed(replayed, as_json=as_json)
 
 
 @commands.command(
@@ -164,32 +141,20 @@ def replay(
     Leads go through the current mapping, from the request as it was stored. Deliveries are made again. Rows that intake
     could not read (ragged_row, unclosed_quote, …) are left out: their cells may stand in the wrong columns.
     """
-    from pipeline.records import Stage
-    from pipeline.store.events.quarantine import count_misread, replay_events
+    from pipeline.inspection import quarantined
 
     if not (quarantine_id or reason or source or everything):
-        raise CommandError("say what to replay: an ID, --reason, --source, or --all for everything", exit_code=2)
+        raise UsageError("say what to replay: an ID, --reason, --source, or --all for everything")
     if everything and (quarantine_id or reason or source):
-        raise CommandError("--all means everything: leave out the ID, --reason and --source", exit_code=2)
+        raise UsageError("--all means everything: leave out the ID, --reason and --source")
     if as_is and not quarantine_id:
-        raise CommandError("--as-is is for one ID: look at each row with `afluente explain` first", exit_code=2)
-    if source is not None:
-        known_source(source)
-    with database() as connection:
-        left_out: dict[str, int] = {}
+        raise UsageError("--as-is is for one ID: look at each row with `afluente explain` first")
+    with installation():
         if quarantine_id:
-            row = _find(connection, quarantine_id)
-            if row.stage == Stage.INTAKE and row.resolution == "open" and not as_is:
-                raise CommandError(
-                    f"{row.quarantine_id} is a row that could not be read ({row.code}): its cells may stand in the"
-                    " wrong columns. Correct the file and import it again; or look at it with `afluente explain`, then"
-                    " `afluente quarantine fix` with the right values, or replay it with --as-is"
-                )
-            replayed = replay_events(connection, quarantine_ids=[row.quarantine_id])
+            replayed = quarantined.replay(parse_id(quarantine_id), as_is=as_is)
         else:
-            left_out = count_misread(connection, reason=reason, source=source)
-            replayed = replay_events(connection, reason=reason, source=source, misread=False)
-    _say_replayed(replayed, left_out, as_json=as_json)
+            replayed = quarantined.replay_all(reason=reason, source=source)
+    _say_replayed(replayed, as_json=as_json)
 
 
 @commands.command(
@@ -206,85 +171,48 @@ def discard(
 
     The balance goes on counting its lead as quarantined.
     """
-    from pipeline.store.events import quarantine as store
+    from pipeline.inspection import quarantined
 
-    if not why.strip():
-        raise CommandError("--why needs a text: whoever looks at this later has nothing else", exit_code=2)
-    with database() as connection:
-        row = _find(connection, quarantine_id)
-        if not store.discard(connection, row.quarantine_id, why):
-            raise CommandError(f"{row.quarantine_id} is not open any more: it was {row.resolution}")
+    with installation():
+        discarded = quarantined.discard(parse_id(quarantine_id), why)
     if as_json:
-        print_json({"discarded": str(row.quarantine_id)})
+        print_json({"discarded": str(discarded)})
     else:
-        print_line(f"discarded {row.quarantine_id}")
-
-
-def _find(connection: Connection, text: str) -> Quarantined:
-    from pipeline.store.events.quarantine import show_quarantine
-
-    found = show_quarantine(connection, parse_id(text))
-    if found is None:
-        raise CommandError(f"nothing in quarantine has the id {text}: `afluente quarantine list` shows what has")
-    return found
+        print_line(f"discarded {discarded}")
 
 
 def _parse_setting(text: str) -> tuple[str, str]:
-    from difflib import get_close_matches
-
-    from pipeline.canonical import CANONICAL_FIELDS
-
     name, sign, value = text.partition("=")
-    name = name.strip()
     if not sign:
-        raise CommandError(f"--set {name!r}: write it as field=value", exit_code=2)
-    if name not in CANONICAL_FIELDS:
-        close = get_close_matches(name, CANONICAL_FIELDS, 1)
-        hint = f"did you mean {close[0]}?" if close else f"allowed: {', '.join(CANONICAL_FIELDS)}"
-        raise CommandError(f"--set: {name!r} is not a canonical field; {hint}", exit_code=2)
-    return name, value
+        raise UsageError(f"--set {name.strip()!r}: write it as field=value")
+    return name.strip(), value
 
 
-def _say_replayed(replayed: int, left_out: dict[str, int], *, as_json: bool) -> None:
-    from pipeline.hints import hint_all
-
-    hint_all()
+def _say_replayed(done: Replayed, *, as_json: bool) -> None:
     if as_json:
-        print_json({"replayed": replayed, "left_out": left_out})
+        print_json(done)
     else:
-        print_line(f"replayed {replayed}")
-    if left_out:
-        codes = ", ".join(f"{count} {code}" for code, count in left_out.items())
+        print_line(f"replayed {done.replayed}")
+    if done.left_out:
+        codes = ", ".join(f"{count} {code}" for code, count in done.left_out.items())
         print_note(
-            f"left out {sum(left_out.values())} rows that could not be read ({codes}): their cells may stand in the"
-            " wrong columns. Correct the file and import it again, or take them one by one:"
+            f"left out {sum(done.left_out.values())} rows that could not be read ({codes}): their cells may stand in"
+            " the wrong columns. Correct the file and import it again, or take them one by one:"
             " `afluente quarantine fix ID --set …`, `afluente quarantine replay ID --as-is`"
         )
-    elif not replayed:
+    elif not done.replayed:
         print_note("nothing open matched: `afluente quarantine list` shows what waits")
 
 
-def _row(row: Quarantined) -> dict[str, Any]:
-    from msgspec.structs import asdict
-
-    return asdict(row)
-
-
-def _places(connection: Connection, rows: Sequence[Quarantined]) -> dict[UUID, dict[str, Any]]:
-    """File and line of imported rows. They are sealed with them: a file's name may name a person."""
-    from pipeline.store.events.events import read_events
-
-    ids = [row.event_id for row in rows if row.event_id]
-    origins = {raw.event_id: raw.envelope.origin for raw in (read_events(connection, ids) if ids else ())}
-    found = {row.quarantine_id: origins.get(row.event_id, {}) if row.event_id else {} for row in rows}
-    return {key: {name: said[name] for name in ("file", "line") if name in said} for key, said in found.items()}
+def _row_object(placed: PlacedRow) -> dict[str, Any]:
+    place = {"file": placed.file, "line": placed.line}
+    return as_object(placed.row) | {name: value for name, value in place.items() if value is not None}
 
 
-def _listed(row: Quarantined, place: dict[str, Any]) -> tuple[Any, ...]:
-    from pipeline.cli.commands.imports import without_line
-
-    where = ":".join(str(place[name]) for name in ("file", "line") if name in place)
-    message = without_line(row.message, place.get("line"))
+def _listed(placed: PlacedRow) -> tuple[Any, ...]:
+    row = placed.row
+    where = ":".join(str(part) for part in (placed.file, placed.line) if part is not None)
+    message = without_line(row.message, placed.line)
     return (row.quarantine_id, row.source, _what(row), where or None, row.stage, row.code, row.field, message)
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from pipeline.cli.terminal.connection import known_source, receiver_address, source_instance
+from pipeline.cli.terminal.findings import print_findings
 from pipeline.cli.terminal.output import (
     AsJson,
-    CommandError,
     example,
     print_json,
     print_line,
@@ -19,10 +18,7 @@ from pipeline.cli.terminal.output import (
     print_overridden,
     print_table,
 )
-
-if TYPE_CHECKING:
-    from connectors.kit import Connector
-    from connectors.kit.sources.samples import Sample
+from pipeline.errors import UsageError
 
 commands = typer.Typer(help="Where leads come from.", no_args_is_help=True)
 
@@ -33,22 +29,20 @@ def list_sources(*, as_json: AsJson = False) -> None:
 
     How its leads come, which lane they take, and the variable of the secret that they are signed with.
     """
-    from connectors.kit.folders import overridden_files
-    from connectors.kit.registry import sources
+    from pipeline.inspection import sources
 
-    overridden = overridden_files()
-    rows = [_describe(connector, overridden) for _, connector in sorted(sources().items())]
+    known = sources.list_sources()
     if as_json:
-        print_json(rows)
+        print_json(known)
         return
     print_table(
         ("source", "title", "comes by", "lane", "tier", "signed with", "enabled"),
         [
-            [row["source"], row["title"], row["intake"], row["lane"], row["tier"], row["secret"], _yes(row["enabled"])]
-            for row in rows
+            (row.source, row.title, row.intake, row.lane, row.tier, row.secret, "yes" if row.enabled else "no")
+            for row in known
         ],
     )
-    print_overridden(path for row in rows for path in row["overridden"])
+    print_overridden(path for row in known for path in row.overridden)
 
 
 @commands.command(
@@ -71,11 +65,11 @@ def new_source(
     personal is committed.
     """
     from connectors.kit.folders import writable_folder
-    from pipeline.authoring.scaffold import write_source
+    from pipeline.authoring import new_sources
 
+    made = new_sources.new_source(slug, sample=from_sample)
     root = writable_folder()
-    made = write_source(slug, root, sample=from_sample)
-    for written in [*made.files, write_expected(slug, root)]:
+    for written in made.files:
         print_line(f"wrote {written.relative_to(root)}")
     print_table(("path", "mapped to"), [(path, name) for name, path in made.mapped.items()])
     if made.undecided:
@@ -109,18 +103,15 @@ def check_sources(
     Checks the declaration, the mapping and the samples of each source. Exit 1 if one falls short. After an edit of a
     mapping, `--accept` shows how the leads differ from those in `samples/SLUG/typical.expected.json` and rewrites them.
     """
-    if accept and slug is None:
-        raise CommandError("--accept is for one source: name it, and read the difference over", exit_code=2)
-    if accept and slug is not None:
+    from pipeline.authoring import new_sources
+
+    if accept:
         _accept(slug)
-    problems = _problems(slug)
+    problems = new_sources.check_sources(slug)
     if as_json:
         print_json({"ok": not any(problems.values()), "sources": problems})
     else:
-        for source, found in problems.items():
-            print_line(f"{source}: {'ok' if not found else f'{len(found)} to settle'}")
-            for problem in found:
-                print_line(f"  {problem}")
+        print_findings(problems)
     if any(problems.values()):
         raise typer.Exit(1)
 
@@ -144,96 +135,27 @@ def send_sample(
     Signed as the real sender would. The same sample twice is one lead. A source whose leads come in files is imported
     instead; a polled one sends nothing by itself. Exit 1 if refused.
     """
-    from pipeline.authoring.rehearsal import send
+    from pipeline.authoring.rehearsal import send_sample as post_sample
 
-    instance = source_instance(slug, brand)
-    sent = send(instance, _find_sample(instance.connector.source, sample), url or receiver_address())
+    sent = post_sample(slug, sample, brand=brand, address=url)
     if as_json:
         print_json(sent)
     else:
-        print_line(f"{sent['status']} from {sent['url']}")
-        print_line(sent["answer"])
-    if sent["status"] == HTTPStatus.NOT_FOUND:
+        print_line(f"{sent.status} from {sent.url}")
+        print_line(sent.answer)
+    if sent.status == HTTPStatus.NOT_FOUND:
         print_note(f"{slug} is known here: a receiver knows the sources that were there when it started")
-    if not sent["ok"]:
+    if not sent.ok:
         raise typer.Exit(1)
 
 
-def _accept(slug: str) -> None:
-    """Show the difference, then keep the leads as they are made now; not while one of them does not go on."""
-    from connectors.kit.conformance.mapping_checks import typical_lead_is_as_expected
-    from connectors.kit.folders import writable_folder
-    from pipeline.authoring.conformance_cases import discover_cases
+def _accept(slug: str | None) -> None:
+    """Show the difference that keeping the leads as they are made now makes."""
+    from pipeline.authoring.expected_leads import accept_expected
 
-    root = writable_folder()
-    known_source(slug)
-    (case,) = discover_cases(slug)
-    typical = case.sample("typical")
-    stopped = [trial.message for trial in case.trials(typical) if not trial.lead] if typical else ["there is no sample"]
-    if stopped:
-        raise CommandError(f"nothing was rewritten: the typical sample makes no lead: {stopped[0]}")
-    for difference in typical_lead_is_as_expected(case)[:-1]:
+    if slug is None:
+        raise UsageError("--accept is for one source: name it, and read the difference over")
+    accepted = accept_expected(slug)
+    for difference in accepted.differences:
         print_note(difference)
-    print_note(f"rewrote {write_expected(slug, root)}")
-
-
-def write_expected(slug: str, root: Path) -> Path:
-    """The lead that mapping and normalization make of the new sample, written below `root`: to be read over, then kept
-    as what must be."""
-    import json
-
-    from pipeline.authoring.conformance_cases import discover_cases
-
-    (case,) = discover_cases(slug)
-    typical = case.sample("typical")
-    leads = [trial.lead for trial in case.trials(typical) if trial.lead] if typical else []
-    path = root / "samples" / slug / "typical.expected.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shown = leads[0] if len(leads) == 1 else leads
-    path.write_text(json.dumps(shown, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    return path
-
-
-def _problems(slug: str | None) -> dict[str, list[str]]:
-    """Problems by source."""
-    from connectors.kit.conformance import run_checks
-    from pipeline.authoring.conformance_cases import discover_cases
-
-    if slug is not None:
-        known_source(slug)
-    return {case.source: run_checks(case) for case in discover_cases(slug)}
-
-
-def _find_sample(source: str, name: str) -> Sample:
-    from connectors.kit.sources.samples import samples_of
-
-    known = {one.name: one for one in samples_of(source)}
-    if name not in known:
-        raise CommandError(
-            f"samples/{source} has no sample {name!r}; it has: {', '.join(known) or 'none'}", exit_code=2
-        )
-    return known[name]
-
-
-def _describe(connector: Connector, overridden: list[str]) -> dict[str, Any]:
-    from connectors.kit import Webhook
-    from pipeline.settings.loading import settings
-
-    known = settings().source(connector.source)
-    signature = connector.intake.signature if isinstance(connector.intake, Webhook) else None
-    return {
-        "source": connector.source,
-        "title": connector.title,
-        "intake": type(connector.intake).__name__.lower(),
-        "lane": known.lane or connector.lane,
-        "tier": connector.tier,
-        "secret": signature.secret.name if signature else None,
-        "enabled": known.enabled,
-        "owner": connector.owner,
-        "docs_url": connector.docs_url,
-        "overridden": [path for path in overridden if connector.source in (Path(path).stem, Path(path).parent.name)],
-    }
-
-
-def _yes(value: bool) -> str:  # noqa: FBT001 - one obvious argument
-    return "yes" if value else "no"
+    print_note(f"rewrote {accepted.path}")

@@ -6,16 +6,8 @@ from typing import Any
 
 import typer
 
-from pipeline.cli.terminal.output import (
-    AsJson,
-    CommandError,
-    as_text,
-    example,
-    print_facts,
-    print_json,
-    print_line,
-    print_table,
-)
+from pipeline.cli.terminal.output import AsJson, as_text, example, print_facts, print_json, print_line, print_table
+from pipeline.errors import NotRunningError
 
 commands = typer.Typer()
 
@@ -32,46 +24,49 @@ def status(*, as_json: AsJson = False) -> None:
 
     keep_logs_quiet()
     if not as_json and (sentence := nothing_runs()):
-        raise CommandError(sentence)
-    found = collect_status()
+        raise NotRunningError(sentence)
+    now = collect_status()
     if as_json:
-        print_json(found)
+        print_json(now)
     else:
-        _print_status(found)
-    if found["database"] != "up" or found["redis"] != "up":
+        _print_status(now)
+    if now["database"] != "up" or now["redis"] != "up":
         raise typer.Exit(1)
 
 
-def _print_status(found: dict[str, Any]) -> None:
-    parts = {**found["addresses"], "database": found["database"], "redis": found["redis"]}
+def _print_status(now: dict[str, Any]) -> None:
+    parts = {**now["addresses"], "database": now["database"], "redis": now["redis"]}
     print_facts(parts, indent=0)
-    if found["processes"]:
+    if now["processes"]:
         print_table(
             ("process", "pid", "runs"),
-            [(one["name"], one["pid"], "yes" if one.get("alive", True) else "NO") for one in found["processes"]],
+            [
+                (process["name"], process["pid"], "yes" if process.get("alive", True) else "NO")
+                for process in now["processes"]
+            ],
             numbers=["pid"],
         )
     backlogs = [
-        ("chain", lane, one["count"], one["oldest_seconds"]) for lane, one in sorted(found["pending"].items())
+        ("chain", lane, backlog["count"], backlog["oldest_seconds"]) for lane, backlog in sorted(now["pending"].items())
     ] + [
-        (destination, lane, one["count"], one["oldest_seconds"])
-        for destination, lanes in sorted(found["due"].items())
-        for lane, one in sorted(lanes.items())
+        (destination, lane, backlog["count"], backlog["oldest_seconds"])
+        for destination, lanes in sorted(now["due"].items())
+        for lane, backlog in sorted(lanes.items())
     ]
     if backlogs:
         print_table(("waits for", "lane", "count", "oldest, s"), backlogs, numbers=["count", "oldest, s"])
-    if found["queues"]:
-        print_line("queues: " + ", ".join(f"{name} {count}" for name, count in found["queues"].items()))
-    for name, one in {**found["sources"], **found["destinations"]}.items():
-        if one.get("last_error"):
-            print_line(f"{name}: {one['last_error']} ({as_text(one.get('last_error_at'))})")
-    if found["drift"]:
-        fields = ", ".join(f"{source} {count}" for source, count in sorted(found["drift"].items()))
+    if now["queues"]:
+        print_line("queues: " + ", ".join(f"{name} {count}" for name, count in now["queues"].items()))
+    for name, state in {**now["sources"], **now["destinations"]}.items():
+        if state.get("last_error"):
+            print_line(f"{name}: {state['last_error']} ({as_text(state.get('last_error_at'))})")
+    if now["drift"]:
+        fields = ", ".join(f"{source} {count}" for source, count in sorted(now["drift"].items()))
         print_line(f"fields nobody has decided about: {fields} (`afluente mapping drift` names them)")
-    if waiting := found["reviews_waiting"]:
+    if waiting := now["reviews_waiting"]:
         pairs = "1 pair of people" if waiting == 1 else f"{waiting} pairs of people"
         print_line(f"{pairs} may be one: say it with `afluente people review list`")
-    if found["problems"]:
+    if now["problems"]:
         print_line("\nProblems:")
-        for problem in found["problems"]:
+        for problem in now["problems"]:
             print_line(f"  {problem}")

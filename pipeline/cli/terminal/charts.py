@@ -22,22 +22,22 @@ _LABEL_LIMIT = 40  # characters of a name
 _DPI = 150
 
 
-def draw_attribution(found: AttributionTable, path: Path, *, by: str, period: str) -> None:
+def draw_attribution(table: AttributionTable, path: Path, *, by: str, period: str) -> None:
     """Horizontal bars of credit, the largest on top, as a PNG. What does not fit is added up as one bar.
 
     Holds what the table holds: names of channels, campaigns and sources. Raises OSError if the file cannot be written.
     """
-    most = _MOST_BARS if len(found.models) == 1 else _MOST_BARS // 2
-    labels = [_label(row.name) for row in found.rows[:most]]
-    values = {model: [row.credits[model] for row in found.rows[:most]] for model in found.models}
-    if rest := found.rows[most:]:
+    most = _MOST_BARS if len(table.models) == 1 else _MOST_BARS // 2
+    labels = [_label(row.name) for row in table.rows[:most]]
+    values = {model: [row.credits[model] for row in table.rows[:most]] for model in table.models}
+    if rest := table.rows[most:]:
         labels.append(f"{len(rest)} more")
-        for model in found.models:
+        for model in table.models:
             values[model].append(sum(row.credits[model] for row in rest))
     with rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         figure = _bars(labels, values)
-    models = found.models[0] if len(found.models) == 1 else f"{len(found.models)} models"
-    figure.axes[0].set_title(f"Credit by {by}: {models}, {period}, {found.people} people", loc="left", fontsize=11)
+    models = table.models[0] if len(table.models) == 1 else f"{len(table.models)} models"
+    figure.axes[0].set_title(f"Credit by {by}: {models}, {period}, {table.people} people", loc="left", fontsize=11)
     _save(figure, path)
 
 

@@ -1,11 +1,11 @@
-"""Moments as people type them: how long ago, a day, or a time."""
+"""Moments as people type them: how long ago, a day, a time, or a period of days."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
-from pipeline.cli.terminal.output import CommandError
+from pipeline.errors import UsageError
 
 _AGO = re.compile(r"([0-9]{1,9})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -14,17 +14,35 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 def parse_moment(option: str, text: str, now: datetime) -> datetime:
     """`90m`, `24h`, `7d`, `2w` (before `now`), `2026-03-01` (its midnight) or `2026-03-01T22:00`; UTC unless it says.
 
-    Raises CommandError (wrong use) that names `option`.
+    Raises UsageError that names `option`.
     """
-    said = text.strip()
+    typed = text.strip()
     try:
-        if ago := _AGO.fullmatch(said):
+        if ago := _AGO.fullmatch(typed):
             return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        moment = datetime.fromisoformat(said)
+        moment = datetime.fromisoformat(typed)
     except OverflowError:
-        raise CommandError(f"{option} {text!r} is before all time", exit_code=2) from None
+        raise UsageError(f"{option} {text!r} is before all time") from None
     except ValueError:
-        raise CommandError(
-            f"{option} {text!r} is not a time; write it as 24h, 7d, 2026-03-01 or 2026-03-01T22:00 (UTC)", exit_code=2
+        raise UsageError(
+            f"{option} {text!r} is not a time; write it as 24h, 7d, 2026-03-01 or 2026-03-01T22:00 (UTC)"
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def parse_days(since: str | None, until: str | None) -> tuple[date | None, date | None]:
+    """The first and the last day of `--since` and `--until`. Raises UsageError.
+
+    The last day of all is none: the day after it cannot be written, and nothing is that late.
+    """
+    first_day, last_day = _parse_day("--since", since), _parse_day("--until", until)
+    if first_day and last_day and last_day < first_day:
+        raise UsageError(f"--until {last_day} is before --since {first_day}")
+    return first_day, None if last_day == date.max else last_day
+
+
+def _parse_day(option: str, text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text is not None else None
+    except ValueError:
+        raise UsageError(f"{option} {text!r} is not a day; write it as 2025-03-31") from None

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -27,26 +28,33 @@ _LEAST_SHARE = 16  # of a folded column
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
 
 
-class CommandError(Exception):
-    """A command cannot do what was asked. The message says what, where and what to do; `exit_code` is 1 or 2."""
-
-    def __init__(self, message: str, *, exit_code: int = 1) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
-
-
 def example(*lines: str) -> str:
     """A help text's closing example. The backspace keeps the lines as they are, so that they can be copied."""
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON knows it: UUIDs as text, times as ISO 8601, bytes and structs not at all."""
+    """A value as JSON knows it: UUIDs as text, times as ISO 8601, structs by their fields, bytes not at all."""
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, UUID | Path):
         return str(value)
+    if _field_names(value) is not None:
+        return as_object(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _field_names(value: Any) -> tuple[str, ...] | None:
+    """Of a struct's or a dataclass's fields, in their order; None of what is neither."""
+    names: tuple[str, ...] | None = getattr(value, "__struct_fields__", None)
+    if names is None and is_dataclass(value):
+        return tuple(field.name for field in fields(value))
+    return names
+
+
+def as_object(struct: Any) -> dict[str, Any]:
+    """A struct as the JSON object of its fields, to be put together with other keys. What is in them stays."""
+    return {name: getattr(struct, name) for name in _field_names(struct) or ()}
 
 
 def print_json(value: Any) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.terminal.output import as_text, print_facts, print_line, print_table
+from pipeline.cli.terminal.output import as_object, as_text, print_facts, print_line, print_table
+
+if TYPE_CHECKING:
+    from pipeline.inspection.story_parts import ForwardedId
 
 _VERDICTS = {
     "same": "one person, unless something forbids it",
@@ -18,30 +21,30 @@ _VETOES = {
 }
 
 
-def print_pair(found: dict[str, Any]) -> None:
+def print_pair(pair: dict[str, Any]) -> None:
     """What `explain_pair` found: the two, every piece of evidence, the verdict, what forbids it, the way between."""
-    print_line("They are one person." if found["are_one_person"] else "They are two people.")
-    for forward in found["forwards"]:
+    print_line("They are one person." if pair["are_one_person"] else "They are two people.")
+    for forward in pair["forwards"]:
         print_line(tell_forward(forward))
     for name in ("one", "other"):
-        side = found[name]
+        side = pair[name]
         print_line(f"\n{name.capitalize()}: {side['id']}")
         print_facts({"event": side["event_id"], "person": side["person_id"], **_said(side)})
     print_line("\nEvidence of the two, in bits")
-    if found["is_same_evidence"]:
+    if pair["is_same_evidence"]:
         print_line("  they say exactly the same of who they are")
-    print_pieces(found["pieces"], found["score"])
-    thresholds = found["thresholds"]
+    print_pieces(pair["pieces"], pair["score"])
+    thresholds = pair["thresholds"]
     print_facts(
         {
-            "by weight": f"{_VERDICTS[found['verdict']]} (one person from {thresholds['same']:g}, a human asked from"
+            "by weight": f"{_VERDICTS[pair['verdict']]} (one person from {thresholds['same']:g}, a human asked from"
             f" {thresholds['review']:g}, sure from {thresholds['certain']:g})",
-            "compared": None if found["share_a_key"] else "never by themselves: they share no key",
-            "a human said": f"{found['decision']}, {tell_word(found['word'])}" if found["word"] else None,
+            "compared": None if pair["share_a_key"] else "never by themselves: they share no key",
+            "a human said": f"{pair['decision']}, {tell_word(pair['word'])}" if pair["word"] else None,
         }
     )
-    _print_veto(found["veto"])
-    _print_chain(found["chain"])
+    _print_veto(pair["veto"])
+    _print_chain(pair["chain"])
 
 
 def print_pieces(pieces: list[dict[str, Any]], score: float) -> None:
@@ -57,13 +60,13 @@ def print_pieces(pieces: list[dict[str, Any]], score: float) -> None:
             print_line(f"  {piece['kind']} {piece['weight']:g}: {piece['note']}")
 
 
-def print_forward(found: dict[str, Any]) -> None:
+def print_forward(forward: ForwardedId) -> None:
     """Whom an id that was merged away stands for, and the leads that are its own."""
-    print_line(tell_forward(found))
+    print_line(tell_forward(as_object(forward)))
     print_line("\nIts own leads")
     print_table(
         ("event", "source", "state", "occurred"),
-        [(lead["event_id"], lead["source"], lead["state"], lead["occurred_at"]) for lead in found["leads"]],
+        [(lead.event_id, lead.source, lead.state, lead.occurred_at) for lead in forward.leads],
     )
 
 

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -20,7 +20,8 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from pipeline.cli.terminal.output import CommandError, plain
+from pipeline.cli.terminal.output import plain
+from pipeline.errors import UsageError
 
 _RISKY = ("=", "@", "+", "-", "\t", "\r")
 _HARMLESS_SIGNED = re.compile(r"[+-][\d .()]*\d")  # +493012345, -3.5: a spreadsheet makes a number of it at most
@@ -53,16 +54,6 @@ def write_document(document: Any, out: Path | None) -> None:
     """One JSON document, to stdout or to a file; the file appears when it is complete."""
     with _opened(out) as file:
         file.write(json.dumps(document, default=plain, ensure_ascii=False, indent=2) + "\n")
-
-
-@contextmanager
-def streaming(rows: Iterator[dict[str, Any]]) -> Iterator[Iterator[dict[str, Any]]]:
-    """A stream of the store, closed while its transaction is still open: also when nobody reads on (`| head`)."""
-    try:
-        yield rows
-    finally:
-        if isinstance(rows, Generator):
-            rows.close()
 
 
 def csv_cell(value: Any) -> Any:
@@ -113,7 +104,7 @@ def _opened(out: Path | None) -> Iterator[TextIO]:
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     except OSError as error:
-        raise CommandError(f"cannot write {out}: {error.strerror}", exit_code=2) from error
+        raise UsageError(f"cannot write {out}: {error.strerror}") from error
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             yield file

@@ -20,7 +20,6 @@ from pipeline.intake.files.reading import AS_FOUND, ReadAs, event_of, open_rows
 from pipeline.intake.files.rows import FileRow, TableNotes
 from pipeline.intake.files.unreadable import UnreadableFileError
 from pipeline.intake.lane_hints import LaneHints
-from pipeline.intake.previews import Preview, PreviewRow, preview_file
 from pipeline.logs import get_logger
 from pipeline.records import NewEvent, Parked, Receipt, Stage
 from pipeline.store.engine import transaction
@@ -29,13 +28,10 @@ from pipeline.store.events.quarantine import park_now
 
 __all__ = [
     "ImportReport",
-    "Preview",
-    "PreviewRow",
     "Progress",
     "RejectedRow",
     "UnreadableFileError",
     "import_file",
-    "preview_file",
 ]
 
 _BATCH_ROWS = 1_000

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from pipeline.intake.files.contents import UnreadableFileError
-from pipeline.intake.files.imports import import_file, preview_file
+from pipeline.intake.files.imports import import_file
 from pipeline.intake.instances import UnknownSourceError
 from pipeline.stages.mapping.bodies import decode_body
 from pipeline.store.engine import transaction
@@ -333,21 +333,6 @@ def test_memory_does_not_grow_with_the_file(database, tmp_path):
         peaks.append(int(done.stdout.split()[-1]))
     assert peaks[1] < peaks[0] * 1.15, f"{peaks} KiB"
     assert peaks[1] < 250_000 < psutil.virtual_memory().total
-
-
-def test_a_preview_shows_mapped_rows_and_what_would_be_quarantined_and_stores_nothing(database, tmp_path):
-    path = write(tmp_path, table(["a1,ada,LOVELACE,Ada@Example.ORG", "a2,F", ",,Nobody,"]))
-    preview = preview_file(path, source="datablist", brand="default", limit=10)
-    assert [row.state for row in preview.rows] == ["ready", "quarantined", "quarantined"]
-    assert preview.rows[0].fields["email"] == "ada@example.org"
-    assert preview.rows[1].code == "ragged_row"
-    assert preview.rows[2].code == "nothing_to_identify"
-    assert count_events() == 0
-
-
-def test_a_preview_stops_at_its_limit(database, tmp_path):
-    path = write(tmp_path, table([f"a{number},F,L,f{number}@example.org" for number in range(500)]))
-    assert len(preview_file(path, source="datablist", brand="default", limit=7).rows) == 7
 
 
 def test_standard_input_is_read_like_a_file(database):

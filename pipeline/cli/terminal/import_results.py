@@ -1,0 +1,66 @@
+"""Tells what became of an import."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pipeline.cli.terminal.file_notes import print_notes, without_line
+from pipeline.cli.terminal.output import print_facts, print_line
+
+if TYPE_CHECKING:
+    from pipeline.inspection.import_progress import ImportResult
+
+_STATES = ("settled", "suppressed", "quarantined", "pending", "in_flight")
+_LISTED_ROWS = 20  # rejected rows shown to people; JSON has those that the report has
+
+
+def import_object(result: ImportResult) -> dict[str, Any]:
+    """The result as `import --json` prints it. `difference`: rows of this import that are in no state."""
+    return {
+        **_counts(result),
+        "difference": result.difference,
+        "files": [
+            {
+                "file": str(file),
+                "accepted": report.accepted,
+                "repeated": report.repeated,
+                "rejected": report.rejected,
+                "rejected_rows": [asdict(row) for row in report.rejected_rows],
+                "notes": asdict(report.notes),
+                "dates": report.dates,
+                "seconds": round(report.seconds, 2),
+            }
+            for file, report in result.files
+        ],
+        "unreadable": [{"file": str(file), "reason": reason} for file, reason in result.unreadable],
+    }
+
+
+def print_import(result: ImportResult, mapping: str, *, is_over: bool) -> None:
+    """The counts, the first rejected rows, what was noticed about each file. `mapping`: the slug of their mapping."""
+    print_facts({name: count for name, count in _counts(result).items() if count or name == "accepted"}, indent=0)
+    rejected = [(file, row) for file, report in result.files for row in report.rejected_rows]
+    for file, row in rejected[:_LISTED_ROWS]:
+        print_line(f"{file} line {row.line}: {row.code}: {without_line(row.message, row.line)}")
+    if len(rejected) > _LISTED_ROWS:
+        print_line(f"… and {result.rejected - _LISTED_ROWS} more: afluente quarantine list")
+    for file, report in result.files:
+        print_notes(file, report.notes, report.dates, mapping)
+    for file, reason in result.unreadable:
+        print_line(f"{file}: not imported: {reason}")
+    if result.states["quarantined"]:
+        print_line("See what waits for you: afluente quarantine list")
+    if not is_over and result.states["pending"] + result.states["in_flight"]:
+        print_line("The rows are in; watch them with `afluente status`.")
+    if result.difference:
+        print_line(f"{result.difference} rows are in no state: run `afluente balance` and report this as a bug")
+
+
+def _counts(result: ImportResult) -> dict[str, int]:
+    return {
+        "accepted": result.accepted,
+        "repeated": result.repeated,
+        "rejected": result.rejected,
+        **{state: result.states[state] for state in _STATES},
+    }

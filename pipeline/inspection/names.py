@@ -1,0 +1,56 @@
+"""Names that people give, of sources and brands: found as they are set up, or refused with those that are known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from connectors.kit.registry import sources
+from pipeline.errors import UsageError
+from pipeline.settings.loading import settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from pipeline.intake.instances import SourceInstance
+
+
+def check_source(slug: str) -> None:
+    """Raises UsageError unless a source is declared or set up under that name."""
+    known = {*sources(), *settings().sources}
+    if slug not in known:
+        raise UsageError(
+            f"there is no source {slug!r}; known: {', '.join(sorted(known))}. `afluente source new` writes a new one"
+        )
+
+
+def check_brand(connection: Connection, brand: str | None) -> None:
+    """Raises UsageError unless `brand` is None, is set up, or was when leads of it came.
+
+    Where it is not set up, all events may have to be looked at: give a connection without a limit of time.
+    """
+    from pipeline.store.reports import has_events_of
+
+    if brand is None or brand in settings().brands or has_events_of(connection, brand):
+        return
+    raise UsageError(f"there is no brand {brand!r}; known: {', '.join(sorted(settings().brands))}")
+
+
+def brand_of(slug: str, brand: str | None = None) -> str:
+    """`brand`, or the only one that a source of this name can mean. Raises UsageError if there are several."""
+    if brand is not None:
+        return brand
+    brands = settings().source(slug).brands or sorted(settings().brands)
+    if len(brands) != 1:
+        raise UsageError(f"is needed, as there are several: one of {', '.join(brands)}", argument="brand")
+    return brands[0]
+
+
+def find_instance(slug: str, brand: str | None = None) -> SourceInstance:
+    """The source `slug` as it is set up for `brand`, or for the only brand that it can mean. Raises UsageError."""
+    from pipeline.intake.instances import SourceBook, UnknownSourceError
+
+    check_source(slug)
+    try:
+        return SourceBook(settings()).find(brand_of(slug, brand), slug)
+    except UnknownSourceError as error:
+        raise UsageError(str(error)) from error

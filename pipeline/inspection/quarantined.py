@@ -1,0 +1,215 @@
+"""What waits for a human, and what a human does about it: look, set fields by hand, send it on its way again, close it;
+and release a lead that a rule took for a test or for spam.
+
+Whatever sends something on its way tells the workers after its transaction is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+
+from pipeline.canonical import CANONICAL_FIELDS
+from pipeline.errors import NotFoundError, RefusedError, UsageError
+from pipeline.hints import hint_all
+from pipeline.inspection.names import check_source
+from pipeline.records import Stage
+from pipeline.stages.validation.rules import NOTHING_TO_IDENTIFY, RULES
+from pipeline.store.engine import transaction
+from pipeline.store.events import quarantine
+from pipeline.store.events.events import read_events
+from pipeline.store.events.quarantine import Quarantined
+from pipeline.store.events.releases import RELEASABLE_REASONS, Release, release_event
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+class QuarantineGroup(msgspec.Struct, frozen=True):
+    """How many wait of one source and for one reason; deliveries have no source."""
+
+    source: str | None
+    reason: str
+    count: int
+
+
+class PlacedRow(msgspec.Struct, frozen=True):
+    """A quarantined thing; of a row of a file, its file and line. A file's name may name a person."""
+
+    row: Quarantined
+    file: str | None = None
+    line: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<PlacedRow {self.row.quarantine_id}>"
+
+
+class QuarantineList(msgspec.Struct, frozen=True):
+    """What was asked for. `open` is the number of all that wait and fit, `rows` are those within the limit."""
+
+    open: int
+    groups: list[QuarantineGroup]
+    rows: list[PlacedRow]
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """How many are on their way again. `left_out`: rows that could not be read as their file meant them, by code."""
+
+    replayed: int
+    left_out: dict[str, int] = {}
+
+
+def list_quarantined(
+    connection: Connection,
+    *,
+    reason: str | None = None,
+    source: str | None = None,
+    with_closed: bool = False,
+    limit: int = 50,
+) -> QuarantineList:
+    """How many wait by source and reason, and the newest of them; `with_closed` also what was replayed or discarded.
+
+    Raises UsageError for a source that there is not.
+    """
+    if source is not None:
+        check_source(source)
+    counts = quarantine.count_quarantine(connection)
+    groups = [
+        QuarantineGroup(of_source, code, count)
+        for (of_source, code), count in sorted(counts.items(), key=lambda entry: -entry[1])
+        if reason in (None, code) and source in (None, of_source)
+    ]
+    rows = quarantine.list_quarantine(
+        connection, reason=reason, source=source, resolution=None if with_closed else "open", limit=limit
+    )
+    return QuarantineList(sum(group.count for group in groups), groups, _placed(connection, rows))
+
+
+def find_quarantined(connection: Connection, any_id: UUID) -> PlacedRow:
+    """One, by its id or by that of its event (then the newest). Raises NotFoundError."""
+    return _placed(connection, [_find(connection, any_id)])[0]
+
+
+def fix(any_id: UUID, values: Mapping[str, Any]) -> Replayed:
+    """Set canonical fields of a lead by hand and replay it. What its source sent stays as it came.
+
+    Raises NotFoundError, UsageError for a name that is no canonical field, RefusedError for a delivery and for what is
+    not open any more.
+    """
+    for name in values:
+        _check_field(name)
+    with transaction() as connection:
+        row = _find(connection, any_id)
+        if row.event_id is None:
+            raise RefusedError(
+                f"{row.quarantine_id} is a delivery to {row.destination}, not a lead: correct the person's data at its"
+                " source, or the destination's mapping, then `afluente quarantine replay`"
+            )
+        if not quarantine.set_patch(connection, row.quarantine_id, values):
+            raise RefusedError(f"{row.quarantine_id} is not open any more: it was {row.resolution}")
+        replayed = quarantine.replay_events(connection, quarantine_ids=[row.quarantine_id])
+    hint_all()
+    return Replayed(replayed)
+
+
+def replay(any_id: UUID, *, as_is: bool = False) -> Replayed:
+    """Send one on its way again: a lead through the current mapping, a delivery to its CRM.
+
+    `as_is`: also a row that was not read as its file meant it. Raises NotFoundError, and RefusedError for such a row.
+    """
+    with transaction() as connection:
+        row = _find(connection, any_id)
+        if row.stage == Stage.INTAKE and row.resolution == "open" and not as_is:
+            raise RefusedError(
+                f"{row.quarantine_id} is a row that could not be read ({row.code}): its cells may stand in the"
+                " wrong columns. Correct the file and import it again; or look at it with `afluente explain`, then"
+                " `afluente quarantine fix` with the right values, or replay it with --as-is"
+            )
+        replayed = quarantine.replay_events(connection, quarantine_ids=[row.quarantine_id])
+    hint_all()
+    return Replayed(replayed)
+
+
+def replay_all(*, reason: str | None = None, source: str | None = None) -> Replayed:
+    """Send all that waits on its way again, or all of one reason or source, but for rows that intake could not read.
+
+    Raises UsageError for a source that there is not.
+    """
+    if source is not None:
+        check_source(source)
+    with transaction() as connection:
+        left_out = quarantine.count_misread(connection, reason=reason, source=source)
+        replayed = quarantine.replay_events(connection, reason=reason, source=source, misread=False)
+    hint_all()
+    return Replayed(replayed, left_out)
+
+
+def discard(any_id: UUID, why: str) -> UUID:
+    """Close one for good; gives its own id. Its lead stays counted as quarantined.
+
+    Raises NotFoundError, UsageError without a reason, RefusedError for what is not open any more.
+    """
+    _check_reason(why)
+    with transaction() as connection:
+        row = _find(connection, any_id)
+        if not quarantine.discard(connection, row.quarantine_id, why):
+            raise RefusedError(f"{row.quarantine_id} is not open any more: it was {row.resolution}")
+    return row.quarantine_id
+
+
+def release(event_id: UUID, why: str) -> Release:
+    """Send a lead on its way again that was suppressed as test or spam, and remember that no rule may stop it.
+
+    Gives its state and reason as they were. Raises NotFoundError, UsageError without a reason, RefusedError for what is
+    not suppressed, or was for another reason.
+    """
+    _check_reason(why)
+    rules = [rule for rule in RULES if rule != NOTHING_TO_IDENTIFY]  # what nobody can be found by stays so
+    with transaction() as connection:
+        released = release_event(connection, event_id, why, rules=rules)
+    if released is None:
+        raise NotFoundError(f"no event has the id {event_id}: `afluente leads export` shows what has")
+    if not released.is_done:
+        raise RefusedError(_why_not_released(event_id, released))
+    hint_all()
+    return released
+
+
+def _why_not_released(event_id: UUID, release: Release) -> str:
+    if release.state == "quarantined":
+        return f"{event_id} is quarantined: `afluente quarantine show {event_id}` says what helps"
+    if release.state == "suppressed":
+        allowed = " and ".join(RELEASABLE_REASONS)
+        return f"{event_id} is suppressed as {release.reason}: only {allowed} can be released"
+    return f"{event_id} is {release.state}, not suppressed: there is nothing to release"
+
+
+def _check_reason(why: str) -> None:
+    if not why.strip():
+        raise UsageError("needs a text: whoever looks at this later has nothing else", argument="why")
+
+
+def _check_field(name: str) -> None:
+    if name not in CANONICAL_FIELDS:
+        close = get_close_matches(name, CANONICAL_FIELDS, 1)
+        hint = f"did you mean {close[0]}?" if close else f"allowed: {', '.join(CANONICAL_FIELDS)}"
+        raise UsageError(f"{name!r} is not a canonical field; {hint}", argument="set")
+
+
+def _find(connection: Connection, any_id: UUID) -> Quarantined:
+    row = quarantine.show_quarantine(connection, any_id)
+    if row is None:
+        raise NotFoundError(f"nothing in quarantine has the id {any_id}: `afluente quarantine list` shows what has")
+    return row
+
+
+def _placed(connection: Connection, rows: Sequence[Quarantined]) -> list[PlacedRow]:
+    """Rows with their places. The places are sealed with the events."""
+    ids = [row.event_id for row in rows if row.event_id]
+    origins = {raw.event_id: raw.envelope.origin for raw in (read_events(connection, ids) if ids else ())}
+    places = [origins.get(row.event_id, {}) if row.event_id else {} for row in rows]
+    return [PlacedRow(row, place.get("file"), place.get("line")) for row, place in zip(rows, places, strict=True)]

@@ -1,0 +1,55 @@
+"""History by the rules of now, as somebody asks for it: golden records, who is who, channels. Safe beside workers, and
+to run again after an interruption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipeline.hints import hint_all
+from pipeline.inspection.names import check_brand
+from pipeline.recompute import people
+from pipeline.recompute.golden_records import Renewed, renew_golden_records
+from pipeline.recompute.people import Recomputed
+from pipeline.store.engine import transaction
+
+
+def renew_people(
+    *,
+    brand: str | None = None,
+    is_dry_run: bool = False,
+    on_progress: Callable[[Renewed, int], None] = lambda _done, _people: None,
+) -> Renewed:
+    """Make golden records anew by the mappings and the survivorship of now. A dry run writes nothing.
+
+    `on_progress` hears what has been done so far, and how many people there are. Raises UsageError for a brand that
+    there is not, TransientError if the database stays away; what is done stays done.
+    """
+    _check_brand(brand)
+    done = renew_golden_records(brand=brand, is_dry_run=is_dry_run, on_progress=on_progress)
+    if done.changed and not is_dry_run:
+        hint_all()
+    return done
+
+
+def recompute_people(
+    *,
+    brand: str | None = None,
+    is_dry_run: bool = False,
+    on_refiling: Callable[[int, int], None] = lambda _done, _pieces: None,
+    on_filing: Callable[[int, int], None] = lambda _done, _events: None,
+    on_progress: Callable[[Recomputed, int], None] = lambda _done, _pieces: None,
+) -> Recomputed:
+    """Find out anew who is who, as `recompute.people.recompute_people` does, whose callbacks and errors these are.
+
+    Raises UsageError for a brand that there is not.
+    """
+    _check_brand(brand)
+    return people.recompute_people(
+        brand=brand, is_dry_run=is_dry_run, on_refiling=on_refiling, on_filing=on_filing, on_progress=on_progress
+    )
+
+
+def _check_brand(brand: str | None) -> None:
+    with transaction(timeout_seconds=0) as connection:
+        check_brand(connection, brand)

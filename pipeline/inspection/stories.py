@@ -1,0 +1,250 @@
+"""The stories of one lead and of one person: everything that is known of it, in the order in which it happened.
+
+They hold personal data: the request and the fields are opened for whoever asks, who must be allowed to see them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+from pipeline.errors import NotFoundError
+from pipeline.inspection.field_rows import FieldRow
+from pipeline.inspection.merges import find_forward, tell_reasons
+from pipeline.inspection.pairs import explain_match
+from pipeline.inspection.recomputed import Recomputed, recompute
+from pipeline.inspection.story_parts import (
+    Call,
+    ConsentAnswer,
+    ConsentInForce,
+    Delivery,
+    ForwardedId,
+    GoldenField,
+    KeyUse,
+    LogLine,
+    MappingVersions,
+    Match,
+    QuarantineEntry,
+    Request,
+    StoredLead,
+    Told,
+)
+from pipeline.privacy.person_consents import consent_state_of
+from pipeline.store.events.quarantine import show_quarantine
+from pipeline.store.reports import explain_event, explain_person, find_kind
+from pipeline.values.derived import derive
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+Part = TypeVar("Part", bound=Told)
+TouchRow = dict[str, Any]  # every column of the table `touches`, whatever it has
+
+
+class EventStory(Told, frozen=True, kw_only=True):
+    """A lead from its request to the CRMs' answers. `request` is None if its body is gone.
+
+    `fields` are what the current mapping makes of the request, `now` what would become of it today, in words. `match`
+    says why it belongs to its person, `notices` are lines of the identity log about it.
+    """
+
+    kind: str = "event"
+    event_id: UUID
+    source: str
+    brand: str
+    lane: str
+    state: str
+    reason: str | None
+    stage: str | None
+    external_id: str | None
+    received_at: datetime
+    occurred_at: datetime | None
+    settled_at: datetime | None
+    attempts: int
+    losses: int
+    channel: str | None
+    person_id: UUID | None
+    request: Request | None
+    verification: str | None
+    idempotency: list[KeyUse]
+    mapping: MappingVersions
+    now: str
+    fields: list[FieldRow]
+    match: Match | None
+    notices: list[LogLine]
+    touches: list[TouchRow]
+    consents: list[ConsentAnswer]
+    quarantine: list[QuarantineEntry]
+    deliveries: list[Delivery]
+
+
+class PersonStory(Told, frozen=True, kw_only=True):
+    """A golden record with the origin of each value, the leads, contacts and consents behind it, and what CRMs have.
+
+    `touches` counts the contacts of `touch_list`. `forward` is there if the id stands for another person now.
+    """
+
+    kind: str = "person"
+    person_id: UUID
+    brand: str
+    version: int
+    original_source: str | None
+    original_channel: str | None
+    original_campaign: str | None
+    original_at: datetime | None
+    original_event: UUID | None
+    latest_source: str | None
+    latest_channel: str | None
+    latest_campaign: str | None
+    latest_at: datetime | None
+    latest_event: UUID | None
+    owner: str | None
+    touches: int
+    created_at: datetime
+    updated_at: datetime
+    original_position: int
+    latest_position: int
+    merged_into: UUID | None
+    rerouted_at: datetime | None
+    fields: list[GoldenField]
+    derived: dict[str, Any]
+    events: list[StoredLead]
+    touch_list: list[TouchRow]
+    consents: list[ConsentAnswer]
+    quarantine: list[QuarantineEntry]
+    deliveries: list[Delivery]
+    history: list[LogLine]
+    forward: ForwardedId | None
+    consent_state: list[ConsentInForce]
+
+
+def tell_story(connection: Connection, any_id: UUID) -> EventStory | PersonStory:
+    """The story of an event or a person, or of the one that a quarantined thing is about. Raises NotFoundError."""
+    kind = find_kind(connection, any_id)
+    if kind == "quarantine":
+        row = show_quarantine(connection, any_id)
+        if row is not None:
+            kind, any_id = ("event", row.event_id) if row.event_id else ("person", row.person_id or any_id)
+    story = tell_event(connection, any_id) if kind == "event" else tell_person(connection, any_id)
+    if story is None:
+        raise NotFoundError(
+            f"no event, person or quarantined thing has the id {any_id}: ids stand in `afluente leads export` and"
+            " `afluente people export`"
+        )
+    return story
+
+
+def tell_event(connection: Connection, event_id: UUID) -> EventStory | None:
+    """The story of a lead; None if no event has this id."""
+    facts = explain_event(connection, event_id)
+    if facts is None:
+        return None
+    event, person = facts["event"], facts["person"]
+    recomputed = recompute(connection, [event_id]).get(event_id)
+    return EventStory(
+        **_columns_of(event, EventStory),
+        request=_request(recomputed) if recomputed else None,
+        verification=_verification(recomputed) if recomputed else None,
+        idempotency=_parts(KeyUse, facts["keys"]),
+        mapping=MappingVersions(
+            stored=event["mapping_version"], current=recomputed.mapping.version if recomputed else None
+        ),
+        now=recomputed.verdict if recomputed else "its body is gone",
+        fields=recomputed.fields() if recomputed else [],
+        match=_match(connection, event_id, person) if person else None,
+        notices=_parts(LogLine, [line for line in person["history"] if line["event_id"] == event_id] if person else []),
+        touches=facts["touches"],
+        consents=_parts(ConsentAnswer, facts["consents"]),
+        quarantine=_parts(QuarantineEntry, facts["quarantine"]),
+        deliveries=_deliveries(person) if person else [],
+    )
+
+
+def tell_person(connection: Connection, person_id: UUID) -> PersonStory | None:
+    """The story of a person; None if no person has this id."""
+    facts = explain_person(connection, person_id)
+    if facts is None:
+        return None
+    person, profile = facts["person"], facts["profile"]
+    return PersonStory(
+        **_columns_of(person, PersonStory),
+        fields=[
+            GoldenField(field=name, value=golden.value, source=golden.source, event_id=golden.event_id, at=golden.at)
+            for name, golden in profile.fields.items()
+        ],
+        derived=derive(profile.values()),
+        events=_parts(StoredLead, facts["events"]),
+        touch_list=facts["touches"],
+        consents=_parts(ConsentAnswer, facts["consents"]),
+        quarantine=_parts(QuarantineEntry, facts["quarantine"]),
+        deliveries=_deliveries(facts),
+        history=_parts(LogLine, tell_reasons(connection, facts["history"])),
+        forward=_forward(connection, person_id),
+        consent_state=[
+            ConsentInForce(purpose=purpose, channel=channel, state=state)
+            for (purpose, channel), state in consent_state_of(connection, person_id).items()
+        ],
+    )
+
+
+def _columns_of(row: Mapping[str, Any], part: type[Told]) -> dict[str, Any]:
+    """Of a stored row the columns that are fields of the part by the same name."""
+    return {name: row[name] for name in part.__struct_fields__ if name in row}
+
+
+def _parts(part: type[Part], rows: Sequence[Mapping[str, Any]]) -> list[Part]:
+    return [part(**_columns_of(row, part)) for row in rows]
+
+
+def _request(recomputed: Recomputed) -> Request:
+    envelope = recomputed.raw.envelope
+    return Request(
+        content_type=envelope.content_type,
+        bytes=len(envelope.body),
+        headers=envelope.headers,
+        origin={name: value for name, value in envelope.origin.items() if name != "verified_by"},
+        body=envelope.body.decode("utf-8", "replace"),
+    )
+
+
+def _verification(recomputed: Recomputed) -> str:
+    """How it was known to come from the source. What failed the check was answered with 401 and never stored."""
+    origin = recomputed.raw.envelope.origin
+    if origin.get("verified_by"):
+        return f"signature held ({origin['verified_by']})"
+    if origin.get("via") == "api":
+        return f"API key {origin.get('key')}"
+    if origin.get("via") == "webhook":
+        return "none: this source does not sign its requests"
+    return "none needed: read by Afluente itself or given by an operator"
+
+
+def _match(connection: Connection, event_id: UUID, person: Mapping[str, Any]) -> Match | None:
+    reasons = explain_match(connection, event_id, [lead["event_id"] for lead in person["events"]])
+    return None if reasons is None else Match(**reasons)
+
+
+def _forward(connection: Connection, person_id: UUID) -> ForwardedId | None:
+    """Whom an id that was merged away stands for, with the leads that are its own."""
+    forward = find_forward(connection, person_id)
+    if forward is None:
+        return None
+    facts = dict(forward.story)
+    own, now = set(facts.pop("event_ids")), explain_person(connection, facts["into"])
+    leads = [lead for lead in now["events"] if lead["event_id"] in own] if now else []
+    return ForwardedId(**facts, leads=_parts(StoredLead, leads))
+
+
+def _deliveries(person: Mapping[str, Any]) -> list[Delivery]:
+    """Each CRM with the calls that carried this person."""
+    return [
+        Delivery(
+            **_columns_of(delivery, Delivery),
+            calls=_parts(
+                Call, [call for call in person["delivery_log"] if call["destination"] == delivery["destination"]]
+            ),
+        )
+        for delivery in person["deliveries"]
+    ]
