@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from connectors.kit.conformance.cases import HOSTILE, ROW, TYPICAL, Case, Trial
-from connectors.kit.paths import get_path
+from connectors.kit.paths import get_path, parse_path
 from connectors.kit.sources.records import UnreadableBody
 
 _MISSING = object()
+_DOT = re.compile(r"(?<!\\)\.")  # one that ends a key
 _HOSTILE_VALUES: tuple[Any, ...] = (
     None,
     True,
@@ -147,19 +149,15 @@ def _spoiled(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, di
 
 
 def _has(record: dict[str, Any], path: str) -> bool:
-    """Whether there is something at `path`, be it null. What is left of a path may be one key (`answers.Tel. 1`)."""
-    if path in record or get_path(record, path, _MISSING) is not _MISSING:
-        return True
-    above, _, rest = path.partition(".")
-    inner = record.get(above)
-    return bool(rest) and isinstance(inner, dict) and _has(inner, rest)
+    """Whether there is something at `path`, be it null."""
+    return get_path(record, path, _MISSING) is not _MISSING
 
 
 def _remove(record: dict[str, Any], path: str) -> None:
     if path in record:
         del record[path]
         return
-    above, _, key = path.rpartition(".")
-    parent = get_path(record, above or None)
+    *above, key = _DOT.split(path)
+    parent = get_path(record, ".".join(above) or None)
     if isinstance(parent, dict):
-        parent.pop(key.partition("[")[0], None)
+        parent.pop(parse_path(key)[0], None)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from connectors.kit.paths import compile_path
 from pipeline.canonical import CANONICAL_FIELDS
 from pipeline.intake.files.contents import FileContents
 from pipeline.intake.files.unreadable import UnreadableFileError
 from pipeline.stages.mapping.language import FieldRule
-from pipeline.stages.paths import compile_path
 from pipeline.values.dates.order import DateOrder
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from connectors.kit.paths import compile_path
 from pipeline.records import Consent
 from pipeline.stages.mapping.language import ConsentRule, FieldRule
-from pipeline.stages.paths import compile_first, compile_path
+from pipeline.stages.paths import compile_first
 from pipeline.values.conversions import excerpt, table_conversion, to_boolean
 from pipeline.values.dates.times import read_instant
 from pipeline.values.folding import fold

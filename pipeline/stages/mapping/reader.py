@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from connectors.kit.paths import parse_path
 from pipeline.canonical import CANONICAL_FIELDS, LEAD_FIELDS, TOUCH_FIELDS, default_conversion
 from pipeline.records import SUPPRESSION_REASONS
 from pipeline.stages.mapping.consents import consent_channel, consent_purpose
@@ -31,7 +32,6 @@ from pipeline.stages.mapping.language import (
     SourceDeclaration,
     SuppressRule,
 )
-from pipeline.stages.paths import parse_path
 from pipeline.stages.rule_reader import Reader, unknown_name
 from pipeline.values.conversions import CONVERSION_NAMES, exact_key
 from pipeline.values.dates.formats import check_format

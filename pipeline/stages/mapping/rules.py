@@ -9,11 +9,12 @@ from typing import Any
 
 import msgspec
 
+from connectors.kit.paths import compile_path
 from pipeline.canonical import CANONICAL_FIELDS, default_conversion
 from pipeline.records import Consent, EarlierTouch
 from pipeline.stages.mapping.earlier_touches import ReadTime, ReadTouch, compile_earlier_touch
 from pipeline.stages.mapping.language import EarlierTouchRule, FieldRule, SourceDeclaration, SuppressRule
-from pipeline.stages.paths import compile_first, compile_path
+from pipeline.stages.paths import compile_first
 from pipeline.values.conversions import (
     CONVERSIONS,
     Conversion,

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from connectors.kit.paths import compile_path
 from pipeline.canonical import CANONICAL_FIELDS, default_conversion
 from pipeline.errors import RecordError
 from pipeline.records import EarlierTouch, Lead, Parked, RawEvent, Suppressed
@@ -39,7 +40,6 @@ from pipeline.stages.mapping.rules import (
     put,
 )
 from pipeline.stages.mapping.shapes import Headers, Renames, compile_list, rename
-from pipeline.stages.paths import compile_path
 from pipeline.stages.reloading import Reloading
 from pipeline.values.conversions import CONVERSIONS
 from pipeline.values.normalized import is_empty
