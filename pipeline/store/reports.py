@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pipeline.canonical import ATTRIBUTION_NAMES
 from pipeline.crypto.encryption import open_profile
 from pipeline.store.events import leases
 from pipeline.store.events.quarantine import count_quarantine
@@ -27,19 +28,6 @@ _EVENT_COLUMNS = (
     "channel",
     "reason",
     "mapping_version",
-)
-_ATTRIBUTION_COLUMNS = (
-    "original_source",
-    "original_channel",
-    "original_campaign",
-    "original_at",
-    "latest_source",
-    "latest_channel",
-    "latest_campaign",
-    "latest_at",
-    "touches",
-    "owner",
-    "rerouted_at",
 )
 _DELIVERY_COLUMNS = (
     "destination",
@@ -78,7 +66,7 @@ def stream_people(connection: Connection, *, brand: str | None = None) -> Iterat
     People who are one with another are left out: that one has all they had.
     """
     where = "WHERE merged_into IS NULL" + " AND brand = %(brand)s" * bool(brand)
-    columns = ", ".join(("person_id", "brand", "version", "profile", *_ATTRIBUTION_COLUMNS))
+    columns = ", ".join(("person_id", "brand", "version", "profile", *ATTRIBUTION_NAMES))
     for row in _stream(connection, f"SELECT {columns} FROM people {where} ORDER BY person_id", {"brand": brand}):  # noqa: S608 - put together from constants
         profile = open_profile(row.pop("profile"), row["person_id"])
         yield {**row, "values": profile.values()}

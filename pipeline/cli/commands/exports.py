@@ -26,17 +26,6 @@ LEAD_COLUMNS = (
     "lane",
     "channel",
 )
-PERSON_COLUMNS = (
-    "original_source",
-    "original_channel",
-    "original_campaign",
-    "latest_source",
-    "latest_channel",
-    "latest_campaign",
-    "touches",
-    "owner",
-    "rerouted_at",
-)
 DELIVERY_COLUMNS = (
     "destination",
     "person_id",
@@ -119,7 +108,7 @@ def export_people(
     golden fields: company domain, level and function of the job title, state code, type of the phone; at last when the
     original and the latest touch were.
     """
-    from pipeline.canonical import DERIVED_FIELDS, PERSON_FIELDS
+    from pipeline.canonical import ATTRIBUTION_NAMES, DERIVED_FIELDS, PERSON_FIELDS
     from pipeline.store.reports import stream_forwards, stream_people
     from pipeline.values.derived import derive
 
@@ -129,7 +118,8 @@ def export_people(
             count = write_rows(found, ("person_id", "merged_into", "brand"), row_format, out)
         print_note(f"{count} people are one with another")
         return
-    columns = ("person_id", "version", "brand", *PERSON_FIELDS, *PERSON_COLUMNS, *DERIVED_FIELDS, *MOMENT_COLUMNS)
+    attribution = [name for name in ATTRIBUTION_NAMES if name not in MOMENT_COLUMNS]
+    columns = ("person_id", "version", "brand", *PERSON_FIELDS, *attribution, *DERIVED_FIELDS, *MOMENT_COLUMNS)
     with database(timeout_seconds=0) as connection, streaming(stream_people(connection, brand=brand)) as stored:
         rows = ({**row["values"], **derive(row["values"]), **row} for row in stored)
         count = write_rows(rows, columns, row_format, out)

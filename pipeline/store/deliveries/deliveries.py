@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection
 
+from pipeline.canonical import ATTRIBUTION_NAMES
 from pipeline.crypto.encryption import open_profile
 from pipeline.lanes import HOT
 from pipeline.records import Due, new_id
@@ -155,13 +156,7 @@ class PersonToSend(msgspec.Struct, frozen=True):
         return "<PersonToSend>"
 
 
-_ATTRIBUTION = (
-    *(f"{which}_{what}" for which in ("original", "latest") for what in ("source", "channel", "campaign", "at")),
-    "touches",
-    "owner",
-    "rerouted_at",
-)
-_COLUMNS = ", ".join(("person_id", "profile", "merged_into", *_ATTRIBUTION))
+_COLUMNS = ", ".join(("person_id", "profile", "merged_into", *ATTRIBUTION_NAMES))
 _PEOPLE = f"SELECT {_COLUMNS} FROM people WHERE person_id = ANY(%s::uuid[])"  # noqa: S608 - put together from constants
 
 
@@ -175,7 +170,7 @@ def read_people_to_send(connection: Connection, person_ids: Sequence[UUID]) -> d
     ):
         profile = open_profile(sealed, person_id)
         found[person_id] = PersonToSend(
-            profile.values(), dict(zip(_ATTRIBUTION, attribution, strict=True)), merged_into, profile.emptied
+            profile.values(), dict(zip(ATTRIBUTION_NAMES, attribution, strict=True)), merged_into, profile.emptied
         )
     return found
 

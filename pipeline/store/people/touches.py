@@ -8,34 +8,22 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pipeline.canonical import ATTRIBUTED_FACTS, UTM_FIELDS
 from pipeline.records import Lead, Touch
 from pipeline.store import arrays
 
-_ADD_TOUCHES = """
-INSERT INTO touches (event_id, position, person_id, brand, occurred_at, source, medium, channel, rules_version,
-    campaign, utm_source, utm_medium, utm_campaign, utm_term, utm_content, utm_id, referrer_host, landing_path,
-    click_ids, details)
-SELECT * FROM unnest(%s::uuid[], %s::smallint[], %s::uuid[], %s::text[], %s::timestamptz[], %s::text[], %s::text[],
-    %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-    %s::text[], %s::text[], %s::jsonb[], %s::jsonb[])
+_TEXT_COLUMNS = (
+    *("source", "medium", "channel", "rules_version", "campaign"),
+    *UTM_FIELDS,
+    *("referrer_host", "landing_path"),
+)
+_ADD_TOUCHES = f"""
+INSERT INTO touches (event_id, position, person_id, brand, occurred_at, {", ".join(_TEXT_COLUMNS)}, click_ids, details)
+SELECT * FROM unnest(%s::uuid[], %s::smallint[], %s::uuid[], %s::text[], %s::timestamptz[],
+    {", ".join("%s::text[]" for _ in _TEXT_COLUMNS)}, %s::jsonb[], %s::jsonb[])
 ON CONFLICT DO NOTHING
 RETURNING event_id
-"""
-_TEXT_COLUMNS = (
-    "source",
-    "medium",
-    "channel",
-    "rules_version",
-    "campaign",
-    "utm_source",
-    "utm_medium",
-    "utm_campaign",
-    "utm_term",
-    "utm_content",
-    "utm_id",
-    "referrer_host",
-    "landing_path",
-)
+"""  # noqa: S608 - put together from constants
 
 
 def add_touches(connection: Connection, touches: Sequence[Touch]) -> set[UUID]:
@@ -72,7 +60,7 @@ _IS_EARLIER, _IS_LATER = (
 _REPLACED = ", ".join(
     f"{kept}_{what} = CASE WHEN {test} THEN {seen}_{what} ELSE p.{kept}_{what} END"
     for kept, seen, test in (("original", "first", _IS_EARLIER), ("latest", "last", _IS_LATER))
-    for what in ("at", "event", "position", "source", "channel", "campaign")
+    for what in (*ATTRIBUTED_FACTS, "event", "position")
 )
 # Each form of a person remembers the same first visit: those count once.
 _COUNT = """SELECT count(*) FILTER (WHERE t.position = 0)
