@@ -1,4 +1,4 @@
-"""Touches and consents: facts, kept as they came. Original and latest source of a person follow from them."""
+"""Touches: facts, kept as they came. Original and latest source of a person follow from them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.canonical import ATTRIBUTED_FACTS, UTM_FIELDS
-from pipeline.records import Lead, Touch
+from pipeline.records import Touch
 from pipeline.store import arrays
 
 _TEXT_COLUMNS = (
@@ -109,43 +109,6 @@ def apply_touches(connection: Connection, touches: Iterable[Touch]) -> None:
     # Locked by a statement of its own: the next one then sees, and counts, what others committed while we waited.
     connection.exec_driver_sql(_LOCK, (people,))
     connection.exec_driver_sql(_APPLY, values)
-
-
-_ADD_CONSENTS = """
-INSERT INTO consents (event_id, person_id, brand, purpose, channel, granted, at, source, policy_version)
-SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::bool[], %s::timestamptz[],
-    %s::text[], %s::text[])
-ON CONFLICT DO NOTHING
-"""
-
-
-def add_consents(connection: Connection, leads: Iterable[Lead]) -> None:
-    """Store what leads with a person say about consent; `at` falls back to when the lead occurred. One statement.
-
-    Append-only: what an event said of a purpose and channel is kept as first stored.
-    """
-    rows = [
-        (lead, lead.person_id, consent)
-        for lead in sorted(leads, key=lambda lead: lead.event_id)
-        if lead.person_id is not None
-        for consent in lead.consents
-    ]
-    if not rows:
-        return
-    connection.exec_driver_sql(
-        _ADD_CONSENTS,
-        (
-            arrays.uuids(lead.event_id for lead, _, _ in rows),
-            arrays.uuids(person_id for _, person_id, _ in rows),
-            arrays.texts(lead.brand for lead, _, _ in rows),
-            arrays.texts(consent.purpose for _, _, consent in rows),
-            arrays.texts(consent.channel for _, _, consent in rows),
-            arrays.booleans(consent.granted for _, _, consent in rows),
-            arrays.moments(consent.at or lead.occurred_at for lead, _, consent in rows),
-            arrays.texts(consent.source or lead.source for lead, _, consent in rows),
-            arrays.texts(consent.policy_version for _, _, consent in rows),
-        ),
-    )
 
 
 def _moment(touch: Touch) -> tuple[datetime, UUID, int]:
