@@ -47,14 +47,6 @@ def ensure_index_key(connection: Connection) -> bytes:
     return cipher().open(found, context=_CONTEXT)
 
 
-def rewrap_index_key(connection: Connection) -> None:
-    """Wrap the index key with the first configured key: a step of retiring an old secret key."""
-    key = ensure_index_key(connection)
-    connection.exec_driver_sql(
-        "UPDATE keyring SET sealed = %s WHERE name = %s", (cipher().seal(key, context=_CONTEXT), _INDEX_KEY)
-    )
-
-
 def _read(connection: Connection) -> bytes | None:
     found = connection.exec_driver_sql("SELECT sealed FROM keyring WHERE name = %s", (_INDEX_KEY,)).scalar()
     return None if found is None else bytes(found)

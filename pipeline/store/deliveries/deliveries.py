@@ -28,7 +28,6 @@ __all__ = [
     "due_counts",
     "forget_once",
     "linger_left",
-    "next_due_in_seconds",
     "read_people_to_send",
     "record_outcomes",
     "release_deliveries",
@@ -290,18 +289,6 @@ def due_counts(connection: Connection) -> dict[str, dict[str, tuple[int, datetim
     for destination, lane, count, oldest in rows:
         counts.setdefault(destination, {})[lane] = (count, oldest)
     return counts
-
-
-def next_due_in_seconds(connection: Connection, destination: str, lane: str) -> float | None:
-    """Seconds until the next delivery of a destination and lane is due (0: one is); None if none waits."""
-    seconds = connection.exec_driver_sql(
-        """
-        SELECT extract(epoch FROM next_attempt_at - now()) FROM deliveries
-        WHERE destination = %s AND lane = %s AND state = 'due' ORDER BY next_attempt_at LIMIT 1
-        """,
-        (destination, lane),
-    ).scalar()
-    return None if seconds is None else max(0.0, float(seconds))
 
 
 def linger_left(connection: Connection, destination: str, lane: str, *, linger_seconds: float) -> float:
