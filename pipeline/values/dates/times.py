@@ -1,7 +1,9 @@
-"""Instants: whatever a source writes, as an aware UTC datetime, or None. Never the wall clock: stages have none.
+"""Instants: whatever stands in a lead's field, as an aware UTC datetime, or None. Never the wall clock.
 
 What is read, in this order: declared formats; ISO 8601; seconds, milliseconds, microseconds or nanoseconds since 1970;
 Excel serials; dates as people write them (`written_dates`). Two readings and nothing to choose by: not read.
+What machines write outside of fields (an event's time, a cursor, a signature) the kit reads, `connectors/kit/times.py`:
+any ISO 8601 or number since 1970, and nothing that people write. A small number is a serial here and a second there.
 """
 
 from __future__ import annotations
