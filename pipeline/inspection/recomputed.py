@@ -44,12 +44,6 @@ class Recomputed:
         return self.decided.rule if isinstance(self.decided, Suppressed) else None
 
     @property
-    def is_parked(self) -> bool:
-        from pipeline.records import Parked
-
-        return isinstance(self.decided, Parked)
-
-    @property
     def verdict(self) -> str:
         """What becomes of it, in words."""
         from pipeline.records import Lead, Parked

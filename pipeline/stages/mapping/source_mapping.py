@@ -56,7 +56,6 @@ __all__ = [
     "map_event",
     "map_merged",
     "map_person",
-    "map_record",
     "read_source_mapping",
     "undecided",
 ]
@@ -207,13 +206,6 @@ def map_event(
         undecided=mapped.undecided,
         is_released=raw.is_released,
     )
-
-
-def map_record(mapping: SourceMapping, record: dict[str, Any]) -> MappedFields:
-    """The record's fields, before normalization. Raises RecordError `missing_required`."""
-    mapped = mapping.map_record(mapping.shape(record))
-    _check_required(mapping, mapped)
-    return mapped
 
 
 def undecided(mapping: SourceMapping, record: dict[str, Any]) -> list[str]:

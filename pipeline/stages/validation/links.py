@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from pipeline.values.emails.emails import domain_of
+
 _LINK = re.compile(r"(https?://|\bwww\.)([^\s<>\"'\[\]()|]{3,2000})", re.IGNORECASE)
 _BBCODE = re.compile(r"\[(?:url|link)(?:=|\])\s*[\"']?\s*(?:https?://|www\.)", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]{1,2000}>|\[/?(?:url|link|b|i|img)\b[^\[\]]{0,2000}\]", re.IGNORECASE)
@@ -58,6 +60,6 @@ def _own_hosts(given: Mapping[str, Any]) -> Iterator[str]:
             yield from (found for found in (host.removeprefix("www."),) if "." in found)
     email = given.get("email")
     if isinstance(email, str) and "@" in email:
-        domain = email.strip().lower().rpartition("@")[2]
+        domain = domain_of(email.strip())
         if "." in domain:
             yield domain

@@ -11,9 +11,6 @@ from pipeline.values.names.splitting import NameParts, split_name
 from pipeline.values.names.words import FAMILY_IBERIAN, FAMILY_OTHER, GIVEN, word_kind
 from pipeline.values.text.text import clean_line
 
-# Flags of a field that is not one person's name: nothing is taken from it.
-NOT_ONE_PERSON = frozenset(("company_in_name", "several_people", "digits_in_name"))
-
 
 class Names(NamedTuple):
     """`first_name`, `last_name`, `full_name` of a lead, each in its one spelling or None."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from pipeline.values.emails.domains import domain_flags
+from pipeline.values.emails.emails import domain_of
 from pipeline.values.normalized import NOTHING, Normalized
 from pipeline.values.text.text import URL_LIMIT, clean_line, is_blank, raw_excerpt
 from pipeline.values.vocabularies import vocabulary
@@ -101,7 +102,7 @@ def company_domain(values: Mapping[str, Any]) -> str | None:
     others = values.get("other_emails")
     for email in (values.get("email"), *(others if isinstance(others, list | tuple) else ())):
         if isinstance(email, str) and "@" in email:
-            found = _of_email(email.rpartition("@")[2].lower())
+            found = _of_email(domain_of(email))
             if found is not None:
                 return found
     return None

@@ -13,8 +13,9 @@ from connectors.kit import ConfigurationError
 from connectors.kit.paths import compile_path, get_path
 from pipeline.authoring.mapping_schema import schema_text
 from pipeline.stages.mapping.decided_paths import DecidedPaths
-from pipeline.stages.mapping.source_mapping import map_record, read_source_mapping
+from pipeline.stages.mapping.source_mapping import read_source_mapping
 from pipeline.stages.paths import compile_first
+from tests.support.mapped_records import map_record
 
 RECORD = {
     "a.b": "one key",
