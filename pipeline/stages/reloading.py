@@ -33,9 +33,9 @@ class Reloading(Generic[Compiled]):
 
     def get(self, name: str) -> Compiled:
         """The version in force. Raises ConfigurationError if there never was a readable one."""
-        found = self._compiled.get(name)
-        if found is not None:
-            return found
+        compiled = self._compiled.get(name)
+        if compiled is not None:
+            return compiled
         with self._lock:
             if name not in self._compiled:
                 self._read(name)
@@ -69,7 +69,7 @@ class Reloading(Generic[Compiled]):
         self._wrong.pop(name, None)
         path = self._folder / f"{name}.yaml"
         if stamp is None:
-            known = ", ".join(sorted(found.stem for found in self._folder.glob("*.yaml")))
+            known = ", ".join(sorted(file.stem for file in self._folder.glob("*.yaml")))
             self._wrong[name] = f"{self._missing} {name!r}: {shown(path)} does not exist; there are {known}"
             return
         try:
@@ -81,7 +81,7 @@ class Reloading(Generic[Compiled]):
         if not name.isidentifier():
             return None
         try:
-            found = (self._folder / f"{name}.yaml").stat()
+            status = (self._folder / f"{name}.yaml").stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return status.st_mtime_ns, status.st_size, status.st_ino

@@ -89,7 +89,7 @@ class Reader:
         folder = MAPPINGS / "vocabularies"
         path = folder / f"{name}.yaml"
         if not name.isidentifier() or not path.is_file():
-            self.fail(place, unknown_name(name, (found.stem for found in folder.glob("*.yaml"))))
+            self.fail(place, unknown_name(name, (file.stem for file in folder.glob("*.yaml"))))
         content = vocabulary(name)
         if not is_word_table(content):
             self.fail(place, f"{shown(path)} is no table of `word: [spelling, …]`")

@@ -56,8 +56,8 @@ def stream_events(
 
 def has_events_of(connection: Connection, brand: str) -> bool:
     """Whether any event was ever accepted for this brand. Reads all events if none was."""
-    found = connection.exec_driver_sql("SELECT EXISTS (SELECT FROM events WHERE brand = %s)", (brand,))
-    return bool(found.scalar_one())
+    answer = connection.exec_driver_sql("SELECT EXISTS (SELECT FROM events WHERE brand = %s)", (brand,))
+    return bool(answer.scalar_one())
 
 
 def stream_people(connection: Connection, *, brand: str | None = None) -> Iterator[dict[str, Any]]:
@@ -102,10 +102,10 @@ def explain_event(connection: Connection, event_id: UUID) -> dict[str, Any] | No
     `event` (every column), `keys` (brand, source, digest in hexadecimal, repeats, last_seen_at), `quarantine` and
     `touches`, `consents` of the event, and under `person` what `explain_person` gives, or None.
     """
-    found = _rows(connection, "SELECT * FROM events WHERE event_id = %s", event_id)
-    if not found:
+    events = _rows(connection, "SELECT * FROM events WHERE event_id = %s", event_id)
+    if not events:
         return None
-    event = found[0]
+    event = events[0]
     person_id = event["person_id"] or _person_of(connection, event_id)
     return {
         "event": event,
@@ -129,10 +129,10 @@ def explain_person(connection: Connection, person_id: UUID) -> dict[str, Any] | 
     (by id), `history` (of who it is: its lines of `identity_log`), `touches`, `consents`, `deliveries`, `delivery_log`
     (one row per CRM answer) and `quarantine` of its deliveries.
     """
-    found = _rows(connection, "SELECT * FROM people WHERE person_id = %s", person_id)
-    if not found:
+    people = _rows(connection, "SELECT * FROM people WHERE person_id = %s", person_id)
+    if not people:
         return None
-    person = found[0]
+    person = people[0]
     profile = open_profile(person.pop("profile"), person_id)
     return {
         "person": person,
@@ -233,10 +233,10 @@ def _last_errors(connection: Connection, statement: str) -> dict[str, LastError]
 
 def evidence_of_event(connection: Connection, event_id: UUID) -> UUID | None:
     """The id of the evidence that an event left; None if it did not get so far."""
-    found: UUID | None = connection.exec_driver_sql(
+    evidence_id: UUID | None = connection.exec_driver_sql(
         "SELECT evidence_id FROM evidence_events WHERE event_id = %s", (event_id,)
     ).scalar()
-    return found
+    return evidence_id
 
 
 def find_kind(connection: Connection, any_id: UUID) -> str | None:
@@ -256,10 +256,10 @@ WHERE person_id = %s OR other_id = %s ORDER BY id
 
 def _person_of(connection: Connection, event_id: UUID) -> UUID | None:
     """The person of an event that has not settled yet, but has come far enough to have left a touch."""
-    found: UUID | None = connection.exec_driver_sql(
+    person_id: UUID | None = connection.exec_driver_sql(
         "SELECT person_id FROM touches WHERE event_id = %s LIMIT 1", (event_id,)
     ).scalar()
-    return found
+    return person_id
 
 
 def _quarantine(connection: Connection, condition: str, value: UUID) -> list[dict[str, Any]]:

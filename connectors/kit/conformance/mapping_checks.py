@@ -39,7 +39,7 @@ def mapping_is_sound(case: Case) -> list[str]:
 
 def every_field_is_decided(case: Case) -> list[str]:
     """Each field of the samples is mapped, kept or ignored: nothing is lost because nobody looked."""
-    found = {
+    sample_of_path = {
         path: sample.name
         for sample in case.ordinary_samples()
         for trial in case.trials(sample)
@@ -47,7 +47,7 @@ def every_field_is_decided(case: Case) -> list[str]:
     }
     return [
         f"the field {path} of the sample {name} is undecided: map it, or list it under kept or ignored"
-        for path, name in found.items()
+        for path, name in sample_of_path.items()
     ]
 
 

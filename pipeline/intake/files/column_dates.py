@@ -88,8 +88,8 @@ def decide_orders(rows: Iterable[FileRow], columns: Mapping[str, str], mapping: 
 
     `columns` as of `open_date_columns`. Raises UndecidedDatesError. Constant memory.
     """
-    found = {column: DateOrder() for column in columns}
-    looks = [(compile_path(path), found[column]) for column, path in columns.items()]
+    seen_orders = {column: DateOrder() for column in columns}
+    looks = [(compile_path(path), seen_orders[column]) for column, path in columns.items()]
     for row in rows:
         if row.record is None:
             continue
@@ -97,7 +97,7 @@ def decide_orders(rows: Iterable[FileRow], columns: Mapping[str, str], mapping: 
         for get, order in looks:
             order.see(get(record), row.line)
     decided = {}
-    for column, order in found.items():
+    for column, order in seen_orders.items():
         verdict = order.verdict()
         if verdict in ("undecided", "contradictory"):
             raise UndecidedDatesError(

@@ -65,9 +65,9 @@ class DecidedPaths:
 
     def rest(self, record: dict[str, Any]) -> dict[str, Any]:
         """What nobody decided about: path -> value, as shallow as possible, empty values left out."""
-        found: dict[str, Any] = {}
-        self._walk(record, self._tree, "", found)
-        return found
+        undecided: dict[str, Any] = {}
+        self._walk(record, self._tree, "", undecided)
+        return undecided
 
     def _add(self, steps: tuple[Any, ...]) -> None:
         node = self._tree
@@ -77,30 +77,30 @@ class DecidedPaths:
             node = node.setdefault(step, {})
         node.clear()
 
-    def _walk(self, value: dict[str, Any], tree: Tree, prefix: str, found: dict[str, Any]) -> None:
+    def _walk(self, value: dict[str, Any], tree: Tree, prefix: str, undecided: dict[str, Any]) -> None:
         for key, item in value.items():
             path = f"{prefix}{key}"
             node = tree.get(key)
             if node is None:
                 if not is_empty(item) and path not in self._literal:
-                    found[path] = item
+                    undecided[path] = item
             elif node:
-                self._walk_into(item, node, path, found)
+                self._walk_into(item, node, path, undecided)
 
-    def _walk_into(self, item: Any, node: Tree, path: str, found: dict[str, Any]) -> None:
+    def _walk_into(self, item: Any, node: Tree, path: str, undecided: dict[str, Any]) -> None:
         if isinstance(item, dict):
-            self._walk(item, node, f"{path}.", found)
+            self._walk(item, node, f"{path}.", undecided)
         elif isinstance(item, list):
             for index, entry in enumerate(item):
                 place = f"{path}[{index}]"
                 below = _select(entry, index, len(item), node)
                 if below is None:
                     if not is_empty(entry):
-                        found[place] = entry
+                        undecided[place] = entry
                 elif below:
-                    self._walk_into(entry, below, place, found)
+                    self._walk_into(entry, below, place, undecided)
         elif not is_empty(item):
-            found[path] = item
+            undecided[path] = item
 
 
 def bounded_custom(rest: dict[str, Any]) -> tuple[dict[str, Any], bool]:

@@ -117,9 +117,9 @@ def compile_canonical(names: dict[str, str], containers: Sequence[str]) -> Apply
         for level in (record, *(get(record) for get in getters)):
             if isinstance(level, dict):
                 for key, value in level.items():
-                    found = ranks.get(key)
-                    if found is not None and not is_empty(value):
-                        name, rank = found
+                    ranked = ranks.get(key)
+                    if ranked is not None and not is_empty(value):
+                        name, rank = ranked
                         if name not in best or rank < best[name][0]:
                             best[name] = (rank, value, key)
         for name, (_, value, key) in best.items():
@@ -136,9 +136,11 @@ def canonical_names(declaration: SourceDeclaration) -> dict[str, str]:
 
 def compile_earlier_touch_rule(rule: EarlierTouchRule) -> ReadTouch:
     """A function that adds the earlier touch one rule declares."""
-    said = {field.name: _reading(field) for field in rule.fields if field.paths}
+    evidence = {field.name: _reading(field) for field in rule.fields if field.paths}
     unsaid = {field.name: field.default if field.constant is None else field.constant for field in rule.fields}
-    return compile_earlier_touch(_dated(rule.at), said, {name: one for name, one in unsaid.items() if one is not None})
+    return compile_earlier_touch(
+        _dated(rule.at), evidence, {name: value for name, value in unsaid.items() if value is not None}
+    )
 
 
 def _dated(rule: FieldRule) -> ReadTime:

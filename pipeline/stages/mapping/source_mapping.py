@@ -213,12 +213,14 @@ def undecided(mapping: SourceMapping, record: dict[str, Any]) -> list[str]:
     return [path for path in mapping.decided.rest(mapping.shape(record)) if not mapping.kept.covers(path)]
 
 
-def _date_orders(mapping: SourceMapping, body: dict[str, Any], said: Mapping[str, str] | None) -> Mapping[str, str]:
+def _date_orders(
+    mapping: SourceMapping, body: dict[str, Any], order_of_column: Mapping[str, str] | None
+) -> Mapping[str, str]:
     """How columns write dates, by the names the rules know them under."""
-    if not said:
+    if not order_of_column:
         return NO_ORDERS
     renames = mapping.renames(body)
-    return {renames.get(column, column): order for column, order in said.items()}
+    return {renames.get(column, column): order for column, order in order_of_column.items()}
 
 
 def _apply_patch(mapped: MappedFields, patch: dict[str, Any] | None) -> None:

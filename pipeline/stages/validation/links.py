@@ -57,7 +57,7 @@ def _own_hosts(given: Mapping[str, Any]) -> Iterator[str]:
             host = re.split(r"[/?#:]", value.strip().lower().partition("://")[2] or value.strip().lower(), maxsplit=1)[
                 0
             ]
-            yield from (found for found in (host.removeprefix("www."),) if "." in found)
+            yield from (own_host for own_host in (host.removeprefix("www."),) if "." in own_host)
     email = given.get("email")
     if isinstance(email, str) and "@" in email:
         domain = domain_of(email.strip())

@@ -78,7 +78,7 @@ def want_deliveries(connection: Connection, wanted: Sequence[tuple[str, UUID, st
         (
             arrays.texts(destination for _, destination in ordered),
             arrays.uuids(person_id for person_id, _ in ordered),
-            arrays.texts(lanes[one] for one in ordered),
+            arrays.texts(lanes[pair] for pair in ordered),
         ),
     )
     made_due: dict[tuple[str, str], int] = {}
@@ -163,15 +163,15 @@ def read_people_to_send(connection: Connection, person_ids: Sequence[UUID]) -> d
     """People as a CRM should see them now; those that do not exist (any more) are left out. One statement."""
     if not person_ids:
         return {}
-    found = {}
+    people = {}
     for person_id, sealed, merged_into, *attribution in connection.exec_driver_sql(
         _PEOPLE, (arrays.uuids(person_ids),)
     ):
         profile = open_profile(sealed, person_id)
-        found[person_id] = PersonToSend(
+        people[person_id] = PersonToSend(
             profile.values(), dict(zip(ATTRIBUTION_NAMES, attribution, strict=True)), merged_into, profile.emptied
         )
-    return found
+    return people
 
 
 def forget_once(connection: Connection, destination: str, claim: UUID, person_ids: Sequence[UUID]) -> None:

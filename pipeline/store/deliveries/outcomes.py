@@ -14,31 +14,31 @@ from pipeline.store import arrays
 _RECORD = """
 UPDATE deliveries d SET
     state = CASE
-        WHEN d.wanted_version > said.version OR (said.state = 'sent' AND said.once = '') THEN 'due'
-        WHEN said.state = 'sent' THEN 'sent'
-        WHEN said.state = 'rejected' OR d.attempts + 1 >= %(most)s THEN 'quarantined'
+        WHEN d.wanted_version > answer.version OR (answer.state = 'sent' AND answer.once = '') THEN 'due'
+        WHEN answer.state = 'sent' THEN 'sent'
+        WHEN answer.state = 'rejected' OR d.attempts + 1 >= %(most)s THEN 'quarantined'
         ELSE 'due' END,
-    sent_version = CASE WHEN said.state = 'sent' THEN greatest(d.sent_version, said.version) ELSE d.sent_version END,
-    external_id = coalesce(said.external_id, d.external_id),
-    attempts = CASE WHEN said.state = 'retry' THEN d.attempts + 1
-                    WHEN said.state = 'sent' OR d.wanted_version > said.version THEN 0
+    sent_version = CASE WHEN answer.state = 'sent' THEN greatest(d.sent_version, answer.version) ELSE d.sent_version END,
+    external_id = coalesce(answer.external_id, d.external_id),
+    attempts = CASE WHEN answer.state = 'retry' THEN d.attempts + 1
+                    WHEN answer.state = 'sent' OR d.wanted_version > answer.version THEN 0
                     ELSE d.attempts + 1 END,
-    next_attempt_at = CASE WHEN said.state = 'retry' THEN now() + make_interval(secs => said.delay) ELSE now() END,
+    next_attempt_at = CASE WHEN answer.state = 'retry' THEN now() + make_interval(secs => answer.delay) ELSE now() END,
     lease_until = NULL,
-    last_error = CASE WHEN said.state = 'sent' THEN NULL ELSE said.error END,
-    last_error_at = CASE WHEN said.state = 'sent' THEN NULL ELSE now() END,
-    loaded_at = CASE WHEN said.state = 'sent' THEN now() ELSE d.loaded_at END,
-    once_digest = CASE WHEN said.state = 'sent' AND said.once IS NOT NULL THEN nullif(said.once, '')
+    last_error = CASE WHEN answer.state = 'sent' THEN NULL ELSE answer.error END,
+    last_error_at = CASE WHEN answer.state = 'sent' THEN NULL ELSE now() END,
+    loaded_at = CASE WHEN answer.state = 'sent' THEN now() ELSE d.loaded_at END,
+    once_digest = CASE WHEN answer.state = 'sent' AND answer.once IS NOT NULL THEN nullif(answer.once, '')
                        ELSE d.once_digest END
 FROM unnest(%(people)s::uuid[], %(states)s::text[], %(versions)s::int[], %(external_ids)s::text[], %(delays)s::float8[],
-    %(errors)s::text[], %(onces)s::bytea[]) AS said (person_id, state, version, external_id, delay, error, once)
+    %(errors)s::text[], %(onces)s::bytea[]) AS answer (person_id, state, version, external_id, delay, error, once)
 JOIN (
     SELECT person_id FROM deliveries
     WHERE person_id = ANY(%(people)s::uuid[]) AND destination = %(destination)s AND claim = %(claim)s
         AND state = 'in_flight'
     ORDER BY person_id FOR UPDATE
 ) AS held USING (person_id)
-WHERE d.person_id = said.person_id AND d.destination = %(destination)s AND d.claim = %(claim)s
+WHERE d.person_id = answer.person_id AND d.destination = %(destination)s AND d.claim = %(claim)s
     AND d.state = 'in_flight'
 RETURNING d.person_id, d.brand, d.state
 """
@@ -51,7 +51,7 @@ WITH closed AS (
 INSERT INTO delivery_log (destination, person_id, version, outcome, code, message, call_id)
 SELECT %(destination)s, person_id, version, state, code, message, %(call)s
 FROM unnest(%(people)s::uuid[], %(versions)s::int[], %(states)s::text[], %(codes)s::text[], %(messages)s::text[])
-    AS said (person_id, version, state, code, message)
+    AS answer (person_id, version, state, code, message)
 """
 _PARK = """
 INSERT INTO quarantine (quarantine_id, destination, person_id, brand, stage, code, field, message)
@@ -83,12 +83,14 @@ def record_outcomes(
     claimed. Two or three statements.
     """
     due_of = {due.person_id: due for due in dues}
-    said = sorted((one for one in outcomes if one.person_id in due_of), key=lambda one: one.person_id)
-    if not said:
+    known_outcomes = sorted(
+        (outcome for outcome in outcomes if outcome.person_id in due_of), key=lambda outcome: outcome.person_id
+    )
+    if not known_outcomes:
         return {}
-    people = arrays.uuids(one.person_id for one in said)
-    versions = arrays.numbers(due_of[one.person_id].version for one in said)
-    states = arrays.texts(one.state for one in said)
+    people = arrays.uuids(outcome.person_id for outcome in known_outcomes)
+    versions = arrays.numbers(due_of[outcome.person_id].version for outcome in known_outcomes)
+    states = arrays.texts(outcome.state for outcome in known_outcomes)
     rows = connection.exec_driver_sql(
         _RECORD,
         {
@@ -98,10 +100,10 @@ def record_outcomes(
             "people": people,
             "states": states,
             "versions": versions,
-            "external_ids": arrays.texts(one.external_id for one in said),
-            "delays": arrays.numbers(_delay(one, due_of[one.person_id], backoff) for one in said),
-            "errors": arrays.texts(_error(one) for one in said),
-            "onces": arrays.blobs(one.once_digest for one in said),
+            "external_ids": arrays.texts(outcome.external_id for outcome in known_outcomes),
+            "delays": arrays.numbers(_delay(outcome, due_of[outcome.person_id], backoff) for outcome in known_outcomes),
+            "errors": arrays.texts(_error(outcome) for outcome in known_outcomes),
+            "onces": arrays.blobs(outcome.once_digest for outcome in known_outcomes),
         },
     ).all()
     connection.exec_driver_sql(
@@ -109,17 +111,17 @@ def record_outcomes(
         {
             "destination": destination,
             "call": call_id,
-            "sent": arrays.uuids(one.person_id for one in said if one.state == "sent"),
+            "sent": arrays.uuids(outcome.person_id for outcome in known_outcomes if outcome.state == "sent"),
             "people": people,
             "versions": versions,
             "states": states,
-            "codes": arrays.texts(one.code for one in said),
-            "messages": arrays.texts(one.message for one in said),
+            "codes": arrays.texts(outcome.code for outcome in known_outcomes),
+            "messages": arrays.texts(outcome.message for outcome in known_outcomes),
         },
     )
     parked = {person_id: brand for person_id, brand, state in rows if state == "quarantined"}
     if parked:
-        _park(connection, destination, [one for one in said if one.person_id in parked], parked)
+        _park(connection, destination, [outcome for outcome in known_outcomes if outcome.person_id in parked], parked)
     return {person_id: state for person_id, _, state in rows}
 
 
@@ -129,11 +131,11 @@ def _park(connection: Connection, destination: str, outcomes: Sequence[Outcome],
         {
             "destination": destination,
             "ids": arrays.uuids(new_id() for _ in outcomes),
-            "people": arrays.uuids(one.person_id for one in outcomes),
-            "brands": arrays.texts(brands[one.person_id] for one in outcomes),
-            "codes": arrays.texts(one.code or "rejected" for one in outcomes),
-            "fields": arrays.texts(one.field for one in outcomes),
-            "messages": arrays.texts(one.message or "" for one in outcomes),
+            "people": arrays.uuids(outcome.person_id for outcome in outcomes),
+            "brands": arrays.texts(brands[outcome.person_id] for outcome in outcomes),
+            "codes": arrays.texts(outcome.code or "rejected" for outcome in outcomes),
+            "fields": arrays.texts(outcome.field for outcome in outcomes),
+            "messages": arrays.texts(outcome.message or "" for outcome in outcomes),
         },
     )
 

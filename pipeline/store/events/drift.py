@@ -18,18 +18,18 @@ REST = "…"
 # In one order, so that two batches that meet the same rows take turns. Which paths are new is known before the insert:
 # two batches that bring new ones at the same moment may both find room, so the limit is one of size, not of number.
 _COUNT = """
-WITH said AS (
+WITH seen AS (
     SELECT source, brand, mapping_version, path, leads,
         EXISTS (SELECT FROM drift k WHERE (k.source, k.brand, k.mapping_version, k.path)
-                = (said.source, said.brand, said.mapping_version, said.path)) AS is_known
+                = (seen.source, seen.brand, seen.mapping_version, seen.path)) AS is_known
     FROM unnest(%(sources)s::text[], %(brands)s::text[], %(versions)s::text[], %(paths)s::text[], %(leads)s::int[])
-        AS said (source, brand, mapping_version, path, leads)
+        AS seen (source, brand, mapping_version, path, leads)
 ), placed AS (
-    SELECT said.*, CASE WHEN is_known THEN 0 ELSE
+    SELECT seen.*, CASE WHEN is_known THEN 0 ELSE
         row_number() OVER (PARTITION BY source, brand, mapping_version, is_known ORDER BY path)
         + (SELECT count(*) FROM drift k WHERE (k.source, k.brand, k.mapping_version)
-           = (said.source, said.brand, said.mapping_version)) END AS place
-    FROM said
+           = (seen.source, seen.brand, seen.mapping_version)) END AS place
+    FROM seen
 )
 INSERT INTO drift AS known (source, brand, mapping_version, path, leads)
 SELECT source, brand, mapping_version, CASE WHEN place <= %(most)s THEN path ELSE %(rest)s END AS kept, sum(leads)

@@ -65,9 +65,9 @@ def insert_events(connection: Connection, new: Sequence[NewEvent]) -> list[Recei
     """
     first: dict[tuple[str, str, bytes], NewEvent] = {}
     extra: dict[tuple[str, str, bytes], int] = {}
-    for one in new:
-        key = (one.brand, one.source, one.digest)
-        if first.setdefault(key, one) is not one:
+    for event in new:
+        key = (event.brand, event.source, event.digest)
+        if first.setdefault(key, event) is not event:
             extra[key] = extra.get(key, 0) + 1
     if not first:
         return []
@@ -90,23 +90,23 @@ def insert_events(connection: Connection, new: Sequence[NewEvent]) -> list[Recei
         if is_new:
             fresh[key] = first[key]
     if fresh:
-        stored = sorted(fresh.values(), key=lambda one: one.event_id)
+        stored = sorted(fresh.values(), key=lambda event: event.event_id)
         connection.exec_driver_sql(
             _STORE_EVENTS,
             (
-                arrays.uuids(one.event_id for one in stored),
-                arrays.texts(one.brand for one in stored),
-                arrays.texts(one.source for one in stored),
-                arrays.texts(one.lane for one in stored),
-                arrays.texts(one.external_id for one in stored),
-                arrays.moments(one.occurred_at for one in stored),
-                arrays.sealed(one.sealed for one in stored),
+                arrays.uuids(event.event_id for event in stored),
+                arrays.texts(event.brand for event in stored),
+                arrays.texts(event.source for event in stored),
+                arrays.texts(event.lane for event in stored),
+                arrays.texts(event.external_id for event in stored),
+                arrays.moments(event.occurred_at for event in stored),
+                arrays.sealed(event.sealed for event in stored),
             ),
         )
     receipts = []
-    for one in new:
-        key = (one.brand, one.source, one.digest)
-        receipts.append(Receipt(ids[key], repeated=fresh.get(key) is not one))
+    for event in new:
+        key = (event.brand, event.source, event.digest)
+        receipts.append(Receipt(ids[key], repeated=fresh.get(key) is not event))
     return receipts
 
 
@@ -234,8 +234,8 @@ def suppress_events(connection: Connection, claim_id: UUID, suppressed: Sequence
             _SUPPRESS,
             {
                 "claim": claim_id,
-                "reasons": arrays.texts(one.reason for one in suppressed),
-                "ids": arrays.uuids(one.event_id for one in suppressed),
+                "reasons": arrays.texts(event.reason for event in suppressed),
+                "ids": arrays.uuids(event.event_id for event in suppressed),
             },
         ).scalars()
     )

@@ -37,8 +37,8 @@ _FIRST_ID = UUID(int=0)
 def count_states(connection: Connection, *, source: str, brand: str, first: UUID, last: UUID) -> dict[str, int]:
     """Events of a source from id `first` to `last` by state; every state is named."""
     values: dict[str, Any] = {"source": source, "brand": brand, "first": first, "last": last}
-    found = {str(state): int(count) for state, count in connection.exec_driver_sql(_STATES, values)}
-    return {state: found.get(state, 0) for state in EVENT_STATES}
+    counts = {str(state): int(count) for state, count in connection.exec_driver_sql(_STATES, values)}
+    return {state: counts.get(state, 0) for state in EVENT_STATES}
 
 
 def count_left(connection: Connection, *, source: str, brand: str, last: UUID) -> int:

@@ -236,9 +236,9 @@ _COLUMNS = ", ".join(name if name != "has_patch" else "patch IS NOT NULL" for na
 def _park(connection: Connection, statement: str, parked: Sequence[Parked], claim_id: UUID | None) -> set[UUID]:
     if not parked:
         return set()
-    by_event = {one.event_id: one for one in parked}
+    by_event = {row.event_id: row for row in parked}
     ids = sorted(by_event)
-    rows = [by_event[one] for one in ids]
+    rows = [by_event[event_id] for event_id in ids]
     return set(
         connection.exec_driver_sql(
             statement,
@@ -246,10 +246,10 @@ def _park(connection: Connection, statement: str, parked: Sequence[Parked], clai
                 "claim": claim_id,
                 "quarantine_ids": arrays.uuids(new_id() for _ in rows),
                 "ids": arrays.uuids(ids),
-                "stages": arrays.texts(one.stage for one in rows),
-                "codes": arrays.texts(one.code for one in rows),
-                "fields": arrays.texts(one.field for one in rows),
-                "messages": arrays.texts(one.message for one in rows),
+                "stages": arrays.texts(row.stage for row in rows),
+                "codes": arrays.texts(row.code for row in rows),
+                "fields": arrays.texts(row.field for row in rows),
+                "messages": arrays.texts(row.message for row in rows),
             },
         ).scalars()
     )
@@ -275,8 +275,8 @@ def _where(conditions: Sequence[str]) -> str:
 
 
 def _open_patch(sealed: bytes, quarantine_id: UUID) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.json.decode(cipher().open(sealed, context=_context(quarantine_id)))
-    return found
+    patch: dict[str, Any] = msgspec.json.decode(cipher().open(sealed, context=_context(quarantine_id)))
+    return patch
 
 
 def _context(quarantine_id: UUID) -> bytes:

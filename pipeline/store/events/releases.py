@@ -48,12 +48,12 @@ def release_event(connection: Connection, event_id: UUID, why: str, *, rules: It
     It must be suppressed for one of RELEASABLE_REASONS, or quarantined by one of `rules`. `why` is kept beside it. Of
     several that try at once, one succeeds. Two statements.
     """
-    found = connection.exec_driver_sql(
+    row = connection.exec_driver_sql(
         "SELECT state, reason FROM events WHERE event_id = %s FOR UPDATE", (event_id,)
     ).first()
-    if found is None:
+    if row is None:
         return None
-    state, reason = found
+    state, reason = row
     done = connection.exec_driver_sql(
         _RELEASE,
         {

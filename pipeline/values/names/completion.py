@@ -82,8 +82,8 @@ def _of_same(first: str, last: str, full: str | None, country: str | None) -> Co
 
 
 def _share_no_word(first: str, last: str) -> bool:
-    one, other = first.casefold(), last.casefold()
-    return one not in other and other not in one and (one[0] != other[0] or " " not in first + last)
+    given, other = first.casefold(), last.casefold()
+    return given not in other and other not in given and (given[0] != other[0] or " " not in first + last)
 
 
 def _whole_of(first: str, last: str) -> str | None:

@@ -72,8 +72,8 @@ def _checked(text: str) -> tuple[Checked, tuple[str, ...]]:
     while True:  # until nothing changes: what comes off may lay bare what the first look could not see
         line = normalize_line(text)
         if line.value is None:
-            found = [flag if flag != "blank" or not clean_line(text) else "placeholder" for flag in line.flags]
-            return Checked(None, is_person=False), tuple(dict.fromkeys((*flags, *found)))
+            reasons = [flag if flag != "blank" or not clean_line(text) else "placeholder" for flag in line.flags]
+            return Checked(None, is_person=False), tuple(dict.fromkeys((*flags, *reasons)))
         checked = check_name(line.value)
         flags = tuple(dict.fromkeys((*flags, *line.flags, *checked.flags)))
         if checked.value is None or checked.value == text:
@@ -81,9 +81,9 @@ def _checked(text: str) -> tuple[Checked, tuple[str, ...]]:
         text = checked.value
 
 
-def _flagged(found: Normalized, flags: tuple[str, ...]) -> Normalized:
+def _flagged(shorter: Normalized, flags: tuple[str, ...]) -> Normalized:
     """What became of a shorter text, with the flags from the way there too."""
-    return Normalized(found.value, tuple(dict.fromkeys((*flags, *found.flags))))
+    return Normalized(shorter.value, tuple(dict.fromkeys((*flags, *shorter.flags))))
 
 
 def _unshouted(name: str | None, flags: tuple[str, ...], *, is_family: bool) -> str | None:
@@ -99,7 +99,7 @@ def _repaired(name: str, *, is_family: bool) -> str:
     return name
 
 
-def _with_raw(found: Normalized, text: str) -> Normalized:
-    if found.value == text or not text:
-        return found
-    return found._replace(raw=raw_excerpt(text))
+def _with_raw(normalized: Normalized, text: str) -> Normalized:
+    if normalized.value == text or not text:
+        return normalized
+    return normalized._replace(raw=raw_excerpt(text))
