@@ -18,7 +18,8 @@ UPDATE deliveries d SET
         WHEN answer.state = 'sent' THEN 'sent'
         WHEN answer.state = 'rejected' OR d.attempts + 1 >= %(most)s THEN 'quarantined'
         ELSE 'due' END,
-    sent_version = CASE WHEN answer.state = 'sent' THEN greatest(d.sent_version, answer.version) ELSE d.sent_version END,
+    sent_version = CASE WHEN answer.state = 'sent' THEN greatest(d.sent_version, answer.version)
+                        ELSE d.sent_version END,
     external_id = coalesce(answer.external_id, d.external_id),
     attempts = CASE WHEN answer.state = 'retry' THEN d.attempts + 1
                     WHEN answer.state = 'sent' OR d.wanted_version > answer.version THEN 0
@@ -88,41 +89,41 @@ def record_outcomes(
     )
     if not known_outcomes:
         return {}
-    people = arrays.uuids(outcome.person_id for outcome in known_outcomes)
-    versions = arrays.numbers(due_of[outcome.person_id].version for outcome in known_outcomes)
-    states = arrays.texts(outcome.state for outcome in known_outcomes)
+    common = {
+        "destination": destination,
+        "people": arrays.uuids(outcome.person_id for outcome in known_outcomes),
+        "versions": arrays.numbers(due_of[outcome.person_id].version for outcome in known_outcomes),
+        "states": arrays.texts(outcome.state for outcome in known_outcomes),
+    }
     rows = connection.exec_driver_sql(
         _RECORD,
         {
-            "destination": destination,
+            **common,
             "claim": claim,
             "most": max_attempts,
-            "people": people,
-            "states": states,
-            "versions": versions,
             "external_ids": arrays.texts(outcome.external_id for outcome in known_outcomes),
             "delays": arrays.numbers(_delay(outcome, due_of[outcome.person_id], backoff) for outcome in known_outcomes),
             "errors": arrays.texts(_error(outcome) for outcome in known_outcomes),
             "onces": arrays.blobs(outcome.once_digest for outcome in known_outcomes),
         },
     ).all()
-    connection.exec_driver_sql(
-        _LOG,
-        {
-            "destination": destination,
-            "call": call_id,
-            "sent": arrays.uuids(outcome.person_id for outcome in known_outcomes if outcome.state == "sent"),
-            "people": people,
-            "versions": versions,
-            "states": states,
-            "codes": arrays.texts(outcome.code for outcome in known_outcomes),
-            "messages": arrays.texts(outcome.message for outcome in known_outcomes),
-        },
-    )
+    _log_calls(connection, known_outcomes, {**common, "call": call_id})
     parked = {person_id: brand for person_id, brand, state in rows if state == "quarantined"}
     if parked:
         _park(connection, destination, [outcome for outcome in known_outcomes if outcome.person_id in parked], parked)
     return {person_id: state for person_id, _, state in rows}
+
+
+def _log_calls(connection: Connection, outcomes: Sequence[Outcome], common: dict[str, object]) -> None:
+    connection.exec_driver_sql(
+        _LOG,
+        {
+            **common,
+            "sent": arrays.uuids(outcome.person_id for outcome in outcomes if outcome.state == "sent"),
+            "codes": arrays.texts(outcome.code for outcome in outcomes),
+            "messages": arrays.texts(outcome.message for outcome in outcomes),
+        },
+    )
 
 
 def _park(connection: Connection, destination: str, outcomes: Sequence[Outcome], brands: dict[UUID, str]) -> None:

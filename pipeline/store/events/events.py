@@ -90,24 +90,27 @@ def insert_events(connection: Connection, new: Sequence[NewEvent]) -> list[Recei
         if is_new:
             fresh[key] = first[key]
     if fresh:
-        stored = sorted(fresh.values(), key=lambda event: event.event_id)
-        connection.exec_driver_sql(
-            _STORE_EVENTS,
-            (
-                arrays.uuids(event.event_id for event in stored),
-                arrays.texts(event.brand for event in stored),
-                arrays.texts(event.source for event in stored),
-                arrays.texts(event.lane for event in stored),
-                arrays.texts(event.external_id for event in stored),
-                arrays.moments(event.occurred_at for event in stored),
-                arrays.sealed(event.sealed for event in stored),
-            ),
-        )
+        _store_events(connection, sorted(fresh.values(), key=lambda event: event.event_id))
     receipts = []
     for event in new:
         key = (event.brand, event.source, event.digest)
         receipts.append(Receipt(ids[key], repeated=fresh.get(key) is not event))
     return receipts
+
+
+def _store_events(connection: Connection, events: Sequence[NewEvent]) -> None:
+    connection.exec_driver_sql(
+        _STORE_EVENTS,
+        (
+            arrays.uuids(event.event_id for event in events),
+            arrays.texts(event.brand for event in events),
+            arrays.texts(event.source for event in events),
+            arrays.texts(event.lane for event in events),
+            arrays.texts(event.external_id for event in events),
+            arrays.moments(event.occurred_at for event in events),
+            arrays.sealed(event.sealed for event in events),
+        ),
+    )
 
 
 # Lost events first, of one former claim and half of it: so a batch that kills its worker is bisected.
