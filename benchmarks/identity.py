@@ -36,7 +36,8 @@ import msgspec
 from pipeline.logs import configure_logging
 from pipeline.records import Envelope, NewEvent, new_id
 from pipeline.settings.installation import embedded_database_url
-from pipeline.supervisor.embedded import Embedded, make_database
+from pipeline.store.databases import make_database
+from pipeline.supervisor.embedded import Embedded
 from tests.support.paths import DATA, IDENTITY_DEV
 
 if TYPE_CHECKING:

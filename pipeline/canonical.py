@@ -92,17 +92,12 @@ def default_conversion(field: str) -> str:
 
 # Kept by us, not by the CRM: original_* never changes once it is the earliest, whatever order touches arrive in.
 # `rerouted_at` is when a lead of higher intent than was known of the person asked for them to be routed again.
+ATTRIBUTED_ENDS = ("original", "latest")  # a person's first touch and the last
+ATTRIBUTED_FACTS = ("source", "channel", "campaign", "at")  # what is kept of each
 ATTRIBUTION_NAMES = (
-    "original_source",
-    "original_channel",
-    "original_campaign",
-    "original_at",
-    "latest_source",
-    "latest_channel",
-    "latest_campaign",
-    "latest_at",
-    "owner",
+    *(f"{end}_{fact}" for end in ATTRIBUTED_ENDS for fact in ATTRIBUTED_FACTS),
     "touches",
+    "owner",
     "rerouted_at",
 )
 # Made from golden values where they are shown or sent, never stored: stages/derived.py.

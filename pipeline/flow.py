@@ -30,15 +30,15 @@ from pipeline.lanes import HOT, LANES
 from pipeline.logs import get_logger
 from pipeline.records import Batch, Claim, Lead, Parked, Stage
 from pipeline.replay import Decided, connector_of, map_raw_event, normalize_mapped
-from pipeline.routing import want_people
+from pipeline.routing import note_returns, want_people
 from pipeline.settings.loading import settings
 from pipeline.stages.attribution.touches import touches_of
 from pipeline.stages.mappings_in_force import refresh_source_mappings
 from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import transaction
 from pipeline.store.events import drift, events, leases, quarantine
-from pipeline.store.identity import evidence_rows, notices, upgrades
-from pipeline.store.people import touches
+from pipeline.store.identity import evidence_rows, upgrades
+from pipeline.store.people import consents, touches
 
 Item = TypeVar("Item")
 _log = get_logger(__name__)
@@ -119,8 +119,8 @@ def attribute_batch(batch: Batch) -> Batch:
             made += [own, *earlier]
         new = touches.add_touches(connection, made)
         touches.apply_touches(connection, made)
-        touches.add_consents(connection, batch.leads)
-        notices.note_returns(connection, batch.leads, new)
+        consents.add_consents(connection, batch.leads)
+        note_returns(connection, batch.leads, new)
     for lead in batch.leads:
         lead.fields, lead.consents, lead.earlier_touches = {}, [], []
     return batch

@@ -1,14 +1,31 @@
-"""Which destinations a person is meant for: today every enabled one of the brand (afluente.yaml)."""
+"""Where people go: which destinations a person is meant for (today every enabled one of the brand, afluente.yaml), and
+whose new lead asks for them to be routed again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pipeline.lanes import BULK, HOT
+from pipeline.records import Lead
 from pipeline.settings.loading import settings
 from pipeline.store.deliveries.deliveries import want_deliveries
+from pipeline.store.identity.notices import read_known_lanes, write_returns
+
+_LANES_BY_INTENT = (BULK, HOT)  # the higher intent last: who asks by the hot lane waits for an answer
+_MORE_THAN_LEAST = _LANES_BY_INTENT[1:]  # what the least intent is known by, everybody is
+
+
+class Returns(NamedTuple):
+    """`returned`: (person_id, lead) of people known before, in the order of the events. `asking`: person -> the lead
+    because of which they are to be routed again."""
+
+    returned: list[tuple[UUID, Lead]]
+    asking: dict[UUID, Lead]
 
 
 def want_people(connection: Connection, people: Iterable[tuple[UUID, str]], lane: str) -> dict[tuple[str, str], int]:
@@ -19,3 +36,40 @@ def want_people(connection: Connection, people: Iterable[tuple[UUID, str]], lane
     destinations_for = settings().destinations_for
     wanted = {(destination, person_id) for person_id, brand in people for destination in destinations_for(brand)}
     return want_deliveries(connection, [(destination, person_id, lane) for destination, person_id in sorted(wanted)])
+
+
+def note_returns(connection: Connection, leads: Sequence[Lead], new: Collection[UUID]) -> None:
+    """Note which of these leads are of people known before, and who is to be routed again because of them.
+
+    Call it when their touches are written and their people held; `new`: the events whose touches were not there yet, so
+    a second run notes nothing. One statement, or up to three where somebody came again.
+    """
+    came = [(lead.person_id, lead) for lead in leads if lead.event_id in new and lead.person_id is not None]
+    if not came:
+        return
+    people = {person_id for person_id, _ in came}
+    new_events = {lead.event_id for _, lead in came}
+    known = read_known_lanes(connection, people, new=new_events, lanes=_MORE_THAN_LEAST)
+    write_returns(connection, *find_returns(came, known))
+
+
+def find_returns(came: Iterable[tuple[UUID, Lead]], known: Mapping[UUID, Collection[str]]) -> Returns:
+    """Who came again, and who is to be routed again: a known person's first lead of more intent than all before. Pure.
+
+    `came`: (person_id, lead), of leads that are new. `known`: the lanes in which earlier leads of a person came; a
+    person without earlier leads is not in it.
+    """
+    found = Returns([], {})
+    met = set(known)
+    for person_id, lead in sorted(came, key=lambda item: item[1].event_id):
+        if person_id in met:
+            found.returned.append((person_id, lead))
+        if person_id in known and _intent([lead.lane]) > _intent(known[person_id]):
+            found.asking.setdefault(person_id, lead)
+        met.add(person_id)
+    return found
+
+
+def _intent(lanes: Iterable[str]) -> int:
+    """The highest intent of these lanes; the least if there are none."""
+    return max((_LANES_BY_INTENT.index(lane) for lane in lanes), default=0)

@@ -68,10 +68,10 @@ class ClientCredentials:
 
 def _json(response: requests.Response) -> dict[str, Any]:
     try:
-        found = orjson.loads(response.content)
+        answer = orjson.loads(response.content)
     except orjson.JSONDecodeError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return answer if isinstance(answer, dict) else {}
 
 
 def _error_code(response: requests.Response) -> str:

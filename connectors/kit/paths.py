@@ -1,64 +1,147 @@
-"""Finds a value in a record by its path: `data.lead.email`, `answers[0].email`, `fields[name=email].values[0]`.
+r"""The one language of paths, of connectors and mappings: `data.email`, `items[-1].name`, `fields[name=email].values`.
 
-A dot inside a key is written `\\.` (`1\\.3`). Absent and null are the same to a caller that gives no default.
+`key.key` goes into objects, `[0]` takes an entry of a list, `[-1]` its last, `[key=value]` the first entry whose `key`
+reads `value`. A key that equals the whole path, or all that is left of it, wins: the column `Tel. 1` is written as it
+is. A backslash takes the meaning from the `.`, `[`, `]` or backslash after it: `1\.3` is one key; before anything else
+it is itself.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from connectors.kit.errors import ConfigurationError
 
-_STEP = re.compile(r"(?P<key>(?:\\.|[^.\[\]\\])+)|\[(?P<index>-?\d+)\]|\[(?P<name>[^\]=]+)=(?P<value>[^\]]*)\]")
+# As JSON Schema reads patterns too: editors check paths by them. No text matches in two ways, so none costs seconds.
+_PLAIN = r"[^.\[\]\\]"
+_BACKSLASH = r"\\(?:[.\[\]\\]|(?![.\[\]\\]))"
+KEY_PATTERN = rf"(?:{_PLAIN}|{_BACKSLASH}){_PLAIN}*(?:{_BACKSLASH}{_PLAIN}*)*"
+SELECTOR_PATTERN = r"\[-?[0-9]{1,9}\]|\[[^\[\]=]+=[^\[\]]*\]"
+
+_STEP = re.compile(rf"\[(?:(-?[0-9]{{1,9}})|([^\[\]=]+)=([^\[\]]*))\]|({KEY_PATTERN})")
+_PLAIN_KEY = re.compile(rf"{_PLAIN}+")
+_ESCAPED = re.compile(r"\\([.\[\]\\])")
+_PATHS_KEPT = 1_024  # those of all connectors, and more
+_MISSING = object()
 
 
-@cache
-def parse_path(path: str) -> tuple[str | int | tuple[str, str], ...]:
-    """The steps of a path: a key, an index, or (key, value) for the first list entry where the two agree.
+class Selector(NamedTuple):
+    """`[key=value]`: the first item of a list whose `key` reads `value`."""
 
-    Raises ConfigurationError where the path cannot be read.
+    key: str
+    value: str
+
+
+Step = str | int | Selector
+Getter = Callable[[Any], Any]
+
+
+class _Turn(NamedTuple):
+    """A step, and what of the path is left there as it is written, if that could be a key and is not just the step."""
+
+    step: Step
+    rest: str | None
+
+
+def parse_path(path: str) -> tuple[Step, ...]:
+    """The steps of a path. Raises ConfigurationError saying where it cannot be read."""
+    if _PLAIN_KEY.fullmatch(path):  # most are
+        return (path,)
+    return tuple(_read_steps(path))
+
+
+def compile_path(path: str) -> Getter:
+    """A function record -> value at `path`, or None. It never raises, whatever the record holds.
+
+    Raises ConfigurationError for what is no path.
     """
-    steps: list[str | int | tuple[str, str]] = []
-    position = 0
-    while position < len(path):
-        if path[position] == "." and steps:
-            position += 1
-        match = _STEP.match(path, position)
-        if match is None:
-            raise ConfigurationError(
-                f"the path {path!r} cannot be read at character {position + 1}: write it like a.b, a[0].b or a[k=v].b"
-            )
-        if match["key"] is not None:
-            steps.append(re.sub(r"\\(.)", r"\1", match["key"]))
-        elif match["index"] is not None:
-            steps.append(int(match["index"]))
-        else:
-            steps.append((match["name"], match["value"]))
-        position = match.end()
-    return tuple(steps)
+    turns = _read_turns(path)
+    if len(turns) == 1 and turns[0].step == path:
+        return lambda record: record.get(path) if isinstance(record, dict) else None
+
+    def get(record: Any) -> Any:
+        value = record
+        for step, rest in turns:
+            if rest is not None and isinstance(value, dict) and rest in value:
+                return value[rest]
+            value = _take(value, step)
+            if value is _MISSING:
+                return None
+        return value
+
+    return get
 
 
 def get_path(record: Any, path: str | None, default: Any = None) -> Any:
-    """The value at `path`, or `default` where any step of it is missing. None as path gives the record itself."""
+    """The value at `path`, or `default` where any step of it is missing. None as path gives the record itself.
+
+    Absent and null are the same to a caller that gives no default. Raises ConfigurationError for what is no path.
+    """
     if path is None:
         return record
-    found = record
-    for step in parse_path(path):
-        if isinstance(step, str):
-            if not isinstance(found, dict) or step not in found:
-                return default
-            found = found[step]
-        elif not isinstance(found, list):
+    value = record
+    for step, rest in _declared_turns(path):
+        if rest is not None and isinstance(value, dict) and rest in value:
+            return value[rest]
+        value = _take(value, step)
+        if value is _MISSING:
             return default
-        elif isinstance(step, int):
-            if not -len(found) <= step < len(found):
-                return default
-            found = found[step]
-        else:
-            key, wanted = step
-            found = next((entry for entry in found if isinstance(entry, dict) and str(entry.get(key)) == wanted), None)
-            if found is None:
-                return default
-    return found
+    return value
+
+
+def _read_turns(path: str) -> tuple[_Turn, ...]:
+    starts: list[int] = []
+    steps = _read_steps(path, starts)
+    return tuple(_Turn(step, _rest(path, place, starts[place], steps)) for place, step in enumerate(steps))
+
+
+def _read_steps(path: str, starts: list[int] | None = None) -> list[Step]:
+    """The steps; their places in the text are added to `starts`."""
+    steps: list[Step] = []
+    position = 0
+    while position < len(path) or not steps:
+        if steps and path[position] == ".":
+            position += 1
+        match = _STEP.match(path, position)
+        if match is None or (steps and match[4] is not None and path[position - 1] != "."):
+            raise ConfigurationError(
+                f"the path {path!r} cannot be read at character {position + 1}: allowed are key.key, list[0],"
+                r" list[-1] and list[key=value], and a backslash before a dot or bracket within a key: a\.b"
+            )
+        if starts is not None:
+            starts.append(position)
+        steps.append(_step(match))
+        position = match.end()
+    return steps
+
+
+def _step(match: re.Match[str]) -> Step:
+    index, name, value, key = match.groups()
+    if key is not None:
+        return _ESCAPED.sub(r"\1", key) if "\\" in key else key
+    return int(index) if index is not None else Selector(name, value)
+
+
+def _rest(path: str, place: int, start: int, steps: list[Step]) -> str | None:
+    is_key = place == 0 or all(isinstance(step, str) for step in steps[place:])
+    return path[start:] if is_key and path[start:] != steps[place] else None
+
+
+# Of declared paths only. Those that `compile_path` and `parse_path` read may be made of the keys of records.
+_declared_turns = lru_cache(maxsize=_PATHS_KEPT)(_read_turns)
+
+
+def _take(value: Any, step: Step) -> Any:
+    if isinstance(step, str):
+        return value.get(step, _MISSING) if isinstance(value, dict) else _MISSING
+    if not isinstance(value, list):
+        return _MISSING
+    if isinstance(step, int):
+        return value[step] if -len(value) <= step < len(value) else _MISSING
+    for item in value:
+        if isinstance(item, dict) and str(item.get(step.key)) == step.value:
+            return item
+    return _MISSING

@@ -1,4 +1,9 @@
-"""Takes personal values out of texts that a CRM wrote about a record."""
+"""Takes personal values out of texts that a CRM wrote about a record.
+
+What was sent is known, so every word of it goes, and all that is quoted or a long number: an error needs no id to be
+understood. The pipeline's `values/redaction.py` is for texts that must stay whole, campaigns and paths: it knows no
+values and takes out what looks like an address or a phone number, and nothing else.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Reads the times sources send. Every result is aware and UTC; what cannot be read is None, never a guess."""
+"""Reads the times that machines write: an event's own time, a cursor, the timestamp of a signature.
+
+Every result is aware and UTC; what cannot be read is None, never a guess. The other reader, of times in the fields of a
+lead, is the pipeline's `values/dates/times.py`: it knows dates as people write them, spreadsheets' serials, zones and
+the order of a column, and refuses what is no time of a lead (before 1990). A machine's 45000 is half past twelve on
+1 January 1970, a spreadsheet's is a day in 2023: one reader could not be right about both.
+"""
 
 from __future__ import annotations
 

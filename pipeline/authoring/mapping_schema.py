@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any
 
+from connectors.kit.paths import KEY_PATTERN, SELECTOR_PATTERN
 from pipeline.canonical import (
     CANONICAL_FIELDS,
     DESTINATION_SOURCES,
@@ -39,11 +40,10 @@ from pipeline.values.vocabularies import vocabulary, word_tables
 Schema = dict[str, Any]
 KINDS = ("source", "destination")
 
-_SELECTOR = r"\[\d+\]|\[[^\[\]=]+=[^\[\]]*\]"
 _PATH: Schema = {
     "type": "string",
-    "pattern": rf"^(?:[^.\[\]]+|{_SELECTOR})(?:\.[^.\[\]]+|\.?(?:{_SELECTOR}))*$",
-    "description": "key.key, list[0], list[key=value], or a column's title as it is",
+    "pattern": rf"^(?:{KEY_PATTERN}|{SELECTOR_PATTERN})(?:\.{KEY_PATTERN}|\.?(?:{SELECTOR_PATTERN}))*$",
+    "description": "key.key, list[0], list[-1], list[key=value], a column's title as it is; a\\.b: one key",
 }
 _TEXT: Schema = {"type": "string", "pattern": r"\S"}
 _ANYTHING: Schema = {}
@@ -222,7 +222,7 @@ def _field_of(conversion: str) -> Schema:
 
 
 def _list_rule() -> Schema:
-    at: Schema = {"type": "string", "pattern": r"^[^.\[\]]+(?:\.[^.\[\]]+)*$"}
+    at: Schema = {"type": "string", "pattern": rf"^{KEY_PATTERN}(?:\.{KEY_PATTERN})*$"}
     properties = {"at": at, "name": _REF("paths"), "values": _REF("paths"), "ignored": _REF("texts")}
     return _object(_in_order(LIST_KEYS, properties), required=("at", "name", "values"))
 

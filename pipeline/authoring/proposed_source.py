@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from connectors.kit.paths import parse_path
 from pipeline.authoring.column_proposals import Proposal, ProposedColumn
 from pipeline.authoring.guesses import invented_cell
 from pipeline.authoring.scaffold import check_slug, file_declaration
 from pipeline.canonical import LEAD_FIELDS, TOUCH_FIELDS
+from pipeline.errors import ConfigurationError
 from pipeline.stages.mapping.language import SCHEMA_LINE
 from pipeline.stages.mapping.source_mapping import SourceMapping, read_source_mapping
-from pipeline.stages.paths import parse_path
 from pipeline.values.folding import fold
 
 _STEPS = re.compile(r"[.\[\]=]+")
@@ -122,7 +123,7 @@ def _path(one: ProposedColumn) -> str:
     """The column as a mapping can name it; empty if there is no letter or digit in its title to name it by."""
     try:
         parse_path(one.column)
-    except ValueError:
+    except ConfigurationError:
         bare = " ".join(_STEPS.sub(" ", one.column).split())
         return bare if fold(bare) and fold(bare) == fold(one.column) else ""
     return one.column

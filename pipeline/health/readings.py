@@ -10,19 +10,20 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
-from sqlalchemy import Connection
 
 from pipeline.delivery.breaker import Breaker, BreakerState
 from pipeline.delivery.governor import Governor, QuotaState
 from pipeline.delivery.shared_state import shared_redis, translated_redis_errors
 from pipeline.errors import AfluenteError
 from pipeline.health.drift import drifting_fields
-from pipeline.lanes import NODES
+from pipeline.lanes import LANES, NODES
 from pipeline.settings.loading import Settings
 from pipeline.store.deliveries.deliveries import due_counts
 from pipeline.store.engine import StoreError, transaction
-from pipeline.store.events.events import oldest_pending
+from pipeline.store.events.leases import count_in_flight_batches, oldest_pending
+from pipeline.store.events.quarantine import count_stages
 from pipeline.store.identity.reviews import count_reviews
+from pipeline.store.reports import LastError, destination_errors, source_errors
 
 Reading = TypeVar("Reading")
 
@@ -35,13 +36,6 @@ class Backlog(msgspec.Struct, frozen=True):
 
     count: int
     oldest_seconds: float
-
-
-class LastError(msgspec.Struct, frozen=True):
-    """The newest error of a source or destination that still matters. `error` is a code and reason without values."""
-
-    error: str
-    at: datetime | None
 
 
 class DatabaseReading(msgspec.Struct, frozen=True):
@@ -105,10 +99,10 @@ def read_database() -> DatabaseReading:
         return DatabaseReading(
             pending=_backlogs(oldest_pending(connection), now),
             due={destination: _backlogs(lanes, now) for destination, lanes in due_counts(connection).items()},
-            in_flight=_counts(connection, _IN_FLIGHT),
-            quarantined=_counts(connection, _QUARANTINED),
-            destination_errors=_errors(connection, _DESTINATION_ERRORS),
-            source_errors=_errors(connection, _SOURCE_ERRORS),
+            in_flight={lane: count for lane in LANES if (count := count_in_flight_batches(connection, lane))},
+            quarantined=count_stages(connection),
+            destination_errors=destination_errors(connection),
+            source_errors=source_errors(connection),
             drift=drifting_fields(connection),
             reviews_waiting=count_reviews(connection),
         )
@@ -138,37 +132,6 @@ def read_redis(known: Settings) -> RedisReading:
         memory_limit_bytes=int(memory.get("maxmemory", 0)),
         evicted_keys=int(stats.get("evicted_keys", 0)),
     )
-
-
-_IN_FLIGHT = "SELECT lane, count(DISTINCT claim) FROM events WHERE state = 'in_flight' GROUP BY lane"
-_QUARANTINED = "SELECT stage, count(*) FROM quarantine WHERE resolution = 'open' GROUP BY stage"
-# A delivery that was sent has no last error: whatever is due (partial index) or open in quarantine may have one.
-_DESTINATION_ERRORS = """
-SELECT DISTINCT ON (destination) destination, error, at FROM (
-    SELECT destination, last_error AS error, last_error_at AS at FROM deliveries
-    WHERE state = 'due' AND last_error IS NOT NULL
-    UNION ALL
-    SELECT destination, concat_ws(': ', code, message), created_at FROM quarantine
-    WHERE resolution = 'open' AND destination IS NOT NULL
-) AS known ORDER BY destination, at DESC
-"""
-_SOURCE_ERRORS = """
-SELECT DISTINCT ON (source) source, error, at FROM (
-    SELECT source, last_error AS error, coalesce(last_run_at, updated_at) AS at FROM cursors
-    WHERE last_error IS NOT NULL
-    UNION ALL
-    SELECT source, concat_ws(': ', code, message), created_at FROM quarantine
-    WHERE resolution = 'open' AND source IS NOT NULL AND destination IS NULL
-) AS known ORDER BY source, at DESC
-"""
-
-
-def _counts(connection: Connection, statement: str) -> dict[str, int]:
-    return {name: count for name, count in connection.exec_driver_sql(statement)}  # noqa: C416 - rows are no pairs to mypy
-
-
-def _errors(connection: Connection, statement: str) -> dict[str, LastError]:
-    return {name: LastError(error, at) for name, error, at in connection.exec_driver_sql(statement)}
 
 
 def _backlogs(lanes: Mapping[str, tuple[int, datetime]], now: datetime) -> dict[str, Backlog]:

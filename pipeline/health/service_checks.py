@@ -12,7 +12,7 @@ from pipeline.health.checks import Check, failed, passed
 from pipeline.health.machine_checks import host_of
 from pipeline.identity.matching.evidence import KEYS_VERSION
 from pipeline.settings.loading import Settings
-from pipeline.store.engine import StoreError, engine, transaction
+from pipeline.store.engine import StoreError, engine, server_time, server_version, transaction
 from pipeline.store.identity.upgrades import is_finished
 from pipeline.store.keyring import blind_index
 from pipeline.store.schema import is_current
@@ -28,8 +28,7 @@ def check_database(known: Settings) -> Iterator[Check]:
     )
     try:
         with transaction(synchronous=False) as connection:
-            number = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
-            version = str(connection.exec_driver_sql("SHOW server_version").scalar_one())
+            number, version = server_version(connection)
     except (AfluenteError, StoreError) as error:
         yield failed("database", str(error), start)
         return
@@ -104,7 +103,7 @@ def check_clocks(known: Settings) -> Iterator[Check]:
 
 def _database_time() -> float:
     with transaction(synchronous=False) as connection:
-        return float(connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())").scalar_one())
+        return server_time(connection)
 
 
 def _redis_time(known: Settings) -> float:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.health.connector_checks import find_wrong_mappings
-from pipeline.health.readings import Backlog, DatabaseReading, DestinationReading, LastError, Readings, take_readings
+from pipeline.health.readings import Backlog, DatabaseReading, DestinationReading, Readings, take_readings
 from pipeline.health.thresholds import find_alarms
 from pipeline.settings.installation import read_runtime
 from pipeline.settings.loading import Settings, settings
+from pipeline.store.reports import LastError
 from pipeline.supervisor.data_folder import find_recorded
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from pipeline.canonical import CANONICAL_FIELDS, DERIVED_FIELDS, PERSON_FIELDS
+from pipeline.canonical import ATTRIBUTION_NAMES, CANONICAL_FIELDS, DERIVED_FIELDS, PERSON_FIELDS
 from pipeline.inspection.lead_rows import with_fields
 from pipeline.inspection.names import check_brand, check_source
 from pipeline.store.identity.identity_log import stream_log
@@ -33,17 +33,8 @@ _LEAD_COLUMNS = (
     "lane",
     "channel",
 )
-_PERSON_COLUMNS = (
-    "original_source",
-    "original_channel",
-    "original_campaign",
-    "latest_source",
-    "latest_channel",
-    "latest_campaign",
-    "touches",
-    "owner",
-    "rerouted_at",
-)
+_MOMENT_COLUMNS = ("original_at", "latest_at")
+_PERSON_COLUMNS = tuple(name for name in ATTRIBUTION_NAMES if name not in _MOMENT_COLUMNS)
 _DELIVERY_COLUMNS = (
     "destination",
     "person_id",
@@ -59,7 +50,6 @@ _LOG_COLUMNS = ("id", "at", "brand", "action", "person_id", "other_id", "event_i
 _FORWARD_COLUMNS = ("person_id", "merged_into", "brand")
 _TOUCH_COLUMNS = ("touch_source", "touch_medium", "touch_campaign")  # last, as more were added to what was there
 _WHY_COLUMNS = ("reason", "rule")
-_MOMENT_COLUMNS = ("original_at", "latest_at")
 
 # A lead's `state` is where it stands, so the state it lives in needs another name.
 _RENAMED = {"state": "address_state"}

@@ -96,7 +96,7 @@ def _touch_name(number: int, field: str) -> str:
 
 def _mapped_values(mapping: SourceMapping, record: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
     """(canonical field, path, raw value) of the paths that hold something; of several paths all, as they may differ."""
-    from pipeline.stages.paths import compile_path
+    from connectors.kit.paths import compile_path
     from pipeline.values.normalized import is_empty
 
     declaration = mapping.declaration
@@ -118,8 +118,8 @@ def _mapped_values(mapping: SourceMapping, record: dict[str, Any]) -> Iterator[t
 
 def _canonical_values(mapping: SourceMapping, record: dict[str, Any]) -> list[tuple[str, str, Any]]:
     """Of a mapping that takes canonical names as they are: those names before their aliases, outer before inner."""
+    from connectors.kit.paths import compile_path
     from pipeline.canonical import CANONICAL_FIELDS
-    from pipeline.stages.paths import compile_path
     from pipeline.values.normalized import is_empty
 
     declaration = mapping.declaration

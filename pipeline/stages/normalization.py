@@ -109,42 +109,42 @@ class _Draft:
         self.flags = {field: list(flags) for field, flags in lead.flags.items()}
         self.occurred_at = lead.occurred_at
 
-    def put(self, field: str, before: Any, found: Normalized) -> None:
-        if found.value is not None:
-            self.fields[field] = found.value
-        self.note(field, found, before)
+    def put(self, field: str, before: Any, normalized: Normalized) -> None:
+        if normalized.value is not None:
+            self.fields[field] = normalized.value
+        self.note(field, normalized, before)
 
-    def note(self, field: str, found: Normalized, before: Any) -> None:
-        for flag in found.flags:
+    def note(self, field: str, normalized: Normalized, before: Any) -> None:
+        for flag in normalized.flags:
             known = self.flags.setdefault(field, [])
             if flag not in known:
                 known.append(flag)
-        if found.raw is not None and field not in self.raw:
-            self.raw[field] = before if isinstance(before, int | float) else found.raw
+        if normalized.raw is not None and field not in self.raw:
+            self.raw[field] = before if isinstance(before, int | float) else normalized.raw
 
     def put_addresses(self, main: str, others: str, normalize: Callable[[str], Normalized]) -> None:
         """One field with a single best address and one with the rest: each address once, in the order given."""
         source = self.before.fields
         if main not in source and others not in source:
             return
-        found: list[str] = []
+        addresses: list[str] = []
         first = source.get(main)
         if first is not None:
             main_value = normalize(first if isinstance(first, str) else _text(first))
             self.fields.pop(main, None)
             self.put(main, first, main_value)
-            found += main_value.others
+            addresses += main_value.others
         rest = source.get(others) or []
         refused: list[str] = []
         for text in (rest if isinstance(rest, list) else [rest])[:_OTHERS_LIMIT]:
             other = normalize(text if isinstance(text, str) else _text(text))
-            found += [value for value in (other.value, *other.others) if value]
+            addresses += [value for value in (other.value, *other.others) if value]
             self.note(others, other._replace(raw=None), text)
             if other.value is None and other.raw is not None:
                 refused.append(other.raw)
         if refused:
             self.raw.setdefault(others, refused)
-        values = [value for value in dict.fromkeys(found) if value != self.fields.get(main)][:_OTHERS_LIMIT]
+        values = [value for value in dict.fromkeys(addresses) if value != self.fields.get(main)][:_OTHERS_LIMIT]
         if values:
             self.fields[others] = values
 
@@ -159,10 +159,10 @@ class _Draft:
         value = self.before.fields.get("employee_count")
         if value is None:
             return
-        found = to_count(value)
-        if found.value is not None:
-            found = Normalized(int(found.value), found.flags, None if found.value == value else str(value))
-        self.put("employee_count", value, found)
+        count = to_count(value)
+        if count.value is not None:
+            count = Normalized(int(count.value), count.flags, None if count.value == value else str(value))
+        self.put("employee_count", value, count)
 
     def put_postal_code(self) -> None:
         """Only its country tells how a postal code is written; the lead's own, no market that was assumed."""

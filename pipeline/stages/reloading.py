@@ -35,9 +35,9 @@ class Reloading(Generic[Compiled]):
 
     def get(self, name: str) -> Compiled:
         """The version in force. Raises ConfigurationError if there never was a readable one."""
-        found = self._compiled.get(name)
-        if found is not None:
-            return found
+        compiled = self._compiled.get(name)
+        if compiled is not None:
+            return compiled
         with self._lock:
             if name not in self._compiled:
                 self._read(name)

@@ -11,8 +11,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
+from connectors.kit.paths import parse_path
 from pipeline.errors import ConfigurationError
-from pipeline.stages.paths import parse_path
 from pipeline.values.vocabularies import aliases, is_word_table, vocabulary
 from pipeline.values.yaml_files import mapping_file, mapping_files, read_yaml, shown
 
@@ -71,13 +71,13 @@ class Reader:
         return tuple(self.text(f"{place}[{number}]", entry) for number, entry in enumerate(entries))
 
     def paths(self, place: str, value: Any) -> tuple[str, ...]:
-        found = self.texts(place, value)
-        for path in found:
+        paths = self.texts(place, value)
+        for path in paths:
             try:
                 parse_path(path)
-            except ValueError as error:
-                self.fail(place, f"{path!r} is {error}")
-        return found
+            except ConfigurationError as error:
+                self.fail(place, str(error))
+        return paths
 
     def path(self, place: str, value: Any) -> str:
         """One path, not several."""

@@ -114,6 +114,19 @@ def translate(error: DBAPIError | PoolTimeoutError) -> AfluenteError | StoreErro
     return StoreError(f"{kind} from the database driver")
 
 
+def server_version(connection: Connection) -> tuple[int, str]:
+    """PostgreSQL's version as a number (160004) and as it names itself (16.4)."""
+    number, name = connection.exec_driver_sql(
+        "SELECT current_setting('server_version_num'), current_setting('server_version')"
+    ).one()
+    return int(number), str(name)
+
+
+def server_time(connection: Connection) -> float:
+    """Seconds since 1970 by the database's clock, now and not when the transaction began."""
+    return float(connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())").scalar_one())
+
+
 @dataclass
 class StatementCount:
     """How many statements ran, and which (their first 60 characters), while `count_statements` was open."""

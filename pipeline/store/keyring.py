@@ -35,26 +35,18 @@ def ensure_index_key(connection: Connection) -> bytes:
 
     Raises ConfigurationError if the key it is wrapped with is not configured any more.
     """
-    found = _read(connection)
-    if found is None:
+    sealed = _read(connection)
+    if sealed is None:
         connection.exec_driver_sql(
             "INSERT INTO keyring (name, sealed) VALUES (%s, %s) ON CONFLICT DO NOTHING",
             (_INDEX_KEY, cipher().seal(os.urandom(32), context=_CONTEXT)),
         )
-        found = _read(connection)  # another process may have been first: its key counts
-        if found is None:
+        sealed = _read(connection)  # another process may have been first: its key counts
+        if sealed is None:
             raise RuntimeError("the index key was neither made nor found")
-    return cipher().open(found, context=_CONTEXT)
-
-
-def rewrap_index_key(connection: Connection) -> None:
-    """Wrap the index key with the first configured key: a step of retiring an old secret key."""
-    key = ensure_index_key(connection)
-    connection.exec_driver_sql(
-        "UPDATE keyring SET sealed = %s WHERE name = %s", (cipher().seal(key, context=_CONTEXT), _INDEX_KEY)
-    )
+    return cipher().open(sealed, context=_CONTEXT)
 
 
 def _read(connection: Connection) -> bytes | None:
-    found = connection.exec_driver_sql("SELECT sealed FROM keyring WHERE name = %s", (_INDEX_KEY,)).scalar()
-    return None if found is None else bytes(found)
+    sealed = connection.exec_driver_sql("SELECT sealed FROM keyring WHERE name = %s", (_INDEX_KEY,)).scalar()
+    return None if sealed is None else bytes(sealed)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import Connection
 
+from pipeline.canonical import ATTRIBUTION_NAMES
 from pipeline.crypto.encryption import open_profile
-from pipeline.store.events import leases
-from pipeline.store.events.quarantine import count_quarantine
 
 _FETCHED_ROWS = 500  # at once from the server's cursor
 
@@ -27,19 +28,6 @@ _EVENT_COLUMNS = (
     "channel",
     "reason",
     "mapping_version",
-)
-_ATTRIBUTION_COLUMNS = (
-    "original_source",
-    "original_channel",
-    "original_campaign",
-    "original_at",
-    "latest_source",
-    "latest_channel",
-    "latest_campaign",
-    "latest_at",
-    "touches",
-    "owner",
-    "rerouted_at",
 )
 _DELIVERY_COLUMNS = (
     "destination",
@@ -68,8 +56,8 @@ def stream_events(
 
 def has_events_of(connection: Connection, brand: str) -> bool:
     """Whether any event was ever accepted for this brand. Reads all events if none was."""
-    found = connection.exec_driver_sql("SELECT EXISTS (SELECT FROM events WHERE brand = %s)", (brand,))
-    return bool(found.scalar_one())
+    answer = connection.exec_driver_sql("SELECT EXISTS (SELECT FROM events WHERE brand = %s)", (brand,))
+    return bool(answer.scalar_one())
 
 
 def stream_people(connection: Connection, *, brand: str | None = None) -> Iterator[dict[str, Any]]:
@@ -78,7 +66,7 @@ def stream_people(connection: Connection, *, brand: str | None = None) -> Iterat
     People who are one with another are left out: that one has all they had.
     """
     where = "WHERE merged_into IS NULL" + " AND brand = %(brand)s" * bool(brand)
-    columns = ", ".join(("person_id", "brand", "version", "profile", *_ATTRIBUTION_COLUMNS))
+    columns = ", ".join(("person_id", "brand", "version", "profile", *ATTRIBUTION_NAMES))
     for row in _stream(connection, f"SELECT {columns} FROM people {where} ORDER BY person_id", {"brand": brand}):  # noqa: S608 - put together from constants
         profile = open_profile(row.pop("profile"), row["person_id"])
         yield {**row, "values": profile.values()}
@@ -114,10 +102,10 @@ def explain_event(connection: Connection, event_id: UUID) -> dict[str, Any] | No
     `event` (every column), `keys` (brand, source, digest in hexadecimal, repeats, last_seen_at), `quarantine` and
     `touches`, `consents` of the event, and under `person` what `explain_person` gives, or None.
     """
-    found = _rows(connection, "SELECT * FROM events WHERE event_id = %s", event_id)
-    if not found:
+    events = _rows(connection, "SELECT * FROM events WHERE event_id = %s", event_id)
+    if not events:
         return None
-    event = found[0]
+    event = events[0]
     person_id = event["person_id"] or _person_of(connection, event_id)
     return {
         "event": event,
@@ -141,10 +129,10 @@ def explain_person(connection: Connection, person_id: UUID) -> dict[str, Any] | 
     (by id), `history` (of who it is: its lines of `identity_log`), `touches`, `consents`, `deliveries`, `delivery_log`
     (one row per CRM answer) and `quarantine` of its deliveries.
     """
-    found = _rows(connection, "SELECT * FROM people WHERE person_id = %s", person_id)
-    if not found:
+    people = _rows(connection, "SELECT * FROM people WHERE person_id = %s", person_id)
+    if not people:
         return None
-    person = found[0]
+    person = people[0]
     profile = open_profile(person.pop("profile"), person_id)
     return {
         "person": person,
@@ -168,12 +156,87 @@ def explain_person(connection: Connection, person_id: UUID) -> dict[str, Any] | 
     }
 
 
+class EventStatus(msgspec.Struct, frozen=True):
+    """Where an event is: its columns, its open quarantine row or None, the deliveries of its person."""
+
+    event: dict[str, Any]
+    quarantine: dict[str, Any] | None
+    deliveries: list[dict[str, Any]]
+
+
+def read_status(connection: Connection, event_id: UUID) -> EventStatus | None:
+    """Where an event is, in ids and states only; None if there is no such event. At most three statements."""
+    events = _rows(
+        connection,
+        "SELECT event_id, external_id, brand, source, lane, state, reason, received_at, occurred_at, settled_at,"
+        " person_id, channel FROM events WHERE event_id = %s",
+        event_id,
+    )
+    if not events:
+        return None
+    waiting = _rows(
+        connection,
+        "SELECT quarantine_id, stage, code, field, message FROM quarantine WHERE event_id = %s AND resolution = 'open'",
+        event_id,
+    )
+    person_id = events[0]["person_id"]
+    deliveries = person_id and _rows(
+        connection,
+        "SELECT destination, state, wanted_version, sent_version, external_id, attempts, last_error, loaded_at"
+        " FROM deliveries WHERE person_id = %s ORDER BY destination",
+        person_id,
+    )
+    return EventStatus(events[0], waiting[0] if waiting else None, deliveries or [])
+
+
+# A delivery that was sent has no last error: whatever is due (partial index) or open in quarantine may have one.
+_DESTINATION_ERRORS = """
+SELECT DISTINCT ON (destination) destination, error, at FROM (
+    SELECT destination, last_error AS error, last_error_at AS at FROM deliveries
+    WHERE state = 'due' AND last_error IS NOT NULL
+    UNION ALL
+    SELECT destination, concat_ws(': ', code, message), created_at FROM quarantine
+    WHERE resolution = 'open' AND destination IS NOT NULL
+) AS known ORDER BY destination, at DESC
+"""
+_SOURCE_ERRORS = """
+SELECT DISTINCT ON (source) source, error, at FROM (
+    SELECT source, last_error AS error, coalesce(last_run_at, updated_at) AS at FROM cursors
+    WHERE last_error IS NOT NULL
+    UNION ALL
+    SELECT source, concat_ws(': ', code, message), created_at FROM quarantine
+    WHERE resolution = 'open' AND source IS NOT NULL AND destination IS NULL
+) AS known ORDER BY source, at DESC
+"""
+
+
+class LastError(msgspec.Struct, frozen=True):
+    """The newest error of a source or destination that still matters. `error` is a code and reason without values."""
+
+    error: str
+    at: datetime | None
+
+
+def destination_errors(connection: Connection) -> dict[str, LastError]:
+    """By destination, of those that have one. One statement."""
+    return _last_errors(connection, _DESTINATION_ERRORS)
+
+
+def source_errors(connection: Connection) -> dict[str, LastError]:
+    """By source, of those that have one: of its polls or of its events. One statement."""
+    return _last_errors(connection, _SOURCE_ERRORS)
+
+
+def _last_errors(connection: Connection, statement: str) -> dict[str, LastError]:
+    return {name: LastError(error, at) for name, error, at in connection.exec_driver_sql(statement)}
+
+
 def evidence_of_event(connection: Connection, event_id: UUID) -> UUID | None:
     """The id of the evidence that an event left; None if it did not get so far."""
-    found: UUID | None = connection.exec_driver_sql(
+    evidence_id: UUID | None = connection.exec_driver_sql(
         "SELECT evidence_id FROM evidence_events WHERE event_id = %s", (event_id,)
     ).scalar()
-    return found
+    return evidence_id
 
 
 def find_kind(connection: Connection, any_id: UUID) -> str | None:
@@ -185,77 +248,18 @@ def find_kind(connection: Connection, any_id: UUID) -> str | None:
     return None
 
 
-def status_counts(connection: Connection) -> dict[str, Any]:
-    """What is going on, from partial indexes only, so that it may be asked every second.
-
-    `pending` {lane: {count, oldest}}, `in_flight` {lane: events}, `deliveries` {destination: {lane: {due, waiting,
-    in_flight, oldest}}} (`waiting`: due later), `quarantine` [{source, code, count}], `last_errors`
-    {destination: {error, at}} and `cursors` [{brand, source, stream, last_run_at, next_run_at, last_error}].
-    """
-    pending = {
-        lane: {"count": count, "oldest": oldest} for lane, (count, oldest) in leases.oldest_pending(connection).items()
-    }
-    in_flight = dict(
-        tuple(row)
-        for row in connection.exec_driver_sql(
-            "SELECT lane, count(*) FROM events WHERE state = 'in_flight' AND lane IN ('hot', 'bulk') GROUP BY lane"
-        )
-    )
-    return {
-        "pending": pending,
-        "in_flight": in_flight,
-        "deliveries": _delivery_counts(connection),
-        "quarantine": [
-            {"source": source, "code": code, "count": count}
-            for (source, code), count in sorted(count_quarantine(connection).items(), key=lambda item: -item[1])
-        ],
-        "last_errors": {
-            row["destination"]: {"error": row["last_error"], "at": row["last_error_at"]}
-            for row in _rows(connection, _LAST_ERRORS)
-        },
-        "cursors": _rows(
-            connection,
-            "SELECT brand, source, stream, last_run_at, next_run_at, last_error FROM cursors"
-            " ORDER BY brand, source, stream",
-        ),
-    }
-
-
 _HISTORY = """
 SELECT id, at, action, person_id, other_id, event_id, decided_by, details FROM identity_log
 WHERE person_id = %s OR other_id = %s ORDER BY id
 """
-_LAST_ERRORS = """
-SELECT DISTINCT ON (destination) destination, last_error, last_error_at FROM deliveries
-WHERE last_error IS NOT NULL ORDER BY destination, last_error_at DESC
-"""
-_DELIVERIES = """
-SELECT destination, lane, count(*) FILTER (WHERE next_attempt_at <= now()) AS due,
-    count(*) FILTER (WHERE next_attempt_at > now()) AS waiting, 0 AS in_flight, min(wanted_at) AS oldest
-FROM deliveries WHERE state = 'due' GROUP BY destination, lane
-UNION ALL
-SELECT destination, lane, 0, 0, count(*), NULL FROM deliveries WHERE state = 'in_flight' GROUP BY destination, lane
-"""
-
-
-def _delivery_counts(connection: Connection) -> dict[str, dict[str, dict[str, Any]]]:
-    counts: dict[str, dict[str, dict[str, Any]]] = {}
-    for row in _rows(connection, _DELIVERIES):
-        of_lane = counts.setdefault(row["destination"], {}).setdefault(
-            row["lane"], {"due": 0, "waiting": 0, "in_flight": 0, "oldest": None}
-        )
-        for name in ("due", "waiting", "in_flight"):
-            of_lane[name] += row[name]
-        of_lane["oldest"] = of_lane["oldest"] or row["oldest"]
-    return counts
 
 
 def _person_of(connection: Connection, event_id: UUID) -> UUID | None:
     """The person of an event that has not settled yet, but has come far enough to have left a touch."""
-    found: UUID | None = connection.exec_driver_sql(
+    person_id: UUID | None = connection.exec_driver_sql(
         "SELECT person_id FROM touches WHERE event_id = %s LIMIT 1", (event_id,)
     ).scalar()
-    return found
+    return person_id
 
 
 def _quarantine(connection: Connection, condition: str, value: UUID) -> list[dict[str, Any]]:

@@ -6,29 +6,21 @@ with this process even if it is killed. docs/decisions/0004-embedded-servers.md 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 
 from pipeline.settings.installation import socket_folder
-from pipeline.settings.loading import load_settings
+from pipeline.settings.loading import Settings
+from pipeline.store.databases import make_database
 from pipeline.supervisor.child_process import ServerProcess
 from pipeline.supervisor.data_folder import find_working_in, hold_folder, stop_leftovers
 from pipeline.supervisor.postgresql_server import FIRST_DRAFT, PostgreSQL, prepare_socket_folder
 from pipeline.supervisor.redis_server import Redis
 
 DATABASE = "afluente"
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """Where the servers are reached."""
-
-    database_url: str
-    broker_url: str
 
 
 class Embedded:
@@ -111,31 +103,6 @@ class Embedded:
         return [process for name in ("postgres", FIRST_DRAFT, "redis") for process in find_working_in(self.data / name)]
 
 
-@contextmanager
-def start_embedded(data: Path) -> Iterator[Running]:
-    """Run what the settings leave to us, nothing where they name outside servers; stop it at the end."""
-    settings = load_settings(data=data)
-    servers = Embedded(data, database=settings.is_embedded_database, broker=settings.is_embedded_broker)
-    servers.start()
-    try:
-        yield Running(settings.database_url, settings.broker_url)
-    finally:
-        servers.stop()
-
-
-def make_database(data: Path, name: str, *, template: str = "template1") -> None:
-    """Create the database `name` as a copy of `template` unless there is one. Raises psycopg2.Error."""
-    import psycopg2
-    from psycopg2 import sql
-
-    connection = psycopg2.connect(host=str(socket_folder(data)), user="postgres", dbname="postgres")
-    try:
-        connection.autocommit = True  # CREATE DATABASE refuses to run inside a transaction
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
-            if cursor.fetchone() is None:
-                cursor.execute(
-                    sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-                )
-    finally:
-        connection.close()
+def embedded_servers(settings: Settings) -> Embedded:
+    """What the settings leave to us: no server where they name an outside one."""
+    return Embedded(settings.data, database=settings.is_embedded_database, broker=settings.is_embedded_broker)

@@ -14,14 +14,12 @@ def migrate_database(url: str) -> bool:
 
     Raises ConfigurationError if it does not answer.
     """
-    import sqlalchemy
-
     from pipeline.identity.matching.evidence import KEYS_VERSION
-    from pipeline.store.engine import transaction
+    from pipeline.store.engine import make_engine, transaction
     from pipeline.store.identity.upgrades import is_finished
     from pipeline.store.schema import migrate
 
-    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    engine = make_engine(url)
     try:
         migrate(engine)
         with transaction(on=engine) as connection:
@@ -30,6 +28,8 @@ def migrate_database(url: str) -> bool:
         raise ConfigurationError(
             f"{error}. AFLUENTE_DATABASE_URL must name a PostgreSQL that answers; `afluente doctor` tells more"
         ) from error
+    finally:
+        engine.dispose()
 
 
 def signing_sources(settings: Settings) -> list[str]:

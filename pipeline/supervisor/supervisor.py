@@ -27,7 +27,7 @@ from pipeline.settings.loading import Settings, load_settings
 from pipeline.settings.loading import settings as process_settings
 from pipeline.supervisor.child_process import ServerProcess, log_tail
 from pipeline.supervisor.data_folder import describe_process, write_runtime
-from pipeline.supervisor.embedded import Embedded
+from pipeline.supervisor.embedded import Embedded, embedded_servers
 from pipeline.supervisor.preparation import ask_broker, forget_former_beat, migrate_database, signing_sources
 from pipeline.supervisor.programs import (
     Addresses,
@@ -60,7 +60,7 @@ def run_up(data: Path | None, port: int, workers: int) -> int:
     process_settings.cache_clear()
     configure_logging(settings.log_format)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it greets each of its plugins
-    servers = Embedded(settings.data, database=settings.is_embedded_database, broker=settings.is_embedded_broker)
+    servers = embedded_servers(settings)
     servers.hold()
     with Supervisor(settings, servers) as supervisor:
         addresses = choose_addresses(port=port, uses_sandbox=settings.uses_sandbox)

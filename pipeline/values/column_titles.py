@@ -82,9 +82,9 @@ def _add_without_small_words(
         for language, known in by_language.items():
             for title in known:
                 loose.setdefault(_loose_key(title), {}).setdefault(name, language)
-    for key, found in loose.items():
-        if key and key not in place and len(found) == 1:
-            fields.update({key: next(iter(found.items()))})
+    for key, languages in loose.items():
+        if key and key not in place and len(languages) == 1:
+            fields.update({key: next(iter(languages.items()))})
 
 
 def count_titles(cells: Iterable[str]) -> int:
@@ -109,5 +109,5 @@ def title_keys(header: str) -> list[str]:
     numbered = _NUMBERED.match(bare)
     last = numbered[1].strip() if numbered else bare
     shorter = [last[len(words) :] for words in titles().lead_ins if last.startswith(words)]
-    found = (title_key(header), *(words.replace(" ", "") for words in (bare, last, *shorter)), _loose_key(last))
-    return list(dict.fromkeys(key for key in found if key))
+    keys = (title_key(header), *(words.replace(" ", "") for words in (bare, last, *shorter)), _loose_key(last))
+    return list(dict.fromkeys(key for key in keys if key))

@@ -105,12 +105,12 @@ def to_number(value: Any, *, decimal: str | None = None) -> Normalized:
 
 def to_count(value: Any, *, decimal: str | None = None) -> Normalized:
     """A whole number of people, 0 or more. A count has no fraction, so `1,200` has one reading."""
-    found = to_number(value, decimal=decimal)
-    if found.value is None:
-        return found
-    if "percent" in found.flags or found.value < 0 or found.value != int(found.value):
+    number = to_number(value, decimal=decimal)
+    if number.value is None:
+        return number
+    if "percent" in number.flags or number.value < 0 or number.value != int(number.value):
         return Normalized(None, ("not_a_count",), excerpt(value))
-    return found._replace(flags=tuple(flag for flag in found.flags if flag != "ambiguous_number"))
+    return number._replace(flags=tuple(flag for flag in number.flags if flag != "ambiguous_number"))
 
 
 def to_money(value: Any, *, decimal: str | None = None) -> Normalized:
@@ -173,18 +173,18 @@ def table_conversion(convert: Conversion, table: dict[str, Any]) -> Conversion:
     find = _finder(table)
 
     def look_up(value: Any) -> Normalized:
-        if isinstance(value, str | int) and (found := find(value)) is not _UNLISTED and found is not None:
-            return Normalized(found)
+        if isinstance(value, str | int) and (listed := find(value)) is not _UNLISTED and listed is not None:
+            return Normalized(listed)
         converted = convert(value)
         if isinstance(converted.value, list):
-            known = [item if (found := find(item)) is _UNLISTED else found for item in converted.value]
+            known = [item if (listed := find(item)) is _UNLISTED else listed for item in converted.value]
             return Normalized(known, converted.flags, converted.raw, converted.others)
         if converted.value is None:
             return converted
-        found = find(converted.value)
-        if found is _UNLISTED:
+        listed = find(converted.value)
+        if listed is _UNLISTED:
             return converted._replace(flags=(*converted.flags, "unlisted"))
-        return converted._replace(value=found)
+        return converted._replace(value=listed)
 
     return look_up
 
@@ -265,14 +265,14 @@ def _money_of_object(value: dict[str, Any], decimal: str | None) -> Normalized:
     amount, code = value["amount"], value["currency"]
     if isinstance(amount, str) and _PLAIN_DECIMAL.fullmatch(amount):
         decimal = "."  # what a program wrote, ours among them
-    found = to_money(amount, decimal=decimal) if not isinstance(amount, dict) else _wrong_type(value)
-    if found.value is None:
-        return found._replace(raw=excerpt(value))
+    price = to_money(amount, decimal=decimal) if not isinstance(amount, dict) else _wrong_type(value)
+    if price.value is None:
+        return price._replace(raw=excerpt(value))
     currency = currency_code(code) if isinstance(code, str) else None
-    if found.value["currency"] is not None and currency is None:
-        return found
-    merged = {"amount": found.value["amount"], "currency": currency}
-    flags = tuple(flag for flag in found.flags if flag != "currency_unknown" or currency is None)
+    if price.value["currency"] is not None and currency is None:
+        return price
+    merged = {"amount": price.value["amount"], "currency": currency}
+    flags = tuple(flag for flag in price.flags if flag != "currency_unknown" or currency is None)
     return Normalized(merged, flags, None if merged == value else excerpt(value))
 
 

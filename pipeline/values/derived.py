@@ -22,8 +22,8 @@ def derive(values: Mapping[str, Any]) -> dict[str, str]:
 
     Pure. Values of other types than text are passed over, so any mapping will do.
     """
-    found = {name: rule(values) for name, rule in RULES.items()}
-    return {name: value for name, value in found.items() if value is not None}
+    derived = {name: rule(values) for name, rule in RULES.items()}
+    return {name: value for name, value in derived.items() if value is not None}
 
 
 def _of(field: str, rule: Callable[[str], str | None]) -> Derive:

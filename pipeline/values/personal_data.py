@@ -143,7 +143,7 @@ def _own(fields: Mapping[str, Any]) -> _Own:
 def _texts(value: Any) -> list[str] | tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
-    return [str(one) for one in value] if isinstance(value, list | tuple) else ()
+    return [str(entry) for entry in value] if isinstance(value, list | tuple) else ()
 
 
 @lru_cache(maxsize=8192)

@@ -1,4 +1,8 @@
-"""Takes e-mail addresses and phone numbers out of texts that stand in clear: ids, campaigns, paths, consents."""
+"""Takes e-mail addresses and phone numbers out of texts that stand in clear: ids, campaigns, paths, consents.
+
+By their look alone, so that a campaign's number or a product's name stays. What a CRM says of a record loses the values
+that were sent to it instead: `connectors/kit/redaction.py`.
+"""
 
 from __future__ import annotations
 

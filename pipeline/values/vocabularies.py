@@ -23,15 +23,16 @@ def aliases(name: str) -> dict[str, str]:
 
     Raises ConfigurationError if one spelling stands for two things.
     """
-    found: dict[str, str] = {}
+    by_spelling: dict[str, str] = {}
     for canonical, spellings in vocabulary(name).items():
         for spelling in (canonical, *(spellings or ())):
             key = fold(str(spelling))
-            if found.setdefault(key, str(canonical)) != str(canonical):
+            if by_spelling.setdefault(key, str(canonical)) != str(canonical):
                 raise ConfigurationError(
-                    f"mappings/vocabularies/{name}.yaml: {spelling!r} stands for {found[key]!r} and for {canonical!r}"
+                    f"mappings/vocabularies/{name}.yaml: {spelling!r} stands for {by_spelling[key]!r}"
+                    f" and for {canonical!r}"
                 )
-    return found
+    return by_spelling
 
 
 def is_word_table(content: Any) -> bool:

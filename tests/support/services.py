@@ -20,7 +20,8 @@ import sqlalchemy
 from psycopg2 import sql
 
 from pipeline.settings.installation import embedded_broker_url, embedded_database_url, socket_folder
-from pipeline.supervisor.embedded import Embedded, make_database
+from pipeline.store.databases import make_database
+from pipeline.supervisor.embedded import Embedded
 
 SECRET_KEYS = "VGhlIGZpcnN0IGtleSBvZiB0aGUgdGVzdHMsIDMyIGI,VGhlIHNlY29uZCBrZXkgb2YgdGhlIHRlc3RzLDMyIGI"
 API_KEYS = "tests:admin:an-api-key-of-the-tests"

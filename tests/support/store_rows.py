@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from sqlalchemy import Connection, Row
+
 from pipeline.crypto.encryption import seal_envelope
 from pipeline.records import (
     Claim,
@@ -66,6 +68,13 @@ def column(name: str, event_id: UUID) -> object:
     """One column of one event."""
     with transaction() as connection:
         return connection.exec_driver_sql(f"SELECT {name} FROM events WHERE event_id = %s", (event_id,)).scalar_one()
+
+
+def read_cursor(connection: Connection, source: str) -> Row | None:
+    """The cursor of a source of the default brand, with its columns as attributes; None if it was never polled."""
+    return connection.exec_driver_sql(
+        "SELECT * FROM cursors WHERE (brand, source, stream) = ('default', %s, '')", (source,)
+    ).first()
 
 
 def lead_of(event: RawEvent | UUID, person_id: UUID | None = None, **fields: object) -> Lead:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from connectors.kit.conformance.cases import HOSTILE, ROW, TYPICAL, Case, Trial
-from connectors.kit.paths import get_path
+from connectors.kit.paths import get_path, parse_path
 from connectors.kit.sources.records import UnreadableBody
 
 _MISSING = object()
+_DOT = re.compile(r"(?<!\\)\.")  # one that ends a key
 _HOSTILE_VALUES: tuple[Any, ...] = (
     None,
     True,
@@ -37,7 +39,7 @@ def mapping_is_sound(case: Case) -> list[str]:
 
 def every_field_is_decided(case: Case) -> list[str]:
     """Each field of the samples is mapped, kept or ignored: nothing is lost because nobody looked."""
-    found = {
+    sample_of_path = {
         path: sample.name
         for sample in case.ordinary_samples()
         for trial in case.trials(sample)
@@ -45,7 +47,7 @@ def every_field_is_decided(case: Case) -> list[str]:
     }
     return [
         f"the field {path} of the sample {name} is undecided: map it, or list it under kept or ignored"
-        for path, name in found.items()
+        for path, name in sample_of_path.items()
     ]
 
 
@@ -147,19 +149,15 @@ def _spoiled(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, di
 
 
 def _has(record: dict[str, Any], path: str) -> bool:
-    """Whether there is something at `path`, be it null. What is left of a path may be one key (`answers.Tel. 1`)."""
-    if path in record or get_path(record, path, _MISSING) is not _MISSING:
-        return True
-    above, _, rest = path.partition(".")
-    inner = record.get(above)
-    return bool(rest) and isinstance(inner, dict) and _has(inner, rest)
+    """Whether there is something at `path`, be it null."""
+    return get_path(record, path, _MISSING) is not _MISSING
 
 
 def _remove(record: dict[str, Any], path: str) -> None:
     if path in record:
         del record[path]
         return
-    above, _, key = path.rpartition(".")
-    parent = get_path(record, above or None)
+    *above, key = _DOT.split(path)
+    parent = get_path(record, ".".join(above) or None)
     if isinstance(parent, dict):
-        parent.pop(key.partition("[")[0], None)
+        parent.pop(parse_path(key)[0], None)

@@ -40,13 +40,13 @@ def event_ids_are_present_and_unique(case: Case) -> list[str]:
     problems = []
     for sample in case.ordinary_samples():
         for number, record in enumerate(case.records(sample)):
-            found = event_id_of(case.connector, record)
-            if found is None:
+            event_id = event_id_of(case.connector, record)
+            if event_id is None:
                 problems.append(f"record {number} of the sample {sample.name} has no id at {case.connector.event_id}")
-            elif found in seen:
+            elif event_id in seen:
                 problems.append(f"record {number} of the sample {sample.name} has the id of another record")
             else:
-                seen.add(found)
+                seen.add(event_id)
     return problems
 
 
@@ -110,10 +110,10 @@ def no_sample_value_is_logged(case: Case) -> list[str]:
                 trials = case.trials(sample)
             except UnreadableBody as error:
                 trials = [Trial(message=str(error))]
-        said = "\n".join([*lines, *(trial.message for trial in trials)])
+        written = "\n".join([*lines, *(trial.message for trial in trials)])
         values = {value for trial in trials for value in _texts(trial.lead) if len(value) >= _TELLING_LENGTH}
         values |= {match[0] for match in _ADDRESS.finditer(sample.body.decode(errors="replace"))}
-        if any(value in said for value in values):
+        if any(value in written for value in values):
             problems.append(f"a value of the sample {sample.name} is in the logs or in a message")
     return problems
 

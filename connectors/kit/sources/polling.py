@@ -174,8 +174,8 @@ def _by_token(poll: Poll, cursor: Cursor, reader: _Reader, start: _Position) -> 
         answer, records = reader.read({} if token is None else {cursor.param: token})
         if token is not None:
             sent.add(token)
-        found = get_path(answer, cursor.next_at)
-        following = str(found) if isinstance(found, str | int) and str(found) else None
+        next_token = get_path(answer, cursor.next_at)
+        following = str(next_token) if isinstance(next_token, str | int) and str(next_token) else None
         # At its end a source names no token, or the same one again with nothing more to give.
         is_last = following is None or (following == token and not records)
         if not is_last and following in sent:

@@ -45,10 +45,10 @@ def split_records(connector: Connector, body: bytes, content_type: str | None) -
     formats = intake.formats if isinstance(intake, Webhook) else ("json",)
     records_at = getattr(intake, "records_at", None)
     whole = decode_body(body, content_type, formats=formats)
-    found = get_path(whole, records_at)
-    if found is None:
+    content = get_path(whole, records_at)
+    if content is None:
         raise UnreadableBody("records_missing", f"the body has nothing at {records_at or 'its top'}")
-    entries = found if isinstance(found, list) else [found]
+    entries = content if isinstance(content, list) else [content]
     for number, entry in enumerate(entries):
         if not isinstance(entry, dict):
             raise UnreadableBody("not_an_object", f"entry {number} is not a JSON object")

@@ -184,11 +184,11 @@ def _is_recent(timestamp: str | None, now: float, tolerance_seconds: int) -> boo
 
 def _any_equal(expected: Iterable[str], given: Sequence[str]) -> bool:
     """Compares every pair, so that the time taken does not tell which secret or signature was near."""
-    found = False
+    is_equal = False
     for wanted in expected:
         for value in given:
-            found |= hmac.compare_digest(wanted.encode(), value.encode(errors="replace"))
-    return found
+            is_equal |= hmac.compare_digest(wanted.encode(), value.encode(errors="replace"))
+    return is_equal
 
 
 def _escape_non_ascii(body: bytes) -> bytes:

@@ -66,10 +66,6 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True):
     def host(self) -> str:
         return self.email.rpartition("@")[2] if self.email else ""
 
-    @property
-    def says_anything(self) -> bool:
-        return bool(self.email or self.phones or self.profiles)
-
 
 def undotted(mailbox: str) -> str:
     """As Gmail has it already: for comparing with the mailbox at another provider."""

@@ -39,7 +39,6 @@ DIFFERENT = "name_different"
 UNKNOWN = "name_unknown"  # one of them has no name, or one is a given name and the other a family name: Ada, Brandt
 
 AGREEING = frozenset((FULL, CLOSE, LATER))
-COMPATIBLE = frozenset((FULL, CLOSE, LATER, CROSSED, PART, INITIAL, UNKNOWN))
 Name = tuple[str, ...]
 
 _IGNORED = PARTICLE | ARTICLE | JOINING | TITLE | DEGREE | GENERATION
@@ -95,11 +94,6 @@ def agreement(one: Name, other: Name) -> str:
         return UNKNOWN if _are_halves(one, other) or _are_halves(other, one) else DIFFERENT
     is_crossed = words > 1 and not letters and _leave_out_each_others(one, matches, other, taken)
     return CROSSED if is_crossed else SAME_GIVEN if matches[0] >= _SLIP else SAME_FAMILY
-
-
-def are_compatible(one: Name, other: Name) -> bool:
-    """False if the two names cannot both be one person's."""
-    return agreement(one, other) in COMPATIBLE
 
 
 def maximal_names(names: Iterable[Name]) -> list[Name]:

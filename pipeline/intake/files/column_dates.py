@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from connectors.kit.paths import compile_path
 from pipeline.canonical import CANONICAL_FIELDS
 from pipeline.intake.files.contents import FileContents
 from pipeline.intake.files.unreadable import UnreadableFileError
 from pipeline.stages.mapping.language import FieldRule
-from pipeline.stages.paths import compile_path
 from pipeline.values.dates.order import DateOrder
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ def decide_orders(rows: Iterable[FileRow], columns: Mapping[str, str], mapping: 
 
     `columns` as of `open_date_columns`. Raises UndecidedDatesError. Constant memory.
     """
-    found = {column: DateOrder() for column in columns}
-    looks = [(compile_path(path), found[column]) for column, path in columns.items()]
+    seen_orders = {column: DateOrder() for column in columns}
+    looks = [(compile_path(path), seen_orders[column]) for column, path in columns.items()]
     for row in rows:
         if row.record is None:
             continue
@@ -97,7 +97,7 @@ def decide_orders(rows: Iterable[FileRow], columns: Mapping[str, str], mapping: 
         for get, order in looks:
             order.see(get(record), row.line)
     decided = {}
-    for column, order in found.items():
+    for column, order in seen_orders.items():
         verdict = order.verdict()
         if verdict in ("undecided", "contradictory"):
             raise UndecidedDatesError(

@@ -88,12 +88,12 @@ def read_contents(path: Path, *, encoding: str | None = None, region: str | None
             check.feed(chunk)
             size += len(chunk)
         check.feed(b"", is_last=True)
-    found = encoding or marked_encoding(head) or (declared_charset(head) if kind == "html" else None)
-    found = found or ("utf-8" if check.is_valid else None)
-    if found is None and kind != "spreadsheet":
+    known_encoding = encoding or marked_encoding(head) or (declared_charset(head) if kind == "html" else None)
+    known_encoding = known_encoding or ("utf-8" if check.is_valid else None)
+    if known_encoding is None and kind != "spreadsheet":
         with opener() as file:
-            found = legacy_encoding(iter(lambda: file.readline(_CHUNK_BYTES), b""), region)
-    return FileContents(kind, digest.digest(), size, found or "utf-8", opener)
+            known_encoding = legacy_encoding(iter(lambda: file.readline(_CHUNK_BYTES), b""), region)
+    return FileContents(kind, digest.digest(), size, known_encoding or "utf-8", opener)
 
 
 def _opener(path: Path) -> Callable[[], BinaryIO]:
@@ -121,10 +121,10 @@ class _Spooled(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # io asks for any buffer, gives a memoryview
-        found = os.pread(self._kept.fileno(), len(buffer), self._place)
-        buffer[: len(found)] = found
-        self._place += len(found)
-        return len(found)
+        chunk = os.pread(self._kept.fileno(), len(buffer), self._place)
+        buffer[: len(chunk)] = chunk
+        self._place += len(chunk)
+        return len(chunk)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: os.fstat(self._kept.fileno()).st_size}[whence]

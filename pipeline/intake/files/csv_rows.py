@@ -67,11 +67,11 @@ class _Lines:
         if self._ahead:
             line = self._ahead.popleft()
         else:
-            found = next(self._rest, None)
-            if found is None:
+            following = next(self._rest, None)
+            if following is None:
                 self.has_ended = True
                 raise StopIteration
-            line = found
+            line = following
         self.number += 1
         self.record.append(line)
         return line
@@ -157,9 +157,9 @@ class _Table:
         raw = text.encode(self._encoding, _ENCODING_ERRORS)[:_RAW_LIMIT]
         return FileRow(line, record, orjson.dumps(record), ROW, code, self._message(code, line, len(cells), width), raw)
 
-    def _message(self, code: str, line: int, found: int, width: int) -> str:
+    def _message(self, code: str, line: int, cell_count: int, width: int) -> str:
         if code == "ragged_row":
-            return f"line {line}: {found} cells, header has {width}"
+            return f"line {line}: {cell_count} cells, header has {width}"
         if code == "unclosed_quote":
             return f"line {line}: a quotation mark opens a cell and does not close it as the other rows do"
         if code == "overlong_line":

@@ -104,8 +104,8 @@ class _TableReader(HTMLParser):
             if tag == "tr":
                 table.begin_row()
             elif tag in ("td", "th"):
-                said = dict(attrs)
-                table.begin_cell(_span(said.get("colspan")), _span(said.get("rowspan")))
+                attributes = dict(attrs)
+                table.begin_cell(_span(attributes.get("colspan")), _span(attributes.get("rowspan")))
             elif tag in ("br", "p", "div") and table.cell is not None:
                 table.cell.append("\n")
 
@@ -130,8 +130,8 @@ class _TableReader(HTMLParser):
             self._open.pop().end_row()
 
 
-def _span(said: str | None) -> int:
-    return min(max(int(said), 1), _WIDEST_SPAN) if said and said.isascii() and said.isdigit() and len(said) < 9 else 1
+def _span(span: str | None) -> int:
+    return min(max(int(span), 1), _WIDEST_SPAN) if span and span.isascii() and span.isdigit() and len(span) < 9 else 1
 
 
 def _tidy(text: str) -> str:

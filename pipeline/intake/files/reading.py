@@ -102,11 +102,11 @@ def shown_name(path: Path) -> str:
 
 
 def _orders(
-    contents: FileContents, mapping: SourceMapping, columns: list[str] | None, said: str | None
+    contents: FileContents, mapping: SourceMapping, columns: list[str] | None, order: str | None
 ) -> dict[str, str]:
     names = open_date_columns(mapping, columns)
-    if said is not None:
-        return dict.fromkeys(names.values(), said)
+    if order is not None:
+        return dict.fromkeys(names.values(), order)
     if not names or not holds_numeric_dates(contents):
         return {}
     rows, _, first = _begin(contents, None, frozenset())

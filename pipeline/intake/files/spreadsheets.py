@@ -51,12 +51,12 @@ def read_spreadsheet(
     def check(line: int, names: Sequence[str], row: Sequence[str]) -> Fault | None:
         lost = [name for name, cell in zip(names, row, strict=False) if _has_lost_digits(cell)]
         notes.imprecise_columns += [name for name in lost if name not in notes.imprecise_columns]
-        found = next((name for name in lost if name in exact), None)
-        if found is None:
+        damaged = next((name for name in lost if name in exact), None)
+        if damaged is None:
             return None
         return (
             "imprecise_number",
-            f"line {line}: {found!r} has more than 15 digits, which Excel does not keep",
+            f"line {line}: {damaged!r} has more than 15 digits, which Excel does not keep",
         )
 
     return grid_rows(enumerate(cells, start=1), notes, fill_header=fill_header, check=check)

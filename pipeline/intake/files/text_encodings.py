@@ -44,10 +44,10 @@ def marked_encoding(head: bytes) -> str | None:
 
 def declared_charset(head: bytes) -> str | None:
     """What an HTML page says of itself (`<meta charset=…>`), if there is such an encoding."""
-    found = _CHARSET.search(head[:_CHARSET_WITHIN])
-    if found is None:
+    match = _CHARSET.search(head[:_CHARSET_WITHIN])
+    if match is None:
         return None
-    name = found[1].decode("ascii").lower()
+    name = match[1].decode("ascii").lower()
     try:
         "".encode(name)
     except (LookupError, ValueError):

@@ -21,7 +21,7 @@ class ClickId(NamedTuple):
 @cache
 def click_ids() -> dict[str, ClickId]:
     """Every click id that is kept, in the order in which they decide."""
-    found = {
+    known = {
         name: ClickId(
             entry.get("source"), entry.get("medium"), bool(entry.get("paid")), bool(entry.get("payload_only"))
         )
@@ -29,17 +29,17 @@ def click_ids() -> dict[str, ClickId]:
         if not entry.get("personal")
     }
     for name in CLICK_IDS:  # a promise of the interface, whatever the table says
-        found.setdefault(name, ClickId(None, None, is_paid=False, is_payload_only=False))
-    return found
+        known.setdefault(name, ClickId(None, None, is_paid=False, is_payload_only=False))
+    return known
 
 
 @cache
 def link_parameters() -> dict[str, str]:
     """Parameter of a link, in small letters -> the click id it is."""
     table = vocabulary("click_ids")
-    found = {}
+    parameters = {}
     for name, known in click_ids().items():
         if not known.is_payload_only:
             for spelling in (name, *(table.get(name, {}).get("also") or ())):
-                found[str(spelling).lower()] = name
-    return found
+                parameters[str(spelling).lower()] = name
+    return parameters

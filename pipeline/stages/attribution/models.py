@@ -47,10 +47,10 @@ def credits(  # noqa: A001 - what is divided is called credit, and nobody here w
     order = sorted(range(len(touches)), key=touches.__getitem__)
     if ignore_direct or always_ignores_direct:
         order = [place for place in order if touches[place].channel != _DIRECT_CHANNEL] or order
-    found = [0.0] * len(touches)
+    shares = [0.0] * len(touches)
     for place, share in zip(order, divide([touches[place] for place in order], half_life_days), strict=True):
-        found[place] = share
-    return found
+        shares[place] = share
+    return shares
 
 
 def _first(path: Sequence[PathTouch], _half_life: float) -> list[float]:

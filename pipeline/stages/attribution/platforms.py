@@ -31,13 +31,13 @@ def platform_of(text: str) -> Platform | None:
 
 @cache
 def _platforms() -> dict[str, Platform]:
-    found: dict[str, Platform] = {}
+    platforms: dict[str, Platform] = {}
     for name, entry in vocabulary("platforms").items():
         platform = Platform(str(name), entry["source"], entry["paid"], entry["organic"], entry.get("part_of", name))
         for spelling in (name, entry["source"], *(entry.get("also") or ())):
-            if found.setdefault(fold(str(spelling)), platform) is not platform:
+            other = platforms.setdefault(fold(str(spelling)), platform)
+            if other is not platform:
                 raise ConfigurationError(
-                    f"mappings/vocabularies/platforms.yaml: {spelling!r} stands for {found[fold(str(spelling))].name!r}"
-                    f" and for {name!r}"
+                    f"mappings/vocabularies/platforms.yaml: {spelling!r} stands for {other.name!r} and for {name!r}"
                 )
-    return found
+    return platforms

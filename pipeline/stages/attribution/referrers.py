@@ -75,46 +75,46 @@ def _without_country(host: str) -> list[str]:
 
 @cache
 def _engines() -> dict[str, str]:
-    found: dict[str, str] = {}
+    engines: dict[str, str] = {}
     for name, entries in vocabulary("search_engines").items():
         for entry in entries:
-            _add(found, entry.get("urls") or (), str(name))
-    return found
+            _add(engines, entry.get("urls") or (), str(name))
+    return engines
 
 
 @cache
 def _networks() -> dict[str, str]:
-    found: dict[str, str] = {}
+    networks: dict[str, str] = {}
     for name, hosts in vocabulary("social_networks").items():
-        _add(found, hosts, str(name))
-    return found
+        _add(networks, hosts, str(name))
+    return networks
 
 
 @cache
 def _assistants() -> dict[str, str]:
-    found: dict[str, str] = {}
+    assistants: dict[str, str] = {}
     for name, hosts in vocabulary("ai_assistants").items():
-        _add(found, hosts, str(name))
-    return found
+        _add(assistants, hosts, str(name))
+    return assistants
 
 
 @cache
 def _assistants_on_pages() -> dict[str, list[tuple[str, str]]]:
     """Host -> (start of the path, assistant) of those without a host of their own."""
-    found: dict[str, list[tuple[str, str]]] = {}
+    pages: dict[str, list[tuple[str, str]]] = {}
     for name, hosts in vocabulary("ai_assistants").items():
-        for host, slash, path in (str(one).lower().partition("/") for one in hosts):
+        for host, slash, path in (str(address).lower().partition("/") for address in hosts):
             if slash:
-                found.setdefault(host, []).append((f"/{path}", str(name).lower()))
-    return found
+                pages.setdefault(host, []).append((f"/{path}", str(name).lower()))
+    return pages
 
 
 @cache
 def _webmail() -> dict[str, str]:
-    found: dict[str, str] = {}
+    webmail: dict[str, str] = {}
     for name, hosts in vocabulary("webmail_hosts").items():
-        _add(found, hosts, str(name))
-    return found
+        _add(webmail, hosts, str(name))
+    return webmail
 
 
 @cache
@@ -122,7 +122,7 @@ def _passing_hosts() -> frozenset[str]:
     return frozenset(str(host) for host in vocabulary("passing_hosts"))
 
 
-def _add(found: dict[str, str], hosts: Any, name: str) -> None:
+def _add(names: dict[str, str], hosts: Any, name: str) -> None:
     for host in hosts:
         if "/" not in str(host):  # a page of a site that is more than that: x.com/i/grok
-            found.setdefault(str(host).lower().removeprefix("www."), name.lower())
+            names.setdefault(str(host).lower().removeprefix("www."), name.lower())

@@ -47,9 +47,9 @@ class Visit(NamedTuple):
 def weigh(visit: Visit) -> Evidence:
     """The strongest evidence of a visit; Direct if there is none."""
     for kind in _KINDS:
-        found = kind(visit)
-        if found is not None:
-            return found
+        signal = kind(visit)
+        if signal is not None:
+            return signal
     return Evidence(*DIRECT)
 
 

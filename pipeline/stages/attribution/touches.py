@@ -56,8 +56,8 @@ def _touch(lead: Lead, fields: Mapping[str, Any], redact: Redact, *, position: i
     if lead.person_id is None:
         raise ValueError(f"event {lead.event_id} has no person yet; match before attributing")
     page, visit = _read(fields, redact)
-    found = weigh(visit)
-    medium = found.medium or NOT_SET
+    origin = weigh(visit)
+    medium = origin.medium or NOT_SET
     campaign = meaningful(visit.utm.get("utm_campaign")) or meaningful(visit.details.get("campaign_name"))
     return Touch(
         event_id=lead.event_id,
@@ -65,10 +65,10 @@ def _touch(lead: Lead, fields: Mapping[str, Any], redact: Redact, *, position: i
         person_id=lead.person_id,
         brand=lead.brand,
         occurred_at=at,
-        source=folded(found.source),
+        source=folded(origin.source),
         medium=folded(medium),
         campaign=campaign,
-        channel=channel_of(found.source, medium, campaign),
+        channel=channel_of(origin.source, medium, campaign),
         rules_version=rules_version(),
         click_ids=visit.click_ids,
         referrer_host=visit.referrer_host,

@@ -58,11 +58,11 @@ def parse_address(text: str) -> Address:
         except UnicodeError:
             return NO_ADDRESS
     host = host.removeprefix("www.")
-    found = host if _HOST.match(host) else None
-    path = parts.path or "/" if found or parts.path else None
+    known_host = host if _HOST.match(host) else None
+    path = parts.path or "/" if known_host or parts.path else None
     if parts.scheme == "file":  # a page on somebody's disk: its path names the owner
         path = None
-    return Address(found, path, _parameters(parts.query, parts.fragment))
+    return Address(known_host, path, _parameters(parts.query, parts.fragment))
 
 
 def decode_value(text: str, *, rounds: int = 2) -> str:
@@ -84,16 +84,16 @@ def _unquoted(text: str) -> str:
 
 def _parameters(query: str, fragment: str) -> dict[str, str]:
     """Tracking parameters by canonical name; the first that is not empty wins. A fragment may carry them too."""
-    found: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for part in (query, fragment.partition("?")[2] or fragment):
         for pair in _pairs(part):
             key, _, value = pair.partition("=")
             name = _canonical_name(key)
-            if name is not None and value and name not in found:
+            if name is not None and value and name not in parameters:
                 decoded = decode_value(value.replace("+", " "), rounds=3)
                 if decoded:
-                    found[name] = decoded
-    return found
+                    parameters[name] = decoded
+    return parameters
 
 
 def _pairs(part: str) -> list[str]:

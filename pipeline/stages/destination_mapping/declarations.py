@@ -108,39 +108,39 @@ def read_destination(path: Path) -> DestinationDeclaration:
 
 
 def _rule(reader: Reader, place: str, target: str, entry: Any) -> DestinationRule:
-    said = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, DESTINATION_KEYS)
-    sources = reader.texts(f"{place}.from", said.get("from"))
-    for found in sources:
-        if found not in DESTINATION_SOURCES:
-            reader.fail(f"{place}.from", unknown_name(found, DESTINATION_SOURCES))
-    if not sources and "constant" not in said:
+    declared = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, DESTINATION_KEYS)
+    sources = reader.texts(f"{place}.from", declared.get("from"))
+    for source in sources:
+        if source not in DESTINATION_SOURCES:
+            reader.fail(f"{place}.from", unknown_name(source, DESTINATION_SOURCES))
+    if not sources and "constant" not in declared:
         reader.fail(place, "says neither `from` nor `constant`")
-    kind = reader.one_of(f"{place}.as", said.get("as", "text"), TYPES)
+    kind = reader.one_of(f"{place}.as", declared.get("as", "text"), TYPES)
     for option, types in OPTION_TYPES.items():
-        if option in said and kind not in types:
-            beside = " or ".join(f"`as: {one}`" for one in types)
+        if option in declared and kind not in types:
+            beside = " or ".join(f"`as: {type_name}`" for type_name in types)
             reader.fail(f"{place}.{option}", f"is allowed only with {beside}, not with `as: {kind}`")
     rule = DestinationRule(
         name=target,
         sources=sources,
-        constant=said.get("constant"),
-        default=said.get("default"),
-        required=reader.flag(f"{place}.required", said.get("required", False)),
+        constant=declared.get("constant"),
+        default=declared.get("default"),
+        required=reader.flag(f"{place}.required", declared.get("required", False)),
         kind=kind,
-        max_length=_length(reader, f"{place}.max", said.get("max")),
-        truncates=reader.one_of(f"{place}.too_long", said.get("too_long", "refuse"), TOO_LONG) == "truncate",
-        digits=_length(reader, f"{place}.digits", said.get("digits")),
-        at_least=_number(reader, f"{place}.at_least", said.get("at_least")),
-        at_most=_number(reader, f"{place}.at_most", said.get("at_most")),
-        separator=_separator(reader, f"{place}.separator", said.get("separator", "; ")),
-        values=reader.object(f"{place}.values", said.get("values")),
-        picklist=reader.texts(f"{place}.picklist", said["picklist"]) if "picklist" in said else None,
-        unlisted=reader.one_of(f"{place}.unlisted", said.get("unlisted", "quarantine"), UNLISTED),
-        is_once=reader.one_of(f"{place}.write", said.get("write", "always"), WRITE) == "once",
-        clears=reader.one_of(f"{place}.when_empty", said.get("when_empty", "leave_out"), WHEN_EMPTY) == "clear",
+        max_length=_length(reader, f"{place}.max", declared.get("max")),
+        truncates=reader.one_of(f"{place}.too_long", declared.get("too_long", "refuse"), TOO_LONG) == "truncate",
+        digits=_length(reader, f"{place}.digits", declared.get("digits")),
+        at_least=_number(reader, f"{place}.at_least", declared.get("at_least")),
+        at_most=_number(reader, f"{place}.at_most", declared.get("at_most")),
+        separator=_separator(reader, f"{place}.separator", declared.get("separator", "; ")),
+        values=reader.object(f"{place}.values", declared.get("values")),
+        picklist=reader.texts(f"{place}.picklist", declared["picklist"]) if "picklist" in declared else None,
+        unlisted=reader.one_of(f"{place}.unlisted", declared.get("unlisted", "quarantine"), UNLISTED),
+        is_once=reader.one_of(f"{place}.write", declared.get("write", "always"), WRITE) == "once",
+        clears=reader.one_of(f"{place}.when_empty", declared.get("when_empty", "leave_out"), WHEN_EMPTY) == "clear",
     )
     _check_emptiness(reader, place, rule)
-    _check_picklist(reader, place, rule, says_unlisted="unlisted" in said)
+    _check_picklist(reader, place, rule, says_unlisted="unlisted" in declared)
     if rule.is_once and rule.required:
         reader.fail(f"{place}.write", "'once' cannot be said of a required field: a later call would be refused")
     if rule.truncates and rule.max_length is None:

@@ -77,8 +77,8 @@ def _date(value: Any, _rule: DestinationRule) -> str:
 
 def _email(value: Any, rule: DestinationRule) -> str:
     text = _text(value, rule)
-    found = normalize_email(text).value
-    if found is None or found != text.strip().lower():
+    address = normalize_email(text).value
+    if address is None or address != text.strip().lower():
         raise UnfitError("invalid_email", "is no e-mail address")
     return text.strip()
 

@@ -7,9 +7,10 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from connectors.kit.paths import compile_path
 from pipeline.records import Consent
 from pipeline.stages.mapping.language import ConsentRule, FieldRule
-from pipeline.stages.paths import compile_first, compile_path
+from pipeline.stages.paths import compile_first
 from pipeline.values.conversions import excerpt, table_conversion, to_boolean
 from pipeline.values.dates.times import read_instant
 from pipeline.values.folding import fold
@@ -57,9 +58,9 @@ def compile_consent_rule(rule: ConsentRule) -> ReadConsent:
             return
         at = None
         for path, get_at, at_rule in at_getters:
-            said = get_at(record)
-            if not is_empty(said):
-                at = _instant(said, flags, date_orders.get(path), at_rule)
+            written_time = get_at(record)
+            if not is_empty(written_time):
+                at = _instant(written_time, flags, date_orders.get(path), at_rule)
                 break
         consents.append(
             Consent(
@@ -116,15 +117,15 @@ _OPEN = FieldRule("at", conversion="date")
 def _instant(value: Any, flags: Flags, order: str | None = None, rule: FieldRule = _OPEN) -> datetime | None:
     if is_empty(value):
         return None
-    found = (
+    instant = (
         read_instant(value, formats=rule.formats, zone=rule.zone, order=rule.order or order)
         if isinstance(value, str | int | float)
         else None
     )
-    noticed = ("unreadable_time",) if found is None else found.flags
+    noticed = ("unreadable_time",) if instant is None else instant.flags
     if noticed:
         flags.setdefault("consents", []).extend(noticed)
-    return found.moment if found else None
+    return instant.moment if instant else None
 
 
 def _text(value: Any) -> str | None:

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from pipeline.stages.paths import Selector, parse_path
+from connectors.kit.paths import Selector, parse_path
+from pipeline.errors import ConfigurationError
 from pipeline.values.normalized import is_empty
 from pipeline.values.text.text import PARAGRAPHS_LIMIT, raw_excerpt
 
@@ -51,7 +52,7 @@ class DecidedPaths:
             return True
         try:
             steps = parse_path(path)
-        except ValueError:  # a key of the record that is no path of ours
+        except ConfigurationError:  # a key of the record that is no path of ours
             return False
         node = self._tree
         for step in steps:
@@ -64,9 +65,9 @@ class DecidedPaths:
 
     def rest(self, record: dict[str, Any]) -> dict[str, Any]:
         """What nobody decided about: path -> value, as shallow as possible, empty values left out."""
-        found: dict[str, Any] = {}
-        self._walk(record, self._tree, "", found)
-        return found
+        undecided: dict[str, Any] = {}
+        self._walk(record, self._tree, "", undecided)
+        return undecided
 
     def _add(self, steps: tuple[Any, ...]) -> None:
         node = self._tree
@@ -76,30 +77,30 @@ class DecidedPaths:
             node = node.setdefault(step, {})
         node.clear()
 
-    def _walk(self, value: dict[str, Any], tree: Tree, prefix: str, found: dict[str, Any]) -> None:
+    def _walk(self, value: dict[str, Any], tree: Tree, prefix: str, undecided: dict[str, Any]) -> None:
         for key, item in value.items():
             path = f"{prefix}{key}"
             node = tree.get(key)
             if node is None:
                 if not is_empty(item) and path not in self._literal:
-                    found[path] = item
+                    undecided[path] = item
             elif node:
-                self._walk_into(item, node, path, found)
+                self._walk_into(item, node, path, undecided)
 
-    def _walk_into(self, item: Any, node: Tree, path: str, found: dict[str, Any]) -> None:
+    def _walk_into(self, item: Any, node: Tree, path: str, undecided: dict[str, Any]) -> None:
         if isinstance(item, dict):
-            self._walk(item, node, f"{path}.", found)
+            self._walk(item, node, f"{path}.", undecided)
         elif isinstance(item, list):
             for index, entry in enumerate(item):
                 place = f"{path}[{index}]"
-                below = _select(entry, index, node)
+                below = _select(entry, index, len(item), node)
                 if below is None:
                     if not is_empty(entry):
-                        found[place] = entry
+                        undecided[place] = entry
                 elif below:
-                    self._walk_into(entry, below, place, found)
+                    self._walk_into(entry, below, place, undecided)
         elif not is_empty(item):
-            found[path] = item
+            undecided[path] = item
 
 
 def bounded_custom(rest: dict[str, Any]) -> tuple[dict[str, Any], bool]:
@@ -111,9 +112,13 @@ def bounded_custom(rest: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     return custom, bounds.is_cut or len(rest) > _CUSTOM_LIMIT
 
 
-def _select(entry: Any, index: int, node: Tree) -> Tree | None:
-    if index in node:
-        return node[index]  # type: ignore[no-any-return]
+def _select(entry: Any, index: int, length: int, node: Tree) -> Tree | None:
+    """What is decided of the entry at `index` of a list of `length`; its place may be counted from the end too."""
+    from_front, from_end = node.get(index), node.get(index - length)
+    if from_front is not None and from_end is not None:
+        return {**from_front, **from_end} if from_front and from_end else {}
+    if from_front is not None or from_end is not None:
+        return from_end if from_front is None else from_front
     if isinstance(entry, dict):
         for step, below in node.items():
             if isinstance(step, Selector) and str(entry.get(step.key)) == step.value:

@@ -41,19 +41,19 @@ def compile_earlier_touch(
         raw: dict[str, Any],
         date_orders: Mapping[str, str],
     ) -> None:
-        found: dict[str, Any] = {}
+        evidence: dict[str, Any] = {}
         for name, (get, convert) in fields.items():
             value = get(record)
             if value is not None and not is_empty(value):
-                _add(found, name, convert(value).value)
-        if found:
-            for name in unsaid.keys() - found.keys():
-                _add(found, name, to_text(unsaid[name]).value)
+                _add(evidence, name, convert(value).value)
+        if evidence:
+            for name in unsaid.keys() - evidence.keys():
+                _add(evidence, name, to_text(unsaid[name]).value)
             at, time = read_at(record, date_orders)  # ISO 8601 with its zone, unless a table of values says otherwise
             moment = _moment(time)
             if moment is None and isinstance(at, str) and not is_empty(at):
                 raw.setdefault(NAME, raw_excerpt(at[:_RAW_LIMIT]))
-            _add_touch(touches, flags, moment, found)
+            _add_touch(touches, flags, moment, evidence)
 
     return read
 
@@ -67,12 +67,12 @@ def read_touch_list(value: Any, touches: list[EarlierTouch], flags: Flags) -> No
         if not isinstance(entry, dict):
             _flag(flags, "wrong_type")
             continue
-        found: dict[str, Any] = {}
-        for name, said in entry.items():
-            if name in TOUCH_FIELDS and not is_empty(said):
-                _add(found, name, to_text(said).value)
-        if found:
-            _add_touch(touches, flags, _moment(entry.get("at")), found)
+        evidence: dict[str, Any] = {}
+        for name, field_value in entry.items():
+            if name in TOUCH_FIELDS and not is_empty(field_value):
+                _add(evidence, name, to_text(field_value).value)
+        if evidence:
+            _add_touch(touches, flags, _moment(entry.get("at")), evidence)
     if len(entries) > _TOUCH_LIMIT:
         _flag(flags, "truncated")
 
@@ -85,11 +85,11 @@ def drop_later(touches: list[EarlierTouch], occurred_at: datetime, flags: Flags)
     return earlier
 
 
-def _add(found: dict[str, Any], name: str, value: Any) -> None:
+def _add(evidence: dict[str, Any], name: str, value: Any) -> None:
     normalize = normalize_url if TOUCH_FIELDS[name] == "url" else normalize_cell
     text = normalize(value).value if isinstance(value, str) else None
     if text is not None:
-        found[name] = text
+        evidence[name] = text
 
 
 def _moment(time: Any) -> datetime | None:
@@ -102,11 +102,11 @@ def _moment(time: Any) -> datetime | None:
     return parse_instant(time) if isinstance(time, str | int | float) and not isinstance(time, bool) else None
 
 
-def _add_touch(touches: list[EarlierTouch], flags: Flags, moment: datetime | None, found: dict[str, Any]) -> None:
+def _add_touch(touches: list[EarlierTouch], flags: Flags, moment: datetime | None, evidence: dict[str, Any]) -> None:
     if moment is None:
         _flag(flags, "undated")
     elif len(touches) < _TOUCH_LIMIT:
-        touches.append(EarlierTouch(moment, found))
+        touches.append(EarlierTouch(moment, evidence))
     else:
         _flag(flags, "truncated")
 

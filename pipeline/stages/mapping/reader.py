@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from connectors.kit.paths import parse_path
 from pipeline.canonical import CANONICAL_FIELDS, LEAD_FIELDS, TOUCH_FIELDS, default_conversion
 from pipeline.records import SUPPRESSION_REASONS
 from pipeline.stages.mapping.consents import consent_channel, consent_purpose
@@ -31,7 +32,6 @@ from pipeline.stages.mapping.language import (
     SourceDeclaration,
     SuppressRule,
 )
-from pipeline.stages.paths import parse_path
 from pipeline.stages.rule_reader import Reader, unknown_name
 from pipeline.values.conversions import CONVERSION_NAMES, exact_key
 from pipeline.values.dates.formats import check_format
@@ -55,7 +55,9 @@ def read_source(path: Path) -> SourceDeclaration:
         reader.fail("region", f"{region!r} is not an ISO 3166-1 alpha-2 code, such as US")
     rules = [*_field_rules(reader, content, "lead", LEAD_FIELDS), *_field_rules(reader, content, "touch", TOUCH_FIELDS)]
     touches = tuple(_earlier_touches(reader, content.get("earlier_touches")))
-    dated = {path: rule for rule in (*rules, *(one.at for one in touches)) if _is_dated(rule) for path in rule.paths}
+    dated = {
+        path: rule for rule in (*rules, *(touch.at for touch in touches)) if _is_dated(rule) for path in rule.paths
+    }
     flatten = reader.paths("flatten", content.get("flatten"))
     if not rules and not is_canonical:
         reader.fail("lead", "maps no field; name at least one, or say `canonical: true`")
@@ -93,34 +95,36 @@ def _field_rules(reader: Reader, content: dict[str, Any], section: str, allowed:
 
 
 def _field_rule(reader: Reader, place: str, name: str, entry: Any, conversion: str) -> FieldRule:
-    said = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, FIELD_KEYS)
-    paths = reader.paths(f"{place}.from", said.get("from"))
-    if bool(paths) == ("constant" in said):
+    declared = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, FIELD_KEYS)
+    paths = reader.paths(f"{place}.from", declared.get("from"))
+    if bool(paths) == ("constant" in declared):
         reader.fail(place, "says both `from` and `constant`" if paths else "says neither `from` nor `constant`")
-    named = reader.one_of(f"{place}.as", said.get("as", conversion), CONVERSION_NAMES)
+    named = reader.one_of(f"{place}.as", declared.get("as", conversion), CONVERSION_NAMES)
     for option, types in OPTION_TYPES.items():
-        if option in said and named not in types:
-            beside = " or ".join(f"`as: {one}`" for one in types)
+        if option in declared and named not in types:
+            beside = " or ".join(f"`as: {conversion_name}`" for conversion_name in types)
             reader.fail(f"{place}.{option}", f"is allowed only with {beside}, not with `as: {named}`")
     return FieldRule(
         name=name,
         paths=paths,
-        constant=said.get("constant"),
-        default=said.get("default"),
-        required=reader.flag(f"{place}.required", said.get("required", False)),
+        constant=declared.get("constant"),
+        default=declared.get("default"),
+        required=reader.flag(f"{place}.required", declared.get("required", False)),
         conversion=named,
-        formats=_formats(reader, f"{place}.formats", said.get("formats")),
-        zone=_zone(reader, f"{place}.zone", said.get("zone", "UTC")),
-        order=reader.one_of(f"{place}.order", said["order"], DATE_ORDERS) if "order" in said else None,
-        decimal=reader.one_of(f"{place}.decimal", said["decimal"], DECIMAL_SIGNS) if "decimal" in said else None,
-        separator=_separator(reader, f"{place}.separator", said["separator"]) if "separator" in said else None,
-        values=_value_table(reader, place, said),
-        region_from=reader.paths(f"{place}.region_from", said.get("region_from")),
+        formats=_formats(reader, f"{place}.formats", declared.get("formats")),
+        zone=_zone(reader, f"{place}.zone", declared.get("zone", "UTC")),
+        order=reader.one_of(f"{place}.order", declared["order"], DATE_ORDERS) if "order" in declared else None,
+        decimal=reader.one_of(f"{place}.decimal", declared["decimal"], DECIMAL_SIGNS)
+        if "decimal" in declared
+        else None,
+        separator=_separator(reader, f"{place}.separator", declared["separator"]) if "separator" in declared else None,
+        values=_value_table(reader, place, declared),
+        region_from=reader.paths(f"{place}.region_from", declared.get("region_from")),
     )
 
 
-def _formats(reader: Reader, place: str, said: Any) -> tuple[str, ...]:
-    formats = reader.texts(place, said)
+def _formats(reader: Reader, place: str, declared: Any) -> tuple[str, ...]:
+    formats = reader.texts(place, declared)
     for pattern in formats:
         try:
             check_format(pattern)
@@ -129,8 +133,8 @@ def _formats(reader: Reader, place: str, said: Any) -> tuple[str, ...]:
     return formats
 
 
-def _zone(reader: Reader, place: str, said: Any) -> str:
-    zone = reader.text(place, said)
+def _zone(reader: Reader, place: str, declared: Any) -> str:
+    zone = reader.text(place, declared)
     try:
         ZoneInfo(zone)
     except (ValueError, OSError, LookupError):
@@ -138,41 +142,41 @@ def _zone(reader: Reader, place: str, said: Any) -> str:
     return zone
 
 
-def _separator(reader: Reader, place: str, said: Any) -> str:
-    if not isinstance(said, str) or not said:  # white space alone may well separate
-        reader.fail(place, f'{said!r} is not a text, such as "|"')
-    return said
+def _separator(reader: Reader, place: str, declared: Any) -> str:
+    if not isinstance(declared, str) or not declared:  # white space alone may well separate
+        reader.fail(place, f'{declared!r} is not a text, such as "|"')
+    return declared
 
 
-def _value_table(reader: Reader, place: str, said: dict[str, Any]) -> dict[str, Any]:
-    if "vocabulary" not in said:
-        table = reader.object(f"{place}.values", said.get("values"))
+def _value_table(reader: Reader, place: str, declared: dict[str, Any]) -> dict[str, Any]:
+    if "vocabulary" not in declared:
+        table = reader.object(f"{place}.values", declared.get("values"))
         known: dict[str, str] = {}
-        for key in said.get("values") or ():
+        for key in declared.get("values") or ():
             first = known.setdefault(exact_key(key), repr(key))
             if first != repr(key):
                 reader.fail(f"{place}.values", f"{key!r} and {first} are the same word: a value has one meaning")
         return table
-    if "values" in said:
+    if "values" in declared:
         reader.fail(place, "says both `values` and `vocabulary`")
-    return dict(reader.vocabulary(f"{place}.vocabulary", said["vocabulary"]))
+    return dict(reader.vocabulary(f"{place}.vocabulary", declared["vocabulary"]))
 
 
 def _list_rules(reader: Reader, content: Any) -> Iterator[ListRule]:
-    for place, said in reader.objects("lists", content, LIST_KEYS):
+    for place, declared in reader.objects("lists", content, LIST_KEYS):
         for key in ("at", "name", "values"):
-            if key not in said:
+            if key not in declared:
                 reader.fail(
                     place, f"says no `{key}`; a list is declared as {{at: field_data, name: name, values: values}}"
                 )
-        at = reader.path(f"{place}.at", said["at"])
+        at = reader.path(f"{place}.at", declared["at"])
         if not all(isinstance(step, str) for step in parse_path(at)):
             reader.fail(f"{place}.at", f"{at!r} goes through a list itself; allowed are key and key.key")
         yield ListRule(
             at=at,
-            names=reader.paths(f"{place}.name", said["name"]),
-            values=reader.paths(f"{place}.values", said["values"]),
-            ignored=reader.texts(f"{place}.ignored", said.get("ignored")),
+            names=reader.paths(f"{place}.name", declared["name"]),
+            values=reader.paths(f"{place}.values", declared["values"]),
+            ignored=reader.texts(f"{place}.ignored", declared.get("ignored")),
         )
 
 
@@ -208,17 +212,17 @@ def _check_lists_are_read_by_name(reader: Reader, declaration: SourceDeclaration
 
 
 def _earlier_touches(reader: Reader, content: Any) -> Iterator[EarlierTouchRule]:
-    for place, said in reader.objects("earlier_touches", content, EARLIER_TOUCH_KEYS):
-        if "at" not in said:
+    for place, declared in reader.objects("earlier_touches", content, EARLIER_TOUCH_KEYS):
+        if "at" not in declared:
             reader.fail(place, "says no `at`: a touch without a time has no place among the others")
         fields = [
-            _field_rule(reader, f"{place}.{name}", name, said[name], default_conversion(name))
-            for name in said
+            _field_rule(reader, f"{place}.{name}", name, declared[name], default_conversion(name))
+            for name in declared
             if name != "at"
         ]
         if not any(rule.paths for rule in fields):
             reader.fail(place, "reads no evidence, such as utm_source, page_url or referrer")
-        at = _field_rule(reader, f"{place}.at", "at", said["at"], "date")
+        at = _field_rule(reader, f"{place}.at", "at", declared["at"], "date")
         if not at.paths:
             reader.fail(f"{place}.at", "says no `from`: a time is read, never made up")
         yield EarlierTouchRule(at, tuple(fields))
@@ -231,39 +235,39 @@ def _is_dated(rule: FieldRule) -> bool:
 
 def _consent_times(reader: Reader, place: str, entry: Any, dated: dict[str, FieldRule]) -> Iterator[FieldRule]:
     """A rule for each path; without options of its own, those of the rule that reads the same path as a date."""
-    said = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, CONSENT_TIME_KEYS)
-    declared = _field_rule(reader, place, "at", said, "date")
+    time_rule = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, CONSENT_TIME_KEYS)
+    declared = _field_rule(reader, place, "at", time_rule, "date")
     for path in declared.paths:
-        known = declared if len(said) > 1 else dated.get(path, declared)
+        known = declared if len(time_rule) > 1 else dated.get(path, declared)
         yield FieldRule("at", (path,), conversion="date", formats=known.formats, zone=known.zone, order=known.order)
 
 
 def _consent_rules(reader: Reader, content: Any, dated: dict[str, FieldRule]) -> Iterable[ConsentRule]:
     for name, entry in reader.object("consent", content).items():
         place = f"consent.{name}"
-        said = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, CONSENT_KEYS)
-        granted = {key: said[key] for key in ("from", "as", "values") if key in said}
+        declared = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, CONSENT_KEYS)
+        granted = {key: declared[key] for key in ("from", "as", "values") if key in declared}
         yield ConsentRule(
-            purpose=consent_purpose(reader.text(f"{place}.purpose", said.get("purpose", name))),
-            channel=consent_channel(reader.text(f"{place}.channel", said.get("channel", "any"))),
+            purpose=consent_purpose(reader.text(f"{place}.purpose", declared.get("purpose", name))),
+            channel=consent_channel(reader.text(f"{place}.channel", declared.get("channel", "any"))),
             granted=_field_rule(reader, place, name, granted, "boolean"),
-            at=tuple(_consent_times(reader, f"{place}.at", said["at"], dated)) if "at" in said else (),
-            policy_version=reader.paths(f"{place}.policy_version", said.get("policy_version")),
+            at=tuple(_consent_times(reader, f"{place}.at", declared["at"], dated)) if "at" in declared else (),
+            policy_version=reader.paths(f"{place}.policy_version", declared.get("policy_version")),
         )
 
 
 def _suppress_rules(reader: Reader, content: Any) -> tuple[SuppressRule, ...]:
     rules = []
     for reason, entries in reader.object("suppress", content, SUPPRESSION_REASONS).items():
-        for place, said in reader.objects(f"suppress.{reason}", entries, SUPPRESS_KEYS):
-            below = said.get("below")
+        for place, declared in reader.objects(f"suppress.{reason}", entries, SUPPRESS_KEYS):
+            below = declared.get("below")
             if below is not None and (isinstance(below, bool) or not isinstance(below, int | float)):
                 reader.fail(f"{place}.below", f"{below!r} is not a number")
-            when = "true" if said.get("when") is True else said.get("when", "filled")
+            when = "true" if declared.get("when") is True else declared.get("when", "filled")
             rules.append(
                 SuppressRule(
                     reason=reason,
-                    paths=reader.paths(f"{place}.from", said.get("from")),
+                    paths=reader.paths(f"{place}.from", declared.get("from")),
                     when=reader.one_of(f"{place}.when", when, ("filled", "true")),
                     below=below,
                 )
@@ -274,8 +278,8 @@ def _suppress_rules(reader: Reader, content: Any) -> tuple[SuppressRule, ...]:
 
 
 def _aliases(reader: Reader, content: Any) -> dict[str, str]:
-    found = reader.object("aliases", content)
-    for name, target in found.items():
+    names = reader.object("aliases", content)
+    for name, target in names.items():
         if not isinstance(target, str) or target not in CANONICAL_FIELDS:
             reader.fail(f"aliases.{name}", unknown_name(str(target), CANONICAL_FIELDS))
-    return found
+    return names

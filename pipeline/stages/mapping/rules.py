@@ -9,11 +9,12 @@ from typing import Any
 
 import msgspec
 
+from connectors.kit.paths import compile_path
 from pipeline.canonical import CANONICAL_FIELDS, default_conversion
 from pipeline.records import Consent, EarlierTouch
 from pipeline.stages.mapping.earlier_touches import ReadTime, ReadTouch, compile_earlier_touch
 from pipeline.stages.mapping.language import EarlierTouchRule, FieldRule, SourceDeclaration, SuppressRule
-from pipeline.stages.paths import compile_first, compile_path
+from pipeline.stages.paths import compile_first
 from pipeline.values.conversions import (
     CONVERSIONS,
     Conversion,
@@ -116,9 +117,9 @@ def compile_canonical(names: dict[str, str], containers: Sequence[str]) -> Apply
         for level in (record, *(get(record) for get in getters)):
             if isinstance(level, dict):
                 for key, value in level.items():
-                    found = ranks.get(key)
-                    if found is not None and not is_empty(value):
-                        name, rank = found
+                    ranked = ranks.get(key)
+                    if ranked is not None and not is_empty(value):
+                        name, rank = ranked
                         if name not in best or rank < best[name][0]:
                             best[name] = (rank, value, key)
         for name, (_, value, key) in best.items():
@@ -135,9 +136,11 @@ def canonical_names(declaration: SourceDeclaration) -> dict[str, str]:
 
 def compile_earlier_touch_rule(rule: EarlierTouchRule) -> ReadTouch:
     """A function that adds the earlier touch one rule declares."""
-    said = {field.name: _reading(field) for field in rule.fields if field.paths}
+    evidence = {field.name: _reading(field) for field in rule.fields if field.paths}
     unsaid = {field.name: field.default if field.constant is None else field.constant for field in rule.fields}
-    return compile_earlier_touch(_dated(rule.at), said, {name: one for name, one in unsaid.items() if one is not None})
+    return compile_earlier_touch(
+        _dated(rule.at), evidence, {name: value for name, value in unsaid.items() if value is not None}
+    )
 
 
 def _dated(rule: FieldRule) -> ReadTime:

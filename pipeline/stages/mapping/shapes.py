@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from connectors.kit.paths import parse_path
 from pipeline.stages.mapping.language import ListRule
-from pipeline.stages.paths import compile_first, parse_path
+from pipeline.stages.paths import compile_first
 from pipeline.values.folding import fold
 from pipeline.values.normalized import is_empty
 

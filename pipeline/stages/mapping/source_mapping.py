@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from connectors.kit.paths import compile_path
 from pipeline.canonical import CANONICAL_FIELDS, default_conversion
 from pipeline.errors import RecordError
 from pipeline.records import EarlierTouch, Lead, Parked, RawEvent, Stage, Suppressed
@@ -39,7 +40,6 @@ from pipeline.stages.mapping.rules import (
     put,
 )
 from pipeline.stages.mapping.shapes import Headers, Renames, compile_list, rename
-from pipeline.stages.paths import compile_path
 from pipeline.stages.reloading import Reloading
 from pipeline.values.conversions import CONVERSIONS
 from pipeline.values.normalized import is_empty
@@ -56,7 +56,6 @@ __all__ = [
     "map_event",
     "map_merged",
     "map_person",
-    "map_record",
     "read_source_mapping",
     "undecided",
 ]
@@ -208,24 +207,19 @@ def map_event(
     )
 
 
-def map_record(mapping: SourceMapping, record: dict[str, Any]) -> MappedFields:
-    """The record's fields, before normalization. Raises RecordError `missing_required`."""
-    mapped = mapping.map_record(mapping.shape(record))
-    _check_required(mapping, mapped)
-    return mapped
-
-
 def undecided(mapping: SourceMapping, record: dict[str, Any]) -> list[str]:
     """Paths of the record that the mapping neither uses, keeps nor ignores: somebody has to decide about them."""
     return [path for path in mapping.decided.rest(mapping.shape(record)) if not mapping.kept.covers(path)]
 
 
-def _date_orders(mapping: SourceMapping, body: dict[str, Any], said: Mapping[str, str] | None) -> Mapping[str, str]:
+def _date_orders(
+    mapping: SourceMapping, body: dict[str, Any], order_of_column: Mapping[str, str] | None
+) -> Mapping[str, str]:
     """How columns write dates, by the names the rules know them under."""
-    if not said:
+    if not order_of_column:
         return NO_ORDERS
     renames = mapping.renames(body)
-    return {renames.get(column, column): order for column, order in said.items()}
+    return {renames.get(column, column): order for column, order in order_of_column.items()}
 
 
 def _apply_patch(mapped: MappedFields, patch: dict[str, Any] | None) -> None:

@@ -67,14 +67,14 @@ def read_survivorship(path: Path) -> SurvivorshipRules:
     if default.keep in TEXT_STRATEGIES:
         reader.fail("default", f"{default.keep!r} is for texts only: say it of the fields it is meant for")
     names = (*SINGLE_FIELDS, *ADDRESSES)
-    said = reader.object("fields", content.get("fields"))
-    for name in said:
+    declared = reader.object("fields", content.get("fields"))
+    for name in declared:
         if name in ADDRESSES.values():
             main = next(main for main, others in ADDRESSES.items() if others == name)
             reader.fail(f"fields.{name}", f"every address is kept; say of `{main}` which one is golden")
         if name not in names:
             reader.fail(f"fields.{name}", unknown_name(name, names))
-    rules = {name: _rule(reader, name, entry, default) for name, entry in said.items()}
+    rules = {name: _rule(reader, name, entry, default) for name, entry in declared.items()}
     return SurvivorshipRules(
         reader.version("survivorship"), {name: rules.get(name, default) for name in (*SINGLE_FIELDS, *ADDRESSES)}
     )
@@ -82,17 +82,17 @@ def read_survivorship(path: Path) -> SurvivorshipRules:
 
 def _rule(reader: Reader, name: str, entry: Any, default: FieldRule) -> FieldRule:
     place = f"fields.{name}"
-    said = reader.object(place, entry if isinstance(entry, dict) else {"keep": entry}, _KEYS)
-    keep = _strategy(reader, f"{place}.keep", said.get("keep", default.keep))
+    declared = reader.object(place, entry if isinstance(entry, dict) else {"keep": entry}, _KEYS)
+    keep = _strategy(reader, f"{place}.keep", declared.get("keep", default.keep))
     if keep in TEXT_STRATEGIES and (name in ADDRESSES or name in _NOT_TEXT):
-        allowed = ", ".join(one for one in STRATEGIES if one not in TEXT_STRATEGIES)
+        allowed = ", ".join(strategy for strategy in STRATEGIES if strategy not in TEXT_STRATEGIES)
         reader.fail(f"{place}.keep", f"{keep!r} is for names and other texts; allowed: {allowed}")
-    sources = reader.texts(f"{place}.source_priority", said.get("source_priority"))
-    if "source_priority" in said and not sources:
+    sources = reader.texts(f"{place}.source_priority", declared.get("source_priority"))
+    if "source_priority" in declared and not sources:
         reader.fail(f"{place}.source_priority", "names no source")
     if len(set(sources)) < len(sources):
         reader.fail(f"{place}.source_priority", "names a source twice")
-    resorts = reader.texts(f"{place}.last_resort", said.get("last_resort"))
+    resorts = reader.texts(f"{place}.last_resort", declared.get("last_resort"))
     if resorts and name not in LAST_RESORTS:
         reader.fail(f"{place}.last_resort", f"is known of {' and '.join(LAST_RESORTS)} only")
     for number, resort in enumerate(resorts):

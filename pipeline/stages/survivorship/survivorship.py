@@ -57,10 +57,10 @@ def merge_profile(profile: Profile, lead: Lead, rules: SurvivorshipRules | None 
     return merged, _values(merged.fields) != _values(profile.fields)
 
 
-def merge_profiles(one: Profile, other: Profile, rules: SurvivorshipRules | None = None) -> Profile:
-    """The profile of all leads of both: what merging each of those would give. `emptied` stays that of `one`."""
+def merge_profiles(profile: Profile, other: Profile, rules: SurvivorshipRules | None = None) -> Profile:
+    """The profile of all leads of both: what merging each of those would give. `emptied` stays that of `profile`."""
     of_field = (rules or survivorship_rules()).fields
-    merged = Profile(dict(one.fields), dict(one.votes), emptied=dict(one.emptied))
+    merged = Profile(dict(profile.fields), dict(profile.votes), emptied=dict(profile.emptied))
     for name in SINGLE_FIELDS:
         if name in other.fields:
             _choose(merged, of_field[name], name, *other.votes.get(name, [other.fields[name]]))
@@ -81,16 +81,16 @@ def taken_back(before: Profile, after: Profile, version: int) -> dict[str, int]:
     return {name: since for name, since in {**before.emptied, **gone}.items() if name not in kept}
 
 
-def _choose(merged: Profile, rule: FieldRule, name: str, *said: FieldValue) -> None:
+def _choose(merged: Profile, rule: FieldRule, name: str, *candidates: FieldValue) -> None:
     if rule.is_voted:
-        new = {one.event_id for one in said}
-        votes = [*(vote for vote in merged.votes.get(name, ()) if vote.event_id not in new), *said]
+        new = {vote.event_id for vote in candidates}
+        votes = [*(vote for vote in merged.votes.get(name, ()) if vote.event_id not in new), *candidates]
         if len(votes) > 1:
             votes = sorted(votes, key=lambda vote: _vote_rank(rule, name, vote), reverse=True)[:VOTES_LIMIT]
         merged.votes[name] = votes
         merged.fields[name] = _elected(rule, name, votes)
         return
-    for mine in said:
+    for mine in candidates:
         golden = merged.fields.get(name)
         if golden is None or _wins(rule, name, mine, golden):
             merged.fields[name] = mine
@@ -102,21 +102,21 @@ def _wins(rule: FieldRule, name: str, mine: FieldValue, golden: FieldValue) -> b
     return _rank(rule, name, mine) >= _rank(rule, name, golden)
 
 
-def _rank(rule: FieldRule, name: str, one: FieldValue) -> Rank:
+def _rank(rule: FieldRule, name: str, candidate: FieldValue) -> Rank:
     """Greater wins."""
-    preferred, stamp = _preference(rule, name, one), (one.at, one.event_id)
+    preferred, stamp = _preference(rule, name, candidate), (candidate.at, candidate.event_id)
     match rule.keep:
         case "oldest":
-            return (*preferred, _EPOCH - one.at, -one.event_id.int)
+            return (*preferred, _EPOCH - candidate.at, -candidate.event_id.int)
         case "longest":
-            return (*preferred, len(one.value), *stamp)
+            return (*preferred, len(candidate.value), *stamp)
         case "most_complete":
-            return (*preferred, *_completeness(one.value), *stamp)
+            return (*preferred, *_completeness(candidate.value), *stamp)
     return (*preferred, *stamp)
 
 
-def _preference(rule: FieldRule, name: str, one: FieldValue) -> tuple[bool, int]:
-    return _is_usable(rule, name, one.value), -rule.sources.get(one.source, len(rule.sources))
+def _preference(rule: FieldRule, name: str, candidate: FieldValue) -> tuple[bool, int]:
+    return _is_usable(rule, name, candidate.value), -rule.sources.get(candidate.source, len(rule.sources))
 
 
 def _completeness(name: str) -> tuple[int, int, int]:
@@ -145,9 +145,9 @@ def _elected(rule: FieldRule, name: str, votes: Sequence[FieldValue]) -> FieldVa
     if rule.keep == "best_spelled":
         meant = _meaning(name, votes[0].value)
         counted = [vote for vote in counted if _meaning(name, vote.value) == meant]
-    said = Counter(vote.value for vote in counted)
+    votes_for = Counter(vote.value for vote in counted)
     care = _care if rule.keep == "best_spelled" else _no_care
-    return max(counted, key=lambda vote: (*care(vote.value), said[vote.value], vote.at, vote.event_id))
+    return max(counted, key=lambda vote: (*care(vote.value), votes_for[vote.value], vote.at, vote.event_id))
 
 
 def _meaning(name: str, text: str) -> str:
@@ -182,10 +182,10 @@ def _merge_addresses(merged: Profile, rule: FieldRule, lead: Lead, main: str, ot
 
 
 def _addresses_of(profile: Profile, main: str, others: str) -> set[str]:
-    found = set(profile.fields[others].value) if others in profile.fields else set()
+    addresses = set(profile.fields[others].value) if others in profile.fields else set()
     if main in profile.fields:
-        found.add(profile.fields[main].value)
-    return found
+        addresses.add(profile.fields[main].value)
+    return addresses
 
 
 def _keep_others(merged: Profile, main: str, others: str, kept: set[str]) -> None:

@@ -67,14 +67,14 @@ class Screen(IntFlag):
         stems = words.stems
 
         def screen(given: Fields, fields: Fields) -> int:
-            found = 4 if _names_with_links(given) else 0
+            signs = 4 if _names_with_links(given) else 0
             if _message(given):
-                found |= 2
+                signs |= 2
             looked_at = f"{_email(given, fields)} {_name(fields)}".lower()
             for stem in stems:
                 if stem in looked_at:
-                    return found | 1
-            return found
+                    return signs | 1
+            return signs
 
         return screen
 
@@ -197,7 +197,7 @@ def _link_repeated(_: Rule, __: TestWords) -> Check:
         others = {link.address for link in links_of(_text(given, "message")[:_MESSAGE_LIMIT], given)}
         for place, name in enumerate(named):
             addresses = {link.address for link in links[place]}
-            beside = others.union(*({link.address for link in found} for found in links[place + 1 :]))
+            beside = others.union(*({link.address for link in later_links} for later_links in links[place + 1 :]))
             if addresses & beside:
                 return name
         return None

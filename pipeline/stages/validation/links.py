@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from pipeline.values.emails.emails import domain_of
+
 _LINK = re.compile(r"(https?://|\bwww\.)([^\s<>\"'\[\]()|]{3,2000})", re.IGNORECASE)
 _BBCODE = re.compile(r"\[(?:url|link)(?:=|\])\s*[\"']?\s*(?:https?://|www\.)", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]{1,2000}>|\[/?(?:url|link|b|i|img)\b[^\[\]]{0,2000}\]", re.IGNORECASE)
@@ -55,9 +57,9 @@ def _own_hosts(given: Mapping[str, Any]) -> Iterator[str]:
             host = re.split(r"[/?#:]", value.strip().lower().partition("://")[2] or value.strip().lower(), maxsplit=1)[
                 0
             ]
-            yield from (found for found in (host.removeprefix("www."),) if "." in found)
+            yield from (own_host for own_host in (host.removeprefix("www."),) if "." in own_host)
     email = given.get("email")
     if isinstance(email, str) and "@" in email:
-        domain = email.strip().lower().rpartition("@")[2]
+        domain = domain_of(email.strip())
         if "." in domain:
             yield domain

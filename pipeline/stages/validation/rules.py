@@ -85,15 +85,17 @@ def read_rules(path: Path) -> RuleBook:
 def _rule(reader: Reader, name: str, entry: Any) -> Rule:
     place = f"rules.{name}"
     options = _OPTIONS[name]
-    said = reader.object(place, entry, ("severity", "reason", *options))
-    severity = _severity(reader, f"{place}.severity", name, said.get("severity"))
-    reason = said.get("reason")
+    declared = reader.object(place, entry, ("severity", "reason", *options))
+    severity = _severity(reader, f"{place}.severity", name, declared.get("severity"))
+    reason = declared.get("reason")
     if reason is not None or severity == SUPPRESS:
         reason = reader.one_of(f"{place}.reason", reason, SUPPRESSION_REASONS)
     counts = {
-        name: _count(reader, f"{place}.{name}", said.get(name)) for name, kind in options.items() if kind == "count"
+        name: _count(reader, f"{place}.{name}", declared.get(name)) for name, kind in options.items() if kind == "count"
     }
-    words = {name: reader.texts(f"{place}.{name}", said.get(name)) for name, kind in options.items() if kind == "words"}
+    words = {
+        name: reader.texts(f"{place}.{name}", declared.get(name)) for name, kind in options.items() if kind == "words"
+    }
     return Rule(name, severity, reason, counts, words)
 
 

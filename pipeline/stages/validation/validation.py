@@ -54,8 +54,8 @@ def compile_rules(rules: tuple[Rule, ...]) -> Judge:
     words = TestWords(next((rule.words for rule in rules if rule.name == "test_lead"), {}))
     asked = [(rule, *CHECKS[rule.name]) for rule in rules if rule.severity != SKIP]
     worth_asking = [
-        [(rule, make(rule, words)) for rule, screen, make in asked if screen is None or found & screen]
-        for found in range(1 << len(Screen))
+        [(rule, make(rule, words)) for rule, screen, make in asked if screen is None or signs & screen]
+        for signs in range(1 << len(Screen))
     ]
     screens = Screen.of(words)
 

@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection
 
+from pipeline.canonical import ATTRIBUTION_NAMES
 from pipeline.crypto.encryption import open_profile
 from pipeline.lanes import HOT
 from pipeline.records import Due, Stage, new_id
@@ -27,7 +28,6 @@ __all__ = [
     "due_counts",
     "forget_once",
     "linger_left",
-    "next_due_in_seconds",
     "read_people_to_send",
     "record_outcomes",
     "release_deliveries",
@@ -155,13 +155,7 @@ class PersonToSend(msgspec.Struct, frozen=True):
         return "<PersonToSend>"
 
 
-_ATTRIBUTION = (
-    *(f"{which}_{what}" for which in ("original", "latest") for what in ("source", "channel", "campaign", "at")),
-    "touches",
-    "owner",
-    "rerouted_at",
-)
-_COLUMNS = ", ".join(("person_id", "profile", "merged_into", *_ATTRIBUTION))
+_COLUMNS = ", ".join(("person_id", "profile", "merged_into", *ATTRIBUTION_NAMES))
 _PEOPLE = f"SELECT {_COLUMNS} FROM people WHERE person_id = ANY(%s::uuid[])"  # noqa: S608 - put together from constants
 
 
@@ -175,7 +169,7 @@ def read_people_to_send(connection: Connection, person_ids: Sequence[UUID]) -> d
     ):
         profile = open_profile(sealed, person_id)
         people[person_id] = PersonToSend(
-            profile.values(), dict(zip(_ATTRIBUTION, attribution, strict=True)), merged_into, profile.emptied
+            profile.values(), dict(zip(ATTRIBUTION_NAMES, attribution, strict=True)), merged_into, profile.emptied
         )
     return people
 
@@ -297,18 +291,6 @@ def due_counts(connection: Connection) -> dict[str, dict[str, tuple[int, datetim
     for destination, lane, count, oldest in rows:
         counts.setdefault(destination, {})[lane] = (count, oldest)
     return counts
-
-
-def next_due_in_seconds(connection: Connection, destination: str, lane: str) -> float | None:
-    """Seconds until the next delivery of a destination and lane is due (0: one is); None if none waits."""
-    seconds = connection.exec_driver_sql(
-        """
-        SELECT extract(epoch FROM next_attempt_at - now()) FROM deliveries
-        WHERE destination = %s AND lane = %s AND state = 'due' ORDER BY next_attempt_at LIMIT 1
-        """,
-        (destination, lane),
-    ).scalar()
-    return None if seconds is None else max(0.0, float(seconds))
 
 
 def linger_left(connection: Connection, destination: str, lane: str, *, linger_seconds: float) -> float:

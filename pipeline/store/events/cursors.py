@@ -29,21 +29,6 @@ class StoredCursor(msgspec.Struct, frozen=True):
 _COLUMNS = ", ".join(StoredCursor.__struct_fields__)
 
 
-def read_cursor(connection: Connection, brand: str, source: str, stream: str = "") -> StoredCursor | None:
-    """A stream's cursor, or None if it was never polled."""
-    row = connection.exec_driver_sql(
-        f"SELECT {_COLUMNS} FROM cursors WHERE (brand, source, stream) = (%s, %s, %s)",  # noqa: S608 - put together from constants
-        (brand, source, stream),
-    ).first()
-    return StoredCursor(*row) if row else None
-
-
-def read_cursors(connection: Connection) -> list[StoredCursor]:
-    """All cursors, by brand, source and stream."""
-    rows = connection.exec_driver_sql(f"SELECT {_COLUMNS} FROM cursors ORDER BY brand, source, stream")  # noqa: S608 - put together from constants
-    return [StoredCursor(*row) for row in rows]
-
-
 def due_polls(connection: Connection, polls: Sequence[PollKey]) -> list[PollKey]:
     """Which of these streams should be polled now: never polled, or their time has come. In the order given."""
     waiting = {

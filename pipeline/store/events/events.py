@@ -18,7 +18,6 @@ from pipeline.records import Claim, Lead, NewEvent, RawEvent, Receipt, Suppresse
 from pipeline.store import arrays
 from pipeline.store.events.leases import (
     count_in_flight_batches,
-    extend_lease,
     oldest_pending,
     quarantine_lost,
     release_claim,
@@ -28,7 +27,6 @@ from pipeline.store.events.leases import (
 __all__ = [
     "claim_events",
     "count_in_flight_batches",
-    "extend_lease",
     "insert_events",
     "oldest_pending",
     "quarantine_lost",

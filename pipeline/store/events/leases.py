@@ -1,4 +1,4 @@
-"""Leases on events: prolonged, given back, swept up after a lost worker; and what waits or is under way."""
+"""Leases on events: given back, swept up after a lost worker; and what waits or is under way."""
 
 from __future__ import annotations
 
@@ -13,14 +13,6 @@ from pipeline.records import Stage
 from pipeline.store import arrays
 
 _OF_CLAIM = "WHERE state = 'in_flight' AND claim = %(claim)s AND lane IN ('hot', 'bulk')"
-
-
-def extend_lease(connection: Connection, claim_id: UUID, lease_seconds: float) -> int:
-    """Prolong a claim by `lease_seconds` from now; gives how many events it still holds (0: it was lost)."""
-    return connection.exec_driver_sql(
-        f"UPDATE events SET lease_until = now() + make_interval(secs => %(seconds)s) {_OF_CLAIM}",  # noqa: S608 - put together from constants
-        {"claim": claim_id, "seconds": lease_seconds},
-    ).rowcount
 
 
 def release_claim(connection: Connection, claim_id: UUID, *, lost: bool) -> int:

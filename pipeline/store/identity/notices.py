@@ -14,13 +14,11 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection
 
-from pipeline.lanes import BULK, HOT
 from pipeline.records import Lead
 from pipeline.store import arrays
 from pipeline.store.identity.people_moves import Change, log_changes
 
 DUPLICATE, REROUTED = "duplicate", "rerouted"
-_INTENTS = (BULK, HOT)  # the higher intent last
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -70,10 +68,10 @@ def settle_restored(connection: Connection) -> None:
     )
 
 
-_KNOWN = """
-SELECT p.person_id,
-    NOT EXISTS (SELECT FROM touches t JOIN events e ON e.event_id = t.event_id
-        WHERE t.person_id = p.person_id AND t.event_id <> ALL(%(new)s::uuid[]) AND e.lane = ANY(%(lanes)s::text[]))
+_KNOWN_LANES = """
+SELECT p.person_id, ARRAY(SELECT asked.lane FROM unnest(%(lanes)s::text[]) AS asked (lane)
+    WHERE EXISTS (SELECT FROM touches t JOIN events e ON e.event_id = t.event_id
+        WHERE t.person_id = p.person_id AND t.event_id <> ALL(%(new)s::uuid[]) AND e.lane = asked.lane))
 FROM people p WHERE p.person_id = ANY(%(people)s::uuid[])
     AND EXISTS (SELECT FROM touches t WHERE t.person_id = p.person_id AND t.event_id <> ALL(%(new)s::uuid[]))
 """
@@ -83,51 +81,30 @@ UPDATE people SET rerouted_at = now(), version = version + 1, updated_at = now()
 """
 
 
-def note_returns(connection: Connection, leads: Sequence[Lead], new: Collection[UUID]) -> None:
-    """Note which of these leads are of people known before, and who is to be routed again because of them.
-
-    Call it when their touches are written and their people held; `new`: the events whose touches were not there yet, so
-    a second run notes nothing. A lead of higher intent than any before asks for routing. One statement, or up to three
-    where somebody came again.
-    """
-    came = sorted(
-        ((lead, lead.person_id) for lead in leads if lead.event_id in new and lead.person_id is not None),
-        key=lambda item: item[0].event_id,
+def read_known_lanes(
+    connection: Connection, person_ids: Collection[UUID], *, new: Collection[UUID], lanes: Sequence[str]
+) -> dict[UUID, frozenset[str]]:
+    """Of the people with touches of other events than `new`: in which of `lanes` those events came. One statement."""
+    rows = connection.exec_driver_sql(
+        _KNOWN_LANES,
+        {"new": arrays.uuids(new), "people": arrays.uuids(sorted(person_ids)), "lanes": arrays.texts(lanes)},
     )
-    if not came:
-        return
-    known = _read_known(connection, came)
-    seen: set[UUID] = set()
-    again: list[tuple[Lead, UUID]] = []
-    asking: dict[UUID, Lead] = {}
-    for lead, person_id in came:
-        if person_id in known or person_id in seen:
-            again.append((lead, person_id))
-        if known.get(person_id, False) and lead.lane == _INTENTS[-1]:
-            asking.setdefault(person_id, lead)
-        seen.add(person_id)
+    return {person_id: frozenset(known) for person_id, known in rows}
+
+
+def write_returns(connection: Connection, returned: Sequence[tuple[UUID, Lead]], asking: Mapping[UUID, Lead]) -> None:
+    """Note the leads of people known before, and mark those whose lead asks for them to be routed again.
+
+    The people are held. One statement, two where any are marked, none where nobody came again.
+    """
     if asking:
-        connection.exec_driver_sql(
-            _REROUTE, (arrays.uuids(sorted(lead.event_id for lead in asking.values())), arrays.uuids(sorted(asking)))
-        )
+        event_ids = arrays.uuids(sorted(lead.event_id for lead in asking.values()))
+        connection.exec_driver_sql(_REROUTE, (event_ids, arrays.uuids(sorted(asking))))
     log_changes(
         connection,
-        [_change(DUPLICATE, lead, person_id) for lead, person_id in again]
+        [_change(DUPLICATE, lead, person_id) for person_id, lead in returned]
         + [_change(REROUTED, lead, person_id) for person_id, lead in sorted(asking.items())],
     )
-
-
-def _read_known(connection: Connection, came: Sequence[tuple[Lead, UUID]]) -> Mapping[UUID, bool]:
-    """Of the people of these leads those who were known, and whether an urgent lead of theirs would be the first."""
-    rows = connection.exec_driver_sql(
-        _KNOWN,
-        {
-            "new": arrays.uuids(lead.event_id for lead, _ in came),
-            "people": arrays.uuids(sorted({person_id for _, person_id in came})),
-            "lanes": arrays.texts(_INTENTS[1:]),
-        },
-    )
-    return dict(map(tuple, rows))
 
 
 def _change(kind: str, lead: Lead, person_id: UUID) -> Change:

@@ -54,13 +54,13 @@ def _as_it_was(path: list[PathTouch]) -> list[PathTouch]:
     if all(touch.position == 0 for touch in path):
         return path
     visits: set[tuple[datetime, str, str]] = set()
-    found = []
+    kept = []
     for touch in path:
         visit = (touch.occurred_at, touch.channel, touch.name)
         if touch.position == 0 or visit not in visits:
-            found.append(touch)
+            kept.append(touch)
         if touch.position > 0:
             visits.add(visit)
-    while found and found[-1].position > 0:
-        found.pop()
-    return found
+    while kept and kept[-1].position > 0:
+        kept.pop()
+    return kept

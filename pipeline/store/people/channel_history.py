@@ -60,7 +60,7 @@ FROM people WHERE person_id = ANY(%s::uuid[]) ORDER BY person_id
 def read_attributed(connection: Connection, person_ids: Sequence[UUID], *, lock: bool) -> list[AttributedPerson]:
     """People by id. `lock` holds their rows until the transaction ends, in the order all others take them."""
     rows = connection.exec_driver_sql(_PEOPLE + " FOR UPDATE" * lock, (arrays.uuids(person_ids),))
-    return [AttributedPerson(one, brand, (a, b), c, (d, e), f) for one, brand, a, b, c, d, e, f in rows]
+    return [AttributedPerson(person_id, brand, (a, b), c, (d, e), f) for person_id, brand, a, b, c, d, e, f in rows]
 
 
 # Before migration 0003 a touch's medium stood among its details.

@@ -24,12 +24,12 @@ class Recorded:
 
 def read_recorded(connection: Connection, event_ids: Sequence[UUID]) -> dict[UUID, Recorded]:
     """By event; one that did not settle is left out. Two statements."""
-    found: dict[UUID, Recorded] = {}
+    recorded: dict[UUID, Recorded] = {}
     for event_id, *attributed in connection.exec_driver_sql(_TOUCHES, (arrays.uuids(event_ids),)):
-        found[event_id] = Recorded([], *attributed)
-    for event_id, *said in connection.exec_driver_sql(_CONSENTS, (arrays.uuids(event_ids),)):
-        found.setdefault(event_id, Recorded()).consents.append(Consent(*said))
-    return found
+        recorded[event_id] = Recorded([], *attributed)
+    for event_id, *consent in connection.exec_driver_sql(_CONSENTS, (arrays.uuids(event_ids),)):
+        recorded.setdefault(event_id, Recorded()).consents.append(Consent(*consent))
+    return recorded
 
 
 _TOUCHES = """

@@ -5,7 +5,6 @@ from __future__ import annotations
 from sqlalchemy import (
     Boolean,
     Column,
-    DateTime,
     Index,
     Integer,
     LargeBinary,
@@ -18,6 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from pipeline.canonical import ATTRIBUTED_ENDS, ATTRIBUTED_FACTS, UTM_FIELDS
 from pipeline.store.columns import count_column, metadata, moment_column
 
 people = Table(
@@ -28,16 +28,11 @@ people = Table(
     Column("version", Integer, nullable=False),
     Column("profile", LargeBinary, nullable=False),
     *(
-        Column(f"{which}_{what}", kind)
-        for which in ("original", "latest")
-        for what, kind in (
-            ("source", Text()),
-            ("channel", Text()),
-            ("campaign", Text()),
-            ("at", DateTime(timezone=True)),
-            ("event", Uuid()),
-        )
+        moment_column(f"{end}_{fact}") if fact == "at" else Column(f"{end}_{fact}", Text)
+        for end in ATTRIBUTED_ENDS
+        for fact in ATTRIBUTED_FACTS
     ),
+    *(Column(f"{end}_event", Uuid) for end in ATTRIBUTED_ENDS),
     count_column("original_position", SmallInteger),  # of the touch among those of its event
     count_column("latest_position", SmallInteger),
     Column("owner", Text),
@@ -62,10 +57,7 @@ touches = Table(
     Column("medium", Text),  # NULL: written before there was such a column; then it stands in `details`
     Column("channel", Text, nullable=False),
     Column("rules_version", Text),  # of the rules that the channel was found by
-    *(
-        Column(name, Text)
-        for name in ("campaign", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id")
-    ),
+    *(Column(name, Text) for name in ("campaign", *UTM_FIELDS)),
     Column("click_ids", JSONB, nullable=False, server_default=text("'{}'")),
     Column("referrer_host", Text),
     Column("landing_path", Text),

@@ -1,4 +1,4 @@
-"""Touches and consents: facts, kept as they came. Original and latest source of a person follow from them."""
+"""Touches: facts, kept as they came. Original and latest source of a person follow from them."""
 
 from __future__ import annotations
 
@@ -8,34 +8,22 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.records import Lead, Touch
+from pipeline.canonical import ATTRIBUTED_FACTS, UTM_FIELDS
+from pipeline.records import Touch
 from pipeline.store import arrays
 
-_ADD_TOUCHES = """
-INSERT INTO touches (event_id, position, person_id, brand, occurred_at, source, medium, channel, rules_version,
-    campaign, utm_source, utm_medium, utm_campaign, utm_term, utm_content, utm_id, referrer_host, landing_path,
-    click_ids, details)
-SELECT * FROM unnest(%s::uuid[], %s::smallint[], %s::uuid[], %s::text[], %s::timestamptz[], %s::text[], %s::text[],
-    %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-    %s::text[], %s::text[], %s::jsonb[], %s::jsonb[])
+_TEXT_COLUMNS = (
+    *("source", "medium", "channel", "rules_version", "campaign"),
+    *UTM_FIELDS,
+    *("referrer_host", "landing_path"),
+)
+_ADD_TOUCHES = f"""
+INSERT INTO touches (event_id, position, person_id, brand, occurred_at, {", ".join(_TEXT_COLUMNS)}, click_ids, details)
+SELECT * FROM unnest(%s::uuid[], %s::smallint[], %s::uuid[], %s::text[], %s::timestamptz[],
+    {", ".join("%s::text[]" for _ in _TEXT_COLUMNS)}, %s::jsonb[], %s::jsonb[])
 ON CONFLICT DO NOTHING
 RETURNING event_id
-"""
-_TEXT_COLUMNS = (
-    "source",
-    "medium",
-    "channel",
-    "rules_version",
-    "campaign",
-    "utm_source",
-    "utm_medium",
-    "utm_campaign",
-    "utm_term",
-    "utm_content",
-    "utm_id",
-    "referrer_host",
-    "landing_path",
-)
+"""  # noqa: S608 - put together from constants
 
 
 def add_touches(connection: Connection, touches: Sequence[Touch]) -> set[UUID]:
@@ -72,7 +60,7 @@ _IS_EARLIER, _IS_LATER = (
 _REPLACED = ", ".join(
     f"{kept}_{what} = CASE WHEN {test} THEN {seen}_{what} ELSE p.{kept}_{what} END"
     for kept, seen, test in (("original", "first", _IS_EARLIER), ("latest", "last", _IS_LATER))
-    for what in ("at", "event", "position", "source", "channel", "campaign")
+    for what in (*ATTRIBUTED_FACTS, "event", "position")
 )
 # Each form of a person remembers the same first visit: those count once.
 _COUNT = """SELECT count(*) FILTER (WHERE t.position = 0)
@@ -121,43 +109,6 @@ def apply_touches(connection: Connection, touches: Iterable[Touch]) -> None:
     # Locked by a statement of its own: the next one then sees, and counts, what others committed while we waited.
     connection.exec_driver_sql(_LOCK, (people,))
     connection.exec_driver_sql(_APPLY, values)
-
-
-_ADD_CONSENTS = """
-INSERT INTO consents (event_id, person_id, brand, purpose, channel, granted, at, source, policy_version)
-SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::bool[], %s::timestamptz[],
-    %s::text[], %s::text[])
-ON CONFLICT DO NOTHING
-"""
-
-
-def add_consents(connection: Connection, leads: Iterable[Lead]) -> None:
-    """Store what leads with a person say about consent; `at` falls back to when the lead occurred. One statement.
-
-    Append-only: what an event said of a purpose and channel is kept as first stored.
-    """
-    rows = [
-        (lead, lead.person_id, consent)
-        for lead in sorted(leads, key=lambda lead: lead.event_id)
-        if lead.person_id is not None
-        for consent in lead.consents
-    ]
-    if not rows:
-        return
-    connection.exec_driver_sql(
-        _ADD_CONSENTS,
-        (
-            arrays.uuids(lead.event_id for lead, _, _ in rows),
-            arrays.uuids(person_id for _, person_id, _ in rows),
-            arrays.texts(lead.brand for lead, _, _ in rows),
-            arrays.texts(consent.purpose for _, _, consent in rows),
-            arrays.texts(consent.channel for _, _, consent in rows),
-            arrays.booleans(consent.granted for _, _, consent in rows),
-            arrays.moments(consent.at or lead.occurred_at for lead, _, consent in rows),
-            arrays.texts(consent.source or lead.source for lead, _, consent in rows),
-            arrays.texts(consent.policy_version for _, _, consent in rows),
-        ),
-    )
 
 
 def _moment(touch: Touch) -> tuple[datetime, UUID, int]:

@@ -54,10 +54,10 @@ class _Forms(NamedTuple):
 
 def normalize_company(text: str) -> Normalized:
     """The clean line, legal form and case untouched; `placeholder` where it says that there is no company."""
-    found = normalize_cell(text)
-    if isinstance(found.value, str) and len(found.value) <= _PLACEHOLDER_LIMIT and _is_placeholder(found.value):
-        return found._replace(flags=(*found.flags, "placeholder"))
-    return found
+    cell = normalize_cell(text)
+    if isinstance(cell.value, str) and len(cell.value) <= _PLACEHOLDER_LIMIT and _is_placeholder(cell.value):
+        return cell._replace(flags=(*cell.flags, "placeholder"))
+    return cell
 
 
 @lru_cache(maxsize=8192)
@@ -132,22 +132,22 @@ def _words(text: str) -> list[_Word]:
         text = unicodedata.normalize("NFC", forms.attached.sub(" ", text))
     text = _APOSTROPHES.sub("", text)
     shouted = text.isupper()
-    found: list[_Word] = []
+    kept: list[_Word] = []
     for written in _WORD.findall(text):
         dotted = "." in written or "/" in written
         letters = written.replace(".", "").replace("/", "").replace(" ", "") if dotted else written
         marked = dotted or (not shouted and not letters.islower() and letters != letters.capitalize())
         if written in "&+":
-            found.append(_Word("and", marked=False))
+            kept.append(_Word("and", marked=False))
             continue
         if letters.isascii() and letters.isalnum():
-            found.append(_Word(letters.lower(), marked))
+            kept.append(_Word(letters.lower(), marked))
         else:
-            found += [_Word(part, marked) for part in fold(fold(letters)).split()]
-    for place in range(1, len(found) - 1):
-        if found[place].folded in forms.conjunctions and not found[place].marked:
-            found[place] = _Word("and", marked=False)
-    return found
+            kept += [_Word(part, marked) for part in fold(fold(letters)).split()]
+    for place in range(1, len(kept) - 1):
+        if kept[place].folded in forms.conjunctions and not kept[place].marked:
+            kept[place] = _Word("and", marked=False)
+    return kept
 
 
 def _is_placeholder(text: str) -> bool:

@@ -56,8 +56,8 @@ def _core(text: str) -> str:
 @cache
 def _by_core() -> dict[str, str]:
     """Spellings by what is left of them; one that two industries would share is none's."""
-    found: dict[str, str | None] = {}
+    industries: dict[str, str | None] = {}
     for spelling, industry in aliases("industries").items():
         core = _core(spelling)
-        found[core] = industry if found.get(core, industry) == industry else None
-    return {core: industry for core, industry in found.items() if industry is not None}
+        industries[core] = industry if industries.get(core, industry) == industry else None
+    return {core: industry for core, industry in industries.items() if industry is not None}

@@ -61,9 +61,9 @@ def job_function(title: str) -> str | None:
 def _names(title: str, known: _Vocabulary) -> list[str]:
     """What a title's words say, from left to right."""
     words = _words(title)
-    if _found(words, known.none):
+    if _names_in(words, known.none):
         return []
-    return _found(words, known.instead)[:1] or _found(words, known.phrases)
+    return _names_in(words, known.instead)[:1] or _names_in(words, known.phrases)
 
 
 def _words(title: str) -> list[str]:
@@ -75,19 +75,19 @@ def _words(title: str) -> list[str]:
     return fold(text).split()
 
 
-def _found(words: list[str], phrases: _Phrases) -> list[str]:
+def _names_in(words: list[str], phrases: _Phrases) -> list[str]:
     """Names of the phrases in a title from left to right, the longest at each place; none overlap."""
     whole = phrases.whole.get(" ".join(words)) if phrases.whole else None
     if whole is not None:
         return [whole]
-    found: list[str] = []
+    names: list[str] = []
     place = 0
     while place < len(words):
         length, name = _phrase_at(words, place, phrases)
         if name:
-            found.append(name)
+            names.append(name)
         place += length
-    return found
+    return names
 
 
 def _phrase_at(words: list[str], place: int, phrases: _Phrases) -> tuple[int, str | None]:
@@ -137,5 +137,5 @@ def _phrases(entries: dict[str, list[str]]) -> _Phrases:
             else:
                 names[tuple(key.split())] = name
     longest = max(map(len, names), default=1)
-    by_length = sorted(beginnings, key=lambda one: -len(one[0]))
-    return _Phrases(names, longest, tuple(by_length), tuple(sorted(ends, key=lambda one: -len(one[0]))), whole)
+    by_length = sorted(beginnings, key=lambda beginning: -len(beginning[0]))
+    return _Phrases(names, longest, tuple(by_length), tuple(sorted(ends, key=lambda end: -len(end[0]))), whole)

@@ -41,10 +41,10 @@ def check_format(pattern: str) -> None:
     try:
         codes = strptime_pattern(pattern)
         sample = _SAMPLE.strftime(codes)
-        found = datetime.strptime(readable(sample, codes), codes)  # noqa: DTZ007 - thrown away
+        moment = datetime.strptime(readable(sample, codes), codes)  # noqa: DTZ007 - thrown away
     except (ValueError, OverflowError, re.error):
         raise ValueError("is no date format, such as DD/MM/YYYY hh:mm or %d/%m/%Y %H:%M") from None
-    if found.year % 100 != _SAMPLE.year % 100:
+    if moment.year % 100 != _SAMPLE.year % 100:
         raise ValueError("names no year: which one is meant, nobody could tell")
 
 

@@ -37,10 +37,10 @@ class DateOrder:
         self._cells += 1
         if not isinstance(cell, str) or not 6 <= len(cell) <= 200:
             return
-        found = leading_date(plain(cell))
-        if found is None:
+        leading = leading_date(plain(cell))
+        if leading is None:
             return
-        written, _ = found
+        written, _ = leading
         readings = written.readings()
         if len(written.orders) < 2 or not readings:
             return

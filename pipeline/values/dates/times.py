@@ -1,7 +1,9 @@
-"""Instants: whatever a source writes, as an aware UTC datetime, or None. Never the wall clock: stages have none.
+"""Instants: whatever stands in a lead's field, as an aware UTC datetime, or None. Never the wall clock.
 
 What is read, in this order: declared formats; ISO 8601; seconds, milliseconds, microseconds or nanoseconds since 1970;
 Excel serials; dates as people write them (`written_dates`). Two readings and nothing to choose by: not read.
+What machines write outside of fields (an event's time, a cursor, a signature) the kit reads, `connectors/kit/times.py`:
+any ISO 8601 or number since 1970, and nothing that people write. A small number is a serial here and a second there.
 """
 
 from __future__ import annotations
@@ -90,8 +92,8 @@ def settle(written: WrittenDate, order: str | None) -> tuple[date | None, str | 
     """
     readings = written.readings()
     if order in written.orders:
-        found = readings.get(order or "")
-        return (found, None) if found or not readings else (None, "contradicts_order")
+        day = readings.get(order or "")
+        return (day, None) if day or not readings else (None, "contradicts_order")
     if len(set(readings.values())) > 1:
         return (readings["dmy"], None) if written.is_dotted else (None, "ambiguous_date")
     return next(iter(readings.values()), None), None
@@ -99,9 +101,9 @@ def settle(written: WrittenDate, order: str | None) -> tuple[date | None, str | 
 
 def _undeclared(text: str, zone: str, order: str | None) -> ReadTime:
     if _DIGITS.match(text):
-        found = _from_epoch(float(text) if "." in text else int(text))
-        if found is not None:
-            return ReadTime(found)
+        since_epoch = _from_epoch(float(text) if "." in text else int(text))
+        if since_epoch is not None:
+            return ReadTime(since_epoch)
     if text[:4].isdigit() and text.isascii():
         serial = _SERIAL.match(text)
         if serial:
@@ -117,10 +119,10 @@ def _undeclared(text: str, zone: str, order: str | None) -> ReadTime:
 
 @lru_cache(maxsize=4096)
 def _from_words(text: str, zone: str, order: str | None) -> ReadTime:
-    found = read_written(plain(text))
-    if found is None:
+    written_time = read_written(plain(text))
+    if written_time is None:
         return ReadTime(None, ("blank",)) if is_blank(text) else _UNREADABLE
-    written, clock = found
+    written, clock = written_time
     day, flag = settle(written, order)
     if day is None:
         return ReadTime(None, (flag,)) if flag else _UNREADABLE

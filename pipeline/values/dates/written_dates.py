@@ -46,14 +46,14 @@ class WrittenDate(NamedTuple):
 
     def readings(self) -> dict[str, date]:
         """Each order that gives a date of the calendar -> that date."""
-        found = {}
+        days = {}
         for order in self.orders:
             parts = dict(zip(order, self.numbers, strict=True))
             try:
-                found[order] = date(parts["y"], parts["m"], parts["d"])
+                days[order] = date(parts["y"], parts["m"], parts["d"])
             except ValueError:
                 continue
-        return found
+        return days
 
 
 class WrittenTime(NamedTuple):
@@ -82,9 +82,9 @@ def read_written(text: str) -> tuple[WrittenDate, WrittenTime] | None:
     if len(text) > TEXT_LIMIT:
         return None
     for candidate in _arrangements(text):
-        found = leading_date(candidate)
-        if found is not None:
-            written, rest = found
+        leading = leading_date(candidate)
+        if leading is not None:
+            written, rest = leading
             clock = _time_and_zone(rest)
             if clock is not None:
                 return written, clock
@@ -130,9 +130,9 @@ class _AmbiguousYear(WrittenDate):
     __slots__ = ()
 
     def readings(self) -> dict[str, date]:
-        found = WrittenDate(self.numbers, ("dmy", "mdy")).readings()
+        days = WrittenDate(self.numbers, ("dmy", "mdy")).readings()
         year, month, day = full_year(f"{self.numbers[0]:02}"), self.numbers[1], self.numbers[2] % 100
-        return found | WrittenDate((year, month, day), ("ymd",)).readings()
+        return days | WrittenDate((year, month, day), ("ymd",)).readings()
 
 
 def full_year(digits: str) -> int:
@@ -210,20 +210,20 @@ def _clock(match: re.Match[str]) -> WrittenTime | None:
 
 def _arrangements(text: str) -> list[str]:
     """The text, and it in other orders: without a weekday in front; C's `Mar 2 09:14:55 2026`; the time first."""
-    found = [text]
+    arrangements = [text]
     patterns = _Patterns.get()
     weekday = patterns.weekday.match(text)
     if weekday:
-        found.append(text[weekday.end() :])
-    for candidate in tuple(found):
+        arrangements.append(text[weekday.end() :])
+    for candidate in tuple(arrangements):
         match = patterns.c_time.match(candidate)
         if match:
             month, day, clock, zone, year = match.groups()
-            found.append(f"{day} {month} {year} {clock} {zone or ''}".rstrip())
+            arrangements.append(f"{day} {month} {year} {clock} {zone or ''}".rstrip())
     match = patterns.time_first.match(text)
     if match:
-        found.append(f"{match[2]} {match[1]}")
-    return found
+        arrangements.append(f"{match[2]} {match[1]}")
+    return arrangements
 
 
 class _Patterns(NamedTuple):

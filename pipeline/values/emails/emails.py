@@ -79,10 +79,10 @@ def normalize_email(text: str) -> Normalized:
     `text_removed` (words after the address); of the address itself: `free_mail`, `disposable`, `domain_typo` (ask
     `suggestion`), `role_address`.
     """
-    found = _normalize(text) if len(text) <= _CELL_LIMIT else _normalize(text[:_CELL_LIMIT])
-    if found.value == text:
-        return found
-    return found if found is NOTHING else found._replace(raw=raw_excerpt(text))
+    normalized = _normalize(text) if len(text) <= _CELL_LIMIT else _normalize(text[:_CELL_LIMIT])
+    if normalized.value == text:
+        return normalized
+    return normalized if normalized is NOTHING else normalized._replace(raw=raw_excerpt(text))
 
 
 def domain_of(email: str) -> str:
@@ -116,18 +116,18 @@ def _normalize(text: str) -> Normalized:
     return _answer(_found_in(clean))
 
 
-def _answer(found: list[_Found]) -> Normalized:
+def _answer(addresses: list[_Found]) -> Normalized:
     """The first address that is more than a placeholder, described; the rest beside it."""
-    real = [one for one in found if not _is_placeholder(one.address)]
+    real = [entry for entry in addresses if not _is_placeholder(entry.address)]
     if not real:
-        return _PLACEHOLDER if found else _INVALID
+        return _PLACEHOLDER if addresses else _INVALID
     first = real[0]
     flags = _flags_of(first.address)
     if first.flag:
         flags = (first.flag, *flags)
     if len(real) == 1:
         return Normalized(first.address, flags)
-    first_address, *others = dict.fromkeys(one.address for one in real)
+    first_address, *others = dict.fromkeys(entry.address for entry in real)
     return Normalized(first_address, ("several_values", *flags) if others else flags, None, tuple(others))
 
 
@@ -151,8 +151,8 @@ def _found_in(clean: str) -> list[_Found]:
     if "@" not in clean:
         spelled_out = _deobfuscated(clean)
         return [_Found(spelled_out, "deobfuscated")] if spelled_out else []
-    found = [one for one in map(_in_part, _parts(clean)) if one]
-    return found or [_Found(address) for address in map(_address, _MAILTO.findall(clean)) if address]
+    entries = [entry for entry in map(_in_part, _parts(clean)) if entry]
+    return entries or [_Found(address) for address in map(_address, _MAILTO.findall(clean)) if address]
 
 
 def _parts(clean: str) -> list[str]:
@@ -163,12 +163,12 @@ def _parts(clean: str) -> list[str]:
         return [*angled, *beside][:_ADDRESS_LIMIT]
     if clean.count("@") == 1:
         return [clean]
-    found: list[str] = []
+    parts: list[str] = []
     for part in _SEPARATORS.split(clean):
         words = part.split()
         # Words are addresses of their own only if all of them are: of `john smith@x.org` none is.
-        found += words if all("@" in word for word in words) else [part]
-    return found[:_ADDRESS_LIMIT]
+        parts += words if all("@" in word for word in words) else [part]
+    return parts[:_ADDRESS_LIMIT]
 
 
 def _in_part(text: str) -> _Found | None:
@@ -226,7 +226,7 @@ def _international(text: str) -> str | None:
     from email_validator import EmailNotValidError, validate_email
 
     try:
-        found = validate_email(
+        validated = validate_email(
             text,
             check_deliverability=False,
             allow_quoted_local=True,
@@ -236,10 +236,10 @@ def _international(text: str) -> str | None:
         )
     except (EmailNotValidError, ValueError):
         return None
-    domain = found.ascii_domain.lower()
+    domain = validated.ascii_domain.lower()
     if not _TOP_LEVEL.search(domain):
         return None
-    address = f"{unicodedata.normalize('NFC', found.local_part.lower())}@{domain}"
+    address = f"{unicodedata.normalize('NFC', validated.local_part.lower())}@{domain}"
     return address if len(address) <= 254 else None
 
 

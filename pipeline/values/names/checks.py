@@ -128,14 +128,14 @@ def _are_several(clean: str, words: list[str], kind: int) -> bool | None:
         return None  # the common case
     if len(words) > 1 and word_kind(words[0]) & SEVERAL:
         return True
-    found = _STRONG.search(clean)
-    if found:
-        left, right = clean[: found.start()].split(), clean[found.end() :].split()
+    joint = _STRONG.search(clean)
+    if joint:
+        left, right = clean[: joint.start()].split(), clean[joint.end() :].split()
         return bool(left and right) and (_begins_as_person(left) or _begins_as_person(right))
-    found = _WEAK.search(clean)
-    if not found or (found[1].isupper() and not clean.isupper()):  # `John E Smith`: an initial
+    joint = _WEAK.search(clean)
+    if not joint or (joint[1].isupper() and not clean.isupper()):  # `John E Smith`: an initial
         return None
-    return _are_joined(clean[: found.start()].split(), clean[found.end() :].split(), found[1]) or None
+    return _are_joined(clean[: joint.start()].split(), clean[joint.end() :].split(), joint[1]) or None
 
 
 def _are_joined(left: list[str], right: list[str], joint: str) -> bool:

@@ -11,9 +11,6 @@ from pipeline.values.names.splitting import NameParts, split_name
 from pipeline.values.names.words import FAMILY_IBERIAN, FAMILY_OTHER, GIVEN, word_kind
 from pipeline.values.text.text import clean_line
 
-# Flags of a field that is not one person's name: nothing is taken from it.
-NOT_ONE_PERSON = frozenset(("company_in_name", "several_people", "digits_in_name"))
-
 
 class Names(NamedTuple):
     """`first_name`, `last_name`, `full_name` of a lead, each in its one spelling or None."""
@@ -85,8 +82,8 @@ def _of_same(first: str, last: str, full: str | None, country: str | None) -> Co
 
 
 def _share_no_word(first: str, last: str) -> bool:
-    one, other = first.casefold(), last.casefold()
-    return one not in other and other not in one and (one[0] != other[0] or " " not in first + last)
+    given, other = first.casefold(), last.casefold()
+    return given not in other and other not in given and (given[0] != other[0] or " " not in first + last)
 
 
 def _whole_of(first: str, last: str) -> str | None:

@@ -1,6 +1,6 @@
 """Names of people in one spelling: case repaired where it was lost, what is no name taken off or flagged.
 
-`name_split` tells given from family names, `name_completion` fills the parts a lead left empty.
+`splitting` tells given from family names, `completion` fills the parts a lead left empty.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from pipeline.values.names.case import repair_case
 from pipeline.values.names.checks import Checked, check_name, is_plain_name
-from pipeline.values.names.splitting import split_name, turn_round, without_titles
+from pipeline.values.names.splitting import turn_round, without_titles
 from pipeline.values.normalized import Normalized
 from pipeline.values.text.text import clean_line, normalize_line, raw_excerpt
 
@@ -18,7 +18,6 @@ __all__ = [
     "normalize_full_name",
     "normalize_given_name",
     "repair_case",
-    "split_full_name",
 ]
 
 
@@ -41,12 +40,6 @@ def normalize_full_name(text: str) -> Normalized:
     if is_plain_name(text):
         return Normalized(text)
     return _with_raw(_whole(text), text)
-
-
-def split_full_name(full_name: str, country: str | None = None) -> tuple[str, str] | None:
-    """(given, family) where both are certain; `country` is alpha-2, the lead's own or its region."""
-    given, family = split_name(full_name, country)
-    return (given, family) if given and family else None
 
 
 @lru_cache(maxsize=8192)
@@ -79,8 +72,8 @@ def _checked(text: str) -> tuple[Checked, tuple[str, ...]]:
     while True:  # until nothing changes: what comes off may lay bare what the first look could not see
         line = normalize_line(text)
         if line.value is None:
-            found = [flag if flag != "blank" or not clean_line(text) else "placeholder" for flag in line.flags]
-            return Checked(None, is_person=False), tuple(dict.fromkeys((*flags, *found)))
+            reasons = [flag if flag != "blank" or not clean_line(text) else "placeholder" for flag in line.flags]
+            return Checked(None, is_person=False), tuple(dict.fromkeys((*flags, *reasons)))
         checked = check_name(line.value)
         flags = tuple(dict.fromkeys((*flags, *line.flags, *checked.flags)))
         if checked.value is None or checked.value == text:
@@ -88,9 +81,9 @@ def _checked(text: str) -> tuple[Checked, tuple[str, ...]]:
         text = checked.value
 
 
-def _flagged(found: Normalized, flags: tuple[str, ...]) -> Normalized:
+def _flagged(shorter: Normalized, flags: tuple[str, ...]) -> Normalized:
     """What became of a shorter text, with the flags from the way there too."""
-    return Normalized(found.value, tuple(dict.fromkeys((*flags, *found.flags))))
+    return Normalized(shorter.value, tuple(dict.fromkeys((*flags, *shorter.flags))))
 
 
 def _unshouted(name: str | None, flags: tuple[str, ...], *, is_family: bool) -> str | None:
@@ -106,7 +99,7 @@ def _repaired(name: str, *, is_family: bool) -> str:
     return name
 
 
-def _with_raw(found: Normalized, text: str) -> Normalized:
-    if found.value == text or not text:
-        return found
-    return found._replace(raw=raw_excerpt(text))
+def _with_raw(normalized: Normalized, text: str) -> Normalized:
+    if normalized.value == text or not text:
+        return normalized
+    return normalized._replace(raw=raw_excerpt(text))

@@ -75,10 +75,10 @@ def split_name(text: str, country: str | None = None) -> NameParts:
         name = clean_line(_NICKNAME.sub(" ", name))
         if _OPEN_QUOTE.search(name):
             return UNCERTAIN
-    found = _split_at_comma(name, country) if "," in name else _split_words(name.split(), country)
+    parts = _split_at_comma(name, country) if "," in name else _split_words(name.split(), country)
     return NameParts(
-        repair_case(found.given, is_family=False) if found.given else None,
-        repair_case(found.family, is_family=True) if found.family else None,
+        repair_case(parts.given, is_family=False) if parts.given else None,
+        repair_case(parts.family, is_family=True) if parts.family else None,
     )
 
 
@@ -197,13 +197,17 @@ def _split_at_capitals(words: list[str]) -> NameParts | None:
 
 
 def _split_at_boundary(words: list[str], country: str | None, *, has_generation: bool) -> NameParts:
-    found = units(words)
-    if found is None:
+    name_units = units(words)
+    if name_units is None:
         return UNCERTAIN
-    if len(found) < 2:
+    if len(name_units) < 2:
         return UNCERTAIN
-    texts = [text for text, _ in found]
-    place = boundary_of_two(found, country) if len(found) == 2 else boundary(unit_codes(found, country), country)
+    texts = [text for text, _ in name_units]
+    place = (
+        boundary_of_two(name_units, country)
+        if len(name_units) == 2
+        else boundary(unit_codes(name_units, country), country)
+    )
     if place is None or (place == ALL_GIVEN and has_generation):
         return UNCERTAIN
     if place == ALL_GIVEN:

@@ -15,30 +15,30 @@ def units(words: list[str]) -> list[tuple[str, int]] | None:
         return [(word, word_kind(word) & ~(JOINING | PARTICLE | ARTICLE)) for word in words]
     shouted = all(word.isupper() for word in words)
     is_mixed = words[0][0].isupper() and not words[-1].islower()  # small letters in between then are a particle's
-    found: list[tuple[str, int]] = []
+    joined: list[tuple[str, int]] = []
     place, count = 0, len(words)
     while place < count:
         word = words[place]
         kind = word_kind(word)
         if kind & JOINING and not (kind & INITIAL and word.isupper() and not (shouted and word == "Y")):
-            if not found or place + 1 == count:
+            if not joined or place + 1 == count:
                 return None
             text, place = _led(words, place + 1)
             if not text:
                 return None
-            found[-1] = (f"{found[-1][0]} {word} {text}", LED)
+            joined[-1] = (f"{joined[-1][0]} {word} {text}", LED)
         elif (kind & PARTICLE and not (kind & INITIAL and word.isupper())) or (place and is_mixed and word.islower()):
             if not place:
                 return None
             text, place = _led(words, place)
             if not text:
                 return None
-            is_given = fold(found[-1][0]) in _BEFORE_DEVOTION and word_kind(text.split()[-1]) & DEVOTIONAL
-            found.append((text, GIVEN if is_given else LED))
+            is_given = fold(joined[-1][0]) in _BEFORE_DEVOTION and word_kind(text.split()[-1]) & DEVOTIONAL
+            joined.append((text, GIVEN if is_given else LED))
         else:
-            found.append((word, kind))
+            joined.append((word, kind))
             place += 1
-    return found
+    return joined
 
 
 def _led(words: list[str], place: int) -> tuple[str, int]:

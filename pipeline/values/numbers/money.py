@@ -35,7 +35,7 @@ _FILLERS = frozenset(("de", "d'", "of", "do", "von"))
 _THREE_DECIMALS = frozenset(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"))
 
 
-class _Said(NamedTuple):
+class _Around(NamedTuple):
     """What the words around an amount say. `currencies` holds ISO codes, and None for a sign of several currencies."""
 
     currencies: tuple[str | None, ...] = ()
@@ -56,8 +56,8 @@ def normalize_money(text: str, decimal: str | None = None) -> Normalized:
     if not plain or is_blank(plain):
         return Normalized(None, ("blank",), raw_excerpt(text))
     is_short = len(plain) <= _TEXT_LIMIT and len(text) <= 4 * _TEXT_LIMIT
-    found = _read(plain, decimal) if is_short else Normalized(None, ("not_money",))
-    return found._replace(raw=raw_excerpt(text))
+    amount = _read(plain, decimal) if is_short else Normalized(None, ("not_money",))
+    return amount._replace(raw=raw_excerpt(text))
 
 
 def _read(text: str, decimal: str | None) -> Normalized:
@@ -67,20 +67,20 @@ def _read(text: str, decimal: str | None) -> Normalized:
     sign, before, digits, after = parts
     if _is_range(after):
         return Normalized(None, ("range",))
-    said = _said(f"{before} \x00{_WHOLE.sub('', after.lstrip())}")
-    if said is not None and said.is_bound:
+    around = _read_around(f"{before} \x00{_WHOLE.sub('', after.lstrip())}")
+    if around is not None and around.is_bound:
         return Normalized(None, ("range",))
     literal = read_literal(digits, decimal)
-    known = {code for code in said.currencies if code} if said is not None else set()
-    amount = literal.number * said.factor * sign if literal is not None and said is not None else None
-    if literal is None or said is None or amount is None or abs(amount) > NUMBER_LIMIT or len(known) > 1:
+    known = {code for code in around.currencies if code} if around is not None else set()
+    amount = literal.number * around.factor * sign if literal is not None and around is not None else None
+    if literal is None or around is None or amount is None or abs(amount) > NUMBER_LIMIT or len(known) > 1:
         return Normalized(None, ("not_money",))
     currency = known.pop() if known else None
-    flags = ("approximate",) if said.is_about else ()
+    flags = ("approximate",) if around.is_about else ()
     if literal.is_ambiguous and (currency is None or currency in _THREE_DECIMALS):
         flags = ("ambiguous_number", *flags)
-    found = money(amount, currency, is_exact_scale=said.factor == 1)
-    return found._replace(flags=(*flags, *found.flags))
+    price = money(amount, currency, is_exact_scale=around.factor == 1)
+    return price._replace(flags=(*flags, *price.flags))
 
 
 def money(amount: Decimal, currency: str | None, *, is_exact_scale: bool = True) -> Normalized:
@@ -105,9 +105,9 @@ def _is_range(after: str) -> bool:
     return any(piece in range_words().between or "-" in (piece[0], piece[-1]) for piece in between)
 
 
-def _said(words: str) -> _Said | None:
+def _read_around(words: str) -> _Around | None:
     """Reads every word around the amount (`\\x00` stands where it was); None if one of them is not known."""
-    said = _Said()
+    around = _Around()
     left = bare(words)
     pieces = _pieces()
     while left:
@@ -116,16 +116,16 @@ def _said(words: str) -> _Said | None:
             return None
         piece, left = match[0], left[match.end() :].lstrip(" .,\x00:")
         if piece in _currencies():
-            said = said._replace(currencies=(*said.currencies, _currencies()[piece]))
+            around = around._replace(currencies=(*around.currencies, _currencies()[piece]))
         elif piece in range_words().about:
-            said = said._replace(is_about=True)
+            around = around._replace(is_about=True)
         elif piece in range_words().bounds:
-            said = said._replace(is_bound=True)
+            around = around._replace(is_bound=True)
         elif piece not in _FILLERS and piece != "\x00":
-            if said.factor != 1 or (factor := multiplier(piece)) is None:
+            if around.factor != 1 or (factor := multiplier(piece)) is None:
                 return None
-            said = said._replace(factor=factor)
-    return said
+            around = around._replace(factor=factor)
+    return around
 
 
 @cache

@@ -132,10 +132,10 @@ def _joined(whole: str, fraction: str) -> Literal | None:
 
 
 def _read(text: str, decimal: str | None) -> tuple[Decimal | None, tuple[str, ...]]:
-    found = signed(text)
-    if found is None:
+    parts = signed(text)
+    if parts is None:
         return None, ("scientific_notation",) if _SCIENTIFIC.fullmatch(text) else ("not_a_number",)
-    sign, before, digits, after = found
+    sign, before, digits, after = parts
     if is_range(before, after):
         return None, ("range",)
     literal = read_literal(digits, decimal)

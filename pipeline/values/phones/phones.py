@@ -59,10 +59,10 @@ def normalize_phone(text: str, regions: tuple[str, ...] = ()) -> Normalized:
     region), `prefix_assumed` (international digits without a plus), `old_format` (Mexico's 1, Brazil's missing ninth
     digit repaired), `vanity` (letters read as digits); of the number itself: `fictional`, `sequence`.
     """
-    found = _normalize(text if len(text) <= _CELL_LIMIT else text[: _CELL_LIMIT + 1], regions)
-    if found.value == text or found is NOTHING:
-        return found
-    return Normalized(found.value, found.flags, raw_excerpt(text), found.others)
+    normalized = _normalize(text if len(text) <= _CELL_LIMIT else text[: _CELL_LIMIT + 1], regions)
+    if normalized.value == text or normalized is NOTHING:
+        return normalized
+    return Normalized(normalized.value, normalized.flags, raw_excerpt(text), normalized.others)
 
 
 def normalize_whatsapp_id(text: str) -> Normalized:
@@ -71,11 +71,11 @@ def normalize_whatsapp_id(text: str) -> Normalized:
     Flags as `normalize_phone`. Ids that hide the number (`@lid`, business-scoped ones) are `not_a_phone`.
     """
     digits = text.strip()
-    found = normalize_phone(f"+{digits}" if digits.isdecimal() else text)
-    if found.value is None and not found.flags:
-        return found
-    flags = tuple(flag for flag in found.flags if flag != "prefix_assumed")
-    return Normalized(found.value, flags, None if found.value == text else raw_excerpt(text), found.others)
+    phone = normalize_phone(f"+{digits}" if digits.isdecimal() else text)
+    if phone.value is None and not phone.flags:
+        return phone
+    flags = tuple(flag for flag in phone.flags if flag != "prefix_assumed")
+    return Normalized(phone.value, flags, None if phone.value == text else raw_excerpt(text), phone.others)
 
 
 @lru_cache(maxsize=8192)

@@ -51,22 +51,22 @@ def _code(text: str) -> str | None:
     line = clean_line(text)
     if not line.isascii() and _FLAG.search(line):
         return _of_flag(line)
-    found = _of_name(line)
-    if found is None:
+    code = _of_name(line)
+    if code is None:
         parts = [part for part in _SEPARATORS.split(line) if part]
         codes = {_of_name(part) for part in parts} if len(parts) > 1 else set()
-        found = codes.pop() if len(codes) == 1 else None
-    return found
+        code = codes.pop() if len(codes) == 1 else None
+    return code
 
 
 def _of_name(line: str) -> str | None:
     spellings = _spellings()
     key = fold(line)
-    found = spellings.get(key) or spellings.get(key.removeprefix("the "))
-    if found is None:
+    code = spellings.get(key) or spellings.get(key.removeprefix("the "))
+    if code is None:
         squeezed = key.replace(" ", "")  # U. S. A., but n/a is not Namibia
-        found = spellings.get(squeezed) if len(squeezed) > 2 else None
-    return found or _foreign_spellings().get(_foreign_key(line))
+        code = spellings.get(squeezed) if len(squeezed) > 2 else None
+    return code or _foreign_spellings().get(_foreign_key(line))
 
 
 def _of_flag(line: str) -> str | None:
@@ -74,27 +74,27 @@ def _of_flag(line: str) -> str | None:
     flags = _FLAG.findall(line)
     letters = {"".join(chr(ord(letter) - _REGIONAL_A + ord("A")) for letter in flag) for flag in flags}
     rest = _FLAG.sub(" ", line).strip()
-    codes = {_of_name(one) for one in letters} | ({_of_name(rest)} if fold(rest) else set())
+    codes = {_of_name(code) for code in letters} | ({_of_name(rest)} if fold(rest) else set())
     return codes.pop() if len(codes) == 1 else None
 
 
 @cache
 def _spellings() -> dict[str, str]:
     """Folded spelling -> code: our aliases, the codes, then the names in our languages; the earlier one wins."""
-    found: dict[str, str] = {}
+    spellings: dict[str, str] = {}
     for code, names in vocabulary("countries").items():
         for name in names:
-            found[fold(str(name))] = code
+            spellings[fold(str(name))] = code
     import pycountry
 
     for country in pycountry.countries:
         # "001" and such: spreadsheets lose leading zeros, but "4" alone is too little to go by
         for name in (country.alpha_2, country.alpha_3, country.numeric):
-            found.setdefault(fold(name), country.alpha_2)
+            spellings.setdefault(fold(name), country.alpha_2)
     for language in (None, *LANGUAGES):
         for name, code in _names(language):
-            found.setdefault(fold(name), code)
-    return found
+            spellings.setdefault(fold(name), code)
+    return spellings
 
 
 @cache
@@ -102,7 +102,7 @@ def _foreign_spellings() -> dict[str, str]:
     """Spelling -> code in the other translations, without those that stand for two countries or are very short."""
     import pycountry
 
-    found: dict[str, str | None] = {}
+    codes: dict[str, str | None] = {}
     known = _spellings()
     for folder in sorted(Path(pycountry.LOCALES_DIR).iterdir()):
         if folder.name in LANGUAGES or not (folder / "LC_MESSAGES" / "iso3166-1.mo").is_file():
@@ -110,8 +110,8 @@ def _foreign_spellings() -> dict[str, str]:
         for name, code in _names(folder.name):
             key = _foreign_key(name)
             if key not in known:
-                found[key] = code if found.get(key, code) == code else None
-    return {key: code for key, code in found.items() if code and len(key) > (3 if key.isascii() else 1)}
+                codes[key] = code if codes.get(key, code) == code else None
+    return {key: code for key, code in codes.items() if code and len(key) > (3 if key.isascii() else 1)}
 
 
 def _foreign_key(name: str) -> str:

@@ -35,8 +35,8 @@ def normalize_language(text: str) -> Normalized:
 @lru_cache(maxsize=2048)
 def _tag_of(text: str) -> str | None:
     first = re.split(r"[,;/|]", text, maxsplit=1)[0].strip()
-    for one in (text, first, first.partition("(")[0]):
-        named = _names().get(fold(one))
+    for name in (text, first, first.partition("(")[0]):
+        named = _names().get(fold(name))
         if named is not None:
             return named
     parts = _TAG.match(first)
@@ -55,8 +55,8 @@ def _code(code: str) -> str | None:
 
     if len(code) == 2:
         return code if pycountry.languages.get(alpha_2=code) else None
-    found = pycountry.languages.get(alpha_3=code) or pycountry.languages.get(bibliographic=code)
-    return getattr(found, "alpha_2", None)
+    language = pycountry.languages.get(alpha_3=code) or pycountry.languages.get(bibliographic=code)
+    return getattr(language, "alpha_2", None)
 
 
 def _region(region: str) -> str | None:
@@ -72,9 +72,9 @@ def _names() -> dict[str, str]:
     """Folded names; those of ISO 639 that have a code of two letters."""
     import pycountry
 
-    found = dict(aliases("languages"))
+    names = dict(aliases("languages"))
     for language in pycountry.languages:
         code = getattr(language, "alpha_2", None)
         if code:
-            found.setdefault(fold(language.name.partition(" (")[0]), code)
-    return {name: code for name, code in found.items() if "-" not in name and len(name) > 1}
+            names.setdefault(fold(language.name.partition(" (")[0]), code)
+    return {name: code for name, code in names.items() if "-" not in name and len(name) > 1}

@@ -44,8 +44,8 @@ def state_code(state: str, country: str | None = None) -> str | None:
     names = _states().get(country)
     if names is None:
         return None
-    found = names.get(key) or names.get(key.replace(" ", "")) or names.get(_LEADING.sub("", key, count=1))
-    return found or names.get(_TRAILING.sub("", key)) or _beside_its_country(text, country, names)
+    code = names.get(key) or names.get(key.replace(" ", "")) or names.get(_LEADING.sub("", key, count=1))
+    return code or names.get(_TRAILING.sub("", key)) or _beside_its_country(text, country, names)
 
 
 def _beside_its_country(text: str, country: str, names: dict[str, str]) -> str | None:
@@ -63,12 +63,14 @@ def _states() -> dict[str, dict[str, str]]:
     """
     import pycountry
 
-    found: dict[str, dict[str, str]] = {}
+    codes: dict[str, dict[str, str]] = {}
     for country, states in vocabulary("states").items():
         for code, spellings in states.items():
             for spelling in spellings:
-                found.setdefault(str(country), {})[fold(str(spelling))] = f"{country}-{code}"
-    subdivisions = [(one.country_code, one.code, one.name) for one in pycountry.subdivisions]
+                codes.setdefault(str(country), {})[fold(str(spelling))] = f"{country}-{code}"
+    subdivisions = [
+        (subdivision.country_code, subdivision.code, subdivision.name) for subdivision in pycountry.subdivisions
+    ]
     layers: list[list[tuple[str, str, str]]] = [
         [(country, code, _bare(code)) for country, code, _ in subdivisions if _is_telling(code)],
         subdivisions,
@@ -79,25 +81,25 @@ def _states() -> dict[str, dict[str, str]]:
         translated = [(country, code, translate(name)) for country, code, name in subdivisions]
         layers.append([*translated, *((country, code, part) for country, code, n in translated for part in _parts(n))])
     for layer in layers:
-        _add(found, layer)
-    return found
+        _add(codes, layer)
+    return codes
 
 
-def _add(found: dict[str, dict[str, str]], layer: list[tuple[str, str, str]]) -> None:
+def _add(codes: dict[str, dict[str, str]], layer: list[tuple[str, str, str]]) -> None:
     fresh: dict[tuple[str, str], str | None] = {}
     for country, code, name in layer:
         place = (country, fold(name))
         fresh[place] = code if fresh.get(place, code) == code else None
-    for (country, key), one in fresh.items():
-        if one is not None and key:
-            found.setdefault(country, {}).setdefault(key, one)
+    for (country, key), shared_code in fresh.items():
+        if shared_code is not None and key:
+            codes.setdefault(country, {}).setdefault(key, shared_code)
 
 
 @cache
 def _codes() -> dict[str, str]:
     import pycountry
 
-    return {fold(one.code): one.code for one in pycountry.subdivisions}
+    return {fold(subdivision.code): subdivision.code for subdivision in pycountry.subdivisions}
 
 
 @cache

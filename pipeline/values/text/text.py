@@ -64,10 +64,10 @@ def normalize_cell(text: str) -> Normalized:
 
 def normalize_identifier(text: str) -> Normalized:
     """A source's own id. `true`, `false` and noughts alone are no ids: they would make one person of strangers."""
-    found = normalize_cell(text)
-    if found.value is not None and (not found.value.strip("0.,-") or found.value.lower() in ("true", "false")):
+    cell = normalize_cell(text)
+    if cell.value is not None and (not cell.value.strip("0.,-") or cell.value.lower() in ("true", "false")):
         return Normalized(None, ("placeholder",), raw_excerpt(text))
-    return found
+    return cell
 
 
 def normalize_url(text: str) -> Normalized:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from pipeline.values.emails.domains import domain_flags
+from pipeline.values.emails.emails import domain_of
 from pipeline.values.normalized import NOTHING, Normalized
 from pipeline.values.text.text import URL_LIMIT, clean_line, is_blank, raw_excerpt
 from pipeline.values.vocabularies import vocabulary
@@ -57,14 +58,14 @@ def normalize_website(text: str) -> Normalized:
     if not clean or is_blank(clean):
         return NOTHING if not text else Normalized(None, ("blank",), raw_excerpt(text))
     parts = [part for part in _SEVERAL.split(clean) if part.strip(_WRAPPING)]
-    found = [address for part in parts if (address := _address(part.strip(_WRAPPING))) is not None]
-    if not found or len(clean) > URL_LIMIT:
+    addresses = [address for part in parts if (address := _address(part.strip(_WRAPPING))) is not None]
+    if not addresses or len(clean) > URL_LIMIT:
         is_email = any(_EMAIL.match(part.removeprefix("mailto:").strip(_WRAPPING)) for part in parts)
         return Normalized(None, ("email_as_website" if is_email else "not_a_website",), raw_excerpt(text))
-    flags: tuple[str, ...] = ("several_values",) if len(set(found)) > 1 else ()
-    flags += ("text_removed",) if len(found) < len(parts) else ()
-    flags += _flags_of_host(_host(found[0]) or "")
-    return Normalized(found[0], flags, None if found[0] == text else raw_excerpt(text))
+    flags: tuple[str, ...] = ("several_values",) if len(set(addresses)) > 1 else ()
+    flags += ("text_removed",) if len(addresses) < len(parts) else ()
+    flags += _flags_of_host(_host(addresses[0]) or "")
+    return Normalized(addresses[0], flags, None if addresses[0] == text else raw_excerpt(text))
 
 
 @lru_cache(maxsize=8192)
@@ -95,15 +96,15 @@ def company_domain(values: Mapping[str, Any]) -> str | None:
     website = values.get("website")
     if isinstance(website, str):
         host = _host(website)
-        found = _own_domain(host) if host and not _flags_of_host(host) else None
-        if found is not None:
-            return found
+        domain = _own_domain(host) if host and not _flags_of_host(host) else None
+        if domain is not None:
+            return domain
     others = values.get("other_emails")
     for email in (values.get("email"), *(others if isinstance(others, list | tuple) else ())):
         if isinstance(email, str) and "@" in email:
-            found = _of_email(email.rpartition("@")[2].lower())
-            if found is not None:
-                return found
+            domain = _of_email(domain_of(email))
+            if domain is not None:
+                return domain
     return None
 
 

@@ -12,9 +12,9 @@ from pipeline.identity.unmerges import unmerge_person
 from pipeline.intake.receiver.lead_status import read_status
 from pipeline.privacy.person_consents import consent_state_of
 from pipeline.recompute.channels import recompute_channels
+from pipeline.store.deliveries.deliveries import due_counts
 from pipeline.store.engine import transaction
 from pipeline.store.events.balance import balance
-from pipeline.store.reports import status_counts
 from tests.support.command_line import answer, capture, deliver, lines, run, work
 from tests.support.identity_rows import owner
 
@@ -90,9 +90,9 @@ def test_balance_and_status_count_nobody_twice_and_miss_nobody(two):
         change()
         with transaction() as connection:
             found = balance(connection, {"default": ["sandbox"]})
-            waiting = status_counts(connection)["deliveries"]["sandbox"]["bulk"]
+            waiting = due_counts(connection)["sandbox"]["bulk"][0]
         assert (found["all"]["difference"], found["missing_deliveries"]) == (0, 0)
-        assert waiting["due"] == 2, "one record to update and one to mark, then both to restore"
+        assert waiting == 2, "one record to update and one to mark, then both to restore"
         deliver()
 
 

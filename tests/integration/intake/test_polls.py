@@ -15,9 +15,9 @@ from connectors.sandbox.server import Sandbox
 from pipeline.intake import polls
 from pipeline.intake.polls import due_polls, run_poll
 from pipeline.store.engine import transaction
-from pipeline.store.events.cursors import read_cursor
 from tests.support.intake_server import count_events, stored_events
 from tests.support.services import forget_caches
+from tests.support.store_rows import read_cursor
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def add_to_feed(sandbox: Sandbox, count: int, *, prefix: str = "f", at: str = "2
 
 def cursor():
     with transaction() as connection:
-        return read_cursor(connection, "default", "json_feed")
+        return read_cursor(connection, "json_feed")
 
 
 def test_every_record_of_the_feed_comes_in_once(sandbox):

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from pipeline.health.readings import read_database
 from pipeline.records import Consent, FieldValue, Outcome, Parked, Stage, Suppressed, new_id
 from pipeline.store import reports
 from pipeline.store.deliveries import deliveries
@@ -14,13 +15,15 @@ from pipeline.store.engine import transaction
 from pipeline.store.events import balance, cursors, events, quarantine
 from pipeline.store.identity.people_moves import Change, log_changes
 from pipeline.store.people import people
-from pipeline.store.people.touches import add_consents, add_touches, apply_touches
+from pipeline.store.people.consents import add_consents
+from pipeline.store.people.touches import add_touches, apply_touches
 from tests.support.store_rows import (
     NOON,
     claim,
     lead_of,
     new_event,
     new_person,
+    read_cursor,
     store,
     touch_of,
     want,
@@ -187,16 +190,19 @@ def test_an_id_tells_what_it_is_of():
         assert reports.find_kind(connection, new_id()) is None
 
 
-def test_the_status_shows_what_waits_and_the_last_error():
+def test_the_readings_show_what_waits_and_the_last_errors():
     _whole_way()
     store(3)
     claim(limit=1)
     with transaction() as connection:
-        found = reports.status_counts(connection)
-    assert found["pending"]["bulk"]["count"] == 2
-    assert found["in_flight"] == {"bulk": 1}
-    assert found["deliveries"]["crm"]["hot"]["waiting"] == 1
-    assert found["last_errors"]["crm"]["error"] == "LOCKED: busy"
+        cursors.lock_cursor(connection, "default", "json_feed")
+        cursors.finish_poll(connection, "default", "json_feed", next_run_in_seconds=0, error="HTTP 503")
+    readings = read_database()
+    assert readings.pending["bulk"].count == 2
+    assert readings.in_flight == {"bulk": 1}
+    assert readings.due == {}, "the only delivery waits for its second attempt"
+    assert {name: last.error for name, last in readings.destination_errors.items()} == {"crm": "LOCKED: busy"}
+    assert {name: last.error for name, last in readings.source_errors.items()} == {"json_feed": "HTTP 503"}
 
 
 def test_a_cursor_moves_with_what_was_stored_or_not_at_all():
@@ -205,9 +211,9 @@ def test_a_cursor_moves_with_what_was_stored_or_not_at_all():
         cursors.move_cursor(connection, "default", "json_feed", position="2025-03-01")
         raise LookupError
     with transaction() as connection:
-        assert cursors.read_cursor(connection, "default", "json_feed") is None
+        assert read_cursor(connection, "json_feed") is None
         cursors.move_cursor(connection, "default", "json_feed", position="2025-03-02")
-        assert cursors.read_cursor(connection, "default", "json_feed").position == "2025-03-02"
+        assert read_cursor(connection, "json_feed").position == "2025-03-02"
 
 
 def test_one_stream_is_polled_by_one_worker_at_a_time():
@@ -232,5 +238,5 @@ def test_a_poll_is_due_until_it_ran_and_again_when_its_time_has_come():
         cursors.finish_poll(connection, "default", "json_feed", next_run_in_seconds=0, error="HTTP 503")
     with transaction() as connection:
         assert cursors.due_polls(connection, both) == both
-        assert cursors.read_cursor(connection, "default", "json_feed").last_error == "HTTP 503"
-        assert [one.source for one in cursors.read_cursors(connection)] == ["json_feed"]
+        assert read_cursor(connection, "json_feed").last_error == "HTTP 503"
+        assert read_cursor(connection, "other") is None

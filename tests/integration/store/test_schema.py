@@ -120,14 +120,14 @@ def test_a_database_of_a_newer_version_is_refused(empty_engine):
 
 
 @pytest.mark.usefixtures("database")
-def test_the_index_key_can_be_wrapped_anew_and_stays_the_same():
+def test_the_index_key_is_made_once_and_lies_sealed():
     with transaction() as connection:
-        before = keyring.ensure_index_key(connection)
-        sealed = connection.exec_driver_sql("SELECT sealed FROM keyring").scalar_one()
-        keyring.rewrap_index_key(connection)
-        assert bytes(connection.exec_driver_sql("SELECT sealed FROM keyring").scalar_one()) != bytes(sealed)
-        assert keyring.ensure_index_key(connection) == before
-    assert len(before) == 32
+        key = keyring.ensure_index_key(connection)
+        (sealed,) = connection.exec_driver_sql("SELECT sealed FROM keyring").scalars()
+        assert keyring.ensure_index_key(connection) == key
+        assert connection.exec_driver_sql("SELECT sealed FROM keyring").scalars().all() == [sealed]
+    assert len(key) == 32
+    assert key not in bytes(sealed)
 
 
 @pytest.mark.usefixtures("database")

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.identity.matching.scoring import Comparison, MatchWeight
 from pipeline.records import Consent, Due, Lead, Outcome, Parked, Stage, Suppressed, new_id
+from pipeline.routing import note_returns
 from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import count_statements, transaction
 from pipeline.store.events import balance, events, quarantine
@@ -28,7 +29,8 @@ from pipeline.store.identity import (
 from pipeline.store.identity.corrected_events import CorrectedEvent
 from pipeline.store.identity.upgrades import FormerEvidence
 from pipeline.store.people import people
-from pipeline.store.people.touches import add_consents, add_touches, apply_touches
+from pipeline.store.people.consents import add_consents
+from pipeline.store.people.touches import add_touches, apply_touches
 from tests.support.store_rows import (
     NOON,
     claim,
@@ -179,12 +181,12 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     run("add_consents", lambda it: add_consents(it, leads))
 
     new = {lead.event_id for lead in leads}
-    run("note_returns of new people", lambda it: notices.note_returns(it, leads, new))
+    run("note_returns of new people", lambda it: note_returns(it, leads, new))
     again = [lead_of(new_id(), lead.person_id) for lead in leads]
     for lead in again:
         lead.lane = "hot"
     returned = {lead.event_id for lead in again}
-    run("note_returns of known people", lambda it: notices.note_returns(it, again, returned))
+    run("note_returns of known people", lambda it: note_returns(it, again, returned))
     assert len(run("read_notices", lambda it: notices.read_notices(it, limit=9))) == min(2 * size, 9)
     assert len(run("stream_log", lambda it: [*identity_log.stream_log(it)])) == 2 * size
     run("count_reviews", reviews.count_reviews)
@@ -311,7 +313,7 @@ def test_nothing_to_do_takes_no_statement():
         people_moves.forward_people(connection, {})
         people_moves.drop_unsent_deliveries(connection, [])
         people_moves.log_changes(connection, [])
-        notices.note_returns(connection, [], [])
+        note_returns(connection, [], [])
         people.read_people(connection, [], lock=True)
         people.write_people(connection, [])
         add_touches(connection, [])

@@ -18,10 +18,11 @@ import pytest
 
 from pipeline.errors import ConfigurationError
 from pipeline.settings.installation import embedded_broker_url, embedded_database_url, socket_folder
+from pipeline.settings.loading import Settings, load_settings
 from pipeline.supervisor import data_folder
 from pipeline.supervisor.child_process import User, launch_command
 from pipeline.supervisor.data_folder import find_working_in, write_runtime
-from pipeline.supervisor.embedded import Embedded, start_embedded
+from pipeline.supervisor.embedded import Embedded, embedded_servers
 from pipeline.supervisor.postgresql_server import ACCOUNT, find_binaries
 from tests.support.paths import ROOT
 from tests.support.watching import has_ended, wait_until
@@ -53,6 +54,17 @@ def running(data: Path, **options) -> Iterator[Embedded]:
     servers.start()
     try:
         yield servers
+    finally:
+        servers.stop()
+
+
+@contextlib.contextmanager
+def running_as_set(data: Path) -> Iterator[Settings]:
+    settings = load_settings(data=data)
+    servers = embedded_servers(settings)
+    servers.start()
+    try:
+        yield settings
     finally:
         servers.stop()
 
@@ -255,17 +267,17 @@ def test_redis_files_that_cannot_be_read_are_set_aside(data):
 def test_outside_servers_are_used_and_nothing_is_started(data, monkeypatch):
     monkeypatch.setenv("AFLUENTE_DATABASE_URL", "postgresql://afluente@db.example/leads")
     monkeypatch.setenv("AFLUENTE_BROKER_URL", "redis://broker.example:6379/0")
-    with start_embedded(data) as reached:
-        assert reached.database_url == "postgresql+psycopg2://afluente@db.example/leads"
-        assert reached.broker_url == "redis://broker.example:6379/0"
+    with running_as_set(data) as settings:
+        assert settings.database_url == "postgresql+psycopg2://afluente@db.example/leads"
+        assert settings.broker_url == "redis://broker.example:6379/0"
     assert sorted(path.name for path in data.iterdir()) == ["lock"]
 
 
 def test_only_the_missing_server_is_started(data, monkeypatch):
     monkeypatch.delenv("AFLUENTE_BROKER_URL", raising=False)
     monkeypatch.setenv("AFLUENTE_DATABASE_URL", "postgresql://afluente@db.example/leads")
-    with start_embedded(data) as reached:
-        assert reached.broker_url == embedded_broker_url(data)
+    with running_as_set(data) as settings:
+        assert settings.broker_url == embedded_broker_url(data)
         assert redis_command(data, "PING") == "+PONG\r\n"
         assert not (data / "postgres").exists()
 

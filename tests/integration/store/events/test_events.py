@@ -161,7 +161,6 @@ def test_a_claim_that_was_taken_back_reads_and_settles_nothing():
         assert events.suppress_events(connection, stale.claim_id, suppressed) == set()
         parked = [Parked(one, Stage.MAP_FIELDS, "code", "message") for one in stale.event_ids]
         assert quarantine.park_events(connection, stale.claim_id, parked) == set()
-        assert events.extend_lease(connection, stale.claim_id, 60) == 0
         assert events.settle_events(connection, current.claim_id, leads) == set(current.event_ids)
     assert states() == {"pending": 2, "settled": 1}
 
@@ -235,11 +234,10 @@ def test_a_claim_given_back_as_lost_counts_a_loss():
     assert claim().event_ids == ids[:2]
 
 
-def test_a_prolonged_lease_is_not_swept():
+def test_a_lease_that_has_not_run_out_is_not_swept():
     store(1)
-    held = claim(lease_seconds=-1)
+    claim(lease_seconds=60)
     with transaction() as connection:
-        assert events.extend_lease(connection, held.claim_id, 60) == 1
         assert events.sweep_leases(connection) == {}
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from pipeline.records import Consent, Touch, new_id
 from pipeline.store.engine import transaction
-from pipeline.store.people.touches import add_consents, add_touches, apply_touches
+from pipeline.store.people.consents import add_consents
+from pipeline.store.people.touches import add_touches, apply_touches
 from tests.support.properties import examples
 from tests.support.store_rows import NOON, lead_of, minutes, touch_of, write_person
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.kit.times import parse_time
+from pipeline.values.dates.times import parse_instant
 
 MOMENT = datetime(2026, 3, 2, 9, 14, 55, tzinfo=UTC)
 
@@ -47,3 +48,20 @@ def test_what_cannot_be_read_is_none_and_not_a_guess(sent):
 def test_nothing_makes_it_raise_or_gives_a_naive_time(sent):
     parsed = parse_time(sent)
     assert parsed is None or parsed.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("sent", "of_a_machine", "of_a_lead"),
+    [
+        ("2026-03-02T09:14:55Z", MOMENT, MOMENT),
+        (1772442895000, MOMENT, MOMENT),
+        (45_000, datetime(1970, 1, 1, 12, 30, tzinfo=UTC), datetime(2023, 3, 15, tzinfo=UTC)),
+        (0, datetime(1970, 1, 1, tzinfo=UTC), None),
+        ("1960-01-01T00:00:00Z", datetime(1960, 1, 1, tzinfo=UTC), None),
+        ("2 March 2026 09:14:55", None, MOMENT),
+        ("25/03/2026", None, datetime(2026, 3, 25, tzinfo=UTC)),
+    ],
+)
+def test_a_machine_s_time_and_a_lead_s_are_read_by_different_rules(sent, of_a_machine, of_a_lead):
+    assert parse_time(sent) == of_a_machine
+    assert parse_instant(sent) == of_a_lead

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.records import EarlierTouch, Envelope, Lead, RawEvent
-from pipeline.stages.mapping.source_mapping import load_source_mapping, map_event, map_record, read_source_mapping
+from pipeline.stages.mapping.source_mapping import load_source_mapping, map_event, read_source_mapping
 from pipeline.stages.normalization import normalize_lead
+from tests.support.mapped_records import map_record
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 FEBRUARY = datetime(2026, 2, 20, 7, 30, tzinfo=UTC)

@@ -15,7 +15,8 @@ from pipeline.records import Envelope, Lead, RawEvent
 from pipeline.stages.mapping.bodies import ROW
 from pipeline.stages.mapping.language import ListRule
 from pipeline.stages.mapping.shapes import Headers, compile_list
-from pipeline.stages.mapping.source_mapping import map_event, map_record, read_source_mapping, undecided
+from pipeline.stages.mapping.source_mapping import map_event, read_source_mapping, undecided
+from tests.support.mapped_records import map_record
 
 META = ListRule("field_data", ("name",), ("values",))
 GOOGLE = ListRule("user_column_data", ("column_id",), ("string_value",), ("column_name",))
