@@ -11,7 +11,6 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -36,8 +35,7 @@ _SLOWEST_FIRST = ("end_to_end", "architecture", "integration", "unit")
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that take long come first, so that no process is left with one while the others have ended."""
-    tests = Path(__file__).parent
-    items.sort(key=lambda item: _SLOWEST_FIRST.index(item.path.relative_to(tests).parts[0]))
+    items.sort(key=lambda item: [name not in item.path.parts for name in _SLOWEST_FIRST])
 
 
 @pytest.hookimpl(trylast=True)
