@@ -8,12 +8,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long lint format bench constraints clean
+.PHONY: help run test test-long lint format rooms bench constraints clean
 
 help:
 	@echo "make run        the whole system once through, on sample leads; prints the balance"
 	@echo "make test       lint, types, import contracts and all tests, on real PostgreSQL and Redis"
 	@echo "make test-long  the longer variants of tests that break things, and properties with more examples"
+	@echo "make rooms      docs/architecture.md shows the rooms as they are"
 	@echo "make bench      benchmarks; writes benchmarks/results.json"
 
 run: $(VENV)/.installed
@@ -37,6 +38,10 @@ lint: $(VENV)/.installed
 format: $(VENV)/.installed
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+# docs/architecture.md shows the rooms as they are.
+rooms: $(VENV)/.installed
+	@$(BIN)/python -m tests.architecture.house write
 
 bench: $(VENV)/.installed-bench
 	@$(BIN)/python -m benchmarks.run

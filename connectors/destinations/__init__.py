@@ -1,0 +1,1 @@
+"""CRMs, a module each: declaration and dialect."""

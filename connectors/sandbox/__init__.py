@@ -1,0 +1,1 @@
+"""A CRM to try with: real API, faults on request."""

@@ -1,0 +1,1 @@
+"""Sources, a module each: a declaration."""

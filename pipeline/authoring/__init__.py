@@ -1,0 +1,1 @@
+"""For whoever writes a source: drafts, proposals of a mapping, conformance cases, rehearsal."""

@@ -1,4 +1,6 @@
-"""`afluente …`: one module per group of commands. Start-up stays light: whatever is heavy is imported by the command.
+"""`afluente …`: parses and prints, nothing else.
+
+One module per group of commands. Start-up stays light: whatever is heavy is imported by the command.
 
 Exit codes: 0 done, 1 found a problem, 2 wrong use (arguments or settings). Results go to stdout, all else to stderr.
 """

@@ -1,0 +1,1 @@
+"""Is it well: readings, thresholds, doctor, status, metrics."""

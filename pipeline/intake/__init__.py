@@ -1,1 +1,1 @@
-"""Where leads come in: the HTTP receiver, file import and polled sources. Nothing is acknowledged before its commit."""
+"""Where leads come in: receiver, files, polls. Nothing is acknowledged before its commit."""

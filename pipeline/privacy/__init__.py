@@ -1,0 +1,1 @@
+"""Consent: statements kept as they came, and what holds now."""

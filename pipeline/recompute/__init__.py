@@ -1,0 +1,1 @@
+"""History by the rules of now: channels, people, golden records, evidence of earlier versions."""

@@ -1,0 +1,1 @@
+"""What can be set: declarations of afluente.yaml, secrets by reference, what an installation keeps."""

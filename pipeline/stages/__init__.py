@@ -1,0 +1,1 @@
+"""What a lead goes through, pure: a folder a stage."""

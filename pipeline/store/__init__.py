@@ -1,0 +1,1 @@
+"""PostgreSQL: SQL beside its function, tables in the room they belong to."""

@@ -1,4 +1,4 @@
-"""The checks every source must pass (tier bronze). `afluente source check` and tests/connectors run the same ones.
+"""The checks every source must pass: `afluente source check` and the tests run the same ones (tier bronze).
 
 A check takes a Case and returns the problems it found, as sentences with the remedy. No check without a
 counter-example: tests/integration/connectors/kit/conformance/test_checks.py shows each one failing.

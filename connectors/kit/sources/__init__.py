@@ -1,0 +1,1 @@
+"""What a source declares, and what follows from it: signatures, polls, records, idempotency."""

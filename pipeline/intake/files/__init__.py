@@ -1,0 +1,1 @@
+"""Tables of any spelling into rows: CSV, Excel, JSON lines, HTML, archives."""

@@ -1,0 +1,1 @@
+"""The HTTP receiver: signatures, answers, rate limits, durable writes in groups."""

@@ -1,0 +1,1 @@
+"""Where a lead came from: touches, channels, click ids, models of credit."""

@@ -1,0 +1,1 @@
+"""A person into the fields of a CRM, by a mapping file."""

@@ -1,0 +1,1 @@
+"""A source's record into canonical fields, by a mapping file."""

@@ -1,0 +1,1 @@
+"""Which of several values the golden record keeps."""

@@ -1,0 +1,1 @@
+"""Which leads are no leads: tests, spam, links, by rules."""

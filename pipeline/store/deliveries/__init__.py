@@ -1,0 +1,1 @@
+"""Which version of a person each CRM should have and has."""

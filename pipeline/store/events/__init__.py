@@ -1,0 +1,1 @@
+"""What sources sent, and what became of it: leases, quarantine, balance, cursors."""

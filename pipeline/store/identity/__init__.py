@@ -1,0 +1,1 @@
+"""Evidence, decisions, reviews, and the log of who became whom."""

@@ -1,0 +1,1 @@
+"""Golden records, touches, consents, reports over them."""

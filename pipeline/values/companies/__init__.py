@@ -1,0 +1,1 @@
+"""Companies, industries, job titles."""

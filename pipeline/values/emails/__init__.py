@@ -1,0 +1,1 @@
+"""E-mail addresses: checked, spelled, matched; domains and local parts."""

@@ -1,0 +1,1 @@
+"""Names of people: split, cased, checked, completed."""

@@ -1,0 +1,1 @@
+"""Numbers, money, yes and no."""

@@ -1,0 +1,1 @@
+"""Phone numbers: read, refused with a reason, matched; plans and extensions."""

@@ -1,0 +1,1 @@
+"""Countries, states, addresses, languages."""

@@ -1,0 +1,1 @@
+"""Text as it was meant: blanks, encodings gone wrong, markup."""
