@@ -389,7 +389,7 @@ def test_the_settings_of_the_containers_load(tmp_path, compose):
         else:
             environment[name] = str(value)
     (tmp_path / "afluente.yaml").write_text("{}\n")
-    environment["AFLUENTE_CONFIG"] = str(tmp_path / "afluente.yaml")
+    environment["AFLUENTE_HOME"] = str(tmp_path)
     settings = load_settings(environment)
     assert not settings.is_embedded_database
     assert not settings.is_embedded_broker
