@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import msgspec
-import typer  # noqa
 
 from connectors.kit import Connector, Webhook
 from connectors.kit.registry import sources
