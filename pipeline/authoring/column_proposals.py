@@ -40,11 +40,15 @@ class Proposal:
     @property
     def fields(self) -> dict[str, str]:
         """Canonical field -> column, in the order of the columns."""
-        return {one.field: one.column for one in self.columns if one.field is not None and one.alias_of is None}
+        return {
+            column.field: column.column
+            for column in self.columns
+            if column.field is not None and column.alias_of is None
+        }
 
     @property
     def undecided(self) -> list[ProposedColumn]:
-        return [one for one in self.columns if one.field is None]
+        return [column for column in self.columns if column.field is None]
 
     @property
     def identifies(self) -> bool:
@@ -62,9 +66,8 @@ def propose(headers: Sequence[str], samples: Sequence[Sequence[str]]) -> Proposa
         ColumnValues([row[index] for row in samples if index < len(row) and isinstance(row[index], str)])
         for index in range(len(headers))
     ]
-    found = [_by_title(index + 1, header, values[index]) for index, header in enumerate(headers)]
-    found = _settle_names(found, values)
-    return Proposal(tuple(_each_once(found)))
+    columns = [_by_title(index + 1, header, values[index]) for index, header in enumerate(headers)]
+    return Proposal(tuple(_each_once(_settle_names(columns, values))))
 
 
 def _hint(header: str, keys: Sequence[str]) -> str | None:
@@ -132,18 +135,18 @@ _NAME_PENDING = "name"
 
 def _settle_names(columns: list[ProposedColumn], values: list[ColumnValues]) -> list[ProposedColumn]:
     """`Name`, `Nombre`, `Nome`, `Nom`: what it is depends on whether the other half of a name stands beside it."""
-    mapped = {one.field for one in columns}
+    mapped = {column.field for column in columns}
     settled = []
-    for one, evidence in zip(columns, values, strict=True):
-        if one.field is not None or one.why != _NAME_PENDING:
-            settled.append(one)
+    for column, evidence in zip(columns, values, strict=True):
+        if column.field is not None or column.why != _NAME_PENDING:
+            settled.append(column)
             continue
-        field = _name_field(title_key(BRACKETS.sub(" ", one.column)), evidence, mapped)
+        field = _name_field(title_key(BRACKETS.sub(" ", column.column)), evidence, mapped)
         why = "title, values and the columns beside it" if evidence.count else "title and the columns beside it"
         if field is None:
             why = f"may be a person's name, part of one, or a company's; its values do not settle it{_looks(evidence)}"
         mapped.add(field)
-        settled.append(replace(one, field=field, why=why))
+        settled.append(replace(column, field=field, why=why))
     return settled
 
 
@@ -166,17 +169,17 @@ def _name_field(key: str, values: ColumnValues, mapped: set[str | None]) -> str 
 def _each_once(columns: Iterable[ProposedColumn]) -> Iterable[ProposedColumn]:
     """The first column keeps the field; of e-mails and phones a second one has a field of its own."""
     taken: dict[str, str] = {}
-    for one in columns:
-        field = one.field
+    for column in columns:
+        field = column.field
         if field in taken:
             field = SECOND_FIELDS.get(field or "")
-        if one.field is not None and (field is None or field in taken):
-            wanted = field or one.field
-            yield replace(one, field=None, why=f"{wanted} is read from {taken[wanted]!r} already")
+        if column.field is not None and (field is None or field in taken):
+            wanted = field or column.field
+            yield replace(column, field=None, why=f"{wanted} is read from {taken[wanted]!r} already")
             continue
         if field is not None:
-            taken[field] = one.column
-        yield one if field == one.field else replace(one, field=field, why=f"{one.why}; a second one")
+            taken[field] = column.column
+        yield column if field == column.field else replace(column, field=field, why=f"{column.why}; a second one")
 
 
 def _is_a_consent(header: str) -> bool:

@@ -83,16 +83,16 @@ def guess_field(path: str, value: Any) -> str | None:
     if is_record_id(path):
         return None
     name = _fold(path)
-    found = _field_of(name)
-    if found is None and isinstance(value, str) and _EMAIL.match(value):
+    field = _field_of(name)
+    if field is None and isinstance(value, str) and _EMAIL.match(value):
         return "email"
-    if found in {"email", "other_emails"} and isinstance(value, str) and value and not _EMAIL.match(value):
+    if field in {"email", "other_emails"} and isinstance(value, str) and value and not _EMAIL.match(value):
         return None
-    if found == "occurred_at" and not is_moment(path, value):
+    if field == "occurred_at" and not is_moment(path, value):
         return None
-    if found == "consent:marketing" and isinstance(value, dict | list):
+    if field == "consent:marketing" and isinstance(value, dict | list):
         return None
-    return found
+    return field
 
 
 def is_event_id(path: str) -> bool:
@@ -162,8 +162,8 @@ def name_key_of(items: list[Any]) -> str | None:
             return None
         return sum(1 for name in names if _field_of(title_key(str(name))) is not None)
 
-    found = {key: count for key in _NAME_KEYS if (count := named(key)) is not None}
-    return max(found, key=lambda key: found[key], default=None)
+    counts = {key: count for key in _NAME_KEYS if (count := named(key)) is not None}
+    return max(counts, key=lambda key: counts[key], default=None)
 
 
 def _field_of(name: str) -> str | None:

@@ -17,26 +17,26 @@ def merge_proposals(proposals: Sequence[Proposal]) -> Proposal:
     stand side by side in one table; other titles are columns of their own. A title that means one thing here and
     another there is undecided: no mapping can read both.
     """
-    tables = [{one.column for one in proposal.columns} for proposal in proposals]
+    tables = [{column.column for column in proposal.columns} for proposal in proposals]
     meant = _meanings(proposals)
     merged: dict[str, ProposedColumn] = {}
     by_field: dict[str, ProposedColumn] = {}
-    for one in chain.from_iterable(proposal.columns for proposal in proposals):
-        if one.column in merged:
+    for column in chain.from_iterable(proposal.columns for proposal in proposals):
+        if column.column in merged:
             continue
-        if len(meant[one.column]) > 1:
-            either = " and ".join(sorted(meant[one.column]))
-            merged[one.column] = replace(one, field=None, why=f"means {either} in different files: two sources")
+        if len(meant[column.column]) > 1:
+            either = " and ".join(sorted(meant[column.column]))
+            merged[column.column] = replace(column, field=None, why=f"means {either} in different files: two sources")
             continue
-        found = _placed(one, next(iter(meant[one.column]), None), by_field, merged, tables)
-        merged[one.column] = found
-        if found.field is not None and found.alias_of is None and fold(found.column):
-            by_field[found.field] = found
+        placed = _placed(column, next(iter(meant[column.column]), None), by_field, merged, tables)
+        merged[column.column] = placed
+        if placed.field is not None and placed.alias_of is None and fold(placed.column):
+            by_field[placed.field] = placed
     return Proposal(tuple(merged.values()))
 
 
 def _placed(
-    one: ProposedColumn,
+    column: ProposedColumn,
     field: str | None,
     by_field: dict[str, ProposedColumn],
     merged: dict[str, ProposedColumn],
@@ -48,21 +48,23 @@ def _placed(
             continue
         known = by_field.get(candidate)
         if known is None:
-            return one if candidate == one.field else replace(one, field=candidate, why="title, in another file")
+            return (
+                column if candidate == column.field else replace(column, field=candidate, why="title, in another file")
+            )
         names = {known.column, *(other.column for other in merged.values() if other.alias_of == known.column)}
-        if fold(one.column) and not any(one.column in table and names & table for table in tables):
-            return replace(one, field=candidate, alias_of=known.column)
+        if fold(column.column) and not any(column.column in table and names & table for table in tables):
+            return replace(column, field=candidate, alias_of=known.column)
     if field is None:
-        return one
-    return replace(one, field=None, why=f"{field} is read from {by_field[field].column!r} already")
+        return column
+    return replace(column, field=None, why=f"{field} is read from {by_field[field].column!r} already")
 
 
 def _meanings(proposals: Sequence[Proposal]) -> dict[str, set[str]]:
     """Title -> the fields that tables take it for. A second e-mail or phone column is one all the same."""
     first = {second: field for field, second in SECOND_FIELDS.items()}
-    found: dict[str, set[str]] = {}
-    for one in chain.from_iterable(proposal.columns for proposal in proposals):
-        fields = found.setdefault(one.column, set())
-        if one.field is not None and fields.isdisjoint((SECOND_FIELDS.get(one.field), first.get(one.field))):
-            fields.add(one.field)
-    return found
+    meanings: dict[str, set[str]] = {}
+    for column in chain.from_iterable(proposal.columns for proposal in proposals):
+        fields = meanings.setdefault(column.column, set())
+        if column.field is not None and fields.isdisjoint((SECOND_FIELDS.get(column.field), first.get(column.field))):
+            fields.add(column.field)
+    return meanings

@@ -1,4 +1,4 @@
-"""Turns a proposal (stages/header_matching.py) into the files of a source: declaration, mapping, sample.
+"""Turns a proposal (column_proposals.py) into the files of a source: declaration, mapping, sample.
 
 The mapping is an ordinary one, to be edited and checked. Nothing of anybody's data is in it, nor in the sample.
 """
@@ -53,7 +53,9 @@ def draft_source(slug: str, proposal: Proposal, *, is_declared: bool) -> Drafted
 
 def _mapping_text(slug: str, proposal: Proposal) -> str:
     """YAML with a comment on each line: why a column is read as it is, or why it is not."""
-    by_field = {one.field: one for one in proposal.columns if one.field is not None and one.alias_of is None}
+    by_field = {
+        column.field: column for column in proposal.columns if column.field is not None and column.alias_of is None
+    }
     lines = [
         SCHEMA_LINE,
         f"# Proposed from the columns of a file. Yours now: edit it, then `afluente mapping check`. {_DOCS}",
@@ -63,8 +65,8 @@ def _mapping_text(slug: str, proposal: Proposal) -> str:
         *_headers(proposal),
     ]
     for section, fields in (("lead", LEAD_FIELDS), ("touch", TOUCH_FIELDS)):
-        found = [by_field[name] for name in fields if name in by_field and _path(by_field[name])]
-        lines += [f"{section}:", *map(_rule, found)] if found else []
+        mapped = [by_field[name] for name in fields if name in by_field and _path(by_field[name])]
+        lines += [f"{section}:", *map(_rule, mapped)] if mapped else []
     if not any(name in by_field for name in TOUCH_FIELDS):
         lines += [
             "# Nothing here says where the leads came from: they count as (direct), and as the latest touch.",
@@ -72,7 +74,7 @@ def _mapping_text(slug: str, proposal: Proposal) -> str:
             "# touch:",
             "#   utm_source: {constant: NAME OF THE LIST}",
         ]
-    lines += _kept([one for one in proposal.undecided if _path(one)])
+    lines += _kept([column for column in proposal.undecided if _path(column)])
     return "\n".join(lines) + "\n"
 
 
@@ -81,25 +83,27 @@ _DOCS = "The language: docs/mapping.md"
 
 def _region(proposal: Proposal) -> str:
     """A country of the language that most titles are in: an example, which nothing is read by."""
-    found = [country for one in proposal.columns for name, country in _COUNTRIES.items() if f"({name})" in one.why]
-    return max(found, key=found.count, default="US")
+    countries = [
+        country for column in proposal.columns for name, country in _COUNTRIES.items() if f"({name})" in column.why
+    ]
+    return max(countries, key=countries.count, default="US")
 
 
 _COUNTRIES = {"Spanish": "ES", "Portuguese": "BR", "German": "DE", "French": "FR"}
 
 
-def _rule(one: ProposedColumn) -> str:
-    kind = ", as: date" if one.field == "occurred_at" else ""
-    return f"  {one.field}: {{from: {_quoted(_path(one))}{kind}}}  # {one.why}"
+def _rule(column: ProposedColumn) -> str:
+    kind = ", as: date" if column.field == "occurred_at" else ""
+    return f"  {column.field}: {{from: {_quoted(_path(column))}{kind}}}  # {column.why}"
 
 
 def _headers(proposal: Proposal) -> Iterator[str]:
     """Columns whose titles cannot be written as a path (`Tel.`) get a name that can; aliases stand beside it."""
     titles: dict[str, list[str]] = {}
-    for one in proposal.columns:
-        aliases = [other.column for other in proposal.columns if other.alias_of == one.column]
-        if one.alias_of is None and _path(one) and (aliases or _path(one) != one.column):
-            titles[_path(one)] = [*([one.column] if _path(one) != one.column else []), *aliases]
+    for column in proposal.columns:
+        aliases = [other.column for other in proposal.columns if other.alias_of == column.column]
+        if column.alias_of is None and _path(column) and (aliases or _path(column) != column.column):
+            titles[_path(column)] = [*([column.column] if _path(column) != column.column else []), *aliases]
     if titles:
         yield "headers:"
     for name, known in titles.items():
@@ -111,22 +115,22 @@ def _kept(undecided: list[ProposedColumn]) -> Iterator[str]:
         return
     yield "# Undecided: these stay under `custom`. Map each above, or move it to `ignored`."
     yield "kept:"
-    for one in undecided:
-        yield f"  - {_quoted(_path(one))}  # {one.why}"
-    if any("consent" in one.why for one in undecided):
+    for column in undecided:
+        yield f"  - {_quoted(_path(column))}  # {column.why}"
+    if any("consent" in column.why for column in undecided):
         yield "# A consent is written like this, with the purpose and the channel it was given for:"
         yield "# consent:"
         yield "#   newsletter: {purpose: marketing, channel: email, from: COLUMN, at: COLUMN OF ITS DATE}"
 
 
-def _path(one: ProposedColumn) -> str:
+def _path(column: ProposedColumn) -> str:
     """The column as a mapping can name it; empty if there is no letter or digit in its title to name it by."""
     try:
-        parse_path(one.column)
+        parse_path(column.column)
     except ConfigurationError:
-        bare = " ".join(_STEPS.sub(" ", one.column).split())
-        return bare if fold(bare) and fold(bare) == fold(one.column) else ""
-    return one.column
+        bare = " ".join(_STEPS.sub(" ", column.column).split())
+        return bare if fold(bare) and fold(bare) == fold(column.column) else ""
+    return column.column
 
 
 def _quoted(text: str) -> str:
@@ -135,9 +139,9 @@ def _quoted(text: str) -> str:
 
 
 def _sample_text(proposal: Proposal) -> str:
-    columns = [one for one in proposal.columns if _path(one) and one.alias_of is None]
+    columns = [column for column in proposal.columns if _path(column) and column.alias_of is None]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([one.column for one in columns])
-    writer.writerow([invented_cell(one.field, one.column) for one in columns])
+    writer.writerow([column.column for column in columns])
+    writer.writerow([invented_cell(column.field, column.column) for column in columns])
     return text.getvalue()
