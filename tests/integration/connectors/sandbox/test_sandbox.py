@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from connectors.destinations.salesforce import DESTINATION
-from connectors.kit import Connection, Record, TerminalError
+from connectors.kit import Connection, Record, RecordError, TerminalError
 from connectors.sandbox.dialects.dialect import Request
 from connectors.sandbox.dialects.salesforce import SalesforceDialect
 from connectors.sandbox.faults import FaultSpec
@@ -70,13 +70,17 @@ class TestRules:
             ({"Company": None}, "REQUIRED_FIELD_MISSING"),
             ({"LastName": "x" * 81}, "STRING_TOO_LONG"),
             ({"Email": "nobody at example"}, "INVALID_EMAIL_ADDRESS"),
-            ({"IsUnreadByOwner": "yes"}, "JSON_PARSER_ERROR"),
         ],
     )
     def test_a_record_against_the_rules_is_refused_alone(self, sandbox, fields, code):
         results = writer(sandbox).write([record("bad", **fields), record("good")])
         assert [(result.state, result.code) for result in results] == [("rejected", code), ("written", None)]
         assert [kept["external_id"] for kept in records(sandbox)] == ["good"]
+
+    def test_a_value_of_a_wrong_type_fails_the_whole_call_and_nothing_is_kept(self, sandbox):
+        with pytest.raises(RecordError, match="JSON_PARSER_ERROR"):
+            writer(sandbox).write([record("bad", IsUnreadByOwner="yes"), record("good")])
+        assert records(sandbox) == []
 
     def test_required_fields_are_required_of_new_records_only(self, sandbox):
         opened = writer(sandbox)
