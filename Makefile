@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 help:
 	@echo "make run        the whole system once through, on sample leads; prints the balance"
-	@echo "make test       lint, types, import contracts and all tests, on real PostgreSQL and Redis"
+	@echo "make test       lint, types, import contracts and the tests, on real PostgreSQL and Redis"
 	@echo "make test-long  the longer variants of tests that break things, and properties with more examples"
 	@echo "make rooms      docs/architecture.md shows the rooms as they are"
 	@echo "make bench      benchmarks; writes benchmarks/results.json"

@@ -1,4 +1,6 @@
-"""Who is who, with the database: evidence filed, people found, merged and taken apart. Read in this order:
+"""Who is who, with the database: evidence filed, people found, merged and taken apart.
+
+Read in this order:
 
 filing                    the first transaction: what leads say of who they are is stored as evidence
 resolution                the second one, all its steps in order: from evidence to people

@@ -1,1 +1,1 @@
-"""What people ask: a lead's or person's story, rows to export, trials of a file. Consoles stand on it."""
+"""What people ask and do by hand: stories, exports, trials; replay, release, merge, renew. Consoles stand on it."""

@@ -1,1 +1,1 @@
-"""What a lead goes through, pure: a folder a stage."""
+"""What is decided about a lead, pure: mapping, normalization, validation, attribution, golden values."""

@@ -122,6 +122,7 @@ def tree() -> str:
             indent = "  " * (len(place.parts) - 1)
             lines.append(f"{indent}{place.name}/".ljust(27) + _first_line(folder / "__init__.py"))
             names = [path.stem for path in sorted(folder.glob("*.py")) if not path.stem.startswith("__")]
+            names += [path.name for path in sorted(folder.glob("*.lua"))]
             lines += _wrapped(names, " " * 27)
     return "\n".join([*lines, "```"]) + "\n"
 
