@@ -13,9 +13,10 @@ RUN /opt/venv/bin/pip install --no-cache-dir -c constraints.txt .
 
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin afluente \
-    && install -d -o afluente /data && install -d /company
+    && install -d -o afluente /data && install -d /company /app
 COPY --from=packages /opt/venv /opt/venv
-WORKDIR /company
+# An empty folder: Celery looks for modules in the current one first.
+WORKDIR /app
 # A safe path: programs come from the installation, whatever lies in the folder they are started in.
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1 \
     AFLUENTE_HOME=/company AFLUENTE_DATA=/data AFLUENTE_LOG=json OPENBLAS_NUM_THREADS=1

@@ -316,6 +316,17 @@ def test_the_image_copies_what_exists_and_holds_all_the_code_needs():
     assert {"pipeline", "connectors", "mappings", "celeryconfig.py", "constraints.txt"} <= set(copied)
 
 
+def test_the_image_runs_the_wheel_and_what_a_company_mounts_and_no_source_of_ours():
+    _, build, image = (ROOT / "Dockerfile").read_text().split("\nFROM ")
+    assert re.search(r"^RUN \S+/pip install .*-c constraints\.txt \.$", build, re.MULTILINE), "not an editable install"
+    assert re.findall(r"^COPY (.*)$", image, re.MULTILINE) == ["--from=packages /opt/venv /opt/venv"]
+    home = re.search(r"AFLUENTE_HOME=(\S+)", image).group(1)
+    assert "PYTHONSAFEPATH=1" in image
+    for name, service in ours(load()).items():
+        assert service["environment"]["AFLUENTE_HOME"] == home, name
+        assert [volume for volume in service["volumes"] if volume.endswith(f":{home}:ro")], name
+
+
 def test_the_image_runs_a_python_that_the_project_supports_and_not_as_root():
     dockerfile = (ROOT / "Dockerfile").read_text()
     version = re.search(r"FROM python:(\d+)\.(\d+)", dockerfile).groups()
@@ -390,6 +401,7 @@ def test_the_settings_of_the_containers_load(tmp_path, compose):
             environment[name] = str(value)
     (tmp_path / "afluente.yaml").write_text("{}\n")
     environment["AFLUENTE_HOME"] = str(tmp_path)
+    environment["AFLUENTE_CONFIG"] = str(tmp_path / "afluente.yaml")
     settings = load_settings(environment)
     assert not settings.is_embedded_database
     assert not settings.is_embedded_broker
