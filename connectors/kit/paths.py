@@ -24,6 +24,7 @@ SELECTOR_PATTERN = r"\[-?[0-9]{1,9}\]|\[[^\[\]=]+=[^\[\]]*\]"
 _STEP = re.compile(rf"\[(?:(-?[0-9]{{1,9}})|([^\[\]=]+)=([^\[\]]*))\]|({KEY_PATTERN})")
 _PLAIN_KEY = re.compile(rf"{_PLAIN}+")
 _ESCAPED = re.compile(r"\\([.\[\]\\])")
+_LONGEST = 2_000  # characters; each step looks at all that is left
 _PATHS_KEPT = 1_024  # those of all connectors, and more
 _MISSING = object()
 
@@ -100,6 +101,8 @@ def _read_turns(path: str) -> tuple[_Turn, ...]:
 
 def _read_steps(path: str, starts: list[int] | None = None) -> list[Step]:
     """The steps; their places in the text are added to `starts`."""
+    if len(path) > _LONGEST:
+        raise ConfigurationError(f"a path is longer than {_LONGEST} characters: {path[:40]!r}…")
     steps: list[Step] = []
     position = 0
     while position < len(path) or not steps:
@@ -108,7 +111,7 @@ def _read_steps(path: str, starts: list[int] | None = None) -> list[Step]:
         match = _STEP.match(path, position)
         if match is None or (steps and match[4] is not None and path[position - 1] != "."):
             raise ConfigurationError(
-                f"the path {path!r} cannot be read at character {position + 1}: allowed are key.key, list[0],"
+                f"the path {path[:200]!r} cannot be read at character {position + 1}: allowed are key.key, list[0],"
                 r" list[-1] and list[key=value], and a backslash before a dot or bracket within a key: a\.b"
             )
         if starts is not None:

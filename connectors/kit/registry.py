@@ -9,8 +9,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+import re
 import sys
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -21,30 +21,49 @@ from connectors.kit.folders import company_folder, shipped_file
 from connectors.kit.sources.declarations import Connector
 
 _OWN_MODULES = "afluente_company"
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")  # as afluente.yaml and addresses name a source
 
 
-@cache
 def sources() -> dict[str, Connector]:
     """Every declared source by slug. A module's name and its connector's `source` must be the same word.
 
-    Raises ConfigurationError naming the file that declares none, or cannot be loaded.
+    A file of the company's that is wrong is left out, so that it stops no other source; `broken_sources` names it.
+    Raises ConfigurationError for a shipped one.
     """
+    return _read_sources()[0]
+
+
+def broken_sources() -> dict[str, str]:
+    """The company's files that declare no source, by slug: which file, and what is wrong where in it."""
+    return _read_sources()[1]
+
+
+def forget() -> None:
+    """Look into the folders again at the next question: a file was written."""
+    _read_sources.cache_clear()
+    destination_types.cache_clear()
+
+
+@cache
+def _read_sources() -> tuple[dict[str, Connector], dict[str, str]]:
     declared: dict[str, Connector] = {}
-    for slug, file, module in _modules("sources"):
-        connector = getattr(module, "CONNECTOR", None)
-        if not isinstance(connector, Connector):
-            raise ConfigurationError(f"{file}: has no constant CONNECTOR of type Connector")
-        if connector.source != slug:
-            raise ConfigurationError(f"{file}: CONNECTOR.source is {connector.source!r}; it must be {slug!r}")
-        declared[slug] = connector
-    return declared
+    broken: dict[str, str] = {}
+    for slug, own in _files("sources").items():
+        try:
+            declared[slug] = _source(slug, own)
+        except ConfigurationError as error:
+            if own is None:
+                raise
+            broken[slug] = str(error)
+    return declared, broken
 
 
 @cache
 def destination_types() -> dict[str, DestinationType]:
     """Every declared kind of CRM by name. Raises ConfigurationError naming the file that is wrong."""
     declared: dict[str, DestinationType] = {}
-    for kind, file, module in _modules("destinations"):
+    for kind, own in _files("destinations").items():
+        file, module = _module("destinations", kind, own)
         destination = getattr(module, "DESTINATION", None)
         if not isinstance(destination, DestinationType) or destination.kind != kind:
             raise ConfigurationError(
@@ -54,16 +73,31 @@ def destination_types() -> dict[str, DestinationType]:
     return declared
 
 
-def _modules(group: str) -> Iterator[tuple[str, str, ModuleType]]:
-    """(name, file as messages name it, module) of `connectors/<group>/`, by name; of two files the company's."""
+def _source(slug: str, own: Path | None) -> Connector:
+    file, module = _module("sources", slug, own)
+    connector = getattr(module, "CONNECTOR", None)
+    if not isinstance(connector, Connector):
+        raise ConfigurationError(f"{file}: has no constant CONNECTOR of type Connector")
+    if connector.source != slug:
+        raise ConfigurationError(f"{file}: CONNECTOR.source is {connector.source!r}; it must be {slug!r}")
+    return connector
+
+
+def _files(group: str) -> dict[str, Path | None]:
+    """Modules of `connectors/<group>/` by name, with the company's file where it is the one that counts."""
     own = _own_files(group)
     package = importlib.import_module(f"connectors.{group}")
     shipped = {module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")}
-    for name in sorted(shipped | own.keys()):
-        if name in own:
-            yield name, str(own[name]), _load(f"{_OWN_MODULES}_{group}_{name}", own[name])
-        else:
-            yield name, f"connectors/{group}/{name}.py", importlib.import_module(f"connectors.{group}.{name}")
+    return {name: own.get(name) for name in sorted(shipped | own.keys())}
+
+
+def _module(group: str, name: str, own: Path | None) -> tuple[str, ModuleType]:
+    """(file as messages name it, module). Raises ConfigurationError."""
+    if own is None:
+        return f"connectors/{group}/{name}.py", importlib.import_module(f"connectors.{group}.{name}")
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(f"{own}: a connector's name is lower-case letters, digits and _: rename the file")
+    return str(own), _load(f"{_OWN_MODULES}_{group}_{name}", own)
 
 
 def _own_files(group: str) -> dict[str, Path]:
@@ -74,7 +108,7 @@ def _own_files(group: str) -> dict[str, Path]:
     folder = company / "connectors" / group
     if not folder.is_dir() or folder.samefile(shipped_file(f"connectors/{group}")):
         return {}
-    return {path.stem: path for path in folder.glob("*.py") if not path.name.startswith("_")}
+    return {path.stem: path for path in folder.glob("*.py") if path.is_file() and path.name[0] != "_"}
 
 
 def _load(name: str, path: Path) -> ModuleType:
@@ -86,15 +120,15 @@ def _load(name: str, path: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses look their module up by name
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # whatever a company's file does, it is that file's fault alone
         del sys.modules[name]
         raise ConfigurationError(f"{path}{_line_of(error, path)}: {type(error).__name__}: {error}") from error
     return module
 
 
-def _line_of(error: Exception, path: Path) -> str:
+def _line_of(error: BaseException, path: Path) -> str:
     if isinstance(error, SyntaxError):
-        return f", line {error.lineno}"
+        return f", line {error.lineno}" if error.lineno else ""
     lines = []
     trace = error.__traceback__
     while trace is not None:

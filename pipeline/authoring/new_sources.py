@@ -7,6 +7,7 @@ from pathlib import Path
 
 from connectors.kit.conformance import run_checks
 from connectors.kit.folders import writable_folder
+from connectors.kit.registry import broken_sources
 from pipeline.authoring.conformance_cases import discover_cases
 from pipeline.authoring.expected_leads import write_expected
 from pipeline.authoring.scaffold import Scaffold, write_source
@@ -26,6 +27,9 @@ def new_source(slug: str, *, sample: Path | None = None) -> Scaffold:
 
 def check_sources(slug: str | None = None) -> dict[str, list[str]]:
     """What falls short of every source, or of one, as sentences by source. Raises UsageError for an unknown one."""
+    broken = {name: [reason] for name, reason in broken_sources().items() if slug in (None, name)}
+    if slug in broken:
+        return broken
     if slug is not None:
         check_source(slug)
-    return {case.source: run_checks(case) for case in discover_cases(slug)}
+    return {case.source: run_checks(case) for case in discover_cases(slug)} | broken

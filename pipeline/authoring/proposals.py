@@ -85,7 +85,7 @@ def accept_proposal(proposed: Proposed) -> list[Path]:
     files = {root / path: text for path, text in draft.files.items()}
     write_new(files, root)
     importlib.invalidate_caches()
-    registry.sources.cache_clear()
+    registry.forget()
     written = list(files)
     if any(path.parent.name == draft.slug for path in files):
         written.append(write_expected(draft.slug, root))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from connectors.kit import Connector, Poll, Webhook, sources
+from connectors.kit.registry import broken_sources
 from pipeline.delivery.writers import connection_to, kind_of
 from pipeline.errors import AfluenteError, ConfigurationError, QuotaError, TerminalError, place_of
 from pipeline.health.checks import Check, failed, passed
@@ -16,16 +17,15 @@ from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
 
 def check_sources(known: Settings) -> Iterator[Check]:
     """Every source of afluente.yaml, and every declared one that anybody could post to."""
-    try:
-        sources()
-    except ConfigurationError as error:
-        yield failed("sources", str(error), "correct the file, or take it out of the folder")
-        return
+    for slug, reason in broken_sources().items():
+        yield failed(f"source {slug}", reason, "correct the file, or take it out of the folder; then restart")
     for name in sorted({*sources(), *known.sources}):
         configured = known.source(name)
         if not configured.enabled:
             continue
         connector = sources().get(configured.connector or name)
+        if connector is None and (configured.connector or name) in broken_sources():
+            continue
         if connector is None:
             wanted = configured.connector or name
             remedy = f"set sources.{name}.connector to one of {', '.join(sorted(sources()))}"

@@ -23,7 +23,8 @@ from pipeline.store.session_lock import SessionLock
 
 _CACHED_SECONDS = 5.0  # several scrapers, or one in a hurry, cost one reading
 _PATIENCE_SECONDS = 1.0  # a scrape waits so long for a reading, then it gets the one before
-_KEPT_SECONDS = 60.0  # an older reading is none: the database hangs
+_KEPT_SECONDS = 60.0  # an older reading is none
+_OVERRUN_SECONDS = 5.0  # a reading that takes longer hangs, and the database with it
 _LOCK = 4
 _log = get_logger(__name__)
 
@@ -50,9 +51,12 @@ class InstallationGauges(Collector):
             self._begin_reading()
             self._done.wait(max(0.0, self._begun_at + _PATIENCE_SECONDS - time.monotonic()))
             known = self._known
-        if known is None or time.monotonic() - known[0] > _KEPT_SECONDS:
+        if known is None or time.monotonic() - known[0] > _KEPT_SECONDS or self._hangs():
             return [parts_up({"database": False})]
         return known[1]
+
+    def _hangs(self) -> bool:
+        return not self._done.is_set() and time.monotonic() - self._begun_at > _OVERRUN_SECONDS
 
     def stop(self) -> None:
         """Let another receiver serve them. Waits a moment for a reading under way; what hangs ends with the process."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from connectors.kit.registry import broken_sources
 from pipeline.health.connector_checks import find_wrong_mappings
 from pipeline.health.readings import Backlog, DatabaseReading, DestinationReading, Readings, take_readings
 from pipeline.health.thresholds import find_alarms
@@ -47,6 +48,7 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
                 if not process["alive"]
             ),
             *find_alarms(readings),
+            *(f"source {slug} is left out: {reason}" for slug, reason in broken_sources().items()),
             *find_wrong_mappings(known),
         ],
     }

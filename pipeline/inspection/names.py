@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connectors.kit.registry import sources
+from connectors.kit.registry import broken_sources, sources
 from pipeline.errors import UsageError
 from pipeline.settings.loading import settings
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 def check_source(slug: str) -> None:
     """Raises UsageError unless a source is declared or set up under that name."""
     known = {*sources(), *settings().sources}
+    if slug in broken_sources():
+        raise UsageError(f"the source {slug!r} is left out: {broken_sources()[slug]}")
     if slug not in known:
         raise UsageError(
             f"there is no source {slug!r}; known: {', '.join(sorted(known))}. `afluente source new` writes a new one"

@@ -8,7 +8,7 @@ import msgspec
 
 from connectors.kit import Connector, Webhook
 from connectors.kit.folders import overridden_files
-from connectors.kit.registry import sources
+from connectors.kit.registry import broken_sources, sources
 from pipeline.settings.loading import settings
 
 
@@ -31,6 +31,11 @@ def list_sources() -> list[KnownSource]:
     """Every declared source, by name."""
     overridden = overridden_files()
     return [_known(connector, overridden) for _, connector in sorted(sources().items())]
+
+
+def list_broken() -> dict[str, str]:
+    """The company's files that declare no source, by name, and why."""
+    return broken_sources()
 
 
 def _known(connector: Connector, overridden: list[str]) -> KnownSource:

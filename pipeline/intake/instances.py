@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from connectors.kit import Connector, Signature, Webhook, sources
+from connectors.kit.registry import broken_sources
 from pipeline.errors import ConfigurationError
 from pipeline.lanes import LANES
 from pipeline.logs import get_logger
@@ -18,6 +19,10 @@ _log = get_logger(__name__)
 
 class UnknownSourceError(Exception):
     """No such source, no such brand, or the two do not belong together. The text says which are known."""
+
+
+class BrokenSourceError(Exception):
+    """The company's own file of this source is wrong: nothing can be taken from it until somebody mends that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ class SourceBook:
     _secrets: dict[str, tuple[float, list[str]]] = field(default_factory=dict)
 
     def find(self, brand: str, slug: str) -> SourceInstance:
-        """Raises UnknownSourceError."""
+        """Raises UnknownSourceError and BrokenSourceError."""
         instance = self._found.get((brand, slug))
         if instance is None:
             instance = self._found[brand, slug] = self._resolve(brand, slug)
@@ -86,6 +91,8 @@ class SourceBook:
     def _resolve(self, brand: str, slug: str) -> SourceInstance:
         entry = self.settings.source(slug)
         connector = self.known.get(entry.connector or slug)
+        if connector is None and (entry.connector or slug) in broken_sources():
+            raise BrokenSourceError(broken_sources()[entry.connector or slug])
         if connector is None:
             raise UnknownSourceError(f"there is no source {slug[:64]!r}; known: {', '.join(sorted(self.known))}")
         if brand not in self.settings.brands:

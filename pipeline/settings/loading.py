@@ -169,6 +169,8 @@ def _read_config(path: Path, *, is_named: bool) -> SettingsFile:
         if is_named:
             raise ConfigurationError(f"AFLUENTE_CONFIG names {path}, which does not exist") from error
         return SettingsFile()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read ({type(error).__name__}): it must be a text file") from error
     try:
         parsed = msgspec.convert(yaml.safe_load(text) or {}, SettingsFile)
     except yaml.YAMLError as error:
@@ -177,6 +179,10 @@ def _read_config(path: Path, *, is_named: bool) -> SettingsFile:
         raise ConfigurationError(f"{path}{place}: not readable as YAML") from error
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{path}: {error}") from error
+    except RecursionError as error:
+        raise ConfigurationError(f"{path}: lists or objects stand too deep inside each other") from error
+    except (ValueError, KeyError, AttributeError) as error:  # of a date, number or tag that is none
+        raise ConfigurationError(f"{path}: a value is no date or number, though written as one: quote it") from error
     _check(parsed, path)
     return parsed
 

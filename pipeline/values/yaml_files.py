@@ -3,6 +3,7 @@ their place."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,11 @@ from connectors.kit.folders import company_folder, find_file, find_files, shippe
 from pipeline.errors import ConfigurationError
 
 MAPPINGS = shipped_folder() / "mappings"  # the product's own; which file counts, `mapping_file` says
+
+
+_DEEPEST = 200  # levels; what is written by hand has ten
+_BRACKETS = re.compile(rb"[\[\]{}]")
+_MANY_LEVELS_IN_A_LINE = re.compile(rb"(?:[-?:][ \t]+){%d}" % _DEEPEST)
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml's parser: ten times faster
@@ -25,6 +31,17 @@ def _refuse_aliases(content: bytes, path: Path) -> None:
         if isinstance(event, yaml.AliasEvent):
             place = f", line {event.start_mark.line + 1}" if event.start_mark else ""
             raise ConfigurationError(f"{shown(path)}{place}: *{event.anchor} is an alias; write it out")
+
+
+def _refuse_depth(content: bytes, path: Path) -> None:
+    """libyaml calls itself for each level: a hundred thousand of them end the process, and no error is raised."""
+    depth = 0
+    for bracket in _BRACKETS.finditer(content):
+        depth = max(0, depth + (1 if bracket[0] in b"[{" else -1))
+        if depth > _DEEPEST:
+            break
+    if depth > _DEEPEST or _MANY_LEVELS_IN_A_LINE.search(content):
+        raise ConfigurationError(f"{shown(path)}: lists or objects stand too deep inside each other")
 
 
 def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -64,6 +81,7 @@ def read_yaml(path: Path) -> Any:
     """The parsed file. Raises ConfigurationError naming the file, the line and what is wrong there."""
     try:
         content = path.read_bytes()
+        _refuse_depth(content, path)
         if b"*" in content:
             _refuse_aliases(content, path)
         return yaml.load(content, Loader=_Loader)  # noqa: S506 - a SafeLoader that checks more

@@ -32,6 +32,8 @@ def list_sources(*, as_json: AsJson = False) -> None:
     from pipeline.inspection import sources
 
     known = sources.list_sources()
+    for slug, reason in sources.list_broken().items():
+        print_note(f"{slug} is left out: {reason}")
     if as_json:
         print_json(known)
         return

@@ -61,16 +61,20 @@ def test_the_doctor_names_them(company):
     assert FORM in run("doctor").stdout
 
 
-def test_a_broken_connector_of_the_companys_is_one_finding_of_the_doctors_and_one_line_elsewhere(company):
+def test_a_broken_connector_of_the_companys_is_one_finding_of_the_doctors_and_stops_no_other_source(company):
     file = company / "connectors/sources/acme.py"
     file.write_text("CONNECTOR = Conector()\n")
     listed = run_process("source", "list")  # a process of its own: this one has read the sources already
-    assert (listed.returncode, listed.stdout) == (2, "")
-    assert f"{file}, line 1: NameError" in listed.stderr
-    assert len(listed.stderr.splitlines()) == 1
+    assert (listed.returncode, len(listed.stderr.splitlines())) == (0, 1)
+    assert f"acme is left out: {file}, line 1: NameError" in listed.stderr
+    assert "web_form" in listed.stdout
+    checked = run_process("source", "check", "acme")
+    assert (checked.returncode, "NameError" in checked.stdout) == (1, True)
+    refused = run_process("source", "check", "acme", "--accept")
+    assert (refused.returncode, f"{file}, line 1" in refused.stderr) == (2, True)
     checks = json.loads(run_process("doctor", "--json").stdout)["checks"]
     failed = {check["name"]: check for check in checks if not check["ok"]}
-    assert str(file) in failed["sources"]["detail"]
+    assert str(file) in failed["source acme"]["detail"]
 
 
 def test_a_mapping_of_the_companys_is_the_one_that_is_checked(company):

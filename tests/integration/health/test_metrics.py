@@ -136,6 +136,20 @@ def test_a_database_that_hangs_holds_up_neither_metrics_nor_leads(installation):
         assert samples(receiver)["afluente_intake_events_total"] == 1.0
 
 
+def test_a_database_that_hangs_later_is_soon_told_to_be_down(installation, monkeypatch):
+    add_events(3, "hot")
+    monkeypatch.setattr("pipeline.health.installation_gauges._CACHED_SECONDS", 0.2)
+    monkeypatch.setattr("pipeline.health.installation_gauges._OVERRUN_SECONDS", 1.5)
+    with running_receiver() as receiver:
+        assert samples_within(receiver, OF_THE_INSTALLATION)["afluente_up"] == 2.0
+        with transaction() as connection:
+            connection.exec_driver_sql("LOCK TABLE quarantine IN ACCESS EXCLUSIVE MODE")
+            deadline = time.monotonic() + 20
+            while samples(receiver)["afluente_up"] > 0:
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+
+
 # ---- the gauges by themselves ----
 
 

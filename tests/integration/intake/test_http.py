@@ -17,7 +17,7 @@ import orjson
 import pytest
 from standardwebhooks import Webhook as StandardSender
 
-from connectors.kit import Answer, Connector, Secret, Webhook, sources
+from connectors.kit import Answer, Connector, Secret, Webhook, registry, sources
 from connectors.kit.sources.signatures import HmacSha256
 from pipeline.settings.loading import load_settings
 from tests.support.intake_server import Receiver, count_events, running_receiver, stored_events
@@ -421,3 +421,22 @@ def test_a_trickling_sender_does_not_hold_up_others(receiver):
         begun = time.monotonic()
         assert receiver.post("/in/default/web_form", json=form()).status_code == 202
         assert time.monotonic() - begun < 5
+
+
+def test_a_broken_connector_of_the_companys_stops_no_other_source_and_its_own_senders_come_again(
+    database, tmp_path, monkeypatch
+):
+    (tmp_path / "connectors" / "sources").mkdir(parents=True)
+    (tmp_path / "connectors" / "sources" / "acme.py").write_text("import nowhere_to_be_found\n")
+    monkeypatch.setenv("AFLUENTE_HOME", str(tmp_path))
+    registry.forget()
+    try:
+        with running_receiver() as receiver:
+            assert receiver.post_leads({"email": "ada@example.org"}).status_code == 202
+            answer = receiver.post("/in/default/acme", json={"email": "eve@example.org"})
+            assert (answer.status_code, answer.json()["error"]) == (503, "source_broken")
+            assert answer.headers["Retry-After"] == "60"
+            assert str(tmp_path) not in answer.text
+    finally:
+        monkeypatch.undo()
+        registry.forget()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from connectors.kit import ConfigurationError, registry
+from connectors.kit import registry
 from connectors.kit.folders import company_folder, find_file, find_files, overridden_files, writable_folder
 from connectors.kit.sources.samples import samples_of
 from pipeline.errors import ConfigurationError as HouseError
@@ -31,11 +32,11 @@ DESTINATION = replace(SHIPPED, title="Our Salesforce")
 def company(tmp_path, monkeypatch):
     """An empty folder of a company's own, in force; connectors are looked for anew before and after."""
     monkeypatch.setenv("AFLUENTE_HOME", str(tmp_path))
-    registry.sources.cache_clear()
-    registry.destination_types.cache_clear()
+    registry.forget()
+    registry.forget()
     yield tmp_path
-    registry.sources.cache_clear()
-    registry.destination_types.cache_clear()
+    registry.forget()
+    registry.forget()
 
 
 def put(company: Path, path: str, text: str = "") -> Path:
@@ -95,7 +96,7 @@ def test_only_files_that_stand_in_both_are_overridden(company):
 
 def test_a_checkout_that_is_the_companys_folder_itself_overrides_nothing(monkeypatch):
     monkeypatch.setenv("AFLUENTE_HOME", str(ROOT))
-    registry.sources.cache_clear()
+    registry.forget()
     assert overridden_files() == []
     assert registry.sources()["web_form"].title == "Website form"
     assert writable_folder() == ROOT
@@ -138,11 +139,20 @@ def test_a_module_of_the_companys_adds_a_source_or_takes_the_place_of_one(compan
         ("\nCONNECTOR = Conector()\n", r"acme\.py, line 2: NameError"),
         ("x = 1\nCONNECTOR = (\n", r"acme\.py, line 2: SyntaxError"),
         ("x = 1\n", r"acme\.py: has no constant CONNECTOR"),
+        ("import sys\nsys.exit(3)\n", r"acme\.py, line 2: SystemExit"),
+        ("\0", r"acme\.py: (SyntaxError|ValueError)"),
         (SOURCE.format(slug="other", title="Acme"), r"acme\.py: CONNECTOR\.source is 'other'; it must be 'acme'"),
     ],
 )
-def test_a_wrong_module_of_the_companys_is_named_with_its_line(company, text, message):
+def test_a_wrong_module_of_the_companys_is_named_with_its_line_and_stops_no_other_source(company, text, message):
     file = put(company, "connectors/sources/acme.py", text)
-    with pytest.raises(ConfigurationError, match=message) as error:
-        registry.sources()
-    assert str(file) in str(error.value)
+    assert "web_form" in registry.sources()
+    assert "acme" not in registry.sources()
+    assert re.search(message, registry.broken_sources()["acme"])
+    assert str(file) in registry.broken_sources()["acme"]
+
+
+def test_a_file_that_no_address_could_name_is_left_out_and_said(company):
+    put(company, "connectors/sources/my-source.py", SOURCE.format(slug="my-source", title="Mine"))
+    assert "my-source" not in registry.sources()
+    assert "rename the file" in registry.broken_sources()["my-source"]

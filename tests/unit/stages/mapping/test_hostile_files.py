@@ -106,3 +106,14 @@ def test_a_file_name_of_any_bytes_is_shown_as_text(tmp_path):
     assert shown_name(path).encode()
     assert shown_name(path).endswith("name.csv")
     assert shown_name(Path("-")) == "standard input"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, "{a: " * 100_000, "- " * 100_000, "? " * 100_000],
+    ids=["lists", "objects", "dashes", "keys"],
+)
+def test_a_hundred_thousand_levels_are_an_error_and_do_not_end_the_process(tmp_path, text):
+    (tmp_path / "deep.yaml").write_text(text)
+    with pytest.raises(ConfigurationError, match="too deep"):
+        read_yaml(tmp_path / "deep.yaml")
