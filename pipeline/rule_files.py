@@ -1,4 +1,4 @@
-"""The rules that everybody goes by from start to end: who is who, which names are one, which values are golden."""
+"""The rules that everybody goes by from start to end: who is who, one name, golden values, and what is no lead."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pipeline.identity.matching.name_agreement import nicknames
 from pipeline.identity.matching.rules import identity_rules
 from pipeline.stages.survivorship.rules import survivorship_rules
+from pipeline.stages.validation.rules import load_rules
 
 # Each reads its file once per process. Raises ConfigurationError, and reads anew next time, if the file is wrong.
 RULES: dict[str, Callable[[], object]] = {
     "identity": identity_rules,
     "survivorship": survivorship_rules,
     "nicknames": nicknames,
+    "validation": load_rules,
 }
 
 

@@ -12,6 +12,7 @@ import pytest
 from tests.support.checkouts import make_checkout, run_in
 
 IDENTITY, SURVIVORSHIP, NICKNAMES = "identity.yaml", "survivorship.yaml", "vocabularies/nicknames.yaml"
+VALIDATION = "validation.yaml"
 SLIPS = {
     IDENTITY: ("email: ", "emial: ", "mappings/identity.yaml: weights lacks or does not know"),
     SURVIVORSHIP: ("fields:", "feilds:", "mappings/survivorship.yaml: feilds:"),
@@ -20,6 +21,7 @@ SLIPS = {
         "aaron: ron",
         "mappings/vocabularies/nicknames.yaml: names.aaron: 'ron' is not a list",
     ),
+    VALIDATION: ("rules:", "ruels:", "mappings/validation.yaml: "),
 }
 
 UP = "from pipeline.cli import main; main()"
@@ -100,7 +102,12 @@ def test_doctor_and_status_name_every_wrong_file(checkout):
     messages = {name: slip(checkout, name) for name in SLIPS}
     checks = {check["name"]: check for check in json.loads(run_in(checkout, "doctor", "--json").stdout)["checks"]}
     problems = json.loads(run_in(checkout, "status", "--json").stdout)["problems"]
-    for rules, name in (("identity", IDENTITY), ("survivorship", SURVIVORSHIP), ("nicknames", NICKNAMES)):
+    for rules, name in (
+        ("identity", IDENTITY),
+        ("survivorship", SURVIVORSHIP),
+        ("nicknames", NICKNAMES),
+        ("validation", VALIDATION),
+    ):
         check = checks[f"rules of {rules}"]
         assert not check["ok"]
         assert check["detail"].startswith(messages[name])

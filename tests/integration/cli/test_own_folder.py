@@ -84,6 +84,15 @@ def test_a_mapping_of_the_companys_is_the_one_that_is_checked(company):
     assert "laed" in json.dumps(checked["mappings"][FORM])
 
 
+def test_a_wrong_file_of_rules_is_one_line_among_those_of_all_others(company):
+    (company / "mappings/validation.yaml").write_text("rules: [[[")
+    done = run_process("mapping", "check", "--json")
+    problems = json.loads(done.stdout)["mappings"]
+    assert done.returncode == 1
+    assert problems["mappings/identity.yaml"] == []
+    assert "mappings/validation.yaml, line" in problems["mappings/validation.yaml"][0]
+
+
 def test_a_new_source_takes_the_place_of_no_shipped_one(company):
     said = problem("source", "new", "web_form", code=2)
     assert "connectors/sources/web_form.py exists already" in said

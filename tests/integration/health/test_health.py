@@ -148,6 +148,7 @@ def test_a_sound_installation_passes_every_check(installation):
         "rules of identity",
         "rules of survivorship",
         "rules of nicknames",
+        "rules of validation",
         "source web_form",
         "destination crm",
     } <= set(verdicts())
