@@ -24,7 +24,7 @@ from benchmarks.identity import read_leads
 from pipeline.records import Envelope, Lead, Profile, RawEvent, new_id
 from pipeline.stages.mapping.source_mapping import load_source_mapping, map_event
 from pipeline.stages.normalization import normalize_lead
-from pipeline.stages.survivorship.rules import FieldRule, SurvivorshipRules, survivorship_rules
+from pipeline.stages.survivorship.rules import GoldenRule, SurvivorshipRules, survivorship_rules
 from pipeline.stages.survivorship.survivorship import merge_profile
 from tests.support.paths import IDENTITY_DEV
 
@@ -50,7 +50,7 @@ def main() -> int:
 
 def evaluate(folder: Path = IDENTITY_DEV) -> dict[str, Shares]:
     """Per set of rules and field: `people` who count and the share `right`, the same of those who `disagree`."""
-    newest = SurvivorshipRules("newest", dict.fromkeys(survivorship_rules().fields, FieldRule()))
+    newest = SurvivorshipRules("newest", dict.fromkeys(survivorship_rules().fields, GoldenRule()))
     people = list(_people(folder))
     return {
         "rules_in_force": _shares(people, survivorship_rules()),

@@ -10,7 +10,7 @@ from pipeline.hints import hint_all
 from pipeline.inspection.names import check_brand
 from pipeline.recompute import people
 from pipeline.recompute.golden_records import Renewed, renew_golden_records
-from pipeline.recompute.people import Recomputed
+from pipeline.recompute.people import RecomputedPeople
 from pipeline.store.engine import transaction
 
 
@@ -38,8 +38,8 @@ def recompute_people(
     is_dry_run: bool = False,
     on_refiling: Callable[[int, int], None] = lambda _done, _pieces: None,
     on_filing: Callable[[int, int], None] = lambda _done, _events: None,
-    on_progress: Callable[[Recomputed, int], None] = lambda _done, _pieces: None,
-) -> Recomputed:
+    on_progress: Callable[[RecomputedPeople, int], None] = lambda _done, _pieces: None,
+) -> RecomputedPeople:
     """Find out anew who is who, as `recompute.people.recompute_people` does, whose callbacks and errors these are.
 
     Raises UsageError for a brand that there is not.

@@ -31,7 +31,7 @@ _Row = tuple[UUID, UUID, UUID]  # evidence, the person it began, the person it i
 
 
 @dataclass
-class Recomputed:
+class RecomputedPeople:
     """What a run found. `joined`: people who are others' now; `parted`: people who stand for themselves again or anew;
     `moved`: in a dry run, pieces of evidence that would be another person's."""
 
@@ -40,7 +40,7 @@ class Recomputed:
     parted: int = 0
     moved: int = 0
 
-    def add(self, other: Recomputed) -> None:
+    def add(self, other: RecomputedPeople) -> None:
         self.pieces += other.pieces
         self.joined += other.joined
         self.parted += other.parted
@@ -59,8 +59,8 @@ def recompute_people(
     events_at_once: int = EVENTS_AT_ONCE,
     on_refiling: Callable[[int, int], None] = lambda _done, _pieces: None,
     on_filing: Callable[[int, int], None] = lambda _done, _events: None,
-    on_progress: Callable[[Recomputed, int], None] = lambda _done, _pieces: None,
-) -> Recomputed:
+    on_progress: Callable[[RecomputedPeople, int], None] = lambda _done, _pieces: None,
+) -> RecomputedPeople:
     """Resolve every piece of evidence by the rules of now, count the names on its addresses and numbers anew, and find
     the reviews anew. Wants deliveries of all who change. First of all, file anew what is filed by keys of another
     version, and evidence of settled leads that have none.
@@ -79,7 +79,7 @@ def finish_upgrade(
     *,
     on_refiling: Callable[[int, int], None] = lambda _done, _pieces: None,
     on_filing: Callable[[int, int], None] = lambda _done, _events: None,
-    on_progress: Callable[[Recomputed, int], None] = lambda _done, _pieces: None,
+    on_progress: Callable[[RecomputedPeople, int], None] = lambda _done, _pieces: None,
 ) -> None:
     """What an update left to do, if it did: find out who is who among people from before evidence was kept, or whose
     evidence is filed by keys of another version.
@@ -101,11 +101,11 @@ def finish_upgrade(
 
 
 def _recompute(
-    brand: str | None, *, is_dry_run: bool, pieces_at_once: int, on_progress: Callable[[Recomputed, int], None]
-) -> Recomputed:
+    brand: str | None, *, is_dry_run: bool, pieces_at_once: int, on_progress: Callable[[RecomputedPeople, int], None]
+) -> RecomputedPeople:
     with transaction(timeout_seconds=0) as connection:
         total = decisions.count_evidence(connection, brand)
-    done = Recomputed()
+    done = RecomputedPeople()
     after = UUID(int=0)
     work = _count_changes if is_dry_run else _resolve
     while True:
@@ -118,7 +118,7 @@ def _recompute(
         on_progress(done, total)
 
 
-def _in_parts(work: Callable[[Sequence[_Row]], Recomputed], rows: Sequence[_Row]) -> Recomputed:
+def _in_parts(work: Callable[[Sequence[_Row]], RecomputedPeople], rows: Sequence[_Row]) -> RecomputedPeople:
     """Where the batch as a whole cannot be worked on (more locks than the server has), its halves are."""
     try:
         return patiently(lambda: work(rows), pauses=_PAUSES)
@@ -130,18 +130,18 @@ def _in_parts(work: Callable[[Sequence[_Row]], Recomputed], rows: Sequence[_Row]
         return done
 
 
-def _resolve(rows: Sequence[_Row]) -> Recomputed:
+def _resolve(rows: Sequence[_Row]) -> RecomputedPeople:
     file_missing_keys([row[0] for row in rows])
     with transaction(timeout_seconds=0) as connection:
         settled = _settle(connection, rows, partial(resolve_people, connection, BULK, NO_LEADS, decided_by=_DECIDED_BY))
         reviews.forget_outdated(connection, settled.looked_at)
-    return Recomputed(len(rows), len(settled.joined), len(settled.parted))
+    return RecomputedPeople(len(rows), len(settled.joined), len(settled.parted))
 
 
-def _count_changes(rows: Sequence[_Row]) -> Recomputed:
+def _count_changes(rows: Sequence[_Row]) -> RecomputedPeople:
     """What `_resolve` would change, rolled back. Each person began with one piece of evidence and is counted with it:
     so it is counted once."""
-    done = Recomputed(len(rows))
+    done = RecomputedPeople(len(rows))
     try:
         with transaction(timeout_seconds=0) as connection:
             _settle(connection, rows, partial(resolve, connection, NO_LEADS, lambda _connection, _events: ()))

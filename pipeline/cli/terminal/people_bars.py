@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from pipeline.recompute.people import Recomputed
+    from pipeline.recompute.people import RecomputedPeople
 
 _LINE_SECONDS = 10.0
 
@@ -22,7 +22,7 @@ class PeopleBars(TypedDict):
 
     on_refiling: Callable[[int, int], None]
     on_filing: Callable[[int, int], None]
-    on_progress: Callable[[Recomputed, int], None]
+    on_progress: Callable[[RecomputedPeople, int], None]
 
 
 def people_bars(progress: Progress) -> PeopleBars:

@@ -25,7 +25,7 @@ _PLACEHOLDER = re.compile(r"\{.*\}|\$\{.*\}|__\w+__|%%.*%%|<[^<>]*>", re.DOTALL)
 _NO_VALUE = frozenset(("undefined", "null", "none", "nan", "[object object]", "n/a", "-"))
 
 
-class Evidence(NamedTuple):
+class Signal(NamedTuple):
     """What one kind of evidence says. `medium` None: it names a source only."""
 
     source: str
@@ -44,13 +44,13 @@ class Visit(NamedTuple):
     reported: str | None
 
 
-def weigh(visit: Visit) -> Evidence:
+def weigh(visit: Visit) -> Signal:
     """The strongest evidence of a visit; Direct if there is none."""
     for kind in _KINDS:
         signal = kind(visit)
         if signal is not None:
             return signal
-    return Evidence(*DIRECT)
+    return Signal(*DIRECT)
 
 
 def meaningful(value: str | None) -> str | None:
@@ -60,29 +60,29 @@ def meaningful(value: str | None) -> str | None:
     return None if value[0] in "{$_%<" and _PLACEHOLDER.fullmatch(value) else value
 
 
-def _from_platform(visit: Visit) -> Evidence | None:
+def _from_platform(visit: Visit) -> Signal | None:
     """A native lead form, or a chat begun from an ad: the platform itself handed the lead over."""
     if "ctwa_clid" in visit.click_ids:  # WhatsApp says so only of ads
-        return Evidence("facebook", "paid_social")
+        return Signal("facebook", "paid_social")
     named = visit.details.get("platform")
     platform = platform_of(named) if named else None
     if platform is None:
         return None
     if to_boolean(visit.details.get("is_organic", "")).value is True:
-        return Evidence(platform.source, platform.organic)
-    return _told_apart(Evidence(platform.source, platform.paid), platform.seller, visit)
+        return Signal(platform.source, platform.organic)
+    return _told_apart(Signal(platform.source, platform.paid), platform.seller, visit)
 
 
-def _from_paid_click(visit: Visit) -> Evidence | None:
+def _from_paid_click(visit: Visit) -> Signal | None:
     for name in visit.click_ids:
         known = click_ids()[name]
         if known.is_paid and known.source is not None:
             seller = platform_of(known.source)
-            return _told_apart(Evidence(known.source, known.medium), seller.seller if seller else None, visit)
+            return _told_apart(Signal(known.source, known.medium), seller.seller if seller else None, visit)
     return None
 
 
-def _told_apart(proven: Evidence, seller: str | None, visit: Visit) -> Evidence:
+def _told_apart(proven: Signal, seller: str | None, visit: Visit) -> Signal:
     """UTMs of the same platform say more than its id alone: YouTube or search, display or a click. Those of another
     platform were left on the link by mistake."""
     named = meaningful(visit.utm.get("utm_source"))
@@ -91,8 +91,8 @@ def _told_apart(proven: Evidence, seller: str | None, visit: Visit) -> Evidence:
         return proven
     medium = meaningful(visit.utm.get("utm_medium"))
     if medium is not None and _is_paid(platform.source, medium):
-        return Evidence(platform.source, medium)
-    return proven if platform.source == proven.source else Evidence(platform.source, platform.paid)
+        return Signal(platform.source, medium)
+    return proven if platform.source == proven.source else Signal(platform.source, platform.paid)
 
 
 def _is_paid(source: str, medium: str) -> bool:
@@ -100,49 +100,49 @@ def _is_paid(source: str, medium: str) -> bool:
     return channel.startswith("Paid") or channel in ("Display", "Cross-network")
 
 
-def _from_utm(visit: Visit) -> Evidence | None:
+def _from_utm(visit: Visit) -> Signal | None:
     source, medium = meaningful(visit.utm.get("utm_source")), meaningful(visit.utm.get("utm_medium"))
     if source is None and medium is None:
         return None
-    return Evidence(source or "(not set)", medium)
+    return Signal(source or "(not set)", medium)
 
 
-def _from_mailing(visit: Visit) -> Evidence | None:
+def _from_mailing(visit: Visit) -> Signal | None:
     """An id of a mailing or an affiliate's link: says more than the webmail or the shop that stands as referrer."""
     return _from_unpaid_click(visit, is_referral=False)
 
 
-def _from_referrer(visit: Visit) -> Evidence | None:
+def _from_referrer(visit: Visit) -> Signal | None:
     host = visit.referrer_host
     if host is None or is_passing(host) or (visit.page_host and is_same_site(host, visit.page_host)):
         return None
-    return Evidence(*classify_referrer(host, visit.referrer_path))
+    return Signal(*classify_referrer(host, visit.referrer_path))
 
 
-def _from_shared_link(visit: Visit) -> Evidence | None:
+def _from_shared_link(visit: Visit) -> Signal | None:
     """fbclid and its like hang on every link out of a network, paid or not: they name it and no more."""
     return _from_unpaid_click(visit, is_referral=True)
 
 
-def _from_unpaid_click(visit: Visit, *, is_referral: bool) -> Evidence | None:
+def _from_unpaid_click(visit: Visit, *, is_referral: bool) -> Signal | None:
     for name in visit.click_ids:
         known = click_ids()[name]
         if known.source is not None and not known.is_paid and (known.medium == "referral") is is_referral:
-            return Evidence(known.source, known.medium)
+            return Signal(known.source, known.medium)
     return None
 
 
-def _from_partner(visit: Visit) -> Evidence | None:
+def _from_partner(visit: Visit) -> Signal | None:
     partner = visit.details.get("partner")
-    return Evidence(partner, "referral") if partner else None
+    return Signal(partner, "referral") if partner else None
 
 
-def _from_report(visit: Visit) -> Evidence | None:
+def _from_report(visit: Visit) -> Signal | None:
     """Somebody's word. Only words we know are carried on: what people type into such a field may be a name."""
     if not visit.reported:
         return None
     known = _reported_sources().get(fold(visit.reported))
-    return Evidence(*known) if known else Evidence("(other)", None)
+    return Signal(*known) if known else Signal("(other)", None)
 
 
 @cache
@@ -150,7 +150,7 @@ def _reported_sources() -> dict[str, tuple[str, str]]:
     return {fold(name): (entry["source"], entry["medium"]) for name, entry in vocabulary("reported_sources").items()}
 
 
-_KINDS: tuple[Callable[[Visit], Evidence | None], ...] = (
+_KINDS: tuple[Callable[[Visit], Signal | None], ...] = (
     _from_platform,
     _from_paid_click,
     _from_utm,

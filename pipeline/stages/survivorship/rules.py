@@ -28,7 +28,7 @@ _LOCKED = (
 
 
 @dataclass(frozen=True, slots=True)
-class FieldRule:
+class GoldenRule:
     """How one field's golden value is chosen. `sources`: rank of each by priority, 0 first; others come after all."""
 
     keep: str = "newest"
@@ -50,7 +50,7 @@ class SurvivorshipRules:
     """`version` is `survivorship@<version>+<hash of the content>`; `fields` has a rule for each golden field."""
 
     version: str
-    fields: dict[str, FieldRule]
+    fields: dict[str, GoldenRule]
 
 
 @cache
@@ -63,7 +63,7 @@ def read_survivorship(path: Path) -> SurvivorshipRules:
     """The rules in this file, checked. Raises ConfigurationError."""
     reader = Reader(path)
     content = reader.object("", reader.content, ("version", "default", "fields"))
-    default = FieldRule(_strategy(reader, "default", content.get("default", "newest")))
+    default = GoldenRule(_strategy(reader, "default", content.get("default", "newest")))
     if default.keep in TEXT_STRATEGIES:
         reader.fail("default", f"{default.keep!r} is for texts only: say it of the fields it is meant for")
     names = (*SINGLE_FIELDS, *ADDRESSES)
@@ -80,7 +80,7 @@ def read_survivorship(path: Path) -> SurvivorshipRules:
     )
 
 
-def _rule(reader: Reader, name: str, entry: Any, default: FieldRule) -> FieldRule:
+def _rule(reader: Reader, name: str, entry: Any, default: GoldenRule) -> GoldenRule:
     place = f"fields.{name}"
     declared = reader.object(place, entry if isinstance(entry, dict) else {"keep": entry}, _KEYS)
     keep = _strategy(reader, f"{place}.keep", declared.get("keep", default.keep))
@@ -97,7 +97,7 @@ def _rule(reader: Reader, name: str, entry: Any, default: FieldRule) -> FieldRul
         reader.fail(f"{place}.last_resort", f"is known of {' and '.join(LAST_RESORTS)} only")
     for number, resort in enumerate(resorts):
         reader.one_of(f"{place}.last_resort[{number}]", resort, LAST_RESORTS[name])
-    return FieldRule(keep, {source: rank for rank, source in enumerate(sources)}, resorts)
+    return GoldenRule(keep, {source: rank for rank, source in enumerate(sources)}, resorts)
 
 
 def _strategy(reader: Reader, place: str, value: Any) -> str:

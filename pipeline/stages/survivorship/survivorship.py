@@ -16,7 +16,7 @@ from pipeline.records import FieldValue, Lead, Profile
 from pipeline.stages.survivorship.rules import (
     ADDRESSES,
     SINGLE_FIELDS,
-    FieldRule,
+    GoldenRule,
     SurvivorshipRules,
     survivorship_rules,
 )
@@ -81,7 +81,7 @@ def taken_back(before: Profile, after: Profile, version: int) -> dict[str, int]:
     return {name: since for name, since in {**before.emptied, **gone}.items() if name not in kept}
 
 
-def _choose(merged: Profile, rule: FieldRule, name: str, *candidates: FieldValue) -> None:
+def _choose(merged: Profile, rule: GoldenRule, name: str, *candidates: FieldValue) -> None:
     if rule.is_voted:
         new = {vote.event_id for vote in candidates}
         votes = [*(vote for vote in merged.votes.get(name, ()) if vote.event_id not in new), *candidates]
@@ -96,13 +96,13 @@ def _choose(merged: Profile, rule: FieldRule, name: str, *candidates: FieldValue
             merged.fields[name] = mine
 
 
-def _wins(rule: FieldRule, name: str, mine: FieldValue, golden: FieldValue) -> bool:
+def _wins(rule: GoldenRule, name: str, mine: FieldValue, golden: FieldValue) -> bool:
     if rule.is_plain:
         return (mine.at, mine.event_id) >= (golden.at, golden.event_id)
     return _rank(rule, name, mine) >= _rank(rule, name, golden)
 
 
-def _rank(rule: FieldRule, name: str, candidate: FieldValue) -> Rank:
+def _rank(rule: GoldenRule, name: str, candidate: FieldValue) -> Rank:
     """Greater wins."""
     preferred, stamp = _preference(rule, name, candidate), (candidate.at, candidate.event_id)
     match rule.keep:
@@ -115,7 +115,7 @@ def _rank(rule: FieldRule, name: str, candidate: FieldValue) -> Rank:
     return (*preferred, *stamp)
 
 
-def _preference(rule: FieldRule, name: str, candidate: FieldValue) -> tuple[bool, int]:
+def _preference(rule: GoldenRule, name: str, candidate: FieldValue) -> tuple[bool, int]:
     return _is_usable(rule, name, candidate.value), -rule.sources.get(candidate.source, len(rule.sources))
 
 
@@ -132,11 +132,11 @@ def _accents(text: str) -> int:
     return 0 if text.isascii() else sum("\u00c0" <= letter <= "\u024f" and letter.isalpha() for letter in text)
 
 
-def _vote_rank(rule: FieldRule, name: str, vote: FieldValue) -> Rank:
+def _vote_rank(rule: GoldenRule, name: str, vote: FieldValue) -> Rank:
     return (*_preference(rule, name, vote), vote.at, vote.event_id)
 
 
-def _elected(rule: FieldRule, name: str, votes: Sequence[FieldValue]) -> FieldValue:
+def _elected(rule: GoldenRule, name: str, votes: Sequence[FieldValue]) -> FieldValue:
     """Of `votes`, best first: only those as good as the first one count."""
     if len(votes) == 1:
         return votes[0]
@@ -164,7 +164,7 @@ def _no_care(_text: str) -> tuple[()]:
     return ()
 
 
-def _merge_addresses(merged: Profile, rule: FieldRule, lead: Lead, main: str, others: str) -> None:
+def _merge_addresses(merged: Profile, rule: GoldenRule, lead: Lead, main: str, others: str) -> None:
     seen = [value for value in (lead.fields.get(main), *lead.fields.get(others, ())) if value]
     if not seen:
         return
@@ -198,7 +198,7 @@ def _keep_others(merged: Profile, main: str, others: str, kept: set[str]) -> Non
         merged.fields.pop(others, None)
 
 
-def _is_usable(rule: FieldRule, name: str, value: Any) -> bool:
+def _is_usable(rule: GoldenRule, name: str, value: Any) -> bool:
     return not rule.last_resort or not any(_IS_LAST_RESORT[name, kind](value) for kind in rule.last_resort)
 
 

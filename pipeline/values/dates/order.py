@@ -13,7 +13,7 @@ VERDICTS = (*ORDERS, "undecided", "contradictory", "no_dates")
 _NAMES = {"dmy": "day first", "mdy": "month first", "ymd": "year first"}
 
 
-class Evidence(NamedTuple):
+class DecisiveDate(NamedTuple):
     """The first cell that can be read in one order only: its line, and its date as written."""
 
     line: int
@@ -27,8 +27,8 @@ class DateOrder:
     """
 
     def __init__(self) -> None:
-        self.evidence: dict[str, Evidence] = {}
-        self.open: Evidence | None = None  # the first cell that can be read in two ways
+        self.evidence: dict[str, DecisiveDate] = {}
+        self.open: DecisiveDate | None = None  # the first cell that can be read in two ways
         self._is_all_dotted = True
         self._cells = 0
 
@@ -45,7 +45,7 @@ class DateOrder:
         if len(written.orders) < 2 or not readings:
             return
         self._is_all_dotted = self._is_all_dotted and written.is_dotted
-        seen = Evidence(line if line is not None else self._cells, written.text.strip(" ."))
+        seen = DecisiveDate(line if line is not None else self._cells, written.text.strip(" ."))
         if len(readings) == 1:
             self.evidence.setdefault(next(iter(readings)), seen)
         elif len(set(readings.values())) > 1 and self.open is None:

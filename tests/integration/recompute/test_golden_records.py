@@ -11,7 +11,7 @@ from pipeline.crypto.encryption import open_profile
 from pipeline.recompute import golden_records
 from pipeline.recompute.golden_records import renew_golden_records
 from pipeline.stages.survivorship import survivorship
-from pipeline.stages.survivorship.rules import FieldRule, SurvivorshipRules, survivorship_rules
+from pipeline.stages.survivorship.rules import GoldenRule, SurvivorshipRules, survivorship_rules
 from tests.support.command_line import answer, run
 from tests.support.identity_rows import leads, rows
 
@@ -28,7 +28,7 @@ BEA = {"full_name": "Bea Muster", "email": "bea@muster.example", "city": "Wien"}
 def oldest_city(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """From now on the first city counts."""
     rules = survivorship_rules()
-    changed = SurvivorshipRules(rules.version, {**rules.fields, "city": FieldRule("oldest", {}, ())})
+    changed = SurvivorshipRules(rules.version, {**rules.fields, "city": GoldenRule("oldest", {}, ())})
     with monkeypatch.context() as patch:
         patch.setattr(survivorship, "survivorship_rules", lambda: changed)
         yield

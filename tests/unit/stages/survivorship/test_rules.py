@@ -9,7 +9,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.stages.survivorship.rules import (
     LAST_RESORTS,
     STRATEGIES,
-    FieldRule,
+    GoldenRule,
     read_survivorship,
     survivorship_rules,
 )
@@ -30,20 +30,20 @@ def test_a_field_that_is_not_named_follows_the_default(tmp_path):
     rules = read(
         tmp_path, "version: 1\ndefault: most_frequent\nfields: {city: oldest, email: {source_priority: crm}}\n"
     )
-    assert rules.fields["city"] == FieldRule("oldest")
-    assert rules.fields["country"] == FieldRule("most_frequent")
-    assert rules.fields["email"] == FieldRule("most_frequent", {"crm": 0})
+    assert rules.fields["city"] == GoldenRule("oldest")
+    assert rules.fields["country"] == GoldenRule("most_frequent")
+    assert rules.fields["email"] == GoldenRule("most_frequent", {"crm": 0})
 
 
 def test_nothing_but_a_version_means_that_the_newest_survives(tmp_path):
     rules = read(tmp_path, "version: 3\n")
-    assert all(rule == FieldRule() for rule in rules.fields.values())
+    assert all(rule == GoldenRule() for rule in rules.fields.values())
     assert rules.version.startswith("survivorship@3+")
 
 
 def test_all_that_can_be_said_of_one_field(tmp_path):
     text = "version: 1\nfields: {email: {keep: oldest, source_priority: [a, b], last_resort: [role, misspelled]}}\n"
-    assert read(tmp_path, text).fields["email"] == FieldRule("oldest", {"a": 0, "b": 1}, ("role", "misspelled"))
+    assert read(tmp_path, text).fields["email"] == GoldenRule("oldest", {"a": 0, "b": 1}, ("role", "misspelled"))
 
 
 @pytest.mark.parametrize("keep", STRATEGIES)

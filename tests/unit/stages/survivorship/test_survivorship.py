@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.records import Lead, Profile
-from pipeline.stages.survivorship.rules import FieldRule, SurvivorshipRules, survivorship_rules
+from pipeline.stages.survivorship.rules import GoldenRule, SurvivorshipRules, survivorship_rules
 from pipeline.stages.survivorship.survivorship import (
     OTHERS_LIMIT,
     VOTES_LIMIT,
@@ -41,12 +41,12 @@ def merged(*leads: Lead, rules: SurvivorshipRules | None = None) -> Profile:
     return profile
 
 
-def ruled(**rules: FieldRule) -> SurvivorshipRules:
+def ruled(**rules: GoldenRule) -> SurvivorshipRules:
     """The rules in force, but for these fields."""
     return SurvivorshipRules("survivorship@1+0", {**survivorship_rules().fields, **rules})
 
 
-def golden(field: str, rule: FieldRule, *said: tuple[str, str] | str) -> str:
+def golden(field: str, rule: GoldenRule, *said: tuple[str, str] | str) -> str:
     """What survives of values said one after the other, each with its source if that matters."""
     leads = [
         lead(number, source=source, **{field: value})
@@ -139,7 +139,7 @@ def test_a_placeholder_does_not_grow_without_end():
     ],
 )
 def test_what_survives_is_what_the_rule_says(keep, said, survives):
-    assert golden("city", FieldRule(keep), *said) == survives
+    assert golden("city", GoldenRule(keep), *said) == survives
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_what_survives_is_what_the_rule_says(keep, said, survives):
     ],
 )
 def test_the_most_complete_name_survives(said, survives):
-    assert golden("first_name", FieldRule("most_complete"), *said) == survives
+    assert golden("first_name", GoldenRule("most_complete"), *said) == survives
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_the_most_complete_name_survives(said, survives):
     ],
 )
 def test_the_newest_employer_survives_in_its_best_spelling(said, survives):
-    assert golden("company", FieldRule("best_spelled"), *said) == survives
+    assert golden("company", GoldenRule("best_spelled"), *said) == survives
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_the_newest_employer_survives_in_its_best_spelling(said, survives):
     ],
 )
 def test_a_source_of_priority_is_believed_before_others(keep, said, survives):
-    rule = FieldRule(keep, {"crm_list": 0, "web_form": 1})
+    rule = GoldenRule(keep, {"crm_list": 0, "web_form": 1})
     assert golden("city", rule, *said) == survives
 
 
@@ -293,9 +293,9 @@ PRIORITIES = st.sampled_from([{}, {"list": 0}, {"badge": 0, "list": 1}])
 
 @st.composite
 def some_rules(draw) -> SurvivorshipRules:
-    texts = {name: FieldRule(draw(TEXT_KEEPS), draw(PRIORITIES), ()) for name in ("city", "company", "full_name")}
-    email = FieldRule(draw(KEEPS), draw(PRIORITIES), draw(st.sampled_from([(), ("role",), ("role", "misspelled")])))
-    phone = FieldRule(draw(KEEPS), draw(PRIORITIES), draw(st.sampled_from([(), ("landline",)])))
+    texts = {name: GoldenRule(draw(TEXT_KEEPS), draw(PRIORITIES), ()) for name in ("city", "company", "full_name")}
+    email = GoldenRule(draw(KEEPS), draw(PRIORITIES), draw(st.sampled_from([(), ("role",), ("role", "misspelled")])))
+    phone = GoldenRule(draw(KEEPS), draw(PRIORITIES), draw(st.sampled_from([(), ("landline",)])))
     return ruled(**texts, email=email, phone=phone)
 
 
