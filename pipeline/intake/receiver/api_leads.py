@@ -16,7 +16,7 @@ from connectors.kit.sources.records import UnreadableBody, decode_body
 from pipeline.canonical import IDENTIFYING_FIELDS
 from pipeline.errors import TransientError
 from pipeline.intake.arrivals import JSON, kept_headers, new_event
-from pipeline.intake.instances import BrokenSourceError, SourceInstance, UnknownSourceError
+from pipeline.intake.instances import SourceInstance
 from pipeline.intake.receiver.answers import RefusedError, json_answer, refused_later, unavailable
 from pipeline.intake.receiver.auth import POST_ROLES, READ_ROLES, authorize
 from pipeline.intake.receiver.lead_status import read_status
@@ -85,12 +85,7 @@ def _instance(receiver: Receiver, request: Request) -> SourceInstance:
         raise RefusedError(
             400, "unknown_brand", f"name a brand, as in /v1/leads?brand=NAME; there are: {', '.join(sorted(brands))}"
         )
-    try:
-        instance = receiver.book.find(brand, request.query_params.get("source") or "api")
-    except BrokenSourceError:
-        raise refused_later(503, "source_broken", "this source is broken here; send it again", seconds=60) from None
-    except UnknownSourceError as error:
-        raise RefusedError(404, "unknown_source", str(error)) from None
+    instance = receiver.find_source(brand, request.query_params.get("source") or "api")
     if not isinstance(instance.connector.intake, Api):
         raise RefusedError(404, "unknown_source", f"the source {instance.slug} does not come by this API")
     if not instance.enabled:

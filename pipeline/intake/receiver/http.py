@@ -19,9 +19,9 @@ from starlette.routing import Route
 
 from connectors.kit import Connector, sources
 from pipeline.errors import AfluenteError, place_of
-from pipeline.intake.instances import BrokenSourceError, SourceInstance, UnknownSourceError
+from pipeline.intake.instances import SourceInstance
 from pipeline.intake.receiver import api_description
-from pipeline.intake.receiver.answers import RefusedError, json_answer, refused_later, unavailable
+from pipeline.intake.receiver.answers import RefusedError, json_answer, unavailable
 from pipeline.intake.receiver.api_leads import get_lead, post_leads
 from pipeline.intake.receiver.receiver import Receiver
 from pipeline.intake.receiver.webhooks import shake_hands, take_webhook
@@ -81,13 +81,10 @@ class _Routes:
         receiver = self._receiver
         begun = time.perf_counter()
         try:
-            instance = receiver.book.find(request.path_params["brand"], request.path_params["source"])
-        except BrokenSourceError as error:
-            _log.error("source_broken", remedy=str(error))
-            refusal = refused_later(503, "source_broken", "this source is broken here; send it again", seconds=60)
-            return self._refused(refusal, begun)
-        except UnknownSourceError as error:
-            return self._refused(RefusedError(404, "unknown_source", str(error)), begun)
+            instance = receiver.find_source(request.path_params["brand"], request.path_params["source"])
+        except RefusedError as refusal:
+            receiver.metrics.note_request("unknown", refusal.error, time.perf_counter() - begun)
+            return refusal.response()
         if request.method == "OPTIONS":
             return _preflight(instance)
         take = take_webhook if request.method == "POST" else shake_hands
@@ -95,10 +92,6 @@ class _Routes:
         if instance.webhook is not None and instance.webhook.cross_origin:
             response.headers["Access-Control-Allow-Origin"] = "*"  # a page may read the answer; it holds no data
         return response
-
-    def _refused(self, refusal: RefusedError, begun: float) -> Response:
-        self._receiver.metrics.note_request("unknown", refusal.error, time.perf_counter() - begun)
-        return refusal.response()
 
     async def post(self, request: Request) -> Response:
         return await self._answered("api", lambda request: post_leads(self._receiver, request), request)
