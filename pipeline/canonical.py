@@ -31,7 +31,8 @@ PERSON_FIELDS: dict[str, str] = {
     "message": "paragraphs",
     "product_interest": "line",
 }
-EVENT_FIELDS: dict[str, str] = {"external_id": "identifier", "occurred_at": "time"}
+# `external_id` is the source's id of the person, or of its record; `submission_id` that of one contact: a filled form.
+EVENT_FIELDS: dict[str, str] = {"external_id": "identifier", "submission_id": "identifier", "occurred_at": "time"}
 LEAD_FIELDS: dict[str, str] = {**EVENT_FIELDS, **PERSON_FIELDS}
 
 CLICK_IDS = ("gclid", "gbraid", "wbraid", "dclid", "fbclid", "msclkid", "li_fat_id", "ttclid", "twclid", "ctwa_clid")

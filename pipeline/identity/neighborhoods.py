@@ -22,7 +22,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from pipeline.identity.evidence_cache import EvidenceCache
-from pipeline.identity.matching.clustering import CROWDED, KeysOf, count_names
+from pipeline.identity.matching.clustering import CROWDED, KeysOf, count_users
 from pipeline.identity.matching.rules import IdentityRules
 from pipeline.store.identity import blocks, evidence_rows
 from pipeline.store.identity.blocks import Mate
@@ -157,8 +157,8 @@ class NeighborhoodReader:
             if key in self._crowded:
                 used = CROWDED
             elif len(members) > 1 and cache.is_strong(key):
-                names = (cache.evidence(known[evidence_id]).name for evidence_id in members)
-                used = max(1, count_names(names, self._rules.of_many))
+                pieces = (cache.evidence(known[evidence_id]) for evidence_id in members)
+                used = count_users(cache.named(key)[0], pieces, self._rules.of_many)
             self._names[key] = used
             if used != noted.get(key, 1):
                 self._recounted[key] = used

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from pipeline.errors import RecordError, TransientError
 from pipeline.identity.evidence_cache import EvidenceCache
 from pipeline.identity.matching.clustering import CROWDED, Clusters, Pair
-from pipeline.identity.matching.evidence import Evidence, keys_of
+from pipeline.identity.matching.evidence import STRONG_KINDS, Evidence, keys_of
 from pipeline.identity.matching.rules import IdentityRules, identity_rules
 from pipeline.identity.matching.scoring import Comparison, compare
 from pipeline.identity.neighborhood_clustering import cluster_neighborhood, names_in
@@ -176,7 +176,7 @@ class _Clustered:
         """Each with what the two say there; what many use also where the names do not agree, and it counts nothing."""
         one, other = self.evidence[pair[0]], self.evidence[pair[1]]
         kinds = {match.kind: match.weight for match in comparison.weights}
-        for kind in ("email", "phone"):
+        for kind in STRONG_KINDS:
             is_told = any(known == kind or known.startswith(f"{kind}_of_") for known in kinds)
             if not is_told and self._shared(kind, one, other):
                 kinds[f"{kind}_of_many"] = 0
@@ -292,7 +292,7 @@ def _lists(kind: str, evidence: Evidence) -> tuple[str, ...]:
         return evidence.phones
     if kind.startswith("email"):
         return (evidence.email, *evidence.others) if evidence.email else ()
-    return evidence.profiles if kind == "profile" else evidence.employers
+    return evidence.profiles if kind.startswith("profile") else evidence.employers
 
 
 def _from(pair: Pair, key: UUID) -> Pair:

@@ -15,7 +15,7 @@ from pipeline import flow, replay
 from pipeline.crypto.encryption import seal_envelope
 from pipeline.errors import TransientError
 from pipeline.identity.evidence_cache import EvidenceCache
-from pipeline.identity.matching.clustering import CROWDED, cluster, count_names
+from pipeline.identity.matching.clustering import CROWDED, cluster, count_users
 from pipeline.identity.matching.evidence import STRONG_KINDS, keys_of
 from pipeline.identity.matching.rules import IdentityRules
 from pipeline.records import Batch, Envelope, NewEvent, Profile, new_id
@@ -41,7 +41,11 @@ def accept(leads: Iterable[Fields], *, brand: str = "default") -> None:
     for lead in leads:
         event_id = new_id()
         sealed = seal_envelope(Envelope("application/json", json.dumps(lead).encode()), event_id)
-        new.append(NewEvent(brand, "api", "bulk", event_id.bytes * 2, event_id, sealed, str(lead["external_id"])))
+        new.append(
+            NewEvent(
+                brand, "api", "bulk", event_id.bytes * 2, event_id, sealed, str(lead.get("_name", lead["external_id"]))
+            )
+        )
     with transaction() as connection:
         events.insert_events(connection, new)
 
@@ -104,7 +108,7 @@ def assert_people_are_those_of_all_evidence(brand: str, rules: IdentityRules) ->
             if len(keys) > rules.crowded:
                 count = CROWDED
             elif kind in STRONG_KINDS:
-                count = max(1, count_names((evidence[key].name for key in keys), rules.of_many))
+                count = count_users(kind, (evidence[key] for key in keys), rules.of_many)
             counts[kind, value] = count
         numbers = {key_number(brand, kind, value): count for (kind, value), count in counts.items()}
         noted = blocks.read_shared_keys(connection, numbers)

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from pipeline.identity.matching.evidence import STRONG_KINDS, Evidence, keys_of
+from pipeline.identity.matching.evidence import PROFILE, STRONG_KINDS, Evidence, keys_of
 from pipeline.identity.matching.name_agreement import (
     AGREEING,
     DIFFERENT,
@@ -35,6 +35,7 @@ _EXCLUDING = (DIFFERENT, SAME_GIVEN, SAME_FAMILY)
 KeysOf = Callable[[Key], Sequence[tuple[str, str]]]
 CROWDED = 32_767  # of `names_on`: more pieces share the key than are ever compared (`crowded` in the rules)
 _PARTLY_AGREEING = AGREEING | {PART}
+_MAILBOXES_OF_ONE = 8  # that one person's record may have had: a new employer every few years
 _SURER_THAN_NAMES = 3  # bits above `same` that outweigh a half agreement between other leads of the two people
 
 
@@ -68,6 +69,17 @@ def count_names(names: Iterable[Name], limit: int) -> int:
             if len(kept) >= limit:
                 break
     return len(kept)
+
+
+def count_users(kind: str, pieces: Iterable[Evidence], limit: int) -> int:
+    """How many who cannot be one person use a key of this kind, from 1 up to `limit`: by the names of its `pieces`.
+
+    Profiles by mailboxes too: an id that ever other addresses come with is that of a form, a page or a list.
+    """
+    pieces = list(pieces)
+    if kind == PROFILE and len({piece.email for piece in pieces if piece.email}) > _MAILBOXES_OF_ONE:
+        return limit
+    return max(1, count_names((piece.name for piece in pieces), limit))
 
 
 def cluster(

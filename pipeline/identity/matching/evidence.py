@@ -137,8 +137,6 @@ def evidence_of(lead: Lead) -> Evidence:
     phones = [fields.get("phone"), fields.get("whatsapp_id"), *fields.get("other_phones", ())]
     forms = sorted({phone_forms(phone)[0] for phone in phones if phone})[:_PHONES_LIMIT]
     profiles = _profiles(lead)
-    if not (form or forms or profiles) and fields.get("external_id"):
-        profiles = (f"{lead.source}:{fields['external_id']}",)
     employers = employers_of(fields.get("company") or "", domain)
     return Evidence(name, form, tuple(forms), profiles, employers, is_shared, domain is not None, others)
 
@@ -213,5 +211,10 @@ def _homes() -> frozenset[str]:
 
 
 def _profiles(lead: Lead) -> tuple[str, ...]:
-    profile = lead.fields.get("linkedin_url")
-    return (f"linkedin:{(parse_address(profile).path or profile).lower().rstrip('/')}",) if profile else ()
+    """Where else this person is kept: a public profile, and the record that the source knows by an id of its own.
+
+    Beside an address too: who changes address keeps the id. The id of a submission is a `submission_id`: none of these.
+    """
+    profile, own_id = lead.fields.get("linkedin_url"), lead.fields.get("external_id")
+    profiles = (f"linkedin:{(parse_address(profile).path or profile).lower().rstrip('/')}",) if profile else ()
+    return tuple(sorted((*profiles, f"{lead.source}:{own_id}"))) if own_id else profiles

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rapidfuzz.distance import DamerauLevenshtein
 
 from pipeline.identity.matching.employers import are_same
-from pipeline.identity.matching.evidence import EMAIL, PHONE, TELLING_DIGITS, Evidence, undotted
+from pipeline.identity.matching.evidence import EMAIL, PHONE, PROFILE, TELLING_DIGITS, Evidence, undotted
 from pipeline.identity.matching.name_agreement import CLOSE, FULL, SAME_GIVEN, agreement
 from pipeline.identity.matching.rules import IdentityRules
 
@@ -43,7 +43,7 @@ def compare(one: Evidence, other: Evidence, names_on: NamesOn, rules: IdentityRu
     """All that counts for and against this pair; the same whichever comes first."""
     names = agreement(one.name, other.name)
     kinds = [names, *_of_email(one, other, names, names_on, rules), *_of_phone(one, other, names, names_on, rules)]
-    if one.profiles and other.profiles and set(one.profiles) & set(other.profiles):
+    if one.profiles and other.profiles and _have_one_profile(one, other, names_on, rules):
         kinds.append("profile")
     if one.employers and other.employers:
         is_same = are_same(one.employers, other.employers)
@@ -62,6 +62,11 @@ def _shared_addresses(one: Evidence, other: Evidence) -> Collection[str]:
     return {email for email in (one.email, *one.others) if email}.intersection((other.email, *other.others))
 
 
+def _have_one_profile(one: Evidence, other: Evidence, names_on: NamesOn, rules: IdentityRules) -> bool:
+    """What many names use is nobody's profile: a page, a form, a placeholder that a list holds in place of an id."""
+    return any(names_on(PROFILE, profile) < rules.of_many for profile in set(one.profiles).intersection(other.profiles))
+
+
 def _have_other_contacts(one: Evidence, other: Evidence) -> bool:
     """Each has a mailbox and a number of its own, and none is the other's: namesakes at one employer have that."""
     return (
@@ -75,11 +80,14 @@ def _have_other_contacts(one: Evidence, other: Evidence) -> bool:
 def are_two_mailboxes(one: Evidence, other: Evidence, names_on: NamesOn, rules: IdentityRules) -> bool:
     """Two personal mailboxes at one work domain: two colleagues, unless one is the other misspelled.
 
-    Not where they share an address: one may list the other's as a second of its own.
+    Not where they share an address or a profile: one may list the other's as a second of its own, and the record that
+    a source keeps under one id gets another address when its person changes names.
     """
     if one.email == other.email or not one.is_work or not other.is_work or one.host != other.host:
         return False
-    if _shared_addresses(one, other):
+    if _shared_addresses(one, other) or (
+        one.profiles and other.profiles and _have_one_profile(one, other, names_on, rules)
+    ):
         return False
     if any(evidence.is_shared or names_on(EMAIL, evidence.email or "") >= rules.of_many for evidence in (one, other)):
         return False

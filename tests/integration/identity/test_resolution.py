@@ -38,6 +38,7 @@ _NAMES = ("Ana López", "Ana María López", "Luis López", "Anna Lopez", "A. L�
 _EMAILS = ("ana.lopez@acme.es", "ana.lopes@acme.es", "ana@gmail.com", "info@acme.es", "mesa@acme.es", "")
 _PHONES = ("+34612345678", "+34612345679", "+34915550100", "")
 _COMPANIES = ("Acme", "Acme España SL", "Solar Norte", "")
+_IDS = ("c-1", "c-2", "c-3", "")
 
 leads_of_few = st.lists(
     st.fixed_dictionaries(
@@ -47,6 +48,7 @@ leads_of_few = st.lists(
             "other_emails": st.lists(st.sampled_from(_EMAILS[:-1]), max_size=2),
             "phone": st.sampled_from(_PHONES),
             "company": st.sampled_from(_COMPANIES),
+            "own_id": st.sampled_from(_IDS),
             "consent_email": st.sampled_from(["", "granted"]),
         }
     ),
@@ -70,7 +72,10 @@ def test_any_order_gives_the_people_of_all_evidence_at_once(
     module_database: str, few_crowd: IdentityRules, leads: list[dict[str, Any]], data: st.DataObject
 ) -> None:
     forget_work()
-    named = [{**lead, "external_id": f"lead-{place}"} for place, lead in enumerate(leads)]
+    named = [
+        {**lead, "_name": f"lead-{place}", "external_id": lead["own_id"] or f"lead-{place}"}
+        for place, lead in enumerate(leads)
+    ]
     outcomes = []
     for _ in range(2):
         brand = f"brand{next(_brands)}"

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.identity.matching.clustering import cluster, count_names
+from pipeline.identity.matching.clustering import cluster, count_users
 from pipeline.identity.matching.evidence import Evidence, evidence_of, keys_of
 from pipeline.identity.matching.rules import identity_rules
 from pipeline.records import Lead
@@ -27,13 +27,16 @@ def said(fields: dict, *, source: str = "api") -> Evidence:
     return evidence_of(found)
 
 
+WORDS = ("lime", "moss", "pine", "reed", "sage", "fern", "iris", "lily", "rose", "vine")
+
+
 def count_people(*evidence: Evidence) -> int:
     """As the workers have it: the same evidence is one piece, and names are counted over all that use a key."""
     pieces = {UUID(int=place + 1): one for place, one in enumerate(dict.fromkeys(evidence))}
     limit = identity_rules().of_many
 
     def names_on(kind: str, value: str) -> int:
-        return max(1, count_names((one.name for one in pieces.values() if (kind, value) in keys_of(one)), limit))
+        return count_users(kind, (one for one in pieces.values() if (kind, value) in keys_of(one)), limit)
 
     return len(cluster(pieces, names_on).people)
 
@@ -70,6 +73,20 @@ ONE = [
     ({"full_name": "Elizabeth Moore", "email": "em@gmail.com"}, {"full_name": "Liz Moore", "email": "em@gmail.com"}),
     ({"external_id": "7"}, {"external_id": "7"}),
     ({"external_id": "7", "full_name": "Ada"}, {"external_id": "7", "full_name": "Ada Brandt"}),
+    ({"external_id": "7", "email": "ada@posteo.de"}, {"external_id": "7"}),
+    ({"external_id": "7", "email": "ada@posteo.de"}, {"external_id": "7", "email": "brandt@gmx.de"}),
+    ({"external_id": "7", "email": "ada.brandt@acme.example"}, {"external_id": "7", "email": "ada.berg@acme.example"}),
+    ({**ADA, "external_id": "7"}, {"external_id": "7", "full_name": "Ada Berg", "email": "ada.berg@bee.example"}),
+    (
+        {"external_id": "7", "full_name": "Ada Brandt", "email": "ada@acme.example", "phone": PHONE, "company": "Acme"},
+        {
+            "external_id": "7",
+            "full_name": "Ada Brandt",
+            "email": "ab@bee.example",
+            "phone": OTHER_PHONE,
+            "company": "Bee",
+        },
+    ),
     ({"linkedin_url": LINKEDIN}, {"linkedin_url": "http://linkedin.com/in/Ada-Brandt?trk=x"}),
     ({"linkedin_url": LINKEDIN, "email": "a@gmail.com"}, {"linkedin_url": LINKEDIN, "email": "ada@posteo.de"}),
     (
@@ -94,8 +111,12 @@ TWO = [
     (ADA, {"phone": PHONE, "full_name": "Bo Brandt"}),
     (ADA, {"phone": PHONE, "email": "bo@posteo.de", "full_name": "Bo Berg"}),
     ({"external_id": "7"}, {"external_id": "8"}),
-    ({"external_id": "7", "email": "ada@posteo.de"}, {"external_id": "7"}),
-    ({"external_id": "7", "email": "ada@posteo.de"}, {"external_id": "7", "email": "bob@posteo.de"}),
+    ({"external_id": "7", "full_name": "Ada Brandt"}, {"external_id": "7", "full_name": "Bo Berg"}),
+    (
+        {"external_id": "7", "full_name": "Ada Brandt", "email": "ada@posteo.de"},
+        {"external_id": "7", "full_name": "Bo Brandt", "email": "bo@posteo.de"},
+    ),
+    ({"submission_id": "7", "email": "ada@posteo.de"}, {"submission_id": "7", "email": "bo@posteo.de"}),
     ({"full_name": "Ada Brandt", "external_id": "1"}, {"full_name": "Ada Brandt", "external_id": "2"}),
     ({"full_name": "Ada Brandt", "email": "ada@acme.example"}, {"full_name": "Ada Brandt", "email": "ada@bee.example"}),
     ({"full_name": "Ada Brandt", "email": "info@acme.example"}, {"full_name": "Bo Berg", "email": "info@acme.example"}),
@@ -165,3 +186,16 @@ def test_whatever_comes_first_the_people_are_the_same(order):
         {"phone": PHONE, "full_name": "Ada"},
     ]
     assert count_people(*(said(leads[place]) for place in order)) == 2
+
+
+def test_an_id_that_ever_other_addresses_come_with_is_nobodys() -> None:
+    answers = [said({"external_id": "form-1", "email": f"{word}@posteo.de"}) for word in WORDS]
+
+    assert count_people(*answers[:8]) == 1
+    assert count_people(*answers) == len(answers)
+
+
+def test_an_id_that_three_names_share_joins_none_of_them_to_a_lead_without_a_name() -> None:
+    three = [said({"external_id": "1", "full_name": name}) for name in ("Ada Brandt", "Bo Berg", "Cleo Mora")]
+
+    assert count_people(*three, said({"external_id": "1", "email": "somebody@posteo.de"})) == 4
