@@ -67,7 +67,7 @@ class Envelope(_Fact, frozen=True):
     """What a sender sent, untouched: encrypted as one value into `event_bodies`.
 
     `body` is the record's raw bytes; `headers` are those worth keeping (lower-case names, no credentials);
-    `origin` says where in a larger whole it stood (`{"file": …, "line": 17}`, `{"index": 3}`, `{"page": 2}`).
+    `origin` says where in a larger whole it stood (`{"file": …, "line": 17}`, `{"place": "entry[0]"}`, `{"page": 2}`).
     """
 
     content_type: str
@@ -76,8 +76,37 @@ class Envelope(_Fact, frozen=True):
     origin: dict[str, Any] = {}
 
 
+# In an origin: the body is as the sender wrote it, and a connector's `prepare` has its turn when it is mapped. Bodies
+# stored by versions before that have no such word; they were prepared when they came.
+STORED = "stored"
+AS_IT_CAME = "as it came"
+
+
+class NewRequest(_Fact, frozen=True):
+    """The body of several records about to be stored, once for all of them. `sealed` is an encrypted Envelope."""
+
+    request_id: UUID
+    sealed: bytes
+
+
+class OpenedRequest:
+    """A stored body of several records, opened once for all events of it that are read together.
+
+    `parts` is where whoever takes it apart keeps its records, by place.
+    """
+
+    __slots__ = ("envelope", "parts")
+
+    def __init__(self, envelope: Envelope) -> None:
+        self.envelope = envelope
+        self.parts: dict[str, Any] | None = None
+
+
 class NewEvent(_Fact, frozen=True):
-    """An event about to be stored. `digest` is the 32-byte idempotency key; `sealed` an encrypted Envelope."""
+    """An event about to be stored. `digest` is the 32-byte idempotency key; `sealed` an encrypted Envelope.
+
+    `request` is there for a record of a larger body: `sealed` then holds its place in that and no body.
+    """
 
     brand: str
     source: str
@@ -87,6 +116,7 @@ class NewEvent(_Fact, frozen=True):
     sealed: bytes
     external_id: str | None = None
     occurred_at: datetime | None = None
+    request: NewRequest | None = None
 
 
 class Receipt(_Fact, frozen=True):
@@ -97,7 +127,10 @@ class Receipt(_Fact, frozen=True):
 
 
 class RawEvent(_Fact, frozen=True):
-    """A stored event with its body opened again, ready to be mapped."""
+    """A stored event with its body opened again, ready to be mapped.
+
+    `request` is the body that it is a record of, where it has none of its own.
+    """
 
     event_id: UUID
     brand: str
@@ -107,6 +140,7 @@ class RawEvent(_Fact, frozen=True):
     occurred_at: datetime | None
     envelope: Envelope
     is_released: bool = False
+    request: OpenedRequest | None = None
 
 
 class Consent(_Fact, frozen=True, array_like=True):

@@ -10,8 +10,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from connectors.kit import Connector, sources
+from connectors.kit.registry import broken_sources
 from pipeline.errors import ConfigurationError
-from pipeline.records import Lead, Parked, RawEvent, Stage, Suppressed
+from pipeline.records import AS_IT_CAME, STORED, Lead, Parked, RawEvent, Stage, Suppressed
 from pipeline.settings.loading import settings
 from pipeline.stages.mapping.source_mapping import (
     SourceMapping,
@@ -29,20 +31,31 @@ _EVENTS_AT_ONCE = 200  # bodies held open in memory
 
 
 def decide_event(
-    raw: RawEvent, mapping: SourceMapping, *, region: str | None, patch: dict[str, Any] | None = None
+    raw: RawEvent,
+    mapping: SourceMapping,
+    *,
+    region: str | None,
+    patch: dict[str, Any] | None = None,
+    connector: Connector | None = None,
 ) -> Decided:
-    """Map and normalize one event by a given mapping. `region`: the market of leads that name none (ISO alpha-2)."""
-    mapped = map_event(raw, patch=patch, mapping=mapping)
+    """Map and normalize one event by a given mapping. `region`: the market of leads that name none (ISO alpha-2).
+
+    `connector` is given where it is not the one in force for the event's source.
+    """
+    mapped = map_event(raw, patch=patch, mapping=mapping, connector=connector or connector_in_force(raw))
     return normalize_lead(mapped, default_region=region) if isinstance(mapped, Lead) else mapped
 
 
 def map_raw_event(raw: RawEvent, patch: dict[str, Any] | None) -> Decided:
     """Name the fields of one event by its source's mapping in force; parked if that mapping cannot be read."""
+    slug = connector_of(raw)
     try:
-        mapping = load_source_mapping(connector_of(raw))
+        mapping = load_source_mapping(slug)
     except ConfigurationError as error:
         return Parked(raw.event_id, Stage.MAP_FIELDS, "mapping_unreadable", str(error))
-    return map_event(raw, patch=patch, mapping=mapping)
+    if slug in broken_sources() and raw.envelope.origin.get(STORED) == AS_IT_CAME:  # it may prepare its records
+        return Parked(raw.event_id, Stage.MAP_FIELDS, "source_broken", broken_sources()[slug])
+    return map_event(raw, patch=patch, mapping=mapping, connector=connector_in_force(raw))
 
 
 def normalize_mapped(lead: Lead) -> Decided:
@@ -72,6 +85,11 @@ def require_mappings(connection: Connection, event_ids: Sequence[UUID]) -> None:
     for slug in sorted(slugs):
         if has_source_mapping(slug):
             load_source_mapping(slug)
+
+
+def connector_in_force(raw: RawEvent) -> Connector | None:
+    """The connector that reads this event, as it was declared when this process began; None if there is none."""
+    return sources().get(connector_of(raw))
 
 
 def connector_of(raw: RawEvent) -> str:

@@ -22,6 +22,16 @@ from connectors.kit.sources.declarations import (
     Signature,
     Webhook,
 )
+from connectors.kit.sources.handshakes import (
+    CrcToken,
+    Echo,
+    GraphValidation,
+    Greeting,
+    SignedToken,
+    SlackChallenge,
+    VerifyToken,
+    ZoomValidation,
+)
 from connectors.kit.sources.signatures import HmacSha256, StandardWebhooks
 
 __all__ = [
@@ -31,9 +41,13 @@ __all__ = [
     "ConfigurationError",
     "Connection",
     "Connector",
+    "CrcToken",
     "Cursor",
     "DestinationType",
+    "Echo",
     "File",
+    "GraphValidation",
+    "Greeting",
     "HmacSha256",
     "PageNumber",
     "Poll",
@@ -42,13 +56,17 @@ __all__ = [
     "RecordError",
     "Secret",
     "Signature",
+    "SignedToken",
+    "SlackChallenge",
     "StandardWebhooks",
     "TerminalError",
     "TransientError",
     "Usage",
+    "VerifyToken",
     "Webhook",
     "WriteResult",
     "Writer",
+    "ZoomValidation",
     "destination_types",
     "sources",
 ]

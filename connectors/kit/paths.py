@@ -3,13 +3,13 @@ r"""The one language of paths, of connectors and mappings: `data.email`, `items[
 `key.key` goes into objects, `[0]` takes an entry of a list, `[-1]` its last, `[key=value]` the first entry whose `key`
 reads `value`. A key that equals the whole path, or all that is left of it, wins: the column `Tel. 1` is written as it
 is. A backslash takes the meaning from the `.`, `[`, `]` or backslash after it: `1\.3` is one key; before anything else
-it is itself.
+it is itself. Where several places are meant (`records_at`), `[*]` takes every entry of a list: `entry[*].changes[*]`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -21,8 +21,9 @@ _BACKSLASH = r"\\(?:[.\[\]\\]|(?![.\[\]\\]))"
 KEY_PATTERN = rf"(?:{_PLAIN}|{_BACKSLASH}){_PLAIN}*(?:{_BACKSLASH}{_PLAIN}*)*"
 SELECTOR_PATTERN = r"\[-?[0-9]{1,9}\]|\[[^\[\]=]+=[^\[\]]*\]"
 
-_STEP = re.compile(rf"\[(?:(-?[0-9]{{1,9}})|([^\[\]=]+)=([^\[\]]*))\]|({KEY_PATTERN})")
+_STEP = re.compile(rf"\[(?:(-?[0-9]{{1,9}})|([^\[\]=]+)=([^\[\]]*)|(\*))\]|({KEY_PATTERN})")
 _PLAIN_KEY = re.compile(rf"{_PLAIN}+")
+_SIGN = re.compile(r"[.\[\]\\]")
 _ESCAPED = re.compile(r"\\([.\[\]\\])")
 _LONGEST = 2_000  # characters; each step looks at all that is left
 _PATHS_KEPT = 1_024  # those of all connectors, and more
@@ -36,14 +37,19 @@ class Selector(NamedTuple):
     value: str
 
 
+class Every(NamedTuple):
+    """`[*]`: each entry of a list."""
+
+
+EVERY = Every()
 Step = str | int | Selector
 Getter = Callable[[Any], Any]
 
 
-class _Turn(NamedTuple):
+class Turn(NamedTuple):
     """A step, and what of the path is left there as it is written, if that could be a key and is not just the step."""
 
-    step: Step
+    step: Step | Every
     rest: str | None
 
 
@@ -93,23 +99,53 @@ def get_path(record: Any, path: str | None, default: Any = None) -> Any:
     return value
 
 
-def _read_turns(path: str) -> tuple[_Turn, ...]:
+def many_turns(path: str) -> tuple[Turn, ...]:
+    """The steps of a path that may name several places by `[*]`. Raises ConfigurationError for what is no path."""
+    starts: list[int] = []
+    steps = _read_any_steps(path, starts)
+    return tuple(Turn(step, _rest(path, place, starts[place], steps)) for place, step in enumerate(steps))
+
+
+def take_step(value: Any, step: Step, default: Any = None) -> Any:
+    """What one step leads to, or `default`."""
+    taken = _take(value, step)
+    return default if taken is _MISSING else taken
+
+
+def escaped_key(key: str) -> str:
+    """A key as a path writes it."""
+    return _SIGN.sub(r"\\\g<0>", key)
+
+
+def _read_turns(path: str) -> tuple[Turn, ...]:
     starts: list[int] = []
     steps = _read_steps(path, starts)
-    return tuple(_Turn(step, _rest(path, place, starts[place], steps)) for place, step in enumerate(steps))
+    return tuple(Turn(step, _rest(path, place, starts[place], steps)) for place, step in enumerate(steps))
 
 
 def _read_steps(path: str, starts: list[int] | None = None) -> list[Step]:
-    """The steps; their places in the text are added to `starts`."""
+    """The steps of a path to one place; where they stand in the text is added to `starts`."""
+    steps: list[Step] = []
+    for step in _read_any_steps(path, starts):
+        if isinstance(step, Every):
+            raise ConfigurationError(
+                f"the path {path[:200]!r} takes every entry of a list, and one value is wanted here: say which, as"
+                " list[0], list[-1] or list[key=value]; [*] is for records_at"
+            )
+        steps.append(step)
+    return steps
+
+
+def _read_any_steps(path: str, starts: list[int] | None = None) -> list[Step | Every]:
     if len(path) > _LONGEST:
         raise ConfigurationError(f"a path is longer than {_LONGEST} characters: {path[:40]!r}…")
-    steps: list[Step] = []
+    steps: list[Step | Every] = []
     position = 0
     while position < len(path) or not steps:
         if steps and path[position] == ".":
             position += 1
         match = _STEP.match(path, position)
-        if match is None or (steps and match[4] is not None and path[position - 1] != "."):
+        if match is None or (steps and match[5] is not None and path[position - 1] != "."):
             raise ConfigurationError(
                 f"the path {path[:200]!r} cannot be read at character {position + 1}: allowed are key.key, list[0],"
                 r" list[-1] and list[key=value], and a backslash before a dot or bracket within a key: a\.b"
@@ -121,14 +157,16 @@ def _read_steps(path: str, starts: list[int] | None = None) -> list[Step]:
     return steps
 
 
-def _step(match: re.Match[str]) -> Step:
-    index, name, value, key = match.groups()
+def _step(match: re.Match[str]) -> Step | Every:
+    index, name, value, every, key = match.groups()
     if key is not None:
         return _ESCAPED.sub(r"\1", key) if "\\" in key else key
+    if every is not None:
+        return EVERY
     return int(index) if index is not None else Selector(name, value)
 
 
-def _rest(path: str, place: int, start: int, steps: list[Step]) -> str | None:
+def _rest(path: str, place: int, start: int, steps: Sequence[Step | Every]) -> str | None:
     is_key = place == 0 or all(isinstance(step, str) for step in steps[place:])
     return path[start:] if is_key and path[start:] != steps[place] else None
 
@@ -137,10 +175,10 @@ def _rest(path: str, place: int, start: int, steps: list[Step]) -> str | None:
 _declared_turns = lru_cache(maxsize=_PATHS_KEPT)(_read_turns)
 
 
-def _take(value: Any, step: Step) -> Any:
+def _take(value: Any, step: Step | Every) -> Any:
     if isinstance(step, str):
         return value.get(step, _MISSING) if isinstance(value, dict) else _MISSING
-    if not isinstance(value, list):
+    if not isinstance(value, list) or isinstance(step, Every):
         return _MISSING
     if isinstance(step, int):
         return value[step] if -len(value) <= step < len(value) else _MISSING

@@ -11,15 +11,16 @@ import orjson
 
 from connectors.kit.conformance import Case, Rule, Trial
 from connectors.kit.registry import sources
-from connectors.kit.sources.declarations import Connector
+from connectors.kit.sources.declarations import Connector, Poll
 from connectors.kit.sources.idempotency import occurred_at_of
+from connectors.kit.sources.parts import BESIDE
 from connectors.kit.sources.samples import samples_of
 from pipeline.errors import ConfigurationError
 from pipeline.records import Envelope, Lead, Parked, RawEvent, new_id
 from pipeline.replay import decide_event
-from pipeline.stages.mapping.bodies import decode_body
 from pipeline.stages.mapping.language import SourceDeclaration
 from pipeline.stages.mapping.source_mapping import SourceMapping, load_source_mapping, undecided
+from pipeline.stages.mapping.stored_records import read_record
 from pipeline.values.dates.times import instant_text
 
 _UNKNOWN = "no mapping could be read"
@@ -82,7 +83,9 @@ def _try_record(
     )
     decided = decide_event(raw, mapping, region=None)
     if isinstance(decided, Lead):
-        rest = undecided(mapping, decode_body(content_type, body))
+        rest = undecided(mapping, read_record(raw))
+        if isinstance(connector.intake, Poll):  # what stands beside the list says how pages go on
+            rest = [path for path in rest if not path.startswith(f"{BESIDE}.")]
         return Trial(_shown(decided), undecided=tuple(rest))
     if isinstance(decided, Parked):
         return Trial(stopped=decided.code, message=decided.message)

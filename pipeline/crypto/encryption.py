@@ -105,6 +105,15 @@ def open_envelope(sealed: bytes, event_id: UUID) -> Envelope:
     return _to_envelope(cipher().open(sealed, context=b"body:" + event_id.bytes))
 
 
+def seal_request(envelope: Envelope, request_id: UUID) -> bytes:
+    """Of a body of several records."""
+    return cipher().seal(_to_bytes(envelope), context=b"request:" + request_id.bytes)
+
+
+def open_request(sealed: bytes, request_id: UUID) -> Envelope:
+    return _to_envelope(cipher().open(sealed, context=b"request:" + request_id.bytes))
+
+
 def seal_profile(profile: Profile, person_id: UUID) -> bytes:
     places: dict[tuple[str, UUID, datetime], int] = {}
 

@@ -34,6 +34,7 @@ def field_rows(mapping: SourceMapping, record: dict[str, Any], lead: Lead | None
 
     `lead` None: the record did not become a lead; its values are shown all the same.
     """
+    from pipeline.stages.mapping.undecided import rest_of
     from pipeline.values.derived import derive
 
     columns = {name: column for column, name in mapping.renames(record).items()}
@@ -52,7 +53,7 @@ def field_rows(mapping: SourceMapping, record: dict[str, Any], lead: Lead | None
     rows += [
         _row(None, None, field, value, flags.get(field, [])) for field, value in fields.items() if field not in shown
     ]
-    rows += [_row(path, raw, "custom", None, []) for path, raw in mapping.decided.rest(record).items()]
+    rows += [_row(path, raw, "custom", None, []) for path, raw in rest_of(mapping.decided, record).values.items()]
     derived = derive(lead.fields) if lead else {}
     rows += [_row(None, None, field, value, ["derived"]) for field, value in derived.items()]
     return rows

@@ -16,6 +16,7 @@ from pipeline.inspection.field_rows import FieldRow, field_rows
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from connectors.kit import Connector
     from pipeline.records import Lead, Parked, RawEvent, Suppressed
     from pipeline.stages.mapping.source_mapping import SourceMapping
 
@@ -28,6 +29,7 @@ class Recomputed:
     mapping: SourceMapping
     readable: Lead | None
     decided: Lead | Parked | Suppressed
+    connector: Connector | None = None
 
     @property
     def lead(self) -> Lead | None:
@@ -58,10 +60,10 @@ class Recomputed:
     def fields(self) -> list[FieldRow]:
         """Each value before and after; empty if the body cannot be read."""
         from pipeline.errors import RecordError
-        from pipeline.stages.mapping.bodies import decode_body
+        from pipeline.stages.mapping.stored_records import read_record
 
         try:
-            record = decode_body(self.raw.envelope.content_type, self.raw.envelope.body)
+            record = read_record(self.raw, self.connector)
         except RecordError:
             return []
         return field_rows(self.mapping, record, self.lead)
@@ -79,31 +81,41 @@ def recompute(connection: Connection, event_ids: Sequence[UUID]) -> dict[UUID, R
 
 
 def recompute_event(
-    raw: RawEvent, patch: dict[str, Any] | None = None, *, mapping: SourceMapping | None = None
+    raw: RawEvent,
+    patch: dict[str, Any] | None = None,
+    *,
+    mapping: SourceMapping | None = None,
+    connector: Connector | None = None,
 ) -> Recomputed:
     """One event through map and normalize. A bug in them is this event's own `bug`, as it is in the pipeline.
 
-    `mapping` is given where it is not the source's own yet: a proposed one.
+    `mapping` and `connector` are given where they are not the source's own yet: proposed ones.
     """
     from pipeline.records import Lead, Parked, Stage
-    from pipeline.replay import decide_event
+    from pipeline.replay import connector_in_force, decide_event
     from pipeline.settings.loading import settings
     from pipeline.stages.mapping.source_mapping import load_source_mapping
 
     mapping = mapping or load_source_mapping(settings().source(raw.source).connector or raw.source)
+    connector = connector or connector_in_force(raw)
     region = settings().region_for(raw.source, raw.brand)
     readable: Lead | None = None
     try:
-        decided = decide_event(raw, mapping, region=region, patch=patch)
+        decided = decide_event(raw, mapping, region=region, patch=patch, connector=connector)
         if not isinstance(decided, Lead):
-            readable = _readable(raw, mapping, region=region, patch=patch)
+            readable = _readable(raw, mapping, connector, region=region, patch=patch)
     except Exception as error:  # noqa: BLE001 - one event's bug must not end an export of a million
         decided = Parked(raw.event_id, Stage.UNKNOWN, "bug", type(error).__name__)
-    return Recomputed(raw, mapping, readable, decided)
+    return Recomputed(raw, mapping, readable, decided, connector)
 
 
 def _readable(
-    raw: RawEvent, mapping: SourceMapping, *, region: str | None, patch: dict[str, Any] | None
+    raw: RawEvent,
+    mapping: SourceMapping,
+    connector: Connector | None,
+    *,
+    region: str | None,
+    patch: dict[str, Any] | None,
 ) -> Lead | None:
     """Of an event that does not go through: its values as far as they can be read, to show what stops it."""
     from msgspec.structs import replace
@@ -112,7 +124,7 @@ def _readable(
     from pipeline.stages.mapping.source_mapping import map_event
     from pipeline.stages.normalization import show_normalized
 
-    mapped = map_event(raw, patch=patch, mapping=mapping)
+    mapped = map_event(raw, patch=patch, mapping=mapping, connector=connector)
     if isinstance(mapped, Suppressed):  # a mapping's rule stops it unread; released, it would be read
-        mapped = map_event(replace(raw, is_released=True), patch=patch, mapping=mapping)
+        mapped = map_event(replace(raw, is_released=True), patch=patch, mapping=mapping, connector=connector)
     return show_normalized(mapped, default_region=region) if isinstance(mapped, Lead) else None

@@ -15,6 +15,7 @@ from pipeline.inspection.field_rows import FieldRow
 from pipeline.inspection.merges import find_forward, tell_reasons
 from pipeline.inspection.pairs import explain_match
 from pipeline.inspection.recomputed import Recomputed, recompute
+from pipeline.inspection.request_text import body_text, part_text
 from pipeline.inspection.story_parts import (
     Call,
     ConsentAnswer,
@@ -199,13 +200,14 @@ def _parts(part: type[Part], rows: Sequence[Mapping[str, Any]]) -> list[Part]:
 
 
 def _request(recomputed: Recomputed) -> Request:
-    envelope = recomputed.raw.envelope
+    raw = recomputed.raw
+    came = raw.request.envelope if raw.request else raw.envelope
     return Request(
-        content_type=envelope.content_type,
-        bytes=len(envelope.body),
-        headers=envelope.headers,
-        origin={name: value for name, value in envelope.origin.items() if name != "verified_by"},
-        body=envelope.body.decode("utf-8", "replace"),
+        content_type=came.content_type,
+        bytes=len(came.body),
+        headers=came.headers,
+        origin={name: value for name, value in raw.envelope.origin.items() if name != "verified_by"},
+        body=part_text(raw, recomputed.connector) if raw.request else body_text(came.body),
     )
 
 

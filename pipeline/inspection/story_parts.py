@@ -17,7 +17,10 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Request(Told, frozen=True, kw_only=True):
-    """What the source sent, as it was stored; `bytes` is the length of the body before it was read as text."""
+    """What the source sent, as it was stored; `bytes` is the length of the body before it was read as text.
+
+    Of a body with several records `body` is this one alone, as JSON, with what stands beside it under `^`.
+    """
 
     content_type: str
     bytes: int

@@ -17,10 +17,11 @@ from pipeline.inspection.recomputed import Recomputed, recompute_event
 
 if TYPE_CHECKING:
     from connectors.kit import Connector
+    from connectors.kit.sources.parts import Part
     from pipeline.intake.files.reading import OpenedFile, ReadAs
     from pipeline.intake.files.rows import FileRow, TableNotes
     from pipeline.intake.instances import SourceInstance
-    from pipeline.records import Envelope, Lead
+    from pipeline.records import Envelope, Lead, OpenedRequest
     from pipeline.stages.mapping.source_mapping import SourceMapping
 
 STATES = ("ready", "quarantined", "suppressed")
@@ -171,8 +172,8 @@ def read_trials(file: Path, slug: str, brand: str | None = None) -> Iterator[Cal
 
     instance = find_instance(slug, brand)
     if file.suffix.lower() in _PAYLOADS:
-        records = _payload_records(file, instance.connector)
-        return (partial(_try_record, instance, number, record) for number, record in enumerate(records, start=1))
+        body, parts = _read_payload(file, instance.connector)
+        return (partial(_try_part, instance, number, part, body) for number, part in enumerate(parts, start=1))
     try:
         opened = open_rows(file, source=instance.slug, brand=instance.brand)
     except UnreadableFileError as error:
@@ -212,12 +213,12 @@ def _try_row(opened: OpenedFile, row: FileRow) -> RowTrial:
     return _trial(row.line, _try_envelope(opened.instance, row.record or {}, envelope_of(opened, row), opened.mapping))
 
 
-def _try_record(instance: SourceInstance, number: int, record: dict[str, Any]) -> RowTrial:
-    import orjson
+def _try_part(instance: SourceInstance, number: int, part: Part, body: OpenedRequest) -> RowTrial:
+    from pipeline.intake.bodies import seen_record
+    from pipeline.records import AS_IT_CAME, STORED, Envelope
 
-    from pipeline.records import Envelope
-
-    return _trial(number, _try_envelope(instance, record, Envelope("application/json", orjson.dumps(record))))
+    pointer = Envelope("", b"", {}, {STORED: AS_IT_CAME, "place": part.place})
+    return _trial(number, _try_envelope(instance, seen_record(instance.connector, part), pointer, request=body))
 
 
 def _trial(line: int, tried: Recomputed) -> RowTrial:
@@ -231,21 +232,30 @@ def _trial(line: int, tried: Recomputed) -> RowTrial:
     return RowTrial(line, "suppressed", tried, decided.reason)
 
 
-def _payload_records(file: Path, connector: Connector) -> list[dict[str, Any]]:
-    from connectors.kit.sources.records import split_records
+def _read_payload(file: Path, connector: Connector) -> tuple[OpenedRequest, list[Part]]:
+    """A body as it would be stored, and its records."""
+    from connectors.kit.sources.records import split_body
+    from pipeline.intake.bodies import reading_of
+    from pipeline.records import Envelope, OpenedRequest
 
+    content_type = _PAYLOADS[file.suffix.lower()]
     try:
         body = file.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
     try:
-        return split_records(connector, body, _PAYLOADS[file.suffix.lower()])
+        parts = split_body(connector, body, content_type)
     except RecordError as error:
         raise RecordError(error.code, field=error.field, message=f"{file}: {error.message}") from error
+    return OpenedRequest(Envelope(content_type, body, {}, reading_of(connector))), parts
 
 
 def _try_envelope(
-    instance: SourceInstance, record: dict[str, Any], envelope: Envelope, mapping: SourceMapping | None = None
+    instance: SourceInstance,
+    record: dict[str, Any],
+    envelope: Envelope,
+    mapping: SourceMapping | None = None,
+    request: OpenedRequest | None = None,
 ) -> Recomputed:
     from connectors.kit.sources.idempotency import occurred_at_of
     from pipeline.records import RawEvent, new_id
@@ -259,6 +269,8 @@ def _try_envelope(
             received_at=datetime.now(UTC),
             occurred_at=occurred_at_of(instance.connector, record),
             envelope=envelope,
+            request=request,
         ),
         mapping=mapping,
+        connector=instance.connector,
     )

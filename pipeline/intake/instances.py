@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from connectors.kit import Connector, Signature, Webhook, sources
+from connectors.kit import Connector, Secret, Signature, Webhook, sources
 from connectors.kit.registry import broken_sources
 from pipeline.errors import ConfigurationError
 from pipeline.lanes import LANES
@@ -48,7 +48,7 @@ class SourceBook:
     settings: Settings
     known: Mapping[str, Connector] = field(default_factory=sources)
     _found: dict[tuple[str, str], SourceInstance] = field(default_factory=dict)
-    _secrets: dict[str, tuple[float, list[str]]] = field(default_factory=dict)
+    _secrets: dict[tuple[str, str], tuple[float, list[str]]] = field(default_factory=dict)
 
     def find(self, brand: str, slug: str) -> SourceInstance:
         """Raises UnknownSourceError and BrokenSourceError."""
@@ -69,23 +69,27 @@ class SourceBook:
 
     def secrets(self, instance: SourceInstance, signature: Signature) -> list[str]:
         """The secrets a request may be signed with; empty, with a log line that says what to set, if there are none."""
+        return self.secrets_named(instance, signature.secret, key="secret")
+
+    def secrets_named(self, instance: SourceInstance, secret: Secret, *, key: str | None = None) -> list[str]:
+        """The values of a declared secret, as above. `key` is its key in afluente.yaml, if not one of `secrets`."""
         now = time.monotonic()
-        read_at, secrets = self._secrets.get(instance.slug, (0.0, []))
+        read_at, secrets = self._secrets.get((instance.slug, secret.name), (0.0, []))
         if secrets and now - read_at < _SECRETS_SECONDS:
             return secrets
-        variable = signature.secret.name
         try:
-            secrets = self.settings.source_secrets(instance.slug, variable)
+            secrets = self.settings.source_secrets(instance.slug, secret.name, signs=key is not None)
         except ConfigurationError as error:
             _log.error("source_secret_unreadable", source=instance.slug, remedy=str(error))
             return []
         if not secrets:
+            place = f"sources.{instance.slug}.{key or f'secrets.{secret.name}'}"
             _log.error(
                 "source_secret_missing",
                 source=instance.slug,
-                remedy=f"set {variable} or sources.{instance.slug}.secret in afluente.yaml; nothing is taken before",
+                remedy=f"set {secret.name} or {place} in afluente.yaml; nothing is taken before",
             )
-        self._secrets[instance.slug] = (now, secrets)
+        self._secrets[instance.slug, secret.name] = (now, secrets)
         return secrets
 
     def _resolve(self, brand: str, slug: str) -> SourceInstance:

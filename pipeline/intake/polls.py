@@ -17,13 +17,15 @@ import orjson
 
 from connectors.kit import Poll
 from connectors.kit.http import session
+from connectors.kit.sources.parts import Part
 from connectors.kit.sources.polling import Page, poll_pages
 from pipeline.errors import ConfigurationError, QuotaError, TerminalError, TransientError, place_of
 from pipeline.hints import hint_dispatch
 from pipeline.intake.arrivals import JSON, new_event
+from pipeline.intake.bodies import beside_of_page, seen_record
 from pipeline.intake.instances import SourceBook, SourceInstance
 from pipeline.logs import get_logger
-from pipeline.records import Envelope
+from pipeline.records import AS_IT_CAME, STORED, Envelope
 from pipeline.settings.loading import Settings, settings
 from pipeline.store.engine import transaction
 from pipeline.store.events import cursors
@@ -112,12 +114,11 @@ def _read(known: Settings, instance: SourceInstance, position: str | None, repor
 def _store_page(instance: SourceInstance, page: Page, report: PollReport) -> None:
     """The page's events and the position behind them, all or nothing."""
     events = []
+    beside = beside_of_page(instance.connector, page.answer)
     for index, record in enumerate(page.records):
-        prepare = instance.connector.prepare
-        prepared = prepare(record) if prepare else record
-        origin = {"via": _VIA, "page": report.pages + 1, "index": index}
-        envelope = Envelope(JSON, orjson.dumps(prepared), {}, origin)
-        events.append(new_event(instance, prepared, envelope, index=index))
+        origin = {"via": _VIA, "page": report.pages + 1, "index": index, STORED: AS_IT_CAME, **beside}
+        envelope = Envelope(JSON, orjson.dumps(record), {}, origin)
+        events.append(new_event(instance, seen_record(instance.connector, Part("", record)), envelope, index=index))
     with transaction() as connection:
         receipts = insert_events(connection, events)
         cursors.move_cursor(

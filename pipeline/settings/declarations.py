@@ -20,7 +20,10 @@ class BrandSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One source instance. `secret` may be a list while a secret is being rotated."""
+    """One source instance. `secret` may be a list while a secret is being rotated.
+
+    `secrets` are those that a connector declares beside the signature's, by the name of their variable.
+    """
 
     connector: str | None = None
     brands: list[str] | None = None
@@ -33,6 +36,7 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     every_seconds: int | None = None
     rate_per_second: float | None = None
     options: dict[str, Any] = {}
+    secrets: dict[str, str | list[str]] = {}
 
 
 class DestinationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

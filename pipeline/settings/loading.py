@@ -72,17 +72,27 @@ class Settings(msgspec.Struct, frozen=True):
             if destination.enabled and (destination.brands is None or brand in destination.brands)
         )
 
-    def source_secrets(self, slug: str, variable: str) -> list[str]:
+    def source_secrets(self, slug: str, variable: str, *, signs: bool = True) -> list[str]:
         """Current secrets of a source, newest first: afluente.yaml's reference, else the declared environment
-        variable, else (embedded) the one made in the data folder. Empty if there is none."""
-        configured = self.source(slug).secret
-        if configured is not None:
-            texts = [configured] if isinstance(configured, str) else configured
-            return [reference(text, f"sources.{slug}.secret").resolve(self.environ) for text in texts]
+        variable, else (embedded) the one made in the data folder. Empty if there is none.
+
+        `signs` False: a secret beside the signature's, which `secret` and the one made do not stand for.
+        """
+        entry = self.source(slug)
+        if variable in entry.secrets:
+            return self._resolved(entry.secrets[variable], f"sources.{slug}.secrets.{variable}")
+        if signs and entry.secret is not None:
+            return self._resolved(entry.secret, f"sources.{slug}.secret")
         if text := self.environ.get(variable):
             return [part.strip() for part in text.split(",") if part.strip()]
+        if not signs:
+            return []
         generated = read_credentials(self.data).get("sources", {}).get(slug)
         return [generated] if generated else []
+
+    def _resolved(self, configured: str | list[str], place: str) -> list[str]:
+        texts = [configured] if isinstance(configured, str) else configured
+        return [reference(text, place).resolve(self.environ) for text in texts]
 
     def source_token(self, slug: str, variable: str | None) -> str | None:
         """Bearer token of a polled source, or None."""
@@ -206,9 +216,10 @@ def _check(parsed: SettingsFile, path: Path) -> None:
                     f" ({', '.join(sorted(known))})"
                 )
     for name, source in parsed.sources.items():
-        texts = [source.secret] if isinstance(source.secret, str) else source.secret or []
-        for text in texts:
-            reference(text, f"{path}: sources.{name}.secret")
+        named = {f"secrets.{key}": given for key, given in source.secrets.items()}
+        for key, given in {"secret": source.secret, **named}.items():
+            for text in [given] if isinstance(given, str) else given or ():
+                reference(text, f"{path}: sources.{name}.{key}")
         if source.token is not None:
             reference(source.token, f"{path}: sources.{name}.token")
     for name, destination in parsed.destinations.items():

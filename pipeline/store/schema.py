@@ -17,7 +17,7 @@ from pipeline.store import keyring
 from pipeline.store.engine import transaction, translate
 from pipeline.store.identity import notices
 
-_PARTITIONED = ("events", "event_bodies")
+_PARTITIONED = {"events": "event_id", "event_bodies": "event_id", "request_bodies": "request_id"}  # table -> its key
 _MIGRATION_LOCK = 4_150_226_013  # any constant: "only one migrates at a time"
 _LOCK_WAIT_SECONDS = 120  # for another process's migration
 _TABLE_LOCK_WAIT_SECONDS = 10  # a statement that waits longer for a table stops everybody behind it: give up instead
@@ -106,7 +106,7 @@ def is_partition(table: str) -> bool:
 
 
 def _ensure_partition(connection: Connection, table: str, begin: datetime, end: datetime) -> bool:
-    name = f"{table}_{begin:%Y%m}"
+    name, key = f"{table}_{begin:%Y%m}", _PARTITIONED[table]
     bounds: dict[str, Any] = {"begin": month_bound(begin), "end": month_bound(end)}
     if connection.exec_driver_sql("SELECT to_regclass(%s)", (name,)).scalar() is not None:
         return False
@@ -115,7 +115,7 @@ def _ensure_partition(connection: Connection, table: str, begin: datetime, end: 
         with connection.begin_nested():
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_TABLE_LOCK_WAIT_SECONDS}s'")
             taken = connection.exec_driver_sql(
-                f"SELECT 1 FROM {table}_default WHERE event_id >= %(begin)s AND event_id < %(end)s LIMIT 1",  # noqa: S608 - put together from constants
+                f"SELECT 1 FROM {table}_default WHERE {key} >= %(begin)s AND {key} < %(end)s LIMIT 1",  # noqa: S608 - put together from constants
                 bounds,
             ).scalar()
             if taken:

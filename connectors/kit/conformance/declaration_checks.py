@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 
 from connectors.kit.conformance.cases import TYPICAL, Case
-from connectors.kit.sources.declarations import Poll, Secret, Webhook
+from connectors.kit.errors import ConfigurationError
+from connectors.kit.paths import many_turns, parse_path
+from connectors.kit.sources.declarations import Connector, Poll, Secret, Webhook
+from connectors.kit.sources.handshakes import secrets_of_webhook
+from connectors.kit.sources.parts import as_paths
 
 _SLUG = re.compile(r"[a-z][a-z0-9_]{1,62}")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
@@ -57,6 +61,7 @@ def declaration_is_complete(case: Case) -> list[str]:
         header = intake.idempotency_header
         if header is not None and header != header.lower():
             problems.append(f"idempotency_header is {header!r}; write it in lower case")
+    problems += _wrong_paths(connector)
     if isinstance(intake, Poll) and intake.cursor is None and intake.pages is None:
         problems.append("a poll needs pages or a cursor, else it reads everything each time")
     return problems
@@ -85,10 +90,26 @@ def samples_exist(case: Case) -> list[str]:
     return [f"{problem}; `afluente mapping preview {case.source} …` shows what becomes of it now"]
 
 
+def _wrong_paths(connector: Connector) -> list[str]:
+    """Paths that cannot be read, which intake would meet with every body."""
+    problems = []
+    for path in as_paths(getattr(connector.intake, "records_at", None)):
+        try:
+            many_turns(path)
+        except ConfigurationError as error:
+            problems.append(f"records_at: {error}")
+    for name, declared in (("event_id", connector.event_id), ("occurred_at", connector.occurred_at)):
+        try:
+            parse_path(declared or "whole")
+        except ConfigurationError as error:
+            problems.append(f"{name}: {error}")
+    return problems
+
+
 def _secrets(case: Case) -> list[Secret]:
     intake = case.connector.intake
-    if isinstance(intake, Webhook) and intake.signature is not None:
-        return [intake.signature.secret]
+    if isinstance(intake, Webhook):
+        return list(secrets_of_webhook(intake))
     if isinstance(intake, Poll) and intake.token is not None:
         return [intake.token]
     return []

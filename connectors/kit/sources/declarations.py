@@ -45,20 +45,65 @@ class Answer:
     status: int = 200
     body: str = "{}"
     content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request that may be a handshake. Header names are lower-case; `query` holds the first value of each name.
+
+    `secrets_of` gives the values of a declared secret, several while one is replaced; empty if it is not set here.
+    """
+
+    method: str
+    query: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    secrets_of: Callable[[Secret], Sequence[str]] = field(repr=False)
+
+
+class Handshake(Protocol):
+    """How a source makes sure that an address is ours before it sends there, by a request that is no lead."""
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """What it needs beside the signature's own secret."""
+        ...
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether the source signs this request as it signs leads: then it is proven before it is answered."""
+        ...
+
+    def answer(self, question: Question) -> Answer | None:
+        """The answer, or None if this is no handshake of this kind. Raises HandshakeRefusedError."""
+        ...
+
+
+AskFunction = Callable[[Mapping[str, str], Sequence[str]], Answer | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """The source posts to `/in/{brand}/{source}`. One body is one record unless `records_at` names a list in it."""
+    """The source posts to `/in/{brand}/{source}`. One body is one record unless `records_at` names a list in it.
 
-    records_at: str | None = None
+    `records_at` may go through lists (`entry[*].changes[*].value`) and name several; what stands beside a list is read
+    by `^.` (connectors/kit/sources/parts.py). `json_fields` are fields of a form that hold JSON as text.
+    """
+
+    records_at: str | tuple[str, ...] | None = None
     signature: Signature | None = None
     formats: tuple[str, ...] = ("json",)  # of: json, form, text (JSON under text/plain, as browsers send cross-origin)
     idempotency_header: str | None = None  # lower-case header that is the same over retries
     answer: Answer = Answer()
     max_body_bytes: int = 1_048_576
     cross_origin: bool = False  # browsers post here: answer CORS preflights
-    handshake: Callable[[Mapping[str, str], Sequence[str]], Answer | None] | None = None
+    # How the source makes sure that this address is ours: connectors/kit/sources/handshakes.py. A function gets the
+    # query of a GET and the secrets.
+    handshake: (
+        Handshake | tuple[Handshake, ...] | Callable[[Mapping[str, str], Sequence[str]], Answer | None] | None
+    ) = None
+    json_fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +172,7 @@ class Connector:
     lane: str = "hot"
     event_id: str | None = None
     occurred_at: str | None = None
-    prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    prepare: Callable[..., dict[str, Any]] | None = None  # of (record) or (record, parents), at mapping time: pure
     settings: tuple[str, ...] = field(
         default=()
     )  # names of afluente.yaml keys that the connector understands beyond the common ones

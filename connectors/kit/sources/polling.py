@@ -30,11 +30,15 @@ MAX_WAITS_PER_PAGE = 3
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Records in the order given, and where to go on once they are stored. After `is_last` there is nothing new now."""
+    """Records in the order given, and where to go on once they are stored. After `is_last` there is nothing new now.
+
+    `answer` is the whole that the records stand in.
+    """
 
     records: list[dict[str, Any]] = field(repr=False)
     next_position: str | None
     is_last: bool
+    answer: Any = field(default=None, repr=False)
 
 
 def poll_pages(
@@ -151,7 +155,7 @@ def _by_number(poll: Poll, reader: _Reader, start: _Position) -> Iterator[Page]:
     greatest = start.greatest or start.after
     before: bytes | None = None
     while True:
-        _, records = reader.read({**params, pages.param: str(number), pages.size_param: str(pages.size)})
+        answer, records = reader.read({**params, pages.param: str(number), pages.size_param: str(pages.size)})
         seen = _fingerprint(records)
         if records and seen == before:
             raise TerminalError(
@@ -162,9 +166,11 @@ def _by_number(poll: Poll, reader: _Reader, start: _Position) -> Iterator[Page]:
         greatest = _greatest(cursor, records, greatest)
         number += 1
         if len(records) < pages.size:
-            yield Page(records, _Position(after=greatest).text(), is_last=True)
+            yield Page(records, _Position(after=greatest).text(), is_last=True, answer=answer)
             return
-        yield Page(records, _Position(after=start.after, greatest=greatest, page=number).text(), is_last=False)
+        yield Page(
+            records, _Position(after=start.after, greatest=greatest, page=number).text(), is_last=False, answer=answer
+        )
 
 
 def _by_token(poll: Poll, cursor: Cursor, reader: _Reader, start: _Position) -> Iterator[Page]:
@@ -179,12 +185,12 @@ def _by_token(poll: Poll, cursor: Cursor, reader: _Reader, start: _Position) -> 
         # At its end a source names no token, or the same one again with nothing more to give.
         is_last = following is None or (following == token and not records)
         if not is_last and following in sent:
-            yield Page(records, _Position(token=token).text(), is_last=False)
+            yield Page(records, _Position(token=token).text(), is_last=False, answer=answer)
             raise TerminalError(
                 f"polling {urlsplit(poll.url).hostname}: the page token at {cursor.next_at} repeats itself;"
                 " reading on would never end"
             )
-        yield Page(records, _Position(token=following or token).text(), is_last)
+        yield Page(records, _Position(token=following or token).text(), is_last, answer=answer)
         if is_last:
             return
         token = following
@@ -194,12 +200,12 @@ def _by_value(poll: Poll, reader: _Reader, start: _Position) -> Iterator[Page]:
     """No pages: each answer holds what is newer than the value sent, oldest first, until nothing newer comes."""
     after, is_first = start.after, True
     while True:
-        _, records = reader.read(_cursor_param(poll.cursor, after, with_lookback=is_first))
+        answer, records = reader.read(_cursor_param(poll.cursor, after, with_lookback=is_first))
         greatest = _greatest(poll.cursor, records, after)
         # What was read again may have filled the answer: only one without lookback shows that nothing newer is there.
         looked_back = is_first and after is not None and poll.cursor is not None and poll.cursor.lookback_seconds > 0
         is_last = poll.cursor is None or (greatest == after and not (looked_back and records))
-        yield Page(records, _Position(after=greatest).text(), is_last)
+        yield Page(records, _Position(after=greatest).text(), is_last, answer=answer)
         if is_last:
             return
         after, is_first = greatest, False

@@ -9,6 +9,8 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from email.message import EmailMessage, Message
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -19,8 +21,8 @@ from urllib.parse import parse_qsl
 import orjson
 
 from connectors.kit.errors import RecordError
-from connectors.kit.paths import get_path
 from connectors.kit.sources.declarations import Connector, Webhook
+from connectors.kit.sources.parts import Part, RecordsMissingError, prepare_part, take_apart, with_beside
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
@@ -39,20 +41,62 @@ class UnreadableBody(RecordError):  # noqa: N818 - it names the thing at fault, 
         self.column = column
 
 
-def split_records(connector: Connector, body: bytes, content_type: str | None) -> list[dict[str, Any]]:
-    """The records of one body, in order, each passed through the connector's `prepare`. Raises UnreadableBody."""
+def split_body(
+    connector: Connector, body: bytes, content_type: str | None, *, formats: tuple[str, ...] | None = None
+) -> list[Part]:
+    """The records of one body as they came, in order, each with its place and what stands beside it.
+
+    `formats` may be wider than the declared ones. Raises UnreadableBody, also where not one entry is a record; an entry
+    among others that is none is a part like them.
+    """
     intake = connector.intake
-    formats = intake.formats if isinstance(intake, Webhook) else ("json",)
-    records_at = getattr(intake, "records_at", None)
-    whole = decode_body(body, content_type, formats=formats)
-    content = get_path(whole, records_at)
-    if content is None:
-        raise UnreadableBody("records_missing", f"the body has nothing at {records_at or 'its top'}")
-    entries = content if isinstance(content, list) else [content]
-    for number, entry in enumerate(entries):
-        if not isinstance(entry, dict):
-            raise UnreadableBody("not_an_object", f"entry {number} is not a JSON object")
-    return [connector.prepare(entry) for entry in entries] if connector.prepare else entries
+    if formats is None:
+        formats = intake.formats if isinstance(intake, Webhook) else ("json",)
+    document = read_document(body, content_type, formats=formats, json_fields=json_fields_of(connector))
+    try:
+        parts = take_apart(document, getattr(intake, "records_at", None))
+    except RecordsMissingError as error:
+        raise UnreadableBody(error.code, error.message) from None
+    if parts and not any(isinstance(part.value, dict) for part in parts):
+        place = f" (at {parts[0].place})" if parts[0].place else ""
+        raise UnreadableBody("not_an_object", f"entry 0 is not a JSON object{place}")
+    return parts
+
+
+def split_records(connector: Connector, body: bytes, content_type: str | None) -> list[dict[str, Any]]:
+    """The records of one body as mappings see them: passed through the connector's `prepare`, with `^` for what stands
+    beside them. Entries that are no records are left out. Raises UnreadableBody."""
+    return [
+        with_beside(prepare_part(connector.prepare, part), part.beside)
+        for part in split_body(connector, body, content_type)
+        if isinstance(part.value, dict)
+    ]
+
+
+def json_fields_of(connector: Connector) -> tuple[str, ...]:
+    """Fields of its bodies that hold JSON as text."""
+    return connector.intake.json_fields if isinstance(connector.intake, Webhook) else ()
+
+
+def read_document(
+    body: bytes,
+    content_type: str | None,
+    *,
+    formats: tuple[str, ...] = ("json", "form", "text"),
+    json_fields: Iterable[str] = (),
+) -> dict[str, Any] | list[Any]:
+    """A whole body, in which `json_fields` are read as the JSON they hold; one that holds none stays text.
+
+    Raises UnreadableBody.
+    """
+    document = decode_body(body, content_type, formats=formats)
+    for name in json_fields:
+        text = document.get(name) if isinstance(document, dict) else None
+        if isinstance(document, dict) and isinstance(text, str) and text.lstrip()[:1] in ("{", "["):
+            with suppress(UnreadableBody):
+                held = decode_body(text.encode(errors="replace"), "application/json", formats=("json",))
+                document = {**document, name: held}
+    return document
 
 
 def decode_body(
@@ -186,7 +230,17 @@ def _part_value(part: Message) -> str:
     if file_name is not None:
         return file_name
     raw = part.get_payload(decode=True)
-    return raw.decode(errors="replace").removesuffix("\r\n") if isinstance(raw, bytes) else ""
+    return _part_text(raw, part.get_content_charset()).removesuffix("\r\n") if isinstance(raw, bytes) else ""
+
+
+def _part_text(raw: bytes, charset: str | None) -> str:
+    """In the charset that the part declares, else as browsers write it, else as old pages do."""
+    for encoding in dict.fromkeys((charset or "utf-8", "utf-8", "cp1252", "latin-1")):
+        try:
+            return raw.decode(encoding)
+        except (LookupError, ValueError):
+            continue
+    raise AssertionError("latin-1 reads any bytes")
 
 
 def _collect(pairs: list[tuple[str, str]]) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import orjson
 
 from connectors.kit import Connector
+from connectors.kit.sources.parts import Part
 from connectors.kit.sources.records import UnreadableBody, decode_body
 from pipeline.intake.arrivals import JSON
+from pipeline.intake.bodies import seen_record
 from pipeline.intake.files.contents import FileContents, OverlongLine, text_lines
 from pipeline.intake.files.rows import FileRow
 
@@ -51,8 +53,7 @@ def _row(number: int, body: bytes, connector: Connector | None) -> FileRow:
     if not isinstance(record, dict):
         return _not_an_object(number, body)
     if connector is not None and connector.prepare is not None:
-        record = connector.prepare(record)
-        body = orjson.dumps(record)
+        record = seen_record(connector, Part("", record))
     return FileRow(number, record, body, JSON)
 
 

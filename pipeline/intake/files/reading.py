@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.kit import Connector
-from pipeline.intake.arrivals import new_event
+from pipeline.intake.arrivals import JSON, new_event
 from pipeline.intake.files.column_dates import decide_orders, holds_numeric_dates, open_date_columns
 from pipeline.intake.files.contents import FileContents, read_contents
 from pipeline.intake.files.csv_rows import read_csv
@@ -24,7 +24,7 @@ from pipeline.intake.files.spreadsheets import read_spreadsheet
 from pipeline.intake.files.unreadable import UnreadableFileError
 from pipeline.intake.instances import SourceBook, SourceInstance
 from pipeline.lanes import FILE_LANE, LANE_BY_FILE, LANE_BY_OPTION
-from pipeline.records import Envelope, NewEvent
+from pipeline.records import AS_IT_CAME, STORED, Envelope, NewEvent
 from pipeline.settings.loading import settings
 from pipeline.stages.mapping.source_mapping import SourceMapping, load_source_mapping, undecided
 
@@ -179,6 +179,8 @@ def envelope_of(file: OpenedFile, row: FileRow) -> Envelope:
         "line": row.line,
         "lane_by": file.lane_by,
     }
+    if row.content_type == JSON:  # a line of JSON, which the connector prepares when it is mapped
+        origin[STORED] = AS_IT_CAME
     if file.dates:
         origin["dates"] = file.dates
     if row.raw is not None:

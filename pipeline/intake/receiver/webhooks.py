@@ -8,13 +8,14 @@ import time
 from starlette.requests import Request
 from starlette.responses import Response
 
-from connectors.kit import Answer, Signature, Webhook
-from connectors.kit.sources.records import UnreadableBody, split_records
+from connectors.kit import Signature, Webhook
+from connectors.kit.sources.records import UnreadableBody, split_body
 from connectors.kit.sources.signatures import message_id_of
 from pipeline.errors import TransientError
-from pipeline.intake.arrivals import events_of_body
+from pipeline.intake.bodies import events_of_body
 from pipeline.intake.instances import SourceInstance
 from pipeline.intake.receiver.answers import RefusedError, refused_later, unavailable
+from pipeline.intake.receiver.handshakes import answer_asked, answer_posted, response_of
 from pipeline.intake.receiver.receiver import Receiver
 from pipeline.intake.receiver.request_bodies import read_body
 from pipeline.records import NewEvent
@@ -34,7 +35,11 @@ async def take_webhook(receiver: Receiver, request: Request, instance: SourceIns
     if wait:
         raise refused_later(429, "too_fast", "this source sends faster than it may", seconds=wait)
     body = await read_body(request, webhook.max_body_bytes)
+    if asked := answer_posted(receiver, instance, request, body, is_signed=False):
+        return asked
     verified_by = _verify(receiver, instance, webhook, request, body)
+    if asked := answer_posted(receiver, instance, request, body, is_signed=True):
+        return asked
     if len(body) > _OFF_LOOP_BYTES:
         events = await asyncio.to_thread(_make_events, instance, webhook, request, body, verified_by)
     else:
@@ -46,21 +51,12 @@ async def take_webhook(receiver: Receiver, request: Request, instance: SourceIns
             raise unavailable() from None
         repeated = sum(receipt.repeated for receipt in receipts)
         receiver.metrics.note_events(instance.slug, accepted=len(events) - repeated, repeated=repeated)
-    return _answer(webhook.answer)
+    return response_of(webhook.answer)
 
 
 async def shake_hands(receiver: Receiver, request: Request, instance: SourceInstance) -> Response:
     """The source asks whether this address is ours. Raises RefusedError."""
-    webhook = _webhook_of(instance)
-    if webhook.handshake is None:
-        raise RefusedError(
-            405, "no_handshake", "this source has no verification handshake; it posts", headers={"Allow": "POST"}
-        )
-    secrets = _secrets(receiver, instance, webhook.signature) if webhook.signature is not None else []
-    answer = webhook.handshake(dict(request.query_params), secrets)
-    if answer is None:
-        raise RefusedError(403, "handshake_failed", "the verification token is not ours")
-    return _answer(answer)
+    return answer_asked(receiver, instance, _webhook_of(instance), request)
 
 
 def _webhook_of(instance: SourceInstance) -> Webhook:
@@ -102,12 +98,12 @@ def _make_events(
     content_type = request.headers.get("content-type", "")
     headers = dict(request.headers)
     try:
-        records = split_records(instance.connector, body, content_type)
-        if len(records) > _MAX_RECORDS:
+        parts = split_body(instance.connector, body, content_type)
+        if len(parts) > _MAX_RECORDS:
             raise RefusedError(413, "too_many_records", f"one body may hold {_MAX_RECORDS} records")
         return events_of_body(
             instance,
-            records,
+            parts,
             body,
             content_type,
             headers,
@@ -119,7 +115,3 @@ def _make_events(
         raise RefusedError(status, error.code, error.message, line=error.line, column=error.column) from None
     except (TypeError, RecursionError):  # what is valid JSON and yet cannot be written again
         raise RefusedError(400, "unreadable_json", "the body is nested too deeply") from None
-
-
-def _answer(answer: Answer) -> Response:
-    return Response(answer.body, answer.status, media_type=answer.content_type)

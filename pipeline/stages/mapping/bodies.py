@@ -1,4 +1,4 @@
-"""A stored body turned back into the record it is, by the same reading that intake took it in with."""
+"""Bodies that hold one record in canonical form: rows of files, leads of the API, and what versions before prepared."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def decode_body(content_type: str, body: bytes) -> dict[str, Any]:
             record = decode_posted_body(body, _JSON, formats=("json",))
     if not isinstance(record, dict):
         raise RecordError("not_an_object", message="one JSON object per lead is expected, not a list")
-    return record if content_type == ROW else _nest(record)
+    return record if content_type == ROW else nest(record)
 
 
-def _nest(record: dict[str, Any]) -> dict[str, Any]:
+def nest(record: dict[str, Any]) -> dict[str, Any]:
     """Forms write `fields[email]` for what JSON nests. (A path finds the key `fields.email` as it is.)"""
     if not any(key.endswith("]") for key in record):
         return record

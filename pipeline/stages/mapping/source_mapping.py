@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.kit.paths import compile_path
+from connectors.kit.sources.declarations import Connector
 from pipeline.canonical import CANONICAL_FIELDS, default_conversion
 from pipeline.errors import RecordError
 from pipeline.records import EarlierTouch, Lead, Parked, RawEvent, Stage, Suppressed
@@ -20,7 +21,6 @@ from pipeline.stages.destination_mapping.mapping import (
     map_merged,
     map_person,
 )
-from pipeline.stages.mapping.bodies import decode_body
 from pipeline.stages.mapping.consents import compile_consent_rule, read_consent_list
 from pipeline.stages.mapping.decided_paths import DecidedPaths, bounded_custom
 from pipeline.stages.mapping.drift import drift_paths
@@ -40,6 +40,8 @@ from pipeline.stages.mapping.rules import (
     put,
 )
 from pipeline.stages.mapping.shapes import Headers, Renames, compile_list, rename
+from pipeline.stages.mapping.stored_records import read_record
+from pipeline.stages.mapping.undecided import rest_of
 from pipeline.stages.reloading import Reloading
 from pipeline.values.conversions import CONVERSIONS
 from pipeline.values.normalized import is_empty
@@ -133,12 +135,12 @@ class SourceMapping:
             read_touch(record, mapped.earlier_touches, mapped.flags, mapped.raw, date_orders)
         for get in self._touch_lists:
             read_touch_list(get(record), mapped.earlier_touches, mapped.flags)
-        rest = self.decided.rest(record)
-        if rest:
-            mapped.custom, is_cut = bounded_custom(rest)
-            if is_cut:
+        rest = rest_of(self.decided, record)
+        if rest.paths:
+            mapped.custom, is_cut = bounded_custom(rest.values)
+            if is_cut or rest.is_cut:
                 flag(mapped, "custom", ["truncated"])
-            unknown = [path for path in rest if not self.kept.covers(path)]
+            unknown = [path for path in rest.paths if not self.kept.covers(path)]
             mapped.undecided = drift_paths(unknown, redactor_of(mapped.fields)) if unknown else []
         if self.declaration.region and "region" not in mapped.fields:
             mapped.fields["region"] = self.declaration.region
@@ -169,16 +171,17 @@ def map_event(
     *,
     patch: dict[str, Any] | None = None,
     mapping: SourceMapping | None = None,
+    connector: Connector | None = None,
 ) -> Lead | Parked | Suppressed:
     """The lead that a stored event holds. Raises nothing for bad data: an event that cannot be mapped is Parked.
 
     `patch` are canonical fields an operator set by hand (`quarantine fix --set`); they replace what the source said.
-    `mapping` is given where the event's source is an instance of another connector.
+    `mapping` is given where the event's source is an instance of another connector; `connector` has its `prepare`.
     Raises ConfigurationError if the mapping itself is wrong.
     """
     mapping = mapping or load_source_mapping(raw.source)
     try:
-        body = decode_body(raw.envelope.content_type, raw.envelope.body)
+        body = read_record(raw, connector)
         record = mapping.shape(body)
         reason = mapping.suppression(record)
         if reason is not None and not raw.is_released:
@@ -209,7 +212,7 @@ def map_event(
 
 def undecided(mapping: SourceMapping, record: dict[str, Any]) -> list[str]:
     """Paths of the record that the mapping neither uses, keeps nor ignores: somebody has to decide about them."""
-    return [path for path in mapping.decided.rest(mapping.shape(record)) if not mapping.kept.covers(path)]
+    return [path for path in rest_of(mapping.decided, mapping.shape(record)).paths if not mapping.kept.covers(path)]
 
 
 def _date_orders(

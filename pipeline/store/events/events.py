@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.crypto.encryption import open_envelope
-from pipeline.records import Claim, Lead, NewEvent, RawEvent, Receipt, Suppressed, new_id
+from pipeline.records import Claim, Lead, NewEvent, OpenedRequest, RawEvent, Receipt, Suppressed, new_id
 from pipeline.store import arrays
 from pipeline.store.events.leases import (
     count_in_flight_batches,
@@ -23,6 +23,7 @@ from pipeline.store.events.leases import (
     release_claim,
     sweep_leases,
 )
+from pipeline.store.events.request_bodies import insert_requests, read_requests
 
 __all__ = [
     "claim_events",
@@ -46,13 +47,15 @@ DO UPDATE SET repeats = known.repeats + excluded.repeats + 1, last_seen_at = now
 RETURNING brand, source, digest, event_id, xmax = 0
 """
 _STORE_EVENTS = """
-WITH new (event_id, brand, source, lane, external_id, occurred_at, sealed) AS MATERIALIZED (
-    SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::text[])
+WITH new (event_id, brand, source, lane, external_id, occurred_at, sealed, request_id) AS MATERIALIZED (
+    SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::text[],
+        %s::uuid[])
 ), stored AS (
     INSERT INTO events (event_id, brand, source, lane, external_id, occurred_at)
     SELECT event_id, brand, source, lane, external_id, occurred_at FROM new
 )
-INSERT INTO event_bodies (event_id, sealed) SELECT event_id, decode(sealed, 'base64') FROM new
+INSERT INTO event_bodies (event_id, sealed, request_id)
+SELECT event_id, decode(sealed, 'base64'), request_id FROM new
 """
 IdempotencyKey = tuple[str, str, bytes]  # brand, source, digest
 _DIGEST = itemgetter(2)  # keys are random: in the order of the index, locks are taken in one order by everybody
@@ -62,7 +65,8 @@ def insert_events(connection: Connection, new: Sequence[NewEvent]) -> list[Recei
     """Store events with their bodies; one receipt each, in the order given.
 
     An idempotency key seen before (in the table or earlier in `new`) stores nothing, counts a repeat and answers with
-    the first event's id. Two statements; keys are taken in one order, so concurrent calls cannot deadlock.
+    the first event's id. Two statements, three where a new event is a record of a larger body; keys are taken in one
+    order, so concurrent calls cannot deadlock.
     """
     first: dict[IdempotencyKey, NewEvent] = {}
     extra: dict[IdempotencyKey, int] = {}
@@ -120,8 +124,10 @@ def _store_events(connection: Connection, fresh: Sequence[NewEvent]) -> None:
             arrays.texts(event.external_id for event in fresh),
             arrays.moments(event.occurred_at for event in fresh),
             arrays.sealed(event.sealed for event in fresh),
+            arrays.uuids(None if event.request is None else event.request.request_id for event in fresh),
         ),
     )
+    insert_requests(connection, fresh)
 
 
 # Lost events first, of one former claim and half of it: so a batch that kills its worker is bisected.
@@ -164,7 +170,7 @@ def claim_events(connection: Connection, lane: str, *, limit: int, lease_seconds
 
 _RAW = """
 SELECT e.event_id, e.brand, e.source, e.lane, e.received_at, e.occurred_at, b.sealed, EXISTS (
-    SELECT 1 FROM quarantine q WHERE q.event_id = e.event_id AND q.code = 'released') AS is_released
+    SELECT 1 FROM quarantine q WHERE q.event_id = e.event_id AND q.code = 'released') AS is_released, b.request_id
 FROM events e JOIN event_bodies b ON b.event_id = e.event_id AND b.event_id = ANY(%(ids)s::uuid[])
 WHERE e.event_id = ANY(%(ids)s::uuid[])
 """
@@ -173,7 +179,7 @@ _HELD = " AND e.claim = %(claim)s AND e.state = 'in_flight'"
 
 # Sizes are known without reading the bodies themselves: those beyond the limit never leave the server.
 _BOUNDED = f"""
-SELECT event_id, brand, source, lane, received_at, occurred_at, sealed, is_released
+SELECT event_id, brand, source, lane, received_at, occurred_at, sealed, is_released, request_id
 FROM (SELECT raw.*, sum(octet_length(sealed)) OVER (ORDER BY event_id ROWS UNBOUNDED PRECEDING) - octet_length(sealed)
           AS before FROM ({_RAW + _HELD}) AS raw) AS measured
 WHERE before < %(bytes)s ORDER BY event_id
@@ -183,22 +189,20 @@ WHERE before < %(bytes)s ORDER BY event_id
 def read_claimed(connection: Connection, claim: Claim, *, max_bytes: int = 16_777_216) -> list[RawEvent]:
     """The events that this claim still holds, bodies opened, by id: as many as `max_bytes` of bodies, one at least.
 
-    Raises ConfigurationError if a key is missing.
+    One statement, two where some are records of larger bodies. Raises ConfigurationError if a key is missing.
     """
     rows = connection.exec_driver_sql(
         _BOUNDED, {"claim": claim.claim_id, "ids": arrays.uuids(claim.event_ids), "bytes": max_bytes}
     )
-    return [_raw_event(row) for row in rows]
+    return _raw_events(connection, list(rows), max_bytes)
 
 
 def read_events(connection: Connection, event_ids: Sequence[UUID]) -> list[RawEvent]:
-    """Events in whatever state, bodies opened, by id; those that do not exist are left out."""
+    """Events in whatever state, bodies opened, by id; those that do not exist are left out. Statements as above."""
     if not event_ids:
         return []
-    return [
-        _raw_event(row)
-        for row in connection.exec_driver_sql(_RAW + " ORDER BY e.event_id", {"ids": arrays.uuids(event_ids)})
-    ]
+    rows = connection.exec_driver_sql(_RAW + " ORDER BY e.event_id", {"ids": arrays.uuids(event_ids)})
+    return _raw_events(connection, list(rows), None)
 
 
 _SETTLE = """
@@ -255,7 +259,15 @@ def suppress_events(connection: Connection, claim_id: UUID, suppressed: Sequence
     )
 
 
-def _raw_event(row: Iterable[Any]) -> RawEvent:
-    event_id, brand, source, lane, received_at, occurred_at, sealed, is_released = row
+def _raw_events(connection: Connection, rows: Sequence[Sequence[Any]], max_bytes: int | None) -> list[RawEvent]:
+    """Events of which `_RAW` gives the columns, without those whose larger body is beyond `max_bytes`."""
+    limit = {} if max_bytes is None else {"max_bytes": max_bytes}
+    requests = read_requests(connection, (row[-1] for row in rows), **limit)
+    beyond = {request_id for request_id, request in requests.items() if request is None}
+    return [_raw_event(row, requests.get(row[-1])) for row in rows if row[-1] not in beyond]
+
+
+def _raw_event(row: Sequence[Any], request: OpenedRequest | None) -> RawEvent:
+    event_id, brand, source, lane, received_at, occurred_at, sealed, is_released, _ = row
     envelope = open_envelope(sealed, event_id)
-    return RawEvent(event_id, brand, source, lane, received_at, occurred_at, envelope, is_released)
+    return RawEvent(event_id, brand, source, lane, received_at, occurred_at, envelope, is_released, request)

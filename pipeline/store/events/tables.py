@@ -77,8 +77,18 @@ event_bodies = Table(
     metadata,
     Column("event_id", Uuid, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
+    Column("request_id", Uuid),  # of the body it is a record of; NULL: it has its own
     PrimaryKeyConstraint("event_id", name="event_bodies_pkey"),
     postgresql_partition_by="RANGE (event_id)",
+)
+
+request_bodies = Table(  # of several records each, stored once
+    "request_bodies",
+    metadata,
+    Column("request_id", Uuid, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("request_id", name="request_bodies_pkey"),
+    postgresql_partition_by="RANGE (request_id)",
 )
 
 quarantine = Table(

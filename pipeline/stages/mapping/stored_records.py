@@ -1,0 +1,71 @@
+"""The record of a stored event, as a mapping sees it: the one reading that workers, replays, previews, exports and
+explanations go through.
+
+A body stored as it came is read as intake read it, taken apart in the same way, and passed through the connector's
+`prepare` of now. What versions before stored was prepared when it came, and is read as it stands.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from connectors.kit.sources.declarations import Connector
+from connectors.kit.sources.parts import BESIDE, Beside, Part, prepare_part, take_apart, with_beside
+from connectors.kit.sources.records import json_fields_of, read_document
+from pipeline.errors import RecordError, place_of
+from pipeline.records import AS_IT_CAME, STORED, Envelope, RawEvent
+from pipeline.stages.mapping.bodies import decode_body, nest
+
+_GONE = "the part of the request that held this record is gone"
+
+
+def read_record(raw: RawEvent, connector: Connector | None = None) -> dict[str, Any]:
+    """The record, prepared, with `^` for what stands beside it. `connector`: of its source as it is declared now.
+
+    Raises RecordError with the place: `unreadable_json`, `not_an_object`, `prepare_failed`, …
+    """
+    envelope = raw.envelope
+    if envelope.origin.get(STORED) != AS_IT_CAME:
+        return decode_body(envelope.content_type, envelope.body)
+    part = read_part(raw, connector)
+    try:
+        record = prepare_part(connector.prepare if connector else None, part)
+    except RecordError:
+        raise
+    except Exception as error:
+        raise RecordError(
+            "prepare_failed",
+            message=f"the connector's prepare failed: {place_of(error)}; mend it, restart the workers, and replay",
+        ) from error
+    return with_beside(nest(record), part.beside)
+
+
+def read_part(raw: RawEvent, connector: Connector | None = None) -> Part:
+    """What came as this record, as it came. Raises RecordError."""
+    origin = raw.envelope.origin
+    place = origin.get("place", "")
+    if raw.request is not None:
+        if raw.request.parts is None:
+            raw.request.parts = _parts(raw.request.envelope, connector)
+        part = raw.request.parts.get(place)
+    elif not raw.envelope.content_type:  # a pointer whose body is no more
+        part = None
+    elif place:
+        part = _parts(raw.envelope, connector).get(place)
+    else:
+        beside = Beside(origin[BESIDE], is_transport=True) if BESIDE in origin else None
+        part = Part("", _document(raw.envelope, connector), beside)
+    if part is None:
+        raise RecordError("record_gone", message=f"{place}: {_GONE}")
+    return part
+
+
+def _parts(envelope: Envelope, connector: Connector | None) -> dict[str, Part]:
+    parts = take_apart(_document(envelope, connector), envelope.origin.get("records_at"))
+    return {part.place: part for part in parts}
+
+
+def _document(envelope: Envelope, connector: Connector | None) -> Any:
+    """Fields that hold JSON: those declared when it came, and those declared since."""
+    fields = dict.fromkeys([*envelope.origin.get("json_fields", ()), *(json_fields_of(connector) if connector else ())])
+    return read_document(envelope.body, envelope.content_type, json_fields=fields)
