@@ -22,6 +22,7 @@ from pipeline.store.events import events, leases
 from pipeline.store.tables import metadata
 from tests.support.store_rows import new_event, store
 
+PARTITIONED = ("events", "event_bodies", "request_bodies")
 NOVEMBER = datetime(2031, 11, 15, tzinfo=UTC)
 _COLUMNS = """
 SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid),
@@ -134,8 +135,8 @@ def test_the_index_key_is_made_once_and_lies_sealed():
 def test_each_month_gets_its_partitions_once():
     with transaction() as connection:
         made = schema.ensure_partitions(connection, 1, now=NOVEMBER)
-        assert made == ["events_203111", "event_bodies_203111", "events_203112", "event_bodies_203112"]
-        assert schema.ensure_partitions(connection, 2, now=NOVEMBER) == ["events_203201", "event_bodies_203201"]
+        assert made == [f"{table}_{month}" for month in (203111, 203112) for table in PARTITIONED]
+        assert schema.ensure_partitions(connection, 2, now=NOVEMBER) == [f"{table}_203201" for table in PARTITIONED]
 
 
 @pytest.mark.usefixtures("database")
@@ -167,7 +168,8 @@ def test_a_month_whose_rows_already_lie_in_the_default_partition_is_left_there()
     with transaction() as connection:
         events.insert_events(connection, [new_event(event_id=early)])
     with transaction() as connection, capture_logs() as logs:
-        assert schema.ensure_partitions(connection, 1, now=NOVEMBER) == ["events_203112", "event_bodies_203112"]
+        made = schema.ensure_partitions(connection, 1, now=NOVEMBER)
+    assert made == ["request_bodies_203111", *(f"{table}_203112" for table in PARTITIONED)]
     assert [(entry["event"], entry["partition"]) for entry in logs] == [
         ("partition_left_in_default", "events_203111"),
         ("partition_left_in_default", "event_bodies_203111"),
@@ -200,7 +202,7 @@ def test_partitions_are_left_to_whoever_is_making_some():
             assert schema.ensure_partitions(other, 6, now=NOVEMBER) == []
         assert logs == [], "it tried, waited and gave up"
     with transaction() as later:
-        assert len(schema.ensure_partitions(later, 6, now=NOVEMBER)) == 2 * 6
+        assert len(schema.ensure_partitions(later, 6, now=NOVEMBER)) == len(PARTITIONED) * 6
 
 
 def _plan(connection: Connection, statement: str, values: dict) -> str:
@@ -260,4 +262,4 @@ def test_statements_on_given_events_leave_out_the_other_months_and_use_the_key()
         ]
     for plan in plans:
         assert "Seq Scan" not in plan, plan
-        assert set(re.findall(r" on (?:events|event_bodies)_(\d+|default)", plan)) == {month}, plan
+        assert set(re.findall(r" on (?:events|event_bodies|request_bodies)_(\d+|default)", plan)) == {month}, plan

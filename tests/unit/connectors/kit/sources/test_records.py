@@ -48,7 +48,7 @@ def test_unreadable_json_names_line_and_column_but_nothing_of_the_body():
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"  \n", b'"text"', b"42", b"null", b"[1]", b'[{"a":1},null]', b"\xff\xfe\xfa", b"[" * 5000]
+    "body", [b"", b"  \n", b'"text"', b"42", b"null", b"[1]", b"[null,7]", b"\xff\xfe\xfa", b"[" * 5000]
 )
 def test_what_is_no_record_is_refused(body):
     assert refusal(body).code in {"empty_body", "not_an_object", "unreadable_json", "undecodable_text"}
