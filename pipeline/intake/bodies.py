@@ -16,14 +16,11 @@ from connectors.kit import Connector
 from connectors.kit.sources.parts import BESIDE, Part, as_paths, prepare_part, small_beside, with_beside
 from connectors.kit.sources.records import json_fields_of
 from pipeline.crypto.encryption import seal_request
-from pipeline.errors import place_of
 from pipeline.intake.arrivals import kept_headers, new_event
 from pipeline.intake.instances import SourceInstance
-from pipeline.logs import get_logger
 from pipeline.records import AS_IT_CAME, STORED, Envelope, NewEvent, NewRequest, new_id
 
 _BESIDE_BYTES = 4_000  # of a polled answer, kept with each of its records
-_log = get_logger(__name__)
 
 
 def events_of_body(
@@ -99,9 +96,7 @@ def seen_record(connector: Connector, part: Part) -> dict[str, Any]:
     """
     try:
         record = prepare_part(connector.prepare, part)
-    except Exception as error:  # noqa: BLE001 - whatever it is, mapping meets it again and says so
-        if isinstance(part.value, dict):
-            _log.warning("prepare_failed", source=connector.source, place=place_of(error))
+    except Exception:  # noqa: BLE001 - whatever it is, mapping meets it again and says so
         record = part.value if isinstance(part.value, dict) else {}
     return with_beside(record, part.beside) if _reads_beside(connector) else record
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -43,6 +44,8 @@ class CompanySources:
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
+            # Written twice within a second: what Python compiled of the first would pass for the second.
+            shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
         registry.forget()
 
     def sample(self, slug: str, text: str, name: str = "typical.json") -> Path:

@@ -16,6 +16,7 @@ from connectors.kit.errors import AfluenteError, TerminalError
 from connectors.kit.http import session
 from connectors.kit.sources.declarations import Poll, Webhook
 from connectors.kit.sources.polling import Page, poll_pages
+from connectors.kit.sources.records import split_body
 
 _SECRET = "whsec_" + b64encode(b"a secret for checks, 32 bytes").decode()
 _NOW = 1_772_442_895.0
@@ -57,9 +58,12 @@ def poll_reads_every_page_once(case: Case) -> list[str]:
     if not isinstance(poll, Poll) or typical is None:
         return []
     try:
-        records = case.records(typical)
+        parts = split_body(case.connector, typical.body, typical.content_type)
     except AfluenteError as error:
         return [f"the typical sample cannot be taken apart at {poll.records_at}: {error}"]
+    records = [
+        part.value for part in parts if isinstance(part.value, dict)
+    ]  # as they come: `prepare` has its turn later
     if len(records) < 3:
         return ["the typical sample needs three records or more, to be read as three pages"]
     problems = []

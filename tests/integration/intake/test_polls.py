@@ -239,14 +239,15 @@ def test_a_feed_is_not_read_for_every_brand_unless_told(sandbox, tmp_path, monke
 
 
 def test_a_bug_in_a_connector_ends_its_poll_and_is_marked(sandbox, monkeypatch):
-    def broken(_record):
-        raise ZeroDivisionError("secret@example.org")
+    class Broken(str):
+        def startswith(self, *_):
+            raise ZeroDivisionError("secret@example.org")
 
     find = polls.SourceBook.find
 
     def find_broken(self, brand, slug):
         found = find(self, brand, slug)
-        return dataclasses.replace(found, connector=dataclasses.replace(found.connector, prepare=broken))
+        return dataclasses.replace(found, connector=dataclasses.replace(found.connector, event_id=Broken()))
 
     monkeypatch.setattr(polls.SourceBook, "find", find_broken)
     with pytest.raises(ZeroDivisionError):
