@@ -5,12 +5,13 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from pipeline.crypto.encryption import seal_envelope
+from pipeline.crypto.encryption import seal_envelope, seal_request
 from pipeline.identity.filing import file_evidence
 from pipeline.identity.resolution import resolve
-from pipeline.records import Envelope, NewEvent, Outcome, Parked, Stage, new_id
+from pipeline.records import Envelope, NewEvent, NewRequest, Outcome, Parked, Stage, new_id
 from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import StoreError, transaction
 from pipeline.store.events import events, quarantine
@@ -48,6 +49,9 @@ def _store_everything() -> None:
             new.append(
                 NewEvent("default", "web_form", "hot", bytes([number]) * 32, event_id, sealed, f"e-{number}", NOON)
             )
+        request_id = new_id()
+        request = NewRequest(request_id, seal_request(Envelope("application/json", body), request_id))
+        new[0] = msgspec.structs.replace(new[0], request=request)
         events.insert_events(connection, new)
     held = claim("hot")
     first, second, _ = held.event_ids  # the third one stays in flight
