@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,12 @@ from typing import Any
 import yaml
 
 from connectors.kit.folders import shipped_file
+from connectors.kit.paths import escaped_key, parse_path
+from connectors.kit.sources.parts import BESIDE, take_apart
 from pipeline.authoring.guesses import guess_field, invented, is_event_id, is_moment, is_record_id, name_key_of
 from pipeline.errors import ConfigurationError
 
+_DOT = re.compile(r"(?<!\\)\.")  # one that ends a key
 _SLUG = re.compile(r"^[a-z][a-z0-9_]{1,62}$")
 _BLANK: dict[str, Any] = {
     "id": "sample-1",
@@ -31,6 +34,7 @@ _BLANK: dict[str, Any] = {
     "company": "Example Works",
     "utm_source": "newsletter",
 }
+_BATCHES = ("changes", "messaging", "events", "records", "items", "leads", "entries", "registrants", "contacts")
 _FILES = {".csv": ",", ".tsv": "\t"}
 
 
@@ -47,11 +51,12 @@ class Scaffold:
 
 @dataclass(frozen=True)
 class _Shape:
-    """What a sample tells: where its records are, and one of them."""
+    """What a sample tells: where its records are, one of them, and under `^` what stands beside it, if anything."""
 
     record: dict[str, Any]
     records_at: str | None = None
     separator: str | None = None  # of a file's columns; None: JSON
+    beside: dict[str, Any] = field(default_factory=dict)
 
 
 def write_source(slug: str, root: Path, *, sample: Path | None = None) -> Scaffold:
@@ -62,6 +67,7 @@ def write_source(slug: str, root: Path, *, sample: Path | None = None) -> Scaffo
     event_id = _event_id(shape.record)
     ignored = [path for path in undecided if path == event_id]  # it makes a repetition harmless, and names nobody
     undecided = [path for path in undecided if path not in ignored]
+    undecided += [path for path, _ in leaves(shape.beside)] if shape.beside else []
     body = _sample_body(shape, mapped)
     files = {
         root / "connectors" / "sources" / f"{slug}.py": _declaration(slug, shape),
@@ -145,9 +151,21 @@ def _find_records(whole: Any, sample: Path) -> _Shape:
         if isinstance(value, list) and value and _is_record(value[0]) and name_key_of(value) is None
     }
     if len(lists) == 1:
-        key, value = next(iter(lists.items()))
-        return _Shape(value[0], records_at=key)
+        return _in_list(whole, next(iter(lists)))
     return _Shape(whole)
+
+
+def _in_list(whole: dict[str, Any], key: str) -> _Shape:
+    """A record of the list at `key`; one further in, where each entry of it is a batch itself (`entry[*].changes`)."""
+    records_at, entry = escaped_key(key), whole[key][0]
+    while batch := next((name for name in _BATCHES if _is_batch(entry.get(name))), None):
+        records_at, entry = f"{records_at}[*].{batch}", entry[batch][0]
+    part = next(part for part in take_apart(whole, records_at) if part.value is entry)
+    return _Shape(entry, records_at=records_at, beside={BESIDE: part.beside} if part.beside else {})
+
+
+def _is_batch(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and _is_record(value[0])
 
 
 def _is_record(value: Any) -> bool:
@@ -219,8 +237,17 @@ def _sample_body(shape: _Shape, mapped: dict[str, str]) -> str:
         writer.writerow(record)
         writer.writerow(record.values())
         return text.getvalue()
-    whole = {shape.records_at: [record]} if shape.records_at else record
-    return json.dumps(whole, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(_around(record, shape, invent), ensure_ascii=False, indent=2) + "\n"
+
+
+def _around(record: Any, shape: _Shape, invent: Callable[[Any, str], Any]) -> Any:
+    """The body that the record stands in, with one entry in each list and invented values beside them."""
+    whole, place, beside = record, BESIDE, shape.beside.get(BESIDE, {})
+    for step in reversed(_DOT.split(shape.records_at) if shape.records_at else []):
+        around = {key: value for key, value in beside.items() if key != BESIDE}
+        whole = {**invent(around, place), parse_path(step.removesuffix("[*]"))[0]: [whole]}
+        place, beside = f"{place}.{BESIDE}", beside.get(BESIDE, {})
+    return whole
 
 
 def _event_id(record: dict[str, Any]) -> str | None:
@@ -238,7 +265,7 @@ def _declaration(slug: str, shape: _Shape) -> str:
         names, intake = "Connector, File", 'File(example="typical.csv")'
     else:
         names = "Connector, Webhook"
-        intake = f'Webhook(records_at="{shape.records_at}")' if shape.records_at else "Webhook()"
+        intake = f"Webhook(records_at={json.dumps(shape.records_at)})" if shape.records_at else "Webhook()"
     lines = [
         f'"""{title}: say here how its leads come, and what is odd about them."""',
         "",

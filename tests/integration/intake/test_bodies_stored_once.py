@@ -297,3 +297,30 @@ def test_a_large_body_of_many_records_costs_each_of_them_its_own_part_only(compa
 
     seconds(50)
     assert seconds(1_000) < 6 * seconds(500)
+
+
+def test_a_draft_made_of_a_batch_names_what_stands_beside_the_list_as_undecided(company, tmp_path):
+    whole = webinar(person(1), person(2))
+    sample = tmp_path / "webinar.json"
+    sample.write_bytes(orjson.dumps(whole))
+    drafted = run("source", "new", "drafted", "--from-sample", str(sample))
+    assert drafted.returncode == 0, drafted.stderr
+    assert "^.webinar.title" in drafted.stdout
+    written = orjson.loads((company.folder / "samples/drafted/typical.json").read_bytes())
+    assert set(written) == set(whole)
+    assert "Forty tables" not in str(written)
+    assert "the field ^.webinar of the sample typical is undecided" in str(
+        answer("source", "check", "drafted", code=1)
+    )
+
+
+def test_a_draft_made_of_a_batch_of_batches_takes_both_apart(company, tmp_path):
+    change = {"field": "leads", "value": {"email": "ada@example.org", "full_name": "Ada Sample"}}
+    body = {"object": "page", "entry": [{"id": "1", "time": 7, "changes": [change, change]}]}
+    sample = tmp_path / "page.json"
+    sample.write_bytes(orjson.dumps(body))
+    assert run("source", "new", "paged", "--from-sample", str(sample)).returncode == 0
+    assert 'records_at="entry[*].changes"' in (company.folder / "connectors/sources/paged.py").read_text()
+    written = orjson.loads((company.folder / "samples/paged/typical.json").read_bytes())
+    assert [set(entry) for entry in written["entry"]] == [{"id", "time", "changes"}]
+    assert "^.^.object" in str(answer("source", "check", "paged", code=1))
