@@ -76,10 +76,8 @@ class Envelope(_Fact, frozen=True):
     origin: dict[str, Any] = {}
 
 
-# In an origin: the body is as the sender wrote it, and a connector's `prepare` has its turn when it is mapped. Bodies
-# stored by versions before that have no such word; they were prepared when they came.
-STORED = "stored"
-AS_IT_CAME = "as it came"
+# In an origin: the body is the sender's own, and `prepare` has its turn at mapping. Earlier bodies were prepared before.
+STORED, AS_IT_CAME = "stored", "as it came"
 
 
 class NewRequest(_Fact, frozen=True):
@@ -89,17 +87,11 @@ class NewRequest(_Fact, frozen=True):
     sealed: bytes
 
 
-class OpenedRequest:
-    """A stored body of several records, opened once for all events of it that are read together.
+class OpenedRequest(_Draft):
+    """A stored body of several records, opened once for all events that are read together. `parts`: them by place."""
 
-    `parts` is where whoever takes it apart keeps its records, by place.
-    """
-
-    __slots__ = ("envelope", "parts")
-
-    def __init__(self, envelope: Envelope) -> None:
-        self.envelope = envelope
-        self.parts: dict[str, Any] | None = None
+    envelope: Envelope
+    parts: dict[str, Any] | None = None
 
 
 class NewEvent(_Fact, frozen=True):

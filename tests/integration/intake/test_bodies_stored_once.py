@@ -309,9 +309,7 @@ def test_a_draft_made_of_a_batch_names_what_stands_beside_the_list_as_undecided(
     written = orjson.loads((company.folder / "samples/drafted/typical.json").read_bytes())
     assert set(written) == set(whole)
     assert "Forty tables" not in str(written)
-    assert "the field ^.webinar of the sample typical is undecided" in str(
-        answer("source", "check", "drafted", code=1)
-    )
+    assert "the field ^.webinar of the sample typical is undecided" in str(answer("source", "check", "drafted", code=1))
 
 
 def test_a_draft_made_of_a_batch_of_batches_takes_both_apart(company, tmp_path):
