@@ -76,7 +76,7 @@ class Envelope(_Fact, frozen=True):
     origin: dict[str, Any] = {}
 
 
-# In an origin: the body is the sender's own, and `prepare` has its turn at mapping. Earlier bodies were prepared before.
+# In an origin: the body is the sender's own, prepared at mapping. Earlier ones were prepared when they came.
 STORED, AS_IT_CAME = "stored", "as it came"
 
 

@@ -80,7 +80,7 @@ def recompute_leads(connection: Connection, event_ids: Sequence[UUID]) -> Iterat
 
 def require_mappings(connection: Connection, event_ids: Sequence[UUID]) -> None:
     """Raises ConfigurationError if these events give no lead because a mapping is wrong. One that is gone may be so."""
-    slugs = {connector_of(raw) for raw in events.read_events(connection, event_ids)}
+    slugs = {connector_of(raw) for raw in events.read_events(connection, event_ids, with_requests=False)}
     refresh_source_mappings(slugs)
     for slug in sorted(slugs):
         if has_source_mapping(slug):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from connectors.kit import Connector, Poll, Webhook, sources
 from connectors.kit.registry import broken_sources
+from connectors.kit.sources.handshakes import secrets_of_webhook
 from pipeline.delivery.writers import connection_to, kind_of
 from pipeline.errors import AfluenteError, ConfigurationError, QuotaError, TerminalError, place_of
 from pipeline.health.checks import Check, failed, passed
@@ -87,18 +88,26 @@ def _check_source(known: Settings, name: str, connector: Connector) -> Check:
     if name not in known.sources:
         return passed(label, f"{connector.title}: not in use, {missing} is not set")
     key = "token" if isinstance(connector.intake, Poll) else "secret"
+    if isinstance(connector.intake, Webhook) and missing != _signing_variable(connector.intake):
+        remedy = f"set {missing}, or sources.{name}.secrets.{missing} to env:NAME or file:PATH"
+        return failed(label, f"has no {missing}: its handshake is refused, so it may never send", remedy)
     remedy = f"set {missing}, or sources.{name}.{key} to env:NAME or file:PATH"
     return failed(label, f"has no {key}: nothing is accepted from it", remedy)
 
 
 def _missing_secret(known: Settings, name: str, intake: object) -> str | None:
     """The environment variable that a source wants and nobody set."""
-    if isinstance(intake, Webhook) and intake.signature is not None:
-        variable = intake.signature.secret.name
-        return None if known.source_secrets(name, variable) else variable
+    if isinstance(intake, Webhook):
+        main = _signing_variable(intake)
+        variables = (secret.name for secret in secrets_of_webhook(intake))
+        return next((one for one in variables if not known.source_secrets(name, one, signs=one == main)), None)
     if isinstance(intake, Poll) and intake.token is not None:
         return None if known.source_token(name, intake.token.name) else intake.token.name
     return None
+
+
+def _signing_variable(webhook: Webhook) -> str | None:
+    return webhook.signature.secret.name if webhook.signature is not None else None
 
 
 def _check_destination(known: Settings, name: str) -> Check:

@@ -210,6 +210,6 @@ def _find(connection: Connection, any_id: UUID) -> Quarantined:
 def _placed(connection: Connection, rows: Sequence[Quarantined]) -> list[PlacedRow]:
     """Rows with their places. The places are sealed with the events."""
     ids = [row.event_id for row in rows if row.event_id]
-    origins = {raw.event_id: raw.envelope.origin for raw in (read_events(connection, ids) if ids else ())}
+    origins = {raw.event_id: raw.envelope.origin for raw in read_events(connection, ids, with_requests=False)}
     places = [origins.get(row.event_id, {}) if row.event_id else {} for row in rows]
     return [PlacedRow(row, place.get("file"), place.get("line")) for row, place in zip(rows, places, strict=True)]

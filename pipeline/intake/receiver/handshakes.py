@@ -70,7 +70,7 @@ def _secrets_of(receiver: Receiver, instance: SourceInstance) -> Callable[[Secre
     signature = instance.webhook.signature if instance.webhook is not None else None
 
     def secrets_of(secret: Secret) -> Sequence[str]:
-        signs = signature is None or signature.secret == secret
+        signs = signature is not None and signature.secret == secret
         return receiver.book.secrets_named(instance, secret, key="secret" if signs else None)
 
     return secrets_of

@@ -67,5 +67,6 @@ def _parts(envelope: Envelope, connector: Connector | None) -> dict[str, Part]:
 
 def _document(envelope: Envelope, connector: Connector | None) -> Any:
     """Fields that hold JSON: those declared when it came, and those declared since."""
-    fields = dict.fromkeys([*envelope.origin.get("json_fields", ()), *(json_fields_of(connector) if connector else ())])
-    return read_document(envelope.body, envelope.content_type, json_fields=fields)
+    fields: list[str] = envelope.origin.get("json_fields", [])
+    since = json_fields_of(connector) if connector is not None else ()
+    return read_document(envelope.body, envelope.content_type, json_fields=(*fields, *since) if fields or since else ())

@@ -197,11 +197,16 @@ def read_claimed(connection: Connection, claim: Claim, *, max_bytes: int = 16_77
     return _raw_events(connection, list(rows), max_bytes)
 
 
-def read_events(connection: Connection, event_ids: Sequence[UUID]) -> list[RawEvent]:
-    """Events in whatever state, bodies opened, by id; those that do not exist are left out. Statements as above."""
+def read_events(connection: Connection, event_ids: Sequence[UUID], *, with_requests: bool = True) -> list[RawEvent]:
+    """Events in whatever state, bodies opened, by id; those that do not exist are left out. Statements as above.
+
+    `with_requests` False: who wants no bodies is spared the larger ones that some are records of.
+    """
     if not event_ids:
         return []
     rows = connection.exec_driver_sql(_RAW + " ORDER BY e.event_id", {"ids": arrays.uuids(event_ids)})
+    if not with_requests:
+        return [_raw_event(row, None) for row in rows]
     return _raw_events(connection, list(rows), None)
 
 

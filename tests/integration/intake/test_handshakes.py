@@ -24,8 +24,12 @@ from connectors.kit import (
     VerifyToken,
     Webhook,
     ZoomValidation,
+    sources,
 )
+from pipeline.errors import ConfigurationError
 from pipeline.settings.loading import load_settings
+from tests.support.command_line import run
+from tests.support.company_sources import CompanySources, company_sources
 from tests.support.intake_server import Receiver, count_events, running_receiver
 from tests.support.services import forget_caches
 
@@ -176,3 +180,37 @@ def test_further_schemes_are_declared_by_what_is_sent_back_and_where(receiver):
 
 def test_a_source_without_a_handshake_says_so(receiver):
     assert receiver.get("/in/default/silent").status_code == 405
+
+
+@pytest.fixture
+def company(database, tmp_path, monkeypatch) -> Iterator[CompanySources]:
+    yield from company_sources(tmp_path, monkeypatch)
+
+
+def test_the_secret_of_a_handshake_is_set_beside_the_signature_s_and_the_doctor_misses_it(company, monkeypatch):
+    said = """intake=Webhook(
+        signature=HmacSha256(header="X-Hub-Signature-256", secret=Secret("PAGES_APP_SECRET"), prefix="sha256="),
+        handshake=VerifyToken(Secret("PAGES_VERIFY_TOKEN")))"""
+    company.declare("pages", said, "lead: {email: email}\n")
+    settings_file = company.folder / "afluente.yaml"
+    settings_file.write_text("sources: {pages: {secret: 'env:SOME_SECRET'}}\n")
+    monkeypatch.setenv("SOME_SECRET", "app-secret")
+    monkeypatch.setenv("SOME_TOKEN", "agreed")
+
+    def found() -> dict[str, object]:
+        checks = json.loads(run("doctor", "--json").stdout)["checks"]
+        return next(check for check in checks if check["name"] == "source pages")
+
+    assert "PAGES_VERIFY_TOKEN: its handshake is refused" in str(found())
+    settings_file.write_text(
+        "sources: {pages: {secret: 'env:SOME_SECRET', secrets: {PAGES_VERIFY_TOKEN: 'env:SOME_TOKEN'}}}\n"
+    )
+    assert "nothing missing" in str(found())
+    forget_caches()
+    query = {"hub.mode": "subscribe", "hub.challenge": "1158", "hub.verify_token": "agreed"}
+    with running_receiver(load_settings(), connectors=sources()) as running:
+        assert running.get("/in/default/pages", params=query).text == "1158"
+        assert running.get("/in/default/pages", params=query | {"hub.verify_token": "app-secret"}).status_code == 403
+    settings_file.write_text("sources: {pages: {secrets: {PAGES_VERIFY_TOKEN: agreed}}}\n")
+    with pytest.raises(ConfigurationError, match=r"sources\.pages\.secrets\.PAGES_VERIFY_TOKEN"):
+        load_settings()
