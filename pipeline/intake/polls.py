@@ -21,13 +21,13 @@ from connectors.kit.sources.polling import Page, poll_pages
 from pipeline.errors import ConfigurationError, QuotaError, TerminalError, TransientError, place_of
 from pipeline.hints import hint_dispatch
 from pipeline.intake.arrivals import JSON, new_event
+from pipeline.intake.contents import store_events
 from pipeline.intake.instances import SourceBook, SourceInstance
 from pipeline.logs import get_logger
 from pipeline.records import Envelope
 from pipeline.settings.loading import Settings, settings
 from pipeline.store.engine import transaction
 from pipeline.store.events import cursors
-from pipeline.store.events.events import insert_events
 
 STREAM = ""  # a source is one stream; several would be several source instances
 _HOLD_SECONDS = 120.0  # longer than one page can take, waits included; after a kill the next poll comes this late
@@ -119,7 +119,7 @@ def _store_page(instance: SourceInstance, page: Page, report: PollReport) -> Non
         envelope = Envelope(JSON, orjson.dumps(prepared), {}, origin)
         events.append(new_event(instance, prepared, envelope, index=index))
     with transaction() as connection:
-        receipts = insert_events(connection, events)
+        receipts = store_events(connection, events)
         cursors.move_cursor(
             connection,
             instance.brand,

@@ -16,6 +16,7 @@ from pathlib import Path
 from uuid import UUID
 
 from pipeline.errors import TransientError
+from pipeline.intake.contents import store_events
 from pipeline.intake.files.reading import AS_FOUND, ReadAs, event_of, open_rows
 from pipeline.intake.files.rows import FileRow, TableNotes
 from pipeline.intake.files.unreadable import UnreadableFileError
@@ -23,7 +24,6 @@ from pipeline.intake.lane_hints import LaneHints
 from pipeline.logs import get_logger
 from pipeline.records import NewEvent, Parked, Receipt, Stage
 from pipeline.store.engine import transaction
-from pipeline.store.events.events import insert_events
 from pipeline.store.events.quarantine import park_now
 
 __all__ = [
@@ -228,7 +228,7 @@ class _Store:
 def _insert(batch: _Batch) -> list[Receipt]:
     """Events and the quarantine entries of the bad ones, all or nothing."""
     with transaction() as connection:
-        receipts = insert_events(connection, batch.events)
+        receipts = store_events(connection, batch.events)
         park_now(
             connection,
             [
