@@ -12,7 +12,7 @@ import orjson
 from connectors.kit.sources.idempotency import event_id_of, occurred_at_of
 from connectors.kit.sources.records import FORM
 from pipeline.crypto.encryption import seal_envelope
-from pipeline.intake.contents import Told, tell_apart
+from pipeline.intake.contents import Naming, Told, tell_apart
 from pipeline.intake.instances import SourceInstance
 from pipeline.records import Envelope, NewEvent, new_id
 from pipeline.values.redaction import looks_personal
@@ -40,10 +40,12 @@ def new_event(
     header_value: str | None = None,
     index: int = 0,
     digest: bytes | None = None,
+    named_by: Naming | None = None,
 ) -> NewEvent:
     """One event about to be stored. `header_value` is the sender's idempotency header, `index` the record's place.
 
     `digest` replaces the idempotency key that the connector's declaration gives; what it names never has revisions.
+    `named_by` is the key that a caller of the API gave.
     """
     event_id = new_id()
     connector = instance.connector
@@ -51,7 +53,7 @@ def new_event(
     if digest is not None:
         told = Told(digest)
     else:
-        told = tell_apart(connector, record, envelope.content_type, header_value=header_value, index=index)
+        told = tell_apart(connector, record, envelope.content_type, header_value=header_value, index=index, named_by=named_by)
     return NewEvent(
         brand=instance.brand,
         source=instance.slug,

@@ -6,6 +6,7 @@ has begun to ignore other things, or an update, what is stored is read again fro
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -42,6 +43,7 @@ _READINGS_SECONDS = 60.0  # what other processes read by is known after this lon
 _CLOCKS_DIFFER = timedelta(hours=1)  # a change dated later than that from now on is a wrong date
 _REREAD_AT_ONCE = 200
 _READING = 8  # the first bytes of a content, which tell by what mapping it was read
+_CONTENT = 16  # the rest of it
 _EVERYTHING = Contents(EVERYTHING)
 
 
@@ -56,6 +58,30 @@ class Plain:
     header_value: str | None = None
     index: int = 0
     former: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """The idempotency key of a call, which belongs to whoever holds an API key of that name, and a lead's place in it.
+
+    A lead without `external_id` is known by key and content: none hides another, in whatever list it comes again. One
+    with an `external_id` is a record; under a new key it is news of it, also where it says the same.
+    """
+
+    holder: str
+    key: str
+    index: int
+
+    def digest(self, content: bytes) -> bytes:
+        """32 bytes of key and content."""
+        named = hashlib.sha256(f"api-key\x00{self.holder}\x00{self.key}\x00".encode(errors="replace"))
+        named.update(content)
+        return named.digest()
+
+    def former_digest(self, name: Any) -> bytes:
+        """The key that a lead had before keys belonged to their holders."""
+        place = f"#{self.index}" if name is None else f"={name}"
+        return hashlib.sha256(f"api-key\x00{self.key}\x00{place}".encode(errors="replace")).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +103,18 @@ def tell_apart(
     *,
     header_value: str | None = None,
     index: int = 0,
+    named_by: Naming | None = None,
 ) -> Told:
     """The idempotency key of a record and what it says: by its id, the name of its delivery, or its content."""
     shaped = shaped_record(content_type, record)
     content = content_of(connector, record, shaped)
-    plain = Plain(connector, record, shaped, content, header_value, index)
+    former = () if named_by is None else (named_by.former_digest(record.get("external_id")),)
+    plain = Plain(connector, record, shaped, content, header_value, index, former)
     if not names_records(connector, record, header_value):
-        return Told(content_key(connector, record, content), plain=plain)
+        named = content_key(connector, record, content)
+        return Told(named if named_by is None else named_by.digest(content[_READING:]), plain=plain)
+    if named_by is not None:
+        content = content[:_READING] + named_by.digest(content[_READING:])[:_CONTENT]
     return Told(
         idempotency_digest(connector, record, header_value=header_value, index=index),
         content,

@@ -42,11 +42,12 @@ _log = get_logger(__name__)
 
 @dataclass
 class PollReport:
-    """What one poll brought. `error` is why it ended early; `is_terminal` that a human must act. `ran` is False if
+    """What one poll brought. `revised`: how many of the accepted say something else of a known record. `error` is why it ended early; `is_terminal` that a human must act. `ran` is False if
     somebody else was polling or it was not due."""
 
     accepted: int = 0
     repeated: int = 0
+    revised: int = 0
     pages: int = 0
     error: str | None = None
     is_terminal: bool = False
@@ -131,6 +132,7 @@ def _store_page(instance: SourceInstance, page: Page, report: PollReport) -> Non
     repeated = sum(receipt.repeated for receipt in receipts)
     report.pages += 1
     report.repeated += repeated
+    report.revised += sum(receipt.revised for receipt in receipts)
     report.accepted += len(receipts) - repeated
     if repeated < len(receipts):
         hint_dispatch(instance.lane)
@@ -219,6 +221,7 @@ def _log_end(instance: SourceInstance, report: PollReport, next_run: float) -> N
         pages=report.pages,
         accepted=report.accepted,
         repeated=report.repeated,
+        revised=report.revised,
         next_in_seconds=round(next_run, 1),
         **({"error": report.error} if report.error else {}),
     )

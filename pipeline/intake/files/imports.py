@@ -54,6 +54,7 @@ class RejectedRow:
 @dataclass
 class ImportReport:
     """What became of a file. `accepted` rows are stored now (the rejected ones among them), `repeated` were before.
+    `revised`: how many of the accepted say something else of an id that was known.
 
     `rejected` is their number, `rejected_rows` the first 1,000. `first_event_id` and `last_event_id` span the accepted
     events. `dates`: which order of day and month was found in which column.
@@ -61,6 +62,7 @@ class ImportReport:
 
     accepted: int = 0
     repeated: int = 0
+    revised: int = 0
     rejected: int = 0
     rejected_rows: list[RejectedRow] = field(default_factory=list)
     first_event_id: UUID | None = None
@@ -116,6 +118,7 @@ def import_file(
         brand=brand,
         accepted=report.accepted,
         repeated=report.repeated,
+        revised=report.revised,
         rejected=report.rejected,
         seconds=round(report.seconds, 2),
     )
@@ -202,6 +205,7 @@ class _Store:
         fresh = [receipt.event_id for receipt in receipts if not receipt.repeated]
         report.accepted += len(fresh)
         report.repeated += len(receipts) - len(fresh)
+        report.revised += sum(receipt.revised for receipt in receipts)
         if fresh:
             report.first_event_id = report.first_event_id or fresh[0]
             report.last_event_id = fresh[-1]
