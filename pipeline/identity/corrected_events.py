@@ -36,9 +36,7 @@ class CorrectedEvents:
     `file_anew`.
     """
 
-    def __init__(
-        self, connection: Connection, corrected: Mapping[UUID, UUID], silenced: Collection[UUID] = ()
-    ) -> None:
+    def __init__(self, connection: Connection, corrected: Mapping[UUID, UUID], silenced: Collection[UUID] = ()) -> None:
         """`corrected`: events, each with the id of the evidence it brings now; `silenced`: those that say nothing any
         more, also where the evidence is the same (`FiledLeads`)."""
         self._connection = connection

@@ -1,7 +1,7 @@
 """The touches of records that have revisions: a record is one contact of a person, unless its source tells of more.
 
 The touch is that of the first event of a contact that is a lead, by arrival: also where a revision was worked on before
-it, and where a revision took its place. So there are as many touches, and the same ones, in whatever order workers come.
+it, and where a revision took its place. So the touches are the same ones, in whatever order workers come.
 """
 
 from __future__ import annotations

@@ -53,7 +53,9 @@ def new_event(
     if digest is not None:
         told = Told(digest)
     else:
-        told = tell_apart(connector, record, envelope.content_type, header_value=header_value, index=index, named_by=named_by)
+        told = tell_apart(
+            connector, record, envelope.content_type, header_value=header_value, index=index, named_by=named_by
+        )
     return NewEvent(
         brand=instance.brand,
         source=instance.slug,

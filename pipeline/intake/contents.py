@@ -1,7 +1,7 @@
 """What records say as their mappings read them, and the one way in which intake stores them.
 
 A record that came before is recognized by what it says: whatever its mapping ignores does not count. After a mapping
-has begun to ignore other things, or an update, what is stored is read again from its bodies, where such a record is met.
+has begun to ignore other things, or an update, what is stored is read again from its body where such a record is met.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -207,13 +207,11 @@ class _Readings:
 
     def _former_digests(self, connection: Connection, event: NewEvent, plain: Plain) -> list[bytes]:
         former = self._others(connection, event.brand, event.source, _contents(plain.connector.source))
-        digests = []
+        digests: list[bytes] = []
         for contents in former:
             if contents is None:
                 digests += plain.former or [
-                    former_digest(
-                        plain.connector, plain.record, header_value=plain.header_value, index=plain.index
-                    )
+                    former_digest(plain.connector, plain.record, header_value=plain.header_value, index=plain.index)
                 ]
             elif event.content is None and not plain.former:
                 read = _told_apart(contents.digest(plain.shaped), contact_of(plain.connector, plain.record))

@@ -42,8 +42,9 @@ _log = get_logger(__name__)
 
 @dataclass
 class PollReport:
-    """What one poll brought. `revised`: how many of the accepted say something else of a known record. `error` is why it ended early; `is_terminal` that a human must act. `ran` is False if
-    somebody else was polling or it was not due."""
+    """What one poll brought. `revised`: how many of the accepted say something else of a known record. `error` is why
+    it ended early; `is_terminal` that a human must act. `ran` is False if somebody else was polling or it was not due.
+    """
 
     accepted: int = 0
     repeated: int = 0

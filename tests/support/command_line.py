@@ -20,8 +20,8 @@ import orjson
 
 from pipeline import flow
 from pipeline.cli import main
-from pipeline.intake.contents import store_events
 from pipeline.intake.arrivals import new_event
+from pipeline.intake.contents import store_events
 from pipeline.intake.instances import SourceBook
 from pipeline.lanes import LANES
 from pipeline.records import Envelope, Outcome, new_id

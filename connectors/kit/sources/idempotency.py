@@ -13,7 +13,9 @@ from connectors.kit.sources.declarations import Connector, Poll, Webhook
 from connectors.kit.times import parse_time
 
 # What systems write where there is no id. Two people with one of these are two people.
-_NO_IDS = frozenset({"0", "null", "none", "nil", "nan", "undefined", "n/a", "-", "00000000-0000-0000-0000-000000000000"})
+_NO_IDS = frozenset(
+    {"0", "null", "none", "nil", "nan", "undefined", "n/a", "-", "00000000-0000-0000-0000-000000000000"}
+)
 _EPOCH_DIGITS = 9  # shorter numbers count versions, not seconds
 
 
@@ -95,7 +97,7 @@ def revised_at_of(connector: Connector, record: dict[str, Any]) -> datetime | No
     if path is None:
         return None
     value = get_path(record, path)
-    text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    text = _text(value)
     if text.isascii() and text.isdigit() and len(text) <= _EPOCH_DIGITS:
         return datetime.fromtimestamp(int(text), UTC)
     return parse_time(value)
@@ -105,12 +107,16 @@ def contact_of(connector: Connector, record: dict[str, Any]) -> bytes | None:
     """8 bytes that differ between contacts of one record; None where the record does not say which one it is."""
     for path in connector.contact_at:
         value = get_path(record, path)
-        text = str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+        text = _text(value)
         if text:
             moment = parse_time(value)
             meant = moment.isoformat() if moment is not None else text
             return _digest("contact", f"{path}\x00{meant}".encode(errors="replace"))[:8]
     return None
+
+
+def _text(value: Any) -> str:
+    return str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
 
 
 def _digest(kind: str, value: bytes) -> bytes:

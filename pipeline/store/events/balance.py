@@ -1,7 +1,8 @@
 """The balance: what was accepted equals what ended plus what is under way. One command proves that nothing is lost.
 
-`accepted` counts idempotency keys and the further contents that came under them (`revised`, those alone), the states count events: two tables, written by the same commit but by nothing else
-in common. All figures come from one statement, so they are of one moment, whatever runs meanwhile.
+`accepted` counts idempotency keys and the further contents that came under them, which `revised` counts alone; the
+states count events: tables written by the same commit but by nothing else in common. All figures come from one
+statement, so they are of one moment, whatever runs meanwhile.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ def balance(connection: Connection, destinations_for: DestinationsFor | None = N
     """The balance as interface.md promises it: {"all": figures, "sources": {slug: figures}, "missing_deliveries": n}.
 
     Figures are accepted, settled, suppressed, quarantined, pending, in_flight, repeated, revised and difference, which
-    is accepted minus the five states. `destinations_for` gives a brand's destinations, by call or mapping; the settings'
-    if absent. `missing_deliveries` counts the rows that settled events' people lack at them.
+    is accepted minus the five states. `destinations_for` gives a brand's destinations, by call or
+    mapping; the settings' if absent. `missing_deliveries` counts the rows that settled events' people lack at them.
     """
     sources: dict[str, dict[str, int]] = {}
     everything = dict.fromkeys(("accepted", *_STATES, "repeated", "revised", "difference"), 0)

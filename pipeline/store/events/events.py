@@ -56,7 +56,8 @@ WITH new (event_id, brand, source, lane, external_id, occurred_at, sealed, revis
 ), stored AS (
     INSERT INTO events (event_id, brand, source, lane, external_id, occurred_at, revised_at, contact, record_id,
         adds, revises)
-    SELECT event_id, brand, source, lane, external_id, occurred_at, revised_at, contact, record_id, adds, revises FROM new
+    SELECT event_id, brand, source, lane, external_id, occurred_at, revised_at, contact, record_id, adds, revises
+    FROM new
 )
 INSERT INTO event_bodies (event_id, sealed) SELECT event_id, decode(sealed, 'base64') FROM new
 """
@@ -188,7 +189,8 @@ def claim_events(connection: Connection, lane: str, *, limit: int, lease_seconds
 
 _RAW = """
 SELECT e.event_id, e.brand, e.source, e.lane, e.received_at, e.occurred_at, b.sealed, EXISTS (
-    SELECT 1 FROM quarantine q WHERE q.event_id = e.event_id AND q.code = 'released') AS is_released, e.record_id, e.adds
+    SELECT 1 FROM quarantine q WHERE q.event_id = e.event_id AND q.code = 'released') AS is_released, e.record_id,
+    e.adds
 FROM events e JOIN event_bodies b ON b.event_id = e.event_id AND b.event_id = ANY(%(ids)s::uuid[])
 WHERE e.event_id = ANY(%(ids)s::uuid[])
 """
@@ -215,9 +217,7 @@ def read_claimed(connection: Connection, claim: Claim, *, max_bytes: int = 16_77
     return [_raw_event(row) for row in rows]
 
 
-def read_events(
-    connection: Connection, event_ids: Sequence[UUID], *, with_superseded: bool = True
-) -> list[RawEvent]:
+def read_events(connection: Connection, event_ids: Sequence[UUID], *, with_superseded: bool = True) -> list[RawEvent]:
     """Events in whatever state, bodies opened, by id; those that do not exist are left out.
 
     `with_superseded` False leaves out those that a revision took the place of.
@@ -288,6 +288,4 @@ def suppress_events(connection: Connection, claim_id: UUID, suppressed: Sequence
 def _raw_event(row: Iterable[Any]) -> RawEvent:
     event_id, brand, source, lane, received_at, occurred_at, sealed, is_released, record_id, adds = row
     envelope = open_envelope(sealed, event_id)
-    return RawEvent(
-        event_id, brand, source, lane, received_at, occurred_at, envelope, is_released, record_id, adds
-    )
+    return RawEvent(event_id, brand, source, lane, received_at, occurred_at, envelope, is_released, record_id, adds)

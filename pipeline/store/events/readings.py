@@ -72,8 +72,9 @@ def rename_keys(connection: Connection, renamed: Collection[tuple[FormerKey, byt
     if not renamed:
         return
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('content_readings'))")
-    ordered = sorted({(key.digest, key.source, key.brand): (key, *names) for key, *names in renamed}.items())
-    rows = list({(key.brand, key.source, digest): (key, digest, content) for _, (key, digest, content) in ordered}.values())
+    named = {(key.digest, key.source, key.brand): (key, digest, content) for key, digest, content in renamed}
+    by_new_name = {(key.brand, key.source, digest): (key, digest, content) for key, digest, content in named.values()}
+    rows = list(by_new_name.values())
     connection.exec_driver_sql(
         "UPDATE event_keys k SET digest = named.now, content = named.content"
         " FROM unnest(%s::text[], %s::text[], %s::bytea[], %s::bytea[], %s::bytea[])"

@@ -137,13 +137,9 @@ ORDER BY e.record_id, v.person_id, coalesce(r.number, 0)
 """
 
 
-def read_contacts(
-    connection: Connection, person_ids: Collection[UUID], record_ids: Collection[UUID]
-) -> list[Contact]:
+def read_contacts(connection: Connection, person_ids: Collection[UUID], record_ids: Collection[UUID]) -> list[Contact]:
     """The events of these records that are of these people, in the order of arrival. One statement."""
-    rows = connection.exec_driver_sql(
-        _CONTACTS, (arrays.uuids(sorted(person_ids)), arrays.uuids(sorted(record_ids)))
-    )
+    rows = connection.exec_driver_sql(_CONTACTS, (arrays.uuids(sorted(person_ids)), arrays.uuids(sorted(record_ids))))
     return [Contact(*row) for row in rows]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -157,7 +157,8 @@ SELECT * FROM unnest(%s::text[], %s::text[], %s::bytea[], %s::bytea[], %s::uuid[
 """
 _COUNT = """
 UPDATE event_keys k SET repeats = k.repeats + met.repeats, revisions = k.revisions + met.revisions
-FROM unnest(%s::text[], %s::text[], %s::bytea[], %s::int[], %s::int[]) AS met (brand, source, digest, repeats, revisions)
+FROM unnest(%s::text[], %s::text[], %s::bytea[], %s::int[], %s::int[])
+    AS met (brand, source, digest, repeats, revisions)
 WHERE k.digest = met.digest AND k.source = met.source AND k.brand = met.brand
 """
 
@@ -204,19 +205,35 @@ def mark_records(connection: Connection, record_ids: Collection[UUID]) -> None:
         )
 
 
+class ManyRevisions(NamedTuple):
+    """Ids of a source with MANY revisions or more, met within the last days: how many, and the most of one."""
+
+    ids: int
+    most: int
+
+
+_MANY = f"""
+SELECT source, count(*), max(revisions) FROM event_keys
+WHERE revisions >= {MANY} AND last_seen_at > now() - interval '7 days' GROUP BY source
+"""  # noqa: S608 - put together from constants
+
+
+def many_revisions(connection: Connection) -> dict[str, ManyRevisions]:
+    """By source, those that have any. One statement on a small index."""
+    return {source: ManyRevisions(ids, most) for source, ids, most in connection.exec_driver_sql(_MANY)}
+
+
 _LATEST = """
 SELECT record_id, event_id, content FROM (
     SELECT record_id, event_id, content, row_number() OVER (PARTITION BY record_id ORDER BY number DESC) AS place
     FROM event_revisions WHERE record_id = ANY(%s::uuid[])) AS numbered WHERE place <= %s
 """
-_FRESHEN = (
-    "UPDATE event_keys k SET content = read.content FROM unnest(%s::uuid[], %s::bytea[], %s::text[], %s::text[],"
-    " %s::bytea[]) AS read (event_id, content, brand, source, digest)"
-    " WHERE k.digest = read.digest AND k.source = read.source AND k.brand = read.brand",
-    "UPDATE event_revisions r SET content = read.content FROM unnest(%s::uuid[], %s::bytea[], %s::text[], %s::text[],"
-    " %s::bytea[]) AS read (event_id, content, brand, source, digest)"
-    " WHERE r.digest = read.digest AND r.source = read.source AND r.brand = read.brand AND r.event_id = read.event_id",
-)
+_READ_ANEW = """ SET content = read.content
+FROM unnest(%s::uuid[], %s::bytea[], %s::text[], %s::text[], %s::bytea[]) AS read (event_id, content, brand, source,
+    digest)
+WHERE t.digest = read.digest AND t.source = read.source AND t.brand = read.brand AND t.event_id = read.event_id
+"""
+_FRESHEN = tuple(f"UPDATE {table} t{_READ_ANEW}" for table in ("event_keys", "event_revisions"))
 _FRESHEN_EVENTS = """
 UPDATE events e SET revised_at = coalesce(e.revised_at, said.revised_at), contact = coalesce(e.contact, said.contact)
 FROM unnest(%(ids)s::uuid[], %(moments)s::timestamptz[], %(contacts)s::bytea[]) AS said (event_id, revised_at, contact)
