@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from connectors.kit.folders import shipped_file
-from pipeline.authoring.guesses import guess_field, invented, is_event_id, is_moment, is_record_id, name_key_of
+from pipeline.authoring.guesses import event_id_among, guess_field, invented, is_moment, name_key_of
 from pipeline.errors import ConfigurationError
 
 _SLUG = re.compile(r"^[a-z][a-z0-9_]{1,62}$")
@@ -224,9 +224,8 @@ def _sample_body(shape: _Shape, mapped: dict[str, str]) -> str:
 
 
 def _event_id(record: dict[str, Any]) -> str | None:
-    """The source's own id of a record; that of a submission before that of a person, who may send several."""
-    paths = [path for path, _ in leaves(record)]
-    return next((path for path in paths if is_record_id(path)), next(filter(is_event_id, paths), None))
+    """The path of the source's own id of a record, or None where there is none to be sure of."""
+    return event_id_among(list(leaves(record)))
 
 
 def _declaration(slug: str, shape: _Shape) -> str:
@@ -254,7 +253,7 @@ def _declaration(slug: str, shape: _Shape) -> str:
     if shape.separator:
         lines.append('    lane="bulk",')
     if event_id:
-        lines.append(f"    event_id={json.dumps(event_id)},")
+        lines.append(f"    event_id={json.dumps(event_id)},  # must differ for every record, or one hides the other")
     if occurred_at:
         lines.append(f"    occurred_at={json.dumps(occurred_at)},")
     return "\n".join([*lines, ")", ""])

@@ -118,8 +118,8 @@ def _post_leads() -> Json:
                 "name": "Idempotency-Key",
                 "in": "header",
                 "schema": {"type": "string", "maxLength": 255},
-                "description": "The same for a second try: each lead that says the same is answered with repeated: true. It"
-                " belongs to the API key; other leads under it are taken",
+                "description": "The same for a second try: a lead that says the same is answered with repeated: true."
+                " It belongs to the API key; other leads under it are taken",
             },
             {
                 "name": "brand",
