@@ -46,8 +46,8 @@ _EVENT_IDS = frozenset(
 
 # What has an id of its own and is neither a person nor what one sent.
 _THINGS = frozenset(
-    ("form", "page", "account", "webinar", "event", "definition", "entry", "campaign", "ad", "adset", "adgroup", "owner",
-     "company", "organization", "workspace", "site", "team", "list", "product", "pipeline",
+    ("form", "page", "account", "webinar", "event", "definition", "entry", "campaign", "ad", "adset", "adgroup",
+     "owner", "company", "organization", "workspace", "site", "team", "list", "product", "pipeline",
      "meeting", "project")
 )  # fmt: skip
 _OF_A_PERSON = frozenset(

@@ -32,8 +32,7 @@ from pipeline.records import NewEvent, RawEvent, Receipt
 from pipeline.replay import connector_of
 from pipeline.stages.mapping.bodies import decode_body, shaped_record
 from pipeline.stages.mapping.contents import EVERYTHING, Contents, read_reading
-from pipeline.stages.mapping.source_mapping import load_source_mapping
-from pipeline.stages.mappings_in_force import refresh_source_mappings
+from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS, load_source_mapping
 from pipeline.store.events.events import insert_events, read_events
 from pipeline.store.events.readings import AS_THEY_CAME, find_keys, rename_keys, use_reading
 from pipeline.store.events.revisions import Said
@@ -168,7 +167,7 @@ class _Fresh:
         now = time.monotonic()
         if now - self._looked_at.get(slug, -_REFRESH_SECONDS) >= _REFRESH_SECONDS:
             self._looked_at[slug] = now
-            refresh_source_mappings([slug])
+            SOURCE_MAPPINGS.refresh([slug])  # workers say what is wrong with one
         try:
             return load_source_mapping(slug).contents
         except ConfigurationError:  # then everything counts: better one event too many than one too few
@@ -187,13 +186,18 @@ class _Readings:
 
     def recognize(self, connection: Connection, events: Sequence[NewEvent]) -> None:
         """Let records be found that are stored under a key of an earlier reading: those keys get the name of now."""
+        plain = [(event, event.plain) for event in events if isinstance(event.plain, Plain)]
+        instances = {(event.brand, event.source, one.connector.source) for event, one in plain}
+        others = {  # in one order, so that concurrent calls cannot deadlock
+            (brand, source): self._others(connection, brand, source, _contents(slug))
+            for brand, source, slug in sorted(instances)
+        }
         asked: list[tuple[str, str, bytes]] = []
         of: list[NewEvent] = []
-        for event in events:
-            if isinstance(event.plain, Plain):
-                for digest in self._former_digests(connection, event, event.plain):
-                    asked.append((event.brand, event.source, digest))
-                    of.append(event)
+        for event, one in plain:
+            for digest in _former_digests(event, one, others[event.brand, event.source]):
+                asked.append((event.brand, event.source, digest))
+                of.append(event)
         found = find_keys(connection, asked)
         if not found:
             return
@@ -204,19 +208,6 @@ class _Readings:
             if key.event_id in said and said[key.event_id].content == of[key.place].plain.content
         ]
         rename_keys(connection, same)
-
-    def _former_digests(self, connection: Connection, event: NewEvent, plain: Plain) -> list[bytes]:
-        former = self._others(connection, event.brand, event.source, _contents(plain.connector.source))
-        digests: list[bytes] = []
-        for contents in former:
-            if contents is None:
-                digests += plain.former or [
-                    former_digest(plain.connector, plain.record, header_value=plain.header_value, index=plain.index)
-                ]
-            elif event.content is None and not plain.former:
-                read = _told_apart(contents.digest(plain.shaped), contact_of(plain.connector, plain.record))
-                digests.append(content_key(plain.connector, plain.record, read))
-        return [digest for digest in dict.fromkeys(digests) if digest != event.digest]
 
     def _others(self, connection: Connection, brand: str, source: str, now: Contents) -> list[Contents | None]:
         """The other readings; None: everything counted, as it is written."""
@@ -231,6 +222,20 @@ class _Readings:
         with self._guard:
             self._known[key] = (moment, others)
         return others
+
+
+def _former_digests(event: NewEvent, plain: Plain, others: Sequence[Contents | None]) -> list[bytes]:
+    """The keys that a record had under the other readings of its source."""
+    digests: list[bytes] = []
+    for contents in others:
+        if contents is None:
+            digests += plain.former or [
+                former_digest(plain.connector, plain.record, header_value=plain.header_value, index=plain.index)
+            ]
+        elif event.content is None and not plain.former:
+            read = _told_apart(contents.digest(plain.shaped), contact_of(plain.connector, plain.record))
+            digests.append(content_key(plain.connector, plain.record, read))
+    return [digest for digest in dict.fromkeys(digests) if digest != event.digest]
 
 
 @cache

@@ -10,8 +10,10 @@ import pytest
 
 from connectors.kit.sources.idempotency import former_digest
 from pipeline.intake import contents
+from pipeline.intake.arrivals import new_event
 from pipeline.intake.files.imports import import_file
 from pipeline.intake.instances import SourceBook
+from pipeline.records import Envelope
 from pipeline.settings.loading import settings
 from pipeline.stages.mapping import source_mapping
 from pipeline.stages.mapping.source_mapping import read_source_mapping
@@ -146,3 +148,28 @@ def test_ids_that_name_nobody_make_no_two_people_one(tmp_path):
     assert capture(*people, source="json_feed") == events
     work()
     assert rows("SELECT count(*) FROM people WHERE merged_into IS NULL") == [(len(people),)]
+
+
+def test_entries_of_one_named_delivery_with_other_content_are_all_taken():
+    instance = SourceBook(settings()).find("default", "standard_webhooks")
+
+    def deliver(*emails: str) -> list[bool]:
+        events = [
+            new_event(
+                instance,
+                record := {"type": "lead", "timestamp": "2026-03-01T09:00:00Z", "data": {"email": email}},
+                Envelope("application/json", json.dumps(record).encode()),
+                header_value="msg-1",
+                index=index,
+            )
+            for index, email in enumerate(emails)
+        ]
+        with transaction() as connection:
+            return [receipt.repeated for receipt in contents.store_events(connection, events)]
+
+    assert deliver("ada@sample.example", "bea@sample.example") == [False, False]
+    assert deliver("ada@sample.example", "bea@sample.example") == [True, True]
+    assert deliver("bea@sample.example", "carl@sample.example") == [False, False]
+    work()
+    assert rows("SELECT count(*) FROM people WHERE merged_into IS NULL") == [(3,)]
+    assert rows("SELECT count(*) FROM events WHERE superseded_by IS NOT NULL") == [(0,)]
