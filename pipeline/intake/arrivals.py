@@ -54,7 +54,13 @@ def new_event(
         told = Told(digest)
     else:
         told = tell_apart(
-            connector, record, envelope.content_type, header_value=header_value, index=index, named_by=named_by
+            connector,
+            record,
+            envelope.content_type,
+            own_id=external_id,
+            header_value=header_value,
+            index=index,
+            named_by=named_by,
         )
     return NewEvent(
         brand=instance.brand,

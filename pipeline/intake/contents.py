@@ -21,9 +21,9 @@ from sqlalchemy import Connection
 from connectors.kit import Connector, sources
 from connectors.kit.sources.idempotency import (
     contact_of,
+    content_digest,
     former_digest,
-    idempotency_digest,
-    names_records,
+    name_digest,
     revised_at_of,
     revisions_add,
 )
@@ -100,26 +100,33 @@ def tell_apart(
     record: dict[str, Any],
     content_type: str,
     *,
+    own_id: str | None,
     header_value: str | None = None,
     index: int = 0,
     named_by: Naming | None = None,
 ) -> Told:
-    """The idempotency key of a record and what it says: by its id, the name of its delivery, or its content."""
+    """The idempotency key of a record and what it says: by its own id, the name of its delivery, or its content.
+
+    Which mapping read the content is no part of a key: one that ignores more columns, which this record has not, gives
+    the same.
+    """
     shaped = shaped_record(content_type, record)
-    content = content_of(connector, record, shaped)
+    contact = contact_of(connector, record)
+    content = _told_apart(_contents(connector.source).digest(shaped), contact)
     former = () if named_by is None else (named_by.former_digest(record.get("external_id")),)
     plain = Plain(connector, record, shaped, content, header_value, index, former)
-    if not names_records(connector, record, header_value):
-        named = content_key(connector, record, content)
-        return Told(named if named_by is None else named_by.digest(content[_READING:]), plain=plain)
+    named = name_digest(own_id, header_value, index)
+    if named is None:
+        what = content[_READING:]
+        return Told(content_digest(what) if named_by is None else named_by.digest(what), plain=plain)
     if named_by is not None:
         content = content[:_READING] + named_by.digest(content[_READING:])[:_CONTENT]
     return Told(
-        idempotency_digest(connector, record, header_value=header_value, index=index),
+        named,
         content,
         revised_at(connector, record),
-        contact_of(connector, record),
-        revisions_add(connector, record),
+        contact,
+        revisions_add(connector, own_id),
         plain,
     )
 
@@ -128,12 +135,6 @@ def content_of(connector: Connector, record: dict[str, Any], shaped: dict[str, A
     """The digest of what a record says, 24 bytes; which contact it is counts, whatever the mapping reads. `shaped`: the
     record as a mapping gets it."""
     return _told_apart(_contents(connector.source).digest(shaped), contact_of(connector, record))
-
-
-def content_key(connector: Connector, record: dict[str, Any], content: bytes) -> bytes:
-    """The idempotency key of a record by what it says. Not by what mapping: one that ignores more columns, which this
-    record has not, gives the same key."""
-    return idempotency_digest(connector, record, content=content[_READING:])
 
 
 def revised_at(connector: Connector, record: dict[str, Any]) -> datetime | None:
@@ -234,7 +235,7 @@ def _former_digests(event: NewEvent, plain: Plain, others: Sequence[Contents | N
             ]
         elif event.content is None and not plain.former:
             read = _told_apart(contents.digest(plain.shaped), contact_of(plain.connector, plain.record))
-            digests.append(content_key(plain.connector, plain.record, read))
+            digests.append(content_digest(read[_READING:]))
     return [digest for digest in dict.fromkeys(digests) if digest != event.digest]
 
 

@@ -33,13 +33,22 @@ def idempotency_digest(
     the body; else the content: the digest `content` of it, or all of it, in which the order of keys does not count.
     """
     own_id = event_id_of(connector, record)
+    named = name_digest(own_id, header_value, index)
+    if named is not None:
+        return named
+    return whole_digest(record) if content is None else content_digest(content)
+
+
+def name_digest(own_id: str | None, header_value: str | None, index: int) -> bytes | None:
+    """The key of a record by its own id, else by the name of its delivery; None if it has neither."""
     if own_id is not None:
         return _digest("event_id", own_id.encode())
-    if header_value:
-        return _digest("header", f"{header_value}#{index}".encode())
-    if content is not None:
-        return _digest("read", content)
-    return whole_digest(record)
+    return _digest("header", f"{header_value}#{index}".encode()) if header_value else None
+
+
+def content_digest(content: bytes) -> bytes:
+    """The key of a record without id by the digest of what its mapping reads."""
+    return _digest("read", content)
 
 
 def whole_digest(record: dict[str, Any]) -> bytes:
@@ -58,18 +67,13 @@ def former_digest(
     return _digest("header", f"{header_value}#{index}".encode()) if header_value else whole_digest(record)
 
 
-def names_records(connector: Connector, record: dict[str, Any], header_value: str | None) -> bool:
-    """Whether the key names the record or its delivery, so that other content under it is a revision."""
-    return bool(header_value) or event_id_of(connector, record) is not None
-
-
-def revisions_add(connector: Connector, record: dict[str, Any]) -> bool:
+def revisions_add(connector: Connector, own_id: str | None) -> bool:
     """Whether other content under one key stands beside what was said before, and takes nothing away.
 
     The name of a delivery names no record: an entry of it may be anybody. And an id that nobody has proven is a word.
     """
     is_unproven = isinstance(connector.intake, Webhook) and connector.intake.signature is None
-    return is_unproven or connector.revisions == "add" or event_id_of(connector, record) is None
+    return own_id is None or is_unproven or connector.revisions == "add"
 
 
 def event_id_of(connector: Connector, record: dict[str, Any]) -> str | None:
