@@ -23,12 +23,14 @@ from sqlalchemy import Connection
 
 from pipeline.errors import TransientError, place_of
 from pipeline.identity.evidence_cache import EvidenceCache
-from pipeline.identity.filing import file_evidence
+from pipeline.identity.filing import FiledLeads, file_evidence
 from pipeline.identity.matching.evidence import KEYS_VERSION
+from pipeline.identity.record_touches import plan_touches
 from pipeline.identity.resolution import resolve_people
+from pipeline.identity.revisions import Revisions, Superseded, require_current, set_aside
 from pipeline.lanes import HOT, LANES
 from pipeline.logs import get_logger
-from pipeline.records import Batch, Claim, Lead, Parked, Stage
+from pipeline.records import SUPERSEDED, Batch, Claim, Lead, Parked, Stage, Suppressed, Touch
 from pipeline.replay import Decided, connector_of, map_raw_event, normalize_mapped
 from pipeline.routing import note_returns, want_people
 from pipeline.settings.loading import settings
@@ -36,8 +38,8 @@ from pipeline.stages.attribution.touches import touches_of
 from pipeline.stages.mappings_in_force import refresh_source_mappings
 from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import transaction
-from pipeline.store.events import drift, events, leases, quarantine
-from pipeline.store.identity import evidence_rows, upgrades
+from pipeline.store.events import drift, events, leases, quarantine, record_members
+from pipeline.store.identity import evidence_rows, people_moves, upgrades
 from pipeline.store.people import consents, touches
 
 Item = TypeVar("Item")
@@ -88,19 +90,33 @@ def deduplicate_batch(batch: Batch) -> Batch:
 
     Evidence first, in a transaction of its own: of two workers that meet the same person the later one then sees both.
     """
-    if not batch.leads:
+    if not (batch.leads or batch.superseded):
         return batch
     cache = EvidenceCache()
+    filed = _file(batch, cache)
     with transaction(synchronous=False) as connection:
         _require_filed(connection)
-        filed = file_evidence(connection, batch.leads, cache)
-    with transaction(synchronous=False) as connection:
-        _require_filed(connection)
-        resolved = resolve_people(connection, batch.lane, filed, cache=cache)
-    for evidence_id, leads in filed.leads.items():
+        turn = Revisions(connection, filed, batch)
+        resolved = resolve_people(connection, batch.lane, turn.filed, cache=cache)
+        turn.write()
+    for evidence_id, leads in turn.filed.leads.items():
         for lead in leads:
             lead.person_id = resolved.owners[evidence_id]
     return batch
+
+
+def _file(batch: Batch, cache: EvidenceCache) -> FiledLeads:
+    """Store the evidence of a batch's leads. Those that a revision has ended meanwhile leave the batch."""
+    while True:
+        try:
+            with transaction(synchronous=False) as connection:
+                _require_filed(connection)
+                set_aside(connection, batch)
+                filed = file_evidence(connection, batch.leads, cache)
+                require_current(connection, filed.corrected)
+                return filed
+        except Superseded as gone:
+            batch.leads = [lead for lead in batch.leads if lead.event_id not in gone.event_ids]
 
 
 def attribute_batch(batch: Batch) -> Batch:
@@ -108,22 +124,40 @@ def attribute_batch(batch: Batch) -> Batch:
 
     Original and latest source follow `occurred_at`, not arrival.
     """
-    if not batch.leads:
+    if not (batch.leads or batch.superseded):
         return batch
     with transaction(synchronous=False) as connection:
-        _follow(connection, batch.leads)
+        leads = [*batch.leads, *batch.superseded]
+        _follow(connection, leads)
         made = []
-        for lead in batch.leads:
+        for lead in leads:
             own, *earlier = touches_of(lead)
             lead.channel = own.channel
-            made += [own, *earlier]
+            if lead.record_id is None:
+                made += [own, *earlier]
+        revised = [lead for lead in leads if lead.record_id is not None]
+        if revised:
+            leads = [lead for lead in leads if lead.record_id is None] + _attribute_records(connection, revised, made)
         new = touches.add_touches(connection, made)
         touches.apply_touches(connection, made)
-        consents.add_consents(connection, batch.leads)
-        note_returns(connection, batch.leads, new)
-    for lead in batch.leads:
+        consents.add_consents(connection, leads)
+        note_returns(connection, leads, new)
+    for lead in (*batch.leads, *batch.superseded):
         lead.fields, lead.consents, lead.earlier_touches = {}, [], []
     return batch
+
+
+def _attribute_records(connection: Connection, leads: Sequence[Lead], made: list[Touch]) -> list[Lead]:
+    """Of records with revisions: the touches that are to be written go into `made`. Gives all leads that bear on it."""
+    planned = plan_touches(connection, leads)
+    if planned.dropped:
+        record_members.drop_touches(connection, planned.dropped, planned.people)
+        people_moves.rebuild_touches(connection, planned.people)
+    for lead in planned.leads:
+        own, *earlier = touches_of(lead)
+        lead.channel = own.channel
+        made += [own, *earlier]
+    return list({lead.event_id: lead for lead in (*planned.silent, *planned.leads, *leads)}.values())
 
 
 def load_batch(batch: Batch) -> dict[tuple[str, str], int]:
@@ -135,7 +169,11 @@ def load_batch(batch: Batch) -> dict[tuple[str, str], int]:
     with transaction() as connection:
         _follow(connection, batch.leads)
         settled = events.settle_events(connection, batch.claim_id, batch.leads)
-        events.suppress_events(connection, batch.claim_id, batch.suppressed)
+        if len(settled) < len(batch.leads):
+            unsettled = [lead.event_id for lead in batch.leads if lead.event_id not in settled]
+            leases.release_stale(connection, batch.claim_id, unsettled)
+        suppressed = [*batch.suppressed, *(Suppressed(lead.event_id, SUPERSEDED) for lead in batch.superseded)]
+        events.suppress_events(connection, batch.claim_id, suppressed)
         quarantine.park_events(connection, batch.claim_id, batch.parked)
         people = [
             (lead.person_id, lead.brand)
@@ -149,7 +187,7 @@ def load_batch(batch: Batch) -> dict[tuple[str, str], int]:
         claim=str(batch.claim_id),
         lane=batch.lane,
         settled=len(settled),
-        suppressed=len(batch.suppressed),
+        suppressed=len(suppressed),
         quarantined=len(batch.parked),
     )
     return due

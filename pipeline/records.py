@@ -18,6 +18,7 @@ import msgspec
 
 EVENT_STATES = ("pending", "in_flight", "settled", "quarantined", "suppressed")
 SUPPRESSION_REASONS = ("test", "erased", "no_consent", "spam")
+SUPERSEDED = "superseded"  # why an event is suppressed that a revision of its record took the place of
 
 
 class Stage(StrEnum):
@@ -98,6 +99,10 @@ class NewEvent(_Fact, frozen=True):
     """An event about to be stored. `digest` is the 32-byte idempotency key; `sealed` an encrypted Envelope.
 
     `request` is there for a record of a larger body: `sealed` then holds its place in that and no body.
+    `content` is the digest of what the record says (24 bytes, those of the reading first) where the key names the
+    record: other content under the key is a revision. None: the key alone decides. `revised_at`, `contact` and `adds`
+    say what a revision does (connectors.kit, Connector). `plain` is what keys of earlier readings are made of; it is
+    never stored.
     """
 
     brand: str
@@ -109,13 +114,26 @@ class NewEvent(_Fact, frozen=True):
     external_id: str | None = None
     occurred_at: datetime | None = None
     request: NewRequest | None = None
+    content: bytes | None = None
+    revised_at: datetime | None = None
+    contact: bytes | None = None
+    adds: bool = False
+    plain: Any = None
 
 
 class Receipt(_Fact, frozen=True):
-    """Answer to a NewEvent: `event_id` of the stored event (the first one's, if `repeated`)."""
+    """Answer to a NewEvent: `event_id` of the stored event (the first one's, if `repeated`).
+
+    `revises`: the event that said something else of the same record before; None where this is the first.
+    """
 
     event_id: UUID
     repeated: bool
+    revises: UUID | None = None
+
+    @property
+    def revised(self) -> bool:
+        return self.revises is not None and not self.repeated
 
 
 class RawEvent(_Fact, frozen=True):
@@ -133,6 +151,8 @@ class RawEvent(_Fact, frozen=True):
     envelope: Envelope
     is_released: bool = False
     request: OpenedRequest | None = None
+    record_id: UUID | None = None
+    adds: bool = False
 
 
 class Consent(_Fact, frozen=True, array_like=True):
@@ -183,6 +203,8 @@ class Lead(_Draft, array_like=True):
     earlier_touches: list[EarlierTouch] = []
     undecided: list[str] = []
     is_released: bool = False  # an operator has said that it is real: nothing suppresses it again
+    record_id: UUID | None = None  # the first event of its record; only where the record has revisions
+    adds: bool = False  # its record's revisions stand beside each other
 
     def __repr__(self) -> str:
         return f"<Lead of event {self.event_id}>"
@@ -202,7 +224,8 @@ class Parked(_Fact, frozen=True, array_like=True):
 
 
 class Suppressed(_Fact, frozen=True, array_like=True):
-    """A lead that must not go on, with one of SUPPRESSION_REASONS; `rule` of mappings/validation.yaml, if any."""
+    """A lead that must not go on, with one of SUPPRESSION_REASONS or SUPERSEDED; `rule` of mappings/validation.yaml,
+    if any."""
 
     event_id: UUID
     reason: str
@@ -217,6 +240,7 @@ class Batch(_Draft, array_like=True):
     leads: list[Lead] = []
     parked: list[Parked] = []
     suppressed: list[Suppressed] = []
+    superseded: list[Lead] = []  # of records that say something else by now: their touches and refusals count
 
     def __repr__(self) -> str:
         return (

@@ -162,7 +162,7 @@ def poll_source(source: str, brand: str) -> dict[str, int]:
     from pipeline.intake.polls import run_poll
 
     report = run_poll(source, brand)
-    return {"accepted": report.accepted, "repeated": report.repeated}
+    return {"accepted": report.accepted, "repeated": report.repeated, "revised": report.revised}
 
 
 @app.task(name="ops.sweep")

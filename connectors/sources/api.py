@@ -10,4 +10,5 @@ CONNECTOR = Connector(
     intake=Api(),
     event_id="external_id",
     occurred_at="occurred_at",
+    contact_at=("submission_id", "occurred_at"),
 )

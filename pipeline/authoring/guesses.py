@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -39,9 +40,20 @@ _OF_A_RECORD = frozenset(("eventid", "submissionid", "entryid", "responseid", "f
 _CHOICES = frozenset(("checkboxkey", "fieldkey", "questionkey"))  # which question it was, not what was answered
 # Of these one record has one; the id of a customer would make a second lead of theirs pass for a repetition.
 _EVENT_IDS = frozenset(
-    ("id", "externalid", "leadid", "submissionid", "entryid", "responseid", "eventid", "accountid", "recordid", "uuid",
+    ("id", "externalid", "leadid", "submissionid", "entryid", "responseid", "eventid", "recordid", "uuid",
      "contactid")
 )  # fmt: skip
+
+# What has an id of its own and is neither a person nor what one sent.
+_THINGS = frozenset(
+    ("form", "page", "account", "webinar", "event", "definition", "entry", "campaign", "ad", "adset", "adgroup",
+     "owner", "company", "organization", "workspace", "site", "team", "list", "product", "pipeline",
+     "meeting", "project")
+)  # fmt: skip
+_OF_A_PERSON = frozenset(
+    ("email", "other_emails", "phone", "other_phones", "whatsapp_id", "full_name", "first_name", "last_name")
+)
+_PLACE = re.compile(r"\[-?\d+\]")  # of an entry of a list without names
 
 _INVENTED: dict[str, Any] = {
     "email": "ada.sample@example.com",
@@ -98,6 +110,33 @@ def guess_field(path: str, value: Any) -> str | None:
 def is_event_id(path: str) -> bool:
     """Whether a name says: the source's own id of this record."""
     return _fold(path) in _EVENT_IDS
+
+
+def event_id_among(leaves: Sequence[tuple[str, Any]]) -> str | None:
+    """The path of the source's own id of a record; that of a submission before that of a person, who may send several.
+
+    An id counts in the object that holds the person or in one around it, with no list between: the id of a form, a page
+    or an account stands beside the person, or above a list of which each entry is another's.
+    """
+    people = [path for path, value in leaves if guess_field(path, value) in _OF_A_PERSON]
+    candidates = [
+        path
+        for path, value in leaves
+        if isinstance(value, str | int) and not isinstance(value, bool) and is_event_id(path) and _holds(path, people)
+    ]
+    return next((path for path in candidates if is_record_id(path)), next(iter(candidates), None))
+
+
+def _holds(path: str, people: Sequence[str]) -> bool:
+    """Whether the object that a path is in holds one of the people's fields, or no field of a person is known."""
+    parent = path.rpartition(".")[0]
+    if _THINGS & {title_key(re.sub(r"\[.*", "", key)) for key in parent.split(".")}:
+        return False
+    prefix = f"{parent}." if parent else ""
+    around = [other.removeprefix(prefix) for other in people if other.startswith(prefix)]
+    if not people:
+        return not parent
+    return any(_PLACE.search(other) is None for other in around)
 
 
 def is_record_id(path: str) -> bool:

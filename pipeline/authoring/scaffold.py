@@ -19,7 +19,7 @@ import yaml
 from connectors.kit.folders import shipped_file
 from connectors.kit.paths import escaped_key, parse_path
 from connectors.kit.sources.parts import BESIDE, take_apart
-from pipeline.authoring.guesses import guess_field, invented, is_event_id, is_moment, is_record_id, name_key_of
+from pipeline.authoring.guesses import guess_field, invented, is_moment, name_key_of
 from pipeline.errors import ConfigurationError
 
 _DOT = re.compile(r"(?<!\\)\.")  # one that ends a key
@@ -251,9 +251,8 @@ def _around(record: Any, shape: _Shape, invent: Callable[[Any, str], Any]) -> An
 
 
 def _event_id(record: dict[str, Any]) -> str | None:
-    """The source's own id of a record; that of a submission before that of a person, who may send several."""
-    paths = [path for path, _ in leaves(record)]
-    return next((path for path in paths if is_record_id(path)), next(filter(is_event_id, paths), None))
+    """The path of the source's own id of a record, or None where there is none to be sure of."""
+    return event_id_among(list(leaves(record)))
 
 
 def _declaration(slug: str, shape: _Shape) -> str:
@@ -281,7 +280,7 @@ def _declaration(slug: str, shape: _Shape) -> str:
     if shape.separator:
         lines.append('    lane="bulk",')
     if event_id:
-        lines.append(f"    event_id={json.dumps(event_id)},")
+        lines.append(f"    event_id={json.dumps(event_id)},  # must differ for every record, or one hides the other")
     if occurred_at:
         lines.append(f"    occurred_at={json.dumps(occurred_at)},")
     return "\n".join([*lines, ")", ""])

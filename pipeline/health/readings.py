@@ -22,6 +22,7 @@ from pipeline.store.deliveries.deliveries import due_counts
 from pipeline.store.engine import StoreError, transaction
 from pipeline.store.events.leases import count_in_flight_batches, oldest_pending
 from pipeline.store.events.quarantine import count_stages
+from pipeline.store.events.revisions import ManyRevisions, many_revisions
 from pipeline.store.identity.reviews import count_reviews
 from pipeline.store.reports import LastError, destination_errors, source_errors
 
@@ -40,7 +41,8 @@ class Backlog(msgspec.Struct, frozen=True):
 
 class DatabaseReading(msgspec.Struct, frozen=True):
     """What PostgreSQL knows. `quarantined` counts open rows by stage, `in_flight` claims by lane, `drift` the fields of
-    a source that its mapping has not decided about, `reviews_waiting` pairs of people that a human is asked about."""
+    a source that its mapping has not decided about, `reviews_waiting` pairs of people that a human is asked about.
+    `many_revisions`: sources with ids that come with ever other content."""
 
     pending: dict[str, Backlog]
     due: dict[str, dict[str, Backlog]]
@@ -50,6 +52,7 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     source_errors: dict[str, LastError]
     drift: dict[str, int]
     reviews_waiting: int
+    many_revisions: dict[str, ManyRevisions] = {}
 
 
 class DestinationReading(msgspec.Struct, frozen=True):
@@ -105,6 +108,7 @@ def read_database() -> DatabaseReading:
             source_errors=source_errors(connection),
             drift=drifting_fields(connection),
             reviews_waiting=count_reviews(connection),
+            many_revisions=many_revisions(connection),
         )
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from pipeline.health.readings import DatabaseReading, Readings, RedisReading
 from pipeline.lanes import BULK, HOT
+from pipeline.store.events.revisions import ManyRevisions
 
 OLDEST_PENDING_SECONDS = {HOT: 60.0, BULK: 900.0}  # a hot lead is worth minutes; an import may take a quarter hour
 OLDEST_DUE_SECONDS = {HOT: 120.0, BULK: 1800.0}
 UNTAKEN_MESSAGES = 1_000  # hints are few: this many mean that nobody consumes the queue
 REDIS_MEMORY_SHARE = 0.7  # a full broker refuses messages
 SLOWED_BELOW = 0.5  # share of the rate in force
+REVISIONS_REMEDY = (
+    "if they are of different people, its event_id names no record, and each takes the place of the one before:"
+    " correct event_id in its connector"
+)
 
 
 def find_alarms(readings: Readings) -> list[str]:
@@ -35,10 +40,21 @@ def _of_database(reading: DatabaseReading) -> list[str]:
         for lane, backlog in sorted(lanes.items())
         if backlog.oldest_seconds > OLDEST_DUE_SECONDS[lane]
     ]
+    alarms += [
+        f"source {source}: {describe_revisions(found)}; {REVISIONS_REMEDY}"
+        for source, found in sorted(reading.many_revisions.items())
+    ]
     open_count = sum(reading.quarantined.values())
     if open_count:
         alarms.append(f"quarantine: {open_count} wait for a human; see `afluente quarantine list`")
     return alarms
+
+
+def describe_revisions(found: ManyRevisions) -> str:
+    """A source whose ids may be no ids of records, in words."""
+    if found.ids == 1:
+        return f"one id came with {found.most + 1} different contents"
+    return f"{found.ids} ids came with many different contents, one with {found.most + 1}"
 
 
 def _of_redis(reading: RedisReading) -> list[str]:

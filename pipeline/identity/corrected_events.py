@@ -6,6 +6,8 @@ people are those of the evidence that is left:
 - its keys are removed, so shared addresses are counted without it, and what hung together with it is clustered again;
 - the id of the person that it began goes to the oldest evidence left of that person, or else to the evidence that the
   event brings now, if that is new; a person that has none left forwards to the person of the event;
+- an event that a revision took the place of is filed under the revision's evidence and says nothing there: its touches
+  go along;
 - what humans decided about it holds for what the event brings now, unless they decided something about that already:
   the later decision is not overruled by one about something else.
 """
@@ -34,14 +36,15 @@ class CorrectedEvents:
     `file_anew`.
     """
 
-    def __init__(self, connection: Connection, corrected: Mapping[UUID, UUID]) -> None:
-        """`corrected`: events, each with the id of the evidence it brings now (`FiledLeads.corrected`)."""
+    def __init__(self, connection: Connection, corrected: Mapping[UUID, UUID], silenced: Collection[UUID] = ()) -> None:
+        """`corrected`: events, each with the id of the evidence it brings now; `silenced`: those that say nothing any
+        more, also where the evidence is the same (`FiledLeads`)."""
         self._connection = connection
         filed = decisions.evidence_of_events(connection, corrected)
         self.all = [
             CorrectedEvent(event_id, filed[event_id], target)
             for event_id, target in corrected.items()
-            if filed.get(event_id, target) != target
+            if event_id in filed and (filed[event_id] != target or event_id in silenced)
         ]
         self.vanishing: dict[UUID, StoredEvidence] = {}
         self._births: dict[UUID, UUID] = {}

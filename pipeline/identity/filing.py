@@ -26,11 +26,13 @@ class FiledLeads(msgspec.Struct, frozen=True):
     """Leads whose evidence is stored, for `resolve`.
 
     `leads`: by the id of their evidence. `corrected`: the events among them that were filed under other evidence
-    before, each with the id of the evidence it brings now.
+    before, each with the id of the evidence it brings now; and the events that a revision takes the place of, with the
+    revision's. `silenced`: those of the latter that have counted until now.
     """
 
     leads: dict[UUID, list[Lead]] = {}
     corrected: dict[UUID, UUID] = {}
+    silenced: frozenset[UUID] = frozenset()
 
     def __repr__(self) -> str:
         return f"<FiledLeads: {len(self.leads)} pieces of evidence, {len(self.corrected)} corrected events>"

@@ -18,6 +18,7 @@ clustering all evidence at once, whatever order it came in: joining two people a
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -82,7 +83,8 @@ def resolve_people(
     cache: EvidenceCache | None = None,
 ) -> Resolved:
     """`resolve`, and the deliveries of people who came together or apart by it, wanted in the same transaction."""
-    resolved = resolve(connection, filed, recompute_leads, again=again, decided_by=decided_by, cache=cache)
+    recompute = partial(recompute_leads, without=filed.silenced) if filed.silenced else recompute_leads
+    resolved = resolve(connection, filed, recompute, again=again, decided_by=decided_by, cache=cache)
     want_people(connection, resolved.changed.items(), lane)
     return resolved
 
@@ -148,7 +150,8 @@ class Resolution:
 
     def read_asked(self) -> Asked:
         leads, again = self._request.filed.leads, self._request.again
-        corrected = CorrectedEvents(self._connection, self._request.filed.corrected)
+        filed = self._request.filed
+        corrected = CorrectedEvents(self._connection, filed.corrected, filed.silenced)
         to_look_at = {*again, *corrected.evidence_ids}
         known = evidence_rows.read_evidence(self._connection, {*leads, *to_look_at})
         if not leads.keys() <= known.keys():

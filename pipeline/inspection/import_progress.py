@@ -85,6 +85,10 @@ class ImportResult:
         return sum(report.repeated for _, report in self.files)
 
     @property
+    def revised(self) -> int:
+        return sum(report.revised for _, report in self.files)
+
+    @property
     def rejected(self) -> int:
         return sum(report.rejected for _, report in self.files)
 

@@ -29,6 +29,7 @@ from pipeline.inspection.story_parts import (
     Match,
     QuarantineEntry,
     Request,
+    Revision,
     StoredLead,
     Told,
 )
@@ -79,6 +80,9 @@ class EventStory(Told, frozen=True, kw_only=True):
     consents: list[ConsentAnswer]
     quarantine: list[QuarantineEntry]
     deliveries: list[Delivery]
+    revises: UUID | None
+    superseded_by: UUID | None
+    revisions: list[Revision]
 
 
 class PersonStory(Told, frozen=True, kw_only=True):
@@ -160,6 +164,7 @@ def tell_event(connection: Connection, event_id: UUID) -> EventStory | None:
         consents=_parts(ConsentAnswer, facts["consents"]),
         quarantine=_parts(QuarantineEntry, facts["quarantine"]),
         deliveries=_deliveries(person) if person else [],
+        revisions=_parts(Revision, facts["revisions"]),
     )
 
 

@@ -35,6 +35,18 @@ class KeyUse(Told, frozen=True, kw_only=True):
     repeats: int
     last_seen_at: datetime | None
     digest: str
+    revisions: int = 0
+
+
+class Revision(Told, frozen=True, kw_only=True):
+    """One event of a record that came with several contents. `superseded_by`: the one that took its place."""
+
+    event_id: UUID
+    received_at: datetime
+    state: str
+    revises: UUID | None
+    superseded_by: UUID | None
+    adds: bool
 
 
 class MappingVersions(Told, frozen=True, kw_only=True):

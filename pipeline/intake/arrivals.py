@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from connectors.kit.sources.idempotency import event_id_of, idempotency_digest, occurred_at_of
+from connectors.kit.sources.idempotency import event_id_of, occurred_at_of
 from pipeline.crypto.encryption import seal_envelope
+from pipeline.intake.contents import Naming, Told, tell_apart
 from pipeline.intake.instances import SourceInstance
 from pipeline.records import Envelope, NewEvent, NewRequest, new_id
 from pipeline.values.redaction import looks_personal
@@ -33,24 +34,43 @@ def new_event(
     header_value: str | None = None,
     index: int = 0,
     digest: bytes | None = None,
+    named_by: Naming | None = None,
     request: NewRequest | None = None,
 ) -> NewEvent:
     """One event about to be stored. `header_value` is the sender's idempotency header, `index` the record's place.
 
-    `digest` replaces the idempotency key that the connector's declaration gives. `request` holds the body, where the
-    envelope has none.
+    `digest` replaces the idempotency key that the connector's declaration gives; what it names never has revisions.
+    `named_by` is the key that a caller of the API gave. `request` holds the body, where the envelope has none.
     """
     event_id = new_id()
-    external_id = event_id_of(instance.connector, record)
+    connector = instance.connector
+    external_id = event_id_of(connector, record)
+    if digest is not None:
+        told = Told(digest)
+    else:
+        told = tell_apart(
+            connector,
+            record,
+            envelope.content_type,
+            own_id=external_id,
+            header_value=header_value,
+            index=index,
+            named_by=named_by,
+        )
     return NewEvent(
         brand=instance.brand,
         source=instance.slug,
         lane=instance.lane,
-        digest=digest or idempotency_digest(instance.connector, record, header_value=header_value, index=index),
+        digest=told.digest,
         event_id=event_id,
         sealed=seal_envelope(envelope, event_id),
         external_id=external_id if external_id is not None and _may_stand_in_clear(external_id) else None,
-        occurred_at=occurred_at_of(instance.connector, record),
+        occurred_at=occurred_at_of(connector, record),
+        content=told.content,
+        revised_at=told.revised_at,
+        contact=told.contact,
+        adds=told.adds,
+        plain=told.plain,
         request=request,
     )
 

@@ -98,14 +98,10 @@ def seen_record(connector: Connector, part: Part) -> dict[str, Any]:
         record = prepare_part(connector.prepare, part)
     except Exception:  # noqa: BLE001 - whatever it is, mapping meets it again and says so
         record = part.value if isinstance(part.value, dict) else {}
-    return with_beside(record, part.beside) if _reads_beside(connector) else record
+    return with_beside(record, part.beside)
 
 
 def beside_of_page(connector: Connector, answer: Any) -> dict[str, Any]:
     """What stands beside the list in a polled answer, as the origins of its records keep it: where it is small."""
     beside = small_beside(answer, getattr(connector.intake, "records_at", None), limit=_BESIDE_BYTES)
     return {BESIDE: beside} if beside else {}
-
-
-def _reads_beside(connector: Connector) -> bool:
-    return any(path is not None and path.startswith(BESIDE) for path in (connector.event_id, connector.occurred_at))

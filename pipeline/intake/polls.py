@@ -17,19 +17,19 @@ import orjson
 
 from connectors.kit import Poll
 from connectors.kit.http import session
-from connectors.kit.sources.parts import Part
+from connectors.kit.sources.parts import BESIDE, Beside, Part
 from connectors.kit.sources.polling import Page, poll_pages
 from pipeline.errors import ConfigurationError, QuotaError, TerminalError, TransientError, place_of
 from pipeline.hints import hint_dispatch
 from pipeline.intake.arrivals import JSON, new_event
 from pipeline.intake.bodies import beside_of_page, seen_record
+from pipeline.intake.contents import store_events
 from pipeline.intake.instances import SourceBook, SourceInstance
 from pipeline.logs import get_logger
 from pipeline.records import AS_IT_CAME, STORED, Envelope
 from pipeline.settings.loading import Settings, settings
 from pipeline.store.engine import transaction
 from pipeline.store.events import cursors
-from pipeline.store.events.events import insert_events
 
 STREAM = ""  # a source is one stream; several would be several source instances
 _HOLD_SECONDS = 120.0  # longer than one page can take, waits included; after a kill the next poll comes this late
@@ -44,11 +44,13 @@ _log = get_logger(__name__)
 
 @dataclass
 class PollReport:
-    """What one poll brought. `error` is why it ended early; `is_terminal` that a human must act. `ran` is False if
-    somebody else was polling or it was not due."""
+    """What one poll brought. `revised`: how many of the accepted say something else of a known record. `error` is why
+    it ended early; `is_terminal` that a human must act. `ran` is False if somebody else was polling or it was not due.
+    """
 
     accepted: int = 0
     repeated: int = 0
+    revised: int = 0
     pages: int = 0
     error: str | None = None
     is_terminal: bool = False
@@ -115,12 +117,15 @@ def _store_page(instance: SourceInstance, page: Page, report: PollReport) -> Non
     """The page's events and the position behind them, all or nothing."""
     events = []
     beside = beside_of_page(instance.connector, page.answer)
+    shared = Beside(beside[BESIDE], is_transport=True) if beside else None
     for index, record in enumerate(page.records):
         origin = {"via": _VIA, "page": report.pages + 1, "index": index, STORED: AS_IT_CAME, **beside}
         envelope = Envelope(JSON, orjson.dumps(record), {}, origin)
-        events.append(new_event(instance, seen_record(instance.connector, Part("", record)), envelope, index=index))
+        events.append(
+            new_event(instance, seen_record(instance.connector, Part("", record, shared)), envelope, index=index)
+        )
     with transaction() as connection:
-        receipts = insert_events(connection, events)
+        receipts = store_events(connection, events)
         cursors.move_cursor(
             connection,
             instance.brand,
@@ -132,6 +137,7 @@ def _store_page(instance: SourceInstance, page: Page, report: PollReport) -> Non
     repeated = sum(receipt.repeated for receipt in receipts)
     report.pages += 1
     report.repeated += repeated
+    report.revised += sum(receipt.revised for receipt in receipts)
     report.accepted += len(receipts) - repeated
     if repeated < len(receipts):
         hint_dispatch(instance.lane)
@@ -220,6 +226,7 @@ def _log_end(instance: SourceInstance, report: PollReport, next_run: float) -> N
         pages=report.pages,
         accepted=report.accepted,
         repeated=report.repeated,
+        revised=report.revised,
         next_in_seconds=round(next_run, 1),
         **({"error": report.error} if report.error else {}),
     )

@@ -20,6 +20,7 @@ from pipeline.replay import recompute_leads
 from pipeline.routing import want_people
 from pipeline.stages.survivorship.survivorship import merge_profile, taken_back
 from pipeline.store.engine import transaction
+from pipeline.store.events.record_members import superseded_among
 from pipeline.store.identity import evidence_rows
 from pipeline.store.people import people
 
@@ -97,7 +98,8 @@ def _made_anew(connection: Connection, person_ids: Collection[UUID]) -> dict[UUI
         owner = owners[lead.event_id]
         made[owner], _ = merge_profile(made[owner], lead)
         read[owner] += 1
-    whole = Counter(owners.values())
+    superseded = superseded_among(connection, owners)
+    whole = Counter(owner for event_id, owner in owners.items() if event_id not in superseded)
     return {
         person_id: profile if whole[person_id] and read[person_id] == whole[person_id] else None
         for person_id, profile in made.items()

@@ -206,6 +206,8 @@ class _Draft:
             earlier_touches=drop_later(before.earlier_touches, self.occurred_at, self.flags),
             undecided=before.undecided,
             is_released=before.is_released,
+            record_id=before.record_id,
+            adds=before.adds,
         )
 
 

@@ -99,8 +99,9 @@ def stream_deliveries(connection: Connection, *, destination: str | None = None)
 def explain_event(connection: Connection, event_id: UUID) -> dict[str, Any] | None:
     """All that is known of an event, except its body (events.read_events); None if there is none.
 
-    `event` (every column), `keys` (brand, source, digest in hexadecimal, repeats, last_seen_at), `quarantine` and
-    `touches`, `consents` of the event, and under `person` what `explain_person` gives, or None.
+    `event` (every column), `keys` (brand, source, digest in hexadecimal, repeats, last_seen_at, revisions),
+    `revisions` (the events of its record, where it has several), `quarantine` and `touches`, `consents` of the event,
+    and under `person` what `explain_person` gives, or None.
     """
     events = _rows(connection, "SELECT * FROM events WHERE event_id = %s", event_id)
     if not events:
@@ -111,8 +112,14 @@ def explain_event(connection: Connection, event_id: UUID) -> dict[str, Any] | No
         "event": event,
         "keys": _rows(
             connection,
-            "SELECT brand, source, encode(digest, 'hex') AS digest, repeats, last_seen_at FROM event_keys"
+            "SELECT brand, source, encode(digest, 'hex') AS digest, repeats, last_seen_at, revisions FROM event_keys"
             " WHERE event_id = %s",
+            event_id,
+        ),
+        "revisions": _rows(
+            connection,
+            "SELECT event_id, received_at, state, revises, superseded_by, adds FROM events WHERE record_id ="
+            " (SELECT record_id FROM events WHERE event_id = %s) ORDER BY received_at, event_id LIMIT 50",
             event_id,
         ),
         "quarantine": _quarantine(connection, "event_id = %s", event_id),
@@ -140,7 +147,9 @@ def explain_person(connection: Connection, person_id: UUID) -> dict[str, Any] | 
         "events": _rows(
             connection,
             f"SELECT {', '.join(_EVENT_COLUMNS)} FROM events"  # noqa: S608 - put together from constants
-            " WHERE event_id = ANY(ARRAY(SELECT event_id FROM touches WHERE person_id = %s)) ORDER BY event_id",
+            " WHERE event_id = ANY(ARRAY(SELECT event_id FROM touches WHERE person_id = %s UNION SELECT x.event_id"
+            " FROM evidence e JOIN evidence_events x USING (evidence_id) WHERE e.person_id = %s)) ORDER BY event_id",
+            person_id,
             person_id,
         ),
         "history": _rows(connection, _HISTORY, person_id, person_id),

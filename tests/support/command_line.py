@@ -21,13 +21,13 @@ import orjson
 from pipeline import flow
 from pipeline.cli import main
 from pipeline.intake.arrivals import new_event
+from pipeline.intake.contents import store_events
 from pipeline.intake.instances import SourceBook
 from pipeline.lanes import LANES
 from pipeline.records import Envelope, Outcome, new_id
 from pipeline.settings.loading import settings
 from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import transaction
-from pipeline.store.events.events import insert_events
 from tests.support import in_process
 from tests.support.paths import ROOT
 from tests.support.people_checks import patiently
@@ -98,7 +98,7 @@ def capture(*records: dict[str, Any], source: str = "api", brand: str = "default
         for record in records
     ]
     with transaction() as connection:
-        return [receipt.event_id for receipt in insert_events(connection, events)]
+        return [receipt.event_id for receipt in store_events(connection, events)]
 
 
 def work() -> None:

@@ -27,7 +27,14 @@ SECRET_KEYS = "VGhlIGZpcnN0IGtleSBvZiB0aGUgdGVzdHMsIDMyIGI,VGhlIHNlY29uZCBrZXkgb
 API_KEYS = "tests:admin:an-api-key-of-the-tests"
 TEMPLATE = "migrated"
 _NEEDED_BYTES = 4 * 1024**3  # servers of the tests and whole systems: some hundred megabytes each
-_STATEFUL = ("pipeline.settings", "pipeline.store", "pipeline.crypto", "pipeline.delivery", "pipeline.hints")
+_STATEFUL = (
+    "pipeline.settings",
+    "pipeline.store",
+    "pipeline.crypto",
+    "pipeline.delivery",
+    "pipeline.hints",
+    "pipeline.intake",
+)
 
 
 def folder_in_memory() -> str | None:

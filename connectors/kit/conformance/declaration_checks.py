@@ -15,6 +15,7 @@ _SLUG = re.compile(r"[a-z][a-z0-9_]{1,62}")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
 _TIERS = ("bronze", "silver", "gold")
 _LANES = ("hot", "bulk")
+_REVISIONS = ("replace", "add")
 _FORMATS = ("json", "form", "text")
 
 
@@ -49,6 +50,8 @@ def declaration_is_complete(case: Case) -> list[str]:
         problems.append(f"tier is {connector.tier!r}; allowed: {', '.join(_TIERS)}")
     if connector.lane not in _LANES:
         problems.append(f"lane is {connector.lane!r}; allowed: {', '.join(_LANES)}")
+    if connector.revisions not in _REVISIONS:
+        problems.append(f"revisions is {connector.revisions!r}; allowed: {', '.join(_REVISIONS)}")
     intake = connector.intake
     if isinstance(intake, Webhook):
         unknown = set(intake.formats) - set(_FORMATS)

@@ -44,7 +44,10 @@ def event_ids_are_present_and_unique(case: Case) -> list[str]:
             if event_id is None:
                 problems.append(f"record {number} of the sample {sample.name} has no id at {case.connector.event_id}")
             elif event_id in seen:
-                problems.append(f"record {number} of the sample {sample.name} has the id of another record")
+                problems.append(
+                    f"record {number} of the sample {sample.name} has the id of another record: event_id must name one"
+                    " record, as a later one with the same id takes the place of the earlier"
+                )
             else:
                 seen.add(event_id)
     return problems

@@ -160,7 +160,16 @@ class Api:
 class Connector:
     """One source. `event_id` and `occurred_at` are paths in a record; the first makes a second delivery harmless.
 
-    `event_id` None, or absent in a record: the idempotency key is made from the record's content.
+    `event_id` names a record: the same id with other content is a revision of it. It must differ for every record.
+    None, or absent in a record: the idempotency key is made from the record's content.
+
+    - `revised_at`: path of the time (or growing number) of a record's last change. The greatest one counts, whatever
+      comes first; without it the later arrival. A Poll has its cursor's field for it unless another is named.
+    - `contact_at`: paths whose first filled value tells contacts of one record apart. Without it a record is one
+      contact, however often it is revised, and has one touch.
+    - `revisions`: "replace", a revision takes the place of what the record said before; or "add", each delivery says
+      something of its own, as the second step of a form that sends only the new answers. Where nothing proves who
+      sent a webhook, revisions always add: a stranger who knows an id can take nothing away.
     """
 
     source: str
@@ -172,6 +181,9 @@ class Connector:
     lane: str = "hot"
     event_id: str | None = None
     occurred_at: str | None = None
+    revised_at: str | None = None
+    contact_at: tuple[str, ...] = ()
+    revisions: str = "replace"
     prepare: Callable[..., dict[str, Any]] | None = None  # of (record) or (record, parents), at mapping time: pure
     settings: tuple[str, ...] = field(
         default=()

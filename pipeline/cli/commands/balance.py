@@ -11,7 +11,17 @@ from pipeline.cli.terminal.output import AsJson, example, print_json, print_line
 
 commands = typer.Typer()
 
-_COLUMNS = ("accepted", "settled", "suppressed", "quarantined", "pending", "in_flight", "repeated", "difference")
+_COLUMNS = (
+    "accepted",
+    "settled",
+    "suppressed",
+    "quarantined",
+    "pending",
+    "in_flight",
+    "repeated",
+    "revised",
+    "difference",
+)
 _SHOWN_ALWAYS = {"accepted", "settled", "difference"}
 
 

@@ -25,6 +25,7 @@ def import_object(result: ImportResult) -> dict[str, Any]:
                 "file": str(file),
                 "accepted": report.accepted,
                 "repeated": report.repeated,
+                "revised": report.revised,
                 "rejected": report.rejected,
                 "rejected_rows": [asdict(row) for row in report.rejected_rows],
                 "notes": asdict(report.notes),
@@ -61,6 +62,7 @@ def _counts(result: ImportResult) -> dict[str, int]:
     return {
         "accepted": result.accepted,
         "repeated": result.repeated,
+        "revised": result.revised,
         "rejected": result.rejected,
         **{state: result.states[state] for state in _STATES},
     }

@@ -43,6 +43,7 @@ def print_event(story: EventStory) -> None:
     _print_touches(story.touches)
     _print_consents(story.consents)
     _print_quarantine(story.quarantine)
+    _print_revisions(story)
     _print_deliveries(story.deliveries)
 
 
@@ -88,6 +89,19 @@ def print_person(story: PersonStory) -> None:
         )
     _print_quarantine(story.quarantine)
     _print_deliveries(story.deliveries)
+
+
+def _print_revisions(story: EventStory) -> None:
+    """The chain of a record that came with several contents; nothing where it has one."""
+    if not story.revisions:
+        return
+    _heading("Revisions of this record")
+    if story.superseded_by:
+        print_line(f"  event {story.superseded_by} took the place of this one: what it says counts no more")
+    print_table(
+        ("event", "received", "state", "revises", "superseded by"),
+        [(one.event_id, one.received_at, one.state, one.revises, one.superseded_by) for one in story.revisions],
+    )
 
 
 def _lane_reason(story: EventStory) -> str:

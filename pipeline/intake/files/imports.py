@@ -16,6 +16,7 @@ from pathlib import Path
 from uuid import UUID
 
 from pipeline.errors import TransientError
+from pipeline.intake.contents import store_events
 from pipeline.intake.files.reading import AS_FOUND, ReadAs, event_of, open_rows
 from pipeline.intake.files.rows import FileRow, TableNotes
 from pipeline.intake.files.unreadable import UnreadableFileError
@@ -23,7 +24,6 @@ from pipeline.intake.lane_hints import LaneHints
 from pipeline.logs import get_logger
 from pipeline.records import NewEvent, Parked, Receipt, Stage
 from pipeline.store.engine import transaction
-from pipeline.store.events.events import insert_events
 from pipeline.store.events.quarantine import park_now
 
 __all__ = [
@@ -54,6 +54,7 @@ class RejectedRow:
 @dataclass
 class ImportReport:
     """What became of a file. `accepted` rows are stored now (the rejected ones among them), `repeated` were before.
+    `revised`: how many of the accepted say something else of an id that was known.
 
     `rejected` is their number, `rejected_rows` the first 1,000. `first_event_id` and `last_event_id` span the accepted
     events. `dates`: which order of day and month was found in which column.
@@ -61,6 +62,7 @@ class ImportReport:
 
     accepted: int = 0
     repeated: int = 0
+    revised: int = 0
     rejected: int = 0
     rejected_rows: list[RejectedRow] = field(default_factory=list)
     first_event_id: UUID | None = None
@@ -116,6 +118,7 @@ def import_file(
         brand=brand,
         accepted=report.accepted,
         repeated=report.repeated,
+        revised=report.revised,
         rejected=report.rejected,
         seconds=round(report.seconds, 2),
     )
@@ -202,6 +205,7 @@ class _Store:
         fresh = [receipt.event_id for receipt in receipts if not receipt.repeated]
         report.accepted += len(fresh)
         report.repeated += len(receipts) - len(fresh)
+        report.revised += sum(receipt.revised for receipt in receipts)
         if fresh:
             report.first_event_id = report.first_event_id or fresh[0]
             report.last_event_id = fresh[-1]
@@ -228,7 +232,7 @@ class _Store:
 def _insert(batch: _Batch) -> list[Receipt]:
     """Events and the quarantine entries of the bad ones, all or nothing."""
     with transaction() as connection:
-        receipts = insert_events(connection, batch.events)
+        receipts = store_events(connection, batch.events)
         park_now(
             connection,
             [

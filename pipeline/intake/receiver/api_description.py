@@ -118,7 +118,8 @@ def _post_leads() -> Json:
                 "name": "Idempotency-Key",
                 "in": "header",
                 "schema": {"type": "string", "maxLength": 255},
-                "description": "The same for a second try: it is answered with the first event's id and repeated: true",
+                "description": "The same for a second try: a lead that says the same is answered with repeated: true."
+                " It belongs to the API key; other leads under it are taken",
             },
             {
                 "name": "brand",
@@ -235,6 +236,11 @@ def _taken_schema() -> Json:
                         "event_id": {"type": "string", "format": "uuid"},
                         "external_id": nothing_or_text,
                         "repeated": {"type": "boolean"},
+                        "revises": {
+                            "type": "string",
+                            "format": "uuid",
+                            "description": "The event that said something else under the same external_id",
+                        },
                     },
                 },
             },

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +15,7 @@ from connectors.kit.sources.records import UnreadableBody, decode_body
 from pipeline.canonical import IDENTIFYING_FIELDS
 from pipeline.errors import TransientError
 from pipeline.intake.arrivals import JSON, kept_headers, new_event
+from pipeline.intake.contents import Naming
 from pipeline.intake.instances import SourceInstance
 from pipeline.intake.receiver.answers import RefusedError, json_answer, refused_later, unavailable
 from pipeline.intake.receiver.auth import POST_ROLES, READ_ROLES, authorize
@@ -31,7 +31,7 @@ _OFF_LOOP_BYTES = 65_536
 _MAX_ID_LENGTH = 255
 _MAX_KEY_LENGTH = 255
 _LISTS = ("other_emails", "other_phones")
-_NUMBERS_TOO = ("external_id", "phone", "whatsapp_id")  # a number is what many senders make of these
+_NUMBERS_TOO = ("external_id", "submission_id", "phone", "whatsapp_id")  # a number is what many senders make of these
 
 
 async def post_leads(receiver: Receiver, request: Request) -> Response:
@@ -51,12 +51,14 @@ async def post_leads(receiver: Receiver, request: Request) -> Response:
         receipts = await receiver.writer.write(events) if events else []
     except TransientError:
         raise unavailable("the leads could not be stored; nothing was taken, send them again") from None
-    repeated = sum(receipt.repeated for receipt in receipts)
-    receiver.metrics.note_events(
-        instance.slug, accepted=len(receipts) - repeated, repeated=repeated, rejected=len(rejected)
-    )
+    receiver.metrics.note_receipts(instance.slug, receipts, rejected=len(rejected))
     accepted = [
-        {"event_id": str(receipt.event_id), "external_id": external_id, "repeated": receipt.repeated}
+        {
+            "event_id": str(receipt.event_id),
+            "external_id": external_id,
+            "repeated": receipt.repeated,
+            **({"revises": str(receipt.revises)} if receipt.revised else {}),
+        }
         for receipt, external_id in zip(receipts, external_ids, strict=True)
     ]
     return json_answer({"accepted": accepted, "rejected": rejected}, status=202)
@@ -108,8 +110,10 @@ def _make_events(
         if problem is None:
             try:
                 envelope = Envelope(JSON, orjson.dumps(item), headers, {"via": "api", "key": key.name, "index": index})
-                digest = _digest(idempotency_key, item, index) if idempotency_key else None
-                events.append(new_event(instance, item, envelope, index=index, digest=digest))
+                named_by = Naming(key.name, idempotency_key, index) if idempotency_key else None
+                submission = _submission_of(item)
+                place = {"header_value": submission} if submission else {"index": index}
+                events.append(new_event(instance, item, envelope, named_by=named_by, **place))
                 given = item.get("external_id")
                 external_ids.append(None if given is None else str(given))
                 continue
@@ -119,18 +123,17 @@ def _make_events(
     return events, external_ids, rejected
 
 
+def _submission_of(item: dict[str, Any]) -> str | None:
+    """What names a lead that has no `external_id`, as a message's id names a delivery."""
+    given = str(item.get("submission_id") or "").strip()
+    return f"submission_id={given}" if given and not str(item.get("external_id") or "").strip() else None
+
+
 def _idempotency_key(request: Request) -> str | None:
     key = request.headers.get("idempotency-key", "").strip()
     if len(key) > _MAX_KEY_LENGTH:
         raise RefusedError(400, "long_key", f"an Idempotency-Key has at most {_MAX_KEY_LENGTH} characters")
     return key or None
-
-
-def _digest(idempotency_key: str, item: dict[str, Any], index: int) -> bytes:
-    """Both names of a lead count where both are given: a new key with a known `external_id` is news of that lead."""
-    name = item.get("external_id")
-    place = f"#{index}" if name is None else f"={name}"
-    return hashlib.sha256(f"api-key\x00{idempotency_key}\x00{place}".encode(errors="replace")).digest()
 
 
 def _read_items(body: bytes, content_type: str | None) -> list[Any]:
@@ -156,8 +159,11 @@ def _problem(item: Any) -> tuple[str | None, str] | None:
         value = item.get(name)
         if value is not None and not _is_of_its_type(name, value):
             return name, "must be a list of texts" if name in _LISTS else "must be a text"
-    if len(str(item.get("external_id") or "")) > _MAX_ID_LENGTH:
-        return "external_id", f"must have at most {_MAX_ID_LENGTH} characters"
+    for name in ("external_id", "submission_id"):
+        if len(str(item.get(name) or "")) > _MAX_ID_LENGTH:
+            return name, f"must have at most {_MAX_ID_LENGTH} characters"
+    if not _is_of_its_type("submission_id", item.get("submission_id") or ""):
+        return "submission_id", "must be a text"
     if not any(_says_something(item.get(name)) for name in IDENTIFYING_FIELDS):
         return None, f"nothing identifies a person; give one of {', '.join(IDENTIFYING_FIELDS)}"
     return None

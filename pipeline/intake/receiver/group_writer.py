@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import AfluenteError, TransientError
+from pipeline.intake.contents import store_events
 from pipeline.logs import get_logger
 from pipeline.records import NewEvent, Receipt
 from pipeline.store.engine import transaction
-from pipeline.store.events.events import insert_events
 
 WAITING_EVENTS = 5_000  # in the queue; a sender with more gets 503 at once
 WAIT_SECONDS = 10.0  # for a commit; most senders wait 5 to 30 s for an answer
@@ -45,10 +45,10 @@ class Committed:
     lanes: frozenset[str]
 
 
-def store_events(events: Sequence[NewEvent]) -> list[Receipt]:
+def store_group(events: Sequence[NewEvent]) -> list[Receipt]:
     """Store events in one synchronous transaction of their own."""
     with transaction() as connection:
-        return insert_events(connection, events)
+        return store_events(connection, events)
 
 
 class GroupWriter:
@@ -60,7 +60,7 @@ class GroupWriter:
     def __init__(
         self,
         *,
-        store: Callable[[Sequence[NewEvent]], list[Receipt]] = store_events,
+        store: Callable[[Sequence[NewEvent]], list[Receipt]] = store_group,
         on_commit: Callable[[Committed], None] = lambda _: None,
         threads: int = 2,
         group_events: int = 500,

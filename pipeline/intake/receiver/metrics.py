@@ -6,12 +6,13 @@ One receiver of an installation serves its gauges beside them (pipeline/health/i
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from pipeline.health.installation_gauges import InstallationGauges
 from pipeline.intake.receiver.group_writer import Committed
+from pipeline.records import Receipt
 from pipeline.settings.loading import Settings
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
@@ -29,7 +30,8 @@ class IntakeMetrics:
         )
         self._events = Counter(
             "afluente_intake_events",
-            "Events by source; outcome is accepted, repeated or rejected",
+            "Events by source; outcome is accepted, repeated or rejected; revised counts those accepted ones"
+            " that say something else of a known id",
             ["source", "outcome"],
             registry=self.registry,
         )
@@ -57,8 +59,16 @@ class IntakeMetrics:
         self._requests.labels(source, outcome).inc()
         self._seconds.labels(source).observe(seconds)
 
-    def note_events(self, source: str, *, accepted: int = 0, repeated: int = 0, rejected: int = 0) -> None:
-        for outcome, count in (("accepted", accepted), ("repeated", repeated), ("rejected", rejected)):
+    def note_receipts(self, source: str, receipts: Sequence[Receipt], *, rejected: int = 0) -> None:
+        """What became of one request's records."""
+        repeated = sum(receipt.repeated for receipt in receipts)
+        counts = {
+            "accepted": len(receipts) - repeated,
+            "repeated": repeated,
+            "revised": sum(receipt.revised for receipt in receipts),
+            "rejected": rejected,
+        }
+        for outcome, count in counts.items():
             if count:
                 self._events.labels(source, outcome).inc(count)
 

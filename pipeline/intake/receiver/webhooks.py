@@ -49,8 +49,7 @@ async def take_webhook(receiver: Receiver, request: Request, instance: SourceIns
             receipts = await receiver.writer.write(events)
         except TransientError:
             raise unavailable() from None
-        repeated = sum(receipt.repeated for receipt in receipts)
-        receiver.metrics.note_events(instance.slug, accepted=len(events) - repeated, repeated=repeated)
+        receiver.metrics.note_receipts(instance.slug, receipts)
     return response_of(webhook.answer)
 
 

@@ -28,6 +28,11 @@ def decode_body(content_type: str, body: bytes) -> dict[str, Any]:
             record = decode_posted_body(body, _JSON, formats=("json",))
     if not isinstance(record, dict):
         raise RecordError("not_an_object", message="one JSON object per lead is expected, not a list")
+    return shaped_record(content_type, record)
+
+
+def shaped_record(content_type: str, record: dict[str, Any]) -> dict[str, Any]:
+    """A record that was just taken in as `decode_body` gives it later."""
     return record if content_type == ROW else nest(record)
 
 

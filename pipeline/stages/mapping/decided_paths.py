@@ -63,6 +63,22 @@ class DecidedPaths:
                 return True
         return False
 
+    @property
+    def tree(self) -> Tree:
+        """step -> subtree; an empty subtree means: all below is decided."""
+        return self._tree
+
+    def meets(self, path: str) -> bool:
+        """True if `path`, something above it or something below it is in the set."""
+        node = self._tree
+        for step in parse_path(path):
+            if step not in node:
+                return False
+            node = node[step]
+            if not node:
+                return True
+        return True
+
     def rest(self, record: dict[str, Any]) -> dict[str, Any]:
         """What nobody decided about: path -> value, as shallow as possible, empty values left out."""
         undecided: dict[str, Any] = {}
@@ -93,7 +109,7 @@ class DecidedPaths:
         elif isinstance(item, list):
             for index, entry in enumerate(item):
                 place = f"{path}[{index}]"
-                below = _select(entry, index, len(item), node)
+                below = select_entry(entry, index, len(item), node)
                 if below is None:
                     if not is_empty(entry):
                         undecided[place] = entry
@@ -112,7 +128,7 @@ def bounded_custom(rest: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     return custom, bounds.is_cut or len(rest) > _CUSTOM_LIMIT
 
 
-def _select(entry: Any, index: int, length: int, node: Tree) -> Tree | None:
+def select_entry(entry: Any, index: int, length: int, node: Tree) -> Tree | None:
     """What is decided of the entry at `index` of a list of `length`; its place may be counted from the end too."""
     from_front, from_end = node.get(index), node.get(index - length)
     if from_front is not None and from_end is not None:

@@ -22,6 +22,7 @@ from pipeline.stages.destination_mapping.mapping import (
     map_person,
 )
 from pipeline.stages.mapping.consents import compile_consent_rule, read_consent_list
+from pipeline.stages.mapping.contents import Contents, reading_of
 from pipeline.stages.mapping.decided_paths import DecidedPaths, bounded_custom
 from pipeline.stages.mapping.drift import drift_paths
 from pipeline.stages.mapping.earlier_touches import read_touch_list
@@ -72,6 +73,7 @@ class SourceMapping:
         self.declaration = declaration
         self.source = declaration.source
         self.version = declaration.version
+        self.contents = Contents(reading_of(declaration))  # which records say the same
         self.names = canonical_names(declaration) if declaration.canonical else {}  # key -> canonical field
         opened = [rule.at for rule in declaration.lists]
         self.decided = DecidedPaths(
@@ -207,6 +209,8 @@ def map_event(
         earlier_touches=mapped.earlier_touches,
         undecided=mapped.undecided,
         is_released=raw.is_released,
+        record_id=raw.record_id,
+        adds=raw.adds,
     )
 
 

@@ -1,7 +1,8 @@
 """The balance: what was accepted equals what ended plus what is under way. One command proves that nothing is lost.
 
-`accepted` counts idempotency keys, the states count events: two tables, written by the same commit but by nothing else
-in common. All figures come from one statement, so they are of one moment, whatever runs meanwhile.
+`accepted` counts idempotency keys and the further contents that came under them, which `revised` counts alone; the
+states count events: tables written by the same commit but by nothing else in common. All figures come from one
+statement, so they are of one moment, whatever runs meanwhile.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from pipeline.store import arrays
 _STATES = ("settled", "suppressed", "quarantined", "pending", "in_flight")
 _COUNT = """
 WITH accepted AS (
-    SELECT source, count(*) AS accepted, coalesce(sum(repeats), 0)::bigint AS repeated FROM event_keys GROUP BY source
+    SELECT source, count(*) + coalesce(sum(revisions), 0)::bigint AS accepted,
+        coalesce(sum(repeats), 0)::bigint AS repeated, coalesce(sum(revisions), 0)::bigint AS revised
+    FROM event_keys GROUP BY source
 ), ended AS (
     SELECT source, count(*) FILTER (WHERE state = 'settled') AS settled,
         count(*) FILTER (WHERE state = 'suppressed') AS suppressed,
@@ -27,7 +30,7 @@ WITH accepted AS (
     FROM events GROUP BY source
 )
 SELECT source, coalesce(accepted, 0), coalesce(settled, 0), coalesce(suppressed, 0), coalesce(quarantined, 0),
-    coalesce(pending, 0), coalesce(in_flight, 0), coalesce(repeated, 0)
+    coalesce(pending, 0), coalesce(in_flight, 0), coalesce(repeated, 0), coalesce(revised, 0)
 FROM accepted FULL JOIN ended USING (source) ORDER BY source
 """
 _MISSING = """
@@ -45,17 +48,18 @@ DestinationsFor = Callable[[str], Iterable[str]] | Mapping[str, Iterable[str]]
 def balance(connection: Connection, destinations_for: DestinationsFor | None = None) -> dict[str, Any]:
     """The balance as interface.md promises it: {"all": figures, "sources": {slug: figures}, "missing_deliveries": n}.
 
-    Figures are accepted, settled, suppressed, quarantined, pending, in_flight, repeated and difference, which is
-    accepted minus the five states. `destinations_for` gives a brand's destinations, by call or mapping; the settings'
-    if absent. `missing_deliveries` counts the rows that settled events' people lack at them.
+    Figures are accepted, settled, suppressed, quarantined, pending, in_flight, repeated, revised and difference, which
+    is accepted minus the five states. `destinations_for` gives a brand's destinations, by call or
+    mapping; the settings' if absent. `missing_deliveries` counts the rows that settled events' people lack at them.
     """
     sources: dict[str, dict[str, int]] = {}
-    everything = dict.fromkeys(("accepted", *_STATES, "repeated", "difference"), 0)
-    for source, accepted, *states, repeated in connection.exec_driver_sql(_COUNT):
+    everything = dict.fromkeys(("accepted", *_STATES, "repeated", "revised", "difference"), 0)
+    for source, accepted, *states, repeated, revised in connection.exec_driver_sql(_COUNT):
         figures = {
             "accepted": accepted,
             **dict(zip(_STATES, states, strict=True)),
             "repeated": repeated,
+            "revised": revised,
             "difference": accepted - sum(states),
         }
         sources[source] = figures

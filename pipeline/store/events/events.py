@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from pipeline.crypto.encryption import open_envelope
 from pipeline.records import Claim, Lead, NewEvent, OpenedRequest, RawEvent, Receipt, Suppressed, new_id
 from pipeline.store import arrays
+from pipeline.store.events import revisions
 from pipeline.store.events.leases import (
     count_in_flight_batches,
     oldest_pending,
@@ -24,6 +25,7 @@ from pipeline.store.events.leases import (
     sweep_leases,
 )
 from pipeline.store.events.request_bodies import insert_requests, read_requests
+from pipeline.store.events.revisions import IdempotencyKey, KeyGroup
 
 __all__ = [
     "claim_events",
@@ -40,55 +42,67 @@ __all__ = [
 ]
 
 _STORE_KEYS = """
-INSERT INTO event_keys AS known (brand, source, digest, event_id, repeats)
-SELECT * FROM unnest(%s::text[], %s::text[], %s::bytea[], %s::uuid[], %s::int[])
+INSERT INTO event_keys AS known (brand, source, digest, event_id, repeats, content)
+SELECT * FROM unnest(%s::text[], %s::text[], %s::bytea[], %s::uuid[], %s::int[], %s::bytea[])
 ON CONFLICT (digest, source, brand)
-DO UPDATE SET repeats = known.repeats + excluded.repeats + 1, last_seen_at = now()
-RETURNING brand, source, digest, event_id, xmax = 0
+DO UPDATE SET repeats = known.repeats + CASE WHEN excluded.content IS NULL OR excluded.content = known.content
+    THEN excluded.repeats + 1 ELSE 0 END, last_seen_at = now()
+RETURNING brand, source, digest, event_id, xmax = 0, content, revisions
 """
 _STORE_EVENTS = """
-WITH new (event_id, brand, source, lane, external_id, occurred_at, sealed, request_id) AS MATERIALIZED (
+WITH new (event_id, brand, source, lane, external_id, occurred_at, sealed, request_id, revised_at, contact, record_id,
+    adds, revises) AS MATERIALIZED (
     SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::text[],
-        %s::uuid[])
+        %s::uuid[], %s::timestamptz[], %s::bytea[], %s::uuid[], %s::bool[], %s::uuid[])
 ), stored AS (
-    INSERT INTO events (event_id, brand, source, lane, external_id, occurred_at)
-    SELECT event_id, brand, source, lane, external_id, occurred_at FROM new
+    INSERT INTO events (event_id, brand, source, lane, external_id, occurred_at, revised_at, contact, record_id,
+        adds, revises)
+    SELECT event_id, brand, source, lane, external_id, occurred_at, revised_at, contact, record_id, adds, revises
+    FROM new
 )
 INSERT INTO event_bodies (event_id, sealed, request_id)
 SELECT event_id, decode(sealed, 'base64'), request_id FROM new
 """
-IdempotencyKey = tuple[str, str, bytes]  # brand, source, digest
 _DIGEST = itemgetter(2)  # keys are random: in the order of the index, locks are taken in one order by everybody
 
 
-def insert_events(connection: Connection, new: Sequence[NewEvent]) -> list[Receipt]:
+def insert_events(
+    connection: Connection, new: Sequence[NewEvent], *, reread: revisions.Reread | None = None
+) -> list[Receipt]:
     """Store events with their bodies; one receipt each, in the order given.
 
-    An idempotency key seen before (in the table or earlier in `new`) stores nothing, counts a repeat and answers with
-    the first event's id. Two statements, three where a new event is a record of a larger body; keys are taken in one
-    order, so concurrent calls cannot deadlock.
+    An idempotency key seen before (in the table or earlier in `new`) with the same content stores nothing, counts a
+    repeat and answers with the id of the event that said it. Other content under a key is a revision: an event of its
+    own. Two statements, three where a new event is a record of a larger body, and four to six more where there are
+    revisions; keys are taken in one order, so concurrent calls cannot deadlock. `reread` tells what stored events say
+    by the mapping of now (`revisions.Reread`): without it, contents of an earlier mapping are taken for other ones.
     """
-    first: dict[IdempotencyKey, NewEvent] = {}
-    extra: dict[IdempotencyKey, int] = {}
+    groups: dict[IdempotencyKey, KeyGroup] = {}
     for event in new:
-        key = _key_of(event)
-        if first.setdefault(key, event) is not event:
-            extra[key] = extra.get(key, 0) + 1
-    if not first:
+        groups.setdefault(_key_of(event), KeyGroup(event.event_id)).add(event)
+    if not groups:
         return []
-    ids: dict[IdempotencyKey, UUID] = {}
-    fresh: dict[IdempotencyKey, NewEvent] = {}
-    for brand, source, digest, event_id, is_new in _store_keys(connection, first, extra):
+    doubtful: dict[IdempotencyKey, KeyGroup] = {}
+    fresh: list[NewEvent] = []
+    for brand, source, digest, event_id, is_new, content, count in _store_keys(connection, groups):
         key = (brand, source, bytes(digest))
-        ids[key] = event_id
+        group = groups[key]
+        group.meet(event_id, None if content is None else bytes(content), count, is_new=is_new)
         if is_new:
-            fresh[key] = first[key]
+            fresh.append(group.first)
+        if group.is_doubtful:
+            doubtful[key] = group
+    if doubtful:
+        fresh += revisions.tell_apart(connection, doubtful, reread)
+    placed = {event.event_id: event for event in fresh}
     if fresh:
-        _store_events(connection, sorted(fresh.values(), key=lambda event: event.event_id))
+        _store_events(connection, sorted(fresh, key=lambda event: event.event_id), doubtful)
+        revisions.mark_records(connection, [group.record_id for group in doubtful.values() if group.revisions])
     receipts = []
     for event in new:
-        key = _key_of(event)
-        receipts.append(Receipt(ids[key], repeated=fresh.get(key) is not event))
+        stored_as, revises = groups[_key_of(event)].place_of(event)
+        is_first = placed.pop(event.event_id, None) is event
+        receipts.append(Receipt(stored_as, not is_first, revises if is_first else None))
     return receipts
 
 
@@ -96,24 +110,26 @@ def _key_of(event: NewEvent) -> IdempotencyKey:
     return event.brand, event.source, event.digest
 
 
-def _store_keys(
-    connection: Connection, first: Mapping[IdempotencyKey, NewEvent], extra: Mapping[IdempotencyKey, int]
-) -> Iterable[Any]:
-    """Rows (brand, source, digest, event id, whether the key is new), `extra` being the repeats within the call."""
-    keys = sorted(first, key=_DIGEST)
+def _store_keys(connection: Connection, groups: Mapping[IdempotencyKey, KeyGroup]) -> Iterable[Any]:
+    """Rows (brand, source, digest, event id, whether the key is new, content, number of revisions)."""
+    keys = sorted(groups, key=_DIGEST)
     return connection.exec_driver_sql(
         _STORE_KEYS,
         (
             arrays.texts(brand for brand, _, _ in keys),
             arrays.texts(source for _, source, _ in keys),
             arrays.blobs(digest for _, _, digest in keys),
-            arrays.uuids(first[key].event_id for key in keys),
-            arrays.numbers(extra.get(key, 0) for key in keys),
+            arrays.uuids(groups[key].first.event_id for key in keys),
+            arrays.numbers(groups[key].repeats_of_first for key in keys),
+            arrays.blobs(groups[key].first.content for key in keys),
         ),
     )
 
 
-def _store_events(connection: Connection, fresh: Sequence[NewEvent]) -> None:
+def _store_events(
+    connection: Connection, fresh: Sequence[NewEvent], revised: Mapping[IdempotencyKey, KeyGroup]
+) -> None:
+    groups = [revised.get(_key_of(event)) for event in fresh] if revised else [None] * len(fresh)
     connection.exec_driver_sql(
         _STORE_EVENTS,
         (
@@ -125,6 +141,13 @@ def _store_events(connection: Connection, fresh: Sequence[NewEvent]) -> None:
             arrays.moments(event.occurred_at for event in fresh),
             arrays.sealed(event.sealed for event in fresh),
             arrays.uuids(None if event.request is None else event.request.request_id for event in fresh),
+            arrays.moments(event.revised_at for event in fresh),
+            arrays.blobs(event.contact for event in fresh),
+            arrays.uuids(group.record_id if group and group.revisions else None for group in groups),
+            arrays.booleans(event.adds for event in fresh),
+            arrays.uuids(
+                group.place_of(event)[1] if group else None for event, group in zip(fresh, groups, strict=True)
+            ),
         ),
     )
     insert_requests(connection, fresh)
@@ -170,7 +193,8 @@ def claim_events(connection: Connection, lane: str, *, limit: int, lease_seconds
 
 _RAW = """
 SELECT e.event_id, e.brand, e.source, e.lane, e.received_at, e.occurred_at, b.sealed, EXISTS (
-    SELECT 1 FROM quarantine q WHERE q.event_id = e.event_id AND q.code = 'released') AS is_released, b.request_id
+    SELECT 1 FROM quarantine q WHERE q.event_id = e.event_id AND q.code = 'released') AS is_released, e.record_id,
+    e.adds, b.request_id
 FROM events e JOIN event_bodies b ON b.event_id = e.event_id AND b.event_id = ANY(%(ids)s::uuid[])
 WHERE e.event_id = ANY(%(ids)s::uuid[])
 """
@@ -179,7 +203,7 @@ _HELD = " AND e.claim = %(claim)s AND e.state = 'in_flight'"
 
 # Sizes are known without reading the bodies themselves: those beyond the limit never leave the server.
 _BOUNDED = f"""
-SELECT event_id, brand, source, lane, received_at, occurred_at, sealed, is_released, request_id
+SELECT event_id, brand, source, lane, received_at, occurred_at, sealed, is_released, record_id, adds, request_id
 FROM (SELECT raw.*, sum(octet_length(sealed)) OVER (ORDER BY event_id ROWS UNBOUNDED PRECEDING) - octet_length(sealed)
           AS before FROM ({_RAW + _HELD}) AS raw) AS measured
 WHERE before < %(bytes)s ORDER BY event_id
@@ -197,14 +221,18 @@ def read_claimed(connection: Connection, claim: Claim, *, max_bytes: int = 16_77
     return _raw_events(connection, list(rows), max_bytes)
 
 
-def read_events(connection: Connection, event_ids: Sequence[UUID], *, with_requests: bool = True) -> list[RawEvent]:
+def read_events(
+    connection: Connection, event_ids: Sequence[UUID], *, with_requests: bool = True, with_superseded: bool = True
+) -> list[RawEvent]:
     """Events in whatever state, bodies opened, by id; those that do not exist are left out. Statements as above.
 
-    `with_requests` False: who wants no bodies is spared the larger ones that some are records of.
+    `with_requests` False: who wants no bodies is spared the larger ones that some are records of. `with_superseded`
+    False leaves out those that a revision took the place of.
     """
     if not event_ids:
         return []
-    rows = connection.exec_driver_sql(_RAW + " ORDER BY e.event_id", {"ids": arrays.uuids(event_ids)})
+    statement = _RAW + (" ORDER BY" if with_superseded else " AND e.superseded_by IS NULL ORDER BY") + " e.event_id"
+    rows = connection.exec_driver_sql(statement, {"ids": arrays.uuids(event_ids)})
     if not with_requests:
         return [_raw_event(row, None) for row in rows]
     return _raw_events(connection, list(rows), None)
@@ -214,10 +242,11 @@ _SETTLE = """
 UPDATE events e SET state = 'settled', stage = NULL, lease_until = NULL, settled_at = now(),
     person_id = done.person_id, channel = done.channel, mapping_version = done.mapping_version,
     occurred_at = done.occurred_at
-FROM unnest(%(ids)s::uuid[], %(people)s::uuid[], %(channels)s::text[], %(versions)s::text[], %(moments)s::timestamptz[])
-    AS done (event_id, person_id, channel, mapping_version, occurred_at)
+FROM unnest(%(ids)s::uuid[], %(people)s::uuid[], %(channels)s::text[], %(versions)s::text[], %(moments)s::timestamptz[],
+    %(records)s::uuid[]) AS done (event_id, person_id, channel, mapping_version, occurred_at, record_id)
 WHERE e.event_id = done.event_id AND e.event_id = ANY(%(ids)s::uuid[])
     AND e.claim = %(claim)s AND e.state = 'in_flight'
+    AND e.record_id IS NOT DISTINCT FROM done.record_id AND e.superseded_by IS NULL
 RETURNING e.event_id
 """
 _SUPPRESS = """
@@ -230,7 +259,8 @@ RETURNING e.event_id
 
 
 def settle_events(connection: Connection, claim_id: UUID, leads: Sequence[Lead]) -> set[UUID]:
-    """End the events of `leads`; gives those really settled: still in flight under this claim. One statement."""
+    """End the events of `leads`; gives those really settled: still in flight under this claim, and of a record that has
+    no revision which the lead knows nothing of. One statement."""
     if not leads:
         return set()
     return set(
@@ -242,6 +272,7 @@ def settle_events(connection: Connection, claim_id: UUID, leads: Sequence[Lead])
                 "channels": arrays.texts(lead.channel for lead in leads),
                 "versions": arrays.texts(lead.mapping_version for lead in leads),
                 "moments": arrays.moments(lead.occurred_at for lead in leads),
+                "records": arrays.uuids(lead.record_id for lead in leads),
                 "ids": arrays.uuids(lead.event_id for lead in leads),
             },
         ).scalars()
@@ -273,6 +304,8 @@ def _raw_events(connection: Connection, rows: Sequence[Sequence[Any]], max_bytes
 
 
 def _raw_event(row: Sequence[Any], request: OpenedRequest | None) -> RawEvent:
-    event_id, brand, source, lane, received_at, occurred_at, sealed, is_released, _ = row
+    event_id, brand, source, lane, received_at, occurred_at, sealed, is_released, record_id, adds, _ = row
     envelope = open_envelope(sealed, event_id)
-    return RawEvent(event_id, brand, source, lane, received_at, occurred_at, envelope, is_released, request)
+    return RawEvent(
+        event_id, brand, source, lane, received_at, occurred_at, envelope, is_released, request, record_id, adds
+    )

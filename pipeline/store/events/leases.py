@@ -37,6 +37,20 @@ def release_unread(connection: Connection, claim_id: UUID, read: Iterable[UUID])
     ).rowcount
 
 
+def release_stale(connection: Connection, claim_id: UUID, event_ids: Iterable[UUID]) -> int:
+    """Give back those of a claim's events whose records got revisions since they were claimed; gives how many.
+
+    They begin again, knowing of them.
+    """
+    return connection.exec_driver_sql(
+        f"""
+        UPDATE events SET state = 'pending', lease_until = NULL, claim = CASE WHEN losses > 0 THEN claim END {_OF_CLAIM}
+            AND event_id = ANY(%(ids)s::uuid[]) AND record_id IS NOT NULL AND superseded_by IS NULL
+        """,  # noqa: S608 - put together from constants
+        {"claim": claim_id, "ids": arrays.uuids(event_ids)},
+    ).rowcount
+
+
 def sweep_leases(connection: Connection, *, limit: int = 5000) -> dict[str, int]:
     """Take back events whose lease ran out and count a loss each; gives how many per lane. One statement if none."""
     expired = list(

@@ -27,8 +27,8 @@ WHERE state IN ('pending', 'in_flight') AND event_id <= %(last)s AND source = %(
 _DELIVERIES = """
 SELECT count(*) FROM deliveries d
 WHERE d.state IN ('due', 'in_flight') AND d.brand = %(brand)s AND d.wanted_at <= %(until)s AND EXISTS (
-    SELECT FROM touches t JOIN events e ON e.event_id = t.event_id
-    WHERE t.person_id = d.person_id AND t.event_id BETWEEN %(first)s AND %(last)s AND e.source = %(source)s
+    SELECT FROM evidence v JOIN evidence_events x USING (evidence_id) JOIN events e ON e.event_id = x.event_id
+    WHERE v.person_id = d.person_id AND x.event_id BETWEEN %(first)s AND %(last)s AND e.source = %(source)s
 )
 """
 _FIRST_ID = UUID(int=0)
@@ -49,7 +49,7 @@ def count_left(connection: Connection, *, source: str, brand: str, last: UUID) -
 def count_deliveries_left(
     connection: Connection, *, source: str, brand: str, last: UUID, until: datetime, first: UUID = _FIRST_ID
 ) -> int:
-    """Deliveries still to be made that were wanted until then, of people with a touch from these events."""
+    """Deliveries still to be made that were wanted until then, of people of these events."""
     values = {"source": source, "brand": brand, "first": first, "last": last, "until": until}
     return int(connection.exec_driver_sql(_DELIVERIES, values).scalar_one())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Index,
@@ -17,7 +18,7 @@ from sqlalchemy import (
 )
 
 from pipeline.lanes import LANES
-from pipeline.records import EVENT_STATES, SUPPRESSION_REASONS
+from pipeline.records import EVENT_STATES, SUPERSEDED, SUPPRESSION_REASONS
 from pipeline.store.columns import count_column, metadata, moment_column, one_of
 
 RESOLUTIONS = ("open", "replayed", "discarded", "fixed")
@@ -31,7 +32,41 @@ event_keys = Table(
     Column("event_id", Uuid, nullable=False),
     count_column("repeats"),
     moment_column("last_seen_at", nullable=False, is_now=True),
+    Column("content", LargeBinary),  # of the first event; NULL where the key decides alone, or is of an older version
+    count_column("revisions"),  # how many further contents came under this key: rows of event_revisions
     PrimaryKeyConstraint("digest", "source", "brand", name="event_keys_pkey"),
+)
+Index(
+    "event_keys_revised",
+    event_keys.c.source,
+    event_keys.c.revisions,
+    postgresql_where=text("revisions >= 5"),  # revisions.MANY: what `doctor` asks for
+)
+
+event_revisions = Table(
+    "event_revisions",
+    metadata,
+    Column("brand", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # as in event_keys
+    Column("content", LargeBinary, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    Column("record_id", Uuid, nullable=False),  # the first event of the record
+    count_column("number"),  # 1, 2, … in the order of arrival; the first event is number 0
+    PrimaryKeyConstraint("digest", "content", "source", "brand", name="event_revisions_pkey"),
+)
+Index("event_revisions_record", event_revisions.c.record_id, event_revisions.c.number, unique=True)
+Index("event_revisions_event", event_revisions.c.event_id)
+
+content_readings = Table(
+    "content_readings",
+    metadata,
+    Column("brand", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("reading", LargeBinary, nullable=False),  # digest of `declared`; empty: everything as it came
+    Column("declared", Text, nullable=False),  # what of a mapping decides which contents are equal, as JSON
+    moment_column("first_used_at", nullable=False, is_now=True),
+    PrimaryKeyConstraint("brand", "source", "reading", name="content_readings_pkey"),
 )
 
 events = Table(
@@ -56,10 +91,16 @@ events = Table(
     Column("reason", Text),
     Column("channel", Text),
     moment_column("settled_at"),
+    moment_column("revised_at"),  # when the source says that the record was last changed
+    Column("contact", LargeBinary),  # which contact of the record it is, where the source tells
+    Column("record_id", Uuid),  # the first event of its record; only where the record has revisions
+    Column("adds", Boolean, nullable=False, server_default=text("false")),  # revisions stand beside each other
+    Column("revises", Uuid),  # the event that said something else of the record before
+    Column("superseded_by", Uuid),  # the revision that took its place in what the person is
     PrimaryKeyConstraint("event_id", name="events_pkey"),
     one_of("lane", LANES, "events_lane_known"),
     one_of("state", EVENT_STATES, "events_state_known"),
-    one_of("reason", SUPPRESSION_REASONS, "events_reason_known"),
+    one_of("reason", (*SUPPRESSION_REASONS, SUPERSEDED), "events_reason_known"),
     postgresql_partition_by="RANGE (event_id)",
 )
 Index("events_fresh", events.c.lane, events.c.event_id, postgresql_where=text("state = 'pending' AND losses = 0"))
@@ -70,6 +111,7 @@ Index(
     events.c.event_id,
     postgresql_where=text("state = 'pending' AND losses > 0"),
 )
+Index("events_record", events.c.record_id, postgresql_where=text("record_id IS NOT NULL"))
 Index("events_in_flight", events.c.lane, events.c.claim, postgresql_where=text("state = 'in_flight'"))
 
 event_bodies = Table(

@@ -67,12 +67,16 @@ def add_consents(connection: Connection, leads: Iterable[Lead]) -> None:
 _OF_PERSON = """
 SELECT c.purpose, c.channel, c.granted, c.at, e.evidence_id, e.sealed FROM consents c
 LEFT JOIN evidence_events x USING (event_id) LEFT JOIN evidence e ON e.evidence_id = x.evidence_id
-WHERE c.person_id = %s ORDER BY c.at, c.event_id
+LEFT JOIN events v ON v.event_id = c.event_id
+WHERE c.person_id = %s AND (v.superseded_by IS NULL OR c.granted IS FALSE) ORDER BY c.at, c.event_id
 """
 
 
 def read_consents(connection: Connection, person_id: UUID) -> list[StoredConsent]:
-    """All that a person's leads said of consent, oldest first. One statement."""
+    """All that a person's leads said of consent, oldest first. One statement.
+
+    Of a record that says something else by now, refusals only: what it granted was for what it said then.
+    """
     return [
         StoredConsent(purpose, channel, granted, at, evidence_id, None if sealed is None else bytes(sealed))
         for purpose, channel, granted, at, evidence_id, sealed in connection.exec_driver_sql(_OF_PERSON, (person_id,))

@@ -41,12 +41,70 @@ def test_one_lead_is_answered_with_its_event_id(receiver):
 
 
 def test_a_repeated_external_id_gives_the_first_event_id(receiver):
-    sent = lead()
+    sent = lead(first_name="Ada")
     first = receiver.post_leads(sent).json()["accepted"][0]
     before = count_events()
-    second = receiver.post_leads({**sent, "first_name": "Ada"}).json()["accepted"][0]
+    second = receiver.post_leads({**sent, "first_name": " Ada ", "company": ""}).json()["accepted"][0]
     assert second == {**first, "repeated": True}
     assert count_events() == before
+
+
+def test_a_known_external_id_with_other_content_is_a_revision_and_names_what_it_revises(receiver):
+    sent = lead()
+    first = receiver.post_leads(sent).json()["accepted"][0]
+    news = {**sent, "phone": "+49 30 901820", "job_title": "Head of Sales"}
+    second = receiver.post_leads(news).json()["accepted"][0]
+    assert second == {**first, "event_id": second["event_id"], "revises": first["event_id"]}
+    assert second["event_id"] != first["event_id"]
+    assert receiver.post_leads(news).json()["accepted"] == [
+        {"event_id": second["event_id"], "external_id": sent["external_id"], "repeated": True}
+    ]
+    assert receiver.post_leads(sent).json()["accepted"] == [{**first, "repeated": True}]
+    metrics = receiver.get("/metrics").text
+    assert 'afluente_intake_events_total{outcome="revised",source="api"}' in metrics
+
+
+@pytest.mark.parametrize("holder", ["ingest-key", "op:with:colons"])
+def test_an_idempotency_key_never_hides_the_lead_of_another(receiver, holder):
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    first = receiver.post_leads({"email": "anna@example.org"}, **key).json()["accepted"][0]
+    headers = {**key, "Authorization": f"Bearer {holder}"}
+    for email in ("bert@example.org", "carl@example.org"):
+        answer = receiver.post("/v1/leads", json={"email": email}, headers=headers).json()["accepted"][0]
+        assert (answer["repeated"], answer["event_id"] != first["event_id"]) == (False, True)
+        again = receiver.post("/v1/leads", json={"email": email}, headers=headers).json()["accepted"][0]
+        assert again == {**answer, "repeated": True}
+
+
+def test_an_idempotency_key_belongs_to_the_name_of_its_api_key(receiver):
+    sent, key = {"email": "anna@example.org"}, uuid.uuid4().hex
+    answers = [
+        receiver.post("/v1/leads", json=sent, headers={"Idempotency-Key": key, "Authorization": f"Bearer {holder}"})
+        for holder in ("ingest-key", "op:with:colons", "ingest-key")
+    ]
+    assert [answer.json()["accepted"][0]["repeated"] for answer in answers] == [False, False, True]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_each_lead_of_a_list_is_recognized_by_itself_wherever_it_stands_in_the_next(receiver, named):
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    one, two, three = (lead(email=f"l{number}@example.org") for number in range(3))
+    if not named:
+        one, two, three = ({"email": one["email"]}, {"email": two["email"]}, {"email": three["email"]})
+    first = receiver.post_leads([one, two], **key).json()["accepted"]
+    second = receiver.post_leads([two, three], **key).json()["accepted"]
+    assert [answer["repeated"] for answer in first + second] == [False, False, True, False]
+    assert second[0]["event_id"] == first[1]["event_id"]
+
+
+def test_a_submission_id_names_a_lead_that_has_no_external_id(receiver):
+    sent = {"email": "ada@example.org", "submission_id": uuid.uuid4().hex}
+    first = receiver.post_leads(sent).json()["accepted"][0]
+    assert receiver.post_leads([{"email": "other@example.org"}, sent]).json()["accepted"][1]["repeated"] is True
+    other = receiver.post_leads({**sent, "city": "Lugo"}).json()["accepted"][0]
+    assert (other["repeated"], other["revises"]) == (False, first["event_id"])
+    answer = receiver.post_leads([{**sent, "submission_id": ["x"]}, {**sent, "submission_id": "x" * 300}])
+    assert [one["field"] for one in answer.json()["rejected"]] == ["submission_id", "submission_id"]
 
 
 def test_a_repeated_idempotency_key_gives_the_first_event_id(receiver):

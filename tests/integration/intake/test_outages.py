@@ -245,7 +245,7 @@ def test_one_unstorable_request_does_not_take_its_neighbors_along(own_postgresql
     def store(events):
         if any(event.external_id == "poison" for event in events):
             raise RuntimeError("a table refused this")
-        return writing.store_events(events)
+        return writing.store_group(events)
 
     real = writing.GroupWriter
     monkeypatch.setattr("pipeline.intake.receiver.receiver.GroupWriter", lambda **options: real(store=store, **options))

@@ -252,6 +252,7 @@ def test_statements_on_given_events_leave_out_the_other_months_and_use_the_key()
         "channels": "{" + ",".join("a" * 5) + "}",
         "versions": "{" + ",".join("a" * 5) + "}",
         "moments": "{" + ",".join(["2025-03-01"] * 5) + "}",
+        "records": "{NULL,NULL,NULL,NULL,NULL}",
     }
     claimed = {"ids": text, "claim": new_id(), "seconds": 60, "size": 5}
     with transaction() as connection:

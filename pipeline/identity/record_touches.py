@@ -1,0 +1,79 @@
+"""The touches of records that have revisions: a record is one contact of a person, unless its source tells of more.
+
+The touch is that of the first event of a contact that is a lead, by arrival: also where a revision was worked on before
+it, and where a revision took its place. So the touches are the same ones, in whatever order workers come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.records import Lead
+from pipeline.replay import recompute_leads
+from pipeline.store.events import record_members
+from pipeline.store.events.record_members import Contact
+
+_CANDIDATES = 50  # events of one contact that are looked at for a lead
+
+
+class RecordTouches(NamedTuple):
+    """`leads`: those whose touches are to be written, with their people. `dropped`: events that lose theirs, of the
+    people in `people`. `silent`: leads that a revision took the place of before they were worked on."""
+
+    leads: list[Lead]
+    dropped: list[UUID]
+    people: set[UUID]
+    silent: list[Lead]
+
+
+def plan_touches(connection: Connection, leads: Sequence[Lead]) -> RecordTouches:
+    """Whose touches are to be written of these leads' records. The leads know their people. One statement, and three
+    more where stored events have to be read again."""
+    own = {lead.event_id: lead for lead in leads}
+    people = {lead.person_id for lead in leads if lead.person_id is not None}
+    contacts = record_members.read_contacts(connection, people, {lead.record_id for lead in leads if lead.record_id})
+    planned = RecordTouches([], [], set(), [])
+    for group in _by_contact(contacts):
+        touched = [contact for contact in group if contact.has_touch]
+        before = group[: group.index(touched[0])] if touched else group
+        first = _first_lead(connection, before[:_CANDIDATES], own)
+        extra = touched if first is not None else touched[1:]
+        planned.dropped.extend(contact.event_id for contact in extra)
+        planned.people.update(contact.person_id for contact in extra)
+        if first is not None:
+            planned.leads.append(first)
+    ended = [one for one in contacts if one.superseded_by in own and one.event_id not in own and not one.is_settled]
+    planned.silent.extend(_read(connection, ended))
+    return planned
+
+
+def _by_contact(contacts: Iterable[Contact]) -> Iterator[list[Contact]]:
+    """Those of one contact with one person. What names no contact is the first one."""
+    for _, members in groupby(contacts, key=lambda one: (one.record_id, one.person_id)):
+        group = list(members)
+        named: dict[bytes | None, list[Contact]] = {}
+        for one in group:
+            named.setdefault(one.contact if one.contact is not None else group[0].contact, []).append(one)
+        yield from named.values()
+
+
+def _first_lead(connection: Connection, candidates: Sequence[Contact], own: dict[UUID, Lead]) -> Lead | None:
+    for contact in candidates:
+        if contact.event_id in own:
+            return own[contact.event_id]
+        for lead in _read(connection, [contact]):
+            return lead
+    return None
+
+
+def _read(connection: Connection, contacts: Collection[Contact]) -> list[Lead]:
+    people = {contact.event_id: contact.person_id for contact in contacts}
+    leads = list(recompute_leads(connection, sorted(people), with_superseded=True)) if people else []
+    for lead in leads:
+        lead.person_id = people[lead.event_id]
+    return leads

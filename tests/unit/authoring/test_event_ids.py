@@ -1,0 +1,32 @@
+"""Which id of a sample is taken for that of the record: a wrong one would make one person of many."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.authoring.guesses import event_id_among
+from pipeline.authoring.scaffold import leaves
+
+PERSON = {"email": "ada@sample.example", "full_name": "Ada Sample"}
+
+
+@pytest.mark.parametrize(
+    ("record", "event_id"),
+    [
+        ({"id": "1", **PERSON}, "id"),
+        ({"id": "1", "contact": PERSON}, "id"),
+        ({"lead": {"id": "1", **PERSON}}, "lead.id"),
+        ({"event_id": "e", "form_response": {"token": "t", "contact": PERSON}}, "event_id"),
+        ({"id": "1", "answers": [{"key": "email", "value": "ada@sample.example"}, {"key": "x", "value": "y"}]}, "id"),
+        ({"form": {"id": "f"}, "contact": PERSON}, None),
+        ({"page": {"id": "p", "name": "x"}, "leadId": "1", **PERSON}, "leadId"),
+        ({"account": {"id": "a", "email": "us@company.example"}, "person": PERSON}, None),
+        ({"id": "ACCOUNT", "changes": [{"value": {"contacts": [{"profile": PERSON}]}}]}, None),
+        ({"entry": [{"id": "ACCOUNT", "changes": [{"value": {"email": "ada@sample.example"}}]}]}, None),
+        ({"webinar": {"id": "w", "attendee": PERSON}}, None),
+        ({"id": {"nested": 1}, **PERSON}, None),
+        ({"id": True, **PERSON}, None),
+    ],
+)
+def test_an_id_counts_only_where_it_can_be_the_records_own(record, event_id):
+    assert event_id_among(list(leaves(record))) == event_id
