@@ -16,7 +16,7 @@ from pathlib import Path
 
 from connectors.kit.paths import parse_path
 from pipeline.authoring.column_proposals import Proposal, ProposedColumn
-from pipeline.authoring.guesses import invented_cell
+from pipeline.authoring.invented_samples import invented_cell
 from pipeline.authoring.scaffold import check_slug, file_declaration
 from pipeline.canonical import LEAD_FIELDS, TOUCH_FIELDS
 from pipeline.errors import ConfigurationError

@@ -5,11 +5,8 @@ From a real payload only its shape is taken. Every value is replaced by an inven
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,12 +14,12 @@ from typing import Any
 import yaml
 
 from connectors.kit.folders import shipped_file
-from connectors.kit.paths import escaped_key, parse_path
-from connectors.kit.sources.parts import BESIDE, take_apart
-from pipeline.authoring.guesses import guess_field, invented, is_moment, name_key_of
+from pipeline.authoring.event_ids import EventId, choose_event_id
+from pipeline.authoring.guesses import guess_field, homes_of, is_moment, is_of_a_form
+from pipeline.authoring.invented_samples import sample_text
+from pipeline.authoring.sample_shapes import Shape, read_shape
 from pipeline.errors import ConfigurationError
 
-_DOT = re.compile(r"(?<!\\)\.")  # one that ends a key
 _SLUG = re.compile(r"^[a-z][a-z0-9_]{1,62}$")
 _BLANK: dict[str, Any] = {
     "id": "sample-1",
@@ -34,48 +31,64 @@ _BLANK: dict[str, Any] = {
     "company": "Example Works",
     "utm_source": "newsletter",
 }
-_BATCHES = ("changes", "messaging", "events", "records", "items", "leads", "entries", "registrants", "contacts")
-_FILES = {".csv": ",", ".tsv": "\t"}
+_CONSENT_NOTE = (
+    "# Whether somebody agreed, to what and by which channel, is for a human to say. Take the marks away where this is",
+    "# so, else list the path under `ignored` (docs/mapping.md, Consent).",
+)
 
 
 @dataclass(frozen=True)
 class Scaffold:
-    """What was written. `undecided` are paths that nobody has mapped or ignored yet: `source check` names them."""
+    """What was written. `undecided` are paths that nobody has mapped or ignored yet: `source check` names them.
+
+    `event_id` is the id that makes a second delivery harmless, or why there is none yet; `records` how many the sample
+    holds.
+    """
 
     source: str
     files: list[Path] = field(default_factory=list)
     mapped: dict[str, str] = field(default_factory=dict)
     undecided: list[str] = field(default_factory=list)
     is_open: bool = False  # a webhook that declares no signature
+    event_id: EventId = field(default_factory=EventId)
+    records: int = 1
 
 
 @dataclass(frozen=True)
-class _Shape:
-    """What a sample tells: where its records are, one of them, and under `^` what stands beside it, if anything."""
+class _Draft:
+    """What is guessed of a source: canonical field -> path, what may be consent, what a human must decide about.
 
-    record: dict[str, Any]
-    records_at: str | None = None
-    separator: str | None = None  # of a file's columns; None: JSON
-    beside: dict[str, Any] = field(default_factory=dict)
+    `ignored` are the questions that a form repeats with each answer.
+    """
+
+    mapped: dict[str, str]
+    consents: list[str]
+    undecided: list[str]
+    ignored: list[str]
 
 
 def write_source(slug: str, root: Path, *, sample: Path | None = None) -> Scaffold:
     """Write the files of a new source under `root`. Raises ConfigurationError rather than overwrite anything."""
     check_slug(slug)
-    shape = _read_shape(sample) if sample else _Shape(dict(_BLANK))
-    mapped, undecided = _guess_mapping(shape.record)
-    event_id = _event_id(shape.record)
-    ignored = [path for path in undecided if path == event_id]  # it makes a repetition harmless, and names nobody
-    undecided = [path for path in undecided if path not in ignored]
-    undecided += [path for path, _ in leaves(shape.beside)] if shape.beside else []
-    body = _sample_body(shape, mapped)
+    shape = read_shape(sample) if sample else Shape([dict(_BLANK)], dict(_BLANK))
+    draft, event_id = _guess(shape), choose_event_id(shape)
     files = {
-        root / "connectors" / "sources" / f"{slug}.py": _declaration(slug, shape),
-        root / "mappings" / "sources" / f"{slug}.yaml": _mapping(slug, mapped, ignored),
-        root / "samples" / slug / f"typical.{'csv' if shape.separator else 'json'}": body,
+        root / "connectors" / "sources" / f"{slug}.py": _declaration(slug, shape, event_id),
+        root / "mappings" / "sources" / f"{slug}.yaml": _mapping(slug, shape, draft),
+        root / "samples" / slug / f"typical.{'csv' if shape.separator else 'json'}": sample_text(
+            shape, {path: name for name, path in draft.mapped.items()}
+        ),
     }
     write_new(files, root)
-    return Scaffold(slug, list(files), mapped, undecided, is_open=shape.separator is None)
+    return Scaffold(
+        slug,
+        list(files),
+        draft.mapped,
+        [*draft.consents, *draft.undecided],
+        is_open=shape.separator is None,
+        event_id=event_id,
+        records=len(shape.records),
+    )
 
 
 def check_slug(slug: str) -> None:
@@ -110,161 +123,37 @@ def write_new(files: dict[Path, str], root: Path) -> None:
 
 def file_declaration(slug: str) -> str:
     """The declaration of a source whose leads come in files. Without an id: equal rows are known by their content."""
-    return _declaration(slug, _Shape({}, separator=","))
+    return _declaration(slug, Shape([{}], separator=","), EventId())
 
 
-def _read_shape(sample: Path) -> _Shape:
-    try:
-        text = sample.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"cannot read {sample} as UTF-8 text: {type(error).__name__}") from error
-    suffix = sample.suffix.lower()
-    if suffix in _FILES:
-        rows = list(csv.DictReader(io.StringIO(text), delimiter=_separator(text, _FILES[suffix])))
-        if not rows:
-            raise ConfigurationError(f"{sample} has no row below its header: give a sample with at least one")
-        return _Shape({str(key): value for key, value in rows[0].items() if key}, separator=",")
-    try:
-        whole = json.loads(text.splitlines()[0] if suffix == ".jsonl" else text)
-    except (ValueError, IndexError) as error:
-        place = f" line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise ConfigurationError(
-            f"{sample}{place}: not readable as JSON; allowed: .json, .jsonl, .csv, .tsv"
-        ) from error
-    return _find_records(whole, sample)
-
-
-def _separator(text: str, usual: str) -> str:
-    header = text.partition("\n")[0]
-    return max((usual, ";", "\t"), key=header.count)
-
-
-def _find_records(whole: Any, sample: Path) -> _Shape:
-    """A body is one record, a list of them, or an object that holds such a list next to little else."""
-    if isinstance(whole, list) and whole and isinstance(whole[0], dict):
-        return _Shape(whole[0], records_at=None)
-    if not isinstance(whole, dict):
-        raise ConfigurationError(f"{sample}: neither a JSON object nor a list of objects")
-    lists = {
-        key: value
-        for key, value in whole.items()
-        if isinstance(value, list) and value and _is_record(value[0]) and name_key_of(value) is None
-    }
-    if len(lists) == 1:
-        return _in_list(whole, next(iter(lists)))
-    return _Shape(whole)
-
-
-def _in_list(whole: dict[str, Any], key: str) -> _Shape:
-    """A record of the list at `key`; one further in, where each entry of it is a batch itself (`entry[*].changes`)."""
-    records_at, entry = escaped_key(key), whole[key][0]
-    while batch := next((name for name in _BATCHES if _is_batch(entry.get(name))), None):
-        records_at, entry = f"{records_at}[*].{batch}", entry[batch][0]
-    part = next(part for part in take_apart(whole, records_at) if part.value is entry)
-    return _Shape(entry, records_at=records_at, beside={BESIDE: part.beside} if part.beside else {})
-
-
-def _is_batch(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and _is_record(value[0])
-
-
-def _is_record(value: Any) -> bool:
-    """An object that names someone: it holds an e-mail address or a phone number somewhere."""
-    return isinstance(value, dict) and any(
-        guess_field(path, leaf) in {"email", "phone", "whatsapp_id"} for path, leaf in leaves(value)
-    )
-
-
-def leaves(record: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """(path, value) of everything a mapping can name: values, and lists of values as one."""
-
-    def walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-        if isinstance(value, dict) and value:
-            for key, entry in value.items():
-                yield from walk(entry, f"{path}.{key}" if path else str(key))
-        elif isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
-            name_key = name_key_of(value)
-            for place, entry in _entries(value, path, name_key):
-                yield from walk(
-                    {key: leaf for key, leaf in entry.items() if key != name_key} if name_key else entry, place
-                )
-        else:
-            yield path, value
-
-    yield from walk(record, "")
-
-
-def _entries(items: list[Any], path: str, name_key: str | None) -> Iterator[tuple[str, Any]]:
-    for number, entry in enumerate(items):
-        yield (f"{path}[{name_key}={entry[name_key]}]" if name_key else f"{path}[{number}]"), entry
-
-
-def _guess_mapping(record: dict[str, Any]) -> tuple[dict[str, str], list[str]]:
-    """(canonical field -> path, paths left for a human). Each field is guessed once; the first path wins."""
+def _guess(shape: Shape) -> _Draft:
+    """Each field is guessed once; the first path wins."""
     mapped: dict[str, str] = {}
-    undecided = []
-    for path, value in leaves(record):
-        name = guess_field(path, value)
-        if name and name not in mapped:
+    consents: list[str] = []
+    undecided: list[str] = []
+    ignored: dict[str, None] = {}
+    found = shape.leaves()
+    homes = homes_of(found)
+    for path, value in found.items():
+        name = guess_field(path, value, homes)
+        if is_of_a_form(path) and "[" in path:
+            ignored.setdefault(path.partition("[")[0])
+        elif name is not None and name.startswith("consent:"):
+            consents.append(path)
+        elif name is not None and name not in mapped:
             mapped[name] = path
         else:
             undecided.append(path)
-    return mapped, undecided
+    return _Draft(mapped, consents, undecided, list(ignored))
 
 
-def _sample_body(shape: _Shape, mapped: dict[str, str]) -> str:
-    fields = {path: name for name, path in mapped.items()}
-
-    def invent(value: Any, path: str) -> Any:
-        if isinstance(value, dict):
-            return {key: invent(entry, f"{path}.{key}" if path else str(key)) for key, entry in value.items()}
-        if isinstance(value, list) and (name_key := name_key_of(value)):
-            return [
-                {key: leaf if key == name_key else invent(leaf, f"{place}.{key}") for key, leaf in entry.items()}
-                for place, entry in _entries(value, path, name_key)
-            ]
-        if isinstance(value, list):
-            return [
-                invent(entry, f"{path}[{number}]" if isinstance(entry, dict) else path)
-                for number, entry in enumerate(value)
-            ]
-        return invented(fields.get(path), path, value)
-
-    record = invent(shape.record, "")
-    if shape.separator:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n", delimiter=shape.separator)
-        writer.writerow(record)
-        writer.writerow(record.values())
-        return text.getvalue()
-    return json.dumps(_around(record, shape, invent), ensure_ascii=False, indent=2) + "\n"
-
-
-def _around(record: Any, shape: _Shape, invent: Callable[[Any, str], Any]) -> Any:
-    """The body that the record stands in, with one entry in each list and invented values beside them."""
-    whole, place, beside = record, BESIDE, shape.beside.get(BESIDE, {})
-    for step in reversed(_DOT.split(shape.records_at) if shape.records_at else []):
-        around = {key: value for key, value in beside.items() if key != BESIDE}
-        whole = {**invent(around, place), parse_path(step.removesuffix("[*]"))[0]: [whole]}
-        place, beside = f"{place}.{BESIDE}", beside.get(BESIDE, {})
-    return whole
-
-
-def _event_id(record: dict[str, Any]) -> str | None:
-    """The path of the source's own id of a record, or None where there is none to be sure of."""
-    return event_id_among(list(leaves(record)))
-
-
-def _declaration(slug: str, shape: _Shape) -> str:
+def _declaration(slug: str, shape: Shape, event_id: EventId) -> str:
     title = slug.replace("_", " ").capitalize()
-    paths = dict(leaves(shape.record))
-    event_id = _event_id(shape.record)
-    occurred_at = next((path for path, value in paths.items() if is_moment(path, value)), None)
+    occurred_at = next((path for path, value in shape.leaves().items() if _is_own_moment(path, value)), None)
     if shape.separator:
         names, intake = "Connector, File", 'File(example="typical.csv")'
     else:
-        names = "Connector, Webhook"
-        intake = f"Webhook(records_at={json.dumps(shape.records_at)})" if shape.records_at else "Webhook()"
+        names, intake = "Connector, Webhook", f"Webhook({_records_at(shape)})"
     lines = [
         f'"""{title}: say here how its leads come, and what is odd about them."""',
         "",
@@ -279,23 +168,50 @@ def _declaration(slug: str, shape: _Shape) -> str:
     ]
     if shape.separator:
         lines.append('    lane="bulk",')
-    if event_id:
-        lines.append(f"    event_id={json.dumps(event_id)},  # must differ for every record, or one hides the other")
+    if event_id.path:
+        mark = "" if event_id.is_seen_to_differ else "# "
+        lines.append(f"    {mark}event_id={json.dumps(event_id.path)},  # {event_id.note}")
     if occurred_at:
         lines.append(f"    occurred_at={json.dumps(occurred_at)},")
     return "\n".join([*lines, ")", ""])
 
 
-def _mapping(slug: str, mapped: dict[str, str], ignored: list[str]) -> str:
+def _is_own_moment(path: str, value: Any) -> bool:
+    """A time of the record itself, at a place that its connector reads: not beside the list, nor in an answer."""
+    return is_moment(path, value) and not path.startswith("^")
+
+
+def _records_at(shape: Shape) -> str:
+    if not shape.records_at:
+        return ""
+    paths = [json.dumps(path) for path in shape.records_at]
+    return f"records_at={paths[0] if len(paths) == 1 else '(' + ', '.join(paths) + ')'}"
+
+
+def _mapping(slug: str, shape: Shape, draft: _Draft) -> str:
     from pipeline.canonical import LEAD_FIELDS, TOUCH_FIELDS
     from pipeline.stages.mapping.language import SCHEMA_LINE
 
-    consent = {name.removeprefix("consent:"): path for name, path in mapped.items() if name.startswith("consent:")}
-    sections: dict[str, dict[str, Any] | list[str]] = {
-        "lead": {name: mapped[name] for name in LEAD_FIELDS if name in mapped},
-        "touch": {name: mapped[name] for name in TOUCH_FIELDS if name in mapped},
-        "consent": {name: {"from": path} for name, path in consent.items()},
-        "ignored": ignored,
+    lists = [
+        {"at": found.at, "name": found.name, "values": _one_or_all(found.values)}
+        | ({"ignored": _one_or_all(found.ignored)} if found.ignored else {})
+        for found in shape.lists
+    ]
+    sections: dict[str, Any] = {
+        "lists": lists,
+        "lead": {name: draft.mapped[name] for name in LEAD_FIELDS if name in draft.mapped},
+        "touch": {name: draft.mapped[name] for name in TOUCH_FIELDS if name in draft.mapped},
+        "ignored": draft.ignored,
     }
     document = {"source": slug, "version": 1, **{name: fields for name, fields in sections.items() if fields}}
-    return f"{SCHEMA_LINE}\n{yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)}"
+    text = f"{SCHEMA_LINE}\n{yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)}"
+    if not draft.consents:
+        return text
+    statements = yaml.safe_dump(
+        {"consent": {"marketing": {"from": _one_or_all(tuple(draft.consents))}}}, sort_keys=False, allow_unicode=True
+    )
+    return "\n".join([text.rstrip("\n"), *_CONSENT_NOTE, *(f"# {line}" for line in statements.splitlines()), ""])
+
+
+def _one_or_all(paths: tuple[str, ...]) -> str | list[str]:
+    return paths[0] if len(paths) == 1 else list(paths)

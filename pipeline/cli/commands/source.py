@@ -74,6 +74,16 @@ def new_source(
     for written in made.files:
         print_line(f"wrote {written.relative_to(root)}")
     print_table(("path", "mapped to"), [(path, name) for name, path in made.mapped.items()])
+    id_of_lead = made.event_id
+    if id_of_lead.is_seen_to_differ:
+        print_line(f"A lead is known again by {id_of_lead.path} (event_id): it must differ for every lead.")
+    elif id_of_lead.path:
+        print_line(
+            f"{id_of_lead.path} may be the id of a lead (event_id), but the sample holds one record only: give a sample"
+            f" of two, or take the mark away in connectors/sources/{slug}.py once it is sure to differ for every lead."
+        )
+    else:
+        print_line(f"event_id: {id_of_lead.note}.")
     if made.undecided:
         print_line("Undecided; map each of these, or list it under `ignored`:")
         for path in made.undecided:

@@ -70,15 +70,20 @@ def test_a_new_source_made_from_a_payload_keeps_its_shape_and_nothing_of_its_peo
     expected = json.loads(written[3].read_text())
     assert (expected["email"], expected["full_name"]) == ("ada.sample@example.com", "Ada Sample")
     assert expected["utm_source"] == "newsletter"
-    assert expected["consents"][0]["granted"] is True
+    assert "consents" not in expected, "whether somebody agreed is for a human to say"
     checked = run_in(checkout, "source", "check", "acme_forms")
     assert checked.returncode == 1, "what nobody decided about must be reported"
     found = [line.strip() for line in checked.stdout.splitlines()[1:]]
     assert [line for line in found if "undecided" not in line] == []
-    assert len(found) == 2
+    assert len(found) == 3
 
     mapping = written[1]
-    mapping.write_text(mapping.read_text() + "kept: [answers.shoe_size, answers.jotting]\n")
+    with_consent = mapping.read_text().replace(
+        "# consent:\n#   marketing:\n#     from:", "consent:\n  marketing:\n    from:"
+    )
+    mapping.write_text(with_consent + "kept: [answers.shoe_size, answers.jotting]\n")
+    assert run_in(checkout, "source", "check", "acme_forms", "--accept").returncode == 0
+    assert json.loads(written[3].read_text())["consents"][0]["granted"] is True
     assert run_in(checkout, "source", "check", "acme_forms").returncode == 0
 
 
@@ -90,10 +95,10 @@ def test_a_submission_is_known_by_its_id_a_person_is_not_and_canonical_names_mea
     (tmp_path / "payload.json").write_text(json.dumps(payload))
     made = run_in(checkout, "source", "new", "acme_ads", "--from-sample", str(tmp_path / "payload.json"))
     assert made.returncode == 0, made.stderr
-    assert 'event_id="id"' in (checkout / "connectors/sources/acme_ads.py").read_text()
+    assert '# event_id="id",  # must differ for every lead' in (checkout / "connectors/sources/acme_ads.py").read_text()
     mapping = (checkout / "mappings/sources/acme_ads.yaml").read_text()
     assert "external_id: customer.id" in mapping
-    assert "ignored:\n- id\n" in mapping
+    assert "submission_id: id\n" in mapping
     assert "platform: platform" in mapping
     assert "is_organic: is_organic" in mapping
     assert '"optional_1"' in (checkout / "samples/acme_ads/typical.json").read_text()
@@ -122,7 +127,7 @@ def test_answers_in_a_list_are_read_by_their_names(checkout, tmp_path):
     sample.write_text(json.dumps(payload))
     made = run_in(checkout, "source", "new", "acme_quiz", "--from-sample", str(sample))
     assert made.returncode == 0, made.stderr
-    assert "answers[key=mobile].value" in made.stdout
+    assert "answers.mobile" in made.stdout
     folder = checkout / "samples" / "acme_quiz"
     assert "Realforename" not in (folder / "typical.json").read_text()
     expected = json.loads((folder / "typical.expected.json").read_text())
