@@ -118,9 +118,12 @@ def endless(connection: socket.socket, first: bytes, piece: bytes) -> None:
     ids=["announced", "not announced", "chunked"],
 )
 def test_an_answer_larger_than_allowed_is_not_read_on(first, piece):
-    with speaking(lambda connection: endless(connection, first, piece)) as url:
-        with pytest.raises(TerminalError, match="larger than is read"), translated("feed"):
-            bounded(url, answer_seconds=10.0).get(url)
+    with (
+        speaking(lambda connection: endless(connection, first, piece)) as url,
+        pytest.raises(TerminalError, match="larger than is read"),
+        translated("feed"),
+    ):
+        bounded(url, answer_seconds=10.0).get(url)
 
 
 def packed_zeros(form: int, megabytes: int) -> bytes:
