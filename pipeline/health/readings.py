@@ -20,6 +20,7 @@ from pipeline.lanes import LANES, NODES
 from pipeline.settings.loading import Settings
 from pipeline.store.deliveries.deliveries import due_counts
 from pipeline.store.engine import StoreError, transaction
+from pipeline.store.events.cursors import PollKey, StoredCursor, read_cursors
 from pipeline.store.events.leases import count_in_flight_batches, oldest_pending
 from pipeline.store.events.quarantine import count_stages
 from pipeline.store.identity.reviews import count_reviews
@@ -50,6 +51,7 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     source_errors: dict[str, LastError]
     drift: dict[str, int]
     reviews_waiting: int
+    cursors: dict[PollKey, StoredCursor] = {}
 
 
 class DestinationReading(msgspec.Struct, frozen=True):
@@ -105,6 +107,7 @@ def read_database() -> DatabaseReading:
             source_errors=source_errors(connection),
             drift=drifting_fields(connection),
             reviews_waiting=count_reviews(connection),
+            cursors=read_cursors(connection),
         )
 
 

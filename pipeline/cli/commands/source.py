@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.commands import source_polls
 from pipeline.cli.terminal.findings import print_findings
 from pipeline.cli.terminal.output import (
     AsJson,
@@ -21,6 +22,7 @@ from pipeline.cli.terminal.output import (
 from pipeline.errors import UsageError
 
 commands = typer.Typer(help="Where leads come from.", no_args_is_help=True)
+commands.registered_commands += source_polls.commands.registered_commands
 
 
 @commands.command("list", epilog=example("afluente source list", "afluente source list --json"))
