@@ -10,7 +10,6 @@ import hashlib
 import random
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import orjson
 
@@ -23,7 +22,7 @@ from pipeline.intake.arrivals import JSON, new_event
 from pipeline.intake.instances import SourceBook, SourceInstance
 from pipeline.logs import get_logger
 from pipeline.records import Envelope, NewEvent
-from pipeline.settings.loading import Settings, settings
+from pipeline.settings.loading import Settings, settings, settings_read_at
 from pipeline.settings.polled_sources import (
     address_digest,
     poll_of,
@@ -46,7 +45,6 @@ _TERMINAL_PAUSES_SECONDS = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0)
 _TERMINAL = "terminal: "  # begins `cursors.last_error` of a source that waits for a human
 _VIA = "pull"  # how a polled record came, as stored requests hold it: kept for good (docs/decisions/0019)
 _MOVED = "the address was changed: the source was read from its beginning"
-_STARTED_AT = datetime.now(UTC)
 _log = get_logger(__name__)
 
 
@@ -80,7 +78,7 @@ class _PolledInstance:
 def due_polls() -> list[tuple[str, str]]:
     """(source, brand) of every polled source whose time has come. Raises TransientError if the database is away.
 
-    A source whose settings have changed since its last run, or that failed before this process was started, is due.
+    A source whose settings have changed since its last run, or that failed before they were read, is due.
     """
     known = settings()
     digests = {
@@ -89,7 +87,7 @@ def due_polls() -> list[tuple[str, str]]:
         if source.brand is not None and source.why_not is None
     }
     with transaction(synchronous=False) as connection:
-        cursors.wake_polls(connection, digests, started_at=_STARTED_AT)
+        cursors.wake_polls(connection, digests, settings_read_at=settings_read_at())
         return [(source, brand) for brand, source, _ in cursors.due_polls(connection, list(digests))]
 
 

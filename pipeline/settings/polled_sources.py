@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import hmac
 from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qsl, urlsplit
 
@@ -85,16 +84,10 @@ def address_digest(poll: Poll, connector: Connector) -> str:
 
 
 def settings_digest(known: Settings, slug: str, connector: Connector) -> str:
-    """Of everything that decides what a poll asks, the token included, under the installation's key."""
-    try:
-        poll = poll_of(known, slug, connector)
-        token = poll_token(known, slug, poll)
-        url = poll.url
-    except ConfigurationError as error:
-        token, url = None, str(error)
-    entry = msgspec.json.encode(known.source(slug))
-    content = b"\x00".join((url.encode(), repr(connector.intake).encode(), entry, (token or "").encode()))
-    return hmac.new(known.secret_keys()[0].encode(), content, hashlib.sha256).hexdigest()[:32]
+    """Of what afluente.yaml and the declaration say of a source. Secrets are in it as references only: not each process
+    can read each of them, and all must come to the same digest."""
+    content = msgspec.json.encode(known.source(slug)) + repr(connector.intake).encode()
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 def _polled_sources(known: Settings, connectors: Mapping[str, Connector]) -> Iterator[PolledSource]:

@@ -42,14 +42,14 @@ UPDATE cursors SET next_run_at = now(), failures = 0
 FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[]) AS now_set (brand, source, stream, digest)
 WHERE (cursors.brand, cursors.source, cursors.stream) = (now_set.brand, now_set.source, now_set.stream)
     AND next_run_at > now() AND (held_until IS NULL OR held_until <= now())
-    AND (settings_digest <> now_set.digest
-        OR ((failures > 0 OR last_error LIKE 'terminal:%%') AND last_run_at < %s))
+    AND last_run_at < %s  -- so each start of a process wakes once, whatever others are set up with
+    AND (settings_digest <> now_set.digest OR failures > 0 OR last_error LIKE 'terminal:%%')
 """
 
 
-def wake_polls(connection: Connection, digests: Mapping[PollKey, str], *, started_at: datetime) -> None:
-    """Make due what was set up otherwise when it ran last, and what failed before this process was started: a human may
-    have mended it. Streams that somebody is polling are left alone. One statement."""
+def wake_polls(connection: Connection, digests: Mapping[PollKey, str], *, settings_read_at: datetime) -> None:
+    """Make due what last ran before the settings were read, and was set up otherwise then or failed: a human may have
+    mended it. Streams that somebody is polling are left alone. One statement."""
     if digests:
         connection.exec_driver_sql(
             _WAKE,
@@ -58,7 +58,7 @@ def wake_polls(connection: Connection, digests: Mapping[PollKey, str], *, starte
                 arrays.texts(source for _, source, _ in digests),
                 arrays.texts(stream for _, _, stream in digests),
                 arrays.texts(digests.values()),
-                started_at,
+                settings_read_at,
             ),
         )
 

@@ -159,7 +159,13 @@ def test_nothing_new_is_an_empty_page_however_it_is_written(body):
     assert json.loads(after)["after"] == lead(2)["updated_at"]
 
 
-@pytest.mark.parametrize("body", [b'{"items": []}', b'{"error": "no"}', b'{"leads": {"a": 1}}', b'{"leads": [1, 2]}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b'{"items": []}', b'{"error": "no"}', b'{"leads": {"a": 1}}', b'{"leads": [1, 2]}'),
+        b'{"items": [{"id": 1}], "has_more": false}',
+    ],
+)
 def test_another_format_on_the_first_page_is_for_a_human(body):
     with serving(Feed(answers=[(200, {}, body)])) as feed, pytest.raises(TerminalError, match="no list of objects"):
         read(poll(feed))
