@@ -27,6 +27,6 @@ NODES: tuple[tuple[str, tuple[str, ...], int | None], ...] = (
     ("hot", (HOT, DELIVER_QUEUES[HOT]), 2),
     ("bulk", (BULK,), None),
     ("deliver", (DELIVER_QUEUES[BULK],), 2),
-    ("pull", (POLL_QUEUE,), 1),
+    ("pull", (POLL_QUEUE,), 4),
     ("ops", (OPERATIONS_QUEUE,), 1),
 )

@@ -25,6 +25,7 @@ from pipeline.records import Batch, Claim, Stage
 _log = get_logger(__name__)
 _PAUSES_SECONDS = (0.2, 1.0)  # a database that restarts or a deadlock: soon over, or the lease will tell
 _DELIVER_BUDGET_SECONDS = 10.0
+_POLL_HINT_SECONDS = 30  # a source that is still due then is named again; hints must not pile up behind slow feeds
 _PATIENCE_SECONDS = 1.0  # longer waits are the sweep's
 
 
@@ -181,7 +182,7 @@ def start_polls() -> int:
 
     started = due_polls()
     for source, brand in started:
-        poll_source.apply_async(kwargs={"source": source, "brand": brand}, expires=300)
+        poll_source.apply_async(kwargs={"source": source, "brand": brand}, expires=_POLL_HINT_SECONDS)
     return len(started)
 
 

@@ -1,4 +1,4 @@
-"""HTTP as connectors use it: sessions with timeouts, and every foreign error translated once, here.
+"""HTTP as connectors use it: sessions with timeouts and limits, and every foreign error translated once, here.
 
 Messages name the host, the status and the kind of error; never an address with its query, a header or a body.
 """
@@ -16,11 +16,19 @@ import requests
 from requests.auth import AuthBase
 from requests.utils import get_environ_proxies
 
+from connectors.kit.bounded_http import (
+    MAX_ANSWER_BYTES,
+    MAX_ANSWER_SECONDS,
+    AnswerTooLargeError,
+    BoundedAdapter,
+    Limits,
+)
 from connectors.kit.errors import AfluenteError, QuotaError, TerminalError, TransientError
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 MAX_RETRY_AFTER_SECONDS = 3600.0
 _UNSAID_QUOTA_WAIT_SECONDS = 30.0
+_MOST_REDIRECTS = 10
 # Wrong addresses and headers stay wrong: a human has to change the settings.
 _WRONG_SETTINGS = (
     requests.exceptions.InvalidURL,
@@ -34,10 +42,26 @@ _WRONG_SETTINGS = (
 
 
 class Session(requests.Session):
-    """A session whose every call times out, and which never carries credentials to another host."""
+    """A session whose every call times out, and which never carries credentials to another host.
 
-    def __init__(self, base_url: str, *, timeout_seconds: float) -> None:
+    `timeout_seconds` is the patience with a silence, `answer_seconds` with a whole call, redirects included. An answer
+    of more than `max_answer_bytes`, packed or unpacked, is not read on. Not shared between threads.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout_seconds: float,
+        answer_seconds: float = MAX_ANSWER_SECONDS,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+    ) -> None:
         super().__init__()
+        self._limits = Limits(max_answer_bytes, max(answer_seconds, timeout_seconds))
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, BoundedAdapter(self._limits))
+        self.headers["Accept-Encoding"] = "gzip, deflate"  # what is unpacked under the limit
+        self.max_redirects = _MOST_REDIRECTS
         # Asked once, not at each call; and never ~/.netrc, which would replace our credentials.
         self.trust_env = False
         self.proxies = get_environ_proxies(base_url)
@@ -46,6 +70,7 @@ class Session(requests.Session):
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = self.timeout
+        self._limits.start()
         return super().request(*args, **kwargs)
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
@@ -68,9 +93,20 @@ class BearerToken(AuthBase):
         return request
 
 
-def session(base_url: str, *, timeout_seconds: float = 20.0) -> Session:
+def session(
+    base_url: str,
+    *,
+    timeout_seconds: float = 20.0,
+    answer_seconds: float = MAX_ANSWER_SECONDS,
+    max_answer_bytes: int = MAX_ANSWER_BYTES,
+) -> Session:
     """A session for calls below `base_url`; connecting takes at most five seconds of the timeout."""
-    return Session(base_url, timeout_seconds=timeout_seconds)
+    return Session(
+        base_url,
+        timeout_seconds=timeout_seconds,
+        answer_seconds=answer_seconds,
+        max_answer_bytes=max_answer_bytes,
+    )
 
 
 @contextmanager
@@ -85,6 +121,8 @@ def translated(what: str) -> Iterator[None]:
 def translate_exception(error: requests.RequestException, what: str) -> AfluenteError:
     """TerminalError where the settings are wrong; else TransientError, because the network may be well again."""
     name = type(error).__name__
+    if isinstance(error, AnswerTooLargeError):
+        return TerminalError(f"{what}: the answer is larger than is read; ask for less at a time, or for smaller pages")
     if isinstance(error, _WRONG_SETTINGS):
         return TerminalError(f"{what}: {name}: the address or a header in the settings cannot be used")
     if isinstance(error, requests.Timeout):

@@ -10,6 +10,7 @@ from connectors.kit.sources.handshakes import secrets_of_webhook
 from pipeline.delivery.writers import connection_to, kind_of
 from pipeline.errors import AfluenteError, ConfigurationError, QuotaError, TerminalError, place_of
 from pipeline.health.checks import Check, failed, passed
+from pipeline.health.poll_checks import check_polled
 from pipeline.rule_files import RULES
 from pipeline.settings.loading import Settings
 from pipeline.stages.destination_mapping.mapping import DESTINATION_MAPPINGS
@@ -81,18 +82,19 @@ def _check_source(known: Settings, name: str, connector: Connector) -> Check:
         missing = _missing_secret(known, name, connector.intake)
     except ConfigurationError as error:
         return failed(label, str(error), "correct it as the message says")
+    if isinstance(connector.intake, Poll) and name in known.sources:
+        return check_polled(known, name, connector, missing)
     if missing is None:
         if isinstance(connector.intake, Webhook) and connector.intake.signature is None:
             return passed(label, f"{connector.title}: mapped; unsigned: anybody who knows its address can post")
         return passed(label, f"{connector.title}: mapped, nothing missing")
     if name not in known.sources:
         return passed(label, f"{connector.title}: not in use, {missing} is not set")
-    key = "token" if isinstance(connector.intake, Poll) else "secret"
     if isinstance(connector.intake, Webhook) and missing != _signing_variable(connector.intake):
         remedy = f"set {missing}, or sources.{name}.secrets.{missing} to env:NAME or file:PATH"
         return failed(label, f"has no {missing}: its handshake is refused, so it may never send", remedy)
-    remedy = f"set {missing}, or sources.{name}.{key} to env:NAME or file:PATH"
-    return failed(label, f"has no {key}: nothing is accepted from it", remedy)
+    remedy = f"set {missing}, or sources.{name}.secret to env:NAME or file:PATH"
+    return failed(label, "has no secret: nothing is accepted from it", remedy)
 
 
 def _missing_secret(known: Settings, name: str, intake: object) -> str | None:

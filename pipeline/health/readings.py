@@ -20,6 +20,7 @@ from pipeline.lanes import LANES, NODES
 from pipeline.settings.loading import Settings
 from pipeline.store.deliveries.deliveries import due_counts
 from pipeline.store.engine import StoreError, transaction
+from pipeline.store.events.cursors import PollKey, StoredCursor, read_cursors
 from pipeline.store.events.leases import count_in_flight_batches, oldest_pending
 from pipeline.store.events.quarantine import count_stages
 from pipeline.store.events.revisions import ManyRevisions, many_revisions
@@ -53,6 +54,7 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     drift: dict[str, int]
     reviews_waiting: int
     many_revisions: dict[str, ManyRevisions] = {}
+    cursors: dict[PollKey, StoredCursor] = {}
 
 
 class DestinationReading(msgspec.Struct, frozen=True):
@@ -109,6 +111,7 @@ def read_database() -> DatabaseReading:
             drift=drifting_fields(connection),
             reviews_waiting=count_reviews(connection),
             many_revisions=many_revisions(connection),
+            cursors=read_cursors(connection),
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from connectors.kit.registry import broken_sources
 from pipeline.health.connector_checks import find_wrong_mappings
+from pipeline.health.polls import find_poll_problems, poll_states
 from pipeline.health.readings import Backlog, DatabaseReading, DestinationReading, Readings, take_readings
 from pipeline.health.thresholds import find_alarms
 from pipeline.settings.installation import read_runtime
@@ -48,6 +49,7 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
                 if not process["alive"]
             ),
             *find_alarms(readings),
+            *find_poll_problems(poll_states(known, database.cursors if database else {})),
             *(f"source {slug} is left out: {reason}" for slug, reason in broken_sources().items()),
             *find_wrong_mappings(known),
         ],

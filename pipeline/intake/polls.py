@@ -6,19 +6,17 @@ recognized by its idempotency keys. Only one poll of a source runs at a time, by
 
 from __future__ import annotations
 
-import dataclasses
+import hashlib
 import random
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
 
 import orjson
 
-from connectors.kit import Poll
+from connectors.kit import Poll, sources
 from connectors.kit.http import session
 from connectors.kit.sources.parts import BESIDE, Beside, Part
-from connectors.kit.sources.polling import Page, poll_pages
+from connectors.kit.sources.polling import Page, Rejected, poll_pages
 from pipeline.errors import ConfigurationError, QuotaError, TerminalError, TransientError, place_of
 from pipeline.hints import hint_dispatch
 from pipeline.intake.arrivals import JSON, new_event
@@ -26,104 +24,156 @@ from pipeline.intake.bodies import beside_of_page, seen_record
 from pipeline.intake.contents import store_events
 from pipeline.intake.instances import SourceBook, SourceInstance
 from pipeline.logs import get_logger
-from pipeline.records import AS_IT_CAME, STORED, Envelope
-from pipeline.settings.loading import Settings, settings
+from pipeline.records import AS_IT_CAME, STORED, Envelope, NewEvent
+from pipeline.settings.loading import Settings, settings, settings_read_at
+from pipeline.settings.polled_sources import (
+    address_digest,
+    poll_of,
+    poll_seconds,
+    poll_token,
+    polled_sources,
+    settings_digest,
+)
 from pipeline.store.engine import transaction
 from pipeline.store.events import cursors
 
 STREAM = ""  # a source is one stream; several would be several source instances
-_HOLD_SECONDS = 120.0  # longer than one page can take, waits included; after a kill the next poll comes this late
-_RUN_SECONDS = 240.0  # then the poll ends where it is and another goes on: a worker's time is bounded
+_HOLD_SECONDS = 200.0  # longer than one page can take, waits included; after a kill the next poll comes this late
+_RUN_SECONDS = 60.0  # then the poll ends where it is and another goes on: other feeds get their turn
 _FIRST_PAUSE_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 900.0
-_TERMINAL_PAUSE_SECONDS = 3600.0  # a human must act; asking once an hour notices when it was done
+# A human must act: soon after the first failure he may be at it, later an hour notices when it was done.
+_TERMINAL_PAUSES_SECONDS = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0)
 _TERMINAL = "terminal: "  # begins `cursors.last_error` of a source that waits for a human
 _VIA = "pull"  # how a polled record came, as stored requests hold it: kept for good (docs/decisions/0019)
+_MOVED = "the address was changed: the source was read from its beginning"
 _log = get_logger(__name__)
 
 
 @dataclass
 class PollReport:
-    """What one poll brought. `revised`: how many of the accepted say something else of a known record. `error` is why
-    it ended early; `is_terminal` that a human must act. `ran` is False if somebody else was polling or it was not due.
-    """
+    """What one poll brought. `error` is why it ended early; `is_terminal` that a human must act. `ran` is False if
+    somebody else was polling or it was not due. `end`: by what the source's end was known, None if it was not reached.
+    `notes`: what a human should know though it is no error."""
 
     accepted: int = 0
     repeated: int = 0
     revised: int = 0
+    rejected: int = 0
     pages: int = 0
+    end: str | None = None
+    notes: list[str] = field(default_factory=list)
     error: str | None = None
     is_terminal: bool = False
     ran: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class _PolledInstance:
+    """What one run reads: a source of a brand, set up, and whose address its position will be."""
+
+    instance: SourceInstance
+    poll: Poll
+    read_from: str
+
+
 def due_polls() -> list[tuple[str, str]]:
-    """(source, brand) of every polled source whose time has come. Raises TransientError if the database is away."""
-    polls = [(instance.brand, instance.slug, STREAM) for instance in _polled_instances(settings())]
+    """(source, brand) of every polled source whose time has come. Raises TransientError if the database is away.
+
+    A source whose settings have changed since its last run, or that failed before they were read, is due.
+    """
+    known = settings()
+    digests = {
+        (source.brand, source.slug, STREAM): settings_digest(known, source.slug, source.connector)
+        for source in polled_sources(known, sources())
+        if source.brand is not None and source.why_not is None
+    }
     with transaction(synchronous=False) as connection:
-        return [(source, brand) for brand, source, _ in cursors.due_polls(connection, polls)]
+        cursors.wake_polls(connection, digests, settings_read_at=settings_read_at())
+        return [(source, brand) for brand, source, _ in cursors.due_polls(connection, list(digests))]
 
 
-def run_poll(slug: str, brand: str, *, force: bool = False) -> PollReport:
-    """Read a polled source from its position to its end, if it is due (`force`: due or not) and nobody else does.
+def run_poll(
+    slug: str, brand: str, *, at_once: bool = False, force: bool = False, begin_at: str | None = None
+) -> PollReport:
+    """Read a polled source from its position to its end, if it is due and nobody else does.
 
-    Faults of the source end the poll and stand in the report and in `cursors.last_error`; the next one comes later each
-    time. Raises UnknownSourceError, and TransientError if our own database is away.
+    `at_once`: due or not; `force`: whoever else does. `begin_at` is a position in place of the stored one. Faults of
+    the source end the poll and stand in the report and in `cursors.last_error`; the next one comes later each time.
+    Raises UnknownSourceError, and TransientError if our own database is away.
     """
     known = settings()
     instance = SourceBook(known).find(brand, slug)
     with transaction() as connection:
-        cursor = cursors.lock_cursor(connection, brand, slug, STREAM, hold_seconds=_HOLD_SECONDS, force=force)
+        cursor = cursors.lock_cursor(
+            connection,
+            brand,
+            slug,
+            STREAM,
+            hold_seconds=_HOLD_SECONDS,
+            at_once=at_once,
+            force=force,
+            settings_digest=settings_digest(known, slug, instance.connector),
+        )
     if cursor is None:
         return PollReport(ran=False)
     report = PollReport()
-    next_run = _every_seconds(known, instance)
     try:
-        is_done = _read(known, instance, cursor.position, report)
-        next_run = next_run if is_done else 0.0
+        is_done = _read(known, instance, cursor, report, begin_at)
+        failures, next_run = 0, _every_seconds(known, instance) if is_done else 0.0
     except QuotaError as error:
-        report.error, next_run = str(error), max(error.retry_after, 1.0)
+        report.error, failures, next_run = str(error), 0, max(error.retry_after, 1.0)
     except TransientError as error:
-        report.error, next_run = str(error), _backoff(cursor, error.retry_after, made_progress=report.pages > 0)
+        failures = _failures(cursor, report)
+        report.error, next_run = str(error), _backoff(failures, error.retry_after)
     except (TerminalError, ConfigurationError) as error:
-        report.error, report.is_terminal, next_run = _TERMINAL + str(error), True, _TERMINAL_PAUSE_SECONDS
+        failures = _failures(cursor, report)
+        report.error, report.is_terminal, next_run = _TERMINAL + str(error), True, _terminal_pause(failures)
     except Exception as error:  # a bug in reading this source must not become a loop that asks it all the time
+        failures = _failures(cursor, report)
         report.error = _TERMINAL + place_of(error)
-        _finish(instance, report.error, _TERMINAL_PAUSE_SECONDS)
+        _finish(instance, report, _terminal_pause(failures), failures)
         raise
-    _finish(instance, report.error, next_run)
-    _log_end(instance, report, next_run)
+    _finish(instance, report, next_run, failures)
+    _log_end(instance, cursor, report, next_run)
     return report
 
 
-def _read(known: Settings, instance: SourceInstance, position: str | None, report: PollReport) -> bool:
+def _read(
+    known: Settings, instance: SourceInstance, cursor: cursors.StoredCursor, report: PollReport, begin_at: str | None
+) -> bool:
     """Store page after page. True if the source has nothing more now, False if the time for one run is up."""
-    poll = _poll_of(known, instance)
-    declared = _declaration(instance)
-    token = known.source_token(instance.slug, declared.token.name if declared.token else None)
+    poll = poll_of(known, instance.slug, instance.connector)
+    polled = _PolledInstance(instance, poll, address_digest(poll, instance.connector))
+    position = begin_at or cursor.position
+    if begin_at is None and position is not None and cursor.read_from not in (None, polled.read_from):
+        position = None
+        report.notes.append(_MOVED)
+    token = poll_token(known, instance.slug, poll)
     deadline = time.monotonic() + _RUN_SECONDS
-    with session(poll.url) as http:
-        pages: Iterator[Page] = poll_pages(poll, position=position, token=token, session=http)
-        for page in pages:
-            _store_page(instance, page, report)
+    with session(poll.url, max_answer_bytes=poll.max_answer_bytes) as http:
+        for page in poll_pages(poll, position=position, token=token, session=http):
+            _store_page(polled, page, report)
+            report.notes += [note for note in page.notes if note not in report.notes]
             if page.is_last:
+                report.end = page.end
                 return True
             if time.monotonic() > deadline:
                 return False
     return True
 
 
-def _store_page(instance: SourceInstance, page: Page, report: PollReport) -> None:
+def _store_page(polled: _PolledInstance, page: Page, report: PollReport) -> None:
     """The page's events and the position behind them, all or nothing."""
-    events = []
+    instance = polled.instance
+    events = [_rejected_event(instance, rejected, report.pages + 1) for rejected in page.rejected]
     beside = beside_of_page(instance.connector, page.answer)
     shared = Beside(beside[BESIDE], is_transport=True) if beside else None
     for index, record in enumerate(page.records):
         origin = {"via": _VIA, "page": report.pages + 1, "index": index, STORED: AS_IT_CAME, **beside}
         envelope = Envelope(JSON, orjson.dumps(record), {}, origin)
-        events.append(
-            new_event(instance, seen_record(instance.connector, Part("", record, shared)), envelope, index=index)
-        )
+        seen = seen_record(instance.connector, Part("", record, shared))
+        events.append(new_event(instance, seen, envelope, index=index))
     with transaction() as connection:
         receipts = store_events(connection, events)
         cursors.move_cursor(
@@ -133,9 +183,11 @@ def _store_page(instance: SourceInstance, page: Page, report: PollReport) -> Non
             STREAM,
             position=page.next_position,
             hold_seconds=_HOLD_SECONDS,
+            read_from=polled.read_from,
         )
     repeated = sum(receipt.repeated for receipt in receipts)
     report.pages += 1
+    report.rejected += len(page.rejected)
     report.repeated += repeated
     report.revised += sum(receipt.revised for receipt in receipts)
     report.accepted += len(receipts) - repeated
@@ -143,7 +195,14 @@ def _store_page(instance: SourceInstance, page: Page, report: PollReport) -> Non
         hint_dispatch(instance.lane)
 
 
-def _finish(instance: SourceInstance, error: str | None, next_run_in_seconds: float) -> None:
+def _rejected_event(instance: SourceInstance, rejected: Rejected, page: int) -> NewEvent:
+    """What is no record is stored as well: mapping it will put it into quarantine, alone."""
+    origin = {"via": _VIA, "page": page, "index": rejected.index, "rejected": rejected.why}
+    digest = hashlib.sha256(b"rejected\x00" + rejected.body).digest()
+    return new_event(instance, {}, Envelope(JSON, rejected.body, {}, origin), digest=digest)
+
+
+def _finish(instance: SourceInstance, report: PollReport, next_run_in_seconds: float, failures: int) -> None:
     with transaction() as connection:
         cursors.finish_poll(
             connection,
@@ -151,73 +210,34 @@ def _finish(instance: SourceInstance, error: str | None, next_run_in_seconds: fl
             instance.slug,
             STREAM,
             next_run_in_seconds=next_run_in_seconds,
-            error=error,
+            error=report.error,
+            failures=failures,
+            note="; ".join(report.notes) or None,
         )
 
 
-def _backoff(cursor: cursors.StoredCursor, retry_after: float | None, *, made_progress: bool) -> float:
+def _failures(cursor: cursors.StoredCursor, report: PollReport) -> int:
+    """How many runs in a row have failed, this one included: one that stored a page begins a new row."""
+    return 1 if report.pages else cursor.failures + 1
+
+
+def _terminal_pause(failures: int) -> float:
+    return _TERMINAL_PAUSES_SECONDS[min(failures, len(_TERMINAL_PAUSES_SECONDS)) - 1]
+
+
+def _backoff(failures: int, retry_after: float | None) -> float:
     """Seconds until the next try: twice the last wait, with jitter, so that many sources do not come back as one."""
     if retry_after is not None:
         return max(retry_after, 1.0)
-    waited = 0.0
-    if cursor.last_error is not None and not made_progress and cursor.last_run_at and cursor.next_run_at:
-        waited = (cursor.next_run_at - cursor.last_run_at).total_seconds()
-    pause = min(max(2 * waited, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
+    pause = min(_FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 20), _LONGEST_PAUSE_SECONDS)
     return pause * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, not a secret
 
 
-def _polled_instances(known: Settings) -> list[SourceInstance]:
-    """Polled sources that are switched on and have an address: their own, or the sandbox's in a rehearsal.
-
-    Where there are several brands, `sources.<slug>.brands` must say whose leads a feed holds: it is not read for all.
-    """
-    return [
-        instance
-        for instance in SourceBook(known).of_brands()
-        if isinstance(instance.connector.intake, Poll)
-        and instance.enabled
-        and (len(known.brands) == 1 or known.source(instance.slug).brands is not None)
-        and _is_addressed(known, instance)
-    ]
-
-
-def _is_addressed(known: Settings, instance: SourceInstance) -> bool:
-    return known.source(instance.slug).url is not None or _rehearsal_url(known, instance) is not None
-
-
-def _declaration(instance: SourceInstance) -> Poll:
-    intake = instance.connector.intake
-    if not isinstance(intake, Poll):
-        raise ConfigurationError(f"the source {instance.slug} is not polled; it comes by {type(intake).__name__}")
-    return intake
-
-
-def _poll_of(known: Settings, instance: SourceInstance) -> Poll:
-    """The declaration with what afluente.yaml says of this instance."""
-    declared = _declaration(instance)
-    entry = known.source(instance.slug)
-    url = entry.url or _rehearsal_url(known, instance)
-    if url is None:
-        raise ConfigurationError(f"set sources.{instance.slug}.url in afluente.yaml: it says which address to poll")
-    return dataclasses.replace(declared, url=url, rate_per_second=entry.rate_per_second or declared.rate_per_second)
-
-
-def _rehearsal_url(known: Settings, instance: SourceInstance) -> str | None:
-    """Without a CRM of one's own the sandbox is the source too: its address in place of the declared one's.
-
-    Only for a source that afluente.yaml mentions: nobody finds invented leads among his own unasked.
-    """
-    declared = urlsplit(_declaration(instance).url)
-    if not known.uses_sandbox or instance.slug not in known.sources or declared.hostname != "127.0.0.1":
-        return None
-    return known.destinations["sandbox"].base_url.rstrip("/") + declared.path
-
-
 def _every_seconds(known: Settings, instance: SourceInstance) -> float:
-    return float(known.source(instance.slug).every_seconds or _declaration(instance).every_seconds)
+    return poll_seconds(known, instance.slug, poll_of(known, instance.slug, instance.connector))
 
 
-def _log_end(instance: SourceInstance, report: PollReport, next_run: float) -> None:
+def _log_end(instance: SourceInstance, cursor: cursors.StoredCursor, report: PollReport, next_run: float) -> None:
     log = _log.warning if report.error else _log.info
     log(
         "source_polled",
@@ -226,7 +246,9 @@ def _log_end(instance: SourceInstance, report: PollReport, next_run: float) -> N
         pages=report.pages,
         accepted=report.accepted,
         repeated=report.repeated,
-        revised=report.revised,
         next_in_seconds=round(next_run, 1),
         **({"error": report.error} if report.error else {}),
     )
+    for note in report.notes:
+        if note not in (cursor.note or ""):  # once, not with each poll
+            _log.warning("source_noted", source=instance.slug, brand=instance.brand, note=note)

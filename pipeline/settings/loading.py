@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -169,7 +170,14 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
 @cache
 def settings() -> Settings:
     """The settings of this process, read once."""
+    settings_read_at()
     return load_settings()
+
+
+@cache
+def settings_read_at() -> datetime:
+    """When this process read them: what was done with other settings was done before."""
+    return datetime.now(UTC)
 
 
 def _read_config(path: Path, *, is_named: bool) -> SettingsFile:

@@ -95,6 +95,15 @@ def test_every_declared_queue_has_a_node_under_up_and_every_node_a_declared_queu
     assert consumed == declared_queues()
 
 
+def test_several_feeds_are_read_side_by_side_so_that_a_slow_one_holds_nobody():
+    (processes,) = [count for _, queues, count in NODES if "pull" in queues]
+    assert processes is not None
+    assert processes >= 4
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    command = compose["services"]["worker-pull"]["command"]
+    assert int(command[command.index("-c") + 1]) == processes
+
+
 def test_every_declared_queue_has_a_service_in_compose_and_every_service_a_declared_queue():
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
     commands = [str(service.get("command", "")) for service in compose["services"].values()]

@@ -109,7 +109,8 @@ class Webhook:
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """Where a poll continues. `field` is the path in a record whose greatest value is kept; `param` the query parameter
-    that carries it. `lookback_seconds` re-reads a little: late records are caught, repeats are harmless.
+    that carries it. `lookback_seconds` re-reads a little: late records are caught, repeats are harmless. The value goes
+    back in the source's own spelling; one that is dated in the future is never kept.
 
     With `next_at` the answer names the next page's token itself (sent as `param`), and `field` is not used.
     """
@@ -122,12 +123,19 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class PageNumber:
-    """`?page=1&limit=100` until a page comes back empty or short."""
+    """`?page=1&limit=100` until the answer says that no more follow, or a page comes back empty.
+
+    Whether more follow is read in the fields that most APIs use (`has_more`, `next`, `total_pages`, … at the top or
+    under `meta`, `paging`, `pagination`). Another place is declared: `more_at` is the path of a yes or no, or of the
+    next page's number or address; `total_pages_at` that of the number of pages. What is declared wins.
+    """
 
     param: str = "page"
     size_param: str = "limit"
     size: int = 200
     first: int = 1
+    more_at: str | None = None
+    total_pages_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +146,11 @@ class Poll:
     records_at: str | None = None
     pages: PageNumber | None = None
     cursor: Cursor | None = None
-    token: Secret | None = None  # sent as `Authorization: Bearer …`
+    token: Secret | None = None  # sent as `Authorization: Bearer …`, if it is set
+    token_required: bool = False  # known to refuse everybody without one: `doctor` then need not ask
     every_seconds: int = 60
     rate_per_second: float = 5.0
+    max_answer_bytes: int = 33_554_432  # of one answer, packed or unpacked; what is larger is not read on
 
 
 @dataclass(frozen=True, slots=True)

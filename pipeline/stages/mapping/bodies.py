@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from connectors.kit.sources.nesting import MOST_LEVELS, is_too_deep
 from connectors.kit.sources.records import decode_body as decode_posted_body
 from connectors.kit.sources.records import has_rounded_numbers
 from pipeline.errors import RecordError
@@ -28,6 +29,8 @@ def decode_body(content_type: str, body: bytes) -> dict[str, Any]:
             record = decode_posted_body(body, _JSON, formats=("json",))
     if not isinstance(record, dict):
         raise RecordError("not_an_object", message="one JSON object per lead is expected, not a list")
+    if body.count(b"{") + body.count(b"[") > MOST_LEVELS and is_too_deep(record):
+        raise RecordError("nested_too_deeply", message=f"objects and lists stand more than {MOST_LEVELS} deep")
     return shaped_record(content_type, record)
 
 

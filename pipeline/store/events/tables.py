@@ -191,5 +191,11 @@ cursors = Table(
     Column("last_error", Text),
     moment_column("last_run_at"),
     moment_column("next_run_at"),
+    moment_column("held_until"),  # somebody is polling until then; a killed poll's hold runs out
+    count_column("failures"),  # in a row, without a page between them
+    Column("read_from", Text),  # a digest of the address that the position belongs to
+    Column("settings_digest", Text),  # of what the last run was set up with: a change makes the next one due
+    Column("note", Text),  # what the last run that had something to say said
+    moment_column("noted_at"),
     PrimaryKeyConstraint("brand", "source", "stream", name="cursors_pkey"),
 )

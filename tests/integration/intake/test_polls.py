@@ -31,7 +31,7 @@ def sandbox(database, tmp_path, monkeypatch) -> Iterator[Sandbox]:
         yield running
 
 
-def add_to_feed(sandbox: Sandbox, count: int, *, prefix: str = "f", at: str = "2030-01-01T00:00:00Z") -> None:
+def add_to_feed(sandbox: Sandbox, count: int, *, prefix: str = "f", at: str = "2026-03-01T00:00:00Z") -> None:
     leads = [
         {"id": f"{prefix}-{number}", "updated_at": at, "email": f"{prefix}{number}@example.org"}
         for number in range(count)
@@ -63,10 +63,10 @@ def count_in_feed(sandbox: Sandbox) -> int:
 def test_only_what_is_new_is_asked_for_again(sandbox):
     add_to_feed(sandbox, 300)
     run_poll("json_feed", "default")
-    add_to_feed(sandbox, 3, prefix="late", at="2031-01-01T00:00:00Z")
+    add_to_feed(sandbox, 3, prefix="late", at="2026-03-06T00:00:00Z")
     report = run_poll("json_feed", "default", force=True)
     assert report.accepted == 3
-    assert json.loads(cursor().position)["after"] == "2031-01-01T00:00:00Z"
+    assert json.loads(cursor().position)["after"] == "2026-03-06T00:00:00Z"
 
 
 def test_a_record_is_stored_as_it_came_with_its_page(sandbox):
@@ -198,13 +198,18 @@ def test_a_source_that_fails_is_asked_later_each_time_and_says_why(failing_feed)
     assert cursor().last_error is None
 
 
-def test_a_refused_token_waits_for_a_human(failing_feed):
+def test_a_refused_token_is_tried_again_soon_and_then_later_each_time(failing_feed):
     failing_feed.status = 401
-    report = run_poll("json_feed", "default")
-    assert report.is_terminal
-    known = cursor()
-    assert known.last_error.startswith("terminal: ")
-    assert (known.next_run_at - known.last_run_at).total_seconds() > 3000
+    waits = []
+    for _ in range(7):
+        report = run_poll("json_feed", "default", force=True)
+        assert report.is_terminal
+        known = cursor()
+        assert known.last_error.startswith("terminal: ")
+        waits.append((known.next_run_at - known.last_run_at).total_seconds())
+    assert waits[0] < 10
+    assert waits == sorted(waits)
+    assert 3500 < waits[-1] < 3700
 
 
 def test_settings_say_where_and_how_often_to_ask(sandbox, tmp_path, monkeypatch):

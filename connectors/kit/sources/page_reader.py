@@ -1,0 +1,188 @@
+"""Asks a polled source for one page at a time, politely: paced, waiting as told, and taking apart what comes.
+
+What is no record (null, a number, an object nested out of reason) is set aside alone. An answer that holds no list is
+an empty page where it says so (204, null, `""`, `{}`), else a page that does not exist.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import requests
+
+from connectors.kit.errors import QuotaError, TerminalError, TransientError
+from connectors.kit.http import BearerToken, check_status, translated
+from connectors.kit.paths import get_path
+from connectors.kit.sources.declarations import Poll
+from connectors.kit.sources.nesting import is_too_deep, without_depths
+from connectors.kit.sources.page_ends import tells_nothing_there
+from connectors.kit.sources.records import UnreadableBody, decode_body
+
+MAX_WAIT_SECONDS = 15.0  # a longer wait is not slept through: the poll ends and comes back
+MAX_WAITS_PER_PAGE = 3
+_PATIENCE_SECONDS = 60.0  # with one page: a source that took as long is not waited for once more
+_ABSENT_STATUSES = (400, 404, 410, 416, 422)  # which of them a page beyond the last gives depends on the source
+_EMPTY_BODIES = (b"", b'""', b"null", b"{}", b"[]")
+_NOTHING = (None, "", False)
+_MISSING = object()
+
+
+class PageAbsentError(TerminalError):
+    """There is no such page, or nothing like one. Behind other pages it is their end; `status` None: answered 200."""
+
+    def __init__(self, message: str, *, status: int | None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An entry of a page that is no record: its place, JSON and why."""
+
+    index: int
+    body: bytes = field(repr=False)
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One page as it was answered. `links`: those of the Link header, by their relation."""
+
+    whole: Any = field(repr=False)
+    records: list[dict[str, Any]] = field(repr=False)
+    rejected: tuple[Rejected, ...] = ()
+    links: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def count(self) -> int:
+        return len(self.records) + len(self.rejected)
+
+
+class PageReader:
+    """Never faster than declared. Not shared between threads."""
+
+    def __init__(
+        self,
+        poll: Poll,
+        token: str | None,
+        session: requests.Session,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.host = urlsplit(poll.url).hostname
+        self._poll = poll
+        self._auth = BearerToken(token) if token else None
+        self._session = session
+        self._sleep = sleep
+        self._clock = clock
+        self._next_call_at = clock()
+        self._what = f"polling {self.host}"
+
+    def read(self, params: Mapping[str, str]) -> Answer:
+        """Raises PageAbsentError, QuotaError, TransientError, TerminalError."""
+        began_at = self._clock()
+        for waits in range(MAX_WAITS_PER_PAGE + 1):
+            try:
+                return self._read_once(params)
+            except QuotaError as error:
+                is_late = self._clock() - began_at > _PATIENCE_SECONDS
+                if waits == MAX_WAITS_PER_PAGE or error.retry_after > MAX_WAIT_SECONDS or is_late:
+                    raise
+                self._sleep(error.retry_after)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _read_once(self, params: Mapping[str, str]) -> Answer:
+        now = self._clock()
+        if now < self._next_call_at:
+            self._sleep(self._next_call_at - now)
+        self._next_call_at = max(now, self._next_call_at) + 1 / self._poll.rate_per_second
+        with translated(self._what):
+            response = self._session.get(
+                self._poll.url, params=params, auth=self._auth, headers={"Accept": "application/json"}
+            )
+        try:
+            check_status(response, self._what)
+        except TerminalError as error:
+            if response.status_code in _ABSENT_STATUSES:
+                raise PageAbsentError(str(error), status=response.status_code) from None
+            raise
+        return self._take_apart(response)
+
+    def _take_apart(self, response: requests.Response) -> Answer:
+        body = response.content.strip()
+        links = response.links
+        if body in _EMPTY_BODIES:
+            return Answer({}, [], links=links)
+        try:
+            whole = _decode(body)
+        except UnreadableBody:
+            raise TransientError(
+                f"{self._what}: answered {response.status_code} with something else than JSON"
+            ) from None
+        entries = _entries(whole, self._poll.records_at)
+        if entries is None:
+            raise self._no_list()
+        records, rejected = _sort(entries)
+        return Answer(whole, records, tuple(rejected), links)
+
+    def _no_list(self) -> PageAbsentError:
+        return PageAbsentError(
+            f"{self._what}: there is no list of objects at {self._poll.records_at or 'the top'} of the answer;"
+            " has its format changed?",
+            status=None,
+        )
+
+
+def _decode(body: bytes) -> Any:
+    """Raises UnreadableBody."""
+    try:
+        return decode_body(body, "application/json", formats=("json",))
+    except UnreadableBody:
+        shallow = without_depths(body)
+        if shallow is body:
+            raise
+        return decode_body(shallow, "application/json", formats=("json",))
+
+
+def _entries(whole: Any, records_at: str | None) -> list[Any] | None:
+    """What stands in the list; none where the answer says that nothing is there; None where there is no list."""
+    found = get_path(whole, records_at, _MISSING)
+    if isinstance(found, list):
+        entries = found
+    elif found is _MISSING:
+        around = get_path(whole, records_at.rpartition(".")[0], _MISSING) if records_at and "." in records_at else whole
+        is_empty = around in (*_NOTHING, [], {}) or tells_nothing_there(whole, records_at=records_at)
+        return [] if is_empty else None
+    else:
+        return [] if found in (*_NOTHING, {}) else None
+    # Null may be a record that was lost; a page of numbers or texts alone is another format than was declared.
+    is_of_records = not entries or any(isinstance(entry, dict) or entry is None for entry in entries)
+    return entries if is_of_records else None
+
+
+def _sort(entries: list[Any]) -> tuple[list[dict[str, Any]], list[Rejected]]:
+    records: list[dict[str, Any]] = []
+    rejected: list[Rejected] = []
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            rejected.append(Rejected(index, _written(entry), "no JSON object"))
+        elif is_too_deep(entry):
+            rejected.append(Rejected(index, _written(entry), "nested too deeply"))
+        else:
+            records.append(entry)
+    return records, rejected
+
+
+def _written(entry: Any) -> bytes:
+    return json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def fingerprint(answer: Answer) -> bytes:
+    """Of a page's content, in which the order of keys does not count."""
+    return orjson.dumps(answer.records, option=orjson.OPT_SORT_KEYS) + b"".join(one.body for one in answer.rejected)

@@ -1,0 +1,74 @@
+"""Is a polled source that is in use really polled, and does it let us in?"""
+
+from __future__ import annotations
+
+from connectors.kit import Connector
+from connectors.kit.http import session
+from connectors.kit.sources.polling import poll_pages
+from pipeline.errors import AfluenteError, TerminalError
+from pipeline.health.checks import Check, failed, passed
+from pipeline.health.polls import PollState, poll_states
+from pipeline.settings.loading import Settings
+from pipeline.settings.polled_sources import declared_poll, poll_of
+from pipeline.store.engine import StoreError, transaction
+from pipeline.store.events.cursors import read_cursors
+
+_PROBE_SECONDS = 10.0
+
+
+def check_polled(known: Settings, slug: str, connector: Connector, missing_token: str | None) -> Check:
+    """`missing_token`: the variable of the token that it declares and nobody set. Whether it is needed is known from
+    the polls that were, or by asking for one page without it."""
+    label = f"source {slug}"
+    states = _states(known, slug)
+    if why_not := next((state.why_not for state in states if state.why_not is not None), None):
+        return failed(label, f"is not polled: {why_not}", "set it in afluente.yaml, then restart the workers")
+    if missing_token is None:
+        return _check_polls(label, connector, states)
+    if any(state.last_run_at is not None and state.last_error is None for state in states):
+        return passed(label, f"{connector.title}: mapped; it is read without a token")
+    return _check_without_token(known, slug, connector, missing_token)
+
+
+def _check_without_token(known: Settings, slug: str, connector: Connector, variable: str) -> Check:
+    label = f"source {slug}"
+    remedy = f"set {variable}, or sources.{slug}.token to env:NAME or file:PATH"
+    if declared_poll(slug, connector).token_required:
+        return failed(label, "has no token, and gives nothing without one", remedy)
+    try:
+        _ask_for_a_page(known, slug, connector)
+    except TerminalError as error:
+        if "credentials" in str(error):
+            return failed(label, f"has no token, and is refused without: {error}", remedy)
+        return failed(label, str(error), f"is sources.{slug}.url the address of its leads?")
+    except AfluenteError as error:
+        return failed(label, str(error), f"is sources.{slug}.url right and reachable? It is tried again by itself")
+    return passed(label, f"{connector.title}: mapped; it needs no token")
+
+
+def _check_polls(label: str, connector: Connector, states: list[PollState]) -> Check:
+    for state in states:
+        if state.last_error is not None:
+            return failed(
+                label,
+                state.last_error,
+                f"mend it; it is tried again by itself, or by `afluente source poll {state.source}`",
+            )
+    return passed(label, f"{connector.title}: mapped, nothing missing")
+
+
+def _states(known: Settings, slug: str) -> list[PollState]:
+    """Without the database only what the settings tell."""
+    try:
+        with transaction(synchronous=False, timeout_seconds=_PROBE_SECONDS) as connection:
+            cursors = read_cursors(connection)
+    except (AfluenteError, StoreError):
+        cursors = {}
+    return [state for state in poll_states(known, cursors) if state.source == slug]
+
+
+def _ask_for_a_page(known: Settings, slug: str, connector: Connector) -> None:
+    poll = poll_of(known, slug, connector)
+    with session(poll.url, timeout_seconds=_PROBE_SECONDS, answer_seconds=_PROBE_SECONDS) as http:
+        for _page in poll_pages(poll, position=None, token=None, session=http):
+            return

@@ -1,0 +1,88 @@
+"""How the polls of each source go: where it was read to, when the next is due, what is wrong, why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+from connectors.kit.errors import ConfigurationError
+from connectors.kit.registry import sources
+from connectors.kit.sources.positions import Position
+from pipeline.settings.loading import Settings
+from pipeline.settings.polled_sources import PolledSource, polled_sources
+from pipeline.store.events.cursors import PollKey, StoredCursor
+
+_STREAM = ""
+
+
+class PollState(msgspec.Struct, frozen=True):
+    """A polled source of a brand. `cursor`: the value or token that is read on from, as the source wrote it; `page`:
+    the one that is read next, while a run is under way or was cut short. `why_not`: why it is not polled, else None.
+    `note`: what the polls had to say last, at `noted_at`. `is_wanted`: somebody set it up.
+    """
+
+    source: str
+    brand: str | None
+    why_not: str | None
+    cursor: str | None
+    page: int | None
+    last_run_at: datetime | None
+    next_run_at: datetime | None
+    is_running: bool
+    last_error: str | None
+    failures: int
+    note: str | None
+    noted_at: datetime | None
+    is_wanted: bool
+
+
+def poll_states(known: Settings, cursors: Mapping[PollKey, StoredCursor]) -> list[PollState]:
+    """Every declared source that is polled, by name and brand."""
+    return [
+        _state(source, cursors.get((source.brand, source.slug, _STREAM)) if source.brand is not None else None)
+        for source in polled_sources(known, sources())
+    ]
+
+
+def find_poll_problems(states: list[PollState]) -> list[str]:
+    """Sources that fail, and such as somebody set up and that are never polled, as sentences."""
+    problems = []
+    for state in states:
+        name = f"source {state.source}" + (f" of {state.brand}" if state.brand not in (None, "default") else "")
+        if state.why_not is not None and state.is_wanted:
+            problems.append(f"{name} is not polled: {state.why_not}")
+        elif state.why_not is None and state.last_error is not None:
+            due = state.next_run_at.astimezone(UTC).strftime("%H:%M:%S UTC") if state.next_run_at else "soon"
+            problems.append(
+                f"{name}: {state.last_error}; tried again at {due}, or at once by `afluente source poll {state.source}`"
+            )
+    return problems
+
+
+def _state(source: PolledSource, row: StoredCursor | None) -> PollState:
+    position = _position(row)
+    now = datetime.now(UTC)
+    return PollState(
+        source=source.slug,
+        brand=source.brand,
+        why_not=source.why_not,
+        cursor=position.token or position.after or position.greatest,
+        page=position.page,
+        last_run_at=row.last_run_at if row else None,
+        next_run_at=row.next_run_at if row and source.why_not is None else None,
+        is_running=bool(row and row.held_until and row.held_until > now),
+        last_error=row.last_error if row else None,
+        failures=row.failures if row else 0,
+        note=row.note if row else None,
+        noted_at=row.noted_at if row else None,
+        is_wanted=source.is_wanted,
+    )
+
+
+def _position(row: StoredCursor | None) -> Position:
+    try:
+        return Position.parse(row.position if row else None)
+    except ConfigurationError:
+        return Position()  # the next poll says so

@@ -1,0 +1,130 @@
+"""Which sources are polled, for which brand, at which address, and why one is not."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Mapping
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+import orjson
+
+from connectors.kit.sources.declarations import Connector, Poll
+from pipeline.errors import ConfigurationError
+from pipeline.settings.loading import Settings
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_CREDENTIALS = (
+    "key",
+    "token",
+    "secret",
+    "sig",
+    "auth",
+    "pass",
+    "hash",
+)  # in a name: it may change, the feed is the same
+
+
+class PolledSource(msgspec.Struct, frozen=True):
+    """A polled source with one brand. `why_not`: a sentence if it is not polled, with what to do, else None; then
+    `brand` is None if none is said. `is_wanted`: somebody set it up, and will wonder where its leads are."""
+
+    slug: str
+    brand: str | None
+    connector: Connector
+    why_not: str | None
+    is_wanted: bool
+
+
+def polled_sources(known: Settings, connectors: Mapping[str, Connector]) -> list[PolledSource]:
+    """Every declared source that is polled, with each brand whose leads it holds, in a stable order."""
+    return list(_polled_sources(known, connectors))
+
+
+def poll_of(known: Settings, slug: str, connector: Connector) -> Poll:
+    """The declaration with what afluente.yaml says of this source. Raises ConfigurationError without an address."""
+    declared = declared_poll(slug, connector)
+    entry = known.source(slug)
+    url = entry.url or _rehearsal_url(known, slug, declared)
+    if url is None:
+        raise ConfigurationError(f"set sources.{slug}.url in afluente.yaml: it says which address to poll")
+    return dataclasses.replace(declared, url=url, rate_per_second=entry.rate_per_second or declared.rate_per_second)
+
+
+def declared_poll(slug: str, connector: Connector) -> Poll:
+    """Raises ConfigurationError for a source that comes in another way."""
+    intake = connector.intake
+    if not isinstance(intake, Poll):
+        raise ConfigurationError(f"the source {slug} is not polled; it comes by {type(intake).__name__}")
+    return intake
+
+
+def poll_token(known: Settings, slug: str, poll: Poll) -> str | None:
+    return known.source_token(slug, poll.token.name if poll.token else None)
+
+
+def poll_seconds(known: Settings, slug: str, poll: Poll) -> float:
+    return float(known.source(slug).every_seconds or poll.every_seconds)
+
+
+def address_digest(poll: Poll, connector: Connector) -> str:
+    """Of the address and the cursor that a position belongs to. Scheme and credentials in it may change."""
+    parts = urlsplit(poll.url)
+    port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    port = None if port in _DEFAULT_PORTS.values() else port
+    query = [
+        pair
+        for pair in parse_qsl(parts.query, keep_blank_values=True)
+        if not any(word in pair[0].lower() for word in _CREDENTIALS)
+    ]
+    cursor = poll.cursor and (poll.cursor.param, poll.cursor.field, poll.cursor.next_at)
+    content = orjson.dumps([connector.source, parts.hostname, port, parts.path.rstrip("/"), query, cursor])
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def settings_digest(known: Settings, slug: str, connector: Connector) -> str:
+    """Of what afluente.yaml and the declaration say of a source. Secrets are in it as references only: not each process
+    can read each of them, and all must come to the same digest."""
+    content = msgspec.json.encode(known.source(slug)) + repr(connector.intake).encode()
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def _polled_sources(known: Settings, connectors: Mapping[str, Connector]) -> Iterator[PolledSource]:
+    for slug in sorted({*connectors, *known.sources}):
+        entry = known.source(slug)
+        connector = connectors.get(entry.connector or slug)
+        if connector is None or not isinstance(connector.intake, Poll):
+            continue
+        why_not = _why_not(known, slug, connector.intake)
+        is_wanted = slug in known.sources and entry.enabled
+        brands: list[str | None] = [*(entry.brands or sorted(known.brands))]
+        if entry.brands is None and len(known.brands) > 1:
+            brands = [None]
+        for brand in brands:
+            yield PolledSource(slug, brand, connector, why_not, is_wanted)
+
+
+def _why_not(known: Settings, slug: str, declared: Poll) -> str | None:
+    """Where there are several brands, `brands` must say whose leads a feed holds: it is not read for all."""
+    entry = known.source(slug)
+    if not entry.enabled:
+        return f"it is switched off: sources.{slug}.enabled is false"
+    has_address = entry.url is not None or _rehearsal_url(known, slug, declared) is not None
+    if slug not in known.sources:
+        return f"it is not in use: set sources.{slug}.url to the address to poll"
+    if entry.brands is None and len(known.brands) > 1:
+        names = ", ".join(sorted(known.brands))
+        return f"there are several brands ({names}): set sources.{slug}.brands to the one whose leads it holds"
+    return None if has_address else f"it has no address: set sources.{slug}.url to the one to poll"
+
+
+def _rehearsal_url(known: Settings, slug: str, declared: Poll) -> str | None:
+    """Without a CRM of one's own the sandbox is the source too: its address in place of the declared one's.
+
+    Only for a source that afluente.yaml mentions: nobody finds invented leads among his own unasked.
+    """
+    parts = urlsplit(declared.url)
+    if not known.uses_sandbox or slug not in known.sources or parts.hostname != "127.0.0.1":
+        return None
+    return known.destinations["sandbox"].base_url.rstrip("/") + parts.path
