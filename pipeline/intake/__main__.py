@@ -8,12 +8,9 @@ import logging
 import uvicorn
 
 from pipeline.intake.receiver.http import create_app
+from pipeline.intake.receiver.serving import server_config
 from pipeline.logs import configure_logging
 from pipeline.settings.loading import settings
-
-_KEEP_ALIVE_SECONDS = 75  # longer than a proxy keeps its idle connections, so that the proxy closes first
-_DRAIN_SECONDS = 15
-_BACKLOG = 2048
 
 
 def main() -> None:
@@ -24,21 +21,7 @@ def main() -> None:
     known = settings()
     configure_logging(known.log_format)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    uvicorn.run(
-        create_app(known),
-        host=chosen.host,
-        port=chosen.port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,  # addresses and query strings of strangers; counts are in /metrics
-        server_header=False,
-        backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
-    )
+    uvicorn.Server(server_config(create_app(known), host=chosen.host, port=chosen.port)).run()
 
 
 if __name__ == "__main__":

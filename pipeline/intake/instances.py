@@ -48,7 +48,7 @@ class SourceBook:
     settings: Settings
     known: Mapping[str, Connector] = field(default_factory=sources)
     _found: dict[tuple[str, str], SourceInstance] = field(default_factory=dict)
-    _secrets: dict[str, tuple[float, list[str]]] = field(default_factory=dict)
+    _secrets: dict[tuple[str, str], tuple[float, list[str]]] = field(default_factory=dict)
 
     def find(self, brand: str, slug: str) -> SourceInstance:
         """Raises UnknownSourceError and BrokenSourceError."""
@@ -70,22 +70,23 @@ class SourceBook:
     def secrets(self, instance: SourceInstance, signature: Signature) -> list[str]:
         """The secrets a request may be signed with; empty, with a log line that says what to set, if there are none."""
         now = time.monotonic()
-        read_at, secrets = self._secrets.get(instance.slug, (0.0, []))
-        if secrets and now - read_at < _SECRETS_SECONDS:
+        place = (instance.brand, instance.slug)
+        read_at, secrets = self._secrets.get(place, (-_SECRETS_SECONDS, []))
+        if now - read_at < _SECRETS_SECONDS:
             return secrets
         variable = signature.secret.name
         try:
-            secrets = self.settings.source_secrets(instance.slug, variable)
+            secrets = self.settings.source_secrets(instance.slug, variable, brand=instance.brand)
         except ConfigurationError as error:
+            secrets = []
             _log.error("source_secret_unreadable", source=instance.slug, remedy=str(error))
-            return []
         if not secrets:
             _log.error(
                 "source_secret_missing",
                 source=instance.slug,
                 remedy=f"set {variable} or sources.{instance.slug}.secret in afluente.yaml; nothing is taken before",
             )
-        self._secrets[instance.slug] = (now, secrets)
+        self._secrets[place] = (now, secrets)
         return secrets
 
     def _resolve(self, brand: str, slug: str) -> SourceInstance:

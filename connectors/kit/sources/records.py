@@ -21,6 +21,7 @@ from connectors.kit.sources.forms import Pairs, UnreadableForm, read_form, read_
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
+MAX_VALUES = 10_000  # keys and entries in one record: each costs every step after this one
 _INTEGER_DIGITS = 18  # that many always fit into 64 bits, with their sign
 _EXACT_FLOAT = 2.0**53
 
@@ -150,3 +151,17 @@ def _collect(pairs: list[tuple[str, str]]) -> dict[str, Any]:
         else:
             collected[name] = [collected[name], value]
     return collected
+
+
+def holds_too_many_values(record: Any, *, limit: int = MAX_VALUES) -> bool:
+    """Whether keys and entries at any depth are more than `limit`. Looks no further than that."""
+    count = 0
+    rest = [record]
+    while rest:
+        node = rest.pop()
+        inner = node.values() if type(node) is dict else node if type(node) is list else ()
+        count += len(inner)
+        if count > limit:
+            return True
+        rest.extend(value for value in inner if type(value) is dict or type(value) is list)
+    return False
