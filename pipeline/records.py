@@ -87,6 +87,7 @@ class NewEvent(_Fact, frozen=True):
     sealed: bytes
     external_id: str | None = None
     occurred_at: datetime | None = None
+    unproven: bool = False  # of a source that signs nothing: it has a share of its lane
 
 
 class Receipt(_Fact, frozen=True):

@@ -81,9 +81,9 @@ def _check_source(known: Settings, name: str, connector: Connector) -> Check:
     except ConfigurationError as error:
         return failed(label, str(error), "correct it as the message says")
     if missing is None:
-        if isinstance(connector.intake, Webhook) and connector.intake.signature is None:
-            return passed(label, f"{connector.title}: mapped; unsigned: anybody who knows its address can post")
-        return passed(label, f"{connector.title}: mapped, nothing missing")
+        if fault := _fault_of_secrets(known, name, connector.intake):
+            return failed(label, fault, "give the secret as the sender shows it, the whole of it")
+        return passed(label, f"{connector.title}: mapped{_remark(known, name, connector.intake)}")
     if name not in known.sources:
         return passed(label, f"{connector.title}: not in use, {missing} is not set")
     key = "token" if isinstance(connector.intake, Poll) else "secret"
@@ -91,14 +91,53 @@ def _check_source(known: Settings, name: str, connector: Connector) -> Check:
     return failed(label, f"has no {key}: nothing is accepted from it", remedy)
 
 
+def _remark(known: Settings, name: str, intake: object) -> str:
+    if isinstance(intake, Webhook) and intake.signature is None:
+        return "; unsigned: anybody who knows its address can post"
+    shared = _shared_secret(known, name, intake)
+    return f"; {shared}" if shared else ", nothing missing"
+
+
 def _missing_secret(known: Settings, name: str, intake: object) -> str | None:
     """The environment variable that a source wants and nobody set."""
     if isinstance(intake, Webhook) and intake.signature is not None:
         variable = intake.signature.secret.name
-        return None if known.source_secrets(name, variable) else variable
+        has_all = all(known.source_secrets(name, variable, brand=brand) for brand in _brands_of(known, name))
+        return None if has_all else variable
     if isinstance(intake, Poll) and intake.token is not None:
         return None if known.source_token(name, intake.token.name) else intake.token.name
     return None
+
+
+def _fault_of_secrets(known: Settings, name: str, intake: object) -> str | None:
+    """Why a secret that is set can prove nothing; not what it is."""
+    signature = intake.signature if isinstance(intake, Webhook) else None
+    fault_of = getattr(signature, "fault_of", None)
+    if signature is None or fault_of is None:
+        return None
+    for brand in _brands_of(known, name):
+        for number, secret in enumerate(known.source_secrets(name, signature.secret.name, brand=brand), start=1):
+            if fault := fault_of(secret):
+                return f"its secret (number {number} of the brand {brand}) {fault}: no request can be verified with it"
+    return None
+
+
+def _shared_secret(known: Settings, name: str, intake: object) -> str | None:
+    """What follows from one secret for several brands, unless the scheme signs the address."""
+    signature = intake.signature if isinstance(intake, Webhook) else None
+    if signature is None or "{uri}" in getattr(signature, "signed", ""):
+        return None
+    brands = [brand for brand in _brands_of(known, name) if brand not in known.source(name).secrets]
+    if len(brands) < 2:
+        return None
+    return (
+        f"one secret for the brands {', '.join(brands)}: a captured request is accepted under each of them;"
+        f" sources.{name}.secrets gives each its own"
+    )
+
+
+def _brands_of(known: Settings, name: str) -> list[str]:
+    return known.source(name).brands or sorted(known.brands)
 
 
 def _check_destination(known: Settings, name: str) -> Check:

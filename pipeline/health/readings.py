@@ -16,12 +16,14 @@ from pipeline.delivery.governor import Governor, QuotaState
 from pipeline.delivery.shared_state import shared_redis, translated_redis_errors
 from pipeline.errors import AfluenteError
 from pipeline.health.drift import drifting_fields
+from pipeline.health.request_checks import WINDOW_MINUTES
 from pipeline.lanes import LANES, NODES
 from pipeline.settings.loading import Settings
 from pipeline.store.deliveries.deliveries import due_counts
 from pipeline.store.engine import StoreError, transaction
 from pipeline.store.events.leases import count_in_flight_batches, oldest_pending
 from pipeline.store.events.quarantine import count_stages
+from pipeline.store.events.requests import count_requests
 from pipeline.store.identity.reviews import count_reviews
 from pipeline.store.reports import LastError, destination_errors, source_errors
 
@@ -40,7 +42,8 @@ class Backlog(msgspec.Struct, frozen=True):
 
 class DatabaseReading(msgspec.Struct, frozen=True):
     """What PostgreSQL knows. `quarantined` counts open rows by stage, `in_flight` claims by lane, `drift` the fields of
-    a source that its mapping has not decided about, `reviews_waiting` pairs of people that a human is asked about."""
+    a source that its mapping has not decided about, `reviews_waiting` pairs of people that a human is asked about,
+    `requests` what became of the last minutes' requests, by source and outcome."""
 
     pending: dict[str, Backlog]
     due: dict[str, dict[str, Backlog]]
@@ -50,6 +53,7 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     source_errors: dict[str, LastError]
     drift: dict[str, int]
     reviews_waiting: int
+    requests: dict[str, dict[str, int]]
 
 
 class DestinationReading(msgspec.Struct, frozen=True):
@@ -105,6 +109,7 @@ def read_database() -> DatabaseReading:
             source_errors=source_errors(connection),
             drift=drifting_fields(connection),
             reviews_waiting=count_reviews(connection),
+            requests=count_requests(connection, minutes=WINDOW_MINUTES),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.health.readings import DatabaseReading, Readings, RedisReading
+from pipeline.health.request_checks import find_refused
 from pipeline.lanes import BULK, HOT
 
 OLDEST_PENDING_SECONDS = {HOT: 60.0, BULK: 900.0}  # a hot lead is worth minutes; an import may take a quarter hour
@@ -35,6 +36,7 @@ def _of_database(reading: DatabaseReading) -> list[str]:
         for lane, backlog in sorted(lanes.items())
         if backlog.oldest_seconds > OLDEST_DUE_SECONDS[lane]
     ]
+    alarms += find_refused(reading.requests)
     open_count = sum(reading.quarantined.values())
     if open_count:
         alarms.append(f"quarantine: {open_count} wait for a human; see `afluente quarantine list`")

@@ -57,6 +57,7 @@ def new_event(
         sealed=seal_envelope(envelope, event_id),
         external_id=external_id if external_id is not None and _may_stand_in_clear(external_id) else None,
         occurred_at=occurred_at_of(instance.connector, record),
+        unproven=envelope.origin.get("via") == "webhook" and envelope.origin.get("verified_by") is None,
     )
 
 

@@ -25,6 +25,7 @@ from pipeline.intake.receiver.answers import RefusedError, json_answer, unavaila
 from pipeline.intake.receiver.api_leads import get_lead, post_leads
 from pipeline.intake.receiver.auth import authorize
 from pipeline.intake.receiver.receiver import Receiver
+from pipeline.intake.receiver.request_counts import TAKEN
 from pipeline.intake.receiver.serving import Gate
 from pipeline.intake.receiver.webhooks import shake_hands, take_webhook
 from pipeline.logs import get_logger
@@ -88,7 +89,7 @@ class _Routes:
         try:
             instance = receiver.find_source(request.path_params["brand"], request.path_params["source"])
         except RefusedError as refusal:
-            receiver.metrics.note_request("unknown", refusal.error, time.perf_counter() - begun)
+            receiver.note_request("unknown", refusal.error, time.perf_counter() - begun)
             return refusal.response()
         if request.method == "OPTIONS":
             return _preflight(instance)
@@ -107,7 +108,7 @@ class _Routes:
     async def _answered(self, source: str, handle: Handler, request: Request) -> Response:
         """Run a handler, count it, and turn what it raises into an answer that says what to do."""
         begun = time.perf_counter()
-        outcome = "taken"
+        outcome = TAKEN
         try:
             return await handle(request)
         except RefusedError as error:
@@ -122,7 +123,8 @@ class _Routes:
             _log.error("request_failed", source=source, place=place_of(error))
             return json_answer({"error": "bug", "message": "this failed here; nothing was taken"}, status=500)
         finally:
-            self._receiver.metrics.note_request(source, outcome, time.perf_counter() - begun)
+            seconds = time.perf_counter() - begun
+            self._receiver.note_request(source, outcome, seconds, is_handshake=request.method == "GET")
 
     async def live(self, _: Request) -> Response:
         return json_answer({"status": "live"})

@@ -22,6 +22,7 @@ from pipeline.intake.receiver.group_writer import Committed, GroupWriter
 from pipeline.intake.receiver.metrics import IntakeMetrics
 from pipeline.intake.receiver.rate_limits import RateLimits
 from pipeline.intake.receiver.readiness import HANGS, Readiness
+from pipeline.intake.receiver.request_counts import HANDSHAKE, TAKEN, RequestCounts
 from pipeline.logs import get_logger
 from pipeline.settings.loading import Settings
 
@@ -43,6 +44,7 @@ class Receiver:
     body_work: BodyWork = field(default_factory=BodyWork)
     hints: LaneHints = field(default_factory=LaneHints)
     metrics: IntakeMetrics = field(init=False)
+    request_counts: RequestCounts = field(default_factory=RequestCounts)
     readiness: Readiness = field(init=False)
     readers: ThreadPoolExecutor = field(init=False)
     probes: ThreadPoolExecutor = field(init=False)
@@ -61,11 +63,13 @@ class Receiver:
         cipher()
         self.writer.start()
         self.hints.start()
+        self.request_counts.start()
 
     def stop(self) -> None:
         """Blocks until what waited is stored."""
         self.writer.stop()
         self.hints.stop()
+        self.request_counts.stop()
         self.metrics.stop()
         self.body_work.stop()
         self.readers.shutdown(wait=False, cancel_futures=True)
@@ -88,6 +92,11 @@ class Receiver:
             return await asyncio.wait_for(asked, _ANSWER_SECONDS)
         except TimeoutError:
             raise TransientError(f"the database did not answer within {_ANSWER_SECONDS:g} s") from None
+
+    def note_request(self, source: str, outcome: str, seconds: float, *, is_handshake: bool = False) -> None:
+        """Count a request. `source` must be a known one, a route's word, or "unknown"."""
+        self.metrics.note_request(source, outcome, seconds)
+        self.request_counts.note(source, HANDSHAKE if is_handshake and outcome == TAKEN else outcome)
 
     def find_source(self, brand: str, slug: str) -> SourceInstance:
         """The source that a request names. Raises RefusedError: 404 if there is none, 503 while its file is broken."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Index,
@@ -56,13 +57,20 @@ events = Table(
     Column("reason", Text),
     Column("channel", Text),
     moment_column("settled_at"),
+    Column("unproven", Boolean, nullable=False, server_default=text("false")),  # of a source that signs nothing
     PrimaryKeyConstraint("event_id", name="events_pkey"),
     one_of("lane", LANES, "events_lane_known"),
     one_of("state", EVENT_STATES, "events_state_known"),
     one_of("reason", SUPPRESSION_REASONS, "events_reason_known"),
     postgresql_partition_by="RANGE (event_id)",
 )
-Index("events_fresh", events.c.lane, events.c.event_id, postgresql_where=text("state = 'pending' AND losses = 0"))
+Index(
+    "events_waiting",
+    events.c.lane,
+    events.c.unproven,
+    events.c.event_id,
+    postgresql_where=text("state = 'pending' AND losses = 0"),
+)
 Index(
     "events_lost",
     events.c.lane,
@@ -140,4 +148,14 @@ cursors = Table(
     moment_column("last_run_at"),
     moment_column("next_run_at"),
     PrimaryKeyConstraint("brand", "source", "stream", name="cursors_pkey"),
+)
+
+intake_requests = Table(
+    "intake_requests",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    moment_column("minute", nullable=False),
+    count_column("requests"),
+    PrimaryKeyConstraint("minute", "source", "outcome", name="intake_requests_pkey"),
 )
