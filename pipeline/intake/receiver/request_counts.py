@@ -36,11 +36,11 @@ class RequestCounts:
         self,
         store: Callable[[Mapping[RequestKey, int]], None] = store_counts,
         *,
-        write_seconds: float = _WRITE_SECONDS,
+        write_seconds: float | None = None,
         warn_seconds: float = _WARN_SECONDS,
     ) -> None:
         self._store = store
-        self._write_seconds = write_seconds
+        self._write_seconds = _WRITE_SECONDS if write_seconds is None else write_seconds
         self._warn_seconds = warn_seconds
         self._counts: Counter[RequestKey] = Counter()
         self._refused: dict[str, Counter[str]] = {}
