@@ -13,7 +13,6 @@ from typing import Any
 
 from connectors.kit import Signature
 from connectors.kit.sources.content_types import MAX_LENGTH, read_content_type
-from pipeline.canonical import IDENTIFYING_FIELDS
 from pipeline.errors import AfluenteError, ConfigurationError
 from pipeline.intake.instances import SourceInstance
 from pipeline.intake.receiver.answers import RefusedError, refused_later
@@ -94,9 +93,8 @@ def check_content_type(header: str) -> None:
 def _identifies_somebody(instance: SourceInstance, record: dict[str, Any]) -> bool:
     try:
         mapping = load_source_mapping(instance.connector.source)
-        fields = mapping.map_record(mapping.shape(nest_form_keys(record))).fields
+        return mapping.identifies(mapping.shape(nest_form_keys(record)))
     except ConfigurationError:
         return True  # whoever mends the mapping replays what came meanwhile
     except (AfluenteError, RecursionError):
         return False
-    return any(fields.get(name) for name in IDENTIFYING_FIELDS)
