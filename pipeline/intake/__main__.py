@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 
 import uvicorn
 
@@ -13,11 +14,16 @@ from pipeline.logs import configure_logging
 from pipeline.settings.loading import settings
 
 
+_SWITCH_SECONDS = 0.0005
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m pipeline.intake", description="Run the HTTP receiver.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8080, help="port to listen on (default: %(default)s)")
     chosen = parser.parse_args()
+    # Bodies are read in threads: the event loop must not wait five milliseconds for each of its turns.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     known = settings()
     configure_logging(known.log_format)
     logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
-from pathlib import Path
+from collections.abc import Collection
 from typing import NamedTuple
 
 from pipeline.errors import ConfigurationError
 from pipeline.settings.declarations import ROLES, ApiKey
-from pipeline.settings.installation import read_credentials
-from pipeline.settings.secrets import file_variable
 
 
 class _Entry(NamedTuple):
@@ -20,25 +17,21 @@ class _Entry(NamedTuple):
     brands: tuple[str, ...]
 
 
-def read_api_keys(env: Mapping[str, str], data: Path, *, brands: Collection[str]) -> tuple[ApiKey, ...]:
-    """The keys that are set, else the one that `afluente up` made. Raises ConfigurationError naming the entry."""
+def read_api_keys(text: str, *, brands: Collection[str]) -> tuple[ApiKey, ...]:
+    """The keys of a comma-separated list. Raises ConfigurationError naming the entry that is none."""
     return tuple(
         ApiKey(entry.name, entry.role, hashlib.sha256(entry.key.encode()).digest(), entry.brands)
-        for entry in _entries(env, data, brands)
+        for entry in _entries(text, brands)
     )
 
 
-def find_sending_key(env: Mapping[str, str], data: Path, *, brands: Collection[str]) -> str | None:
+def find_sending_key(text: str, *, brands: Collection[str]) -> str | None:
     """A key that may post leads, one that serves all brands before others; None if none is known."""
-    senders = [entry for entry in _entries(env, data, brands) if entry.role != "viewer"]
+    senders = [entry for entry in _entries(text, brands) if entry.role != "viewer"]
     return min(senders, key=lambda entry: len(entry.brands)).key if senders else None
 
 
-def _entries(env: Mapping[str, str], data: Path, brands: Collection[str]) -> list[_Entry]:
-    text = env.get("AFLUENTE_API_KEYS") or file_variable("AFLUENTE_API_KEYS_FILE", env)
-    if not text:
-        generated = read_credentials(data).get("api_key")
-        text = f"embedded:admin:{generated}" if generated else ""
+def _entries(text: str, brands: Collection[str]) -> list[_Entry]:
     entries = []
     for number, part in enumerate(filter(None, (part.strip() for part in text.split(","))), start=1):
         name, _, rest = part.partition(":")

@@ -96,7 +96,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     def sending_key(self) -> str | None:
         """A key of the HTTP API that may post leads, as `afluente source send` needs it; None if none is known."""
-        return find_sending_key(self.environ, self.data, brands=self.brands)
+        return find_sending_key(_api_keys(self.environ, self.data), brands=self.brands)
 
     def secret_keys(self) -> list[str]:
         """Keys for personal data at rest; the first encrypts. ConfigurationError if there is none."""
@@ -153,7 +153,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
         destinations=destinations,
         tuning=parsed.tuning,
         receiver=parsed.receiver,
-        api_keys=read_api_keys(env, folder, brands=set(parsed.brands) or {"default"}),
+        api_keys=read_api_keys(_api_keys(env, folder), brands=set(parsed.brands) or {"default"}),
         flower_auth=reference(parsed.flower["auth"], "flower.auth") if "auth" in parsed.flower else None,
         uses_sandbox=uses_sandbox,
     )
@@ -227,6 +227,13 @@ def _check_secrets(source: SourceSettings, name: str, path: Path, brands: set[st
             f"{path}: sources.{name}.secrets: {', '.join(sorted(unknown))} is not among brands"
             f" ({', '.join(sorted(brands))})"
         )
+
+
+def _api_keys(env: Mapping[str, str], data: Path) -> str:
+    """The keys that are set, else the one that `afluente up` made."""
+    text = env.get("AFLUENTE_API_KEYS") or file_variable("AFLUENTE_API_KEYS_FILE", env)
+    generated = None if text else read_credentials(data).get("api_key")
+    return text or (f"embedded:admin:{generated}" if generated else "")
 
 
 def _dialect(url: str) -> str:
