@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from contextlib import suppress
 
 import uvicorn
+from uvicorn.main import STARTUP_FAILURE
 
 from pipeline.intake.receiver.http import create_app
 from pipeline.intake.receiver.serving import server_config
 from pipeline.logs import configure_logging
 from pipeline.settings.loading import settings
-
 
 _SWITCH_SECONDS = 0.0005
 
@@ -27,7 +28,11 @@ def main() -> None:
     known = settings()
     configure_logging(known.log_format)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    uvicorn.Server(server_config(create_app(known), host=chosen.host, port=chosen.port)).run()
+    server = uvicorn.Server(server_config(create_app(known), host=chosen.host, port=chosen.port))
+    with suppress(KeyboardInterrupt):  # Ctrl-C, after what was under way was answered
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
 
 
 if __name__ == "__main__":
