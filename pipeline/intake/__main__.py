@@ -8,7 +8,6 @@ import sys
 from contextlib import suppress
 
 import uvicorn
-from uvicorn.main import STARTUP_FAILURE
 
 from pipeline.intake.receiver.http import create_app
 from pipeline.intake.receiver.serving import server_config
@@ -16,6 +15,7 @@ from pipeline.logs import configure_logging
 from pipeline.settings.loading import settings
 
 _SWITCH_SECONDS = 0.0005
+_NOT_STARTED = 3  # the exit code of uvicorn's own command
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     with suppress(KeyboardInterrupt):  # Ctrl-C, after what was under way was answered
         server.run()
     if not server.started:
-        sys.exit(STARTUP_FAILURE)
+        sys.exit(_NOT_STARTED)
 
 
 if __name__ == "__main__":
