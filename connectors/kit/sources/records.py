@@ -24,6 +24,7 @@ MULTIPART = "multipart/form-data"
 MAX_VALUES = 10_000  # keys and entries in one record: each costs every step after this one
 _INTEGER_DIGITS = 18  # that many always fit into 64 bits, with their sign
 _LENIENT_NODES = 50_000  # of objects and lists, and one in texts: Python's own reader does nothing else meanwhile
+_NODE_BYTES = 8  # a real record has many more for each of its objects and lists
 _EXACT_FLOAT = 2.0**53
 
 
@@ -105,7 +106,8 @@ def has_rounded_numbers(decoded: Any) -> bool:
 
 def _decode_lenient_json(raw: bytes, codec: str | None) -> Any:
     """What senders get wrong without meaning anything else: half an emoji cut off by a script, NaN, other encodings."""
-    if raw.count(b"[") + raw.count(b"{") > _LENIENT_NODES:
+    nodes = raw.count(b"[") + raw.count(b"{")
+    if nodes > _LENIENT_NODES and nodes * _NODE_BYTES > len(raw):
         raise UnreadableBody("unreadable_json", "the body is not JSON, and too long to be read with its faults")
     text = _decode_text(raw, codec or json.detect_encoding(raw))
     try:

@@ -3,7 +3,7 @@
 Three buckets of a source, so that strangers never use up what its own sender may do:
 
 - proven requests, or those of a source that signs nothing: `rate_per_second` of afluente.yaml, counted in records;
-- requests that prove nothing: a bucket of their own, after which they are not even looked at;
+- requests that prove nothing: a bucket of their own; one that does not even claim a proof is refused unread;
 - entries of an unsigned source that identify nobody: each would wait for a human, so only so many are taken.
 """
 
