@@ -119,6 +119,7 @@ class NewEvent(_Fact, frozen=True):
     contact: bytes | None = None
     adds: bool = False
     plain: Any = None
+    unproven: bool = False  # of a source that signs nothing: it has a share of its lane
 
 
 class Receipt(_Fact, frozen=True):

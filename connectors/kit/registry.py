@@ -33,6 +33,12 @@ def sources() -> dict[str, Connector]:
     return _read_sources()[0]
 
 
+@cache
+def shipped_sources() -> dict[str, Connector]:
+    """The sources that come with the program, whatever a company's files replace: everybody may know of them."""
+    return {slug: _source(slug, None) for slug in _shipped("sources")}
+
+
 def broken_sources() -> dict[str, str]:
     """The company's files that declare no source, by slug: which file, and what is wrong where in it."""
     return _read_sources()[1]
@@ -86,9 +92,12 @@ def _source(slug: str, own: Path | None) -> Connector:
 def _files(group: str) -> dict[str, Path | None]:
     """Modules of `connectors/<group>/` by name, with the company's file where it is the one that counts."""
     own = _own_files(group)
+    return {name: own.get(name) for name in sorted(_shipped(group) | own.keys())}
+
+
+def _shipped(group: str) -> set[str]:
     package = importlib.import_module(f"connectors.{group}")
-    shipped = {module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")}
-    return {name: own.get(name) for name in sorted(shipped | own.keys())}
+    return {module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")}
 
 
 def _module(group: str, name: str, own: Path | None) -> tuple[str, ModuleType]:

@@ -105,7 +105,7 @@ def _request(instance: SourceInstance, sample: Sample, address: str) -> tuple[st
 def _sign(signature: Signature, instance: SourceInstance, body: bytes, message_id: str, url: str) -> dict[str, str]:
     from pipeline.settings.loading import settings
 
-    secrets = settings().source_secrets(instance.slug, signature.secret.name)
+    secrets = settings().source_secrets(instance.slug, signature.secret.name, brand=instance.brand)
     if not secrets:
         raise RefusedError(
             f"{instance.slug} signs its requests, and its secret is not known here: set {signature.secret.name}, or"

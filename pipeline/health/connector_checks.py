@@ -85,11 +85,16 @@ def _check_source(known: Settings, name: str, connector: Connector) -> Check:
     if isinstance(connector.intake, Poll) and name in known.sources:
         return check_polled(known, name, connector, missing)
     if missing is None:
-        if isinstance(connector.intake, Webhook) and connector.intake.signature is None:
-            return passed(label, f"{connector.title}: mapped; unsigned: anybody who knows its address can post")
-        return passed(label, f"{connector.title}: mapped, nothing missing")
+        if fault := _fault_of_secrets(known, name, connector.intake):
+            return failed(label, fault, "give the secret as the sender shows it, the whole of it")
+        return passed(label, f"{connector.title}: mapped{_remark(known, name, connector.intake)}")
     if name not in known.sources:
         return passed(label, f"{connector.title}: not in use, {missing} is not set")
+    return _lacks(name, connector, missing)
+
+
+def _lacks(name: str, connector: Connector, missing: str) -> Check:
+    label = f"source {name}"
     if isinstance(connector.intake, Webhook) and missing != _signing_variable(connector.intake):
         remedy = f"set {missing}, or sources.{name}.secrets.{missing} to env:NAME or file:PATH"
         return failed(label, f"has no {missing}: its handshake is refused, so it may never send", remedy)
@@ -97,19 +102,61 @@ def _check_source(known: Settings, name: str, connector: Connector) -> Check:
     return failed(label, "has no secret: nothing is accepted from it", remedy)
 
 
+def _remark(known: Settings, name: str, intake: object) -> str:
+    if isinstance(intake, Webhook) and intake.signature is None:
+        return "; unsigned: anybody who knows its address can post"
+    shared = _shared_secret(known, name, intake)
+    return f"; {shared}" if shared else ", nothing missing"
+
+
 def _missing_secret(known: Settings, name: str, intake: object) -> str | None:
     """The environment variable that a source wants and nobody set."""
     if isinstance(intake, Webhook):
-        main = _signing_variable(intake)
+        main, brands = _signing_variable(intake), _brands_of(known, name)
         variables = (secret.name for secret in secrets_of_webhook(intake))
-        return next((one for one in variables if not known.source_secrets(name, one, signs=one == main)), None)
+        return next((one for one in variables if not _is_set(known, name, one, brands, signs=one == main)), None)
     if isinstance(intake, Poll) and intake.token is not None:
         return None if known.source_token(name, intake.token.name) else intake.token.name
     return None
 
 
+def _is_set(known: Settings, name: str, variable: str, brands: list[str], *, signs: bool) -> bool:
+    return all(known.source_secrets(name, variable, signs=signs, brand=brand) for brand in brands)
+
+
 def _signing_variable(webhook: Webhook) -> str | None:
     return webhook.signature.secret.name if webhook.signature is not None else None
+
+
+def _fault_of_secrets(known: Settings, name: str, intake: object) -> str | None:
+    """Why a secret that is set can prove nothing; not what it is."""
+    signature = intake.signature if isinstance(intake, Webhook) else None
+    fault_of = getattr(signature, "fault_of", None)
+    if signature is None or fault_of is None:
+        return None
+    for brand in _brands_of(known, name):
+        for number, secret in enumerate(known.source_secrets(name, signature.secret.name, brand=brand), start=1):
+            if fault := fault_of(secret):
+                return f"its secret (number {number} of the brand {brand}) {fault}: no request can be verified with it"
+    return None
+
+
+def _shared_secret(known: Settings, name: str, intake: object) -> str | None:
+    """What follows from one secret for several brands, unless the scheme signs the address."""
+    signature = intake.signature if isinstance(intake, Webhook) else None
+    if signature is None or "{uri}" in getattr(signature, "signed", ""):
+        return None
+    brands = [brand for brand in _brands_of(known, name) if brand not in known.source(name).secrets]
+    if len(brands) < 2:
+        return None
+    return (
+        f"one secret for the brands {', '.join(brands)}: a captured request is accepted under each of them;"
+        f" sources.{name}.secrets gives each its own"
+    )
+
+
+def _brands_of(known: Settings, name: str) -> list[str]:
+    return known.source(name).brands or sorted(known.brands)
 
 
 def _check_destination(known: Settings, name: str) -> Check:

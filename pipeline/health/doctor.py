@@ -18,6 +18,7 @@ from pipeline.health.machine_checks import (
     describe_company_folder,
     describe_settings,
 )
+from pipeline.health.request_checks import check_requests
 from pipeline.health.service_checks import check_clocks, check_database, check_redis, check_revisions
 from pipeline.settings.loading import Settings, load_settings
 
@@ -48,4 +49,5 @@ def _checks(known: Settings | None) -> Iterator[Check]:
     yield from check_rules()
     yield from check_sources(known)
     yield from check_revisions()
+    yield from check_requests()
     yield from check_destinations(known)

@@ -16,6 +16,7 @@ from pipeline.delivery.governor import Governor, QuotaState
 from pipeline.delivery.shared_state import shared_redis, translated_redis_errors
 from pipeline.errors import AfluenteError
 from pipeline.health.drift import drifting_fields
+from pipeline.health.request_checks import WINDOW_MINUTES
 from pipeline.lanes import LANES, NODES
 from pipeline.settings.loading import Settings
 from pipeline.store.deliveries.deliveries import due_counts
@@ -23,6 +24,7 @@ from pipeline.store.engine import StoreError, transaction
 from pipeline.store.events.cursors import PollKey, StoredCursor, read_cursors
 from pipeline.store.events.leases import count_in_flight_batches, oldest_pending
 from pipeline.store.events.quarantine import count_stages
+from pipeline.store.events.requests import count_requests
 from pipeline.store.events.revisions import ManyRevisions, many_revisions
 from pipeline.store.identity.reviews import count_reviews
 from pipeline.store.reports import LastError, destination_errors, source_errors
@@ -42,8 +44,9 @@ class Backlog(msgspec.Struct, frozen=True):
 
 class DatabaseReading(msgspec.Struct, frozen=True):
     """What PostgreSQL knows. `quarantined` counts open rows by stage, `in_flight` claims by lane, `drift` the fields of
-    a source that its mapping has not decided about, `reviews_waiting` pairs of people that a human is asked about.
-    `many_revisions`: sources with ids that come with ever other content."""
+    a source that its mapping has not decided about, `reviews_waiting` pairs of people that a human is asked about,
+    `requests` what became of the last minutes' requests, by source and outcome. `many_revisions`: sources with ids that
+    come with ever other content."""
 
     pending: dict[str, Backlog]
     due: dict[str, dict[str, Backlog]]
@@ -53,6 +56,7 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     source_errors: dict[str, LastError]
     drift: dict[str, int]
     reviews_waiting: int
+    requests: dict[str, dict[str, int]] = {}
     many_revisions: dict[str, ManyRevisions] = {}
     cursors: dict[PollKey, StoredCursor] = {}
 
@@ -112,6 +116,7 @@ def read_database() -> DatabaseReading:
             reviews_waiting=count_reviews(connection),
             many_revisions=many_revisions(connection),
             cursors=read_cursors(connection),
+            requests=count_requests(connection, minutes=WINDOW_MINUTES),
         )
 
 

@@ -20,7 +20,8 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
 
     Keys: addresses, processes [{name, pid, alive}], database and redis ("up" or what is wrong), pending and in_flight
     by lane, queues and unacked (messages), due by destination and lane, destinations, sources, quarantined by stage,
-    drift (undecided fields by source), reviews_waiting (pairs of people for a human), problems (sentences).
+    drift (undecided fields by source), requests (of the last minutes, by source and outcome), reviews_waiting
+    (pairs of people for a human), problems (sentences).
     """
     known = known or settings()
     runtime = read_runtime(known.data)
@@ -41,6 +42,7 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
         "sources": _errors(database.source_errors) if database else {},
         "quarantined": database.quarantined if database else {},
         "drift": database.drift if database else {},
+        "requests": database.requests if database else {},
         "reviews_waiting": database.reviews_waiting if database else None,
         "problems": [
             *(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.health.readings import DatabaseReading, Readings, RedisReading
+from pipeline.health.request_checks import find_refused
 from pipeline.lanes import BULK, HOT
 from pipeline.store.events.revisions import ManyRevisions
 
@@ -44,6 +45,7 @@ def _of_database(reading: DatabaseReading) -> list[str]:
         f"source {source}: {describe_revisions(found)}; {REVISIONS_REMEDY}"
         for source, found in sorted(reading.many_revisions.items())
     ]
+    alarms += find_refused(reading.requests)
     open_count = sum(reading.quarantined.values())
     if open_count:
         alarms.append(f"quarantine: {open_count} wait for a human; see `afluente quarantine list`")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
+from contextlib import suppress
 
 import uvicorn
 
 from pipeline.intake.receiver.http import create_app
+from pipeline.intake.receiver.serving import server_config
 from pipeline.logs import configure_logging
 from pipeline.settings.loading import settings
 
-_KEEP_ALIVE_SECONDS = 75  # longer than a proxy keeps its idle connections, so that the proxy closes first
-_DRAIN_SECONDS = 15
-_BACKLOG = 2048
+_SWITCH_SECONDS = 0.0005
+_NOT_STARTED = 3  # the exit code of uvicorn's own command
 
 
 def main() -> None:
@@ -21,24 +23,16 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8080, help="port to listen on (default: %(default)s)")
     chosen = parser.parse_args()
+    # Bodies are read in threads: the event loop must not wait five milliseconds for each of its turns.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     known = settings()
     configure_logging(known.log_format)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    uvicorn.run(
-        create_app(known),
-        host=chosen.host,
-        port=chosen.port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,  # addresses and query strings of strangers; counts are in /metrics
-        server_header=False,
-        backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
-    )
+    server = uvicorn.Server(server_config(create_app(known), host=chosen.host, port=chosen.port))
+    with suppress(KeyboardInterrupt):  # Ctrl-C, after what was under way was answered
+        server.run()
+    if not server.started:
+        sys.exit(_NOT_STARTED)
 
 
 if __name__ == "__main__":

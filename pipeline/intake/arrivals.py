@@ -16,7 +16,9 @@ from pipeline.values.redaction import looks_personal
 JSON = "application/json"
 _ID_LENGTH = 255  # a longer id of the source still makes the idempotency key, but is not shown in lists
 _HEADER_LENGTH = 1_000
+_HEADER_NAME_LENGTH = 100
 _HEADER_COUNT = 40
+_HEADERS_LENGTH = 16_384  # of all names and values kept
 # Kept because a mapping or a person reading `explain` may need them; the rest is the business of proxies.
 _KEPT_HEADERS = frozenset({"user-agent", "referer", "origin", "accept-language", "idempotency-key"})
 _KEPT_PREFIXES = ("x-", "webhook-", "svix-")
@@ -72,6 +74,7 @@ def new_event(
         adds=told.adds,
         plain=told.plain,
         request=request,
+        unproven=envelope.origin.get("via") == "webhook" and envelope.origin.get("verified_by") is None,
     )
 
 
@@ -81,12 +84,20 @@ def _may_stand_in_clear(external_id: str) -> bool:
 
 
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers worth storing: no credentials, no signatures, no addresses of proxies and visitors."""
-    kept = {name: value[:_HEADER_LENGTH] for name, value in headers.items() if _is_kept(name)}
-    return kept if len(kept) <= _HEADER_COUNT else dict(list(kept.items())[:_HEADER_COUNT])
+    """The headers worth storing: no credentials, no signatures, no addresses of proxies and visitors, and no flood."""
+    kept: dict[str, str] = {}
+    room = _HEADERS_LENGTH
+    for name, value in headers.items():
+        if len(name) > _HEADER_NAME_LENGTH or not _is_kept(name):
+            continue
+        room -= len(name) + min(len(value), _HEADER_LENGTH)
+        if room < 0 or len(kept) == _HEADER_COUNT:
+            break
+        kept[name] = value[:_HEADER_LENGTH]
+    return kept
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096)  # of names that are short
 def _is_kept(name: str) -> bool:
     if name in _KEPT_HEADERS:
         return True

@@ -48,7 +48,7 @@ class SourceBook:
     settings: Settings
     known: Mapping[str, Connector] = field(default_factory=sources)
     _found: dict[tuple[str, str], SourceInstance] = field(default_factory=dict)
-    _secrets: dict[tuple[str, str], tuple[float, list[str]]] = field(default_factory=dict)
+    _secrets: dict[tuple[str, str, str], tuple[float, list[str]]] = field(default_factory=dict)
 
     def find(self, brand: str, slug: str) -> SourceInstance:
         """Raises UnknownSourceError and BrokenSourceError."""
@@ -74,22 +74,25 @@ class SourceBook:
     def secrets_named(self, instance: SourceInstance, secret: Secret, *, key: str | None = None) -> list[str]:
         """The values of a declared secret, as above. `key` is its key in afluente.yaml, if not one of `secrets`."""
         now = time.monotonic()
-        read_at, secrets = self._secrets.get((instance.slug, secret.name), (0.0, []))
-        if secrets and now - read_at < _SECRETS_SECONDS:
+        place = (instance.brand, instance.slug, secret.name)
+        read_at, secrets = self._secrets.get(place, (-_SECRETS_SECONDS, []))
+        if now - read_at < _SECRETS_SECONDS:
             return secrets
         try:
-            secrets = self.settings.source_secrets(instance.slug, secret.name, signs=key is not None)
+            secrets = self.settings.source_secrets(
+                instance.slug, secret.name, signs=key is not None, brand=instance.brand
+            )
         except ConfigurationError as error:
+            secrets = []
             _log.error("source_secret_unreadable", source=instance.slug, remedy=str(error))
-            return []
         if not secrets:
-            place = f"sources.{instance.slug}.{key or f'secrets.{secret.name}'}"
+            setting = f"sources.{instance.slug}.{key or f'secrets.{secret.name}'}"
             _log.error(
                 "source_secret_missing",
                 source=instance.slug,
-                remedy=f"set {secret.name} or {place} in afluente.yaml; nothing is taken before",
+                remedy=f"set {secret.name} or {setting} in afluente.yaml; nothing is taken before",
             )
-        self._secrets[instance.slug, secret.name] = (now, secrets)
+        self._secrets[place] = (now, secrets)
         return secrets
 
     def _resolve(self, brand: str, slug: str) -> SourceInstance:

@@ -22,7 +22,8 @@ class BrandSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One source instance. `secret` may be a list while a secret is being rotated.
 
-    `secrets` are those that a connector declares beside the signature's, by the name of their variable.
+    `secrets` are those that a connector declares beside the signature's, by the name of their variable, and the signing
+    secrets of brands that have their own, by brand.
     """
 
     connector: str | None = None
@@ -31,12 +32,12 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     enabled: bool = True
     lane: str | None = None
     secret: str | list[str] | None = None
+    secrets: dict[str, str | list[str]] = {}
     url: str | None = None
     token: str | None = None
     every_seconds: int | None = None
     rate_per_second: float | None = None
     options: dict[str, Any] = {}
-    secrets: dict[str, str | list[str]] = {}
 
 
 class DestinationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,17 +69,32 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quarantine_after_losses: int = 3  # an event that stood alone and lost its worker this often
 
 
+class ReceiverSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The HTTP receiver as the world sees it."""
+
+    public_url: str | None = None  # what senders were told: some sign it
+    describe_sources: bool = False  # /docs and /openapi.json name brands and sources to anybody
+
+
 class SettingsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     brands: dict[str, BrandSettings] = {}
     sources: dict[str, SourceSettings] = {}
     destinations: dict[str, DestinationSettings] = {}
     tuning: Tuning = Tuning()
+    receiver: ReceiverSettings = ReceiverSettings()
     flower: dict[str, str] = {}
 
 
 class ApiKey(msgspec.Struct, frozen=True):
-    """One key of the HTTP API. `digest` is the SHA-256 of the key, which itself is not kept."""
+    """One key of the HTTP API. `digest` is the SHA-256 of the key, which itself is not kept.
+
+    `brands` are those it may post to and read; empty: all of them.
+    """
 
     name: str
     role: str
     digest: bytes
+    brands: tuple[str, ...] = ()
+
+    def allows(self, brand: str) -> bool:
+        return not self.brands or brand in self.brands

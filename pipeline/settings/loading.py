@@ -7,7 +7,6 @@ Everything else gets a `Settings` value. Secrets are references (`env:NAME`, `fi
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -20,19 +19,21 @@ import yaml
 
 from connectors.kit.folders import company_folder
 from pipeline.errors import ConfigurationError
+from pipeline.settings.api_keys import find_sending_key, read_api_keys
 from pipeline.settings.declarations import (
     LOG_FORMATS,
-    ROLES,
     ApiKey,
     BrandSettings,
     DestinationSettings,
+    ReceiverSettings,
     SettingsFile,
     SourceSettings,
     Tuning,
 )
 from pipeline.settings.installation import embedded_broker_url, embedded_database_url, read_credentials, read_runtime
-from pipeline.settings.secrets import Environment, Reference, reference
+from pipeline.settings.secrets import Environment, Reference, file_variable, reference
 
+_VARIABLE = re.compile(r"^[A-Z][A-Z0-9_]*$")
 _SLUG = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 
 
@@ -52,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True):
     sources: dict[str, SourceSettings]
     destinations: dict[str, DestinationSettings]
     tuning: Tuning
+    receiver: ReceiverSettings
     api_keys: tuple[ApiKey, ...]
     flower_auth: Reference | None
     uses_sandbox: bool
@@ -73,15 +75,17 @@ class Settings(msgspec.Struct, frozen=True):
             if destination.enabled and (destination.brands is None or brand in destination.brands)
         )
 
-    def source_secrets(self, slug: str, variable: str, *, signs: bool = True) -> list[str]:
-        """Current secrets of a source, newest first: afluente.yaml's reference, else the declared environment
-        variable, else (embedded) the one made in the data folder. Empty if there is none.
+    def source_secrets(self, slug: str, variable: str, *, signs: bool = True, brand: str | None = None) -> list[str]:
+        """Current secrets of a source, newest first: afluente.yaml's reference (the brand's own before the source's),
+        else the declared environment variable, else (embedded) the one made in the data folder. Empty if there is none.
 
         `signs` False: a secret beside the signature's, which `secret` and the one made do not stand for.
         """
         entry = self.source(slug)
         if variable in entry.secrets:
             return self._resolved(entry.secrets[variable], f"sources.{slug}.secrets.{variable}")
+        if signs and brand in entry.secrets:
+            return self._resolved(entry.secrets[brand], f"sources.{slug}.secrets.{brand}")
         if signs and entry.secret is not None:
             return self._resolved(entry.secret, f"sources.{slug}.secret")
         if text := self.environ.get(variable):
@@ -104,12 +108,11 @@ class Settings(msgspec.Struct, frozen=True):
 
     def sending_key(self) -> str | None:
         """A key of the HTTP API that may post leads, as `afluente source send` needs it; None if none is known."""
-        keys = [key for _, role, key in _api_key_entries(self.environ, self.data) if role != "viewer"]
-        return keys[0] if keys else None
+        return find_sending_key(_api_keys(self.environ, self.data), brands=self.brands)
 
     def secret_keys(self) -> list[str]:
         """Keys for personal data at rest; the first encrypts. ConfigurationError if there is none."""
-        text = self.environ.get("AFLUENTE_SECRET_KEYS") or _file_variable("AFLUENTE_SECRET_KEYS_FILE", self.environ)
+        text = self.environ.get("AFLUENTE_SECRET_KEYS") or file_variable("AFLUENTE_SECRET_KEYS_FILE", self.environ)
         text = text or ""
         keys = [part.strip() for part in text.split(",") if part.strip()]
         if not keys:
@@ -131,8 +134,8 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
         raise ConfigurationError(f"AFLUENTE_HOME names {home}, which is no folder: `afluente init {home}` makes it")
     config_path = Path(env.get("AFLUENTE_CONFIG") or Path(env.get("AFLUENTE_HOME") or "", "afluente.yaml"))
     parsed = _read_config(config_path, is_named=bool(env.get("AFLUENTE_CONFIG")))
-    database_url = env.get("AFLUENTE_DATABASE_URL") or _file_variable("AFLUENTE_DATABASE_URL_FILE", env)
-    broker_url = env.get("AFLUENTE_BROKER_URL") or _file_variable("AFLUENTE_BROKER_URL_FILE", env)
+    database_url = env.get("AFLUENTE_DATABASE_URL") or file_variable("AFLUENTE_DATABASE_URL_FILE", env)
+    broker_url = env.get("AFLUENTE_BROKER_URL") or file_variable("AFLUENTE_BROKER_URL_FILE", env)
     destinations = dict(parsed.destinations)
     uses_sandbox = not destinations
     if uses_sandbox:
@@ -161,7 +164,8 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
         sources=parsed.sources,
         destinations=destinations,
         tuning=parsed.tuning,
-        api_keys=_api_keys(env, folder),
+        receiver=parsed.receiver,
+        api_keys=read_api_keys(_api_keys(env, folder), brands=set(parsed.brands) or {"default"}),
         flower_auth=reference(parsed.flower["auth"], "flower.auth") if "auth" in parsed.flower else None,
         uses_sandbox=uses_sandbox,
     )
@@ -224,10 +228,7 @@ def _check(parsed: SettingsFile, path: Path) -> None:
                     f" ({', '.join(sorted(known))})"
                 )
     for name, source in parsed.sources.items():
-        named = {f"secrets.{key}": given for key, given in source.secrets.items()}
-        for key, given in {"secret": source.secret, **named}.items():
-            for text in [given] if isinstance(given, str) else given or ():
-                reference(text, f"{path}: sources.{name}.{key}")
+        _check_secrets(source, name, path, known)
         if source.token is not None:
             reference(source.token, f"{path}: sources.{name}.token")
     for name, destination in parsed.destinations.items():
@@ -235,32 +236,23 @@ def _check(parsed: SettingsFile, path: Path) -> None:
             reference(text, f"{path}: destinations.{name}.secrets.{key}")
 
 
-def _api_keys(env: Mapping[str, str], data: Path) -> tuple[ApiKey, ...]:
-    return tuple(
-        ApiKey(name, role, hashlib.sha256(key.encode()).digest()) for name, role, key in _api_key_entries(env, data)
-    )
+def _check_secrets(source: SourceSettings, name: str, path: Path, brands: set[str]) -> None:
+    own = {f"secrets.{brand}": given for brand, given in source.secrets.items()}
+    for key, given in {"secret": source.secret or [], **own}.items():
+        for text in [given] if isinstance(given, str) else given:
+            reference(text, f"{path}: sources.{name}.{key}")
+    if unknown := {key for key in source.secrets if key not in brands and not _VARIABLE.match(key)}:
+        raise ConfigurationError(
+            f"{path}: sources.{name}.secrets: {', '.join(sorted(unknown))} is neither a brand"
+            f" ({', '.join(sorted(brands))}) nor the variable of a secret that the connector declares"
+        )
 
 
-def _api_key_entries(env: Mapping[str, str], data: Path) -> list[tuple[str, str, str]]:
-    text = env.get("AFLUENTE_API_KEYS") or _file_variable("AFLUENTE_API_KEYS_FILE", env)
-    if not text:
-        generated = read_credentials(data).get("api_key")
-        text = f"embedded:admin:{generated}" if generated else ""
-    entries = []
-    for number, part in enumerate(filter(None, (part.strip() for part in text.split(","))), start=1):
-        name, _, rest = part.partition(":")
-        role, _, key = rest.partition(":")
-        if not (name and key) or role not in ROLES:
-            raise ConfigurationError(
-                f"AFLUENTE_API_KEYS: entry {number} must read name:role:key with a role of {', '.join(ROLES)}"
-            )
-        entries.append((name, role, key))
-    return entries
-
-
-def _file_variable(name: str, env: Mapping[str, str]) -> str | None:
-    path = env.get(name)
-    return Reference("file", path).resolve(env) if path else None
+def _api_keys(env: Mapping[str, str], data: Path) -> str:
+    """The keys that are set, else the one that `afluente up` made."""
+    text = env.get("AFLUENTE_API_KEYS") or file_variable("AFLUENTE_API_KEYS_FILE", env)
+    generated = None if text else read_credentials(data).get("api_key")
+    return text or (f"embedded:admin:{generated}" if generated else "")
 
 
 def _dialect(url: str) -> str:

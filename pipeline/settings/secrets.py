@@ -61,3 +61,9 @@ def reference(text: str, where: str) -> Reference:
             f"{where}: a secret must be a reference, env:NAME or file:PATH; a literal value is refused"
         )
     return Reference(match.group(1), match.group(2))
+
+
+def file_variable(name: str, env: Mapping[str, str]) -> str | None:
+    """The content of the file that a variable names, as container platforms mount secrets; None if it is not set."""
+    path = env.get(name)
+    return Reference("file", path).resolve(env) if path else None

@@ -128,6 +128,7 @@ def test_every_variable_on_the_settings_page_is_read():
         ("sources", declarations.SourceSettings),
         ("destinations", declarations.DestinationSettings),
         ("tuning", declarations.Tuning),
+        ("receiver", declarations.ReceiverSettings),
     ],
 )
 def test_each_key_of_the_settings_file_is_described(heading, struct):

@@ -14,6 +14,7 @@ import uvicorn
 
 from connectors.kit import Connector
 from pipeline.intake.receiver.http import create_app
+from pipeline.intake.receiver.serving import server_config
 from pipeline.records import RawEvent
 from pipeline.settings.loading import Settings, settings
 from pipeline.store.engine import transaction
@@ -51,9 +52,7 @@ def running_receiver(
     known: Settings | None = None, *, connectors: Mapping[str, Connector] | None = None
 ) -> Iterator[Receiver]:
     app = create_app(known or settings(), connectors=connectors)
-    server = uvicorn.Server(
-        uvicorn.Config(app, port=0, loop="uvloop", http="httptools", ws="none", lifespan="on", log_config=None)
-    )
+    server = uvicorn.Server(server_config(app, port=0))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 20

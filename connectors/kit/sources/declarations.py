@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+_SIGNED_RECORDS = 5_000  # they go into one transaction
+_UNSIGNED_RECORDS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Secret:
@@ -21,7 +24,11 @@ class Secret:
 
 
 class Signature(Protocol):
-    """How a request proves that it comes from the source."""
+    """How a request proves that it comes from the source.
+
+    A scheme may also have `is_claimed(headers)`: False where a request does not even say that it is signed, which is
+    then known before its body is read; and `fault_of(secret)`: why a secret can prove nothing, or None.
+    """
 
     @property
     def secret(self) -> Secret: ...
@@ -97,6 +104,7 @@ class Webhook:
     idempotency_header: str | None = None  # lower-case header that is the same over retries
     answer: Answer = Answer()
     max_body_bytes: int = 1_048_576
+    max_records: int | None = None  # in one body; None: 1 for a browser's form, 100 unsigned, 5,000 signed
     cross_origin: bool = False  # browsers post here: answer CORS preflights
     # How the source makes sure that this address is ours: connectors/kit/sources/handshakes.py. A function gets the
     # query of a GET and the secrets.
@@ -104,6 +112,15 @@ class Webhook:
         Handshake | tuple[Handshake, ...] | Callable[[Mapping[str, str], Sequence[str]], Answer | None] | None
     ) = None
     json_fields: tuple[str, ...] = ()
+
+    @property
+    def record_limit(self) -> int:
+        """How many records one body may hold: what nobody has to prove must not be multiplied by a list."""
+        if self.max_records is not None:
+            return self.max_records
+        if self.signature is not None:
+            return _SIGNED_RECORDS
+        return 1 if self.cross_origin else _UNSIGNED_RECORDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,28 +8,25 @@ from __future__ import annotations
 
 import codecs
 import json
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from email.message import EmailMessage, Message
-from email.parser import BytesParser
-from email.policy import HTTP
-from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl
 
 import orjson
 
 from connectors.kit.errors import RecordError
+from connectors.kit.sources.content_types import read_content_type
 from connectors.kit.sources.declarations import Connector, Webhook
+from connectors.kit.sources.forms import Pairs, UnreadableForm, read_form, read_multipart
 from connectors.kit.sources.parts import Part, RecordsMissingError, prepare_part, take_apart, with_beside
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
-_MAX_FORM_FIELDS = 1_000
+MAX_VALUES = 10_000  # keys and entries in one record: each costs every step after this one
 _INTEGER_DIGITS = 18  # that many always fit into 64 bits, with their sign
+_LENIENT_NODES = 50_000  # of objects and lists, and one in texts: Python's own reader does nothing else meanwhile
+_NODE_BYTES = 8  # a real record has many more for each of its objects and lists
 _EXACT_FLOAT = 2.0**53
-_RAW_BYTE = re.compile(rb"[\x80-\xff]")  # which a sender should have percent-encoded
 
 
 class UnreadableBody(RecordError):  # noqa: N818 - it names the thing at fault, as the receiver's answer does
@@ -103,43 +100,31 @@ def decode_body(
     body: bytes, content_type: str | None, *, formats: tuple[str, ...] = ("json", "form", "text")
 ) -> dict[str, Any] | list[Any]:
     """The body as JSON objects and lists. `formats` are those of a Webhook. Raises UnreadableBody."""
-    kind, charset = _content_type(content_type)
+    kind, _, codec, boundary = read_content_type(content_type)
     if not body.strip():
         raise UnreadableBody("empty_body", "the body is empty")
     if kind == FORM and "form" in formats:
-        return _decode_form(body, charset)
+        return _pairs(lambda: read_form(body, codec))
     if kind == MULTIPART and "form" in formats:
-        return _decode_multipart(body, content_type or "")
+        return _pairs(lambda: read_multipart(body, boundary, codec))
     is_json = not kind or kind.endswith(("/json", "+json"))
     if (is_json and "json" in formats) or (kind == "text/plain" and "text" in formats):
-        return _decode_json(body, charset)
+        return _decode_json(body, codec)
     raise UnreadableBody(
         "content_type_not_accepted",
         f"the content type {kind or '(none)'} is not accepted here; this source takes {', '.join(formats)}",
     )
 
 
-@lru_cache(maxsize=256)  # senders use a handful; reading one costs more than reading a small body
-def _content_type(header: str | None) -> tuple[str, str | None]:
-    message = EmailMessage()
-    try:
-        message["Content-Type"] = header or ""
-        charset = message.get_param("charset")
-    except (ValueError, IndexError):  # a header field no parser accepts is as good as none
-        return "", None
-    kind = (header or "").partition(";")[0].strip().lower()
-    return kind, charset if isinstance(charset, str) else None
-
-
-def _decode_json(body: bytes, charset: str | None) -> dict[str, Any] | list[Any]:
+def _decode_json(body: bytes, codec: str | None) -> dict[str, Any] | list[Any]:
     raw = body.removeprefix(codecs.BOM_UTF8)
     try:
         decoded = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        decoded = _decode_lenient_json(raw, charset)
+        decoded = _decode_lenient_json(raw, codec)
     else:
         if has_rounded_numbers(decoded):  # two ids of many digits must not become one
-            decoded = _decode_lenient_json(raw, charset)
+            decoded = _decode_lenient_json(raw, codec)
     if not isinstance(decoded, dict | list):
         raise UnreadableBody("not_an_object", "the body is neither a JSON object nor a list", line=1, column=1)
     return decoded
@@ -162,9 +147,12 @@ def has_rounded_numbers(decoded: Any) -> bool:
     return False
 
 
-def _decode_lenient_json(raw: bytes, charset: str | None) -> Any:
+def _decode_lenient_json(raw: bytes, codec: str | None) -> Any:
     """What senders get wrong without meaning anything else: half an emoji cut off by a script, NaN, other encodings."""
-    text = _decode_text(raw, charset or json.detect_encoding(raw))
+    nodes = raw.count(b"[") + raw.count(b"{")
+    if nodes > _LENIENT_NODES and nodes * _NODE_BYTES > len(raw):
+        raise UnreadableBody("unreadable_json", "the body is not JSON, and too long to be read with its faults")
+    text = _decode_text(raw, codec or json.detect_encoding(raw))
     try:
         decoded = json.loads(text, parse_constant=lambda _: None, parse_int=_integer)
         written = json.dumps(decoded, ensure_ascii=False).encode("utf-16-le", "surrogatepass")
@@ -185,62 +173,18 @@ def _integer(digits: str) -> int | str:
     return int(digits) if len(digits) <= _INTEGER_DIGITS else digits
 
 
-def _decode_text(raw: bytes, charset: str) -> str:
+def _decode_text(raw: bytes, codec: str) -> str:
     try:
-        return raw.decode(charset)
-    except (LookupError, ValueError):  # ValueError: also a charset with a NUL in its name
-        raise UnreadableBody("undecodable_text", f"the body is not in the declared charset {charset[:40]!r}") from None
+        return raw.decode(codec)
+    except UnicodeError:
+        raise UnreadableBody("undecodable_text", f"the body is not in its charset, {codec.replace('_', '-')}") from None
 
 
-def _decode_form(body: bytes, charset: str | None) -> dict[str, Any]:
-    # Old pages post in their own encoding without saying so; cp1252 is what a browser then means.
-    escaped = _RAW_BYTE.sub(lambda match: b"%%%02X" % match[0][0], body.strip()).decode("ascii")
-    for encoding in dict.fromkeys((charset or "utf-8", "utf-8", "cp1252")):
-        try:
-            pairs = parse_qsl(
-                escaped,
-                keep_blank_values=True,
-                encoding=encoding,
-                errors="strict",
-                max_num_fields=_MAX_FORM_FIELDS,
-            )
-        except (LookupError, UnicodeError):
-            continue
-        except ValueError:
-            break
-        return _collect(pairs)
-    raise UnreadableBody("unreadable_form", f"the form is not readable or has more than {_MAX_FORM_FIELDS} fields")
-
-
-def _decode_multipart(body: bytes, content_type: str) -> dict[str, Any]:
-    header = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", errors="replace")
-    message = BytesParser(policy=HTTP).parsebytes(header + body)
-    pairs: list[tuple[str, str]] = []
-    for part in message.iter_parts() if isinstance(message, EmailMessage) and message.is_multipart() else ():
-        name = part.get_param("name", header="content-disposition")
-        if isinstance(name, str) and len(pairs) < _MAX_FORM_FIELDS:
-            pairs.append((name, _part_value(part)))
-    if not pairs:
-        raise UnreadableBody("unreadable_form", "the multipart form has no named part, or its boundary is missing")
-    return _collect(pairs)
-
-
-def _part_value(part: Message) -> str:
-    file_name = part.get_filename()
-    if file_name is not None:
-        return file_name
-    raw = part.get_payload(decode=True)
-    return _part_text(raw, part.get_content_charset()).removesuffix("\r\n") if isinstance(raw, bytes) else ""
-
-
-def _part_text(raw: bytes, charset: str | None) -> str:
-    """In the charset that the part declares, else as browsers write it, else as old pages do."""
-    for encoding in dict.fromkeys((charset or "utf-8", "utf-8", "cp1252", "latin-1")):
-        try:
-            return raw.decode(encoding)
-        except (LookupError, ValueError):
-            continue
-    raise AssertionError("latin-1 reads any bytes")
+def _pairs(read: Callable[[], Pairs]) -> dict[str, Any]:
+    try:
+        return _collect(read())
+    except UnreadableForm as error:
+        raise UnreadableBody("unreadable_form", str(error)) from None
 
 
 def _collect(pairs: list[tuple[str, str]]) -> dict[str, Any]:
@@ -255,3 +199,17 @@ def _collect(pairs: list[tuple[str, str]]) -> dict[str, Any]:
         else:
             collected[name] = [collected[name], value]
     return collected
+
+
+def holds_too_many_values(record: Any, *, limit: int = MAX_VALUES) -> bool:
+    """Whether keys and entries at any depth are more than `limit`. Looks no further than that."""
+    count = 0
+    rest = [record]
+    while rest:
+        node = rest.pop()
+        inner = node.values() if type(node) is dict else node if type(node) is list else ()
+        count += len(inner)
+        if count > limit:
+            return True
+        rest.extend(value for value in inner if type(value) is dict or type(value) is list)
+    return False

@@ -20,6 +20,7 @@ from connectors.kit.times import parse_time
 
 _PLACEHOLDER = re.compile(rb"\{(body|timestamp|method|uri)\}")
 _ID_HEADERS = ("webhook-id", "svix-id")
+_FAMILY = ("id", "timestamp", "signature")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,12 @@ class HmacSha256:
     timestamp_unit: Literal["seconds", "milliseconds", "iso"] = "seconds"
     tolerance_seconds: int | None = None
     escapes_non_ascii: bool = False  # the sender signs ë as \u00eb although it sends UTF-8
+
+    def is_claimed(self, headers: Mapping[str, str]) -> bool:
+        return self.header.lower() in headers
+
+    def fault_of(self, secret: str) -> str | None:
+        return None if secret.strip() else "is empty"
 
     def verify(self, *, secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: float) -> bool:
         header = headers.get(self.header.lower())
@@ -125,15 +132,17 @@ class StandardWebhooks:
     secret: Secret
     tolerance_seconds: int = 300  # both ways: the sender's clock may be ahead
 
+    def is_claimed(self, headers: Mapping[str, str]) -> bool:
+        return _family_of(headers) is not None
+
+    def fault_of(self, secret: str) -> str | None:
+        return None if _webhook_key(secret) is not None else "is not whsec_ and base64, so it proves nothing"
+
     def verify(self, *, secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: float) -> bool:
-        for family in ("webhook", "svix"):
-            message_id, timestamp, signatures = (
-                headers.get(f"{family}-{name}") for name in ("id", "timestamp", "signature")
-            )
-            if message_id and timestamp and signatures:
-                break
-        else:
+        family = _family_of(headers)
+        if family is None:
             return False
+        message_id, timestamp, signatures = (headers[f"{family}-{name}"] for name in _FAMILY)
         if not timestamp.isdigit() or not _is_recent(timestamp, now, self.tolerance_seconds):
             return False
         given = [value for version, _, value in (part.partition(",") for part in signatures.split()) if version == "v1"]
@@ -153,11 +162,23 @@ class StandardWebhooks:
 
 
 def message_id_of(headers: Mapping[str, str], header: str | None) -> str | None:
-    """The value of a declared idempotency header; `svix-id` stands in for `webhook-id`."""
+    """The value of a declared idempotency header; `svix-id` stands in for `webhook-id`.
+
+    Of the two it is the one that stands beside a signature: the other is not signed, and anybody may have set it.
+    """
     if header is None:
         return None
+    if header in _ID_HEADERS and (family := _family_of(headers)) is not None:
+        return headers[f"{family}-id"]
     names = _ID_HEADERS if header in _ID_HEADERS else (header,)
     return next((headers[name] for name in names if headers.get(name)), None)
+
+
+def _family_of(headers: Mapping[str, str]) -> str | None:
+    """By which names a request is signed: those of the first family that is whole."""
+    return next(
+        (family for family in ("webhook", "svix") if all(headers.get(f"{family}-{name}") for name in _FAMILY)), None
+    )
 
 
 def _webhook_signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> str:

@@ -60,6 +60,11 @@ def _print_status(now: dict[str, Any]) -> None:
     for name, state in {**now["sources"], **now["destinations"]}.items():
         if state.get("last_error"):
             print_line(f"{name}: {state['last_error']} ({as_text(state.get('last_error_at'))})")
+    for source, outcomes in now["requests"].items():
+        refused = {name: count for name, count in outcomes.items() if name not in ("taken", "handshake")}
+        if refused:
+            reasons = ", ".join(f"{name} {count}" for name, count in refused.items())
+            print_line(f"{source}: requests refused in the last 15 minutes: {reasons}")
     if now["drift"]:
         fields = ", ".join(f"{source} {count}" for source, count in sorted(now["drift"].items()))
         print_line(f"fields nobody has decided about: {fields} (`afluente mapping drift` names them)")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 from connectors.kit import Connector, Webhook
+from connectors.kit.registry import shipped_sources
 from pipeline.canonical import CANONICAL_FIELDS, CONSENTS, IDENTIFYING_FIELDS
 from pipeline.intake.instances import SourceBook
 from pipeline.intake.receiver.api_leads import MAX_BODY_BYTES, MAX_LEADS
+from pipeline.settings.declarations import ApiKey
 
 Json = dict[str, Any]
 
@@ -31,9 +33,32 @@ _EXAMPLE = """curl -X POST http://127.0.0.1:8080/v1/leads \\
   -d '{"external_id": "crm-4711", "email": "ada@example.org", "first_name": "Ada", "utm_source": "newsletter"}'"""
 
 
-def document(book: SourceBook) -> Json:
-    """The OpenAPI 3.1 document of this receiver, with the sources it knows."""
-    webhooks = sorted(slug for slug, connector in book.known.items() if _is_webhook(connector))
+class Described(NamedTuple):
+    """What is told of brands and sources: rows of address, title, formats and proof."""
+
+    brands: list[str]
+    webhooks: list[tuple[str, str, str, str]]
+    note: str = ""
+
+
+def describe(book: SourceBook, key: ApiKey | None) -> Described:
+    """What may be read here: with a key, or where `receiver.describe_sources` is set, the brands and sources there are.
+
+    Strangers get the sources that come with the program as examples, under a brand that need not be there.
+    """
+    if key is None and not book.settings.receiver.describe_sources:
+        shipped = sorted(shipped_sources().items())
+        rows = [_row("default", slug, connector) for slug, connector in shipped if _is_webhook(connector)]
+        return Described([], rows, "These are examples: with an API key as bearer the page names the ones there are.")
+    instances = [instance for instance in book.of_brands() if key is None or key.allows(instance.brand)]
+    return Described(
+        sorted(brand for brand in book.settings.brands if key is None or key.allows(brand)),
+        [_row(one.brand, one.slug, one.connector) for one in instances if _is_webhook(one.connector)],
+    )
+
+
+def document(known: Described) -> Json:
+    """The OpenAPI 3.1 document of this receiver."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -46,13 +71,18 @@ def document(book: SourceBook) -> Json:
             "/v1/leads/{event_id}": {"get": _get_lead()},
             "/in/{brand}/{source}": {
                 "parameters": [
-                    _path_parameter("brand", {"enum": sorted(book.settings.brands)}),
-                    _path_parameter("source", {"examples": webhooks}),
+                    _path_parameter("brand", {"enum": known.brands} if known.brands else {"examples": ["default"]}),
+                    _path_parameter(
+                        "source", {"examples": sorted({row[0].rpartition("/")[2] for row in known.webhooks})}
+                    ),
                 ],
                 "post": _post_webhook(),
                 "get": {
                     "summary": "The source's verification handshake",
-                    "responses": {"200": {"description": "What the source expects"}, **_refusals(403, 404, 405)},
+                    "responses": {
+                        "200": {"description": "What the source expects"},
+                        **_refusals(400, 403, 404, 405, 431, 500, 503),
+                    },
                 },
             },
             "/health/live": {"get": _plain("The process answers")},
@@ -68,20 +98,17 @@ def document(book: SourceBook) -> Json:
     }
 
 
-def page(book: SourceBook) -> str:
+def page(known: Described) -> str:
     """The same for people, as HTML."""
     routes = "".join(
         f"<tr><td><code>{method.upper()} {escape(path)}</code></td><td>{escape(operation['summary'])}</td></tr>"
-        for path, operations in document(book)["paths"].items()
+        for path, operations in document(known)["paths"].items()
         for method, operation in operations.items()
         if method in ("get", "post")
     )
     sources = "".join(
-        f"<tr><td><code>/in/{escape(instance.brand)}/{escape(instance.slug)}</code></td><td>{escape(instance.connector.title)}</td>"
-        f"<td>{escape(', '.join(_FORMATS[name] for name in instance.webhook.formats))}</td>"
-        f"<td>{'signed' if instance.webhook.signature else 'not signed'}</td></tr>"
-        for instance in book.of_brands()
-        if instance.webhook is not None
+        f"<tr><td><code>{escape(address)}</code></td><td>{escape(title)}</td><td>{escape(formats)}</td><td>{proof}</td></tr>"
+        for address, title, formats, proof in known.webhooks
     )
     fields = "".join(
         f"<tr><td><code>{escape(name)}</code></td><td>{escape(_field_schema(name)['type'])}</td></tr>"
@@ -99,8 +126,15 @@ def page(book: SourceBook) -> str:
         f" but one of {', '.join(f'<code>{name}</code>' for name in IDENTIFYING_FIELDS)} must be there.</p>"
         f"<table><tr><th>field<th>type</tr>{fields}<tr><td><code>{CONSENTS}</code><td>list of objects: purpose,"
         " channel, granted, at, source, policy_version</tr></table><p>Other fields are kept and reported.</p>"
-        f"<h2>Webhooks</h2><table><tr><th>address<th>source<th>bodies<th>proof</tr>{sources}</table>"
+        f"<h2>Webhooks</h2><p>{escape(known.note)}</p><table><tr><th>address<th>source<th>bodies<th>proof</tr>{sources}</table>"
     )
+
+
+def _row(brand: str, slug: str, connector: Connector) -> tuple[str, str, str, str]:
+    webhook = connector.intake
+    assert isinstance(webhook, Webhook)  # noqa: S101 - as the callers choose them
+    formats = ", ".join(_FORMATS[name] for name in webhook.formats)
+    return f"/in/{brand}/{slug}", connector.title, formats, "signed" if webhook.signature else "not signed"
 
 
 def _is_webhook(connector: Connector) -> bool:
@@ -142,7 +176,7 @@ def _post_leads() -> Json:
                 "description": "Stored",
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Taken"}}},
             },
-            **_refusals(400, 401, 403, 413, 415, 429, 503),
+            **_refusals(400, 401, 403, 404, 405, 408, 413, 415, 429, 431, 500, 503),
         },
     }
 
@@ -152,7 +186,7 @@ def _get_lead() -> Json:
         "summary": "State, person and deliveries of one lead",
         "security": [{"key": []}],
         "parameters": [_path_parameter("event_id", {"format": "uuid"})],
-        "responses": {"200": {"description": "Where the lead is"}, **_refusals(400, 401, 403, 404, 503)},
+        "responses": {"200": {"description": "Where the lead is"}, **_refusals(400, 401, 403, 404, 405, 431, 500, 503)},
     }
 
 
@@ -161,7 +195,10 @@ def _post_webhook() -> Json:
         "summary": "A source's webhook",
         "description": "Bodies, signature and answer are as the source declares them. Never 410.",
         "requestBody": {"content": {name.partition(" ")[0]: {} for name in _FORMATS.values()}},
-        "responses": {"2XX": {"description": "Stored"}, **_refusals(400, 401, 404, 413, 415, 429, 503)},
+        "responses": {
+            "2XX": {"description": "Stored"},
+            **_refusals(400, 401, 404, 405, 408, 413, 415, 422, 429, 431, 500, 503),
+        },
     }
 
 
@@ -180,9 +217,13 @@ def _refusals(*statuses: int) -> Json:
         403: "The key's role or the token does not allow this",
         404: "No such source, brand or event",
         405: "Not this way",
+        408: "The body did not come in time",
         413: "Too large",
         415: "Content type or encoding is not accepted",
+        422: "A source that signs nothing sent many entries that identify nobody",
         429: "Too fast; see Retry-After",
+        431: "The headers are too large",
+        500: "A fault of this program; nothing was taken",
         503: "Nothing was stored; see Retry-After",
     }
     return {str(status): {"description": meanings[status]} for status in statuses}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from connectors.kit import Api
-from connectors.kit.sources.records import UnreadableBody, decode_body
+from connectors.kit.sources.records import MAX_VALUES, UnreadableBody, decode_body, holds_too_many_values
 from pipeline.canonical import IDENTIFYING_FIELDS
 from pipeline.errors import TransientError
 from pipeline.intake.arrivals import JSON, kept_headers, new_event
 from pipeline.intake.contents import Naming
 from pipeline.intake.instances import SourceInstance
+from pipeline.intake.receiver.admission import check_content_type
 from pipeline.intake.receiver.answers import RefusedError, json_answer, refused_later, unavailable
 from pipeline.intake.receiver.auth import POST_ROLES, READ_ROLES, authorize
 from pipeline.intake.receiver.lead_status import read_status
@@ -27,7 +28,6 @@ from pipeline.settings.declarations import ApiKey
 
 MAX_LEADS = 1_000
 MAX_BODY_BYTES = 8 * 1_048_576
-_OFF_LOOP_BYTES = 65_536
 _MAX_ID_LENGTH = 255
 _MAX_KEY_LENGTH = 255
 _LISTS = ("other_emails", "other_phones")
@@ -37,16 +37,13 @@ _NUMBERS_TOO = ("external_id", "submission_id", "phone", "whatsapp_id")  # a num
 async def post_leads(receiver: Receiver, request: Request) -> Response:
     """Store one lead or several. Raises RefusedError."""
     key = authorize(request, receiver.settings.api_keys, POST_ROLES)
-    instance = _instance(receiver, request)
-    rate = receiver.settings.source(instance.slug).rate_per_second
-    wait = receiver.rate_limits.take((instance.brand, instance.slug), rate_per_second=rate)
-    if wait:
-        raise refused_later(429, "too_fast", "leads come faster than this source may send", seconds=wait)
-    body = await read_body(request, MAX_BODY_BYTES)
-    if len(body) > _OFF_LOOP_BYTES:
-        events, external_ids, rejected = await asyncio.to_thread(_make_events, request, body, instance, key)
-    else:
-        events, external_ids, rejected = _make_events(request, body, instance, key)
+    instance = _instance(receiver, request, key)
+    check_content_type(request.headers.get("content-type", ""))
+    receiver.admission.let_in(instance)
+    body = await read_body(request, MAX_BODY_BYTES, receiver.body_work, instance.slug)
+    make = partial(_make_events, request, body, instance, key)
+    events, external_ids, rejected = await receiver.body_work.run(instance.slug, len(body), make)
+    receiver.admission.count_records(instance, len(events) + len(rejected))
     try:
         receipts = await receiver.writer.write(events) if events else []
     except TransientError:
@@ -66,27 +63,30 @@ async def post_leads(receiver: Receiver, request: Request) -> Response:
 
 async def get_lead(receiver: Receiver, request: Request) -> Response:
     """Where a lead is: its state, person and deliveries. Raises RefusedError."""
-    authorize(request, receiver.settings.api_keys, READ_ROLES)
+    key = authorize(request, receiver.settings.api_keys, READ_ROLES)
     try:
         event_id = UUID(request.path_params["event_id"])
     except ValueError:
         raise RefusedError(400, "not_an_id", "an event id is a UUID, as POST /v1/leads answers it") from None
     try:
-        status = await asyncio.get_running_loop().run_in_executor(receiver.readers, read_status, event_id)
+        status = await receiver.ask(lambda: read_status(event_id))
     except TransientError:
         raise unavailable("the database is away; ask again") from None
-    if status is None:
+    if status is None or not key.allows(status["brand"]):
         raise RefusedError(404, "unknown_event", "no event has this id")
     return json_answer(status)
 
 
-def _instance(receiver: Receiver, request: Request) -> SourceInstance:
+def _instance(receiver: Receiver, request: Request, key: ApiKey) -> SourceInstance:
     brands = receiver.settings.brands
-    brand = request.query_params.get("brand") or (next(iter(brands)) if len(brands) == 1 else "default")
+    own = [brand for brand in brands if key.allows(brand)]
+    brand = request.query_params.get("brand") or (own[0] if len(own) == 1 else "default")
     if brand not in brands:
         raise RefusedError(
-            400, "unknown_brand", f"name a brand, as in /v1/leads?brand=NAME; there are: {', '.join(sorted(brands))}"
+            400, "unknown_brand", f"name a brand, as in /v1/leads?brand=NAME; there are: {', '.join(sorted(own))}"
         )
+    if brand not in own:
+        raise RefusedError(403, "wrong_brand", f"this key serves other brands: {', '.join(sorted(own))}")
     instance = receiver.find_source(brand, request.query_params.get("source") or "api")
     if not isinstance(instance.connector.intake, Api):
         raise RefusedError(404, "unknown_source", f"the source {instance.slug} does not come by this API")
@@ -105,8 +105,11 @@ def _make_events(
     events: list[NewEvent] = []
     external_ids: list[str | None] = []
     rejected: list[dict[str, Any]] = []
+    is_large = len(body) > 2 * MAX_VALUES
     for index, item in enumerate(items):
         problem = _problem(item)
+        if problem is None and is_large and holds_too_many_values(item):
+            problem = (None, f"holds more than {MAX_VALUES} keys and entries")
         if problem is None:
             try:
                 envelope = Envelope(JSON, orjson.dumps(item), headers, {"via": "api", "key": key.name, "index": index})

@@ -8,31 +8,34 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import TypeVar
+from contextlib import asynccontextmanager, suppress
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from connectors.kit import Connector, sources
-from pipeline.errors import AfluenteError, place_of
+from pipeline.errors import AfluenteError, TransientError, place_of
 from pipeline.intake.instances import SourceInstance
 from pipeline.intake.receiver import api_description
 from pipeline.intake.receiver.answers import RefusedError, json_answer, unavailable
 from pipeline.intake.receiver.api_leads import get_lead, post_leads
+from pipeline.intake.receiver.auth import authorize
 from pipeline.intake.receiver.receiver import Receiver
+from pipeline.intake.receiver.request_counts import TAKEN
+from pipeline.intake.receiver.serving import Gate
 from pipeline.intake.receiver.webhooks import shake_hands, take_webhook
 from pipeline.logs import get_logger
+from pipeline.settings.declarations import ROLES
 from pipeline.settings.loading import Settings
 
 _PREFLIGHT_SECONDS = "86400"
 _log = get_logger(__name__)
 
 Handler = Callable[[Request], Awaitable[Response]]
-Result = TypeVar("Result")
 
 
 def create_app(settings: Settings, *, connectors: Mapping[str, Connector] | None = None) -> Starlette:
@@ -52,11 +55,14 @@ def create_app(settings: Settings, *, connectors: Mapping[str, Connector] | None
             await asyncio.to_thread(receiver.stop)
             _log.info("receiver_stopped")
 
-    return Starlette(
+    app = Starlette(
         routes=_Routes(receiver).table(),
+        middleware=[Middleware(Gate)],
         lifespan=lifespan,
         exception_handlers={HTTPException: _no_such_route},
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 class _Routes:
@@ -83,7 +89,7 @@ class _Routes:
         try:
             instance = receiver.find_source(request.path_params["brand"], request.path_params["source"])
         except RefusedError as refusal:
-            receiver.metrics.note_request("unknown", refusal.error, time.perf_counter() - begun)
+            receiver.note_request("unknown", refusal.error, time.perf_counter() - begun)
             return refusal.response()
         if request.method == "OPTIONS":
             return _preflight(instance)
@@ -102,7 +108,7 @@ class _Routes:
     async def _answered(self, source: str, handle: Handler, request: Request) -> Response:
         """Run a handler, count it, and turn what it raises into an answer that says what to do."""
         begun = time.perf_counter()
-        outcome = "taken"
+        outcome = TAKEN
         try:
             return await handle(request)
         except RefusedError as error:
@@ -117,30 +123,39 @@ class _Routes:
             _log.error("request_failed", source=source, place=place_of(error))
             return json_answer({"error": "bug", "message": "this failed here; nothing was taken"}, status=500)
         finally:
-            self._receiver.metrics.note_request(source, outcome, time.perf_counter() - begun)
+            seconds = time.perf_counter() - begun
+            self._receiver.note_request(source, outcome, seconds, is_handshake=request.method == "GET")
 
     async def live(self, _: Request) -> Response:
         return json_answer({"status": "live"})
 
     async def ready(self, _: Request) -> Response:
-        status, report = await self._off_loop(self._receiver.readiness.ask)
+        status, report = await self._receiver.ask_readiness()
         return json_answer(report, status=status)
 
     async def metrics(self, _: Request) -> Response:
-        text = await self._off_loop(self._receiver.metrics.text)
+        try:
+            text = await self._receiver.ask(self._receiver.metrics.text)
+        except TransientError:
+            return unavailable("the figures could not be gathered in time; ask again").response()
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    async def openapi(self, _: Request) -> Response:
-        return json_answer(api_description.document(self._receiver.book))
+    async def openapi(self, request: Request) -> Response:
+        return json_answer(api_description.document(self._described_to(request)))
 
-    async def docs(self, _: Request) -> Response:
+    async def docs(self, request: Request) -> Response:
         return HTMLResponse(
-            api_description.page(self._receiver.book),
+            api_description.page(self._described_to(request)),
             headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
         )
 
-    async def _off_loop(self, ask: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._receiver.readers, ask)
+    def _described_to(self, request: Request) -> api_description.Described:
+        """A stranger reads examples, whoever bears a key the brands and sources that it serves."""
+        settings = self._receiver.settings
+        key = None
+        with suppress(RefusedError):
+            key = authorize(request, settings.api_keys, ROLES)
+        return api_description.describe(self._receiver.book, key)
 
 
 def _preflight(instance: SourceInstance) -> Response:

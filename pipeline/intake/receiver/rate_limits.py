@@ -1,4 +1,4 @@
-"""How fast one source may post: a token bucket per source in this process, refilled all the time."""
+"""How fast a source may post: a token bucket for each in this process, refilled all the time; a token is a record."""
 
 from __future__ import annotations
 
@@ -17,22 +17,34 @@ class _Bucket:
 
 
 class RateLimits:
-    """Buckets by name. `take` gives the seconds to wait, 0 if the request may pass."""
+    """Buckets by name, which must be names of ours: those that strangers choose would fill the memory."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._buckets: dict[object, _Bucket] = {}
 
-    def take(self, name: object, *, rate_per_second: float | None) -> float:
-        """`rate_per_second` None or 0: no limit."""
+    def take(self, name: object, *, rate_per_second: float | None, burst: float | None = None) -> float:
+        """Take a token: 0.0 if there was one, else the seconds until there is. A rate of None or 0 is no limit."""
         if not rate_per_second:
             return 0.0
-        now = self._clock()
-        burst = max(_LEAST_BURST, rate_per_second * _BURST_SECONDS)
-        bucket = self._buckets.setdefault(name, _Bucket(burst, now))
-        bucket.tokens = min(burst, bucket.tokens + (now - bucket.at) * rate_per_second)
-        bucket.at = now
+        bucket = self._filled(name, rate_per_second, burst)
         if bucket.tokens < 1:
             return (1 - bucket.tokens) / rate_per_second
         bucket.tokens -= 1
         return 0.0
+
+    def charge(self, name: object, count: int, *, rate_per_second: float | None) -> None:
+        """Take more tokens of a request that was let in, also those that are not there: the next one waits for them.
+
+        So a body of many records is taken whole, and over time no more records come than the rate says.
+        """
+        if rate_per_second and count > 0:
+            self._filled(name, rate_per_second, None).tokens -= count
+
+    def _filled(self, name: object, rate_per_second: float, burst: float | None) -> _Bucket:
+        now = self._clock()
+        most = burst if burst is not None else max(_LEAST_BURST, rate_per_second * _BURST_SECONDS)
+        bucket = self._buckets.setdefault(name, _Bucket(most, now))
+        bucket.tokens = min(most, bucket.tokens + (now - bucket.at) * rate_per_second)
+        bucket.at = now
+        return bucket

@@ -14,6 +14,10 @@ from pipeline.store.engine import StoreError, engine
 from pipeline.store.schema import is_current
 
 _KNOWN_SECONDS = 1.0  # several probes a second ask once
+HANGS: tuple[int, dict[str, Any]] = (
+    503,
+    {"status": "unready", "database": "does not answer", "migrations": "unknown", "broker": "unknown"},
+)
 
 
 class Readiness:

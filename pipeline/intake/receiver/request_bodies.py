@@ -8,13 +8,18 @@ import zlib
 from starlette.requests import ClientDisconnect, Request
 
 from pipeline.intake.receiver.answers import RefusedError
+from pipeline.intake.receiver.body_work import BodyWork
 
 _READ_SECONDS = 30.0  # for the whole body: a sender that trickles holds no more than a connection
+_LENGTH_DIGITS = 15  # a longer Content-Length is beyond every limit, whatever its number
 _CLOSE = {"Connection": "close"}  # the rest of the body is not read, so the connection cannot go on
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The body, unpacked. Raises RefusedError: 413 over `limit` bytes, 415 encoding, 400 broken, 408 too slow."""
+async def read_body(request: Request, limit: int, work: BodyWork, source: str) -> bytes:
+    """The body, unpacked by `work` in the share of `source`.
+
+    Raises RefusedError: 413 over `limit` bytes, 415 encoding, 400 broken, 408 too slow.
+    """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip", "deflate", ""):
         raise RefusedError(
@@ -24,7 +29,7 @@ async def read_body(request: Request, limit: int) -> bytes:
             headers={**_CLOSE, "Accept-Encoding": "gzip, deflate"},
         )
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and len(declared) < 20 and int(declared) > limit:
+    if declared.isascii() and declared.isdigit() and (len(declared) > _LENGTH_DIGITS or int(declared) > limit):
         raise _too_large(limit)
     try:
         async with asyncio.timeout(_READ_SECONDS):
@@ -33,7 +38,10 @@ async def read_body(request: Request, limit: int) -> bytes:
         raise RefusedError(408, "too_slow", f"the body took over {_READ_SECONDS:g} s", headers=_CLOSE) from None
     except ClientDisconnect:
         raise RefusedError(400, "incomplete_body", "the connection ended within the body", headers=_CLOSE) from None
-    return raw if encoding in ("identity", "") else unpack(raw, limit)
+    if encoding in ("identity", ""):
+        return raw
+    # However small it is: what it unpacks to may be `limit` bytes.
+    return await work.run(source, limit, lambda: unpack(raw, limit))
 
 
 async def _read(request: Request, limit: int) -> bytes:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+from functools import partial
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from connectors.kit import Signature, Webhook
-from connectors.kit.sources.records import UnreadableBody, split_body
+from connectors.kit.sources.handshakes import handshakes_of
+from connectors.kit.sources.records import MAX_VALUES, UnreadableBody, holds_too_many_values, split_body
 from connectors.kit.sources.signatures import message_id_of
 from pipeline.errors import TransientError
-from pipeline.intake.bodies import events_of_body
+from pipeline.intake.bodies import events_of_body, seen_record
 from pipeline.intake.instances import SourceInstance
+from pipeline.intake.receiver.admission import check_content_type, claims_proof
 from pipeline.intake.receiver.answers import RefusedError, refused_later, unavailable
 from pipeline.intake.receiver.handshakes import answer_asked, answer_posted, response_of
 from pipeline.intake.receiver.receiver import Receiver
 from pipeline.intake.receiver.request_bodies import read_body
 from pipeline.records import NewEvent
-
-_OFF_LOOP_BYTES = 65_536  # a larger body is parsed in a thread: the event loop serves the others meanwhile
-_MAX_RECORDS = 5_000  # in one body: they go into one transaction
 
 
 async def take_webhook(receiver: Receiver, request: Request, instance: SourceInstance) -> Response:
@@ -29,21 +29,31 @@ async def take_webhook(receiver: Receiver, request: Request, instance: SourceIns
     webhook = _webhook_of(instance)
     if not instance.enabled:
         raise refused_later(503, "disabled", f"the source {instance.slug} is switched off here", seconds=300)
-    wait = receiver.rate_limits.take(
-        (instance.brand, instance.slug), rate_per_second=receiver.settings.source(instance.slug).rate_per_second
-    )
-    if wait:
-        raise refused_later(429, "too_fast", "this source sends faster than it may", seconds=wait)
-    body = await read_body(request, webhook.max_body_bytes)
+    check_content_type(request.headers.get("content-type", ""))
+    signature = webhook.signature
+    if signature is None:
+        receiver.admission.let_in(instance)
+    elif (
+        _secrets(receiver, instance, signature)
+        and not handshakes_of(webhook)  # some are posted unsigned, so the body must be read
+        and not claims_proof(signature, dict(request.headers))
+    ):
+        raise receiver.admission.refuse_unproven(instance)
+    body = await read_body(request, webhook.max_body_bytes, receiver.body_work, instance.slug)
     if asked := answer_posted(receiver, instance, request, body, is_signed=False):
         return asked
-    verified_by = _verify(receiver, instance, webhook, request, body)
+    verified_by = None
+    if signature is not None:
+        verify = partial(_is_proven, receiver, instance, signature, request=request, body=body)
+        if not await receiver.body_work.run(instance.slug, len(body), verify):
+            raise receiver.admission.refuse_unproven(instance)
+        verified_by = type(signature).__name__
+        receiver.admission.let_in(instance)
     if asked := answer_posted(receiver, instance, request, body, is_signed=True):
         return asked
-    if len(body) > _OFF_LOOP_BYTES:
-        events = await asyncio.to_thread(_make_events, instance, webhook, request, body, verified_by)
-    else:
-        events = _make_events(instance, webhook, request, body, verified_by)
+    make = partial(_make_events, receiver, instance, request=request, body=body, verified_by=verified_by)
+    events = await receiver.body_work.run(instance.slug, len(body), make)
+    receiver.admission.count_records(instance, len(events))
     if events:
         try:
             receipts = await receiver.writer.write(events)
@@ -74,32 +84,26 @@ def _secrets(receiver: Receiver, instance: SourceInstance, signature: Signature)
     return secrets
 
 
-def _verify(
-    receiver: Receiver, instance: SourceInstance, webhook: Webhook, request: Request, body: bytes
-) -> str | None:
-    """The name of the scheme that proved the request, None where the source signs nothing."""
-    signature = webhook.signature
-    if signature is None:
-        return None
+def _is_proven(
+    receiver: Receiver, instance: SourceInstance, signature: Signature, *, request: Request, body: bytes
+) -> bool:
     secrets = _secrets(receiver, instance, signature)
-    headers = dict(request.headers)
     # What some schemes sign beside the body; no header of a request can begin with a colon.
-    headers[":method"] = request.method
-    headers[":uri"] = str(request.url)
-    if not signature.verify(secrets=secrets, headers=headers, body=body, now=time.time()):
-        raise RefusedError(401, "bad_signature", "the signature is missing, wrong or too old")
-    return type(signature).__name__
+    seen = {**dict(request.headers), ":method": request.method, ":uri": receiver.public_address(request)}
+    return signature.verify(secrets=secrets, headers=seen, body=body, now=time.time())
 
 
 def _make_events(
-    instance: SourceInstance, webhook: Webhook, request: Request, body: bytes, verified_by: str | None
+    receiver: Receiver, instance: SourceInstance, *, request: Request, body: bytes, verified_by: str | None
 ) -> list[NewEvent]:
+    webhook = _webhook_of(instance)
     content_type = request.headers.get("content-type", "")
     headers = dict(request.headers)
     try:
         parts = split_body(instance.connector, body, content_type)
-        if len(parts) > _MAX_RECORDS:
-            raise RefusedError(413, "too_many_records", f"one body may hold {_MAX_RECORDS} records")
+        check_amount([part.value for part in parts], webhook.record_limit, len(body))
+        if webhook.signature is None:
+            receiver.admission.check_entries(instance, [seen_record(instance.connector, part) for part in parts])
         return events_of_body(
             instance,
             parts,
@@ -114,3 +118,11 @@ def _make_events(
         raise RefusedError(status, error.code, error.message, line=error.line, column=error.column) from None
     except (TypeError, RecursionError):  # what is valid JSON and yet cannot be written again
         raise RefusedError(400, "unreadable_json", "the body is nested too deeply") from None
+
+
+def check_amount(records: list[dict[str, Any]], limit: int, size: int) -> None:
+    """Raises RefusedError for more records than one body may hold, and for a record of more values than leads have."""
+    if len(records) > limit:
+        raise RefusedError(413, "too_many_records", f"one body of this source may hold {limit} records", limit=limit)
+    if size > 2 * MAX_VALUES and any(map(holds_too_many_values, records)):
+        raise RefusedError(413, "too_many_values", f"one lead may hold {MAX_VALUES} keys and entries")

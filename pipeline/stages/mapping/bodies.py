@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from connectors.kit.sources.nesting import MOST_LEVELS, is_too_deep
+from connectors.kit.sources.records import MAX_VALUES, has_rounded_numbers, holds_too_many_values
 from connectors.kit.sources.records import decode_body as decode_posted_body
-from connectors.kit.sources.records import has_rounded_numbers
 from pipeline.errors import RecordError
 
 _JSON = "application/json"
@@ -27,6 +27,8 @@ def decode_body(content_type: str, body: bytes) -> dict[str, Any]:
     else:
         if has_rounded_numbers(record):
             record = decode_posted_body(body, _JSON, formats=("json",))
+    if len(body) > 2 * MAX_VALUES and holds_too_many_values(record):
+        raise RecordError("too_many_values", message=f"one lead may hold {MAX_VALUES} keys and entries")
     if not isinstance(record, dict):
         raise RecordError("not_an_object", message="one JSON object per lead is expected, not a list")
     if body.count(b"{") + body.count(b"[") > MOST_LEVELS and is_too_deep(record):
@@ -36,10 +38,10 @@ def decode_body(content_type: str, body: bytes) -> dict[str, Any]:
 
 def shaped_record(content_type: str, record: dict[str, Any]) -> dict[str, Any]:
     """A record that was just taken in as `decode_body` gives it later."""
-    return record if content_type == ROW else nest(record)
+    return record if content_type == ROW else nest_form_keys(record)
 
 
-def nest(record: dict[str, Any]) -> dict[str, Any]:
+def nest_form_keys(record: dict[str, Any]) -> dict[str, Any]:
     """Forms write `fields[email]` for what JSON nests. (A path finds the key `fields.email` as it is.)"""
     if not any(key.endswith("]") for key in record):
         return record

@@ -12,7 +12,7 @@ from typing import Any
 
 from connectors.kit.paths import compile_path
 from connectors.kit.sources.declarations import Connector
-from pipeline.canonical import CANONICAL_FIELDS, default_conversion
+from pipeline.canonical import CANONICAL_FIELDS, IDENTIFYING_FIELDS, default_conversion
 from pipeline.errors import RecordError
 from pipeline.records import EarlierTouch, Lead, Parked, RawEvent, Stage, Suppressed
 from pipeline.stages.destination_mapping.mapping import (
@@ -85,9 +85,10 @@ class SourceMapping:
         )
         self._headers = Headers(declaration.headers) if declaration.headers else None
         self._lists = [compile_list(rule) for rule in declaration.lists]
-        self._rules: list[Apply] = [compile_field(rule) for rule in declaration.fields]
-        if declaration.canonical:
-            self._rules.insert(0, compile_canonical(self.names, declaration.flatten))
+        canonical = [compile_canonical(self.names, declaration.flatten)] if declaration.canonical else []
+        rules = [(rule.name, compile_field(rule)) for rule in declaration.fields]
+        self._rules: list[Apply] = [*canonical, *(apply for _, apply in rules)]
+        self._identity = [*canonical, *(apply for name, apply in rules if name in IDENTIFYING_FIELDS)]
         self._consents = [compile_consent_rule(rule) for rule in declaration.consents]
         self._consent_lists = [compile_path(path) for path in declaration.consent_lists]
         self._earlier_touches = [compile_earlier_touch_rule(rule) for rule in declaration.earlier_touches]
@@ -123,6 +124,15 @@ class SourceMapping:
             if applies(record):
                 return reason
         return None
+
+    def identifies(self, record: dict[str, Any]) -> bool:
+        """Whether a shaped record says anything by which a person could be known. Reads no more than that."""
+        mapped = MappedFields()
+        for apply in self._identity:
+            apply(record, mapped)
+            if any(mapped.fields.get(name) for name in IDENTIFYING_FIELDS):
+                return True
+        return False
 
     def map_record(self, record: dict[str, Any], date_orders: Mapping[str, str] = NO_ORDERS) -> MappedFields:
         """The record's fields. `date_orders`: column -> dmy, mdy or ymd. Raises RecordError `missing_required`."""

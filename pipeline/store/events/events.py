@@ -50,14 +50,15 @@ DO UPDATE SET repeats = known.repeats + CASE WHEN excluded.content IS NULL OR ex
 RETURNING brand, source, digest, event_id, xmax = 0, content, revisions
 """
 _STORE_EVENTS = """
-WITH new (event_id, brand, source, lane, external_id, occurred_at, sealed, request_id, revised_at, contact, record_id,
-    adds, revises) AS MATERIALIZED (
-    SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::text[],
-        %s::uuid[], %s::timestamptz[], %s::bytea[], %s::uuid[], %s::bool[], %s::uuid[])
+WITH new (event_id, brand, source, lane, external_id, occurred_at, unproven, sealed, request_id, revised_at, contact,
+    record_id, adds, revises) AS MATERIALIZED (
+    SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::bool[],
+        %s::text[], %s::uuid[], %s::timestamptz[], %s::bytea[], %s::uuid[], %s::bool[], %s::uuid[])
 ), stored AS (
-    INSERT INTO events (event_id, brand, source, lane, external_id, occurred_at, revised_at, contact, record_id,
-        adds, revises)
-    SELECT event_id, brand, source, lane, external_id, occurred_at, revised_at, contact, record_id, adds, revises
+    INSERT INTO events (event_id, brand, source, lane, external_id, occurred_at, unproven, revised_at, contact,
+        record_id, adds, revises)
+    SELECT event_id, brand, source, lane, external_id, occurred_at, unproven, revised_at, contact, record_id, adds,
+        revises
     FROM new
 )
 INSERT INTO event_bodies (event_id, sealed, request_id)
@@ -139,6 +140,7 @@ def _store_events(
             arrays.texts(event.lane for event in fresh),
             arrays.texts(event.external_id for event in fresh),
             arrays.moments(event.occurred_at for event in fresh),
+            arrays.booleans(event.unproven for event in fresh),
             arrays.sealed(event.sealed for event in fresh),
             arrays.uuids(None if event.request is None else event.request.request_id for event in fresh),
             arrays.moments(event.revised_at for event in fresh),
@@ -153,7 +155,8 @@ def _store_events(
     insert_requests(connection, fresh)
 
 
-# Lost events first, of one former claim and half of it: so a batch that kills its worker is bisected.
+# Lost events first, of one former claim and half of it: so a batch that kills its worker is bisected. Of fresh ones
+# those that nobody proved have a share, and what the proven ones leave: so a flood of them holds up nobody else.
 _CHOOSE = """
 WITH former AS MATERIALIZED (
     SELECT claim, batch_size FROM events WHERE state = 'pending' AND losses > 0 AND lane = %(lane)s
@@ -162,12 +165,22 @@ WITH former AS MATERIALIZED (
     SELECT event_id FROM events
     WHERE state = 'pending' AND losses > 0 AND lane = %(lane)s AND claim = (SELECT claim FROM former)
     ORDER BY event_id LIMIT (SELECT greatest(1, least(%(limit)s, batch_size / 2)) FROM former) FOR UPDATE SKIP LOCKED
-), fresh AS MATERIALIZED (
+), shared AS MATERIALIZED (
     SELECT event_id FROM events
-    WHERE state = 'pending' AND losses = 0 AND lane = %(lane)s AND NOT EXISTS (SELECT FROM lost)
-    ORDER BY event_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    WHERE state = 'pending' AND losses = 0 AND lane = %(lane)s AND unproven AND NOT EXISTS (SELECT FROM lost)
+    ORDER BY event_id LIMIT greatest(1, %(limit)s / 4) FOR UPDATE SKIP LOCKED
+), proven AS MATERIALIZED (
+    SELECT event_id FROM events
+    WHERE state = 'pending' AND losses = 0 AND lane = %(lane)s AND NOT unproven AND NOT EXISTS (SELECT FROM lost)
+    ORDER BY event_id LIMIT (SELECT %(limit)s - count(*) FROM shared) FOR UPDATE SKIP LOCKED
+), unproven AS MATERIALIZED (
+    SELECT event_id FROM events
+    WHERE state = 'pending' AND losses = 0 AND lane = %(lane)s AND unproven AND NOT EXISTS (SELECT FROM lost)
+        AND event_id > (SELECT event_id FROM shared ORDER BY event_id DESC LIMIT 1)
+    ORDER BY event_id LIMIT (SELECT %(limit)s - count(*) FROM (TABLE shared UNION ALL TABLE proven) AS taken)
+    FOR UPDATE SKIP LOCKED
 )
-SELECT event_id FROM lost UNION ALL SELECT event_id FROM fresh
+TABLE lost UNION ALL TABLE shared UNION ALL TABLE proven UNION ALL TABLE unproven
 """
 _CLAIM = """
 UPDATE events SET state = 'in_flight', claim = %(claim)s, lease_until = now() + make_interval(secs => %(seconds)s),

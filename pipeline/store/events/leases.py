@@ -121,7 +121,9 @@ SELECT lane,
     + (SELECT count(*) FROM events e WHERE e.state = 'pending' AND e.losses > 0 AND e.lane = lanes.lane),
     least(
         (SELECT received_at FROM events e WHERE e.state = 'pending' AND e.losses = 0 AND e.lane = lanes.lane
-         ORDER BY event_id LIMIT 1),
+         AND NOT unproven ORDER BY event_id LIMIT 1),
+        (SELECT received_at FROM events e WHERE e.state = 'pending' AND e.losses = 0 AND e.lane = lanes.lane
+         AND unproven ORDER BY event_id LIMIT 1),
         (SELECT min(received_at) FROM events e WHERE e.state = 'pending' AND e.losses > 0 AND e.lane = lanes.lane)
     )
 FROM unnest(%(lanes)s::text[]) AS lanes (lane)

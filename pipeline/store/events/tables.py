@@ -97,13 +97,20 @@ events = Table(
     Column("adds", Boolean, nullable=False, server_default=text("false")),  # revisions stand beside each other
     Column("revises", Uuid),  # the event that said something else of the record before
     Column("superseded_by", Uuid),  # the revision that took its place in what the person is
+    Column("unproven", Boolean, nullable=False, server_default=text("false")),  # of a source that signs nothing
     PrimaryKeyConstraint("event_id", name="events_pkey"),
     one_of("lane", LANES, "events_lane_known"),
     one_of("state", EVENT_STATES, "events_state_known"),
     one_of("reason", (*SUPPRESSION_REASONS, SUPERSEDED), "events_reason_known"),
     postgresql_partition_by="RANGE (event_id)",
 )
-Index("events_fresh", events.c.lane, events.c.event_id, postgresql_where=text("state = 'pending' AND losses = 0"))
+Index(
+    "events_waiting",
+    events.c.lane,
+    events.c.unproven,
+    events.c.event_id,
+    postgresql_where=text("state = 'pending' AND losses = 0"),
+)
 Index(
     "events_lost",
     events.c.lane,
@@ -198,4 +205,14 @@ cursors = Table(
     Column("note", Text),  # what the last run that had something to say said
     moment_column("noted_at"),
     PrimaryKeyConstraint("brand", "source", "stream", name="cursors_pkey"),
+)
+
+intake_requests = Table(
+    "intake_requests",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    moment_column("minute", nullable=False),
+    count_column("requests"),
+    PrimaryKeyConstraint("minute", "source", "outcome", name="intake_requests_pkey"),
 )

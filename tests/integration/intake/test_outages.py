@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import psycopg2
 import pytest
 import requests
@@ -143,12 +144,15 @@ def test_every_acknowledged_lead_survives_a_kill_of_receiver_and_database(own_po
         assert {row[0] for row in cursor} == set(acknowledged)
 
 
-def kill_hard(servers: Embedded) -> None:
-    """SIGKILL to the postmaster and its children, as a power cut would end them."""
-    import psutil
-
+def family_of(servers: Embedded) -> list[psutil.Process]:
+    """The postmaster and its children."""
     (postmaster,) = (psutil.Process(server.pid) for server in servers.processes())
-    family = [postmaster, *postmaster.children(recursive=True)]
+    return [postmaster, *postmaster.children(recursive=True)]
+
+
+def kill_hard(servers: Embedded) -> None:
+    """SIGKILL to all of them, as a power cut would end them."""
+    family = family_of(servers)
     for member in family:
         member.send_signal(signal.SIGKILL)
     psutil.wait_procs(family, timeout=10)
@@ -172,6 +176,37 @@ def test_a_stop_waits_for_the_requests_under_way(own_postgresql, process):
     sender.join(10)
     assert statuses == [202]
     assert process.process.wait(15) is not None
+
+
+def test_while_the_database_hangs_every_question_is_answered_within_seconds(own_postgresql, process):
+    answer = process.post_leads(lead())
+    event_id = answer.json()["accepted"][0]["event_id"]
+    assert process.get_lead(event_id).status_code == 200
+    assert process.get("/health/ready").status_code == 200
+    family = family_of(own_postgresql)
+    for server in family:
+        server.suspend()
+    time.sleep(1.1)  # probes that come together share an answer
+    try:
+        for ask in (
+            lambda: process.get("/health/ready"),
+            lambda: process.get_lead(event_id),
+            lambda: process.get_lead(event_id),
+            lambda: process.get_lead(event_id),
+            lambda: process.get("/health/ready"),
+        ):
+            begun = time.monotonic()
+            assert ask().status_code == 503
+            assert time.monotonic() - begun < 9
+        begun = time.monotonic()
+        assert process.get("/metrics").status_code in (200, 503)
+        assert time.monotonic() - begun < 9
+        assert process.get("/health/live").status_code == 200
+    finally:
+        for server in family:
+            server.resume()
+    wait_until(lambda: process.get("/health/ready").status_code == 200)
+    assert process.get_lead(event_id).status_code == 200
 
 
 def test_a_database_that_hangs_is_waited_for_only_so_long(own_postgresql, monkeypatch):

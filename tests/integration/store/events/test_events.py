@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
 import pytest
 from msgspec.structs import replace
@@ -250,6 +251,36 @@ def test_batches_under_way_are_counted_by_claim_and_lane():
     with transaction() as connection:
         assert events.count_in_flight_batches(connection, "bulk") == 3
         assert events.count_in_flight_batches(connection, "hot") == 1
+
+
+def unproven(count: int, *, lane: str = "hot") -> list[UUID]:
+    with transaction() as connection:
+        new = [replace(new_event(lane=lane), unproven=True) for _ in range(count)]
+        return [receipt.event_id for receipt in events.insert_events(connection, new)]
+
+
+def test_a_flood_of_what_nobody_proved_leaves_the_better_part_of_a_claim_to_what_came_after_it_with_a_proof():
+    flood = unproven(500)
+    proven = store(100, lane="hot")
+    assert set(claim("hot", limit=40).event_ids) == {*flood[:10], *proven[:30]}
+    assert set(claim("hot", limit=40).event_ids) == {*flood[10:20], *proven[30:60]}
+
+
+def test_what_one_kind_does_not_use_of_a_claim_the_other_gets():
+    flood = unproven(60)
+    proven = store(5, lane="hot")
+    assert set(claim("hot", limit=40).event_ids) == {*proven, *flood[:35]}
+    assert set(claim("hot", limit=40).event_ids) == set(flood[35:])
+    assert claim("hot", limit=40) is None
+    alone = store(50, lane="hot")
+    assert set(claim("hot", limit=40).event_ids) == set(alone[:40])
+
+
+def test_both_kinds_are_counted_as_waiting():
+    unproven(2)
+    store(3, lane="hot")
+    with transaction() as connection:
+        assert leases.oldest_pending(connection)["hot"][0] == 5
 
 
 def test_waiting_events_are_counted_fresh_and_lost_alike():

@@ -78,3 +78,22 @@ def test_a_packed_body_that_is_not_whole_is_refused(spoil):
     with pytest.raises(RefusedError) as refused:
         unpack(spoil(packed), 1_000)
     assert refused.value.status == 400
+
+
+def test_a_body_of_many_records_is_let_in_whole_and_the_next_one_waits_for_all_of_them():
+    now = [0.0]
+    limits = RateLimits(clock=lambda: now[0])
+    assert limits.take("a", rate_per_second=5) == 0.0
+    limits.charge("a", 99, rate_per_second=5)
+    assert limits.take("a", rate_per_second=5) == pytest.approx((100 - 10 + 1) / 5)
+    now[0] += 18.2
+    assert limits.take("a", rate_per_second=5) == 0.0
+    limits.charge("a", 1_000, rate_per_second=None)
+    limits.charge("a", 0, rate_per_second=5)
+
+
+def test_names_of_headers_have_a_length_and_all_that_is_kept_has_a_size():
+    assert kept_headers({"x-" + "a" * 99: "v"}) == {}
+    assert kept_headers({"x-" + "a" * 98: "v"})
+    kept = kept_headers({f"x-{number}": "v" * 1_000 for number in range(40)})
+    assert 10 < len(kept) < 20

@@ -1,0 +1,65 @@
+"""Sources whose requests are all refused: their leads are lost at the sender, and nothing else here shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pipeline.errors import AfluenteError
+from pipeline.health.checks import Check, failed, passed
+from pipeline.store.engine import StoreError, transaction
+from pipeline.store.events.requests import count_requests
+
+WINDOW_MINUTES = 15
+LEAST_REQUESTS = 3  # one that a stranger tried is no sender that goes wrong
+_TAKEN = ("taken", "handshake")
+_CREDENTIALS = ("bad_signature", "too_many_unproven", "not_configured")
+_UNKNOWN = "unknown"  # requests for sources that are not there: strangers, mostly
+
+
+def refused_sources(requests: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
+    """Sources of whose requests not one was taken, for want of a proof, and why; given source -> outcome -> count."""
+    found = {}
+    for source, outcomes in sorted(requests.items()):
+        refused = {outcome: count for outcome, count in outcomes.items() if outcome in _CREDENTIALS}
+        if source == _UNKNOWN or outcomes.get("taken") or sum(refused.values()) < LEAST_REQUESTS:
+            continue
+        counts = ", ".join(f"{outcome} {count}" for outcome, count in refused.items())
+        found[source] = (
+            f"none of its {sum(outcomes.values())} requests of the last {WINDOW_MINUTES} minutes was taken ({counts})"
+        )
+    return found
+
+
+def find_refused(requests: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """The same as sentences for `status`."""
+    return [
+        f"source {source}: {reason}; is its secret here the one the sender signs with?"
+        for source, reason in refused_sources(requests).items()
+    ]
+
+
+def check_requests() -> Iterator[Check]:
+    """What the receivers counted. Left out while the database is away: its own check says so."""
+    try:
+        with transaction(synchronous=False, timeout_seconds=10) as connection:
+            requests = count_requests(connection, minutes=WINDOW_MINUTES)
+    except (AfluenteError, StoreError):
+        return
+    refused = refused_sources(requests)
+    for source, reason in refused.items():
+        yield failed(
+            f"requests of {source}",
+            reason,
+            "compare the signing secret here with the sender's, and the clocks; senders give up after some hours",
+        )
+    if not refused:
+        yield passed("requests", _summary(requests))
+
+
+def _summary(requests: Mapping[str, Mapping[str, int]]) -> str:
+    turned_away = {
+        source: sum(count for outcome, count in outcomes.items() if outcome not in _TAKEN)
+        for source, outcomes in requests.items()
+    }
+    some = ", ".join(f"{source} {count}" for source, count in turned_away.items() if count)
+    return f"refused in the last {WINDOW_MINUTES} minutes: {some or 'none'}"

@@ -1,0 +1,100 @@
+"""Which requests are let in, and how many: by source, after the proof where there is one, and by what entries say.
+
+Three buckets of a source, so that strangers never use up what its own sender may do:
+
+- proven requests, or those of a source that signs nothing: `rate_per_second` of afluente.yaml, counted in records;
+- requests that prove nothing: a bucket of their own; one that does not even claim a proof is refused unread;
+- entries of an unsigned source that identify nobody: each would wait for a human, so only so many are taken.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from connectors.kit import Signature
+from connectors.kit.sources.content_types import MAX_LENGTH, read_content_type
+from pipeline.errors import AfluenteError, ConfigurationError
+from pipeline.intake.instances import SourceInstance
+from pipeline.intake.receiver.answers import RefusedError, refused_later
+from pipeline.intake.receiver.rate_limits import RateLimits
+from pipeline.settings.loading import Settings
+from pipeline.stages.mapping.bodies import nest_form_keys
+from pipeline.stages.mapping.source_mapping import load_source_mapping
+
+_UNPROVEN_PER_SECOND = 20.0
+_UNPROVEN_BURST = 100.0
+_NAMELESS_PER_SECOND = 0.1  # entries that identify nobody, of an unsigned source
+_NAMELESS_BURST = 100.0  # a form whose fields were renamed loses nothing before somebody looks
+
+
+class Admission:
+    """The buckets of a receiver. Everything here raises RefusedError for what is not let in."""
+
+    def __init__(self, settings: Settings, limits: RateLimits) -> None:
+        self._settings = settings
+        self._limits = limits
+
+    def let_in(self, instance: SourceInstance) -> None:
+        """One request of a source, counted as one record. 429 over its rate."""
+        wait = self._limits.take((instance.brand, instance.slug), rate_per_second=self._rate(instance))
+        if wait:
+            raise refused_later(429, "too_fast", "this source sends faster than it may", seconds=wait)
+
+    def count_records(self, instance: SourceInstance, records: int) -> None:
+        """How many records the request that was let in turned out to hold."""
+        self._limits.charge((instance.brand, instance.slug), records - 1, rate_per_second=self._rate(instance))
+
+    def refuse_unproven(self, instance: SourceInstance) -> RefusedError:
+        """The answer to a request without proof: 401, and 429 if many of them come."""
+        wait = self._limits.take(
+            ("unproven", instance.brand, instance.slug), rate_per_second=_UNPROVEN_PER_SECOND, burst=_UNPROVEN_BURST
+        )
+        if wait:
+            return refused_later(
+                429, "too_many_unproven", "too many requests without a valid signature come here", seconds=wait
+            )
+        return RefusedError(401, "bad_signature", "the signature is missing, wrong or too old")
+
+    def check_entries(self, instance: SourceInstance, records: list[dict[str, Any]]) -> None:
+        """Let in what a source that signs nothing sends, as far as it identifies anybody. 422 for a flood of others."""
+        for record in records:
+            if _identifies_somebody(instance, record):
+                continue
+            wait = self._limits.take(
+                ("nameless", instance.brand, instance.slug), rate_per_second=_NAMELESS_PER_SECOND, burst=_NAMELESS_BURST
+            )
+            if wait:
+                raise RefusedError(
+                    422,
+                    "identifies_nobody",
+                    "nothing here identifies a person by the fields that this source is known to send,"
+                    " and many such entries came before",
+                )
+
+    def _rate(self, instance: SourceInstance) -> float | None:
+        return self._settings.source(instance.slug).rate_per_second
+
+
+def claims_proof(signature: Signature, headers: dict[str, str]) -> bool:
+    """Whether a request says at all that it is signed: if not, its body need not be read."""
+    is_claimed = getattr(signature, "is_claimed", None)
+    return is_claimed is None or bool(is_claimed(headers))
+
+
+def check_content_type(header: str) -> None:
+    """Raises RefusedError for a Content-Type beyond what any sender means, and for a charset that is not read here."""
+    if len(header) > MAX_LENGTH:
+        raise RefusedError(400, "long_content_type", f"a Content-Type has at most {MAX_LENGTH} characters")
+    found = read_content_type(header)
+    if found.charset is not None and found.codec is None:
+        raise RefusedError(415, "charset_not_accepted", "this charset is not understood here; send UTF-8")
+
+
+def _identifies_somebody(instance: SourceInstance, record: dict[str, Any]) -> bool:
+    try:
+        mapping = load_source_mapping(instance.connector.source)
+        return mapping.identifies(mapping.shape(nest_form_keys(record)))
+    except ConfigurationError:
+        return True  # whoever mends the mapping replays what came meanwhile
+    except (AfluenteError, RecursionError):
+        return False
