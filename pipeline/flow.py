@@ -30,7 +30,7 @@ from pipeline.lanes import HOT, LANES
 from pipeline.logs import get_logger
 from pipeline.records import Batch, Claim, Lead, Parked, Stage
 from pipeline.replay import Decided, connector_of, map_raw_event, normalize_mapped
-from pipeline.routing import note_returns, want_people
+from pipeline.routing import note_destinations, note_returns, want_people
 from pipeline.settings.loading import settings
 from pipeline.stages.attribution.touches import touches_of
 from pipeline.stages.mappings_in_force import refresh_source_mappings
@@ -132,6 +132,7 @@ def load_batch(batch: Batch) -> dict[tuple[str, str], int]:
     Returns how many deliveries became due per (destination, lane). Commits synchronously, which makes the earlier,
     lazier commits of this batch durable too: PostgreSQL's log is written in order.
     """
+    note_destinations(lead.brand for lead in batch.leads)
     with transaction() as connection:
         _follow(connection, batch.leads)
         settled = events.settle_events(connection, batch.claim_id, batch.leads)

@@ -17,6 +17,7 @@ from pipeline.cli.commands import (
     attribution,
     balance,
     deliveries,
+    destination,
     doctor,
     explain,
     imports,
@@ -70,6 +71,7 @@ for group in (init, up, status, imports, balance):
 app.add_typer(leads.commands, name="leads")
 app.add_typer(people.commands, name="people")
 app.add_typer(deliveries.commands, name="deliveries")
+app.add_typer(destination.commands, name="destination")
 app.add_typer(explain.commands)
 app.add_typer(report.commands, name="report")
 app.add_typer(attribution.commands, name="attribution")

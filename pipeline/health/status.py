@@ -8,6 +8,7 @@ from connectors.kit.registry import broken_sources
 from pipeline.health.connector_checks import find_wrong_mappings
 from pipeline.health.readings import Backlog, DatabaseReading, DestinationReading, Readings, take_readings
 from pipeline.health.thresholds import find_alarms
+from pipeline.recompute.deliveries import tell_lacking
 from pipeline.settings.installation import read_runtime
 from pipeline.settings.loading import Settings, settings
 from pipeline.store.reports import LastError
@@ -50,6 +51,7 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
             *find_alarms(readings),
             *(f"source {slug} is left out: {reason}" for slug, reason in broken_sources().items()),
             *find_wrong_mappings(known),
+            *(tell_lacking() if database else []),
         ],
     }
 

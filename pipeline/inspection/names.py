@@ -14,9 +14,14 @@ if TYPE_CHECKING:
     from pipeline.intake.instances import SourceInstance
 
 
-def check_source(slug: str) -> None:
-    """Raises UsageError unless a source is declared or set up under that name."""
+def check_source(slug: str, connection: Connection | None = None) -> None:
+    """Raises UsageError unless a source is declared or set up under that name, or, with a `connection`, was when leads
+    of it came."""
+    from pipeline.store.reports import has_events_of_source
+
     known = {*sources(), *settings().sources}
+    if connection is not None and slug not in known and has_events_of_source(connection, slug):
+        return
     if slug in broken_sources():
         raise UsageError(f"the source {slug!r} is left out: {broken_sources()[slug]}")
     if slug not in known:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from uuid import UUID
 
 import msgspec
@@ -30,11 +30,22 @@ if TYPE_CHECKING:
 
 
 class QuarantineGroup(msgspec.Struct, frozen=True):
-    """How many wait of one source and for one reason; deliveries have no source."""
+    """How many wait of one source or destination and for one reason: leads have a source, deliveries a destination."""
 
     source: str | None
     reason: str
     count: int
+    destination: str | None = None
+
+
+class QuarantineFilter(TypedDict, total=False):
+    """Which of what waits is meant; None: whatever it is."""
+
+    reason: str | None
+    source: str | None
+    destination: str | None
+    stage: str | None
+    field: str | None
 
 
 class PlacedRow(msgspec.Struct, frozen=True):
@@ -66,26 +77,22 @@ class Replayed(msgspec.Struct, frozen=True):
 def list_quarantined(
     connection: Connection,
     *,
-    reason: str | None = None,
-    source: str | None = None,
     with_closed: bool = False,
     limit: int = 50,
+    **chosen: Unpack[QuarantineFilter],
 ) -> QuarantineList:
-    """How many wait by source and reason, and the newest of them; `with_closed` also what was replayed or discarded.
+    """How many wait by source or destination and reason, and the newest of them; `with_closed` also what was replayed
+    or discarded.
 
-    Raises UsageError for a source that there is not.
+    Raises UsageError for a source or a stage that there is not.
     """
-    if source is not None:
-        check_source(source)
-    counts = quarantine.count_quarantine(connection)
+    _check_filter(connection, chosen)
+    counts = quarantine.count_quarantine(connection, **chosen)
     groups = [
-        QuarantineGroup(of_source, code, count)
-        for (of_source, code), count in sorted(counts.items(), key=lambda entry: -entry[1])
-        if reason in (None, code) and source in (None, of_source)
+        QuarantineGroup(source, code, count, destination)
+        for (source, destination, code), count in sorted(counts.items(), key=lambda entry: -entry[1])
     ]
-    rows = quarantine.list_quarantine(
-        connection, reason=reason, source=source, resolution=None if with_closed else "open", limit=limit
-    )
+    rows = quarantine.list_quarantine(connection, **chosen, resolution=None if with_closed else "open", limit=limit)
     return QuarantineList(sum(group.count for group in groups), groups, _placed(connection, rows))
 
 
@@ -134,16 +141,17 @@ def replay(any_id: UUID, *, as_is: bool = False) -> Replayed:
     return Replayed(replayed)
 
 
-def replay_all(*, reason: str | None = None, source: str | None = None) -> Replayed:
-    """Send all that waits on its way again, or all of one reason or source, but for rows that intake could not read.
+def replay_all(*, is_dry_run: bool = False, **chosen: Unpack[QuarantineFilter]) -> Replayed:
+    """Send all that waits on its way again, or what is chosen of it, but for rows that intake could not read.
 
-    Raises UsageError for a source that there is not.
+    A dry run counts them. Raises UsageError for a source or a stage that there is not.
     """
-    if source is not None:
-        check_source(source)
     with transaction() as connection:
-        left_out = quarantine.count_misread(connection, reason=reason, source=source)
-        replayed = quarantine.replay_events(connection, reason=reason, source=source, misread=False)
+        _check_filter(connection, chosen)
+        left_out = quarantine.count_misread(connection, **chosen)
+        if is_dry_run:
+            return Replayed(quarantine.count_replayable(connection, **chosen), left_out)
+        replayed = quarantine.replay_events(connection, misread=False, **chosen)
     hint_all()
     return Replayed(replayed, left_out)
 
@@ -186,6 +194,16 @@ def _why_not_released(event_id: UUID, release: Release) -> str:
         allowed = " and ".join(RELEASABLE_REASONS)
         return f"{event_id} is suppressed as {release.reason}: only {allowed} can be released"
     return f"{event_id} is {release.state}, not suppressed: there is nothing to release"
+
+
+def _check_filter(connection: Connection, chosen: QuarantineFilter) -> None:
+    """A destination that is set up no more may have rows, so its name is not held against the settings; nor is that of
+    a source whose leads are there."""
+    source, stage = chosen.get("source"), chosen.get("stage")
+    if source is not None:
+        check_source(source, connection)
+    if stage is not None and stage not in set(Stage):
+        raise UsageError(f"is {stage!r}; one of {', '.join(Stage)}", argument="stage")
 
 
 def _check_reason(why: str) -> None:

@@ -60,6 +60,12 @@ def has_events_of(connection: Connection, brand: str) -> bool:
     return bool(answer.scalar_one())
 
 
+def has_events_of_source(connection: Connection, source: str) -> bool:
+    """Whether any event was ever accepted of this source. Looks at its idempotency keys, all of them if none was."""
+    answer = connection.exec_driver_sql("SELECT EXISTS (SELECT FROM event_keys WHERE source = %s)", (source,))
+    return bool(answer.scalar_one())
+
+
 def stream_people(connection: Connection, *, brand: str | None = None) -> Iterator[dict[str, Any]]:
     """Every person by id: `person_id`, `brand`, `version`, `values` (the golden fields) and the attribution columns.
 

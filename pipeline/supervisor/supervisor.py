@@ -21,6 +21,7 @@ from typing import Self
 
 from pipeline.errors import ConfigurationError
 from pipeline.logs import configure_logging, get_logger
+from pipeline.recompute.deliveries import tell_lacking
 from pipeline.rule_files import read_rules_in_force
 from pipeline.settings.installation import ensure_credentials, socket_folder
 from pipeline.settings.loading import Settings, load_settings
@@ -250,6 +251,7 @@ class Supervisor:
                 f"sandbox   {self._addresses.sandbox} (a CRM to try with: leads go there and to no real one,\n"
                 f"          because {self._settings.config_path} names no destination)"
             )
+        lines += [f"note      {sentence}" for sentence in tell_lacking()]
         lines.append(f"ready {self._addresses.receiver}")
         print("\n".join(lines), flush=True)
         _log.info("system_ready", address=self._addresses.receiver)

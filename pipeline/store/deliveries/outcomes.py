@@ -30,9 +30,13 @@ UPDATE deliveries d SET
     last_error_at = CASE WHEN result.state = 'sent' THEN NULL ELSE now() END,
     loaded_at = CASE WHEN result.state = 'sent' THEN now() ELSE d.loaded_at END,
     once_digest = CASE WHEN result.state = 'sent' AND result.once IS NOT NULL THEN nullif(result.once, '')
-                       ELSE d.once_digest END
+                       ELSE d.once_digest END,
+    mapping_version = CASE WHEN result.state = 'sent' THEN %(mapping)s ELSE d.mapping_version END,
+    content_id = CASE WHEN result.state = 'sent' THEN result.content_id ELSE d.content_id END,
+    sent_as = CASE WHEN result.state = 'sent' THEN coalesce(%(sent_as)s, d.sent_as) ELSE d.sent_as END
 FROM unnest(%(people)s::uuid[], %(states)s::text[], %(versions)s::int[], %(external_ids)s::text[], %(delays)s::float8[],
-    %(errors)s::text[], %(onces)s::bytea[]) AS result (person_id, state, version, external_id, delay, error, once)
+    %(errors)s::text[], %(onces)s::bytea[], %(contents)s::uuid[])
+    AS result (person_id, state, version, external_id, delay, error, once, content_id)
 JOIN (
     SELECT person_id FROM deliveries
     WHERE person_id = ANY(%(people)s::uuid[]) AND destination = %(destination)s AND claim = %(claim)s
@@ -74,6 +78,8 @@ def record_outcomes(
     call_id: UUID,
     backoff: Callable[[int], float],
     max_attempts: int,
+    mapping_version: str | None = None,
+    sent_as: str | None = None,
 ) -> dict[UUID, str]:
     """Record what came of claimed deliveries; gives the new state of each that this claim still held.
 
@@ -81,7 +87,7 @@ def record_outcomes(
     due after `backoff(attempts so far + 1)` seconds, or after `retry_after` if that is longer; quarantined at
     `max_attempts`. rejected: quarantined, or due again if a newer version was wanted meanwhile: it may be the remedy. A
     stale claim changes no delivery; the calls it made are traced all the same. Deliveries without an outcome stay
-    claimed. Two or three statements.
+    claimed. `mapping_version` and `sent_as` are kept with what was sent. Two or three statements.
     """
     due_of = {due.person_id: due for due in dues}
     ordered = sorted(
@@ -105,6 +111,9 @@ def record_outcomes(
             "delays": arrays.numbers(_delay(outcome, due_of[outcome.person_id], backoff) for outcome in ordered),
             "errors": arrays.texts(_error(outcome) for outcome in ordered),
             "onces": arrays.blobs(outcome.once_digest for outcome in ordered),
+            "contents": arrays.uuids(outcome.content_id for outcome in ordered),
+            "mapping": mapping_version,
+            "sent_as": sent_as,
         },
     ).all()
     _log_calls(connection, destination, call_id, ordered, {"people": people, "versions": versions, "states": states})

@@ -22,7 +22,7 @@ def test_the_list_counts_by_reason_and_shows_each_without_personal_data(parked):
     work()
     found = answer("quarantine", "list")
     assert found["open"] == 2
-    assert found["groups"] == [{"source": "api", "reason": "nothing_to_identify", "count": 2}]
+    assert found["groups"] == [{"source": "api", "destination": None, "reason": "nothing_to_identify", "count": 2}]
     row = found["rows"][-1]
     assert (row["event_id"], row["stage"], row["code"]) == (parked, "normalize", "nothing_to_identify")
     text = run("quarantine", "list").stdout
