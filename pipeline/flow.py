@@ -29,7 +29,7 @@ from pipeline.identity.resolution import resolve_people
 from pipeline.lanes import HOT, LANES
 from pipeline.logs import get_logger
 from pipeline.records import Batch, Claim, Lead, Parked, Stage
-from pipeline.replay import Decided, connector_of, map_raw_event, normalize_mapped
+from pipeline.replay import Decided, connector_of, map_raw_event, normalize_mapped, note_connectors
 from pipeline.routing import note_destinations, note_returns, want_people
 from pipeline.settings.loading import settings
 from pipeline.stages.attribution.touches import touches_of
@@ -63,6 +63,7 @@ def map_claim(claim: Claim) -> Batch:
         if len(raw_events) < len(claim.event_ids):  # bodies of megabytes: the rest in another batch
             leases.release_unread(connection, claim.claim_id, [raw.event_id for raw in raw_events])
         patches = quarantine.read_patches(connection, [raw.event_id for raw in raw_events])
+    note_connectors(raw_events)
     refresh_source_mappings({connector_of(raw) for raw in raw_events})
     batch = Batch(claim_id=claim.claim_id, lane=claim.lane)
     for raw in raw_events:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from connectors.kit.registry import broken_sources, sources
 from pipeline.errors import UsageError
@@ -61,3 +62,10 @@ def find_instance(slug: str, brand: str | None = None) -> SourceInstance:
         return SourceBook(settings()).find(brand_of(slug, brand), slug)
     except UnknownSourceError as error:
         raise UsageError(str(error)) from error
+
+
+def name_of_values(values: Mapping[str, Any]) -> str:
+    """A person's name as its golden values have it; empty if they have none."""
+    return values.get("full_name") or " ".join(
+        part for part in (values.get("first_name"), values.get("last_name")) if part
+    )

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recomputed:
-    """One event tried. `readable` is what could be read of one that does not go on, normalized; None if nothing."""
+    """One event tried. `readable` is what could be read of one that does not go on, normalized; None if nothing.
+    `mapping` is None where there is none that can be read (any more)."""
 
     raw: RawEvent
-    mapping: SourceMapping
+    mapping: SourceMapping | None
     readable: Lead | None
     decided: Lead | Parked | Suppressed
 
@@ -58,6 +59,9 @@ class Recomputed:
     def fields(self) -> list[FieldRow]:
         """Each value before and after; empty if the body cannot be read."""
         from pipeline.errors import RecordError
+
+        if self.mapping is None:
+            return []
         from pipeline.stages.mapping.bodies import decode_body
 
         try:
@@ -85,12 +89,16 @@ def recompute_event(
 
     `mapping` is given where it is not the source's own yet: a proposed one.
     """
+    from pipeline.errors import ConfigurationError
     from pipeline.records import Lead, Parked, Stage
-    from pipeline.replay import decide_event
+    from pipeline.replay import connector_of, decide_event
     from pipeline.settings.loading import settings
     from pipeline.stages.mapping.source_mapping import load_source_mapping
 
-    mapping = mapping or load_source_mapping(settings().source(raw.source).connector or raw.source)
+    try:
+        mapping = mapping or load_source_mapping(connector_of(raw))
+    except ConfigurationError as error:  # of one source: the others are as readable as before
+        return Recomputed(raw, None, None, Parked(raw.event_id, Stage.MAP_FIELDS, "mapping_unreadable", str(error)))
     region = settings().region_for(raw.source, raw.brand)
     readable: Lead | None = None
     try:

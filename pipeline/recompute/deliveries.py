@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from pipeline.errors import AfluenteError, RecordError
 from pipeline.lanes import BULK
@@ -135,16 +135,16 @@ def accept_key(destination: str) -> int:
         return replay_events(connection, reason=KEY_CHANGED, destination=destination)
 
 
-def tell_lacking() -> list[str]:
+def tell_lacking(on: Engine | None = None) -> list[str]:
     """Which destinations lack people who came before they were ones, as sentences that say what to do. Empty as well
     where the database is away: that is told elsewhere, and nobody waits for this."""
     try:
-        with transaction(synchronous=False, timeout_seconds=_PATIENCE_SECONDS) as connection:
+        with transaction(synchronous=False, timeout_seconds=_PATIENCE_SECONDS, on=on) as connection:
             lacking = backfill.count_people_lacking(connection, meant_pairs(), most=_COUNTED)
     except (AfluenteError, StoreError):
         return []
     return [
-        f"{name}: {'more than ' if count >= _COUNTED else ''}{count} people came before it was a destination and are not"
-        f" wanted there yet; `afluente destination backfill {name}` sends them"
+        f"{name}: {'at least ' if count >= _COUNTED else ''}{count} people came before it was a destination and are"
+        f" not wanted there yet; `afluente destination backfill {name}` sends them"
         for name, count in sorted(lacking.items())
     ]

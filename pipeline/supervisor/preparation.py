@@ -32,6 +32,18 @@ def migrate_database(url: str) -> bool:
         engine.dispose()
 
 
+def find_lacking(url: str) -> list[str]:
+    """Which destinations lack people who came before they were ones, as sentences."""
+    from pipeline.recompute.deliveries import tell_lacking
+    from pipeline.store.engine import make_engine
+
+    engine = make_engine(url)
+    try:
+        return tell_lacking(on=engine)
+    finally:
+        engine.dispose()
+
+
 def signing_sources(settings: Settings) -> list[str]:
     """Sources, under every name they are set up, whose requests are signed: an embedded installation needs a secret for
     each."""

@@ -21,8 +21,8 @@ def balance(*, as_json: AsJson = False) -> None:
 
     accepted = settled + suppressed + quarantined + pending + in flight. Accepted is counted from the idempotency keys,
     the rest from the events' states: tables of their own. Exit 1 if the difference is not 0, or if a lead's person
-    lacks a delivery to a CRM that was a destination when the lead settled. Those who came before it was one are named, with
-    the command that sends them; nothing of them is lost.
+    lacks a delivery to a CRM that was a destination when the lead settled. Those who came before it was one are
+    named, with the command that sends them; nothing of them is lost.
     """
     from pipeline.settings.loading import settings
     from pipeline.store.events.balance import balance as read_balance

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,12 +16,13 @@ from connectors.kit.sources.signatures import message_id_of
 from pipeline.errors import TransientError
 from pipeline.intake.arrivals import events_of_body
 from pipeline.intake.instances import SourceInstance
-from pipeline.intake.receiver.answers import RefusedError, refused_later, unavailable
+from pipeline.intake.receiver.answers import EVENTS_HEADER, RefusedError, refused_later, unavailable
 from pipeline.intake.receiver.receiver import Receiver
 from pipeline.intake.receiver.request_bodies import read_body
-from pipeline.records import NewEvent
+from pipeline.records import NewEvent, Receipt
 
 _OFF_LOOP_BYTES = 65_536  # a larger body is parsed in a thread: the event loop serves the others meanwhile
+_SHOWN_IDS = 20  # of a body of many leads: a header is no list
 _MAX_RECORDS = 5_000  # in one body: they go into one transaction
 
 
@@ -39,6 +42,7 @@ async def take_webhook(receiver: Receiver, request: Request, instance: SourceIns
         events = await asyncio.to_thread(_make_events, instance, webhook, request, body, verified_by)
     else:
         events = _make_events(instance, webhook, request, body, verified_by)
+    receipts: list[Receipt] = []
     if events:
         try:
             receipts = await receiver.writer.write(events)
@@ -46,7 +50,7 @@ async def take_webhook(receiver: Receiver, request: Request, instance: SourceIns
             raise unavailable() from None
         repeated = sum(receipt.repeated for receipt in receipts)
         receiver.metrics.note_events(instance.slug, accepted=len(events) - repeated, repeated=repeated)
-    return _answer(webhook.answer)
+    return _answer(webhook.answer, [receipt.event_id for receipt in receipts])
 
 
 async def shake_hands(receiver: Receiver, request: Request, instance: SourceInstance) -> Response:
@@ -121,5 +125,8 @@ def _make_events(
         raise RefusedError(400, "unreadable_json", "the body is nested too deeply") from None
 
 
-def _answer(answer: Answer) -> Response:
-    return Response(answer.body, answer.status, media_type=answer.content_type)
+def _answer(answer: Answer, event_ids: Sequence[UUID] = ()) -> Response:
+    """What the source expects; for whoever looks, the ids of the first leads in a header."""
+    shown = ",".join(str(event_id) for event_id in event_ids[:_SHOWN_IDS])
+    headers = {EVENTS_HEADER: shown} if shown else None
+    return Response(answer.body, answer.status, headers, media_type=answer.content_type)

@@ -141,3 +141,11 @@ cursors = Table(
     moment_column("next_run_at"),
     PrimaryKeyConstraint("brand", "source", "stream", name="cursors_pkey"),
 )
+
+source_connectors = Table(
+    "source_connectors",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("connector", Text, nullable=False),  # as the settings said when a lead of it was last mapped
+    PrimaryKeyConstraint("source", name="source_connectors_pkey"),
+)

@@ -1,5 +1,6 @@
 """What a backfill goes by: by which mapping, under which key and with which content a CRM was last told of a person; and
-since when each destination has been wanted for the people of each brand.
+since when each destination has been wanted for the people of each brand. Beside it which connector reads the leads of a
+source, for when the source is taken out of the settings.
 """
 
 from alembic import op
@@ -18,6 +19,11 @@ CREATE TABLE destinations_in_force (
     destination text NOT NULL, brand text NOT NULL,
     since timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT destinations_in_force_pkey PRIMARY KEY (destination, brand)
+);
+CREATE TABLE source_connectors (
+    source text NOT NULL,
+    connector text NOT NULL,
+    CONSTRAINT source_connectors_pkey PRIMARY KEY (source)
 );
 """
 
