@@ -88,6 +88,7 @@ def connector_of(raw: RawEvent) -> str:
 
 def note_connectors(raws: Iterable[RawEvent]) -> None:
     """Keep which connectors read these events, where a source is not called as its connector."""
-    for source, connector in {(raw.source, settings().source(raw.source).connector) for raw in raws}:
+    for source in {raw.source for raw in raws}:
+        connector = settings().source(source).connector
         if connector and connector != source:
             note_connector(source, connector)

@@ -48,17 +48,13 @@ def explain(
 
     An address, a number or a foreign id is looked up; where several are known by it, they are listed.
     """
-    from pipeline.cli.terminal.pair_story import print_forward, print_pair
+    from pipeline.cli.terminal.pair_story import print_forward
     from pipeline.cli.terminal.story import print_event, print_found, print_person
     from pipeline.inspection.finding import find
-    from pipeline.inspection.pairs import explain_pair
     from pipeline.inspection.stories import EventStory, tell_story
 
     if other_id is not None:
-        ids = parse_id(any_id), parse_id(other_id)
-        with database() as connection:
-            pair = explain_pair(connection, *ids)
-        print_json(pair) if as_json else print_pair(pair)
+        _explain_pair(any_id, other_id, as_json=as_json)
         return
     with database(timeout_seconds=0) as connection:
         found = find(connection, any_id)
@@ -74,3 +70,13 @@ def explain(
         if story.forward:
             print_forward(story.forward)
         print_person(story)
+
+
+def _explain_pair(one: str, other: str, *, as_json: bool) -> None:
+    from pipeline.cli.terminal.pair_story import print_pair
+    from pipeline.inspection.pairs import explain_pair
+
+    ids = parse_id(one), parse_id(other)
+    with database() as connection:
+        pair = explain_pair(connection, *ids)
+    print_json(pair) if as_json else print_pair(pair)

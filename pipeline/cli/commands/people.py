@@ -53,9 +53,9 @@ def export(
 ) -> None:
     """Write one row per person.
 
-    The golden fields, original and latest source, channel and campaign, how many touches, and values derived from the
-    golden fields: company domain, level and function of the job title, state code, type of the phone; at last when the
-    original and the latest touch were. Which consents hold stands between. --since and --until are about the latest touch.
+    The golden fields, original and latest source, channel and campaign, how many touches, the consents that hold, and
+    values derived from the golden fields: company domain, level and function of the job title, state code, type of the
+    phone; at last when the original and the latest touch were. --since and --until are about the latest touch.
     """
     from pipeline.inspection.exports import export_forwards, export_people
 

@@ -45,7 +45,9 @@ def print_event(story: EventStory) -> None:
     _print_touches(story.touches)
     _print_consents(story.consents)
     _print_quarantine(story.quarantine)
-    _print_deliveries(story.deliveries, story.not_wanted)
+    is_settled = story.state == "settled"
+    none = _no_destination(story.brand) if is_settled else "none wanted yet: that is decided when the lead settles"
+    _print_deliveries(story.deliveries, story.not_wanted, none)
 
 
 def print_person(story: PersonStory) -> None:
@@ -90,7 +92,8 @@ def print_person(story: PersonStory) -> None:
             ],
         )
     _print_quarantine(story.quarantine)
-    _print_deliveries(story.deliveries, story.not_wanted)
+    none = "none wanted" if story.merged_into else _no_destination(story.brand)
+    _print_deliveries(story.deliveries, story.not_wanted, none)
 
 
 def print_found(found: Sequence[Found]) -> None:
@@ -236,12 +239,16 @@ def _print_quarantine(rows: list[QuarantineEntry]) -> None:
     )
 
 
-def _print_deliveries(deliveries: list[Delivery], not_wanted: Mapping[str, str]) -> None:
+def _no_destination(brand: str) -> str:
+    return f"none wanted: no enabled destination of afluente.yaml is for the brand {brand}"
+
+
+def _print_deliveries(deliveries: list[Delivery], not_wanted: Mapping[str, str], none: str) -> None:
     _heading("Deliveries")
     for name, why in not_wanted.items():
         print_line(f"  {name}: {why}")
     if not deliveries and not not_wanted:
-        print_line("  none wanted")
+        print_line(f"  {none}")
     for delivery in deliveries:
         print_line(
             f"  {delivery.destination}: {delivery.state}, has version {delivery.sent_version} of"

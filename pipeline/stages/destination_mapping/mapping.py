@@ -87,12 +87,7 @@ def map_person(
     (`too_long`, `missing_required`, `wrong_type`, `invalid_email`, `out_of_range`, `unlisted`) for what the CRM would
     refuse, before any call.
     """
-    known = {**values, **attribution, "person_id": str(person_id)}
-    email = values.get("email")
-    if isinstance(email, str):
-        known["email_local_part"] = email.rpartition("@")[0]
-    for name in mapping.derived:
-        known[name] = DERIVED[name](values)
+    known = _known(mapping, person_id, values, attribution)
     fields: dict[str, Any] = {}
     once: dict[str, Any] = {}
     once_cleared: dict[str, Any] = {}
@@ -125,6 +120,19 @@ def map_person(
         return MappedPerson(fields, cut_fields, digest, leaves_out_once=True, content=content)
     fields |= {**once, **(once_cleared if once else {})}
     return MappedPerson(fields, tuple(truncated), digest, content=content)
+
+
+def _known(
+    mapping: DestinationMapping, person_id: UUID, values: dict[str, Any], attribution: dict[str, Any]
+) -> dict[str, Any]:
+    """All that the rules may name, derived values as far as they do."""
+    known = {**values, **attribution, "person_id": str(person_id)}
+    email = values.get("email")
+    if isinstance(email, str):
+        known["email_local_part"] = email.rpartition("@")[0]
+    for name in mapping.derived:
+        known[name] = DERIVED[name](values)
+    return known
 
 
 def map_merged(mapping: DestinationMapping, merged_into: UUID) -> MappedPerson:

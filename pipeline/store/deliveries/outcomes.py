@@ -95,18 +95,18 @@ def record_outcomes(
     )
     if not ordered:
         return {}
-    people = arrays.uuids(outcome.person_id for outcome in ordered)
-    versions = arrays.numbers(due_of[outcome.person_id].version for outcome in ordered)
-    states = arrays.texts(outcome.state for outcome in ordered)
+    columns = {
+        "people": arrays.uuids(outcome.person_id for outcome in ordered),
+        "versions": arrays.numbers(due_of[outcome.person_id].version for outcome in ordered),
+        "states": arrays.texts(outcome.state for outcome in ordered),
+    }
     rows = connection.exec_driver_sql(
         _RECORD,
         {
             "destination": destination,
             "claim": claim,
             "most": max_attempts,
-            "people": people,
-            "states": states,
-            "versions": versions,
+            **columns,
             "external_ids": arrays.texts(outcome.external_id for outcome in ordered),
             "delays": arrays.numbers(_delay(outcome, due_of[outcome.person_id], backoff) for outcome in ordered),
             "errors": arrays.texts(_error(outcome) for outcome in ordered),
@@ -116,7 +116,7 @@ def record_outcomes(
             "sent_as": sent_as,
         },
     ).all()
-    _log_calls(connection, destination, call_id, ordered, {"people": people, "versions": versions, "states": states})
+    _log_calls(connection, destination, call_id, ordered, columns)
     parked = {person_id: brand for person_id, brand, state in rows if state == "quarantined"}
     if parked:
         _park(connection, destination, [outcome for outcome in ordered if outcome.person_id in parked], parked)
