@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
-from pipeline.errors import AfluenteError, RecordError
+from pipeline.errors import RecordError
 from pipeline.lanes import BULK
 from pipeline.routing import meant_pairs
 from pipeline.settings.loading import settings
@@ -20,15 +20,15 @@ from pipeline.stages.mappings_in_force import destination_mapping_in_force
 from pipeline.store.deliveries import backfill
 from pipeline.store.deliveries.backfill import Candidate
 from pipeline.store.deliveries.deliveries import PersonToSend, read_people_to_send, want_deliveries
-from pipeline.store.engine import StoreError, transaction
+from pipeline.store.engine import transaction
 from pipeline.store.events.quarantine import replay_events
 from pipeline.store.keyring import blind_index
 from pipeline.store.people.people import count_people
 
 KEY_CHANGED = "key_changed"
+LACKING_SECONDS = 2.0
 _PEOPLE_AT_ONCE = 500
 _COUNTED = 10_000  # people: `status` names no greater number
-_PATIENCE_SECONDS = 2.0
 
 
 @dataclass
@@ -135,14 +135,12 @@ def accept_key(destination: str) -> int:
         return replay_events(connection, reason=KEY_CHANGED, destination=destination)
 
 
-def tell_lacking(on: Engine | None = None) -> list[str]:
-    """Which destinations lack people who came before they were ones, as sentences that say what to do. Empty as well
-    where the database is away: that is told elsewhere, and nobody waits for this."""
-    try:
-        with transaction(synchronous=False, timeout_seconds=_PATIENCE_SECONDS, on=on) as connection:
-            lacking = backfill.count_people_lacking(connection, meant_pairs(), most=_COUNTED)
-    except (AfluenteError, StoreError):
-        return []
+def tell_lacking(connection: Connection) -> list[str]:
+    """Which destinations lack people who came before they were ones, as sentences that say what to do.
+
+    Give a connection with `LACKING_SECONDS` as its limit: nobody waits longer for this.
+    """
+    lacking = backfill.count_people_lacking(connection, meant_pairs(), most=_COUNTED)
     return [
         f"{name}: {'at least ' if count >= _COUNTED else ''}{count} people came before it was a destination and are"
         f" not wanted there yet; `afluente destination backfill {name}` sends them"
