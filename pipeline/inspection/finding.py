@@ -47,26 +47,27 @@ class Found(msgspec.Struct, frozen=True):
 
 
 def find(connection: Connection, text: str) -> list[Found]:
-    """Whoever a text may mean: people first, oldest first, then events. An id is given back with its kind, be it
+    """Whoever a text may mean: people first, then events that have none yet. An id is given back with its kind, be it
     anybody's or `unknown`. Raises NotFoundError if nobody is known by anything else."""
     text = text.strip()
     if (any_id := _id(text)) is not None:
         return [Found(find_kind(connection, any_id) or "unknown", any_id, "", "id")]
     by: dict[UUID, str] = {}
+    events = lookups.events_with_id(connection, text, limit=_MOST_EVENTS)
     for word, people in (
         ("email", _people_with(connection, EMAIL, _emails(text))),
         ("phone", _people_with(connection, PHONE, _phones(text))),
         ("external_id", _people_with(connection, PROFILE, [f"{source}:{text}" for source in _sources()])),
+        ("external_id", [event.person_id for event in reversed(events) if event.person_id]),
         ("crm_id", lookups.people_with_crm_id(connection, text)),
     ):
         for person_id in people:
             by.setdefault(person_id, word)
     found = _people(connection, by)
-    known = {one.id for one in found}
     found += [
-        Found("event", event_id, brand, "external_id", source=source)
-        for event_id, brand, source in lookups.events_with_id(connection, text, limit=_MOST_EVENTS)
-        if event_id not in known
+        Found("event", event.event_id, event.brand, "external_id", source=event.source)
+        for event in events
+        if event.person_id is None
     ]
     if not found:
         raise NotFoundError(

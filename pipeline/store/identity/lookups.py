@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -32,10 +33,19 @@ def people_with_crm_id(connection: Connection, crm_id: str) -> list[UUID]:
     return list(rows.scalars())
 
 
-def events_with_id(connection: Connection, external_id: str, *, limit: int) -> list[tuple[UUID, str, str]]:
-    """(event id, brand, source) of events to which their source gave this id, newest first. One statement over all."""
+class EventOfId(NamedTuple):
+    """An event to which its source gave an id; `person_id` None: it has not settled."""
+
+    event_id: UUID
+    brand: str
+    source: str
+    person_id: UUID | None
+
+
+def events_with_id(connection: Connection, external_id: str, *, limit: int) -> list[EventOfId]:
+    """Events to which their source gave this id, newest first. One statement over all."""
     rows = connection.exec_driver_sql(
-        "SELECT event_id, brand, source FROM events WHERE external_id = %s ORDER BY event_id DESC LIMIT %s",
+        "SELECT event_id, brand, source, person_id FROM events WHERE external_id = %s ORDER BY event_id DESC LIMIT %s",
         (arrays.clean(external_id), limit),
     )
-    return [(event_id, brand, source) for event_id, brand, source in rows]
+    return [EventOfId(*row) for row in rows]

@@ -41,9 +41,11 @@ def test_somebody_is_found_by_the_id_that_a_crm_gave(people):
 
 
 def test_a_lead_is_found_by_the_id_that_its_source_gave(people):
-    _, ada, _ = people
+    ids, *_ = people
     story = answer("explain", "a-1")
-    assert (story["kind"], story["event_id"]) == ("event", ada)
+    assert (story["kind"], story["person_id"]) == ("person", ids["ada.sample@gmail.com"])
+    (waiting,) = capture({"external_id": "c-1", "email": "cy@example.org"})
+    assert answer("explain", "c-1")["event_id"] == str(waiting)
 
 
 def test_a_former_address_still_finds_its_person(people):
