@@ -31,8 +31,8 @@ from pipeline.identity.revisions import Revisions, Superseded, require_current, 
 from pipeline.lanes import HOT, LANES
 from pipeline.logs import get_logger
 from pipeline.records import SUPERSEDED, Batch, Claim, Lead, Parked, Stage, Suppressed, Touch
-from pipeline.replay import Decided, connector_of, map_raw_event, normalize_mapped
-from pipeline.routing import note_returns, want_people
+from pipeline.replay import Decided, connector_of, map_raw_event, normalize_mapped, note_connectors
+from pipeline.routing import note_destinations, note_returns, want_people
 from pipeline.settings.loading import settings
 from pipeline.stages.attribution.touches import touches_of
 from pipeline.stages.mappings_in_force import refresh_source_mappings
@@ -65,6 +65,7 @@ def map_claim(claim: Claim) -> Batch:
         if len(raw_events) < len(claim.event_ids):  # bodies of megabytes: the rest in another batch
             leases.release_unread(connection, claim.claim_id, [raw.event_id for raw in raw_events])
         patches = quarantine.read_patches(connection, [raw.event_id for raw in raw_events])
+    note_connectors(raw_events)
     refresh_source_mappings({connector_of(raw) for raw in raw_events})
     batch = Batch(claim_id=claim.claim_id, lane=claim.lane)
     for raw in raw_events:
@@ -166,6 +167,7 @@ def load_batch(batch: Batch) -> dict[tuple[str, str], int]:
     Returns how many deliveries became due per (destination, lane). Commits synchronously, which makes the earlier,
     lazier commits of this batch durable too: PostgreSQL's log is written in order.
     """
+    note_destinations(lead.brand for lead in batch.leads)
     with transaction() as connection:
         _follow(connection, batch.leads)
         settled = events.settle_events(connection, batch.claim_id, batch.leads)

@@ -338,7 +338,8 @@ class Due(_Fact, frozen=True):
     """One delivery claimed by a sender: bring `person_id` at `destination` to `version`.
 
     `once_digest` tells which values of the fields written once the CRM last confirmed; None: not known, send them.
-    `sent_version` is the version the CRM last confirmed; 0: none.
+    `sent_version` is the version the CRM last confirmed; 0: none. `sent_as` is what the CRM knows its record by, as the
+    writer names it; None: not known.
     """
 
     destination: str
@@ -348,13 +349,14 @@ class Due(_Fact, frozen=True):
     external_id: str | None
     once_digest: bytes | None = None
     sent_version: int = 0
+    sent_as: str | None = None
 
 
 class Outcome(_Fact, frozen=True):
     """What the CRM said of one record: `state` is sent, retry or rejected.
 
     `once_digest` of a sent one: the values it now has in the fields written once; empty: it turned out to lack them, so
-    they are to be sent; None: nothing new is known of them.
+    they are to be sent; None: nothing new is known of them. `content_id` tells what was sent apart from other content.
     """
 
     person_id: UUID
@@ -366,3 +368,4 @@ class Outcome(_Fact, frozen=True):
     message: str | None = None
     retry_after: float | None = None
     once_digest: bytes | None = None
+    content_id: UUID | None = None

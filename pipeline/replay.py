@@ -4,7 +4,7 @@ stories go through, so that what `explain` tells is what a worker would do.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from pipeline.stages.mapping.source_mapping import (
 from pipeline.stages.mappings_in_force import refresh_source_mappings
 from pipeline.stages.normalization import normalize_lead
 from pipeline.store.events import events, quarantine
+from pipeline.store.events.connectors import note_connector, remembered_connector
 
 Decided = Lead | Parked | Suppressed
 
@@ -102,5 +103,19 @@ def connector_in_force(raw: RawEvent) -> Connector | None:
 
 
 def connector_of(raw: RawEvent) -> str:
-    """The slug of the connector, hence of the mapping, that reads this event: several sources may share one."""
-    return settings().source(raw.source).connector or raw.source
+    """The slug of the connector, hence of the mapping, that reads this event: several sources may share one.
+
+    Of a source that was taken out of the settings, the one that read it last.
+    """
+    configured = settings().source(raw.source).connector
+    if configured or raw.source in settings().sources or has_source_mapping(raw.source):
+        return configured or raw.source
+    return remembered_connector(raw.source) or raw.source
+
+
+def note_connectors(raws: Iterable[RawEvent]) -> None:
+    """Keep which connectors read these events, where a source is not called as its connector."""
+    for source in {raw.source for raw in raws}:
+        connector = settings().source(source).connector
+        if connector and connector != source:
+            note_connector(source, connector)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from pipeline.lanes import BULK, HOT
 from pipeline.records import Lead
 from pipeline.settings.loading import settings
+from pipeline.store.deliveries.backfill import ensure_in_force
 from pipeline.store.deliveries.deliveries import want_deliveries
 from pipeline.store.identity.notices import read_known_lanes, write_returns
 
@@ -36,6 +37,20 @@ def want_people(connection: Connection, people: Iterable[tuple[UUID, str]], lane
     destinations_for = settings().destinations_for
     wanted = {(destination, person_id) for person_id, brand in people for destination in destinations_for(brand)}
     return want_deliveries(connection, [(destination, person_id, lane) for destination, person_id in sorted(wanted)])
+
+
+def meant_pairs() -> list[tuple[str, str]]:
+    """(brand, destination) as the settings of now have it."""
+    return [(brand, name) for brand in sorted(settings().brands) for name in settings().destinations_for(brand)]
+
+
+def note_destinations(brands: Iterable[str]) -> None:
+    """Keep since when a brand's people are wanted at which destinations: who settled before may lack a delivery there.
+
+    Call it before leads of these brands settle. A transaction of its own for each brand that is new to this process.
+    """
+    for brand in sorted(set(brands)):
+        ensure_in_force(brand, tuple(settings().destinations_for(brand)))
 
 
 def note_returns(connection: Connection, leads: Sequence[Lead], new: Collection[UUID]) -> None:

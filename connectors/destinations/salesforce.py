@@ -43,7 +43,7 @@ _RETRY_CODES = {
     "UNABLE_TO_LOCK_ROW",
     "UNKNOWN_EXCEPTION",
 }
-# No record passes until a human changes the settings, the mapping or the CRM.
+# A human has to change the settings, the mapping or the CRM: for all records, or for what this one touches.
 _CONFIGURATION_CODES = {
     "API_DISABLED_FOR_ORG",
     "INSUFFICIENT_ACCESS",
@@ -68,6 +68,7 @@ class SalesforceWriter:
         options = connection.options
         self._object = str(options.get("object", "Lead"))
         self._key_field = str(options.get("external_id_field", "Afluente_Id__c"))
+        self.sent_as = f"{self._object} by {self._key_field}"
         self._root = f"{self._base_url}/services/data/{_version(options.get('api_version', '67.0'))}"
         self._session = session(self._base_url, timeout_seconds=connection.timeout_seconds)
         self._session.headers.update(_write_headers(options))
@@ -94,13 +95,7 @@ class SalesforceWriter:
             raise _refusal_of_content(response, records)
         self._raise_for(response)
         answers = _result_list(response, len(records))
-        results = [self._result(record, answer) for record, answer in zip(records, answers, strict=True)]
-        if all(result.state == "rejected" and result.code in _CONFIGURATION_CODES for result in results):
-            first = results[0]
-            raise TerminalError(
-                f"{self._name}: no record was accepted: {first.code} {first.field or ''}: {first.message}".strip()
-            )
-        return results
+        return [self._result(record, answer) for record, answer in zip(records, answers, strict=True)]
 
     def _result(self, record: Record, answer: Any) -> WriteResult:
         if not isinstance(answer, dict) or not isinstance(answer.get("success"), bool):
@@ -129,6 +124,7 @@ class SalesforceWriter:
             code=code,
             field=fields[0] if fields else None,
             message=without_values(message, record.fields.values()),
+            blames_setting=code in _CONFIGURATION_CODES,
         )
 
     def _may_pass_later(self, code: str, message: str, fields: list[str]) -> bool:

@@ -1,6 +1,14 @@
 """The vocabulary a connector is written in. Knows nothing of the pipeline."""
 
-from connectors.kit.destinations.declarations import Connection, DestinationType, Record, Usage, Writer, WriteResult
+from connectors.kit.destinations.declarations import (
+    Connection,
+    DestinationType,
+    Record,
+    Secrets,
+    Usage,
+    Writer,
+    WriteResult,
+)
 from connectors.kit.errors import (
     AfluenteError,
     ConfigurationError,
@@ -55,6 +63,7 @@ __all__ = [
     "Record",
     "RecordError",
     "Secret",
+    "Secrets",
     "Signature",
     "SignedToken",
     "SlackChallenge",

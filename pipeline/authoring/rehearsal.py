@@ -11,8 +11,11 @@ import msgspec
 
 from pipeline.errors import NotRunningError, RefusedError, UsageError
 from pipeline.inspection.names import find_instance
+from pipeline.intake.receiver.answers import EVENTS_HEADER
 
 if TYPE_CHECKING:
+    import requests
+
     from connectors.kit import Signature
     from connectors.kit.sources.samples import Sample
     from pipeline.intake.instances import SourceInstance
@@ -21,13 +24,15 @@ _TIMEOUT_SECONDS = 30
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """A post of a sample, and what the receiver said to it."""
+    """A post of a sample, and what the receiver said to it. `event_ids`: the leads that came of it, or that it
+    repeats; the first of many."""
 
     ok: bool
     status: int
     url: str
     sample: str
     answer: str
+    event_ids: list[str] = []
 
 
 def send_sample(slug: str, name: str = "typical", *, brand: str | None = None, address: str | None = None) -> Sent:
@@ -51,7 +56,18 @@ def send(instance: SourceInstance, sample: Sample, address: str) -> Sent:
         raise NotRunningError(
             f"{url} does not answer ({type(error).__name__}): is the receiver running there? `afluente status` tells"
         ) from error
-    return Sent(answer.ok, answer.status_code, url, sample.name, answer.text)
+    return Sent(answer.ok, answer.status_code, url, sample.name, answer.text, _event_ids(answer))
+
+
+def _event_ids(answer: requests.Response) -> list[str]:
+    """A webhook's stand in a header, the API's in its answer."""
+    if header := answer.headers.get(EVENTS_HEADER):
+        return header.split(",")
+    try:
+        accepted = answer.json()["accepted"]
+        return [str(lead["event_id"]) for lead in accepted]
+    except (ValueError, KeyError, TypeError):
+        return []
 
 
 def receiver_address() -> str:

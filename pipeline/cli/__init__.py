@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from pipeline.cli.commands import (
     attribution,
     balance,
     deliveries,
+    destination,
     doctor,
     explain,
     imports,
@@ -37,8 +39,21 @@ from pipeline.errors import AfluenteError, ConfigurationError, RecordError, Usag
 
 __all__ = ["app", "main"]
 
+
+class _Commands(TyperGroup):
+    """All commands. What is wrong with an option is told without the word of the library that found it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+
+
 app = typer.Typer(
     name="afluente",
+    cls=_Commands,
     help="Leads from every channel into the CRM, exactly once.",
     epilog=example("afluente up", "afluente import leads.csv --source datablist --wait", "afluente balance"),
     no_args_is_help=True,
@@ -70,6 +85,7 @@ for group in (init, up, status, imports, balance):
 app.add_typer(leads.commands, name="leads")
 app.add_typer(people.commands, name="people")
 app.add_typer(deliveries.commands, name="deliveries")
+app.add_typer(destination.commands, name="destination")
 app.add_typer(explain.commands)
 app.add_typer(report.commands, name="report")
 app.add_typer(attribution.commands, name="attribution")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import msgspec
 from billiard.exceptions import SoftTimeLimitExceeded
@@ -18,6 +19,7 @@ from pipeline.errors import ConfigurationError, QuotaError, RecordError, Termina
 
 _FAILURES_OF_AN_OUTAGE = 3  # a call and both its halves, nothing answered in between
 _REFUSALS_OF_A_WRONG_SETTING = 10  # records refused alone, one after the other: not the records are at fault
+_SEVERAL = 3  # records, all refused for what may be a setting: time that a human looks, whosever fault it is
 
 Write = Callable[[list[Record]], list[WriteResult]]
 
@@ -49,7 +51,7 @@ def write_in_halves(records: Sequence[Record], write: Write, *, may_call: Callab
         except Exception as error:  # noqa: BLE001 - what it is, is decided there; the rows tell the story
             calls.note_failure(part, error)
         else:
-            calls.note_answer(results)
+            calls.note_answer(part, results)
     calls.written.unsent = [record for part in calls.waiting for record in part]
     return calls.written
 
@@ -64,11 +66,27 @@ class _Calls:
         self._refusals = 0  # of records alone, none written in between
         self._has_answer = False
 
-    def note_answer(self, results: list[WriteResult]) -> None:
+    def note_answer(self, part: list[Record], results: list[WriteResult]) -> None:
         self._failures, self._has_answer = 0, True
         if any(result.state == "written" for result in results):
             self._refusals = 0
+        elif all(result.state == "rejected" and result.blames_setting for result in results):
+            self._note_doubt(part, results)
+            return
         self.written.results += results
+
+    def _note_doubt(self, part: list[Record], results: list[WriteResult]) -> None:
+        """Nothing was written, and it may be for a setting. A few are tried again, each try counted, so that they end
+        in quarantine if it lies in them; several halt the destination too, and many wait there without a count."""
+        first = results[0]
+        if len(results) >= _SEVERAL:
+            self.written.trouble = TerminalError(
+                f"no record was accepted: {first.code} {first.field or ''}: {first.message}".strip()
+            )
+        if len(results) >= _REFUSALS_OF_A_WRONG_SETTING:
+            self.waiting.appendleft(part)
+        else:
+            self.written.results += [replace(result, state="retry") for result in results]
 
     def note_refusal(self, part: list[Record], error: RecordError) -> None:
         """The CRM refused the call for what is in it."""

@@ -25,6 +25,7 @@ from pipeline.stages.destination_mapping.mapping import MappedPerson
 from pipeline.stages.mapping.source_mapping import map_merged, map_person
 from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import transaction
+from pipeline.store.keyring import blind_index
 
 _CALLS_OF_A_CLAIM = 3  # that may time out one after the other: a call and its halves
 _PATIENCE_SECONDS = 1.0  # a longer wait is spent elsewhere: other destinations and chains want this process
@@ -146,7 +147,8 @@ class _Sender:
             pause = self._permits.report(written.trouble, writer.usage)
         else:
             self._permits.put_back()
-        outcomes += [_outcome(result, mapped[UUID(result.key)]) for result in written.results]
+        due_of = {str(due.person_id): due for due in claimed.dues}
+        outcomes += [_outcome(result, mapped[UUID(result.key)], due_of[result.key]) for result in written.results]
         trouble = written.trouble
         if trouble is not None and _is_bug(trouble):
             # A bug costs an attempt: with no end to its retries it would stand in everybody's way for ever.
@@ -154,7 +156,7 @@ class _Sender:
             _log.error("delivery_failed", destination=self._destination, place=place)
             outcomes += [Outcome(UUID(record.key), "retry", code="bug", message=place) for record in written.unsent]
         self._record(
-            claimed, outcomes, pause=pause, error=reason_of(trouble) if trouble else None, was_called=was_called
+            writer, claimed, outcomes, pause=pause, error=reason_of(trouble) if trouble else None, was_called=was_called
         )
         _log.info(
             "batch_delivered",
@@ -176,6 +178,9 @@ class _Sender:
             person = claimed.people.get(due.person_id)
             if person is None:
                 outcomes.append(Outcome(due.person_id, "rejected", code="person_missing", message="erased"))
+                continue
+            if other := _other_key(writer, due):
+                outcomes.append(other)
                 continue
             if person.merged_into is not None:
                 marked = map_merged(writer.mapping, person.merged_into) if writer.can_mark else MappedPerson({})
@@ -219,7 +224,14 @@ class _Sender:
                 deliveries.forget_once(connection, self._destination, claimed.claim_id, changing)
 
     def _record(
-        self, claimed: _Claimed, outcomes: list[Outcome], *, pause: float, error: str | None, was_called: bool
+        self,
+        writer: OpenWriter,
+        claimed: _Claimed,
+        outcomes: list[Outcome],
+        *,
+        pause: float,
+        error: str | None,
+        was_called: bool,
     ) -> None:
         """One transaction: an outcome for each record that has one, and the rest of the claim given back."""
         held = 0
@@ -234,6 +246,8 @@ class _Sender:
                     call_id=new_id(),
                     backoff=backoff_seconds,
                     max_attempts=self._tuning.delivery_attempts,
+                    mapping_version=writer.mapping.version,
+                    sent_as=writer.sent_as,
                 )
                 held += len(recorded)
             if len(outcomes) < len(claimed.dues):
@@ -260,19 +274,39 @@ class _Sender:
         _log.warning("lease_outlived", destination=self._destination, claim=str(claimed.claim_id), sent_again=again)
 
 
-def _outcome(result: WriteResult, person: MappedPerson) -> Outcome:
+def _outcome(result: WriteResult, person: MappedPerson, due: Due) -> Outcome:
     is_written = result.state == "written"
     lacks_once = person.leaves_out_once and result.created is True  # the CRM had lost the record meanwhile
-    is_cut = is_written and person.truncated and not result.code
+    code, message = result.code, result.message
+    if is_written and not code and result.created and due.external_id:
+        code, message = "made_again", f"its record {due.external_id} was not there under our key any more: a new one"
+    elif is_written and not code and person.truncated:
+        code, message = "truncated", f"cut to fit: {', '.join(person.truncated)}"
     return Outcome(
-        UUID(result.key),
+        due.person_id,
         "sent" if is_written else result.state,
         external_id=result.crm_id,
         created=result.created,
-        code="truncated" if is_cut else result.code,
+        code=code,
         field=result.field,
-        message=f"cut to fit: {', '.join(person.truncated)}" if is_cut else result.message,
+        message=message,
         once_digest=b"" if lacks_once else person.once_digest,
+        content_id=blind_index().content_id(person.content) if is_written and person.content else None,
+    )
+
+
+def _other_key(writer: OpenWriter, due: Due) -> Outcome | None:
+    """What becomes of a person whose record the CRM knows by another key than the one that is written to now."""
+    if not (due.external_id and due.sent_as and writer.sent_as) or due.sent_as == writer.sent_as:
+        return None
+    name = writer.destination
+    return Outcome(
+        due.person_id,
+        "rejected",
+        code="key_changed",
+        message=f"the CRM has it as {due.sent_as}, and as {writer.sent_as} would make a second record. Set"
+        f" destinations.{name}.options as they were; or copy the keys in the CRM, then `afluente destination backfill"
+        f" {name} --rekeyed`",
     )
 
 

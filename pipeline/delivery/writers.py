@@ -8,7 +8,7 @@ from functools import cache
 
 import msgspec
 
-from connectors.kit import Connection, DestinationType, Record, Usage, Writer, WriteResult, destination_types
+from connectors.kit import Connection, DestinationType, Record, Secrets, Usage, Writer, WriteResult, destination_types
 from pipeline.errors import ConfigurationError
 from pipeline.settings.declarations import DestinationSettings
 from pipeline.settings.loading import Settings, settings
@@ -28,6 +28,11 @@ class OpenWriter(msgspec.Struct, frozen=True):
     burst: int
     timeout_seconds: float
     can_mark: bool = False  # whose record stands for a person who was merged
+
+    @property
+    def sent_as(self) -> str | None:
+        """What the CRM knows our records by, if the writer says so."""
+        return getattr(self.writer, "sent_as", None)
 
     @property
     def usage(self) -> Usage:
@@ -86,7 +91,7 @@ def connection_to(destination: str, known: Settings) -> Connection:
         name=destination,
         base_url=configured.base_url,
         options=dict(configured.options),
-        secrets=secrets,
+        secrets=Secrets(destination, secrets),
         timeout_seconds=configured.timeout_seconds,
     )
 

@@ -7,13 +7,17 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.canonical import ATTRIBUTION_NAMES, CANONICAL_FIELDS, DERIVED_FIELDS, PERSON_FIELDS
 from pipeline.inspection.lead_rows import with_fields
 from pipeline.inspection.names import check_brand, check_source
+from pipeline.inspection.waiting import why_delivery_waits, why_destination_waits
+from pipeline.privacy.person_consents import consent_states_of
+from pipeline.store.events.quarantine import open_codes
 from pipeline.store.identity.identity_log import stream_log
-from pipeline.store.reports import stream_deliveries, stream_events, stream_forwards, stream_people
+from pipeline.store.reports import newest_events, stream_deliveries, stream_events, stream_forwards, stream_people
 from pipeline.values.derived import derive
 
 if TYPE_CHECKING:
@@ -45,11 +49,14 @@ _DELIVERY_COLUMNS = (
     "attempts",
     "last_error",
     "merged_into",
+    "waits",
 )
 _LOG_COLUMNS = ("id", "at", "brand", "action", "person_id", "other_id", "event_id", "decided_by", "why")
 _FORWARD_COLUMNS = ("person_id", "merged_into", "brand")
 _TOUCH_COLUMNS = ("touch_source", "touch_medium", "touch_campaign")  # last, as more were added to what was there
 _WHY_COLUMNS = ("reason", "rule")
+
+_PEOPLE_AT_ONCE = 500  # whose consents are read in one statement
 
 # A lead's `state` is where it stands, so the state it lives in needs another name.
 _RENAMED = {"state": "address_state"}
@@ -72,17 +79,24 @@ class Export:
                 stream.close()
 
 
-def export_leads(connection: Connection, *, source: str | None = None, brand: str | None = None) -> Export:
+def export_leads(
+    connection: Connection,
+    *,
+    source: str | None = None,
+    brand: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Export:
     """A row per accepted event: where it came from, where it stands, its fields and what is derived from them.
 
-    Raises UsageError for a source or a brand that there is not.
+    `since`, `until` (excluded): when it was received. Raises UsageError for a source or a brand that there is not.
     """
     if source is not None:
-        check_source(source)
+        check_source(source, connection)
     check_brand(connection, brand)
     names = (_RENAMED.get(name, name) for name in CANONICAL_FIELDS)
     fields = [name for name in names if name not in _LEAD_COLUMNS]
-    stored = stream_events(connection, source=source, brand=brand)
+    stored = stream_events(connection, source=source, brand=brand, since=since, until=until)
     return Export(
         (*_LEAD_COLUMNS, *fields, "consents", "custom", "flags", *DERIVED_FIELDS, *_TOUCH_COLUMNS, *_WHY_COLUMNS),
         with_fields(connection, stored, renamed=_RENAMED),
@@ -90,16 +104,51 @@ def export_leads(connection: Connection, *, source: str | None = None, brand: st
     )
 
 
-def export_people(connection: Connection, *, brand: str | None = None) -> Export:
-    """A row per person: golden fields, original and latest touch, derived values. Raises UsageError for a brand that
-    there is not."""
+def list_newest(
+    connection: Connection, *, limit: int, source: str | None = None, brand: str | None = None
+) -> list[Row]:
+    """The newest events, as far as they are stored in clear: ids and where each stands, with the reason of those in
+    quarantine. Raises UsageError for a source or a brand that there is not."""
+    if source is not None:
+        check_source(source, connection)
     check_brand(connection, brand)
-    stored = stream_people(connection, brand=brand)
+    events = newest_events(connection, limit=limit, source=source, brand=brand)
+    codes = open_codes(connection, [event["event_id"] for event in events if event["state"] == "quarantined"])
+    return [{**event, "reason": event["reason"] or codes.get(event["event_id"])} for event in events]
+
+
+def export_people(
+    connection: Connection,
+    *,
+    brand: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Export:
+    """A row per person: golden fields, original and latest touch, derived values, and the consents that hold now.
+
+    `since`, `until` (excluded): when the latest touch was. Raises UsageError for a brand that there is not.
+    """
+    check_brand(connection, brand)
+    stored = stream_people(connection, brand=brand, since=since, until=until)
+    rows = ({**row["values"], **derive(row["values"]), **row} for row in stored)
     return Export(
-        ("person_id", "version", "brand", *PERSON_FIELDS, *_PERSON_COLUMNS, *DERIVED_FIELDS, *_MOMENT_COLUMNS),
-        ({**row["values"], **derive(row["values"]), **row} for row in stored),
+        (
+            *("person_id", "version", "brand", *PERSON_FIELDS, *_PERSON_COLUMNS),
+            *("consents", *DERIVED_FIELDS, *_MOMENT_COLUMNS),
+        ),
+        _with_consents(connection, rows),
         stored,
     )
+
+
+def _with_consents(connection: Connection, rows: Iterator[dict[str, Any]]) -> Iterator[Row]:
+    """`consents`: what holds now, as `marketing by email: granted`. Read for some people at a time."""
+    while page := list(islice(rows, _PEOPLE_AT_ONCE)):
+        states = consent_states_of(connection, [row["person_id"] for row in page])
+        for row in page:
+            held = states.get(row["person_id"], {})
+            shown = [f"{purpose} by {channel}: {state}" for (purpose, channel), state in sorted(held.items())]
+            yield {**row, "consents": shown}
 
 
 def export_forwards(connection: Connection, *, brand: str | None = None) -> Export:
@@ -110,10 +159,28 @@ def export_forwards(connection: Connection, *, brand: str | None = None) -> Expo
     return Export(_FORWARD_COLUMNS, stored, stored)
 
 
-def export_deliveries(connection: Connection, *, destination: str | None = None) -> Export:
-    """A row per person and CRM: the version it should have, the one it has, its id there, the last error."""
-    stored = stream_deliveries(connection, destination=destination)
-    return Export(_DELIVERY_COLUMNS, stored, stored)
+def export_deliveries(
+    connection: Connection,
+    *,
+    destination: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Export:
+    """A row per person and CRM: the version it should have, the one it has, its id there, the last error, and why it
+    waits if it does. `since`, `until` (excluded): when it was last wanted."""
+    stored = stream_deliveries(connection, destination=destination, since=since, until=until)
+    return Export(_DELIVERY_COLUMNS, _with_why(stored), stored)
+
+
+def _with_why(stored: Iterator[dict[str, Any]]) -> Iterator[Row]:
+    """Deliveries of which no call was made since their CRM stopped taking any have its reason as their last error."""
+    of_destination: dict[str, str | None] = {}
+    for row in stored:
+        name = row["destination"]
+        if row["state"] == "due" and name not in of_destination:
+            of_destination[name] = why_destination_waits(name)
+        why = of_destination.get(name) if row["state"] == "due" else None
+        yield {**row, "last_error": row["last_error"] or why, "waits": why_delivery_waits(row, why)}
 
 
 def export_log(

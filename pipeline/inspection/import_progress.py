@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,6 +64,21 @@ class Look:
     deliveries_left: int
 
 
+@dataclass
+class ImportDeliveries:
+    """What one destination has of an import's people. `refused` by reason: they wait for a human. `why` the others
+    wait, if anything keeps them back."""
+
+    sent: int = 0
+    waiting: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    why: str | None = None
+
+    @property
+    def refused_count(self) -> int:
+        return sum(self.refused.values())
+
+
 @dataclass(frozen=True)
 class ImportResult:
     """What became of an import of several files: each that was read with its report, each that was not with the reason.
@@ -75,6 +90,13 @@ class ImportResult:
     files: list[tuple[Path, ImportReport]]
     unreadable: list[tuple[Path, str]]
     states: dict[str, int]
+    deliveries: dict[str, ImportDeliveries] | None = None  # by destination, of an import that was waited for
+
+    @property
+    def is_delivered(self) -> bool:
+        """No CRM refused anybody, and none still waits; of an import that was not waited for nobody knows."""
+        known = (self.deliveries or {}).values()
+        return not any(one.refused or one.waiting for one in known)
 
     @property
     def accepted(self) -> int:
@@ -138,6 +160,39 @@ def read_states(span: Span) -> dict[str, int]:
         return dict.fromkeys(EVENT_STATES, 0)
     with transaction(timeout_seconds=0) as connection:
         return count_states(connection, source=span.source, brand=span.brand, first=span.first, last=span.last)
+
+
+def read_deliveries(span: Span) -> dict[str, ImportDeliveries]:
+    """What became of the import's people, by destination; of nobody if every row had come before."""
+    from pipeline.inspection.waiting import why_destination_waits
+    from pipeline.store.engine import transaction
+    from pipeline.store.events.progress import count_deliveries
+
+    found: dict[str, ImportDeliveries] = {}
+    if span.first is None:
+        return found
+    with transaction(timeout_seconds=0) as connection:
+        counts = count_deliveries(connection, source=span.source, brand=span.brand, first=span.first, last=span.last)
+    for (destination, state, code), count in sorted(counts.items(), key=str):
+        one = found.setdefault(destination, ImportDeliveries())
+        if state == "sent":
+            one.sent += count
+        elif state == "quarantined":
+            reason = code or "quarantined"
+            one.refused[reason] = one.refused.get(reason, 0) + count
+        else:
+            one.waiting += count
+            one.why = one.why or why_destination_waits(destination)
+    return found
+
+
+def why_all_wait(brand: str) -> dict[str, str]:
+    """What keeps the calls to a brand's destinations back, by destination; without those that take calls."""
+    from pipeline.inspection.waiting import why_destination_waits
+    from pipeline.settings.loading import settings
+
+    reasons = {name: why_destination_waits(name) for name in settings().destinations_for(brand)}
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
 def _look(connection: Connection, span: Span, ended_at: datetime | None) -> tuple[Look, datetime | None]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from pipeline.inspection.recomputed import recompute
+from pipeline.inspection.recomputed import Recomputed, recompute
 from pipeline.store.events.quarantine import open_codes
 from pipeline.store.people.recorded import Recorded, read_recorded
 from pipeline.values.derived import derive
@@ -41,10 +41,15 @@ def with_fields(
             fields = _fields(lead, renamed) if lead else {}
             facts = _facts(recorded.get(row["event_id"]) or Recorded())
             why = {
-                "reason": row["reason"] or codes.get(row["event_id"]),
+                "reason": row["reason"] or codes.get(row["event_id"]) or _unreadable(event),
                 "rule": event.rule if event and row["state"] == "suppressed" else None,
             }
             yield _with_its_own_id({**fields, **facts, **row, **why}, lead)
+
+
+def _unreadable(event: Recomputed | None) -> str | None:
+    """Why a row has no fields although nothing is wrong with its lead."""
+    return "mapping_unreadable" if event is not None and event.mapping is None else None
 
 
 def _with_its_own_id(row: dict[str, Any], lead: Lead | None) -> dict[str, Any]:

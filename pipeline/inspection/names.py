@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from connectors.kit.registry import broken_sources, sources
 from pipeline.errors import UsageError
@@ -14,9 +15,14 @@ if TYPE_CHECKING:
     from pipeline.intake.instances import SourceInstance
 
 
-def check_source(slug: str) -> None:
-    """Raises UsageError unless a source is declared or set up under that name."""
+def check_source(slug: str, connection: Connection | None = None) -> None:
+    """Raises UsageError unless a source is declared or set up under that name, or, with a `connection`, was when leads
+    of it came."""
+    from pipeline.store.reports import has_events_of_source
+
     known = {*sources(), *settings().sources}
+    if connection is not None and slug not in known and has_events_of_source(connection, slug):
+        return
     if slug in broken_sources():
         raise UsageError(f"the source {slug!r} is left out: {broken_sources()[slug]}")
     if slug not in known:
@@ -56,3 +62,10 @@ def find_instance(slug: str, brand: str | None = None) -> SourceInstance:
         return SourceBook(settings()).find(brand_of(slug, brand), slug)
     except UnknownSourceError as error:
         raise UsageError(str(error)) from error
+
+
+def name_of_values(values: Mapping[str, Any]) -> str:
+    """A person's name as its golden values have it; empty if they have none."""
+    return values.get("full_name") or " ".join(
+        part for part in (values.get("first_name"), values.get("last_name")) if part
+    )

@@ -12,6 +12,7 @@ from pipeline.errors import UsageError
 from pipeline.hints import hint_all
 from pipeline.identity import merges, unmerges
 from pipeline.identity.decisions import Decision, DecisionResult
+from pipeline.inspection.names import name_of_values
 from pipeline.store.identity.reviews import Review, forget_settled, list_reviews
 from pipeline.store.people.people import read_people
 
@@ -91,7 +92,4 @@ def _decision(by: str, why: str | None) -> Decision:
 
 
 def _name(person: Person | None) -> str | None:
-    values = person.profile.values() if person else {}
-    return values.get("full_name") or " ".join(
-        part for part in (values.get("first_name"), values.get("last_name")) if part
-    )
+    return name_of_values(person.profile.values() if person else {})

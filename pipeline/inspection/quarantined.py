@@ -6,9 +6,10 @@ Whatever sends something on its way tells the workers after its transaction is o
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from uuid import UUID
 
 import msgspec
@@ -17,24 +18,41 @@ from pipeline.canonical import CANONICAL_FIELDS
 from pipeline.errors import NotFoundError, RefusedError, UsageError
 from pipeline.hints import hint_all
 from pipeline.inspection.names import check_source
-from pipeline.records import Stage
+from pipeline.inspection.recomputed import recompute_event
+from pipeline.records import Parked, Stage
 from pipeline.stages.validation.rules import NOTHING_TO_IDENTIFY, RULES
 from pipeline.store.engine import transaction
 from pipeline.store.events import quarantine
 from pipeline.store.events.events import read_events
 from pipeline.store.events.quarantine import Quarantined
 from pipeline.store.events.releases import RELEASABLE_REASONS, Release, release_event
+from pipeline.store.reports import read_status
+from pipeline.values.normalized import is_empty
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
+_LOOK_SECONDS = 0.3
+
+
 class QuarantineGroup(msgspec.Struct, frozen=True):
-    """How many wait of one source and for one reason; deliveries have no source."""
+    """How many wait of one source or destination and for one reason: leads have a source, deliveries a destination."""
 
     source: str | None
     reason: str
     count: int
+    destination: str | None = None
+
+
+class QuarantineFilter(TypedDict, total=False):
+    """Which of what waits is meant; None: whatever it is."""
+
+    reason: str | None
+    source: str | None
+    destination: str | None
+    stage: str | None
+    field: str | None
 
 
 class PlacedRow(msgspec.Struct, frozen=True):
@@ -66,26 +84,22 @@ class Replayed(msgspec.Struct, frozen=True):
 def list_quarantined(
     connection: Connection,
     *,
-    reason: str | None = None,
-    source: str | None = None,
     with_closed: bool = False,
     limit: int = 50,
+    **chosen: Unpack[QuarantineFilter],
 ) -> QuarantineList:
-    """How many wait by source and reason, and the newest of them; `with_closed` also what was replayed or discarded.
+    """How many wait by source or destination and reason, and the newest of them; `with_closed` also what was replayed
+    or discarded.
 
-    Raises UsageError for a source that there is not.
+    Raises UsageError for a source or a stage that there is not.
     """
-    if source is not None:
-        check_source(source)
-    counts = quarantine.count_quarantine(connection)
+    _check_filter(connection, chosen)
+    counts = quarantine.count_quarantine(connection, **chosen)
     groups = [
-        QuarantineGroup(of_source, code, count)
-        for (of_source, code), count in sorted(counts.items(), key=lambda entry: -entry[1])
-        if reason in (None, code) and source in (None, of_source)
+        QuarantineGroup(source, code, count, destination)
+        for (source, destination, code), count in sorted(counts.items(), key=lambda entry: -entry[1])
     ]
-    rows = quarantine.list_quarantine(
-        connection, reason=reason, source=source, resolution=None if with_closed else "open", limit=limit
-    )
+    rows = quarantine.list_quarantine(connection, **chosen, resolution=None if with_closed else "open", limit=limit)
     return QuarantineList(sum(group.count for group in groups), groups, _placed(connection, rows))
 
 
@@ -97,8 +111,8 @@ def find_quarantined(connection: Connection, any_id: UUID) -> PlacedRow:
 def fix(any_id: UUID, values: Mapping[str, Any]) -> Replayed:
     """Set canonical fields of a lead by hand and replay it. What its source sent stays as it came.
 
-    Raises NotFoundError, UsageError for a name that is no canonical field, RefusedError for a delivery and for what is
-    not open any more.
+    Raises NotFoundError, UsageError for a name that is no canonical field and for a value that is none of it,
+    RefusedError for a delivery, for what is not open any more, and if the lead would only wait again.
     """
     for name in values:
         _check_field(name)
@@ -109,6 +123,7 @@ def fix(any_id: UUID, values: Mapping[str, Any]) -> Replayed:
                 f"{row.quarantine_id} is a delivery to {row.destination}, not a lead: correct the person's data at its"
                 " source, or the destination's mapping, then `afluente quarantine replay`"
             )
+        _check_values(connection, row.event_id, values)
         if not quarantine.set_patch(connection, row.quarantine_id, values):
             raise RefusedError(f"{row.quarantine_id} is not open any more: it was {row.resolution}")
         replayed = quarantine.replay_events(connection, quarantine_ids=[row.quarantine_id])
@@ -134,16 +149,17 @@ def replay(any_id: UUID, *, as_is: bool = False) -> Replayed:
     return Replayed(replayed)
 
 
-def replay_all(*, reason: str | None = None, source: str | None = None) -> Replayed:
-    """Send all that waits on its way again, or all of one reason or source, but for rows that intake could not read.
+def replay_all(*, is_dry_run: bool = False, **chosen: Unpack[QuarantineFilter]) -> Replayed:
+    """Send all that waits on its way again, or what is chosen of it, but for rows that intake could not read.
 
-    Raises UsageError for a source that there is not.
+    A dry run counts them. Raises UsageError for a source or a stage that there is not.
     """
-    if source is not None:
-        check_source(source)
     with transaction() as connection:
-        left_out = quarantine.count_misread(connection, reason=reason, source=source)
-        replayed = quarantine.replay_events(connection, reason=reason, source=source, misread=False)
+        _check_filter(connection, chosen)
+        left_out = quarantine.count_misread(connection, **chosen)
+        if is_dry_run:
+            return Replayed(quarantine.count_replayable(connection, **chosen), left_out)
+        replayed = quarantine.replay_events(connection, misread=False, **chosen)
     hint_all()
     return Replayed(replayed, left_out)
 
@@ -188,6 +204,16 @@ def _why_not_released(event_id: UUID, release: Release) -> str:
     return f"{event_id} is {release.state}, not suppressed: there is nothing to release"
 
 
+def _check_filter(connection: Connection, chosen: QuarantineFilter) -> None:
+    """A destination that is set up no more may have rows, so its name is not held against the settings; nor is that of
+    a source whose leads are there."""
+    source, stage = chosen.get("source"), chosen.get("stage")
+    if source is not None:
+        check_source(source, connection)
+    if stage is not None and stage not in set(Stage):
+        raise UsageError(f"is {stage!r}; one of {', '.join(Stage)}", argument="stage")
+
+
 def _check_reason(why: str) -> None:
     if not why.strip():
         raise UsageError("needs a text: whoever looks at this later has nothing else", argument="why")
@@ -198,6 +224,56 @@ def _check_field(name: str) -> None:
         close = get_close_matches(name, CANONICAL_FIELDS, 1)
         hint = f"did you mean {close[0]}?" if close else f"allowed: {', '.join(CANONICAL_FIELDS)}"
         raise UsageError(f"{name!r} is not a canonical field; {hint}", argument="set")
+
+
+def _check_values(connection: Connection, event_id: UUID, values: Mapping[str, Any]) -> None:
+    """What would become of the lead with these values, before any is kept."""
+    patches = quarantine.read_patches(connection, [event_id]).get(event_id, {})
+    for raw in read_events(connection, [event_id]):
+        tried = recompute_event(raw, {**patches, **values})
+        read = tried.lead.fields if tried.lead else {}
+        for name, value in values.items():
+            if tried.lead is not None and str(value).strip() and is_empty(read.get(name)):
+                flags = ", ".join(tried.lead.flags.get(name, ())) or "not understood"
+                raise UsageError(
+                    f"{name}: the value given is none of this field ({flags}): nothing was kept", argument="set"
+                )
+        if isinstance(tried.decided, Parked) and tried.mapping is not None:
+            raise RefusedError(
+                f"with these values it would wait again: {tried.decided.code}: {tried.decided.message}."
+                " Nothing was kept"
+            )
+
+
+class Became(msgspec.Struct, frozen=True):
+    """What became of a lead: its state, the reason if it does not go on, its person."""
+
+    event_id: UUID
+    state: str
+    reason: str | None
+    person_id: UUID | None
+
+
+def wait_for(event_id: UUID, *, seconds: float = 30.0) -> Became:
+    """What a lead that is on its way again comes to, or where it stands after `seconds`. Raises NotFoundError."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with transaction(synchronous=False) as connection:
+            status = read_status(connection, event_id)
+        if status is None:
+            raise NotFoundError(f"no event has the id {event_id}")
+        event, waiting = status.event, status.quarantine
+        if event["state"] not in ("pending", "in_flight") or time.monotonic() > deadline:
+            reason = event["reason"] or (waiting["code"] if waiting else None)
+            return Became(event_id, event["state"], reason, event["person_id"])
+        time.sleep(_LOOK_SECONDS)
+
+
+def wait_for_fixed(any_id: UUID) -> Became:
+    """What becomes of the lead of a quarantined thing, as `wait_for` tells it."""
+    with transaction(synchronous=False) as connection:
+        row = _find(connection, any_id)
+    return wait_for(row.event_id or any_id)
 
 
 def _find(connection: Connection, any_id: UUID) -> Quarantined:

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recomputed:
-    """One event tried. `readable` is what could be read of one that does not go on, normalized; None if nothing."""
+    """One event tried. `readable` is what could be read of one that does not go on, normalized; None if nothing.
+    `mapping` is None where there is none that can be read (any more)."""
 
     raw: RawEvent
-    mapping: SourceMapping
+    mapping: SourceMapping | None
     readable: Lead | None
     decided: Lead | Parked | Suppressed
     connector: Connector | None = None
@@ -62,6 +63,9 @@ class Recomputed:
         from pipeline.errors import RecordError
         from pipeline.stages.mapping.stored_records import read_record
 
+        if self.mapping is None:
+            return []
+
         try:
             record = read_record(self.raw, self.connector)
         except RecordError:
@@ -91,12 +95,16 @@ def recompute_event(
 
     `mapping` and `connector` are given where they are not the source's own yet: proposed ones.
     """
+    from pipeline.errors import ConfigurationError
     from pipeline.records import Lead, Parked, Stage
-    from pipeline.replay import connector_in_force, decide_event
+    from pipeline.replay import connector_in_force, connector_of, decide_event
     from pipeline.settings.loading import settings
     from pipeline.stages.mapping.source_mapping import load_source_mapping
 
-    mapping = mapping or load_source_mapping(settings().source(raw.source).connector or raw.source)
+    try:
+        mapping = mapping or load_source_mapping(connector_of(raw))
+    except ConfigurationError as error:  # of one source: the others are as readable as before
+        return Recomputed(raw, None, None, Parked(raw.event_id, Stage.MAP_FIELDS, "mapping_unreadable", str(error)))
     connector = connector or connector_in_force(raw)
     region = settings().region_for(raw.source, raw.brand)
     readable: Lead | None = None

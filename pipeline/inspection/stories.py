@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
+import msgspec
+
 from pipeline.errors import NotFoundError
 from pipeline.inspection.field_rows import FieldRow
 from pipeline.inspection.merges import find_forward, tell_reasons
@@ -33,7 +35,9 @@ from pipeline.inspection.story_parts import (
     StoredLead,
     Told,
 )
+from pipeline.inspection.waiting import why_delivery_waits, why_destination_waits, why_not_wanted
 from pipeline.privacy.person_consents import consent_state_of
+from pipeline.settings.loading import settings
 from pipeline.store.events.quarantine import show_quarantine
 from pipeline.store.reports import explain_event, explain_person, find_kind
 from pipeline.values.derived import derive
@@ -49,7 +53,8 @@ class EventStory(Told, frozen=True, kw_only=True):
     """A lead from its request to the CRMs' answers. `request` is None if its body is gone.
 
     `fields` are what the current mapping makes of the request, `now` what would become of it today, in words. `match`
-    says why it belongs to its person, `notices` are lines of the identity log about it.
+    says why it belongs to its person, `notices` are lines of the identity log about it, `not_wanted` says of CRMs that
+    its person is meant for why it has no delivery there.
     """
 
     kind: str = "event"
@@ -83,6 +88,7 @@ class EventStory(Told, frozen=True, kw_only=True):
     revises: UUID | None
     superseded_by: UUID | None
     revisions: list[Revision]
+    not_wanted: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class PersonStory(Told, frozen=True, kw_only=True):
@@ -123,6 +129,7 @@ class PersonStory(Told, frozen=True, kw_only=True):
     history: list[LogLine]
     forward: ForwardedId | None
     consent_state: list[ConsentInForce]
+    not_wanted: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 def tell_story(connection: Connection, any_id: UUID) -> EventStory | PersonStory:
@@ -154,7 +161,8 @@ def tell_event(connection: Connection, event_id: UUID) -> EventStory | None:
         verification=_verification(recomputed) if recomputed else None,
         idempotency=_parts(KeyUse, facts["keys"]),
         mapping=MappingVersions(
-            stored=event["mapping_version"], current=recomputed.mapping.version if recomputed else None
+            stored=event["mapping_version"],
+            current=recomputed.mapping.version if recomputed and recomputed.mapping else None,
         ),
         now=recomputed.verdict if recomputed else "its body is gone",
         fields=recomputed.fields() if recomputed else [],
@@ -165,6 +173,7 @@ def tell_event(connection: Connection, event_id: UUID) -> EventStory | None:
         quarantine=_parts(QuarantineEntry, facts["quarantine"]),
         deliveries=_deliveries(person) if person else [],
         revisions=_parts(Revision, facts["revisions"]),
+        not_wanted=_not_wanted(person) if person else {},
     )
 
 
@@ -186,6 +195,7 @@ def tell_person(connection: Connection, person_id: UUID) -> PersonStory | None:
         consents=_parts(ConsentAnswer, facts["consents"]),
         quarantine=_parts(QuarantineEntry, facts["quarantine"]),
         deliveries=_deliveries(facts),
+        not_wanted=_not_wanted(facts),
         history=_parts(LogLine, tell_reasons(connection, facts["history"])),
         forward=_forward(connection, person_id),
         consent_state=[
@@ -245,13 +255,30 @@ def _forward(connection: Connection, person_id: UUID) -> ForwardedId | None:
 
 
 def _deliveries(person: Mapping[str, Any]) -> list[Delivery]:
-    """Each CRM with the calls that carried this person."""
+    """Each CRM with the calls that carried this person, and why it waits if it does."""
     return [
         Delivery(
             **_columns_of(delivery, Delivery),
             calls=_parts(
                 Call, [call for call in person["delivery_log"] if call["destination"] == delivery["destination"]]
             ),
+            waits=_waits(delivery),
         )
         for delivery in person["deliveries"]
     ]
+
+
+def _waits(delivery: Mapping[str, Any]) -> str | None:
+    if delivery["state"] != "due":
+        return why_delivery_waits(delivery, None)
+    return why_delivery_waits(delivery, why_destination_waits(delivery["destination"]))
+
+
+def _not_wanted(person: Mapping[str, Any]) -> dict[str, str]:
+    """By destination that this person is meant for and has no delivery to: why. Of leads that have not settled yet, and
+    of ids that forward to somebody, nothing."""
+    row = person["person"]
+    if row["merged_into"] is not None or not any(event["state"] == "settled" for event in person["events"]):
+        return {}
+    known = {delivery["destination"] for delivery in person["deliveries"]}
+    return {name: why_not_wanted(name) for name in settings().destinations_for(row["brand"]) if name not in known}

@@ -133,7 +133,7 @@ class Call(Told, frozen=True, kw_only=True):
 
 
 class Delivery(Told, frozen=True, kw_only=True):
-    """What one CRM should have and has of a person."""
+    """What one CRM should have and has of a person. `waits`: why it is not made yet."""
 
     destination: str
     state: str
@@ -145,6 +145,7 @@ class Delivery(Told, frozen=True, kw_only=True):
     last_error: str | None
     loaded_at: datetime | None
     calls: list[Call]
+    waits: str | None = None
 
 
 class GoldenField(Told, frozen=True, kw_only=True):

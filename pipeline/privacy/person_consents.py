@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Sequence
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -10,14 +10,23 @@ from sqlalchemy import Connection
 from pipeline.crypto.encryption import open_evidence
 from pipeline.identity.evidence_cache import unpack
 from pipeline.privacy.consent_states import Statement, consent_state
-from pipeline.store.people.consents import StoredConsent, read_consents
+from pipeline.store.people.consents import StoredConsent, read_consents, read_consents_of
 
 
 def consent_state_of(connection: Connection, person_id: UUID) -> dict[tuple[str, str], str]:
     """`granted`, `refused` or `not_answered` per (purpose, channel) of a person. One statement."""
+    return _state_of(read_consents(connection, person_id))
+
+
+def consent_states_of(connection: Connection, person_ids: Sequence[UUID]) -> dict[UUID, dict[tuple[str, str], str]]:
+    """The same of several people, of those who said anything. One statement."""
+    return {person_id: _state_of(consents) for person_id, consents in read_consents_of(connection, person_ids).items()}
+
+
+def _state_of(consents: Iterable[StoredConsent]) -> dict[tuple[str, str], str]:
     return consent_state(
         Statement(consent.purpose, consent.channel, consent.granted, consent.at, _address(consent))
-        for consent in read_consents(connection, person_id)
+        for consent in consents
     )
 
 

@@ -42,16 +42,47 @@ _DELIVERY_COLUMNS = (
 
 
 def stream_events(
-    connection: Connection, *, source: str | None = None, brand: str | None = None
+    connection: Connection,
+    *,
+    source: str | None = None,
+    brand: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Every accepted event in the order of its id, without its body: the columns of `leads export` that are stored."""
-    conditions = [text for value, text in ((source, "source = %(source)s"), (brand, "brand = %(brand)s")) if value]
-    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    """Every accepted event in the order of its id, without its body: the columns of `leads export` that are stored.
+
+    `since` and `until` (excluded) are about when it was received.
+    """
+    where, values = _where(source=source, brand=brand, **_period("received_at", since, until))
     yield from _stream(
         connection,
         f"SELECT {', '.join(_EVENT_COLUMNS)} FROM events {where} ORDER BY event_id",  # noqa: S608 - put together from constants
-        {"source": source, "brand": brand},
+        values,
     )
+
+
+def _period(column: str, since: datetime | None, until: datetime | None) -> dict[str, datetime | None]:
+    return {f"{column} >=": since, f"{column} <": until}
+
+
+def _where(**wanted: Any) -> tuple[str, dict[str, Any]]:
+    """WHERE of the conditions that have a value, `column` or `column operator`, and the values."""
+    given = [(name, value) for name, value in wanted.items() if value is not None]
+    conditions = [f"{name if ' ' in name else name + ' ='} %(value{place})s" for place, (name, _) in enumerate(given)]
+    values = {f"value{place}": value for place, (_, value) in enumerate(given)}
+    return (f"WHERE {' AND '.join(conditions)}" if conditions else ""), values
+
+
+def newest_events(
+    connection: Connection, *, limit: int, source: str | None = None, brand: str | None = None
+) -> list[dict[str, Any]]:
+    """The columns of `stream_events`, of the newest events. One statement."""
+    where, values = _where(source=source, brand=brand)
+    rows = connection.exec_driver_sql(
+        f"SELECT {', '.join(_EVENT_COLUMNS)} FROM events {where} ORDER BY event_id DESC LIMIT %(limit)s",  # noqa: S608 - put together from constants
+        {**values, "limit": limit},
+    )
+    return [dict(row) for row in rows.mappings()]
 
 
 def has_events_of(connection: Connection, brand: str) -> bool:
@@ -60,14 +91,28 @@ def has_events_of(connection: Connection, brand: str) -> bool:
     return bool(answer.scalar_one())
 
 
-def stream_people(connection: Connection, *, brand: str | None = None) -> Iterator[dict[str, Any]]:
+def has_events_of_source(connection: Connection, source: str) -> bool:
+    """Whether any event was ever accepted of this source. Looks at its idempotency keys, all of them if none was."""
+    answer = connection.exec_driver_sql("SELECT EXISTS (SELECT FROM event_keys WHERE source = %s)", (source,))
+    return bool(answer.scalar_one())
+
+
+def stream_people(
+    connection: Connection,
+    *,
+    brand: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Iterator[dict[str, Any]]:
     """Every person by id: `person_id`, `brand`, `version`, `values` (the golden fields) and the attribution columns.
 
-    People who are one with another are left out: that one has all they had.
+    People who are one with another are left out: that one has all they had. `since` and `until` (excluded) are about
+    the latest touch.
     """
-    where = "WHERE merged_into IS NULL" + " AND brand = %(brand)s" * bool(brand)
+    where, values = _where(brand=brand, **_period("latest_at", since, until))
+    where = f"{where} AND merged_into IS NULL" if where else "WHERE merged_into IS NULL"
     columns = ", ".join(("person_id", "brand", "version", "profile", *ATTRIBUTION_NAMES))
-    for row in _stream(connection, f"SELECT {columns} FROM people {where} ORDER BY person_id", {"brand": brand}):  # noqa: S608 - put together from constants
+    for row in _stream(connection, f"SELECT {columns} FROM people {where} ORDER BY person_id", values):  # noqa: S608 - put together from constants
         profile = open_profile(row.pop("profile"), row["person_id"])
         yield {**row, "values": profile.values()}
 
@@ -82,17 +127,25 @@ def stream_forwards(connection: Connection, *, brand: str | None = None) -> Iter
     )
 
 
-def stream_deliveries(connection: Connection, *, destination: str | None = None) -> Iterator[dict[str, Any]]:
-    """Every delivery in the order of its person's id: the columns of `deliveries export`.
+def stream_deliveries(
+    connection: Connection,
+    *,
+    destination: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Every delivery in the order of its person's id: the columns of `deliveries export`, and `next_attempt_at`.
+
+    `since` and `until` (excluded) are about when it was last wanted.
 
     `merged_into`: the person is one with that other, and its CRM record is marked, or left as it was.
     """
-    where = "WHERE destination = %(destination)s" if destination else ""
+    where, values = _where(destination=destination, **_period("wanted_at", since, until))
     yield from _stream(
         connection,
-        f"SELECT d.{', d.'.join(_DELIVERY_COLUMNS)}, p.merged_into FROM deliveries d"  # noqa: S608 - put together from constants
+        f"SELECT d.{', d.'.join(_DELIVERY_COLUMNS)}, p.merged_into, d.next_attempt_at FROM deliveries d"  # noqa: S608 - put together from constants
         f" LEFT JOIN people p USING (person_id) {where} ORDER BY d.person_id, d.destination",
-        {"destination": destination},
+        values,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.errors import ConfigurationError, TransientError
+from pipeline.errors import AfluenteError, ConfigurationError, TransientError
 from pipeline.settings.installation import socket_folder
 from pipeline.settings.loading import Settings
 
@@ -28,6 +28,21 @@ def migrate_database(url: str) -> bool:
         raise ConfigurationError(
             f"{error}. AFLUENTE_DATABASE_URL must name a PostgreSQL that answers; `afluente doctor` tells more"
         ) from error
+    finally:
+        engine.dispose()
+
+
+def find_lacking(url: str) -> list[str]:
+    """Which destinations lack people who came before they were ones, as sentences; none if it takes long to know."""
+    from pipeline.recompute.deliveries import LACKING_SECONDS, tell_lacking
+    from pipeline.store.engine import StoreError, make_engine, transaction
+
+    engine = make_engine(url)
+    try:
+        with transaction(on=engine, timeout_seconds=LACKING_SECONDS) as connection:
+            return tell_lacking(connection)
+    except (AfluenteError, StoreError):
+        return []
     finally:
         engine.dispose()
 

@@ -28,7 +28,13 @@ from pipeline.settings.loading import settings as process_settings
 from pipeline.supervisor.child_process import ServerProcess, log_tail
 from pipeline.supervisor.data_folder import describe_process, write_runtime
 from pipeline.supervisor.embedded import Embedded, embedded_servers
-from pipeline.supervisor.preparation import ask_broker, forget_former_beat, migrate_database, signing_sources
+from pipeline.supervisor.preparation import (
+    ask_broker,
+    find_lacking,
+    forget_former_beat,
+    migrate_database,
+    signing_sources,
+)
 from pipeline.supervisor.programs import (
     Addresses,
     ProgramPlan,
@@ -250,6 +256,7 @@ class Supervisor:
                 f"sandbox   {self._addresses.sandbox} (a CRM to try with: leads go there and to no real one,\n"
                 f"          because {self._settings.config_path} names no destination)"
             )
+        lines += [f"note      {sentence}" for sentence in find_lacking(self._settings.database_url)]
         lines.append(f"ready {self._addresses.receiver}")
         print("\n".join(lines), flush=True)
         _log.info("system_ready", address=self._addresses.receiver)

@@ -183,4 +183,4 @@ def test_help_is_shown_without_loading_what_only_commands_need():
 def test_the_reference_names_the_values_of_options_that_take_few():
     page = render_reference()
     assert "One of `channel`, `campaign`, `source`." in page, "of report attribution --by"
-    assert "One of `table`, `csv`, `json`." in page, "of report attribution --format"
+    assert "One of `table`, `csv`, `json`, `xlsx`." in page, "of report attribution --format"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
+
+from connectors.kit.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,9 @@ class Record:
 class WriteResult:
     """The CRM's word on one record. `state`: "written", "retry" (same record again later) or "rejected" (a human).
 
-    `message` is the CRM's text with every value of the record removed. `crm_id` is the CRM's own id.
+    `message` is the CRM's text with every value of the record removed. `crm_id` is the CRM's own id. `blames_setting`
+    of a rejected one: the reason may lie in the settings, the mapping or the account's rights as well as in the record.
+    Where nothing else of the call was written it is tried again, and with several of them the destination is halted.
     """
 
     key: str
@@ -35,6 +39,7 @@ class WriteResult:
     code: str | None = None
     field: str | None = None
     message: str | None = None
+    blames_setting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,11 @@ class Usage:
 
 
 class Writer(Protocol):
-    """Writes to one CRM account over connections that it keeps open."""
+    """Writes to one CRM account over connections that it keeps open.
+
+    A writer may have `sent_as`, a text that says what its records are known by ("Lead by Afluente_Id__c"). A person who
+    has a record that was made under another one is not written, as that would make a second record.
+    """
 
     usage: Usage
 
@@ -70,9 +79,23 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
+class Secrets(dict[str, str]):
+    """Secrets of a destination by name. One that is not given is a sentence for whoever sets it up, not a KeyError."""
+
+    def __init__(self, destination: str, given: Mapping[str, str]) -> None:
+        super().__init__(given)
+        self._destination = destination
+
+    def __missing__(self, name: str) -> str:
+        raise ConfigurationError(
+            f"destinations.{self._destination}.secrets.{name} is not set: give it as env:NAME or file:PATH"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How to reach one CRM account, with secrets already resolved."""
+    """How to reach one CRM account, with secrets already resolved; to ask for one that is not set raises
+    ConfigurationError."""
 
     name: str
     base_url: str

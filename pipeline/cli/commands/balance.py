@@ -30,8 +30,9 @@ def balance(*, as_json: AsJson = False) -> None:
     """Prove that nothing was lost.
 
     accepted = settled + suppressed + quarantined + pending + in flight. Accepted is counted from the idempotency keys,
-    the rest from the events' states: tables of their own. Exit 1 if the difference is not 0, or if a settled lead's
-    person lacks a delivery to a CRM that it is meant for.
+    the rest from the events' states: tables of their own. Exit 1 if the difference is not 0, or if a lead's person
+    lacks a delivery to a CRM that was a destination when the lead settled. Those who came before it was one are
+    named, with the command that sends them; nothing of them is lost.
     """
     from pipeline.settings.loading import settings
     from pipeline.store.events.balance import balance as read_balance
@@ -44,8 +45,7 @@ def balance(*, as_json: AsJson = False) -> None:
         print_json(balanced)
     else:
         print_balance(balanced)
-        if missing:
-            print_line(f"{missing} settled leads lack a delivery to a CRM that their person is meant for")
+        print_deliveries(balanced)
         print_line("The balance holds." if is_whole else "The balance does NOT hold.")
     if not is_whole:
         raise typer.Exit(1)
@@ -59,3 +59,19 @@ def print_balance(balanced: dict[str, Any]) -> None:
     print_table(
         ("source", *columns), [(source, *(counts[name] for name in shown)) for source, counts in lines], numbers=columns
     )
+
+
+def print_deliveries(balanced: dict[str, Any]) -> None:
+    """What of the deliveries is still to come, to be asked for, or lost."""
+    if balanced["deliveries_waiting"]:
+        print_line(f"{balanced['deliveries_waiting']} deliveries are still due: `afluente status` shows where")
+    for destination, count in sorted(balanced["not_wanted_yet"].items()):
+        print_line(
+            f"{count} leads settled before {destination} was a destination and are not wanted there yet:"
+            f" `afluente destination backfill {destination}`"
+        )
+    for destination, count in sorted(balanced["missing_at"].items()):
+        print_line(
+            f"{count} settled leads lack a delivery to {destination} that their person is meant for: `afluente"
+            f" destination backfill {destination}` makes up for it; please report it as a bug"
+        )

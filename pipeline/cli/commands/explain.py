@@ -17,6 +17,7 @@ commands = typer.Typer()
 @commands.command(
     epilog=example(
         "afluente explain 01930000-0000-7000-8000-000000000000",
+        "afluente explain ada.sample@example.com",
         "afluente explain 01930000-0000-7000-8000-000000000000 --json",
         "afluente explain 01930000-0000-7000-8000-000000000000 01930000-0000-7000-8000-000000000001",
     )
@@ -24,7 +25,12 @@ commands = typer.Typer()
 def explain(
     *,
     any_id: Annotated[
-        str, typer.Argument(metavar="ID", help="Id of an event or a person; of a quarantined thing too.")
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="Id of an event, a person or a quarantined thing; or an e-mail address, a phone number, the id that a"
+            " source or a CRM gave.",
+        ),
     ],
     other_id: Annotated[
         str | None,
@@ -39,20 +45,23 @@ def explain(
 
     Of two ids: every piece of evidence that the two have in common or against each other, with its weight, what
     forbids making them one, and by which leads they hang together.
+
+    An address, a number or a foreign id is looked up; where several are known by it, they are listed.
     """
-    from pipeline.cli.terminal.pair_story import print_forward, print_pair
-    from pipeline.cli.terminal.story import print_event, print_person
-    from pipeline.inspection.pairs import explain_pair
+    from pipeline.cli.terminal.pair_story import print_forward
+    from pipeline.cli.terminal.story import print_event, print_found, print_person
+    from pipeline.inspection.finding import find
     from pipeline.inspection.stories import EventStory, tell_story
 
     if other_id is not None:
-        ids = parse_id(any_id), parse_id(other_id)
-        with database() as connection:
-            pair = explain_pair(connection, *ids)
-        print_json(pair) if as_json else print_pair(pair)
+        _explain_pair(any_id, other_id, as_json=as_json)
         return
-    with database() as connection:
-        story = tell_story(connection, parse_id(any_id))
+    with database(timeout_seconds=0) as connection:
+        found = find(connection, any_id)
+        story = tell_story(connection, found[0].id) if len(found) == 1 else None
+    if story is None:
+        print_json({"kind": "several", "found": found}) if as_json else print_found(found)
+        return
     if as_json:
         print_json(story)
     elif isinstance(story, EventStory):
@@ -61,3 +70,13 @@ def explain(
         if story.forward:
             print_forward(story.forward)
         print_person(story)
+
+
+def _explain_pair(one: str, other: str, *, as_json: bool) -> None:
+    from pipeline.cli.terminal.pair_story import print_pair
+    from pipeline.inspection.pairs import explain_pair
+
+    ids = parse_id(one), parse_id(other)
+    with database() as connection:
+        pair = explain_pair(connection, *ids)
+    print_json(pair) if as_json else print_pair(pair)

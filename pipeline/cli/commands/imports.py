@@ -83,8 +83,9 @@ def import_files(
     A row that was imported before changes nothing. A row that cannot be read is stored and quarantined with its line
     number; the others go in. Of a folder every file is imported; a file that is no table is named, and the others go
     in. With --wait the command returns when every row has ended and its person has reached every CRM that it is meant
-    for, or a human must look. Exit 1 if a file could not be read, or if a row got lost on the way, which must never
-    happen.
+    for, or a human must look, and says what each CRM took and refused; what keeps a CRM from taking anything is said
+    meanwhile. Exit 1 if a file could not be read, if a CRM refused somebody, or if a row got lost on the way, which
+    must never happen.
     """
     from pipeline.authoring.proposals import propose_source
     from pipeline.inspection.names import find_instance
@@ -111,7 +112,7 @@ def import_files(
 def _show_result(
     result: ImportResult, instance: SourceInstance, proposed: Proposed | None, *, is_over: bool, as_json: bool
 ) -> None:
-    """Exit 1 if a file could not be read, or a row is in no state."""
+    """Exit 1 if a file could not be read, a CRM refused somebody, or a row is in no state."""
     from pipeline.cli.terminal.import_results import import_object, print_import
 
     if as_json:
@@ -119,7 +120,7 @@ def _show_result(
         print_json({**import_object(result), **extra})
     else:
         print_import(result, instance.connector.source, is_over=is_over)
-    if result.difference or result.unreadable:
+    if result.difference or result.unreadable or not result.is_delivered:
         raise typer.Exit(1)
 
 
@@ -127,7 +128,7 @@ def _import(
     paths: Sequence[Path], instance: SourceInstance, read_as: ReadAs, *, wait: bool, is_quiet: bool
 ) -> ImportResult:
     """All files, one after the other. Raises UnreadableFileError if there is one, and it is no table."""
-    from pipeline.inspection.import_progress import ImportResult, Span, read_states
+    from pipeline.inspection.import_progress import ImportResult, Span, read_deliveries, read_states
     from pipeline.intake.files.unreadable import UnreadableFileError
 
     read: list[tuple[Path, ImportReport]] = []
@@ -142,7 +143,7 @@ def _import(
     span = Span.of_reports(instance.slug, instance.brand, [report for _, report in read])
     if wait:
         _wait(span, sum(report.accepted for _, report in read), is_quiet=is_quiet)
-    return ImportResult(read, unreadable, read_states(span))
+    return ImportResult(read, unreadable, read_states(span), read_deliveries(span) if wait else None)
 
 
 def _dry_run(
@@ -249,15 +250,30 @@ def _wait(span: Span, accepted: int, *, is_quiet: bool) -> None:
     with progress_bar(is_shown=not is_quiet) as progress:
         task = progress.add_task("ended", total=accepted or None, note="")
 
+        told: set[str] = set()
+
         def show(look: Look) -> None:
             left = f"{look.deliveries_left} deliveries left" if look.deliveries_left else ""
             progress.update(task, completed=max(0, accepted - look.events_left), note=left)
+            if look.deliveries_left:
+                _say_why(span.brand, look.deliveries_left, told)
 
         try:
             wait_until_ended(span, show, _say_still)
         except KeyboardInterrupt:
             print_note("stopped waiting; the rows are in and their work goes on")
             raise
+
+
+def _say_why(brand: str, left: int, told: set[str]) -> None:
+    """What keeps a CRM's calls back, once for each reason; how long it will last changes all the time."""
+    from pipeline.inspection.import_progress import why_all_wait
+
+    for name, reason in why_all_wait(brand).items():
+        kind = f"{name}: {reason.partition(';')[0]}"
+        if kind not in told:
+            told.add(kind)
+            print_note(f"{left} deliveries wait. {name}: {reason}")
 
 
 def _say_still(look: Look) -> None:

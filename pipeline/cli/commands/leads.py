@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.terminal.connection import database, installation, parse_id
-from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_note
-from pipeline.cli.terminal.rows import AsFormat, OutFile, RowFormat, write_rows
+from pipeline.cli.terminal.moments import Since, Until, parse_period
+from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_note, print_table
+from pipeline.cli.terminal.rows import AsFormat, ForExcel, OutFile, RowFormat, write_rows
 
 commands = typer.Typer(help="Leads as they were accepted.", no_args_is_help=True)
 
@@ -18,9 +19,13 @@ commands = typer.Typer(help="Leads as they were accepted.", no_args_is_help=True
     epilog=example("afluente leads export --out leads.csv", "afluente leads export --format jsonl --source web_form"),
 )
 def export(
+    *,
     row_format: AsFormat = RowFormat.csv,
     source: Annotated[str | None, typer.Option("--source", help="Only leads of this source.")] = None,
     brand: Annotated[str | None, typer.Option("--brand", help="Only this brand.")] = None,
+    since: Since = None,
+    until: Until = None,
+    excel: ForExcel = False,
     out: OutFile = None,
 ) -> None:
     """Write one row per accepted event.
@@ -34,9 +39,41 @@ def export(
     """
     from pipeline.inspection.exports import export_leads
 
-    with database(timeout_seconds=0) as connection, export_leads(connection, source=source, brand=brand) as leads:
-        count = write_rows(leads.rows, leads.columns, row_format, out)
+    period = parse_period(since, until)
+    with (
+        database(timeout_seconds=0) as connection,
+        export_leads(connection, source=source, brand=brand, **period) as leads,
+    ):
+        count = write_rows(leads.rows, leads.columns, row_format, out, excel=excel)
     print_note(f"{count} leads")
+
+
+@commands.command("list", epilog=example("afluente leads list", "afluente leads list --limit 50 --source web_form"))
+def list_leads(
+    *,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many, newest first.")] = 10,
+    source: Annotated[str | None, typer.Option("--source", help="Only leads of this source.")] = None,
+    brand: Annotated[str | None, typer.Option("--brand", help="Only this brand.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the newest leads.
+
+    Their ids, for `afluente explain`, and where each stands. No personal data.
+    """
+    from pipeline.inspection.exports import list_newest
+
+    with database() as connection:
+        leads = list_newest(connection, limit=limit, source=source, brand=brand)
+    if as_json:
+        print_json(leads)
+        return
+    print_table(
+        ("event_id", "received", "source", "brand", "state", "reason", "person_id"),
+        [
+            [lead[name] for name in ("event_id", "received_at", "source", "brand", "state", "reason", "person_id")]
+            for lead in leads
+        ],
+    )
 
 
 @commands.command(

@@ -11,10 +11,11 @@ import typer
 from pipeline.cli.commands import people_review
 from pipeline.cli.terminal.connection import RUN_AGAIN, database, installation, parse_id
 from pipeline.cli.terminal.decisions import By, Why, name_of, print_result
-from pipeline.cli.terminal.moments import parse_moment
+from pipeline.cli.terminal.moments import Since, Until, parse_moment, parse_period
 from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_note, print_table, progress_bar
 from pipeline.cli.terminal.people_bars import people_bars
-from pipeline.cli.terminal.rows import AsFormat, OutFile, RowFormat, write_rows
+from pipeline.cli.terminal.rows import AsFormat, ForExcel, OutFile, RowFormat, write_rows
+from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeline.recompute.golden_records import Renewed
@@ -45,20 +46,51 @@ def export(
     merged: Annotated[
         bool, typer.Option("--merged", help="The ids of people who are one with another instead, and of whom.")
     ] = False,
+    since: Since = None,
+    until: Until = None,
+    excel: ForExcel = False,
     out: OutFile = None,
 ) -> None:
     """Write one row per person.
 
-    The golden fields, original and latest source, channel and campaign, how many touches, and values derived from the
-    golden fields: company domain, level and function of the job title, state code, type of the phone; at last when the
-    original and the latest touch were.
+    The golden fields, original and latest source, channel and campaign, how many touches, the consents that hold, and
+    values derived from the golden fields: company domain, level and function of the job title, state code, type of the
+    phone; at last when the original and the latest touch were. --since and --until are about the latest touch.
     """
     from pipeline.inspection.exports import export_forwards, export_people
 
-    chosen, noun = (export_forwards, "people are one with another") if merged else (export_people, "people")
-    with database(timeout_seconds=0) as connection, chosen(connection, brand=brand) as people:
-        count = write_rows(people.rows, people.columns, row_format, out)
+    if merged and (since or until):
+        raise UsageError("--since and --until are about people's touches: leave them out with --merged")
+    period = parse_period(since, until)
+    noun = "people are one with another" if merged else "people"
+    with (
+        database(timeout_seconds=0) as connection,
+        export_forwards(connection, brand=brand)
+        if merged
+        else export_people(connection, brand=brand, **period) as people,
+    ):
+        count = write_rows(people.rows, people.columns, row_format, out, excel=excel)
     print_note(f"{count} {noun}")
+
+
+@commands.command(
+    "find", epilog=example("afluente people find ada.sample@example.com", "afluente people find '+34 612 345 678'")
+)
+def find_people(
+    text: Annotated[str, typer.Argument(help="An e-mail address, a phone number, the id that a source or a CRM gave.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Find somebody by what is at hand.
+
+    Looked up by its digest, so it takes no longer among a million. Names are sealed and cannot be looked up.
+    """
+    from pipeline.cli.terminal.story import print_found
+    from pipeline.inspection.finding import find
+
+    with database(timeout_seconds=0) as connection:
+        found = find(connection, text)
+    print_json(found) if as_json else print_found(found)
 
 
 @commands.command(epilog=example(f"afluente people merge {_ONE} {_TWO} --why 'married, told us by phone'"))

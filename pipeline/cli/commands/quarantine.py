@@ -26,9 +26,13 @@ if TYPE_CHECKING:
 
 commands = typer.Typer(help="Leads and deliveries that wait for a human.", no_args_is_help=True)
 
+_FEW = 10  # rows that are shown unasked
 _ID_HELP = "Id of the quarantined thing, or of its event."
 Reason = Annotated[str | None, typer.Option("--reason", help="Only this reason, e.g. nothing_to_identify.")]
 Source = Annotated[str | None, typer.Option("--source", help="Only leads of this source.")]
+Destination = Annotated[str | None, typer.Option("--destination", help="Only deliveries to this CRM.")]
+StageName = Annotated[str | None, typer.Option("--stage", help="Only what stopped at this stage, e.g. deliver.")]
+Field = Annotated[str | None, typer.Option("--field", help="Only where this field is at fault.")]
 Id = Annotated[str, typer.Argument(help=_ID_HELP)]
 
 
@@ -39,18 +43,32 @@ def list_quarantined(
     *,
     reason: Reason = None,
     source: Source = None,
+    destination: Destination = None,
+    stage: StageName = None,
+    field: Field = None,
+    rows: Annotated[bool, typer.Option("--rows", help="Also each one, however many there are.")] = False,
     closed: Annotated[bool, typer.Option("--closed", help="Also what was replayed or discarded.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many, newest first.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """Show what waits.
 
-    How many by reason, then each with its stage, field and message.
+    How many by source or CRM and reason. A few are shown one by one too, with stage, field and message; many with
+    --rows.
     """
     from pipeline.inspection.quarantined import list_quarantined as read_list
 
     with database() as connection:
-        listed = read_list(connection, reason=reason, source=source, with_closed=closed, limit=limit)
+        listed = read_list(
+            connection,
+            reason=reason,
+            source=source,
+            destination=destination,
+            stage=stage,
+            field=field,
+            with_closed=closed,
+            limit=limit,
+        )
     if as_json:
         print_json({"open": listed.open, "groups": listed.groups, "rows": [_row_object(row) for row in listed.rows]})
         return
@@ -58,10 +76,13 @@ def list_quarantined(
         print_line("Nothing waits.")
         return
     print_table(
-        ("source", "reason", "count"),
-        [(group.source, group.reason, group.count) for group in listed.groups],
+        ("source", "destination", "reason", "count"),
+        [(group.source, group.destination, group.reason, group.count) for group in listed.groups],
         numbers=["count"],
     )
+    if not rows and not closed and listed.open > _FEW:
+        print_line("See each one with --rows; narrow it down with --reason, --source, --destination, --stage, --field.")
+        return
     print_table(
         ("quarantine_id", "source", "what", "place", "stage", "reason", "field", "message"),
         [_listed(row) for row in listed.rows],
@@ -103,18 +124,29 @@ def fix(
         list[str],
         typer.Option("--set", metavar="FIELD=VALUE", help="A canonical field and its value. May be repeated."),
     ],
+    wait: Annotated[bool, typer.Option("--wait", help="Say what became of it; exit 1 if it did not settle.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Set fields by hand and replay this one.
 
-    What the source sent stays as it came; the values stand beside it, and in place of what the mapping finds.
+    What the source sent stays as it came; the values stand beside it, and in place of what the mapping finds. A value
+    that is none of its field is refused, and so are values with which the lead would only wait again.
     """
     from pipeline.inspection import quarantined
 
     fields = dict(_parse_setting(text) for text in values)
     with installation():
         replayed = quarantined.fix(parse_id(quarantine_id), fields)
-    _say_replayed(replayed, as_json=as_json)
+        became = quarantined.wait_for_fixed(parse_id(quarantine_id)) if wait else None
+    if became is None:
+        _say_replayed(replayed, as_json=as_json)
+        return
+    if as_json:
+        print_json(as_object(replayed) | {"became": became})
+    else:
+        print_line(f"event {became.event_id} is {became.state}{f' ({became.reason})' if became.reason else ''}")
+    if became.state != "settled":
+        raise typer.Exit(1)
 
 
 @commands.command(
@@ -122,6 +154,7 @@ def fix(
     epilog=example(
         "afluente quarantine replay --reason missing_required",
         "afluente quarantine replay --source web_form",
+        "afluente quarantine replay --destination crm --dry-run",
         "afluente quarantine replay --all",
     ),
 )
@@ -130,7 +163,11 @@ def replay(
     quarantine_id: Annotated[str | None, typer.Argument(help="Only this one.")] = None,
     reason: Reason = None,
     source: Source = None,
+    destination: Destination = None,
+    stage: StageName = None,
+    field: Field = None,
     everything: Annotated[bool, typer.Option("--all", help="Everything that waits.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many would go, and send none.")] = False,
     as_is: Annotated[
         bool, typer.Option("--as-is", help="With an ID: also a row that was not read as its file meant it.")
     ] = False,
@@ -143,18 +180,24 @@ def replay(
     """
     from pipeline.inspection import quarantined
 
-    if not (quarantine_id or reason or source or everything):
-        raise UsageError("say what to replay: an ID, --reason, --source, or --all for everything")
-    if everything and (quarantine_id or reason or source):
-        raise UsageError("--all means everything: leave out the ID, --reason and --source")
+    chosen = {"reason": reason, "source": source, "destination": destination, "stage": stage, "field": field}
+    is_filtered = any(chosen.values())
+    if not (quarantine_id or is_filtered or everything):
+        raise UsageError("say what to replay: an ID, --reason, --source, --destination, --stage, --field, or --all")
+    if everything and (quarantine_id or is_filtered):
+        raise UsageError("--all means everything: leave out the ID, --reason, --source and the other filters")
+    if quarantine_id and dry_run:
+        raise UsageError(
+            "--dry-run counts what filters choose: leave out the ID, or look with `afluente quarantine show`"
+        )
     if as_is and not quarantine_id:
         raise UsageError("--as-is is for one ID: look at each row with `afluente explain` first")
     with installation():
         if quarantine_id:
             replayed = quarantined.replay(parse_id(quarantine_id), as_is=as_is)
         else:
-            replayed = quarantined.replay_all(reason=reason, source=source)
-    _say_replayed(replayed, as_json=as_json)
+            replayed = quarantined.replay_all(is_dry_run=dry_run, **chosen)
+    _say_replayed(replayed, as_json=as_json, is_dry_run=dry_run)
 
 
 @commands.command(
@@ -188,11 +231,11 @@ def _parse_setting(text: str) -> tuple[str, str]:
     return name.strip(), value
 
 
-def _say_replayed(done: Replayed, *, as_json: bool) -> None:
+def _say_replayed(done: Replayed, *, as_json: bool, is_dry_run: bool = False) -> None:
     if as_json:
-        print_json(done)
+        print_json(as_object(done) | ({"dry_run": True} if is_dry_run else {}))
     else:
-        print_line(f"replayed {done.replayed}")
+        print_line(f"{'would replay' if is_dry_run else 'replayed'} {done.replayed}")
     if done.left_out:
         codes = ", ".join(f"{count} {code}" for code, count in done.left_out.items())
         print_note(
@@ -206,7 +249,8 @@ def _say_replayed(done: Replayed, *, as_json: bool) -> None:
 
 def _row_object(placed: PlacedRow) -> dict[str, Any]:
     place = {"file": placed.file, "line": placed.line}
-    return as_object(placed.row) | {name: value for name, value in place.items() if value is not None}
+    reason = {"reason": placed.row.code}  # as the text and --reason call it; `code` stays for who reads it already
+    return as_object(placed.row) | reason | {name: value for name, value in place.items() if value is not None}
 
 
 def _listed(placed: PlacedRow) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ import typer
 from pipeline.cli.terminal.connection import database
 from pipeline.cli.terminal.moments import parse_days
 from pipeline.cli.terminal.output import AsJson, example, print_note
-from pipeline.cli.terminal.rows import OutFile, RowFormat, write_document, write_rows
+from pipeline.cli.terminal.rows import ForExcel, OutFile, RowFormat, write_document, write_rows
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class ReportFormat(StrEnum):
     table = "table"
     csv = "csv"
     json = "json"
+    xlsx = "xlsx"
 
 
 class Grouping(StrEnum):
@@ -84,6 +85,7 @@ def attribution(
     ignore_direct: IgnoreDirect = False,
     report_format: AsReport = ReportFormat.table,
     as_json: AsJson = False,
+    excel: ForExcel = False,
     out: OutFile = None,
     chart: Chart = None,
 ) -> None:
@@ -97,26 +99,29 @@ def attribution(
     models = find_models(model)
     written = ReportFormat.json if as_json else report_format
     if out is not None and written is ReportFormat.table:
-        raise UsageError("--out writes csv or json: add --format csv")
+        raise UsageError("--out writes csv, json or xlsx: add --format csv")
     if chart is not None and chart.suffix.lower() != ".png":
         raise UsageError(f"--chart {chart}: charts are written as PNG; name the file *.png")
     question = ReportQuestion(by.value, *parse_days(since, until), brand, half_life, ignore_direct)
     question.check()
     with database(timeout_seconds=0) as connection:
         credit = report_attribution(connection, models, question)
-    _write(credit, question, written, out)
+    _write(credit, question, written, out, excel=excel)
     if chart is not None:
         _draw(credit, question, chart)
 
 
-def _write(credit: AttributionTable, question: ReportQuestion, written: ReportFormat, out: Path | None) -> None:
+def _write(
+    credit: AttributionTable, question: ReportQuestion, written: ReportFormat, out: Path | None, *, excel: bool
+) -> None:
     from pipeline.cli.terminal.credit import credit_object, credit_rows, print_credit
 
     if written is ReportFormat.json:
         write_document(credit_object(credit, question), out)
-    elif written is ReportFormat.csv:
+    elif written is not ReportFormat.table:
         columns, rows = credit_rows(credit, question.by)
-        write_rows((dict(zip(columns, row, strict=True)) for row in rows), columns, RowFormat.csv, out)
+        row_format = RowFormat(written.value)
+        write_rows((dict(zip(columns, row, strict=True)) for row in rows), columns, row_format, out, excel=excel)
     else:
         print_credit(credit, question.by, _period(question.since, question.until))
 

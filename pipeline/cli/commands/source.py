@@ -156,6 +156,8 @@ def send_sample(
     else:
         print_line(f"{sent.status} from {sent.url}")
         print_line(sent.answer)
+        for event_id in sent.event_ids:
+            print_line(f"event {event_id}: afluente explain {event_id}")
     if sent.status == HTTPStatus.NOT_FOUND:
         print_note(f"{slug} is known here: a receiver knows the sources that were there when it started")
     if not sent.ok:

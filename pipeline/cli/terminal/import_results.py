@@ -9,7 +9,7 @@ from pipeline.cli.terminal.file_notes import print_notes, without_line
 from pipeline.cli.terminal.output import print_facts, print_line
 
 if TYPE_CHECKING:
-    from pipeline.inspection.import_progress import ImportResult
+    from pipeline.inspection.import_progress import ImportDeliveries, ImportResult
 
 _STATES = ("settled", "suppressed", "quarantined", "pending", "in_flight")
 _LISTED_ROWS = 20  # rejected rows shown to people; JSON has those that the report has
@@ -20,6 +20,7 @@ def import_object(result: ImportResult) -> dict[str, Any]:
     return {
         **_counts(result),
         "difference": result.difference,
+        **({} if result.deliveries is None else {"deliveries": _delivery_objects(result.deliveries)}),
         "files": [
             {
                 "file": str(file),
@@ -40,7 +41,10 @@ def import_object(result: ImportResult) -> dict[str, Any]:
 
 def print_import(result: ImportResult, mapping: str, *, is_over: bool) -> None:
     """The counts, the first rejected rows, what was noticed about each file. `mapping`: the slug of their mapping."""
-    print_facts({name: count for name, count in _counts(result).items() if count or name == "accepted"}, indent=0)
+    facts: dict[str, Any] = {name: count for name, count in _counts(result).items() if count or name == "accepted"}
+    if result.rejected:  # the same rows twice would read as twice as many
+        facts["rejected"] = f"{result.rejected} (of these rows: kept, and quarantined as they cannot be read)"
+    print_facts(facts, indent=0)
     rejected = [(file, row) for file, report in result.files for row in report.rejected_rows]
     for file, row in rejected[:_LISTED_ROWS]:
         print_line(f"{file} line {row.line}: {row.code}: {without_line(row.message, row.line)}")
@@ -50,12 +54,38 @@ def print_import(result: ImportResult, mapping: str, *, is_over: bool) -> None:
         print_notes(file, report.notes, report.dates, mapping)
     for file, reason in result.unreadable:
         print_line(f"{file}: not imported: {reason}")
+    _print_deliveries(result.deliveries or {})
     if result.states["quarantined"]:
         print_line("See what waits for you: afluente quarantine list")
     if not is_over and result.states["pending"] + result.states["in_flight"]:
         print_line("The rows are in; watch them with `afluente status`.")
     if result.difference:
         print_line(f"{result.difference} rows are in no state: run `afluente balance` and report this as a bug")
+
+
+def _delivery_objects(deliveries: dict[str, ImportDeliveries]) -> dict[str, dict[str, Any]]:
+    return {
+        name: {
+            "sent": one.sent,
+            "refused": one.refused_count,
+            "refused_for": one.refused,
+            "waiting": one.waiting,
+            "why": one.why,
+        }
+        for name, one in deliveries.items()
+    }
+
+
+def _print_deliveries(deliveries: dict[str, ImportDeliveries]) -> None:
+    """What each CRM took of the import's people, what it refused, what waits."""
+    for name, one in deliveries.items():
+        parts = [f"{one.sent} people sent"]
+        if one.refused:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(one.refused.items()))
+            parts.append(f"{one.refused_count} refused ({reasons}): afluente quarantine list --destination {name}")
+        if one.waiting:
+            parts.append(f"{one.waiting} wait: {one.why or 'their turn comes'}")
+        print_line(f"{name}: {'; '.join(parts)}")
 
 
 def _counts(result: ImportResult) -> dict[str, int]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
+
+import typer
 
 from pipeline.errors import UsageError
 
 _AGO = re.compile(r"([0-9]{1,9})([mhdw])")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -46,3 +50,21 @@ def _parse_day(option: str, text: str | None) -> date | None:
         return date.fromisoformat(text) if text is not None else None
     except ValueError:
         raise UsageError(f"{option} {text!r} is not a day; write it as 2025-03-31") from None
+
+
+Since = Annotated[
+    str | None, typer.Option("--since", help="Only from then on: 24h, 7d, 2026-03-01 or 2026-03-01T22:00 (UTC).")
+]
+Until = Annotated[str | None, typer.Option("--until", help="Only before then; a day counts to its end.")]
+
+
+def parse_period(since: str | None, until: str | None) -> dict[str, datetime | None]:
+    """`since` and `until` (excluded) of an export. A day as `--until` is included. Raises UsageError."""
+    now = datetime.now(UTC)
+    begin = parse_moment("--since", since, now) if since is not None else None
+    end = parse_moment("--until", until, now) if until is not None else None
+    if end is not None and until is not None and _DAY.fullmatch(until.strip()):
+        end += timedelta(days=1)
+    if begin and end and end <= begin:
+        raise UsageError(f"--until {until} is before --since {since}")
+    return {"since": begin, "until": end}

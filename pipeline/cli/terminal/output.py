@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _PIPE_COLUMNS = 4_000
 _GAP = "   "  # between two columns of a table
 _LONG = 44  # a text wider than this may be folded; an id is not
+_MOST_PIPED = 200  # characters of a line in a pipe before long texts are cut
+_LONG_PIPED = 60  # a text in such a line
 _LEAST_SHARE = 16  # of a folded column
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
@@ -102,14 +104,26 @@ def console() -> Console:
     return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=_PIPE_COLUMNS)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Iterable[str] = ()) -> None:
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    numbers: Iterable[str] = (),
+    expendable: Sequence[str] = (),
+) -> None:
     """A plain table; `numbers` names the columns to align right.
 
     Where the terminal is too narrow, columns without any value are left out; then long texts are folded, but no id and
-    nothing to a few letters a line. If that is not enough, each row becomes a block of lines.
+    nothing to a few letters a line. If that is not enough, each row becomes a block of lines. With `expendable` each
+    row stays one line instead: these columns are left out, the first first, and then long texts are cut. A pipe gets
+    long texts cut too where a line would have hundreds of characters; `--json` has them whole.
     """
     cells = [[as_text(value) for value in row] for row in rows]
     out = console()
+    if out.width == _PIPE_COLUMNS and _width(columns, cells) > _MOST_PIPED:
+        cells = [[_cut(cell, _LONG_PIPED) for cell in row] for row in cells]
+    if cells and expendable and _width(columns, cells) > out.width:
+        columns, cells = _without(columns, cells, expendable, out.width)
     if cells and _width(columns, cells) > out.width:
         filled = [place for place in range(len(columns)) if any(row[place] for row in cells)]
         columns = [columns[place] for place in filled]
@@ -123,6 +137,28 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, number
     else:
         folded = {columns[place]: share for place in long} if excess > 0 else {}
         _draw(out, columns, cells, set(numbers), folded)
+
+
+def _without(
+    columns: Sequence[str], cells: list[list[str]], expendable: Sequence[str], width: int
+) -> tuple[Sequence[str], list[list[str]]]:
+    """A line a row: without the expendable columns that do not fit, and with the longest column cut."""
+    cells = [[" ".join(cell.split("\n")) for cell in row] for row in cells]
+    for name in expendable:
+        if _width(columns, cells) > width and name in columns:
+            place = list(columns).index(name)
+            columns = [*columns[:place], *columns[place + 1 :]]
+            cells = [[*row[:place], *row[place + 1 :]] for row in cells]
+    widths = _widths(columns, cells)
+    longest = widths.index(max(widths))
+    room = max(_LEAST_SHARE, widths[longest] - (_width(columns, cells) - width))
+    return columns, [
+        [_cut(cell, room) if place == longest else cell for place, cell in enumerate(row)] for row in cells
+    ]
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:

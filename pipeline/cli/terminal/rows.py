@@ -1,4 +1,4 @@
-"""Writes rows of any number as CSV or JSON lines, one at a time, to stdout or to a file.
+"""Writes rows of any number as CSV, JSON lines or an Excel workbook, one at a time, to stdout or to a file.
 
 CSV opened in a spreadsheet can run what a stranger typed into a form: a cell that begins with `=`, `@`, a tab or a
 carriage return, or with `+` or `-` unless it is a phone number or a number, gets an apostrophe in front. Phones stay
@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TextIO
@@ -24,6 +25,7 @@ from pipeline.cli.terminal.output import plain
 from pipeline.errors import UsageError
 
 _RISKY = ("=", "@", "+", "-", "\t", "\r")
+_DIGITS = re.compile(r"[+0][\d ()./;+-]{5,}\Z")  # of numbers that Excel would calculate with
 _HARMLESS_SIGNED = re.compile(r"[+-][\d .()]*\d")  # +493012345, -3.5: a spreadsheet makes a number of it at most
 
 
@@ -32,22 +34,41 @@ class RowFormat(StrEnum):
 
     csv = "csv"
     jsonl = "jsonl"
+    xlsx = "xlsx"
 
 
-AsFormat = Annotated[RowFormat, typer.Option("--format", help="csv, or jsonl for one JSON object a line.")]
+AsFormat = Annotated[
+    RowFormat, typer.Option("--format", help="csv, jsonl for one JSON object a line, or xlsx for Excel (with --out).")
+]
+ForExcel = Annotated[
+    bool, typer.Option("--excel", help="CSV as Excel opens it with a double click: BOM, semicolons, phones as text.")
+]
 OutFile = Annotated[
     Path | None, typer.Option("--out", help="Write to this file, readable by you alone, instead of to stdout.")
 ]
 
 
 def write_rows(
-    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], row_format: RowFormat, out: Path | None
+    rows: Iterable[Mapping[str, Any]],
+    columns: Sequence[str],
+    row_format: RowFormat,
+    out: Path | None,
+    *,
+    excel: bool = False,
 ) -> int:
-    """Write all rows; returns how many. A file appears under its name only when it is complete."""
+    """Write all rows; returns how many. A file appears under its name only when it is complete.
+
+    `excel`: CSV for a double click in the countries of the decimal comma. Raises UsageError for a workbook without a
+    file, and for `excel` with another format.
+    """
+    if excel and row_format is not RowFormat.csv:
+        raise UsageError(f"--excel is about csv: leave it out with --format {row_format}")
+    if row_format is RowFormat.xlsx:
+        return _write_xlsx(rows, columns, out)
     with _opened(out) as file:
         if row_format is RowFormat.jsonl:
             return _write_lines(rows, columns, file)
-        return _write_csv(rows, columns, file)
+        return _write_csv(rows, columns, file, excel=excel)
 
 
 def write_document(document: Any, out: Path | None) -> None:
@@ -64,15 +85,40 @@ def csv_cell(value: Any) -> Any:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return value
-    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-        text = "; ".join(value)
-    elif isinstance(value, dict | list | tuple):
-        text = json.dumps(value, default=plain, ensure_ascii=False) if value else ""
-    else:
-        text = value if isinstance(value, str) else str(plain(value))
+    text = value if isinstance(value, str) else _joined(value)
     if text.startswith(_RISKY) and not all(_HARMLESS_SIGNED.fullmatch(part) for part in text.split("; ")):
         return "'" + text
     return text
+
+
+def excel_cell(value: Any) -> Any:
+    """The same for Excel where a comma is the decimal sign: times that it knows as such, numbers of phones as text."""
+    if isinstance(value, float):
+        return repr(value).replace(".", ",")
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    cell = csv_cell(value)
+    if isinstance(value, str | list) and isinstance(cell, str) and cell.startswith(("+", "0")) and _DIGITS.match(cell):
+        return f'="{cell}"'  # what Excel itself writes: a constant text, not a number without its plus
+    return cell
+
+
+def _write_xlsx(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], out: Path | None) -> int:
+    from pipeline.cli.terminal.workbook import write_workbook
+
+    if out is None:
+        raise UsageError("--format xlsx writes a file: add --out NAME.xlsx")
+    with _opened_file(out, binary=True) as file:
+        return write_workbook(rows, columns, file, as_text=lambda value: str(_joined(value)))
+
+
+def _joined(value: Any) -> str:
+    """A list or an object as one text. Lists of texts are joined with `; `."""
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return "; ".join(value)
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(value, default=plain, ensure_ascii=False) if value else ""
+    return str(plain(value)) if not isinstance(value, int | float) else str(value)
 
 
 def _write_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], file: TextIO) -> int:
@@ -84,12 +130,15 @@ def _write_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], file
     return count
 
 
-def _write_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], file: TextIO) -> int:
-    writer = csv.writer(file, lineterminator="\n")
+def _write_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], file: TextIO, *, excel: bool) -> int:
+    writer = csv.writer(file, lineterminator="\n", delimiter=";" if excel else ",")
+    shown = excel_cell if excel else csv_cell
+    if excel:
+        file.write("\ufeff")
     writer.writerow(columns)
     count = 0
     for row in rows:
-        writer.writerow([csv_cell(row.get(column)) for column in columns])
+        writer.writerow([shown(row.get(column)) for column in columns])
         count += 1
     return count
 
@@ -100,13 +149,22 @@ def _opened(out: Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         sys.stdout.flush()
         return
+    with _opened_file(out) as file:
+        yield file
+
+
+@contextmanager
+def _opened_file(out: Path, *, binary: bool = False) -> Iterator[Any]:
+    """A file that appears under its name when it is complete."""
     partial = out.with_name(out.name + ".part")
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     except OSError as error:
         raise UsageError(f"cannot write {out}: {error.strerror}") from error
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+        with (
+            os.fdopen(descriptor, "wb") if binary else os.fdopen(descriptor, "w", encoding="utf-8", newline="")
+        ) as file:
             yield file
         partial.replace(out)
     finally:

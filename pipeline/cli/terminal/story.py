@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.cli.terminal.output import as_text, print_facts, print_line, print_table, printable
@@ -11,6 +12,7 @@ from pipeline.cli.terminal.trials import print_fields
 from pipeline.lanes import LANE_BY_FILE, LANE_BY_OPTION
 
 if TYPE_CHECKING:
+    from pipeline.inspection.finding import Found
     from pipeline.inspection.stories import EventStory, PersonStory, TouchRow
     from pipeline.inspection.story_parts import ConsentAnswer, Delivery, KeyUse, LogLine, Match, QuarantineEntry
 
@@ -44,7 +46,9 @@ def print_event(story: EventStory) -> None:
     _print_consents(story.consents)
     _print_quarantine(story.quarantine)
     _print_revisions(story)
-    _print_deliveries(story.deliveries)
+    is_settled = story.state == "settled"
+    none = _no_destination(story.brand) if is_settled else "none wanted yet: that is decided when the lead settles"
+    _print_deliveries(story.deliveries, story.not_wanted, none)
 
 
 def print_person(story: PersonStory) -> None:
@@ -66,6 +70,7 @@ def print_person(story: PersonStory) -> None:
     print_table(
         ("field", "value", "source", "at", "event"),
         [(golden.field, golden.value, golden.source, golden.at, golden.event_id) for golden in story.fields],
+        expendable=("event", "at", "source"),
     )
     if story.derived:
         _heading("Derived values")
@@ -88,7 +93,17 @@ def print_person(story: PersonStory) -> None:
             ],
         )
     _print_quarantine(story.quarantine)
-    _print_deliveries(story.deliveries)
+    none = "none wanted" if story.merged_into else _no_destination(story.brand)
+    _print_deliveries(story.deliveries, story.not_wanted, none)
+
+
+def print_found(found: Sequence[Found]) -> None:
+    """Whom a text may mean, if it is not one."""
+    print_line(f"{len(found)} are known by this; see one with `afluente explain ID`:")
+    print_table(
+        ("id", "what", "brand", "name", "email", "source", "known by"),
+        [(one.id, one.kind, one.brand, one.name, one.email, one.source, one.by.replace("_", " ")) for one in found],
+    )
 
 
 def _print_revisions(story: EventStory) -> None:
@@ -238,16 +253,23 @@ def _print_quarantine(rows: list[QuarantineEntry]) -> None:
     )
 
 
-def _print_deliveries(deliveries: list[Delivery]) -> None:
+def _no_destination(brand: str) -> str:
+    return f"none wanted: no enabled destination of afluente.yaml is for the brand {brand}"
+
+
+def _print_deliveries(deliveries: list[Delivery], not_wanted: Mapping[str, str], none: str) -> None:
     _heading("Deliveries")
-    if not deliveries:
-        print_line("  none wanted")
-        return
+    for name, why in not_wanted.items():
+        print_line(f"  {name}: {why}")
+    if not deliveries and not not_wanted:
+        print_line(f"  {none}")
     for delivery in deliveries:
         print_line(
             f"  {delivery.destination}: {delivery.state}, has version {delivery.sent_version} of"
             f" {delivery.wanted_version}{', its id there is ' + delivery.external_id if delivery.external_id else ''}"
         )
+        if delivery.waits:
+            print_line(f"  waits: {delivery.waits}")
         if delivery.last_error:
             print_line(f"  last error: {delivery.last_error}; tried {delivery.attempts} times")
         if delivery.calls:

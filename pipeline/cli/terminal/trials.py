@@ -26,7 +26,8 @@ def print_trials(trials: Iterable[RowTrial]) -> bool:
     """Each record with its fields. True if one would wait in quarantine."""
     has_parked = False
     for trial in trials:
-        version = f" ({trial.recomputed.mapping.version})" if trial.recomputed else ""
+        mapping = trial.recomputed.mapping if trial.recomputed else None
+        version = f" ({mapping.version})" if mapping else ""
         print_line(f"record at {trial.line}{version}: {trial.verdict}")
         if trial.recomputed is not None:
             print_fields(trial.recomputed.fields())
@@ -95,7 +96,7 @@ def _recomputed_object(recomputed: Recomputed) -> dict[str, Any]:
     decided = recomputed.decided
     parked = decided if isinstance(decided, Parked) else None
     return {
-        "mapping": recomputed.mapping.version,
+        "mapping": recomputed.mapping.version if recomputed.mapping else None,
         "quarantined": {"reason": parked.code, "field": parked.field, "message": parked.message} if parked else None,
         "suppressed": decided.reason if isinstance(decided, Suppressed) else None,
         "rule": recomputed.rule,

@@ -17,11 +17,13 @@ from pipeline.errors import TransientError
 from pipeline.intake.bodies import events_of_body, seen_record
 from pipeline.intake.instances import SourceInstance
 from pipeline.intake.receiver.admission import check_content_type, claims_proof
-from pipeline.intake.receiver.answers import RefusedError, refused_later, unavailable
+from pipeline.intake.receiver.answers import EVENTS_HEADER, RefusedError, refused_later, unavailable
 from pipeline.intake.receiver.handshakes import answer_asked, answer_posted, response_of
 from pipeline.intake.receiver.receiver import Receiver
 from pipeline.intake.receiver.request_bodies import read_body
-from pipeline.records import NewEvent
+from pipeline.records import NewEvent, Receipt
+
+_SHOWN_IDS = 20  # of a body of many leads: a header is no list
 
 
 async def take_webhook(receiver: Receiver, request: Request, instance: SourceInstance) -> Response:
@@ -54,13 +56,17 @@ async def take_webhook(receiver: Receiver, request: Request, instance: SourceIns
     make = partial(_make_events, receiver, instance, request=request, body=body, verified_by=verified_by)
     events = await receiver.body_work.run(instance.slug, len(body), make)
     receiver.admission.count_records(instance, len(events))
+    receipts: list[Receipt] = []
     if events:
         try:
             receipts = await receiver.writer.write(events)
         except TransientError:
             raise unavailable() from None
         receiver.metrics.note_receipts(instance.slug, receipts)
-    return response_of(webhook.answer)
+    response = response_of(webhook.answer)
+    if receipts:  # for whoever looks: the ids of the first leads
+        response.headers[EVENTS_HEADER] = ",".join(str(receipt.event_id) for receipt in receipts[:_SHOWN_IDS])
+    return response
 
 
 async def shake_hands(receiver: Receiver, request: Request, instance: SourceInstance) -> Response:

@@ -23,13 +23,15 @@ class MappedPerson(NamedTuple):
     """What a CRM gets of a person. `truncated` names the fields that were cut to fit.
 
     `once_digest` tells the values of the fields written once apart from other values of them, and is None where there
-    are none. `leaves_out_once`: they were confirmed already, so `fields` is without them.
+    are none. `leaves_out_once`: they were confirmed already, so `fields` is without them. `content` is all that the
+    mapping makes of the person, whatever the CRM was told before: two mappings that make the same give the same bytes.
     """
 
     fields: dict[str, Any]
     truncated: tuple[str, ...] = ()
     once_digest: bytes | None = None
     leaves_out_once: bool = False
+    content: bytes = b""
 
     def __repr__(self) -> str:
         return f"<MappedPerson: {len(self.fields)} fields>"
@@ -85,15 +87,11 @@ def map_person(
     (`too_long`, `missing_required`, `wrong_type`, `invalid_email`, `out_of_range`, `unlisted`) for what the CRM would
     refuse, before any call.
     """
-    known = {**values, **attribution, "person_id": str(person_id)}
-    email = values.get("email")
-    if isinstance(email, str):
-        known["email_local_part"] = email.rpartition("@")[0]
-    for name in mapping.derived:
-        known[name] = DERIVED[name](values)
+    known = _known(mapping, person_id, values, attribution)
     fields: dict[str, Any] = {}
     once: dict[str, Any] = {}
     once_cleared: dict[str, Any] = {}
+    taken: dict[str, Any] = {}
     truncated: list[str] = []
     taken_back = set(emptied)
     if "email" in taken_back:
@@ -105,17 +103,36 @@ def map_person(
                 raise RecordError(
                     "missing_required", field=rule.name, message=f"{rule.name} has neither value nor default"
                 )
-            if rule.clears or not taken_back.isdisjoint(rule.sources):
+            if rule.clears:
                 (once_cleared if rule.is_once else fields)[rule.name] = None
+            elif not taken_back.isdisjoint(rule.sources):
+                (once_cleared if rule.is_once else taken)[rule.name] = None
             continue
         fitted, is_cut = _fitted(rule, value)
         if is_cut:
             truncated.append(rule.name)
         (once if rule.is_once else fields)[rule.name] = fitted
     digest = _digest(person_id, once) if once else None
+    content = msgspec.json.encode({**fields, **once}, order="sorted")
+    fields |= taken
     if digest is not None and digest == confirmed:
-        return MappedPerson(fields, tuple(name for name in truncated if name in fields), digest, leaves_out_once=True)
-    return MappedPerson({**fields, **once, **(once_cleared if once else {})}, tuple(truncated), digest)
+        cut_fields = tuple(name for name in truncated if name in fields)
+        return MappedPerson(fields, cut_fields, digest, leaves_out_once=True, content=content)
+    fields |= {**once, **(once_cleared if once else {})}
+    return MappedPerson(fields, tuple(truncated), digest, content=content)
+
+
+def _known(
+    mapping: DestinationMapping, person_id: UUID, values: dict[str, Any], attribution: dict[str, Any]
+) -> dict[str, Any]:
+    """All that the rules may name, derived values as far as they do."""
+    known = {**values, **attribution, "person_id": str(person_id)}
+    email = values.get("email")
+    if isinstance(email, str):
+        known["email_local_part"] = email.rpartition("@")[0]
+    for name in mapping.derived:
+        known[name] = DERIVED[name](values)
+    return known
 
 
 def map_merged(mapping: DestinationMapping, merged_into: UUID) -> MappedPerson:

@@ -103,7 +103,7 @@ WHERE d.person_id = ANY(ARRAY(SELECT person_id FROM due)) AND d.destination = %(
     AND (%(linger)s <= 0 OR (SELECT count(*) >= %(limit)s OR min(wanted_at) <= now() - make_interval(secs => %(linger)s)
                              FROM due))
 RETURNING d.person_id, coalesce(person.version, d.wanted_version), d.attempts, d.external_id, d.once_digest,
-    d.sent_version
+    d.sent_version, d.sent_as
 """
 
 
@@ -134,8 +134,8 @@ def claim_deliveries(
         },
     )
     return claim, [
-        Due(destination, person, version, attempts, known, None if once is None else bytes(once), sent)
-        for person, version, attempts, known, once, sent in rows
+        Due(destination, person, version, attempts, known, None if once is None else bytes(once), sent, sent_as)
+        for person, version, attempts, known, once, sent, sent_as in rows
     ]
 
 

@@ -30,9 +30,13 @@ UPDATE deliveries d SET
     last_error_at = CASE WHEN result.state = 'sent' THEN NULL ELSE now() END,
     loaded_at = CASE WHEN result.state = 'sent' THEN now() ELSE d.loaded_at END,
     once_digest = CASE WHEN result.state = 'sent' AND result.once IS NOT NULL THEN nullif(result.once, '')
-                       ELSE d.once_digest END
+                       ELSE d.once_digest END,
+    mapping_version = CASE WHEN result.state = 'sent' THEN %(mapping)s ELSE d.mapping_version END,
+    content_id = CASE WHEN result.state = 'sent' THEN result.content_id ELSE d.content_id END,
+    sent_as = CASE WHEN result.state = 'sent' THEN coalesce(%(sent_as)s, d.sent_as) ELSE d.sent_as END
 FROM unnest(%(people)s::uuid[], %(states)s::text[], %(versions)s::int[], %(external_ids)s::text[], %(delays)s::float8[],
-    %(errors)s::text[], %(onces)s::bytea[]) AS result (person_id, state, version, external_id, delay, error, once)
+    %(errors)s::text[], %(onces)s::bytea[], %(contents)s::uuid[])
+    AS result (person_id, state, version, external_id, delay, error, once, content_id)
 JOIN (
     SELECT person_id FROM deliveries
     WHERE person_id = ANY(%(people)s::uuid[]) AND destination = %(destination)s AND claim = %(claim)s
@@ -74,6 +78,8 @@ def record_outcomes(
     call_id: UUID,
     backoff: Callable[[int], float],
     max_attempts: int,
+    mapping_version: str | None = None,
+    sent_as: str | None = None,
 ) -> dict[UUID, str]:
     """Record what came of claimed deliveries; gives the new state of each that this claim still held.
 
@@ -81,7 +87,7 @@ def record_outcomes(
     due after `backoff(attempts so far + 1)` seconds, or after `retry_after` if that is longer; quarantined at
     `max_attempts`. rejected: quarantined, or due again if a newer version was wanted meanwhile: it may be the remedy. A
     stale claim changes no delivery; the calls it made are traced all the same. Deliveries without an outcome stay
-    claimed. Two or three statements.
+    claimed. `mapping_version` and `sent_as` are kept with what was sent. Two or three statements.
     """
     due_of = {due.person_id: due for due in dues}
     ordered = sorted(
@@ -89,25 +95,28 @@ def record_outcomes(
     )
     if not ordered:
         return {}
-    people = arrays.uuids(outcome.person_id for outcome in ordered)
-    versions = arrays.numbers(due_of[outcome.person_id].version for outcome in ordered)
-    states = arrays.texts(outcome.state for outcome in ordered)
+    columns = {
+        "people": arrays.uuids(outcome.person_id for outcome in ordered),
+        "versions": arrays.numbers(due_of[outcome.person_id].version for outcome in ordered),
+        "states": arrays.texts(outcome.state for outcome in ordered),
+    }
     rows = connection.exec_driver_sql(
         _RECORD,
         {
             "destination": destination,
             "claim": claim,
             "most": max_attempts,
-            "people": people,
-            "states": states,
-            "versions": versions,
+            **columns,
             "external_ids": arrays.texts(outcome.external_id for outcome in ordered),
             "delays": arrays.numbers(_delay(outcome, due_of[outcome.person_id], backoff) for outcome in ordered),
             "errors": arrays.texts(_error(outcome) for outcome in ordered),
             "onces": arrays.blobs(outcome.once_digest for outcome in ordered),
+            "contents": arrays.uuids(outcome.content_id for outcome in ordered),
+            "mapping": mapping_version,
+            "sent_as": sent_as,
         },
     ).all()
-    _log_calls(connection, destination, call_id, ordered, {"people": people, "versions": versions, "states": states})
+    _log_calls(connection, destination, call_id, ordered, columns)
     parked = {person_id: brand for person_id, brand, state in rows if state == "quarantined"}
     if parked:
         _park(connection, destination, [outcome for outcome in ordered if outcome.person_id in parked], parked)

@@ -1,4 +1,6 @@
-"""Tables of deliveries: which version of a person each CRM should have and has, and what was said of each call."""
+"""Tables of deliveries: which version of a person each CRM should have and has, what was said of each call, and since
+when each CRM is one.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +43,9 @@ deliveries = Table(
     moment_column("last_error_at"),
     moment_column("loaded_at"),
     Column("once_digest", LargeBinary),  # SHA-256 of what the CRM last confirmed of the fields written once
+    Column("mapping_version", Text),  # of the mapping by which the CRM was last told; NULL: not known
+    Column("content_id", Uuid),  # a keyed digest of all that this mapping made of the person then
+    Column("sent_as", Text),  # what the CRM knows its record by: object and key field; NULL: not known
     PrimaryKeyConstraint("person_id", "destination", name="deliveries_pkey"),
     one_of("lane", LANES, "deliveries_lane_known"),
     one_of("state", DELIVERY_STATES, "deliveries_state_known"),
@@ -75,3 +80,12 @@ delivery_log = Table(
     PrimaryKeyConstraint("id", name="delivery_log_pkey"),
 )
 Index("delivery_log_person", delivery_log.c.person_id)
+
+destinations_in_force = Table(
+    "destinations_in_force",
+    metadata,
+    Column("destination", Text, nullable=False),
+    Column("brand", Text, nullable=False),
+    moment_column("since", nullable=False, is_now=True),  # leads that settled before may lack a delivery there
+    PrimaryKeyConstraint("destination", "brand", name="destinations_in_force_pkey"),
+)

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from pipeline.settings.loading import settings
-from pipeline.store import arrays
+from pipeline.store.deliveries.backfill import count_lacking, count_waiting
 
 _STATES = ("settled", "suppressed", "quarantined", "pending", "in_flight")
 _COUNT = """
@@ -33,24 +33,20 @@ SELECT source, coalesce(accepted, 0), coalesce(settled, 0), coalesce(suppressed,
     coalesce(pending, 0), coalesce(in_flight, 0), coalesce(repeated, 0), coalesce(revised, 0)
 FROM accepted FULL JOIN ended USING (source) ORDER BY source
 """
-_MISSING = """
-SELECT count(*) FROM events e JOIN unnest(%(brands)s::text[], %(destinations)s::text[]) AS meant (brand, destination)
-    ON meant.brand = e.brand
-WHERE e.state = 'settled' AND NOT EXISTS (
-    SELECT FROM deliveries d WHERE d.person_id = e.person_id AND d.destination = meant.destination
-)
-"""
 _BRANDS = "SELECT DISTINCT brand FROM people UNION SELECT DISTINCT brand FROM events WHERE state = 'settled'"
 
 DestinationsFor = Callable[[str], Iterable[str]] | Mapping[str, Iterable[str]]
 
 
 def balance(connection: Connection, destinations_for: DestinationsFor | None = None) -> dict[str, Any]:
-    """The balance as interface.md promises it: {"all": figures, "sources": {slug: figures}, "missing_deliveries": n}.
+    """The balance as interface.md promises it: {"all": figures, "sources": {slug: figures}, "missing_deliveries": n},
+    and `missing_at` (the same by destination), `not_wanted_yet` (by destination) and `deliveries_waiting`.
 
     Figures are accepted, settled, suppressed, quarantined, pending, in_flight, repeated, revised and difference, which
-    is accepted minus the five states. `destinations_for` gives a brand's destinations, by call or
-    mapping; the settings' if absent. `missing_deliveries` counts the rows that settled events' people lack at them.
+    is accepted minus the five states. `destinations_for` gives a brand's destinations, by call or mapping; the
+    settings' if absent. `missing_deliveries` counts the settled events whose people lack a delivery at one that was in
+    force when they settled, which must never happen; `not_wanted_yet` those that settled before it was.
+    `deliveries_waiting` are due or being made.
     """
     sources: dict[str, dict[str, int]] = {}
     everything = dict.fromkeys(("accepted", *_STATES, "repeated", "revised", "difference"), 0)
@@ -66,23 +62,21 @@ def balance(connection: Connection, destinations_for: DestinationsFor | None = N
         for name, count in figures.items():
             everything[name] += count
     meant_for = settings().destinations_for if destinations_for is None else destinations_for
-    return {"all": everything, "sources": sources, "missing_deliveries": _count_missing(connection, meant_for)}
+    lacking = count_lacking(connection, _meant(connection, meant_for))
+    return {
+        "all": everything,
+        "sources": sources,
+        "missing_deliveries": sum(lacking.missing.values()),
+        "missing_at": lacking.missing,
+        "not_wanted_yet": lacking.not_wanted_yet,
+        "deliveries_waiting": count_waiting(connection),
+    }
 
 
-def _count_missing(connection: Connection, destinations_for: DestinationsFor) -> int:
-    meant = [
+def _meant(connection: Connection, destinations_for: DestinationsFor) -> list[tuple[str, str]]:
+    """(brand, destination) of all brands that have leads or people."""
+    return [
         (brand, destination)
-        for brand in connection.exec_driver_sql(_BRANDS).scalars()
+        for brand in connection.exec_driver_sql(_BRANDS).scalars().all()
         for destination in (destinations_for(brand) if callable(destinations_for) else destinations_for.get(brand, ()))
     ]
-    if not meant:
-        return 0
-    return int(
-        connection.exec_driver_sql(
-            _MISSING,
-            {
-                "brands": arrays.texts(brand for brand, _ in meant),
-                "destinations": arrays.texts(destination for _, destination in meant),
-            },
-        ).scalar_one()
-    )

@@ -31,6 +31,16 @@ WHERE d.state IN ('due', 'in_flight') AND d.brand = %(brand)s AND d.wanted_at <=
     WHERE v.person_id = d.person_id AND x.event_id BETWEEN %(first)s AND %(last)s AND e.source = %(source)s
 )
 """
+_DELIVERED = """
+WITH came AS (
+    SELECT DISTINCT person_id FROM events
+    WHERE event_id BETWEEN %(first)s AND %(last)s AND source = %(source)s AND brand = %(brand)s AND state = 'settled'
+)
+SELECT d.destination, d.state, q.code, count(*) FROM came JOIN deliveries d USING (person_id)
+LEFT JOIN quarantine q ON q.person_id = d.person_id AND q.destination = d.destination AND q.resolution = 'open'
+    AND d.state = 'quarantined'
+GROUP BY d.destination, d.state, q.code
+"""
 _FIRST_ID = UUID(int=0)
 
 
@@ -52,6 +62,15 @@ def count_deliveries_left(
     """Deliveries still to be made that were wanted until then, of people of these events."""
     values = {"source": source, "brand": brand, "first": first, "last": last, "until": until}
     return int(connection.exec_driver_sql(_DELIVERIES, values).scalar_one())
+
+
+def count_deliveries(
+    connection: Connection, *, source: str, brand: str, first: UUID, last: UUID
+) -> dict[tuple[str, str, str | None], int]:
+    """Deliveries of the people of these events by (destination, state, why a human must look). One statement."""
+    values: dict[str, Any] = {"source": source, "brand": brand, "first": first, "last": last}
+    rows = connection.exec_driver_sql(_DELIVERED, values)
+    return {(destination, state, code): int(count) for destination, state, code, count in rows}
 
 
 def now(connection: Connection) -> datetime:

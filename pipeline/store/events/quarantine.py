@@ -72,12 +72,15 @@ def list_quarantine(
     *,
     reason: str | None = None,
     source: str | None = None,
+    destination: str | None = None,
+    stage: str | None = None,
+    field: str | None = None,
     resolution: str | None = "open",
     limit: int = 100,
     before: UUID | None = None,
 ) -> list[Quarantined]:
     """Rows, newest first. `reason` is a code; `resolution` None means any; `before` continues after the last row."""
-    conditions, values = _filters(reason=reason, source=source)
+    conditions, values = _filters(reason=reason, source=source, destination=destination, stage=stage, field=field)
     if resolution is not None:
         conditions.append("resolution = %(resolution)s")
     if before is not None:
@@ -103,12 +106,26 @@ def show_quarantine(connection: Connection, quarantine_id: UUID) -> Quarantined 
     return Quarantined(*row) if row else None
 
 
-def count_quarantine(connection: Connection) -> dict[tuple[str | None, str], int]:
-    """Open rows by (source, code); deliveries have no source."""
+def count_quarantine(connection: Connection, **wanted: str | None) -> dict[tuple[str | None, str | None, str], int]:
+    """Open rows by (source, destination, code): a lead has a source, a delivery a destination. `wanted` filters by
+    reason, source, destination, stage and field. One statement."""
+    conditions, values = _filters(**wanted)
+    conditions.append("resolution = 'open'")
     rows = connection.exec_driver_sql(
-        "SELECT source, code, count(*) FROM quarantine WHERE resolution = 'open' GROUP BY source, code"
+        f"SELECT source, destination, code, count(*) FROM quarantine {_where(conditions)}"  # noqa: S608 - put together from constants
+        " GROUP BY source, destination, code",
+        values,
     )
-    return {(source, code): count for source, code, count in rows}
+    return {(source, destination, code): count for source, destination, code, count in rows}
+
+
+def count_replayable(connection: Connection, **wanted: str | None) -> int:
+    """Open rows that `replay_events` would take with these filters, but for what intake could not read. One
+    statement."""
+    conditions, values = _filters(**wanted)
+    conditions += ["resolution = 'open'", f"stage <> '{Stage.INTAKE}'"]
+    count = connection.exec_driver_sql(f"SELECT count(*) FROM quarantine {_where(conditions)}", values)  # noqa: S608 - put together from constants
+    return int(count.scalar_one())
 
 
 def count_stages(connection: Connection) -> dict[str, int]:
@@ -156,17 +173,17 @@ SELECT count(*) FROM released
 def replay_events(
     connection: Connection,
     *,
-    reason: str | None = None,
-    source: str | None = None,
     quarantine_ids: Iterable[UUID] | None = None,
     misread: bool = True,
+    **wanted: str | None,
 ) -> int:
     """Send open quarantined things on their way again; gives how many. Without filters: all of them. Two statements.
 
     Events run through the present mapping from their stored body; deliveries are due now. `misread` False leaves out
-    what intake could not read as it was meant (`count_misread`).
+    what intake could not read as it was meant (`count_misread`). `wanted`: filters by reason, source, destination,
+    stage and field.
     """
-    conditions, values = _filters(reason=reason, source=source)
+    conditions, values = _filters(**wanted)
     conditions.append("resolution = 'open'")
     if not misread:
         conditions.append(f"stage <> '{Stage.INTAKE}'")
@@ -179,9 +196,9 @@ def replay_events(
     return replayed
 
 
-def count_misread(connection: Connection, *, reason: str | None = None, source: str | None = None) -> dict[str, int]:
+def count_misread(connection: Connection, **wanted: str | None) -> dict[str, int]:
     """Open rows that intake itself quarantined, by code: their cells may stand in the wrong columns."""
-    conditions, values = _filters(reason=reason, source=source)
+    conditions, values = _filters(**wanted)
     conditions += ["resolution = 'open'", f"stage = '{Stage.INTAKE}'"]
     rows = connection.exec_driver_sql(
         f"SELECT code, count(*) FROM quarantine {_where(conditions)} GROUP BY code ORDER BY code",  # noqa: S608 - put together from constants
@@ -228,6 +245,7 @@ def read_patches(connection: Connection, event_ids: Sequence[UUID]) -> dict[UUID
     return patches
 
 
+_FILTERED = {"reason": "code"}  # columns that are asked for by another name
 _COLUMNS = ", ".join(name if name != "has_patch" else "patch IS NOT NULL" for name in Quarantined.__struct_fields__)
 
 
@@ -263,9 +281,10 @@ def _resolve(connection: Connection, quarantine_id: UUID, resolution: str, why: 
     )
 
 
-def _filters(*, reason: str | None, source: str | None) -> tuple[list[str], dict[str, Any]]:
-    conditions = [text for value, text in ((reason, "code = %(reason)s"), (source, "source = %(source)s")) if value]
-    return conditions, {"reason": reason, "source": source}
+def _filters(**wanted: str | None) -> tuple[list[str], dict[str, Any]]:
+    """Conditions and values of those filters that are given: reason, source, destination, stage, field."""
+    conditions = [f"{_FILTERED.get(name, name)} = %({name})s" for name, value in wanted.items() if value]
+    return conditions, dict(wanted)
 
 
 def _where(conditions: Sequence[str]) -> str:

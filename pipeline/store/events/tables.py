@@ -216,3 +216,11 @@ intake_requests = Table(
     count_column("requests"),
     PrimaryKeyConstraint("minute", "source", "outcome", name="intake_requests_pkey"),
 )
+
+source_connectors = Table(
+    "source_connectors",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("connector", Text, nullable=False),  # as the settings said when a lead of it was last mapped
+    PrimaryKeyConstraint("source", name="source_connectors_pkey"),
+)

@@ -117,7 +117,7 @@ def test_a_lead_in_quarantine_shows_why_and_what_was_sent():
 
 
 def test_an_id_that_is_none_or_nobodys_is_refused():
-    assert "is not an id" in problem("explain", "ada@example.com", code=2)
+    assert "nobody is known by this" in problem("explain", "ada@example.com", code=1)
     assert "no event, person or quarantined thing" in problem("explain", "01930000-0000-7000-8000-000000000000", code=1)
 
 

@@ -215,7 +215,7 @@ def test_deliveries_export_says_which_version_each_crm_has():
     (sent,) = lines("deliveries", "export")
     assert list(sent) == [
         *("destination", "person_id", "state", "wanted_version", "sent_version", "external_id"),
-        *("attempts", "last_error", "merged_into"),
+        *("attempts", "last_error", "merged_into", "waits"),
     ]
     assert (sent["state"], sent["external_id"]) == ("sent", "crm-0")
     assert sent["sent_version"] == sent["wanted_version"]

@@ -8,6 +8,9 @@ import time
 
 import pytest
 
+from pipeline.delivery.breaker import Breaker
+from pipeline.delivery.shared_state import shared_redis
+from pipeline.settings.loading import settings
 from pipeline.store.engine import transaction
 from tests.support.command_line import answer, deliver, lines, problem, run, start, work
 from tests.support.intake_server import count_events
@@ -90,6 +93,46 @@ def test_waiting_ends_when_every_row_has_ended_and_every_crm_was_told(file):
         waiting.communicate()
     assert waiting.returncode == 0
     assert (found["accepted"], found["settled"], found["pending"], found["difference"]) == (5, 5, 0, 0)
+
+
+@pytest.mark.usefixtures("database", "redis_url")
+def test_waiting_says_what_the_crm_refused_and_ends_with_1(file):
+    waiting = start("import", str(file), "--source", "datablist", "--wait", "--json")
+    try:
+        wait_for_rows(5)
+        work()
+        deliver("rejected", code="FIELD_INTEGRITY", message="bad value")
+        said, _ = waiting.communicate(timeout=60)
+    finally:
+        waiting.kill()
+    assert waiting.returncode == 1
+    crm = json.loads(said)["deliveries"]["sandbox"]
+    assert (crm["sent"], crm["refused"], crm["refused_for"]) == (0, 5, {"FIELD_INTEGRITY": 5})
+
+
+@pytest.mark.usefixtures("database", "redis_url")
+def test_waiting_tells_at_once_what_keeps_a_crm_from_taking_calls(file):
+    Breaker(shared_redis(settings().broker_url)).halt("sandbox", 60.0, "answered 500")
+    waiting = start("import", str(file), "--source", "datablist", "--wait")
+    try:
+        wait_for_rows(5)
+        work()
+        assert not wait_for(waiting, 2.0)
+        deliver()
+        text, told = waiting.communicate(timeout=60)
+    finally:
+        waiting.kill()
+    assert waiting.returncode == 0
+    assert told.count("calls are halted (answered 500)") == 1
+    assert "sandbox: 5 people sent" in text
+
+
+@pytest.mark.usefixtures("database")
+def test_rows_that_cannot_be_read_are_not_counted_as_if_they_were_others(file):
+    file.write_text(HEADER + ROWS + "6,acc6,too short\n", encoding="utf-8")
+    text = run("import", str(file), "--source", "datablist").stdout
+    assert "rejected" in text
+    assert "1 (of these rows: kept, and quarantined" in text
 
 
 @pytest.mark.usefixtures("database")

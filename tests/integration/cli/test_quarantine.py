@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import time
+
 import pytest
 
-from tests.support.command_line import answer, capture, deliver, lines, problem, run, work
+from tests.support.command_line import answer, capture, deliver, lines, problem, run, start, work
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -22,7 +25,7 @@ def test_the_list_counts_by_reason_and_shows_each_without_personal_data(parked):
     work()
     found = answer("quarantine", "list")
     assert found["open"] == 2
-    assert found["groups"] == [{"source": "api", "reason": "nothing_to_identify", "count": 2}]
+    assert found["groups"] == [{"source": "api", "destination": None, "reason": "nothing_to_identify", "count": 2}]
     row = found["rows"][-1]
     assert (row["event_id"], row["stage"], row["code"]) == (parked, "normalize", "nothing_to_identify")
     text = run("quarantine", "list").stdout
@@ -157,3 +160,57 @@ def test_wrong_use_says_what_to_write(parked):
     assert "is not an id" in problem("quarantine", "show", "17", code=2)
     unknown = "01930000-0000-7000-8000-000000000000"
     assert "nothing in quarantine has the id" in problem("quarantine", "show", unknown, code=1)
+
+
+@pytest.fixture
+def refused(database):
+    """Two people whom the CRM refused, and a lead without an address."""
+    capture({"email": "ada@example.com"}, {"email": "bea@example.com"}, {"message": "call me"})
+    work()
+    deliver("rejected", code="FIELD_INTEGRITY", field="Country", message="bad value")
+
+
+@pytest.mark.usefixtures("refused")
+def test_what_a_crm_refused_is_listed_and_replayed_apart_from_leads():
+    found = answer("quarantine", "list", "--destination", "sandbox")
+    assert found["groups"] == [{"source": None, "reason": "FIELD_INTEGRITY", "count": 2, "destination": "sandbox"}]
+    assert {row["reason"] for row in found["rows"]} == {"FIELD_INTEGRITY"}
+    assert answer("quarantine", "list", "--field", "Country")["open"] == 2
+    assert answer("quarantine", "list", "--stage", "normalize")["open"] == 1
+    assert "one of" in problem("quarantine", "list", "--stage", "nowhere", code=2)
+    tried = answer("quarantine", "replay", "--destination", "sandbox", "--dry-run")
+    assert (tried["replayed"], tried["dry_run"]) == (2, True)
+    assert answer("quarantine", "list")["open"] == 3
+    assert answer("quarantine", "replay", "--destination", "sandbox")["replayed"] == 2
+    assert deliver() == 2
+
+
+def test_many_are_shown_in_groups_and_one_by_one_only_if_asked_for(database):
+    capture(*({"message": f"call me {number}"} for number in range(12)))
+    work()
+    short = run("quarantine", "list").stdout
+    assert len(short.splitlines()) < 8
+    assert len(run("quarantine", "list", "--rows").stdout.splitlines()) > 12
+
+
+def test_a_value_that_is_none_of_its_field_is_refused_and_not_kept(parked):
+    told = problem("quarantine", "fix", parked, "--set", "email=notanemail", code=2)
+    assert "email" in told
+    assert "notanemail" not in told
+    assert "wait again" in problem("quarantine", "fix", parked, "--set", "job_title=CTO", code=1)
+    assert answer("quarantine", "show", parked)["has_patch"] is False
+
+
+def test_a_fix_tells_what_became_of_the_lead_if_it_is_waited_for(parked):
+    waiting = start("quarantine", "fix", parked, "--set", "email=ada@example.com", "--wait", "--json")
+    try:
+        deadline = time.monotonic() + 60
+        while lines("leads", "export")[0]["state"] == "quarantined":
+            assert time.monotonic() < deadline, "it was not replayed"
+            time.sleep(0.1)
+        work()
+        said, _ = waiting.communicate(timeout=60)
+    finally:
+        waiting.kill()
+    became = json.loads(said)["became"]
+    assert (became["state"], became["event_id"]) == ("settled", parked)

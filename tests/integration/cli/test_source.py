@@ -177,6 +177,7 @@ def test_a_sample_is_sent_signed_to_a_running_receiver(database, redis_url, monk
         for source in ("standard_webhooks", "web_form", "api"):
             sent = answer("source", "send", source, "--url", address)
             assert (sent["ok"], sent["sample"]) == (True, "typical")
+            assert answer("explain", sent["event_ids"][0])["source"] == source, "it names the event that it made"
         assert answer("source", "send", "standard_webhooks", "--url", address)["ok"] is True
         monkeypatch.setenv("STANDARD_WEBHOOKS_SECRET", SECRET.replace("c2Vj", "b3Ro"))
         refused = answer("source", "send", "standard_webhooks", "unicode", "--url", address, code=1)

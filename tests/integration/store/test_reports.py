@@ -11,6 +11,7 @@ from pipeline.health.readings import read_database
 from pipeline.records import Consent, FieldValue, Outcome, Parked, Stage, Suppressed, new_id
 from pipeline.store import reports
 from pipeline.store.deliveries import deliveries
+from pipeline.store.deliveries.backfill import note_in_force
 from pipeline.store.engine import transaction
 from pipeline.store.events import balance, cursors, events, quarantine
 from pipeline.store.identity.people_moves import Change, log_changes
@@ -73,6 +74,7 @@ def test_a_settled_event_without_its_delivery_is_missing():
     person_id = write_person(name="a")
     held = claim()
     with transaction() as connection:
+        note_in_force(connection, "default", ["crm", "sheet"])
         events.settle_events(connection, held.claim_id, [lead_of(one, person_id) for one in held.event_ids])
     assert _balance({"default": ["crm"], "other": ["crm"]})["missing_deliveries"] == 2
     want([person_id])

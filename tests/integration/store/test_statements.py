@@ -99,7 +99,7 @@ EXPECTED = {
     "read_people_to_send": 1,
     "record_outcomes": 3,
     "sweeps of nothing": 2,
-    "balance": 3,
+    "balance": 4,
     "move_events": 1,
     "drop_keys": 1,
     "hand_on_links": 2,

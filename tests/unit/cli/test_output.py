@@ -55,6 +55,24 @@ def test_only_a_long_text_is_folded(monkeypatch, capsys):
     assert len(printed) == 5
 
 
+def test_where_columns_can_be_spared_each_row_stays_one_line_of_a_narrow_terminal(terminal, capsys):
+    rows = [("message", "many words " * 12, "web_form", "2026-01-02T10:00:00Z", "0" * 36), ("city", "Bonn", "", "", "")]
+    print_table(("field", "value", "source", "at", "event"), rows, expendable=("event", "at", "source"))
+    printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert len(printed) == 4
+    assert max(map(len, printed)) <= terminal
+    assert "message" in printed[2]
+
+
+def test_long_texts_are_cut_in_a_pipe_whose_lines_would_be_hundreds_of_characters_long(capsys):
+    print_table(("event", "message"), [("0" * 36, "word " * 100)])
+    printed = capsys.readouterr().out.splitlines()
+    assert max(map(len, printed)) < 110
+    assert "0" * 36 in printed[2]
+    print_table(("event", "message"), [("0" * 36, "word " * 20)])
+    assert "…" not in capsys.readouterr().out
+
+
 def test_a_pipe_gets_one_line_for_each_row(capsys):
     print_table(COLUMNS, [("word " * 60, "web_form", None, 7)])
     assert len(capsys.readouterr().out.splitlines()) == 3

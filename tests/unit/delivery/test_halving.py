@@ -148,3 +148,34 @@ def test_no_further_call_is_made_when_there_is_no_time_or_quota_for_it():
 def test_the_end_of_the_task_s_time_is_not_taken_for_a_bug():
     with pytest.raises(SoftTimeLimitExceeded):
         write_in_halves(RECORDS, Crm(lambda keys: SoftTimeLimitExceeded()).write, may_call=always)
+
+
+def refused(records: list[Record]) -> list[WriteResult]:
+    return [WriteResult(record.key, "rejected", code="INSUFFICIENT_ACCESS", blames_setting=True) for record in records]
+
+
+def test_one_record_refused_for_rights_is_tried_again_and_halts_nothing():
+    written = write_in_halves(RECORDS[:1], refused, may_call=always)
+    assert states(written) == {"retry": ["0"]}
+    assert written.trouble is None
+
+
+def test_several_records_all_refused_for_rights_halt_the_destination_and_each_try_counts():
+    written = write_in_halves(RECORDS[:3], refused, may_call=always)
+    assert states(written) == {"retry": ["0", "1", "2"]}
+    assert isinstance(written.trouble, TerminalError)
+
+
+def test_many_records_all_refused_for_rights_halt_the_destination_and_cost_none_an_attempt():
+    written = write_in_halves(RECORDS, refused, may_call=always)
+    assert (written.results, len(written.unsent)) == ([], 200)
+    assert isinstance(written.trouble, TerminalError)
+
+
+def test_a_record_refused_for_rights_beside_written_ones_is_given_up_at_once():
+    def write(records: list[Record]) -> list[WriteResult]:
+        return [*refused(records[:1]), *(WriteResult(record.key, "written") for record in records[1:])]
+
+    written = write_in_halves(RECORDS[:4], write, may_call=always)
+    assert states(written)["rejected"] == ["0"]
+    assert written.trouble is None

@@ -187,12 +187,11 @@ class TestWholeCalls:
         assert code in str(caught.value)
         assert "Brandt" not in str(caught.value)
 
-    def test_a_field_no_record_may_write_stops_the_destination_and_one_record_alone_does_not(self, server):
+    def test_a_refusal_that_may_be_for_a_setting_says_so_and_other_refusals_do_not(self, server):
         unknown = bad("INVALID_FIELD", "No such column 'Foo__c'", ["Foo__c"])
-        with pytest.raises(TerminalError, match="Foo__c"):
-            write(server, said([unknown, unknown]), size=2)
-        results = write(server, said([unknown, good()]), size=2)
-        assert [result.state for result in results] == ["rejected", "written"]
+        results = write(server, said([unknown, bad("STRING_TOO_LONG"), good()]), size=3)
+        assert [result.state for result in results] == ["rejected", "rejected", "written"]
+        assert [result.blames_setting for result in results] == [True, False, False]
 
     def test_a_call_that_salesforce_cannot_read_blames_its_records_and_is_not_made_again_unasked(self, server):
         unreadable = said([{"errorCode": "JSON_PARSER_ERROR", "message": "Cannot read value Ada0 of 'Brandt'"}], 400)

@@ -1,0 +1,133 @@
+"""`afluente destination …`: the CRMs of afluente.yaml, and those whom one of them lacks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.terminal.connection import RUN_AGAIN, installation
+from pipeline.cli.terminal.moments import parse_moment
+from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_note, print_table, progress_bar
+from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipeline.recompute.deliveries import Backfilled
+
+commands = typer.Typer(help="Where people go: the CRMs.", no_args_is_help=True)
+
+
+@commands.command("list", epilog=example("afluente destination list", "afluente destination list --json"))
+def list_destinations(*, as_json: AsJson = False) -> None:
+    """Show every destination.
+
+    What kind of CRM it is, whether it takes calls, how many people it should get, has and refused, and how many have no
+    delivery although they are meant for it: `destination backfill` wants those.
+    """
+    from pipeline.inspection import destinations
+
+    with installation():
+        rows = destinations.list_destinations()
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("name", "kind", "account", "state", "due", "sent", "quarantined", "lacking", "last error"),
+        [
+            (
+                row.name,
+                row.kind,
+                row.account,
+                row.state,
+                row.due,
+                row.sent,
+                row.quarantined,
+                row.lacking,
+                row.last_error,
+            )
+            for row in rows
+        ],
+        numbers=("due", "sent", "quarantined", "lacking"),
+    )
+
+
+@commands.command(
+    "backfill",
+    epilog=example(
+        "afluente destination backfill crm --dry-run",
+        "afluente destination backfill crm --since 2026-01-01",
+        "afluente destination backfill crm",
+    ),
+)
+def backfill(
+    *,
+    name: Annotated[str, typer.Argument(help="A destination of afluente.yaml.")],
+    brand: Annotated[str | None, typer.Option("--brand", help="Only people of this brand.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Only people whose latest touch is not older: a date, or 30d.")
+    ] = None,
+    everyone: Annotated[
+        bool, typer.Option("--everyone", help="Also whom it has already: for a CRM that was emptied or exchanged.")
+    ] = False,
+    rekeyed: Annotated[
+        bool, typer.Option("--rekeyed", help="Say that its records are known there by the key of now, and go on.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many, and want nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send people to a CRM that was named after they came.
+
+    Wants a delivery for everybody who has none: who came before the destination was in afluente.yaml, or while it was
+    disabled. Wants one again of those whom it got by an older mapping, if the mapping of now makes something else of
+    them. Restart after an edit of afluente.yaml, so that the workers know the destination. Safe beside running workers;
+    when interrupted, run it again: whoever is wanted already stays as it is.
+    """
+    from pipeline.inspection import destinations
+
+    if rekeyed and (brand or since or everyone or dry_run):
+        raise UsageError("--rekeyed is about all records of the destination: leave the other options out")
+    if rekeyed:
+        with installation():
+            released = destinations.accept_key(name)
+        print_json({"released": released}) if as_json else print_line(f"{released} deliveries go on")
+        return
+    moment = parse_moment("--since", since, datetime.now(UTC)) if since else None
+    with installation(advice=RUN_AGAIN), progress_bar(is_shown=not as_json) as progress:
+        bar = progress.add_task("people", total=None, note="")
+
+        def show(done: Backfilled, total: int) -> None:
+            progress.update(bar, completed=done.people, total=total, note=f"{done.wanted} wanted")
+
+        done = destinations.backfill(
+            name, brand=brand, since=moment, everyone=everyone, is_dry_run=dry_run, on_progress=show
+        )
+    if as_json:
+        print_json({"destination": name, "dry_run": dry_run, "everyone": everyone, **_counts(done)})
+    else:
+        _print_backfilled(name, done, is_dry_run=dry_run, everyone=everyone)
+
+
+def _counts(done: Backfilled) -> dict[str, int]:
+    return {
+        "people": done.people,
+        "lacking": done.lacking,
+        "remapped": done.remapped,
+        "unknown": done.unknown,
+        "wanted": done.wanted,
+    }
+
+
+def _print_backfilled(name: str, done: Backfilled, *, is_dry_run: bool, everyone: bool) -> None:
+    print_line(f"{done.people} people looked at")
+    print_line(f"{done.lacking} had no delivery to {name}")
+    if done.remapped:
+        print_line(f"{done.remapped} were sent by an older mapping that made something else of them")
+    print_line(f"{done.wanted} deliveries {'would be' if is_dry_run else 'are'} wanted")
+    if done.unknown and not everyone:
+        print_note(
+            f"{done.unknown} were sent before it was kept by which mapping, and are left as they are: --everyone sends"
+            " them again"
+        )
+    if done.wanted and not is_dry_run:
+        print_line("Watch them with `afluente destination list`.")

@@ -1,0 +1,148 @@
+"""The destinations of the settings: how each stands, and whom it lacks. Workers are told of what is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from urllib.parse import urlsplit
+
+import msgspec
+
+from pipeline.delivery.breaker import Breaker
+from pipeline.delivery.governor import Governor
+from pipeline.delivery.shared_state import shared_redis
+from pipeline.errors import RefusedError, TransientError, UsageError
+from pipeline.hints import hint_all
+from pipeline.recompute import deliveries
+from pipeline.recompute.deliveries import Backfilled
+from pipeline.routing import meant_pairs
+from pipeline.settings.declarations import DestinationSettings
+from pipeline.settings.loading import settings
+from pipeline.store.deliveries.backfill import DestinationCounts, count_by_destination, count_people_lacking
+from pipeline.store.engine import transaction
+from pipeline.store.reports import destination_errors
+
+COUNTED_LACKING = 1_000_000  # people: who has more waits longer for a precise number than it is worth
+
+
+class QuotaRow(msgspec.Struct, frozen=True):
+    """What is known of a long quota: calls used of how many, as the CRM last said it; None: it never did."""
+
+    used: int | None
+    limit: int | None
+
+
+class DestinationRow(msgspec.Struct, frozen=True):
+    """One destination. `state`: ready, halted, disabled, gone (only its deliveries are left) or unknown (Redis is
+    away). `account` is the CRM's host, `lacking` how many people have no delivery that they are meant for."""
+
+    name: str
+    kind: str | None
+    account: str | None
+    state: str
+    brands: list[str]
+    due: int
+    sent: int
+    quarantined: int
+    lacking: int
+    last_error: str | None
+    last_sent_at: datetime | None
+    quotas: list[QuotaRow]
+
+
+def list_destinations() -> list[DestinationRow]:
+    """Every destination of afluente.yaml, and those that only deliveries are left of. Raises TransientError if the
+    database is away."""
+    known = settings()
+    with transaction(timeout_seconds=0) as connection:
+        counts = count_by_destination(connection)
+        errors = destination_errors(connection)
+        lacking = count_people_lacking(connection, meant_pairs(), most=COUNTED_LACKING)
+    rows = []
+    for name in sorted({*known.destinations, *counts}):
+        configured, counted = known.destinations.get(name), counts.get(name, DestinationCounts({}, None))
+        state, quotas = _state(name, configured)
+        rows.append(
+            DestinationRow(
+                name=name,
+                kind=configured.kind if configured else None,
+                account=urlsplit(configured.base_url).netloc if configured else None,
+                state=state,
+                brands=_brands(configured) if configured else [],
+                due=counted.states.get("due", 0) + counted.states.get("in_flight", 0),
+                sent=counted.states.get("sent", 0),
+                quarantined=counted.states.get("quarantined", 0),
+                lacking=lacking.get(name, 0),
+                last_error=errors[name].error if name in errors else None,
+                last_sent_at=counted.loaded_at,
+                quotas=quotas,
+            )
+        )
+    return rows
+
+
+def backfill(
+    name: str,
+    *,
+    brand: str | None = None,
+    since: datetime | None = None,
+    everyone: bool = False,
+    is_dry_run: bool = False,
+    on_progress: Callable[[Backfilled, int], None] = lambda _done, _people: None,
+) -> Backfilled:
+    """Want what a destination lacks, as `recompute.deliveries.backfill_destination` does.
+
+    Raises UsageError for a destination that there is not and a brand that it is not for, RefusedError for one that is
+    disabled, TransientError if the database stays away; what is done stays done.
+    """
+    configured = _usable(name)
+    brands = _brands(configured)
+    if brand is not None and brand not in brands:
+        raise UsageError(f"is {brand!r}; {name} is for {', '.join(brands)}", argument="brand")
+    done = deliveries.backfill_destination(
+        name,
+        brands if brand is None else [brand],
+        since=since,
+        everyone=everyone,
+        is_dry_run=is_dry_run,
+        on_progress=on_progress,
+    )
+    if done.wanted and not is_dry_run:
+        hint_all()
+    return done
+
+
+def accept_key(name: str) -> int:
+    """Say that the CRM's records are known by the key that is written to now; gives how many deliveries go on. Raises
+    as `backfill` does."""
+    _usable(name)
+    released = deliveries.accept_key(name)
+    hint_all()
+    return released
+
+
+def _usable(name: str) -> DestinationSettings:
+    known = settings().destinations
+    if name not in known:
+        raise UsageError(f"there is no destination {name!r} in afluente.yaml; known: {', '.join(sorted(known))}")
+    if not known[name].enabled:
+        raise RefusedError(f"{name} is disabled: set destinations.{name}.enabled to true, restart, and run this again")
+    return known[name]
+
+
+def _brands(configured: DestinationSettings) -> list[str]:
+    return sorted(settings().brands) if configured.brands is None else sorted(configured.brands)
+
+
+def _state(name: str, configured: DestinationSettings | None) -> tuple[str, list[QuotaRow]]:
+    if configured is None:
+        return "gone", []
+    if not configured.enabled:
+        return "disabled", []
+    client = shared_redis(settings().broker_url)
+    try:
+        breaker, quota = Breaker(client).state(name), Governor(client).state(name)
+    except TransientError:
+        return "unknown", []
+    quotas = [] if quota.limit is None else [QuotaRow(quota.used, quota.limit)]
+    return ("ready" if breaker.state == "closed" else "halted"), quotas

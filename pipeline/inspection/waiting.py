@@ -1,0 +1,53 @@
+"""Why a person waits for a CRM, in words. Nothing here reads a lead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.delivery.breaker import Breaker
+from pipeline.delivery.governor import Governor
+from pipeline.delivery.shared_state import shared_redis
+from pipeline.errors import TransientError
+from pipeline.settings.loading import settings
+
+
+def why_destination_waits(destination: str) -> str | None:
+    """What keeps all calls to a destination back; None if they are made as their time comes."""
+    configured = settings().destinations.get(destination)
+    if configured is None:
+        return f"there is no destinations.{destination} in afluente.yaml any more"
+    if not configured.enabled:
+        return f"the destination is disabled (destinations.{destination}.enabled in afluente.yaml)"
+    client = shared_redis(settings().broker_url)
+    try:
+        breaker, quota = Breaker(client).state(destination), Governor(client).state(destination)
+    except TransientError:
+        return "Redis does not answer, without which no call is made"
+    if breaker.state != "closed":
+        return f"calls are halted ({breaker.reason}); one is tried in {breaker.open_seconds:.0f} s"
+    if quota.blocked_seconds > 0:
+        return f"the CRM's quota is used up; the next call is made in {quota.blocked_seconds:.0f} s"
+    return None
+
+
+def why_delivery_waits(delivery: Mapping[str, Any], of_destination: str | None) -> str | None:
+    """Why a delivery is not made yet; None if it is made, or waits for a human. `of_destination`: what keeps all of its
+    destination's calls back."""
+    if delivery["state"] == "in_flight":
+        return "a sender has it"
+    if delivery["state"] != "due":
+        return None
+    if of_destination:
+        return of_destination
+    seconds = (delivery["next_attempt_at"] - datetime.now(UTC)).total_seconds()
+    return f"next try in {seconds:.0f} s" if seconds >= 1 else "its turn has come: a sender takes it within seconds"
+
+
+def why_not_wanted(destination: str) -> str:
+    """Why a person has no delivery to a destination that it is meant for."""
+    return (
+        f"not wanted yet: it came before {destination} was a destination of its brand; `afluente destination backfill"
+        f" {destination}` wants it"
+    )

@@ -1,0 +1,148 @@
+"""Deliveries by the settings and mappings of now: who came before a destination was one, or was sent by an older
+mapping, is wanted there. Safe beside running workers; what is done stays done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.errors import RecordError
+from pipeline.lanes import BULK
+from pipeline.routing import meant_pairs
+from pipeline.settings.loading import settings
+from pipeline.stages.mapping.source_mapping import DestinationMapping, map_person
+from pipeline.stages.mappings_in_force import destination_mapping_in_force
+from pipeline.store.deliveries import backfill
+from pipeline.store.deliveries.backfill import Candidate
+from pipeline.store.deliveries.deliveries import PersonToSend, read_people_to_send, want_deliveries
+from pipeline.store.engine import transaction
+from pipeline.store.events.quarantine import replay_events
+from pipeline.store.keyring import blind_index
+from pipeline.store.people.people import count_people
+
+KEY_CHANGED = "key_changed"
+LACKING_SECONDS = 2.0
+_PEOPLE_AT_ONCE = 500
+_COUNTED = 10_000  # people: `status` names no greater number
+
+
+@dataclass
+class Backfilled:
+    """People looked at; of them those who had no delivery, those who were told by an older mapping that made something
+    else of them, and those of whom it is not known what they were told (`unknown`, wanted only with `everyone`).
+    `wanted` deliveries were made due, or would be."""
+
+    people: int = 0
+    lacking: int = 0
+    remapped: int = 0
+    unknown: int = 0
+    wanted: int = 0
+
+
+def backfill_destination(
+    destination: str,
+    brands: Sequence[str],
+    *,
+    since: datetime | None = None,
+    everyone: bool = False,
+    is_dry_run: bool = False,
+    people_at_once: int = _PEOPLE_AT_ONCE,
+    on_progress: Callable[[Backfilled, int], None] = lambda _done, _people: None,
+) -> Backfilled:
+    """Want what a destination of the settings lacks of the people of these brands, some people at a time.
+
+    `since`: only whose latest touch is not older. `everyone`: also whom it has already, with the fields written once,
+    for a CRM that was emptied or exchanged. Raises ConfigurationError if its mapping never was readable.
+    """
+    configured = settings().destinations[destination]
+    mapping = destination_mapping_in_force(configured.mapping or configured.kind)
+    with transaction(timeout_seconds=0) as connection:
+        total = sum(count_people(connection, brand) for brand in brands)
+    done, after = Backfilled(), UUID(int=0)
+    while True:
+        with transaction(timeout_seconds=0) as connection:
+            page = backfill.next_candidates(
+                connection, destination, brands, after=after, limit=people_at_once, since=since
+            )
+            if not page:
+                return done
+            _backfill(connection, destination, page, mapping, done, everyone=everyone, is_dry_run=is_dry_run)
+        after = page[-1].person_id
+        on_progress(done, total)
+
+
+def _backfill(
+    connection: Connection,
+    destination: str,
+    page: Sequence[Candidate],
+    mapping: DestinationMapping,
+    done: Backfilled,
+    *,
+    everyone: bool,
+    is_dry_run: bool,
+) -> None:
+    lacking = [candidate.person_id for candidate in page if candidate.lacks]
+    sent = [candidate for candidate in page if candidate.state == "sent"]
+    unknown = [candidate.person_id for candidate in sent if candidate.mapping_version is None]
+    older = [one for one in sent if one.mapping_version not in (None, mapping.version)]
+    changed = _told_otherwise(connection, mapping, older)
+    again = [one.person_id for one in sent] if everyone else sorted(changed)
+    done.people += len(page)
+    done.lacking += len(lacking)
+    done.remapped += len(changed)
+    done.unknown += len(unknown)
+    if is_dry_run:
+        done.wanted += len(lacking) + len(again)
+        return
+    want_deliveries(connection, [(destination, person_id, BULK) for person_id in lacking])
+    done.wanted += len(lacking) + backfill.want_again(connection, destination, again, whole=everyone)
+    same = {one.person_id: one.mapping_version for one in older if one.person_id not in changed}
+    backfill.confirm_mapping(
+        connection, destination, mapping.version, {person: version for person, version in same.items() if version}
+    )
+
+
+def _told_otherwise(connection: Connection, mapping: DestinationMapping, older: Sequence[Candidate]) -> set[UUID]:
+    """Of these people, sent by another version of the mapping, those of whom it makes something else now."""
+    people = read_people_to_send(connection, [candidate.person_id for candidate in older])
+    return {
+        candidate.person_id
+        for candidate in older
+        if (person := people.get(candidate.person_id)) is not None
+        and _content_id(mapping, candidate.person_id, person) != candidate.content_id
+    }
+
+
+def _content_id(mapping: DestinationMapping, person_id: UUID, person: PersonToSend) -> UUID | None:
+    """None: it cannot be mapped now, which the sender finds out and says."""
+    try:
+        mapped = map_person(mapping, person_id, person.values, person.attribution)
+    except RecordError:
+        return None
+    return blind_index().content_id(mapped.content)
+
+
+def accept_key(destination: str) -> int:
+    """The records of a destination are known there by the key that is written to now: whoever waits because they were
+    made under another one is sent. Gives how many."""
+    with transaction() as connection:
+        backfill.forget_key(connection, destination)
+        return replay_events(connection, reason=KEY_CHANGED, destination=destination)
+
+
+def tell_lacking(connection: Connection) -> list[str]:
+    """Which destinations lack people who came before they were ones, as sentences that say what to do.
+
+    Give a connection with `LACKING_SECONDS` as its limit: nobody waits longer for this.
+    """
+    lacking = backfill.count_people_lacking(connection, meant_pairs(), most=_COUNTED)
+    return [
+        f"{name}: {'at least ' if count >= _COUNTED else ''}{count} people came before it was a destination and are"
+        f" not wanted there yet; `afluente destination backfill {name}` sends them"
+        for name, count in sorted(lacking.items())
+    ]
