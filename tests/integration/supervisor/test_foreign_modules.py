@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from pipeline.settings.loading import load_settings
-from pipeline.supervisor.programs import Addresses, environment_for, plan_programs
+from pipeline.supervisor.addresses import Addresses
+from pipeline.supervisor.programs import environment_for, plan_programs
 from tests.support.foreign import put_foreign_modules
 from tests.support.paths import ROOT
 from tests.support.system import System
