@@ -30,6 +30,9 @@ def _read_celery_settings() -> ModuleType:
     return module
 
 
+for _name in ("BROKER_URL", "BROKER_READ_URL", "BROKER_WRITE_URL", "RESULT_BACKEND", "LOADER"):
+    os.environ.pop(f"CELERY_{_name}", None)  # of another project: Celery would take them before any setting of ours
+
 register_serializer()
 
 # Without fix-ups: Django's would load the project that DJANGO_SETTINGS_MODULE names, whoever's that is.
@@ -40,7 +43,8 @@ app.config_from_object(_read_celery_settings())
 @signals.setup_logging.connect
 def _use_our_logging(**_: Any) -> None:
     configure_logging(settings().log_format)
-    for chatty in ("celery.worker.strategy", "celery.app.trace"):  # two lines a task; Flower shows the same, better
+    # Two lines a task, and one for each that beat sends; Flower shows the same, better.
+    for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

@@ -20,7 +20,7 @@ def _listen_on(descriptor: int) -> None:
     import flower.app
 
     listening = socket.socket(fileno=descriptor)
-    listening.setblocking(False)  # as Tornado makes those that it binds
+    listening.settimeout(0)  # as Tornado makes those that it binds
     flower.app.bind_sockets = lambda *_, **__: [listening]
 
 

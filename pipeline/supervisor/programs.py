@@ -37,7 +37,8 @@ class ProgramPlan:
 def environment_for(settings: Settings, addresses: Addresses) -> dict[str, str]:
     """The environment all programs share: ours, with what was decided here made explicit."""
     environment = {
-        **settings.environ,
+        # Flower takes each of its options from a variable of that name: they would be another project's.
+        **{name: value for name, value in settings.environ.items() if not name.startswith("FLOWER_")},
         "AFLUENTE_DATA": str(settings.data),
         "PYTHONSAFEPATH": "1",  # programs come from the installation, never from the folder they are started in
         "PYTHONUNBUFFERED": "1",

@@ -1,5 +1,5 @@
-"""What an installation keeps of itself, damaged or closed to us: a sentence that says what to do, or a fresh start where
-nothing is lost by it."""
+"""What an installation keeps of itself, damaged or closed to us: a sentence that says what to do, or a fresh start
+where nothing is lost by it."""
 
 from __future__ import annotations
 
