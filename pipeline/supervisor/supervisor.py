@@ -31,6 +31,7 @@ from pipeline.supervisor.addresses import Addresses, choose_addresses, keep_port
 from pipeline.supervisor.child_process import ServerProcess
 from pipeline.supervisor.data_folder import describe_process, told_in_words, write_runtime
 from pipeline.supervisor.embedded import Embedded, embedded_servers
+from pipeline.supervisor.halts import watch_halts
 from pipeline.supervisor.kept import Kept, Program
 from pipeline.supervisor.log_files import Logs, log_tail
 from pipeline.supervisor.preparation import (
@@ -126,9 +127,11 @@ class Supervisor:
         if not self._wait_ready():
             return 0
         self._announce()
+        halts = watch_halts(self._settings)
         while not self._stop_requests:
             self._wait(_TICK_SECONDS)
             self._keep_running()
+            halts.look_when_due()
         say("stopping: work under way is finished first; once more to hurry")
         return 0
 

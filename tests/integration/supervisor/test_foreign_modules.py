@@ -65,7 +65,7 @@ def test_djangos_settings_of_another_project_are_not_loaded(folder):
 
 
 def test_a_broker_that_another_projects_variables_name_is_not_taken_for_ours(tmp_path):
-    program = "from pipeline.app import app; print(app.connection().as_uri(), app.connection_for_write().as_uri())"
+    program = "from pipeline.app import app; print(app.connection().hostname, app.connection_for_write().hostname)"
     foreign = {f"CELERY_{name}": "amqp://guest@other.example//" for name in ("BROKER_URL", "BROKER_WRITE_URL")}
     environment = {
         **os.environ,
@@ -81,7 +81,7 @@ def test_a_broker_that_another_projects_variables_name_is_not_taken_for_ours(tmp
         text=True,
         check=False,
     )
-    assert done.stdout.split() == ["redis://ours.example:6379/0"] * 2, done.stderr
+    assert done.stdout.split() == ["ours.example"] * 2, done.stderr
 
 
 def test_options_of_another_projects_flower_are_not_taken_for_ours(tmp_path):
