@@ -18,6 +18,7 @@ from pipeline.health.machine_checks import (
     describe_company_folder,
     describe_settings,
 )
+from pipeline.health.secret_checks import check_secrets
 from pipeline.health.service_checks import check_clocks, check_database, check_redis
 from pipeline.settings.loading import Settings, load_settings
 
@@ -39,6 +40,7 @@ def _checks(known: Settings | None) -> Iterator[Check]:
     yield describe_settings(known)
     yield describe_company_folder(known)
     yield check_keys(known)
+    yield from check_secrets(known)
     yield check_disk(known)
     yield from check_processes(known)
     yield check_receiver_port(known)

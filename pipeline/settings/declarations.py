@@ -80,8 +80,10 @@ class SettingsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ApiKey(msgspec.Struct, frozen=True):
-    """One key of the HTTP API. `digest` is the SHA-256 of the key, which itself is not kept."""
+    """One key of the HTTP API. `digest` is the SHA-256 of the key, which itself is not kept; `is_short`: it can be
+    guessed."""
 
     name: str
     role: str
     digest: bytes
+    is_short: bool = False

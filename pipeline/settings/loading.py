@@ -33,6 +33,8 @@ from pipeline.settings.declarations import (
 from pipeline.settings.installation import embedded_broker_url, embedded_database_url, read_credentials, read_runtime
 from pipeline.settings.secrets import Environment, Reference, reference
 
+SHORTEST_KEY = 16  # characters; shorter ones can be tried out
+
 
 class Settings(msgspec.Struct, frozen=True):
     """All that can be set, checked and with defaults filled in. Secrets are looked up in `environ` when asked for."""
@@ -201,7 +203,8 @@ def _with_plain_regions(content: dict[str, Any]) -> dict[str, Any]:
 
 def _api_keys(env: Mapping[str, str], data: Path) -> tuple[ApiKey, ...]:
     return tuple(
-        ApiKey(name, role, hashlib.sha256(key.encode()).digest()) for name, role, key in _api_key_entries(env, data)
+        ApiKey(name, role, hashlib.sha256(key.encode()).digest(), len(key) < SHORTEST_KEY)
+        for name, role, key in _api_key_entries(env, data)
     )
 
 
@@ -224,7 +227,7 @@ def _api_key_entries(env: Mapping[str, str], data: Path) -> list[tuple[str, str,
 
 def _file_variable(name: str, env: Mapping[str, str]) -> str | None:
     path = env.get(name)
-    return Reference("file", path).resolve(env) if path else None
+    return Reference("file", path).read() if path else None
 
 
 def _dialect(url: str) -> str:

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,11 +54,14 @@ _INTERRUPT_SECONDS = 10.0
 _log = get_logger(__name__)
 
 
-def run_up(data: Path | None, port: int, workers: int) -> int:
+def run_up(
+    data: Path | None, port: int, workers: int, *, look: Callable[[Settings], Iterable[str]] | None = None
+) -> int:
     """Run the whole system on `data` until SIGTERM or Ctrl-C. Returns the exit code.
 
-    Prints `ready http://127.0.0.1:PORT` on a line of its own when leads can come. Raises ConfigurationError if the
-    folder is in use or cannot be written, the port is taken, settings or rules are wrong or a part does not start.
+    `look` gives sentences to warn with before anything starts. Prints `ready http://127.0.0.1:PORT` on a line of its
+    own when leads can come. Raises ConfigurationError if the folder is in use or cannot be written, the port is taken,
+    settings or rules are wrong or a part does not start.
     """
     settings = load_settings(data=data)
     read_rules_in_force()  # no worker starts without them
@@ -71,6 +74,9 @@ def run_up(data: Path | None, port: int, workers: int) -> int:
     servers = embedded_servers(settings)
     with told_in_words(settings.data):
         servers.hold()
+        ensure_credentials(settings.data, signing_sources(settings))
+        for sentence in look(settings) if look is not None else ():
+            say(f"warning: {sentence}")
         with Supervisor(settings, servers, is_named=not is_default) as supervisor:
             addresses = choose_addresses(
                 port=port, uses_sandbox=settings.uses_sandbox, former=read_ports(settings.data)
@@ -138,7 +144,6 @@ class Supervisor:
     def _prepare(self, addresses: Addresses, *, workers: int) -> None:
         self._addresses = addresses
         keep_ports(self._data, addresses)
-        ensure_credentials(self._data, signing_sources(self._settings))
         self._environment = environment_for(self._settings, addresses)
         self._programs = [
             Program(plan, self._start) for plan in plan_programs(self._settings, addresses, workers=workers)
