@@ -9,6 +9,7 @@ import typer
 from pipeline.cli.terminal.connection import database
 from pipeline.cli.terminal.output import example, print_note
 from pipeline.cli.terminal.rows import AsFormat, OutFile, RowFormat, write_rows
+from pipeline.values.counting import counted
 
 commands = typer.Typer(help="What each CRM should have and has.", no_args_is_help=True)
 
@@ -34,4 +35,4 @@ def export(
         export_deliveries(connection, destination=destination) as deliveries,
     ):
         count = write_rows(deliveries.rows, deliveries.columns, row_format, out)
-    print_note(f"{count} deliveries")
+    print_note(counted(count, "delivery", "deliveries"))

@@ -9,6 +9,7 @@ import typer
 from pipeline.cli.terminal.connection import database, installation, parse_id
 from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_note
 from pipeline.cli.terminal.rows import AsFormat, OutFile, RowFormat, write_rows
+from pipeline.values.counting import counted
 
 commands = typer.Typer(help="Leads as they were accepted.", no_args_is_help=True)
 
@@ -36,7 +37,7 @@ def export(
 
     with database(timeout_seconds=0) as connection, export_leads(connection, source=source, brand=brand) as leads:
         count = write_rows(leads.rows, leads.columns, row_format, out)
-    print_note(f"{count} leads")
+    print_note(counted(count, "lead"))
 
 
 @commands.command(
