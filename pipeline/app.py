@@ -61,13 +61,20 @@ def _collect_garbage_seldom(**_: Any) -> None:
 def _read_rules(**_: Any) -> None:
     """Before it forks: processes that take the place of others later go by the same rules, whatever the files say by
     then. A worker without rules would take leads and settle none: it ends here, and they wait for another one."""
+    from connectors.kit.registry import sources
     from pipeline.rule_files import read_rules_in_force
+    from pipeline.stages.mappings_in_force import read_mappings
 
     try:
         read_rules_in_force()
     except ConfigurationError as error:
         # Celery would log any other exception of a signal's receiver and start all the same.
         raise SystemExit(f"the worker does not start: {error}") from error
+    known = settings()
+    read_mappings(
+        sorted({known.source(name).connector or name for name in {*sources(), *known.sources}}),
+        sorted({destination.mapping or destination.kind for destination in known.destinations.values()}),
+    )
 
 
 @signals.worker_init.connect

@@ -12,7 +12,7 @@ import sys
 
 from celery.__main__ import main
 
-LISTEN_VARIABLE = "AFLUENTE_LISTEN_FD"
+LISTEN_VARIABLE = "LISTENING_SOCKET_FD"
 
 
 def _listen_on(descriptor: int) -> None:

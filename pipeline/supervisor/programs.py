@@ -144,7 +144,7 @@ def _where(addresses: Addresses, name: str) -> tuple[str, ...]:
 def _handed_over(addresses: Addresses, name: str) -> tuple[tuple[str, str], ...]:
     """The same for a Celery program, whose options are Celery's: celery_program.py reads the variable."""
     listening = addresses.sockets.get(name)
-    return () if listening is None else (("AFLUENTE_LISTEN_FD", str(listening.fileno())),)
+    return () if listening is None else (("LISTENING_SOCKET_FD", str(listening.fileno())),)
 
 
 def _flower_auth(settings: Settings) -> str:
