@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-TOKEN_VARIABLE = "AFLUENTE_SANDBOX_TOKEN"  # noqa: S105 - a variable's name
+TOKEN_VARIABLE = "SANDBOX_TOKEN"  # noqa: S105 - a variable's name
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LOCAL, _REMOTE, _ACCOUNT, _INODE = 1, 2, 7, 9  # columns there
 

@@ -106,7 +106,7 @@ def plan_programs(settings: Settings, addresses: Addresses, *, workers: int) -> 
                 is_ready=lambda: _answers(f"{sandbox}/_health"),
                 stage=4,
                 stop_seconds=5.0,
-                secrets=(("AFLUENTE_SANDBOX_TOKEN", sandbox_token(settings.data) or ""),),
+                secrets=(("SANDBOX_TOKEN", sandbox_token(settings.data) or ""),),
                 socket=addresses.sockets.get("sandbox"),
             )
         )

@@ -39,7 +39,7 @@ def sandbox(
     from pipeline.settings.loading import settings
 
     if token := sandbox_token(settings().data):
-        os.environ["AFLUENTE_SANDBOX_TOKEN"] = token
+        os.environ["SANDBOX_TOKEN"] = token
     kept = state or settings().data / "sandbox-alone.sqlite"
     kept.parent.mkdir(parents=True, exist_ok=True)
     # The sandbox takes this process's place, so signals and exit codes are its own.
