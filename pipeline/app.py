@@ -30,6 +30,9 @@ def _read_celery_settings() -> ModuleType:
     return module
 
 
+for _name in ("BROKER_URL", "BROKER_READ_URL", "BROKER_WRITE_URL", "RESULT_BACKEND", "LOADER"):
+    os.environ.pop(f"CELERY_{_name}", None)  # of another project: Celery would take them before any setting of ours
+
 register_serializer()
 
 # Without fix-ups: Django's would load the project that DJANGO_SETTINGS_MODULE names, whoever's that is.
@@ -40,7 +43,8 @@ app.config_from_object(_read_celery_settings())
 @signals.setup_logging.connect
 def _use_our_logging(**_: Any) -> None:
     configure_logging(settings().log_format)
-    for chatty in ("celery.worker.strategy", "celery.app.trace"):  # two lines a task; Flower shows the same, better
+    # Two lines a task, and one for each that beat sends; Flower shows the same, better.
+    for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
@@ -57,13 +61,20 @@ def _collect_garbage_seldom(**_: Any) -> None:
 def _read_rules(**_: Any) -> None:
     """Before it forks: processes that take the place of others later go by the same rules, whatever the files say by
     then. A worker without rules would take leads and settle none: it ends here, and they wait for another one."""
+    from connectors.kit.registry import sources
     from pipeline.rule_files import read_rules_in_force
+    from pipeline.stages.mappings_in_force import read_mappings
 
     try:
         read_rules_in_force()
     except ConfigurationError as error:
         # Celery would log any other exception of a signal's receiver and start all the same.
         raise SystemExit(f"the worker does not start: {error}") from error
+    known = settings()
+    read_mappings(
+        sorted({known.source(name).connector or name for name in {*sources(), *known.sources}}),
+        sorted({destination.mapping or destination.kind for destination in known.destinations.values()}),
+    )
 
 
 @signals.worker_init.connect

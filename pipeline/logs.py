@@ -7,9 +7,53 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from typing import Any
 
 import structlog
+
+_PAUSE_SECONDS = 60.0
+_MOST_KINDS = 1_000
+# What a stranger causes by a request, or a broken setting by every one: once a minute says as much as each time.
+_REPEATED = frozenset({"request_not_served", "request_failed", "source_secret_unreadable", "source_broken"})
+
+
+class Sparingly(logging.Filter):
+    """Lets one record of a kind through in a minute, of those kinds that others can cause at will, with the number of
+    those that were left out before it. Everything else passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, ...], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = _kind_of(record)
+        if kind is None:
+            return True
+        now = time.monotonic()
+        said_at, left_out = self._said.get(kind, (-_PAUSE_SECONDS, 0))
+        if now - said_at < _PAUSE_SECONDS:
+            self._said[kind] = (said_at, left_out + 1)
+            return False
+        if len(self._said) >= _MOST_KINDS:
+            self._said.clear()
+        self._said[kind] = (now, 0)
+        if left_out and isinstance(record.msg, dict):
+            record.msg = {**record.msg, "left_out": left_out}
+        elif left_out:
+            record.msg = f"{record.msg} ({left_out} more like it were left out)"
+        return True
+
+
+def _kind_of(record: logging.LogRecord) -> tuple[str, ...] | None:
+    """What a record repeats; None of one that says something new each time."""
+    if isinstance(record.msg, dict):
+        event = str(record.msg.get("event"))
+        said = (record.msg.get(name, "") for name in ("source", "error", "place"))
+        return (event, *map(str, said)) if event in _REPEATED else None
+    if record.name.startswith("uvicorn") and record.levelno >= logging.WARNING:
+        return (record.name, str(record.msg))
+    return None
 
 
 def configure_logging(log_format: str, *, level: int = logging.INFO) -> None:
@@ -38,6 +82,7 @@ def configure_logging(log_format: str, *, level: int = logging.INFO) -> None:
     if log_format == "json":
         tail.append(structlog.processors.format_exc_info)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[*tail, renderer]))
+    handler.addFilter(Sparingly())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

@@ -27,7 +27,8 @@ class ClaimNote:
         self.claim = claim
 
     def __repr__(self) -> str:
-        return f"<claim {self.claim.claim_id} {self.claim.lane}: {len(self.claim.event_ids)} events>"
+        count = len(self.claim.event_ids)
+        return f"<claim {self.claim.claim_id} {self.claim.lane}: {count} event{'' if count == 1 else 's'}>"
 
     def pack(self) -> bytes:
         ids = b"".join(event_id.bytes for event_id in self.claim.event_ids)
@@ -51,7 +52,8 @@ class SealedBatch:
         self.sealed = sealed
 
     def __repr__(self) -> str:
-        return f"<batch {self.claim_id} {self.lane}: {self.lead_count} leads, {len(self.sealed)} bytes sealed>"
+        leads = f"{self.lead_count} lead{'' if self.lead_count == 1 else 's'}"
+        return f"<batch {self.claim_id} {self.lane}: {leads}, {len(self.sealed)} bytes sealed>"
 
     def pack(self) -> bytes:
         head: bytes = msgpack.packb((self.claim_id.bytes, self.lane, self.lead_count, self.sealed), use_bin_type=True)

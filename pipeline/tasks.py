@@ -146,15 +146,18 @@ def load(self: StageTask, sealed: SealedBatch) -> int:
 
 
 @app.task(name="deliveries.deliver")
-def deliver(destination: str, lane: str) -> dict[str, int]:
-    """Send what is due to one CRM for a bounded time. Returns counts."""
+def deliver(destination: str, lane: str) -> dict[str, int | str]:
+    """Send what is due to one CRM for a bounded time. Returns counts, and for how long it waits for what."""
     take_hint("deliver", destination, lane)
     report = send_due(destination, lane, budget_seconds=_DELIVER_BUDGET_SECONDS)
     if not report.more_due and 0 < report.wait_seconds <= _PATIENCE_SECONDS:
         time.sleep(report.wait_seconds)  # a batch that is still filling, a token that is about to drop
     if report.more_due or 0 < report.wait_seconds <= _PATIENCE_SECONDS:
         hint_deliver(destination, lane)
-    return {"sent": report.sent, "retried": report.retried, "rejected": report.rejected}
+    done: dict[str, int | str] = {"sent": report.sent, "retried": report.retried, "rejected": report.rejected}
+    if report.waits_for is not None:  # Flower shows it: a green task that sent nothing says why
+        done["waits"] = f"{report.wait_seconds:.0f} s: {report.waits_for}"
+    return done
 
 
 @app.task(name="sources.pull")  # the name is kept for good, docs/decisions/0019 says why
@@ -166,7 +169,7 @@ def poll_source(source: str, brand: str) -> dict[str, int]:
     return {"accepted": report.accepted, "repeated": report.repeated, "revised": report.revised}
 
 
-@app.task(name="ops.sweep")
+@app.task(name="ops.sweep", send_events=False)  # idle, it would be all that Flower shows: 42 a minute, with the polls
 def sweep() -> int:
     """Give the hints that got lost. Returns their number."""
     hints = flow.sweep()
@@ -175,7 +178,7 @@ def sweep() -> int:
     return len(hints)
 
 
-@app.task(name="ops.poll")
+@app.task(name="ops.poll", send_events=False)
 def start_polls() -> int:
     """Start the polls whose time has come. Returns their number."""
     from pipeline.intake.polls import due_polls

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
+import socket
 import sys
 import threading
 from pathlib import Path
 
 from connectors.kit.errors import ConfigurationError
+from connectors.sandbox.access import TOKEN_VARIABLE
 from connectors.sandbox.server import DIALECTS, Sandbox
 
 
@@ -21,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--port", type=int, default=8081, help="0 takes a free one")
     parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--fd", type=int, help="descriptor of a socket that listens already, in place of host and port")
     parser.add_argument("--state", type=Path, required=True, help="SQLite file; made if missing")
     parser.add_argument("--dialect", default="salesforce", help=f"one of: {', '.join(sorted(DIALECTS))}")
     parser.add_argument("--faults", default="", help="JSON or name=value,name=value")
@@ -30,7 +34,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     try:
         sandbox = Sandbox(
-            port=options.port, host=options.host, state=options.state, dialect=options.dialect, faults=options.faults
+            port=options.port,
+            host=options.host,
+            state=options.state,
+            dialect=options.dialect,
+            faults=options.faults,
+            token=os.environ.get(TOKEN_VARIABLE),
+            listening=None if options.fd is None else socket.socket(fileno=options.fd),
         )
     except (ConfigurationError, OSError, OverflowError) as error:
         print(f"sandbox: {error}", file=sys.stderr)

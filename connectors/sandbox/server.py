@@ -6,6 +6,7 @@ because what it is sent is personal data.
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -17,6 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 
 from connectors.kit.errors import ConfigurationError
+from connectors.sandbox.access import Access
 from connectors.sandbox.dialects.dialect import Dialect, Reply, Request, json_reply
 from connectors.sandbox.dialects.salesforce import SalesforceDialect
 from connectors.sandbox.faults import Faults, FaultSpec, as_json, parse_faults
@@ -25,6 +27,10 @@ from connectors.sandbox.records import SandboxRecords
 
 DIALECTS = {"salesforce": SalesforceDialect}
 _MAX_BODY_BYTES = 50_000_000
+_CLOSED = (
+    "this route is for programs of the account that runs the sandbox, and for who sends"
+    " `Authorization: Bearer …` with sandbox_token of credentials.json"
+)
 _STREAM_BYTES = 262_144
 
 
@@ -32,13 +38,27 @@ class Sandbox:
     """A sandbox on its own port. Use it as a context manager to run it in a thread."""
 
     def __init__(
-        self, *, port: int, state: Path, host: str = "127.0.0.1", dialect: str = "salesforce", faults: str = ""
+        self,
+        *,
+        port: int,
+        state: Path,
+        host: str = "127.0.0.1",
+        dialect: str = "salesforce",
+        faults: str = "",
+        token: str | None = None,
+        listening: socket.socket | None = None,
     ) -> None:
-        """Raises ConfigurationError for an unknown dialect or faults that cannot be read, OSError for a taken port."""
+        """Raises ConfigurationError for an unknown dialect or faults that cannot be read, OSError for a taken port.
+
+        `listening` is a socket that listens already, in place of host and port; `token` opens the sandbox's own routes
+        to other accounts than the one it runs under.
+        """
         if dialect not in DIALECTS:
             raise ConfigurationError(f"--dialect is {dialect!r}; allowed: {', '.join(sorted(DIALECTS))}")
         self.faults = Faults(parse_faults(faults))
-        self._server = _Server((host, port), _Handler)
+        self._server = _open_server(host, port, listening)
+        host = str(self._server.server_address[0])
+        self.access = Access(host, token)
         self.records = SandboxRecords(state)
         self.dialect: Dialect = DIALECTS[dialect](self.records, self.faults)
         fill_feed(self.records)
@@ -106,6 +126,16 @@ class Sandbox:
         yield b"]"
 
 
+def _open_server(host: str, port: int, listening: socket.socket | None) -> _Server:
+    if listening is None:
+        return _Server((host, port), _Handler)
+    server = _Server((host, port), _Handler, bind_and_activate=False)
+    server.socket.close()
+    server.socket = listening
+    server.server_address = listening.getsockname()
+    return server
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
@@ -128,6 +158,10 @@ class _Handler(BaseHTTPRequestHandler):
         if request is None:
             self._send(json_reply(413, {"error": "the body is too large or has no length"}, ""))
             self.close_connection = True
+        elif (refusal := sandbox.access.refusal_of_page(request.headers)) is not None:
+            self._send(json_reply(403, {"error": refusal}, ""))
+        elif _is_own(request.path) and not sandbox.access.may_inspect(request.headers, self.connection):
+            self._send(json_reply(401, {"error": _CLOSED}, "", headers={"WWW-Authenticate": "Bearer"}))
         elif request.path == "/_records" and request.method == "GET":
             self._stream(sandbox.listed())
         elif request.path.startswith("/_"):
@@ -219,6 +253,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_chunk(self, chunk: bytes) -> None:
         self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+
+
+def _is_own(path: str) -> bool:
+    """Routes of the sandbox, that no CRM has; `/_health` tells nothing."""
+    return (path.startswith("/_") or path == "/feed/_add") and path != "/_health"
 
 
 def _summary(calls: list[dict[str, Any]]) -> dict[str, Any]:

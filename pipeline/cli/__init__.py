@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -63,16 +64,26 @@ app = typer.Typer(
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
-    from importlib.metadata import version
+    from pipeline.health.version import installed_version
 
     if wanted:
-        print_line(f"afluente {version('afluente')}")
+        print_line(f"afluente {installed_version()}")
         raise typer.Exit
+
+
+def _set_data(folder: Path | None) -> None:
+    """Before anything reads the settings: every command asks the environment for its installation."""
+    if folder is not None:
+        os.environ["AFLUENTE_DATA"] = str(folder)
 
 
 @app.callback()
 def _options(
     *,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", callback=_set_data, help="The installation's data folder. Default: AFLUENTE_DATA."),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,

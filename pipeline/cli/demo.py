@@ -33,8 +33,9 @@ from pipeline.cli.terminal.output import print_line
 from pipeline.errors import AfluenteError
 from pipeline.inspection.names import find_instance
 from pipeline.settings.loading import settings
-from pipeline.supervisor.child_process import launch_command, log_tail, open_log
+from pipeline.supervisor.child_process import launch_command
 from pipeline.supervisor.data_folder import hold_folder, stop_leftovers
+from pipeline.supervisor.log_files import log_tail, open_log
 
 FOLDER = Path(".run")
 _READY_SECONDS = 180.0  # a cold, busy machine; a warm one needs five

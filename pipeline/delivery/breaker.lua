@@ -2,9 +2,9 @@
 -- KEYS[1] the breaker. ARGV: command, then the command's own. Times are microseconds.
 --   ask      probe_lease                           -> microseconds to wait, 0 = go on (as the one probe, if half-open)
 --   decline                                        -> 0 (the probe found nothing to send: somebody else may)
---   success                                        -> 0
---   failure  threshold first_open longest reason   -> 0
---   halt     for_long reason                       -> 0
+--   success                                        -> 1 if calls were halted until now
+--   failure  threshold first_open longest reason   -> 1 if calls are halted from now on
+--   halt     for_long reason                       -> the same
 -- Fields: failures (in a row), opened (times in a row), open_until, probe_until, reason.
 local KEPT = 86400000  -- ms a breaker is remembered after its last use
 
@@ -14,8 +14,9 @@ local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local function integer(value) return string.format('%.0f', value) end
 
 if command == 'success' then
+  local was_open = redis.call('HEXISTS', key, 'open_until')
   redis.call('DEL', key)
-  return 0
+  return was_open
 end
 
 if command == 'decline' then
@@ -54,4 +55,5 @@ elseif command == 'halt' then
     'probe_until', 0, 'reason', ARGV[3])
 end
 redis.call('PEXPIRE', key, KEPT)
+if not open_until and redis.call('HEXISTS', key, 'open_until') == 1 then return 1 end
 return 0

@@ -59,17 +59,20 @@ class Breaker:
         """The one who was allowed to call had nothing to send: another may be the probe."""
         self._script.run(destination, "decline")
 
-    def success(self, destination: str) -> None:
-        """A call was answered: closed."""
-        self._script.run(destination, "success")
+    def success(self, destination: str) -> bool:
+        """A call was answered: closed. True if it was open until now."""
+        return self._script.run(destination, "success") == 1
 
-    def failure(self, destination: str, reason: str) -> None:
-        """A claim's calls came to nothing. The pause doubles each time the breaker opens again."""
-        self._script.run(destination, "failure", self._failures_to_open, self._first_pause, self._longest_pause, reason)
+    def failure(self, destination: str, reason: str) -> bool:
+        """A claim's calls came to nothing. The pause doubles each time the breaker opens again. True if it was closed
+        until now and is open."""
+        pauses = (self._failures_to_open, self._first_pause, self._longest_pause)
+        return self._script.run(destination, "failure", *pauses, reason) == 1
 
-    def halt(self, destination: str, seconds: float, reason: str) -> None:
-        """Nobody calls for `seconds`: the destination needs a human (bad credentials). Then one probe looks again."""
-        self._script.run(destination, "halt", int(seconds * _MICROSECONDS), reason)
+    def halt(self, destination: str, seconds: float, reason: str) -> bool:
+        """Nobody calls for `seconds`: the destination needs a human (bad credentials). Then one probe looks again. True
+        if it was closed until now."""
+        return self._script.run(destination, "halt", int(seconds * _MICROSECONDS), reason) == 1
 
     def state(self, destination: str) -> BreakerState:
         """The breaker as it stands, for reports."""

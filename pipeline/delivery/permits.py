@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from connectors.kit import Usage
 from pipeline.delivery.breaker import Breaker
@@ -21,6 +22,9 @@ _SHORTEST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 5.0  # after a call that failed as a whole; the breaker paces what lasts longer
 _HOT_RESERVE_SHARE = 4  # the bulk lane leaves a fourth of a full bucket to the hot lane
 _REASON_LENGTH = 300
+
+Shared = TypeVar("Shared")
+
 _log = get_logger(__name__)
 
 
@@ -34,12 +38,14 @@ class CallPermits:
         self._probe_seconds = probe_seconds
         self._governor = Governor(client)
         self._breaker = Breaker(client)
+        self.waits_for: str | None = None  # why the latest answer was to wait
 
     def acquire(self) -> tuple[OpenWriter | None, float]:
         """The writer with one call granted, or None and the seconds to wait before asking again."""
         try:
             wait = self._breaker.ask(self._destination, probe_seconds=self._probe_seconds)
             if wait > 0:
+                self.waits_for = self._breaker.state(self._destination).reason
                 return None, wait
             try:
                 writer = open_writer(self._destination)
@@ -47,10 +53,12 @@ class CallPermits:
                 return None, self._halt(error)
             wait = self._take(writer)
             if wait > 0:
+                self.waits_for = "its quota"
                 self._breaker.decline(self._destination)
                 return None, wait
         except TransientError as error:
-            _log.warning("delivery_waits", destination=self._destination, reason=str(error))
+            self.waits_for = reason_of(error)
+            _log.warning("delivery_waits", destination=self._destination, reason=self.waits_for)
             return None, error.retry_after or _REDIS_AWAY_SECONDS
         return writer, 0.0
 
@@ -78,13 +86,17 @@ class CallPermits:
         if isinstance(trouble, TerminalError | ConfigurationError):
             return self._halt(trouble)
         if isinstance(trouble, TransientError):
-            reason = reason_of(trouble)
-            self._share(lambda: self._breaker.failure(name, reason))
+            reason = self.waits_for = reason_of(trouble)
+            if self._share(lambda: self._breaker.failure(name, reason)):
+                _log.warning("destination_halted", destination=name, reason=reason)
             own = random.uniform(_SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)  # noqa: S311 - spreads load
             return max(trouble.retry_after or 0.0, own)
-        self._share(lambda: self._breaker.success(name))  # it answered: a refusal for want of quota is an answer too
+        # It answered: a refusal for want of quota is an answer too.
+        if self._share(lambda: self._breaker.success(name)):
+            _log.warning("destination_resumed", destination=name)
         if isinstance(trouble, QuotaError):
             retry_after = trouble.retry_after
+            self.waits_for = reason_of(trouble)
             self._share(lambda: self._governor.slow_down(name, retry_after))
             return retry_after
         return 0.0
@@ -95,17 +107,18 @@ class CallPermits:
 
     def _halt(self, error: Exception) -> float:
         close_writer(self._destination)  # the next probe reads the secrets anew
-        reason = reason_of(error)
-        _log.error("destination_halted", destination=self._destination, reason=reason, seconds=_HALT_SECONDS)
-        self._share(lambda: self._breaker.halt(self._destination, _HALT_SECONDS, reason))
+        reason = self.waits_for = reason_of(error)
+        if self._share(lambda: self._breaker.halt(self._destination, _HALT_SECONDS, reason)):
+            _log.warning("destination_halted", destination=self._destination, reason=reason, seconds=_HALT_SECONDS)
         return _HALT_SECONDS
 
-    def _share(self, say: Callable[[], None]) -> None:
-        # A call that was made must still be recorded in the database, even if Redis went away meanwhile.
+    def _share(self, say: Callable[[], Shared]) -> Shared | None:
+        """What Redis answers; None without it: a call that was made must still be recorded in the database."""
         try:
-            say()
+            return say()
         except TransientError:
             _log.warning("shared_state_not_told", destination=self._destination)
+            return None
 
 
 def reason_of(error: Exception) -> str:

@@ -35,13 +35,15 @@ _log = get_logger(__name__)
 
 
 class SendReport(msgspec.Struct, frozen=True):
-    """What one `deliver` did. `more_due`: call again at once; else, if `wait_seconds` is not 0, after that."""
+    """What one `deliver` did. `more_due`: call again at once; else, if `wait_seconds` is not 0, after that, because of
+    `waits_for`."""
 
     sent: int = 0
     retried: int = 0
     rejected: int = 0
     more_due: bool = False
     wait_seconds: float = 0.0
+    waits_for: str | None = None
 
 
 class _Claimed(msgspec.Struct, frozen=True):
@@ -94,7 +96,8 @@ class _Sender:
 
     def _report(self, *, more_due: bool, wait_seconds: float) -> SendReport:
         counts = self._counts
-        return SendReport(counts["sent"], counts["retry"], counts["rejected"], more_due, wait_seconds)
+        why = self._permits.waits_for if wait_seconds > 0 else None
+        return SendReport(counts["sent"], counts["retry"], counts["rejected"], more_due, wait_seconds, why)
 
     def _claim(self, writer: OpenWriter) -> _Claimed | None:
         """A batch of what is due, with the people as they are now. None: nothing is, or too little for its age."""

@@ -19,6 +19,7 @@ from pipeline.health.machine_checks import (
     describe_settings,
 )
 from pipeline.health.request_checks import check_requests
+from pipeline.health.secret_checks import check_secrets
 from pipeline.health.service_checks import check_clocks, check_database, check_redis, check_revisions
 from pipeline.settings.loading import Settings, load_settings
 
@@ -40,6 +41,7 @@ def _checks(known: Settings | None) -> Iterator[Check]:
     yield describe_settings(known)
     yield describe_company_folder(known)
     yield check_keys(known)
+    yield from check_secrets(known)
     yield check_disk(known)
     yield from check_processes(known)
     yield check_receiver_port(known)

@@ -53,14 +53,23 @@ def check_keys(known: Settings) -> Check:
 
 
 def check_disk(known: Settings) -> Check:
-    folder = known.data
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
+    folder = _existing(known.data)
     usage = shutil.disk_usage(folder)
     free = f"{usage.free / 1e9:.1f} GB of {usage.total / 1e9:.0f} GB are free at {folder}"
     if usage.free < _LEAST_FREE_BYTES or usage.free < _LEAST_FREE_SHARE * usage.total:
         return failed("disk", free, "make room or move the data folder (AFLUENTE_DATA): a full disk stops intake")
     return passed("disk", free)
+
+
+def free_bytes(data: Path) -> int:
+    """Room left where the data folder is, or will be."""
+    return shutil.disk_usage(_existing(data)).free
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder
 
 
 def check_processes(known: Settings) -> Iterator[Check]:

@@ -7,9 +7,10 @@ from typing import Any
 from connectors.kit.registry import broken_sources
 from pipeline.errors import AfluenteError
 from pipeline.health.connector_checks import find_wrong_mappings
+from pipeline.health.machine_checks import free_bytes
 from pipeline.health.polls import find_poll_problems, poll_states
 from pipeline.health.readings import Backlog, DatabaseReading, DestinationReading, Readings, take_readings
-from pipeline.health.thresholds import find_alarms
+from pipeline.health.thresholds import LEAST_FREE_BYTES, find_alarms
 from pipeline.recompute.deliveries import LACKING_SECONDS, tell_lacking
 from pipeline.settings.installation import read_runtime
 from pipeline.settings.loading import Settings, settings
@@ -53,6 +54,7 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
                 for process in processes
                 if not process["alive"]
             ),
+            *_disk(known),
             *find_alarms(readings),
             *find_poll_problems(poll_states(known, database.cursors if database else {})),
             *(f"source {slug} is left out: {reason}" for slug, reason in broken_sources().items()),
@@ -78,6 +80,14 @@ def _processes(known: Settings, runtime: dict[str, Any]) -> list[dict[str, Any]]
         for entry in runtime.get("processes", [])
         if isinstance(entry, dict)
     ]
+
+
+def _disk(known: Settings) -> list[str]:
+    """A full disk stops intake, though everything runs."""
+    free = free_bytes(known.data)
+    if free >= LEAST_FREE_BYTES:
+        return []
+    return [f"disk: {free / 1e6:.0f} MB are free for {known.data}: make room; a full disk stops intake"]
 
 
 def _destinations(known: Settings, readings: Readings) -> dict[str, dict[str, Any]]:

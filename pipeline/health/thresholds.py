@@ -6,11 +6,13 @@ from pipeline.health.readings import DatabaseReading, Readings, RedisReading
 from pipeline.health.request_checks import find_refused
 from pipeline.lanes import BULK, HOT
 from pipeline.store.events.revisions import ManyRevisions
+from pipeline.values.counting import counted
 
 OLDEST_PENDING_SECONDS = {HOT: 60.0, BULK: 900.0}  # a hot lead is worth minutes; an import may take a quarter hour
 OLDEST_DUE_SECONDS = {HOT: 120.0, BULK: 1800.0}
 UNTAKEN_MESSAGES = 1_000  # hints are few: this many mean that nobody consumes the queue
 REDIS_MEMORY_SHARE = 0.7  # a full broker refuses messages
+LEAST_FREE_BYTES = 100_000_000  # doctor is content with a gigabyte; below this, hours are left, or minutes
 SLOWED_BELOW = 0.5  # share of the rate in force
 REVISIONS_REMEDY = (
     "if they are of different people, its event_id names no record, and each takes the place of the one before:"
@@ -28,15 +30,21 @@ def find_alarms(readings: Readings) -> list[str]:
     return alarms
 
 
+def without_name(name: str, reason: str | None) -> str:
+    """A reason without the destination's name in front of it, where the sentence begins with the name already."""
+    return (reason or "no reason is known").removeprefix(f"{name}: ")
+
+
 def _of_database(reading: DatabaseReading) -> list[str]:
     alarms = [
-        f"{lane}: the oldest of {backlog.count} events has waited {backlog.oldest_seconds:.0f} s for a chain;"
-        f" is the {lane} node running?"
+        f"{lane}: the oldest of {counted(backlog.count, 'event')} has waited {backlog.oldest_seconds:.0f} s"
+        f" for a chain; is the {lane} node running?"
         for lane, backlog in sorted(reading.pending.items())
         if backlog.oldest_seconds > OLDEST_PENDING_SECONDS[lane]
     ]
     alarms += [
-        f"{destination}: the oldest of {backlog.count} {lane} deliveries is due since {backlog.oldest_seconds:.0f} s"
+        f"{destination}: the oldest of {counted(backlog.count, f'{lane} delivery', f'{lane} deliveries')}"
+        f" is due since {backlog.oldest_seconds:.0f} s"
         for destination, lanes in sorted(reading.due.items())
         for lane, backlog in sorted(lanes.items())
         if backlog.oldest_seconds > OLDEST_DUE_SECONDS[lane]
@@ -48,7 +56,8 @@ def _of_database(reading: DatabaseReading) -> list[str]:
     alarms += find_refused(reading.requests)
     open_count = sum(reading.quarantined.values())
     if open_count:
-        alarms.append(f"quarantine: {open_count} wait for a human; see `afluente quarantine list`")
+        waits = "1 waits" if open_count == 1 else f"{open_count} wait"
+        alarms.append(f"quarantine: {waits} for a human; see `afluente quarantine list`")
     return alarms
 
 
@@ -61,14 +70,15 @@ def describe_revisions(found: ManyRevisions) -> str:
 
 def _of_redis(reading: RedisReading) -> list[str]:
     alarms = [
-        f"{queue}: {count} messages that no worker takes; is its node running?"
+        f"{queue}: {counted(count, 'message')} that no worker takes; is its node running?"
         for queue, count in reading.queues.items()
         if count > UNTAKEN_MESSAGES
     ]
     for name, destination in reading.destinations.items():
         breaker, quota = destination.breaker, destination.quota
         if breaker.state != "closed":
-            alarms.append(f"{name}: calls are halted ({breaker.reason}); one is tried in {breaker.open_seconds:.0f} s")
+            reason = without_name(name, breaker.reason)
+            alarms.append(f"{name}: calls are halted ({reason}); one is tried in {breaker.open_seconds:.0f} s")
         if quota.factor < SLOWED_BELOW:
             alarms.append(f"{name}: slowed down to {quota.factor:.0%} of its rate, because it refused calls")
     if reading.memory_limit_bytes and reading.memory_bytes > REDIS_MEMORY_SHARE * reading.memory_limit_bytes:

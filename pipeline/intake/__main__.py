@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import socket
 import sys
 from contextlib import suppress
 
@@ -22,6 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m pipeline.intake", description="Run the HTTP receiver.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8080, help="port to listen on (default: %(default)s)")
+    parser.add_argument("--fd", type=int, help="descriptor of a socket that listens already, in place of host and port")
     chosen = parser.parse_args()
     # Bodies are read in threads: the event loop must not wait five milliseconds for each of its turns.
     sys.setswitchinterval(_SWITCH_SECONDS)
@@ -30,7 +32,7 @@ def main() -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     server = uvicorn.Server(server_config(create_app(known), host=chosen.host, port=chosen.port))
     with suppress(KeyboardInterrupt):  # Ctrl-C, after what was under way was answered
-        server.run()
+        server.run(sockets=None if chosen.fd is None else [socket.socket(fileno=chosen.fd)])
     if not server.started:
         sys.exit(_NOT_STARTED)
 

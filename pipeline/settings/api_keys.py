@@ -9,6 +9,8 @@ from typing import NamedTuple
 from pipeline.errors import ConfigurationError
 from pipeline.settings.declarations import ROLES, ApiKey
 
+SHORTEST_KEY = 16  # characters; shorter ones can be tried out
+
 
 class _Entry(NamedTuple):
     name: str
@@ -20,9 +22,20 @@ class _Entry(NamedTuple):
 def read_api_keys(text: str, *, brands: Collection[str]) -> tuple[ApiKey, ...]:
     """The keys of a comma-separated list. Raises ConfigurationError naming the entry that is none."""
     return tuple(
-        ApiKey(entry.name, entry.role, hashlib.sha256(entry.key.encode()).digest(), entry.brands)
+        ApiKey(
+            entry.name,
+            entry.role,
+            hashlib.sha256(entry.key.encode()).digest(),
+            entry.brands,
+            len(entry.key) < SHORTEST_KEY,
+        )
         for entry in _entries(text, brands)
     )
+
+
+def _api_key(entry: _Entry) -> ApiKey:
+    digest = hashlib.sha256(entry.key.encode()).digest()
+    return ApiKey(entry.name, entry.role, digest, entry.brands, is_short=len(entry.key) < SHORTEST_KEY)
 
 
 def find_sending_key(text: str, *, brands: Collection[str]) -> str | None:

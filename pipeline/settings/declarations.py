@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -10,6 +10,11 @@ ROLES = ("ingest", "viewer", "operator", "admin")
 
 
 LOG_FORMATS = ("text", "json")
+
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]  # a day is no pace any more but a mistake
+WholeSeconds = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
+PerSecond = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
 
 
 class BrandSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,8 +40,8 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     secrets: dict[str, str | list[str]] = {}
     url: str | None = None
     token: str | None = None
-    every_seconds: int | None = None
-    rate_per_second: float | None = None
+    every_seconds: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    rate_per_second: PerSecond | None = None
     options: dict[str, Any] = {}
 
 
@@ -48,10 +53,10 @@ class DestinationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     mapping: str | None = None
     brands: list[str] | None = None
     enabled: bool = True
-    calls_per_second: float | None = None
-    burst: int | None = None
-    batch_size: int | None = None
-    timeout_seconds: float = 20.0
+    calls_per_second: PerSecond | None = None
+    burst: Count | None = None
+    batch_size: Count | None = None
+    timeout_seconds: Annotated[float, msgspec.Meta(gt=0, le=600)] = 20.0
     options: dict[str, Any] = {}
     secrets: dict[str, str] = {}
 
@@ -59,14 +64,16 @@ class DestinationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the machinery is paced. Seconds unless said otherwise."""
 
-    batch_size: int = 500  # leads in one chain at most
-    lease_seconds: int = 60  # a claim older than this is taken back
-    in_flight_batches: int = 4  # chains at once per lane: backpressure
-    delivery_lease_seconds: int = 60
-    delivery_linger_seconds: float = 0.5  # bulk deliveries wait this long for a full batch
-    delivery_attempts: int = 12  # transient failures and lost senders before a human looks
-    sweep_seconds: float = 2.0
-    quarantine_after_losses: int = 3  # an event that stood alone and lost its worker this often
+    batch_size: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 500  # leads in one chain at most
+    lease_seconds: WholeSeconds = 60  # a claim older than this is taken back
+    in_flight_batches: Count = 4  # chains at once per lane: backpressure
+    delivery_lease_seconds: WholeSeconds = 60
+    delivery_linger_seconds: Annotated[float, msgspec.Meta(ge=0, le=3_600)] = (
+        0.5  # bulk deliveries wait this long for a full batch
+    )
+    delivery_attempts: Count = 12  # transient failures and lost senders before a human looks
+    sweep_seconds: Seconds = 2.0
+    quarantine_after_losses: Count = 3  # an event that stood alone and lost its worker this often
 
 
 class ReceiverSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,15 +93,15 @@ class SettingsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ApiKey(msgspec.Struct, frozen=True):
-    """One key of the HTTP API. `digest` is the SHA-256 of the key, which itself is not kept.
-
-    `brands` are those it may post to and read; empty: all of them.
+    """One key of the HTTP API. `digest` is the SHA-256 of the key, which itself is not kept; `is_short`: it can be
+    guessed. `brands` are those it may post to and read; empty: all of them.
     """
 
     name: str
     role: str
     digest: bytes
     brands: tuple[str, ...] = ()
+    is_short: bool = False
 
     def allows(self, brand: str) -> bool:
         return not self.brands or brand in self.brands

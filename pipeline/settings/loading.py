@@ -8,11 +8,11 @@ Everything else gets a `Settings` value. Secrets are references (`env:NAME`, `fi
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import yaml
@@ -20,6 +20,7 @@ import yaml
 from connectors.kit.folders import company_folder
 from pipeline.errors import ConfigurationError
 from pipeline.settings.api_keys import find_sending_key, read_api_keys
+from pipeline.settings.checks import doubled_keys, find_problems, told
 from pipeline.settings.declarations import (
     LOG_FORMATS,
     ApiKey,
@@ -32,9 +33,6 @@ from pipeline.settings.declarations import (
 )
 from pipeline.settings.installation import embedded_broker_url, embedded_database_url, read_credentials, read_runtime
 from pipeline.settings.secrets import Environment, Reference, file_variable, reference
-
-_VARIABLE = re.compile(r"^[A-Z][A-Z0-9_]*$")
-_SLUG = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -194,7 +192,13 @@ def _read_config(path: Path, *, is_named: bool) -> SettingsFile:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read ({type(error).__name__}): it must be a text file") from error
     try:
-        parsed = msgspec.convert(yaml.safe_load(text) or {}, SettingsFile)
+        content = yaml.safe_load(text) or {}
+        if isinstance(content, dict):
+            content = {section: entry for section, entry in content.items() if entry is not None}
+        problems = [*doubled_keys(yaml.compose(text, Loader=yaml.SafeLoader)), *find_problems(content)]
+        if problems:
+            raise ConfigurationError(told(path, problems))
+        return msgspec.convert(_with_plain_regions(content), SettingsFile)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" line {mark.line + 1}" if mark else ""
@@ -205,47 +209,15 @@ def _read_config(path: Path, *, is_named: bool) -> SettingsFile:
         raise ConfigurationError(f"{path}: lists or objects stand too deep inside each other") from error
     except (ValueError, KeyError, AttributeError) as error:  # of a date, number or tag that is none
         raise ConfigurationError(f"{path}: a value is no date or number, though written as one: quote it") from error
-    _check(parsed, path)
-    return parsed
 
 
-def _check(parsed: SettingsFile, path: Path) -> None:
-    for section, names in (
-        ("brands", parsed.brands),
-        ("sources", parsed.sources),
-        ("destinations", parsed.destinations),
-    ):
-        for name in names:
-            if not _SLUG.match(name):
-                raise ConfigurationError(f"{path}: {section}.{name}: names are lower-case letters, digits and _")
-    known = set(parsed.brands) or {"default"}
-    for section, group in (("sources", parsed.sources), ("destinations", parsed.destinations)):
-        for name, entry in group.items():
-            unknown = set(entry.brands or ()) - known
-            if unknown:
-                raise ConfigurationError(
-                    f"{path}: {section}.{name}.brands: {', '.join(sorted(unknown))} is not among brands"
-                    f" ({', '.join(sorted(known))})"
-                )
-    for name, source in parsed.sources.items():
-        _check_secrets(source, name, path, known)
-        if source.token is not None:
-            reference(source.token, f"{path}: sources.{name}.token")
-    for name, destination in parsed.destinations.items():
-        for key, text in destination.secrets.items():
-            reference(text, f"{path}: destinations.{name}.secrets.{key}")
-
-
-def _check_secrets(source: SourceSettings, name: str, path: Path, brands: set[str]) -> None:
-    own = {f"secrets.{brand}": given for brand, given in source.secrets.items()}
-    for key, given in {"secret": source.secret or [], **own}.items():
-        for text in [given] if isinstance(given, str) else given:
-            reference(text, f"{path}: sources.{name}.{key}")
-    if unknown := {key for key in source.secrets if key not in brands and not _VARIABLE.match(key)}:
-        raise ConfigurationError(
-            f"{path}: sources.{name}.secrets: {', '.join(sorted(unknown))} is neither a brand"
-            f" ({', '.join(sorted(brands))}) nor the variable of a secret that the connector declares"
-        )
+def _with_plain_regions(content: dict[str, Any]) -> dict[str, Any]:
+    """`es` means ES: regions in capitals, as everything that compares them expects."""
+    for section in ("brands", "sources"):
+        for entry in (content.get(section) or {}).values():
+            if entry.get("region"):
+                entry["region"] = entry["region"].upper()
+    return content
 
 
 def _api_keys(env: Mapping[str, str], data: Path) -> str:

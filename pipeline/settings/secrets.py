@@ -47,10 +47,19 @@ class Reference(msgspec.Struct, frozen=True):
             if not value:
                 raise ConfigurationError(f"the environment variable {self.name} is not set; afluente.yaml refers to it")
             return value
+        value = self.read()
+        if not value:
+            raise ConfigurationError(f"the secret file {self.name} is empty; afluente.yaml refers to it")
+        return value
+
+    def read(self) -> str:
+        """What the file holds, which may be nothing. Raises ConfigurationError if it cannot be read."""
         try:
             return Path(self.name).read_text(encoding="utf-8").strip()
         except OSError as error:
             raise ConfigurationError(f"cannot read the secret file {self.name}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise ConfigurationError(f"the secret file {self.name} is no text") from error
 
 
 def reference(text: str, where: str) -> Reference:

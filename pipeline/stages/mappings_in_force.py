@@ -16,6 +16,13 @@ def refresh_source_mappings(slugs: Iterable[str]) -> None:
     _tell(SOURCE_MAPPINGS.refresh(slugs), "sources")
 
 
+def read_mappings(sources: Iterable[str], destinations: Iterable[str]) -> None:
+    """Read all that may be needed, once: a process that has each file's last right version goes on with it, also for a
+    source whose first lead comes after somebody spoiled the file. Wrong ones are logged; whoever needs them waits."""
+    _tell(SOURCE_MAPPINGS.refresh(sources), "sources")
+    _tell(DESTINATION_MAPPINGS.refresh(destinations), "destinations")
+
+
 def destination_mapping_in_force(name: str) -> DestinationMapping:
     """A kind of CRM's mapping as its file is now, or as it was when last right. Raises ConfigurationError if never."""
     _tell(DESTINATION_MAPPINGS.refresh([name]), "destinations")

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
 from connectors.kit.paths import parse_path
 from pipeline.errors import ConfigurationError
+from pipeline.values.nearest import unknown_name
 from pipeline.values.vocabularies import aliases, is_word_table, vocabulary
 from pipeline.values.yaml_files import mapping_file, mapping_files, read_yaml, shown
+
+__all__ = ["Reader", "unknown_name"]
 
 _MESSAGE_LIMIT = 2_000
 
@@ -107,11 +109,3 @@ def _printable(text: str) -> str:
     """Fit for a terminal: no control characters, and not longer than anybody reads."""
     clean = "".join(character if character.isprintable() else "\ufffd" for character in text)
     return clean if len(clean) <= _MESSAGE_LIMIT else f"{clean[:_MESSAGE_LIMIT]} …"
-
-
-def unknown_name(name: str, allowed: Iterable[str]) -> str:
-    """What to say of a name that is not among `allowed`, with the nearest one that is."""
-    names = sorted(str(entry) for entry in allowed)
-    close = get_close_matches(name, names, 1)
-    hint = f" (did you mean {close[0]}?)" if close else ""
-    return f"{name!r} is not known{hint}; allowed: {', '.join(names)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import ConfigurationError
+from pipeline.supervisor.log_files import log_tail, open_log
 
+_HARMLESS = frozenset({"PATH", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "ASAN_OPTIONS", "MALLOC_ARENA_MAX"})
 _LAUNCHER = Path(__file__).with_name("launcher.py")
-_LOG_LIMIT_BYTES = 10_000_000  # an older log is set aside once, at start-up
-_TAIL_LINES = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +44,9 @@ def launch_command(
     return [sys.executable, "-I", "-S", str(_LAUNCHER), *options, "--", *command]
 
 
-def open_log(data: Path, name: str) -> int:
-    """Descriptor of `logs/NAME.log`, appending; a long one of earlier runs is moved to `NAME.log.1` first."""
-    folder = data / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.log"
-    if path.exists() and path.stat().st_size > _LOG_LIMIT_BYTES:
-        path.replace(folder / f"{name}.log.1")
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
-
-
-def log_tail(data: Path, name: str) -> str:
-    """The last lines a program logged, for an error that says why it did not start."""
-    try:
-        with (data / "logs" / f"{name}.log").open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - 8192))
-            lines = file.read().decode(errors="replace").splitlines()
-    except OSError:
-        return ""
-    return "\n".join(lines[-_TAIL_LINES:])
+def bare_environment() -> dict[str, str]:
+    """For a program that is not ours: what it takes to run, and none of the secrets that our own variables hold."""
+    return {name: value for name, value in os.environ.items() if name in _HARMLESS or name.startswith("LC_")}
 
 
 class ServerProcess:
@@ -80,6 +64,7 @@ class ServerProcess:
         reach: Sequence[Path] = (),
         environment: Mapping[str, str] | None = None,
         folder: str = "/",
+        sockets: Sequence[socket.socket] = (),
     ) -> None:
         self.name = name
         self._data = data
@@ -93,6 +78,7 @@ class ServerProcess:
                 stderr=log,
                 env=environment,
                 cwd=folder,  # by default none of ours: another account cannot always enter it
+                pass_fds=[one.fileno() for one in sockets],
                 start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on, in order
                 umask=0o077,
             )

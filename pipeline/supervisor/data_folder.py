@@ -15,7 +15,7 @@ import psutil
 
 from pipeline.errors import ConfigurationError
 from pipeline.logs import get_logger
-from pipeline.settings.installation import read_runtime
+from pipeline.settings.installation import read_runtime, unusable
 
 LEFTOVER_SECONDS = 10.0  # patience with processes of a killed owner before they are killed too
 _SAME_START_SECONDS = 0.05  # the kernel counts in hundredths of a second
@@ -30,7 +30,7 @@ def hold_folder(data: Path) -> Iterator[None]:
     The kernel drops the lock with the process, however it ends: there is no stale lock. Children do not inherit it
     (Python opens files close-on-exec).
     """
-    data.mkdir(parents=True, exist_ok=True)
+    _make_folder(data)
     with (data / "lock").open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -46,6 +46,24 @@ def hold_folder(data: Path) -> Iterator[None]:
         file.flush()
         yield
         file.truncate(0)
+
+
+def _make_folder(data: Path) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"the data folder {unusable(data, error)}") from error
+
+
+@contextmanager
+def told_in_words(data: Path) -> Iterator[None]:
+    """A block that writes into `data`: what the system refuses there is raised as a ConfigurationError that says what
+    to do."""
+    try:
+        yield
+    except OSError as error:
+        place = Path(error.filename) if isinstance(error.filename, str) else data
+        raise ConfigurationError(unusable(place, error)) from error
 
 
 def write_runtime(data: Path, runtime: Mapping[str, Any]) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from shutil import disk_usage
 
 import psutil
 
+from pipeline.errors import ConfigurationError
 from pipeline.settings.installation import socket_folder
 from pipeline.settings.loading import Settings
 from pipeline.store.databases import make_database
@@ -21,6 +23,8 @@ from pipeline.supervisor.postgresql_server import FIRST_DRAFT, PostgreSQL, prepa
 from pipeline.supervisor.redis_server import Redis
 
 DATABASE = "afluente"
+_DEATHS_OF_BAD_FILES = 4
+_ROOM_BYTES = 50_000_000
 
 
 class Embedded:
@@ -78,13 +82,22 @@ class Embedded:
         servers = (self._postgresql, self._redis)
         return [server.process for server in servers if server is not None and server.process is not None]
 
-    def restart(self, name: str) -> None:
-        """Start one server again that has ended by itself."""
+    def restart(self, name: str, deaths: int) -> ServerProcess:
+        """Start one server again that has ended by itself, for the `deaths`-th time in a row, and do not wait for it:
+        whoever needs it waits. Raises OSError or ConfigurationError if that cannot be done now.
+
+        A Redis that keeps dying although the disk has room has files it cannot read: they are set aside.
+        """
         server = self._postgresql if name == "postgres" else self._redis
-        if server is not None:
-            server.stop()
-            server.begin()
-            server.wait()
+        if server is None:
+            raise ConfigurationError(f"{name} is not run here")
+        server.stop()
+        if isinstance(server, Redis) and deaths >= _DEATHS_OF_BAD_FILES and disk_usage(self.data).free > _ROOM_BYTES:
+            server.set_files_aside()
+        server.begin()
+        if server.process is None:
+            raise ConfigurationError(f"{name} was not started")
+        return server.process
 
     def _begin(self) -> None:
         if self._postgresql is not None:

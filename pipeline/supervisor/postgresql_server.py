@@ -13,8 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline.errors import ConfigurationError
-from pipeline.supervisor.child_process import ServerProcess, User, launch_command, log_tail, open_log
+from pipeline.supervisor.child_process import ServerProcess, User, bare_environment, launch_command
 from pipeline.supervisor.data_folder import find_working_in
+from pipeline.supervisor.log_files import log_tail, open_log
 
 ACCOUNT = "afluente-pg"
 FIRST_DRAFT = "postgres.new"  # where initdb works, until its work is whole
@@ -147,6 +148,7 @@ class PostgreSQL:
             death_signal="INT",
             user=self._account,
             reach=self._reach(self._folder),
+            environment=bare_environment(),
         )
 
     def wait(self) -> None:
@@ -197,6 +199,7 @@ class PostgreSQL:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env=bare_environment(),
                 cwd="/",
                 check=False,
             )

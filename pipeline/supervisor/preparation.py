@@ -47,6 +47,15 @@ def find_lacking(url: str) -> list[str]:
         engine.dispose()
 
 
+def refuse_unknown_kinds(settings: Settings) -> None:
+    """Raises ConfigurationError if a destination in use is of a kind that there is not: nothing could be sent."""
+    from pipeline.delivery.writers import kind_of
+
+    for name, destination in sorted(settings.destinations.items()):
+        if destination.enabled:
+            kind_of(name, destination)
+
+
 def signing_sources(settings: Settings) -> list[str]:
     """Sources, under every name they are set up, whose requests are signed: an embedded installation needs a secret for
     each."""

@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import ConfigurationError
 from pipeline.lanes import NODES
-from pipeline.settings.installation import embedded_flower_password
+from pipeline.settings.installation import embedded_flower_password, sandbox_token
 from pipeline.settings.loading import Settings
+from pipeline.supervisor.addresses import HOST, Addresses, port_of
 
-HOST = "127.0.0.1"
+_ANSWER_SECONDS = 0.5  # the socket listens before its program does: who asks too early waits in its queue
 WARM_SECONDS = 25.0  # what a worker gets to finish its batch; killed later, the leases bring it back
 
 
@@ -31,39 +31,14 @@ class ProgramPlan:
     stop_seconds: float
     secrets: tuple[tuple[str, str], ...] = ()  # environment variables of this program alone: command lines are public
     ready_file: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where the parts are reached, as runtime.json names them. `sandbox` None: a real CRM is configured."""
-
-    receiver: str
-    flower: str
-    sandbox: str | None
-
-    def named(self) -> dict[str, str]:
-        known = {"receiver": self.receiver, "flower": self.flower, "sandbox": self.sandbox}
-        return {name: address for name, address in known.items() if address}
-
-
-def choose_addresses(*, port: int, uses_sandbox: bool) -> Addresses:
-    """Ports for all parts. Raises ConfigurationError if `port` (0: any) is taken; the others move to a free one."""
-    if port and not _is_free(port):
-        raise ConfigurationError(
-            f"port {port} is taken by another program: stop it or choose another with --port (0 takes any free one)"
-        )
-    taken = {port}
-    return Addresses(
-        receiver=_address(port or _free_port(taken)),
-        flower=_address(_preferred(5555, taken)),
-        sandbox=_address(_preferred(8081, taken)) if uses_sandbox else None,
-    )
+    socket: socket.socket | None = None  # on which it listens; ours, so it outlives the program
 
 
 def environment_for(settings: Settings, addresses: Addresses) -> dict[str, str]:
     """The environment all programs share: ours, with what was decided here made explicit."""
     environment = {
-        **settings.environ,
+        # Flower takes each of its options from a variable of that name: they would be another project's.
+        **{name: value for name, value in settings.environ.items() if not name.startswith("FLOWER_")},
         "AFLUENTE_DATA": str(settings.data),
         "PYTHONSAFEPATH": "1",  # programs come from the installation, never from the folder they are started in
         "PYTHONUNBUFFERED": "1",
@@ -80,14 +55,14 @@ def environment_for(settings: Settings, addresses: Addresses) -> dict[str, str]:
 
 def plan_programs(settings: Settings, addresses: Addresses, *, workers: int) -> list[ProgramPlan]:
     """Every program besides the embedded servers, in the order in which they are worth starting."""
-    receiver_port = _port(addresses.receiver)
     programs = [
         ProgramPlan(
             name="receiver",
-            command=(sys.executable, "-m", "pipeline.intake", "--host", HOST, "--port", str(receiver_port)),
+            command=(sys.executable, "-m", "pipeline.intake", *_where(addresses, "receiver")),
             is_ready=lambda: _answers(f"{addresses.receiver}/health/ready"),
             stage=0,
             stop_seconds=10.0,
+            socket=addresses.sockets.get("receiver"),
         )
     ]
     programs += [
@@ -108,13 +83,14 @@ def plan_programs(settings: Settings, addresses: Addresses, *, workers: int) -> 
             # Loopback only: /metrics and /healthcheck answer without a password even with one set.
             command=_celery(
                 "flower",
-                *(f"--address={HOST}", f"--port={_port(addresses.flower)}", "--max_tasks=10000"),
+                *(f"--address={HOST}", f"--port={port_of(addresses.flower)}", "--max_tasks=10000"),
                 f"--conf={os.devnull}",  # else it runs a flowerconfig.py of the current folder
             ),
             is_ready=lambda: _answers(f"{addresses.flower}/healthcheck"),
             stage=3,
             stop_seconds=5.0,
-            secrets=(("FLOWER_BASIC_AUTH", _flower_auth(settings)),),
+            secrets=(("FLOWER_BASIC_AUTH", _flower_auth(settings)), *_handed_over(addresses, "flower")),
+            socket=addresses.sockets.get("flower"),
         )
     )
     if addresses.sandbox:
@@ -125,11 +101,13 @@ def plan_programs(settings: Settings, addresses: Addresses, *, workers: int) -> 
                 name="sandbox",
                 command=(
                     sys.executable,
-                    *("-m", "connectors.sandbox", "--host", HOST, "--port", str(_port(sandbox)), "--state", str(state)),
+                    *("-m", "connectors.sandbox", *_where(addresses, "sandbox"), "--state", str(state)),
                 ),
-                is_ready=lambda: _answers(f"{sandbox}/_calls"),
+                is_ready=lambda: _answers(f"{sandbox}/_health"),
                 stage=4,
                 stop_seconds=5.0,
+                secrets=(("SANDBOX_TOKEN", sandbox_token(settings.data) or ""),),
+                socket=addresses.sockets.get("sandbox"),
             )
         )
     return programs
@@ -155,6 +133,20 @@ def _celery(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "pipeline.supervisor.celery_program", "-A", "pipeline.app", *arguments)
 
 
+def _where(addresses: Addresses, name: str) -> tuple[str, ...]:
+    """Options that say where to listen: on the socket that was taken, else at the address."""
+    listening = addresses.sockets.get(name)
+    if listening is not None:
+        return ("--fd", str(listening.fileno()))
+    return ("--host", HOST, "--port", str(port_of(addresses.named()[name])))
+
+
+def _handed_over(addresses: Addresses, name: str) -> tuple[tuple[str, str], ...]:
+    """The same for a Celery program, whose options are Celery's: celery_program.py reads the variable."""
+    listening = addresses.sockets.get(name)
+    return () if listening is None else (("LISTENING_SOCKET_FD", str(listening.fileno())),)
+
+
 def _flower_auth(settings: Settings) -> str:
     if settings.flower_auth is not None:
         return settings.flower_auth.resolve(settings.environ)
@@ -163,42 +155,7 @@ def _flower_auth(settings: Settings) -> str:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own address on loopback
+        with urllib.request.urlopen(url, timeout=_ANSWER_SECONDS) as answer:  # noqa: S310 - our own address on loopback
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
-
-
-def _address(port: int) -> str:
-    return f"http://{HOST}:{port}"
-
-
-def _port(address: str) -> int:
-    return int(address.rsplit(":", 1)[1])
-
-
-def _preferred(port: int, taken: set[int]) -> int:
-    if port not in taken and _is_free(port):
-        taken.add(port)
-        return port
-    return _free_port(taken)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
-
-
-def _free_port(taken: set[int]) -> int:
-    while True:
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
-            port = int(probe.getsockname()[1])
-        if port not in taken:
-            taken.add(port)
-            return port

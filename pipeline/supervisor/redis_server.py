@@ -11,9 +11,10 @@ from pathlib import Path
 
 from pipeline.errors import ConfigurationError
 from pipeline.logs import get_logger
-from pipeline.supervisor.child_process import ServerProcess
+from pipeline.supervisor.child_process import ServerProcess, bare_environment
 
 _START_SECONDS = 60.0
+_MEMORY = "512mb"  # hints and a few sealed batches take a tenth of it; without a limit the machine's memory is it
 _STOP_STEPS = ((signal.SIGTERM, 10.0),)
 
 _log = get_logger(__name__)
@@ -61,11 +62,12 @@ class Redis:
                 *("--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "700"),
                 *("--dir", str(self._folder), "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
                 # Evicting a key would drop messages silently; a full Redis refuses them and rows wait.
-                *("--maxmemory-policy", "noeviction"),
+                *("--maxmemory", _MEMORY, "--maxmemory-policy", "noeviction"),
                 *("--daemonize", "no", "--logfile", "", "--loglevel", "notice"),
             ],
             steps=_STOP_STEPS,
             death_signal="TERM",
+            environment=bare_environment(),
         )
 
     def wait(self) -> None:
@@ -78,11 +80,15 @@ class Redis:
         except ConfigurationError:
             if self._process.exit_code() is None or not any(self._folder.iterdir()):
                 raise
-            aside = self._folder.with_name(f"redis.unreadable-{int(time.time())}")
-            self._folder.replace(aside)
-            _log.warning("redis_files_set_aside", folder=str(aside))
+            self.set_files_aside()
             self.begin()
             self._process.wait_ready(self._is_ready, seconds=_START_SECONDS)
+
+    def set_files_aside(self) -> None:
+        """Begin with an empty Redis at the next start: its messages are hints to rows."""
+        aside = self._folder.with_name(f"redis.unreadable-{int(time.time())}")
+        self._folder.replace(aside)
+        _log.warning("redis_files_set_aside", folder=str(aside))
 
     def stop(self) -> None:
         """Flush its log to disk and end. Harmless if it does not run."""

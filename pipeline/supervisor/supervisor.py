@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import select
+import shlex
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -25,75 +27,77 @@ from pipeline.rule_files import read_rules_in_force
 from pipeline.settings.installation import ensure_credentials, socket_folder
 from pipeline.settings.loading import Settings, load_settings
 from pipeline.settings.loading import settings as process_settings
-from pipeline.supervisor.child_process import ServerProcess, log_tail
-from pipeline.supervisor.data_folder import describe_process, write_runtime
+from pipeline.supervisor.addresses import Addresses, choose_addresses, keep_ports, read_ports
+from pipeline.supervisor.child_process import ServerProcess
+from pipeline.supervisor.data_folder import describe_process, told_in_words, write_runtime
 from pipeline.supervisor.embedded import Embedded, embedded_servers
+from pipeline.supervisor.halts import watch_halts
+from pipeline.supervisor.kept import Kept, Program
+from pipeline.supervisor.log_files import Logs, log_tail
 from pipeline.supervisor.preparation import (
     ask_broker,
     find_lacking,
     forget_former_beat,
     migrate_database,
+    refuse_unknown_kinds,
     signing_sources,
 )
-from pipeline.supervisor.programs import (
-    Addresses,
-    ProgramPlan,
-    choose_addresses,
-    environment_for,
-    plan_programs,
-)
+from pipeline.supervisor.programs import ProgramPlan, environment_for, plan_programs
+from pipeline.supervisor.terminal import say
 
 READY_SECONDS = 120.0
-_STEADY_SECONDS = 10.0  # a program that ran this long and then died is started again at once
-_FIRST_PAUSE_SECONDS = 0.2
-_LONGEST_PAUSE_SECONDS = 5.0
 _STARTING_DEATHS = 4  # a program that dies this often before it was ever ready will not become so
 _TICK_SECONDS = 1.0
+_FIRST_NOTE_SECONDS = 8.0  # a start takes about five
+_NOTE_SECONDS = 15.0
 _INTERRUPT_SECONDS = 10.0
 
 _log = get_logger(__name__)
 
 
-def run_up(data: Path | None, port: int, workers: int) -> int:
+def run_up(
+    data: Path | None, port: int, workers: int, *, look: Callable[[Settings], Iterable[str]] | None = None
+) -> int:
     """Run the whole system on `data` until SIGTERM or Ctrl-C. Returns the exit code.
 
-    Prints `ready http://127.0.0.1:PORT` on a line of its own when leads can come. Raises ConfigurationError if the
-    folder is in use, the port is taken, rules are wrong or a part does not start.
+    `look` gives sentences to warn with before anything starts. Prints `ready http://127.0.0.1:PORT` on a line of its
+    own when leads can come. Raises ConfigurationError if the folder is in use or cannot be written, the port is taken,
+    settings or rules are wrong or a part does not start.
     """
     settings = load_settings(data=data)
     read_rules_in_force()  # no worker starts without them
+    refuse_unknown_kinds(settings)
+    is_default = settings.data == load_settings().data
     os.environ["AFLUENTE_DATA"] = str(settings.data)  # for what this process itself reads of the settings later
     process_settings.cache_clear()
     configure_logging(settings.log_format)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it greets each of its plugins
     servers = embedded_servers(settings)
-    servers.hold()
-    with Supervisor(settings, servers) as supervisor:
-        addresses = choose_addresses(port=port, uses_sandbox=settings.uses_sandbox)
-        return supervisor.run(addresses, workers=workers)
-
-
-class _Program:
-    """A planned program and what became of it."""
-
-    def __init__(self, plan: ProgramPlan) -> None:
-        self.plan = plan
-        self.process: ServerProcess | None = None
-        self.started_at = 0.0
-        self.restart_at: float | None = None
-        self.pause = 0.0
-        self.deaths = 0
-        self.was_ready = False
+    with told_in_words(settings.data):
+        servers.hold()
+        ensure_credentials(settings.data, signing_sources(settings))
+        for sentence in look(settings) if look is not None else ():
+            say(f"warning: {sentence}")
+        with Supervisor(settings, servers, is_named=not is_default) as supervisor:
+            addresses = choose_addresses(
+                port=port, uses_sandbox=settings.uses_sandbox, former=read_ports(settings.data)
+            )
+            return supervisor.run(addresses, workers=workers)
 
 
 class Supervisor:
     """Runs the programs of one installation. Use it as a context manager: leaving it stops whatever runs."""
 
-    def __init__(self, settings: Settings, servers: Embedded) -> None:
+    def __init__(self, settings: Settings, servers: Embedded, *, is_named: bool = False) -> None:
+        """`is_named`: `up` was told its folder by `--data`, so other commands have to be told too."""
         self._settings = settings
         self._data = settings.data
         self._servers = servers
-        self._programs: list[_Program] = []
+        self._is_named = is_named
+        self._embedded: list[Kept] = []
+        self._programs: list[Program] = []
+        self._logs = Logs(settings.data)
+        self._is_runtime_stale = False
         self._environment: dict[str, str] = {}
         self._addresses: Addresses | None = None
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -115,7 +119,8 @@ class Supervisor:
         try:
             self._stop_programs()
         finally:
-            (self._data / "runtime.json").unlink(missing_ok=True)  # while the folder is still ours
+            with suppress(OSError):
+                (self._data / "runtime.json").unlink()  # while the folder is still ours
             self._servers.stop()
             signal.set_wakeup_fd(self._former_waker)
             for number, handler in self._former.items():
@@ -129,21 +134,26 @@ class Supervisor:
         if not self._wait_ready():
             return 0
         self._announce()
+        halts = watch_halts(self._settings)
         while not self._stop_requests:
             self._wait(_TICK_SECONDS)
             self._keep_running()
-        print("stopping: work under way is finished first; once more to hurry", flush=True)
+            halts.look_when_due()
+        say("stopping: work under way is finished first; once more to hurry")
         return 0
 
     def _prepare(self, addresses: Addresses, *, workers: int) -> None:
         self._addresses = addresses
-        ensure_credentials(self._data, signing_sources(self._settings))
+        keep_ports(self._data, addresses)
         self._environment = environment_for(self._settings, addresses)
-        self._programs = [_Program(plan) for plan in plan_programs(self._settings, addresses, workers=workers)]
+        self._programs = [
+            Program(plan, self._start) for plan in plan_programs(self._settings, addresses, workers=workers)
+        ]
         for program in self._programs:
-            if program.plan.name == "sandbox":  # needs nothing of the others: it starts while they do
-                self._start(program)
+            if program.name == "sandbox":  # needs nothing of the others: it starts while they do
+                program.begin()
         self._servers.start()
+        self._embedded = [Kept(process.name, self._servers.restart, process) for process in self._servers.processes()]
         self._write_runtime()
         if not self._settings.is_embedded_broker:
             ask_broker(self._settings.broker_url)
@@ -153,12 +163,12 @@ class Supervisor:
             forget_former_beat(self._data)
         for program in self._programs:
             if program.process is None and not self._stop_requests:
-                self._start(program)
+                program.begin()
         self._write_runtime()
 
     def _finish_upgrade(self) -> None:
         """What a migration left to do, before anything else runs. Raises ConfigurationError if it fails."""
-        print(f"updating the people of before; `tail -f {self._data / 'logs' / 'migrate.log'}` shows it", flush=True)
+        say(f"updating the people of before; `tail -f {self._data / 'logs' / 'migrate.log'}` shows it")
         command = (sys.executable, "-c", "from pipeline.cli import main; main()", "migrate")
         process = ServerProcess(
             "migrate",
@@ -176,13 +186,12 @@ class Supervisor:
         elif process.exit_code() != 0:
             raise ConfigurationError(f"the people of before could not be updated:\n{log_tail(self._data, 'migrate')}")
 
-    def _start(self, program: _Program) -> None:
-        plan = program.plan
+    def _start(self, plan: ProgramPlan) -> ServerProcess:
         if plan.ready_file is not None:
             plan.ready_file.unlink(missing_ok=True)
-        program.restart_at = None
-        program.started_at = time.monotonic()
-        program.process = ServerProcess(
+        if plan.name == "beat" and self._settings.is_embedded_broker and self._embedded:
+            forget_former_beat(self._data)
+        return ServerProcess(
             plan.name,
             self._data,
             plan.command,
@@ -190,58 +199,42 @@ class Supervisor:
             death_signal="TERM",
             environment={**self._environment, **dict(plan.secrets)},
             folder=str(Path.cwd()),  # relative paths in afluente.yaml mean the folder `up` was called in
+            sockets=[plan.socket] if plan.socket is not None else [],
         )
 
     def _keep_running(self) -> None:
-        """Start again what has died, each program after a pause that grows while it keeps dying."""
-        changed = False
-        for server in self._servers.processes():
-            if server.exit_code() is not None:
-                _log.error("process_restarted", name=server.name, code=server.exit_code())
-                self._servers.restart(server.name)
-                changed = True
-        for program in self._programs:
-            now = time.monotonic()
-            if program.process is not None and program.process.exit_code() is not None and program.restart_at is None:
-                was_steady = now - program.started_at > _STEADY_SECONDS
-                program.deaths += 1
-                program.pause = (
-                    0.0 if was_steady else min(program.pause * 2 or _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
-                )
-                program.restart_at = now + program.pause
-            if program.restart_at is not None and now >= program.restart_at:
-                code = program.process.exit_code() if program.process else None
-                _log.error("process_restarted", name=program.plan.name, code=code, pause_seconds=program.pause)
-                if program.plan.name == "beat" and self._settings.is_embedded_broker:
-                    forget_former_beat(self._data)
-                self._start(program)
-                changed = True
-        if changed:
+        """Start again what has died, each after a pause that grows while it keeps dying; let no log grow for ever.
+
+        Nothing here ends `up`: what fails for want of room on the disk is logged and tried again.
+        """
+        kept: list[Kept] = [*self._embedded, *self._programs]
+        changes = [one.keep(time.monotonic()) for one in kept]
+        self._logs.rotate_when_due()
+        if any(changes) or self._is_runtime_stale:
             self._write_runtime()
 
     def _wait_ready(self) -> bool:
         """True when all are ready, False if a stop was requested first. Raises ConfigurationError if one cannot be."""
-        deadline = time.monotonic() + READY_SECONDS
+        began = time.monotonic()
+        tell_at = began + _FIRST_NOTE_SECONDS
         while not self._stop_requests:
-            waiting = [program for program in self._programs if not program.was_ready]
-            for program in waiting:
-                program.was_ready = self._is_up(program)
-            waiting = [program for program in waiting if not program.was_ready]
+            waiting = [program for program in self._programs if not program.look_ready()]
             if not waiting:
                 return True
+            now = time.monotonic()
+            names = ", ".join(program.name for program in waiting)
             for program in waiting:
-                if program.deaths >= _STARTING_DEATHS or time.monotonic() > deadline:
-                    name = program.plan.name
+                if program.deaths >= _STARTING_DEATHS or now - began > READY_SECONDS:
                     raise ConfigurationError(
-                        f"{name} does not get ready; the end of {self._data / 'logs' / (name + '.log')}:\n"
-                        f"{log_tail(self._data, name)}"
+                        f"{program.name} does not get ready (waiting for {names}); the end of"
+                        f" {self._data / 'logs' / (program.name + '.log')}:\n{log_tail(self._data, program.name)}"
                     )
+            if now > tell_at:
+                say(f"waiting for {names} since {now - began:.0f} s; logs are in {self._data / 'logs'}")
+                tell_at = now + _NOTE_SECONDS
             self._keep_running()
             self._wait(0.05)
         return False
-
-    def _is_up(self, program: _Program) -> bool:
-        return program.process is not None and program.process.exit_code() is None and program.plan.is_ready()
 
     def _announce(self) -> None:
         if self._addresses is None:
@@ -257,27 +250,40 @@ class Supervisor:
                 f"          because {self._settings.config_path} names no destination)"
             )
         lines += [f"note      {sentence}" for sentence in find_lacking(self._settings.database_url)]
+        lines.append(f"logs      {self._data / 'logs'}")
+        if self._is_named:
+            lines.append(
+                f"          other commands find this installation by AFLUENTE_DATA={shlex.quote(str(self._data))}"
+            )
         lines.append(f"ready {self._addresses.receiver}")
-        print("\n".join(lines), flush=True)
+        say("\n".join(lines))
         _log.info("system_ready", address=self._addresses.receiver)
 
     def _write_runtime(self) -> None:
-        running = [*self._servers.processes()]
-        running += [program.process for program in self._programs if program.process is not None]
-        write_runtime(
-            self._data,
-            {
-                "pid": os.getpid(),
-                "started_at": self._started_at,
-                "addresses": self._addresses.named() if self._addresses else {},
-                "processes": [describe_process(process.name, process.pid) for process in running],
-            },
-        )
+        running = [one.process for one in [*self._embedded, *self._programs] if one.process is not None]
+        try:
+            write_runtime(
+                self._data,
+                {
+                    "pid": os.getpid(),
+                    "started_at": self._started_at,
+                    "addresses": self._addresses.named() if self._addresses else {},
+                    "processes": [describe_process(process.name, process.pid) for process in running],
+                },
+            )
+        except OSError as error:
+            if not self._is_runtime_stale:
+                _log.error("runtime_not_written", reason=error.strerror)
+            self._is_runtime_stale = True
+        else:
+            self._is_runtime_stale = False
 
     def _stop_programs(self) -> None:
         """Intake first, then what makes work, then the workers, each with its time; who hurries, kills."""
         self._stop_requests = max(self._stop_requests, 1)
         patience = self._stop_requests
+        if self._addresses is not None:
+            self._addresses.close()  # who comes now is refused, and not left waiting
         for stage in sorted({program.plan.stage for program in self._programs}):
             ending = [p for p in self._programs if p.plan.stage == stage and p.process is not None]
             deadline = time.monotonic() + max((p.plan.stop_seconds for p in ending), default=0.0)

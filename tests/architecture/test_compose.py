@@ -42,7 +42,7 @@ def ours(compose: dict) -> dict[str, dict]:
 def words(command: list[str]) -> list[str]:
     """The program with its arguments; a `sh -c` line is taken apart."""
     if command[:2] == ["sh", "-c"]:
-        line = re.sub(r"\$\$\([^)]*\)", "VALUE", command[2])
+        line = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", re.sub(r"\$\$\([^)]*\)", "VALUE", command[2]))
         parts = line.replace('"', "").split()
         while parts and (parts[0] == "exec" or "=" in parts[0]):
             parts.pop(0)
@@ -136,6 +136,46 @@ def problems_of_secrets(compose: dict) -> list[str]:
             if re.search("PASSWORD|SECRET|KEY|URL|AUTH", variable) and not str(value).startswith("/run/secrets/")
         ]
     return found + [f"no service uses the secret {secret}" for secret in declared - used]
+
+
+def test_each_part_gets_the_secrets_that_it_needs_and_no_others(compose):
+    services = ours(compose)
+    assert {name: set(services[name]["secrets"]) for name in ("beat", "flower")} == {
+        "beat": {"broker_url"}, "flower": {"broker_url", "flower_auth"},
+    }  # fmt: skip
+    assert {name for name, service in services.items() if "api_keys" in service["secrets"]} == {"receiver"}
+    for name in ("beat", "flower"):
+        assert not [value for value in services[name]["environment"].values() if "database" in value or "keys" in value]
+
+
+@pytest.mark.parametrize("program", ["beat", "flower"])
+def test_beat_and_flower_start_with_the_broker_alone(compose, program, tmp_path, redis_url):
+    """With the variables that the compose file gives them, their paths put into a folder of the test."""
+    (tmp_path / "broker_url").write_text(redis_url)
+    (tmp_path / "afluente.yaml").write_text("{}")
+    given = ours(compose)[program]["environment"]
+    environment = {
+        name: value.replace("/run/secrets", str(tmp_path))
+        .replace("/company", str(tmp_path))
+        .replace("/data", str(tmp_path))
+        for name, value in given.items()
+    }
+    options = ["--address=127.0.0.1", "--port=0"] if program == "flower" else ["--loglevel", "INFO"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "celery", "-A", "pipeline.app", program, *options],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(8)
+    finally:
+        process.terminate()
+        said, _ = process.communicate(timeout=20)
+    assert "Traceback" not in said, said
 
 
 def problems_of_health(compose: dict) -> list[str]:
@@ -254,6 +294,7 @@ def test_redis_takes_the_options_given_and_never_evicts(compose, tmp_path):
     command = words(compose["services"]["redis"]["command"])
     line = " ".join(command)
     assert "--maxmemory-policy noeviction" in line
+    assert "--maxmemory " in line, "without a limit it never refuses, and takes the machine's memory"
     assert "--appendonly yes" in line
     options = [*command[1:], "--port", "0", "--dir", str(tmp_path), "--unixsocket", str(tmp_path / "s")]
     options[options.index("--save") + 1 : options.index("--save") + 1] = [""]  # the empty word that taking apart drops

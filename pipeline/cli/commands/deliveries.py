@@ -10,6 +10,7 @@ from pipeline.cli.terminal.connection import database
 from pipeline.cli.terminal.moments import Since, Until, parse_period
 from pipeline.cli.terminal.output import example, print_note
 from pipeline.cli.terminal.rows import AsFormat, ForExcel, OutFile, RowFormat, write_rows
+from pipeline.values.counting import counted
 
 commands = typer.Typer(help="What each CRM should have and has.", no_args_is_help=True)
 
@@ -41,4 +42,4 @@ def export(
         export_deliveries(connection, destination=destination, **period) as deliveries,
     ):
         count = write_rows(deliveries.rows, deliveries.columns, row_format, out, excel=excel)
-    print_note(f"{count} deliveries")
+    print_note(counted(count, "delivery", "deliveries"))

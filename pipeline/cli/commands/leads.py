@@ -10,6 +10,7 @@ from pipeline.cli.terminal.connection import database, installation, parse_id
 from pipeline.cli.terminal.moments import Since, Until, parse_period
 from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_note, print_table
 from pipeline.cli.terminal.rows import AsFormat, ForExcel, OutFile, RowFormat, write_rows
+from pipeline.values.counting import counted
 
 commands = typer.Typer(help="Leads as they were accepted.", no_args_is_help=True)
 
@@ -45,7 +46,7 @@ def export(
         export_leads(connection, source=source, brand=brand, **period) as leads,
     ):
         count = write_rows(leads.rows, leads.columns, row_format, out, excel=excel)
-    print_note(f"{count} leads")
+    print_note(counted(count, "lead"))
 
 
 @commands.command("list", epilog=example("afluente leads list", "afluente leads list --limit 50 --source web_form"))

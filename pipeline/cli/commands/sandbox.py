@@ -32,10 +32,14 @@ def sandbox(
     """Run a sandbox CRM alone.
 
     Runs until Ctrl-C or SIGTERM. It speaks the CRM's API, and GET /_records, GET /_calls, POST /_faults and POST
-    /_reset besides. Prints `ready http://127.0.0.1:PORT`.
+    /_reset besides, these for programs of this account and for who brings sandbox_token of the data folder's
+    credentials.json. Prints `ready http://127.0.0.1:PORT`.
     """
+    from pipeline.settings.installation import sandbox_token
     from pipeline.settings.loading import settings
 
+    if token := sandbox_token(settings().data):
+        os.environ["SANDBOX_TOKEN"] = token
     kept = state or settings().data / "sandbox-alone.sqlite"
     kept.parent.mkdir(parents=True, exist_ok=True)
     # The sandbox takes this process's place, so signals and exit codes are its own.

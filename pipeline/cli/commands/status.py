@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -12,12 +13,19 @@ from pipeline.errors import NotRunningError
 commands = typer.Typer()
 
 
-@commands.command(epilog=example("afluente status", "afluente status --json"))
-def status(*, as_json: AsJson = False) -> None:
+@commands.command(
+    epilog=example("afluente status", "afluente status --json", "afluente status --check > /dev/null || page-somebody")
+)
+def status(
+    *,
+    as_json: AsJson = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit 1 if there is any problem, for monitoring.")] = False,
+) -> None:
     """Show what runs and what waits.
 
-    Addresses, processes, queue depths, what each CRM still has to get, and the last error of each source and CRM. Exit
-    1 if the database or Redis cannot be reached. Other problems are listed and have their own remedies.
+    Problems first; then addresses, processes, queue depths, what each CRM still has to get, and the last error of each
+    source and CRM. Exit 1 if the database or Redis cannot be reached; other problems are listed with their remedies and
+    exit 0, or 1 with `--check`.
     """
     from pipeline.cli.terminal.connection import keep_logs_quiet, nothing_runs
     from pipeline.health.status import collect_status
@@ -30,22 +38,19 @@ def status(*, as_json: AsJson = False) -> None:
         print_json(now)
     else:
         _print_status(now)
-    if now["database"] != "up" or now["redis"] != "up":
+    if now["database"] != "up" or now["redis"] != "up" or (check and now["problems"]):
         raise typer.Exit(1)
 
 
 def _print_status(now: dict[str, Any]) -> None:
+    if now["problems"]:
+        print_line("Problems:")
+        for problem in now["problems"]:
+            print_line(f"  {problem}")
+        print_line()
     parts = {**now["addresses"], "database": now["database"], "redis": now["redis"]}
-    print_facts(parts, indent=0)
-    if now["processes"]:
-        print_table(
-            ("process", "pid", "runs"),
-            [
-                (process["name"], process["pid"], "yes" if process.get("alive", True) else "NO")
-                for process in now["processes"]
-            ],
-            numbers=["pid"],
-        )
+    print_facts({**parts, **_processes(now["processes"])}, indent=0)
+    _print_gone(now["processes"])
     backlogs = [
         ("chain", lane, backlog["count"], backlog["oldest_seconds"]) for lane, backlog in sorted(now["pending"].items())
     ] + [
@@ -59,7 +64,9 @@ def _print_status(now: dict[str, Any]) -> None:
         print_line("queues: " + ", ".join(f"{name} {count}" for name, count in now["queues"].items()))
     for name, state in {**now["sources"], **now["destinations"]}.items():
         if state.get("last_error"):
-            print_line(f"{name}: {state['last_error']} ({as_text(state.get('last_error_at'))})")
+            print_line(
+                f"{name}: {state['last_error'].removeprefix(f'{name}: ')} ({as_text(state.get('last_error_at'))})"
+            )
     for source, outcomes in now["requests"].items():
         refused = {name: count for name, count in outcomes.items() if name not in ("taken", "handshake")}
         if refused:
@@ -71,7 +78,19 @@ def _print_status(now: dict[str, Any]) -> None:
     if waiting := now["reviews_waiting"]:
         pairs = "1 pair of people" if waiting == 1 else f"{waiting} pairs of people"
         print_line(f"{pairs} may be one: say it with `afluente people review list`")
-    if now["problems"]:
-        print_line("\nProblems:")
-        for problem in now["problems"]:
-            print_line(f"  {problem}")
+
+
+def _processes(processes: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """One line while all run."""
+    if not processes or not all(process.get("alive", True) for process in processes):
+        return {}
+    return {"processes": f"all {len(processes)} run: {', '.join(process['name'] for process in processes)}"}
+
+
+def _print_gone(processes: Sequence[dict[str, Any]]) -> None:
+    """A table once one does not run."""
+    if not all(process.get("alive", True) for process in processes):
+        rows = [
+            (process["name"], process["pid"], "yes" if process.get("alive", True) else "NO") for process in processes
+        ]
+        print_table(("process", "pid", "runs"), rows, numbers=["pid"])

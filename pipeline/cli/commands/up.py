@@ -28,9 +28,11 @@ def up(
 
     Starts PostgreSQL, Redis, the workers, beat, Flower and the receiver; a database or broker given by
     AFLUENTE_DATABASE_URL or AFLUENTE_BROKER_URL is used instead of an embedded one. Without a destination in
-    afluente.yaml it also starts a sandbox CRM and delivers there. Prints `ready http://127.0.0.1:PORT` when leads can
-    come. Ctrl-C or SIGTERM drains and stops.
+    afluente.yaml it also starts a sandbox CRM and delivers there. Refuses settings that make no sense and warns, as
+    `doctor` does, of what will not work. Prints `ready http://127.0.0.1:PORT` when leads can come. Ctrl-C or SIGTERM
+    drains and stops.
     """
+    from pipeline.health.start_checks import find_start_troubles
     from pipeline.supervisor.supervisor import run_up
 
-    raise typer.Exit(run_up(data, port, workers) or 0)
+    raise typer.Exit(run_up(data, port, workers, look=find_start_troubles) or 0)

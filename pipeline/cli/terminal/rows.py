@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any, Protocol, TextIO
 
 import typer
 
@@ -26,6 +26,8 @@ from pipeline.errors import UsageError
 
 _RISKY = ("=", "@", "+", "-", "\t", "\r")
 _DIGITS = re.compile(r"[+0][\d ()./;+-]{5,}\Z")  # of numbers that Excel would calculate with
+# Control characters but line ends and tabs, and those that turn the direction of writing round.
+_STEERS = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069]")
 _HARMLESS_SIGNED = re.compile(r"[+-][\d .()]*\d")  # +493012345, -3.5: a spreadsheet makes a number of it at most
 
 
@@ -48,6 +50,30 @@ OutFile = Annotated[
 ]
 
 
+class _Writable(Protocol):
+    def write(self, text: str, /) -> int: ...
+
+
+class _Shown:
+    """stdout, which may be a terminal: what strangers wrote must not steer it. JSON says the same in escapes; in CSV
+    such a character becomes a replacement, and stays as it came in a file of `--out`."""
+
+    def __init__(self, file: TextIO, *, in_json: bool) -> None:
+        self._file = file
+        self._instead = _escape if in_json else _replace
+
+    def write(self, text: str, /) -> int:
+        return self._file.write(_STEERS.sub(self._instead, text))
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
+def _replace(_: re.Match[str]) -> str:
+    return "\ufffd"
+
+
 def write_rows(
     rows: Iterable[Mapping[str, Any]],
     columns: Sequence[str],
@@ -67,14 +93,16 @@ def write_rows(
         return _write_xlsx(rows, columns, out)
     with _opened(out) as file:
         if row_format is RowFormat.jsonl:
-            return _write_lines(rows, columns, file)
-        return _write_csv(rows, columns, file, excel=excel)
+            return _write_lines(rows, columns, file if out else _Shown(file, in_json=True))
+        return _write_csv(rows, columns, file if out else _Shown(file, in_json=False), excel=excel)
 
 
 def write_document(document: Any, out: Path | None) -> None:
     """One JSON document, to stdout or to a file; the file appears when it is complete."""
     with _opened(out) as file:
-        file.write(json.dumps(document, default=plain, ensure_ascii=False, indent=2) + "\n")
+        (file if out else _Shown(file, in_json=True)).write(
+            json.dumps(document, default=plain, ensure_ascii=False, indent=2) + "\n"
+        )
 
 
 def csv_cell(value: Any) -> Any:
@@ -121,7 +149,7 @@ def _joined(value: Any) -> str:
     return str(plain(value)) if not isinstance(value, int | float) else str(value)
 
 
-def _write_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], file: TextIO) -> int:
+def _write_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], file: _Writable) -> int:
     count = 0
     for row in rows:
         shown = {column: row.get(column) for column in columns}
@@ -130,7 +158,7 @@ def _write_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], file
     return count
 
 
-def _write_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], file: TextIO, *, excel: bool) -> int:
+def _write_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], file: _Writable, *, excel: bool) -> int:
     writer = csv.writer(file, lineterminator="\n", delimiter=";" if excel else ",")
     shown = excel_cell if excel else csv_cell
     if excel:

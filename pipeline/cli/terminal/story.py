@@ -10,6 +10,7 @@ from pipeline.cli.terminal.output import as_text, print_facts, print_line, print
 from pipeline.cli.terminal.pair_story import print_pieces, tell_word
 from pipeline.cli.terminal.trials import print_fields
 from pipeline.lanes import LANE_BY_FILE, LANE_BY_OPTION
+from pipeline.values.counting import counted
 
 if TYPE_CHECKING:
     from pipeline.inspection.finding import Found
@@ -30,7 +31,9 @@ def print_event(story: EventStory) -> None:
             "occurred": story.occurred_at,
             "ended": story.settled_at,
             "its own id": story.external_id,
-            "tries": f"claimed {story.attempts} times, worker lost {story.losses} times" if story.losses else None,
+            "tries": f"claimed {counted(story.attempts, 'time')}, worker lost {counted(story.losses, 'time')}"
+            if story.losses
+            else None,
         }
     )
     _print_request(story)
@@ -271,7 +274,7 @@ def _print_deliveries(deliveries: list[Delivery], not_wanted: Mapping[str, str],
         if delivery.waits:
             print_line(f"  waits: {delivery.waits}")
         if delivery.last_error:
-            print_line(f"  last error: {delivery.last_error}; tried {delivery.attempts} times")
+            print_line(f"  last error: {delivery.last_error}; tried {counted(delivery.attempts, 'time')}")
         if delivery.calls:
             print_table(
                 ("call at", "version", "answer", "code", "message", "call"),
@@ -301,7 +304,7 @@ def _because(story: EventStory) -> str:
 def _repeats(keys: list[KeyUse]) -> str:
     if not keys or not keys[0].repeats:
         return "never"
-    return f"{keys[0].repeats} times, last at {as_text(keys[0].last_seen_at)}"
+    return f"{counted(keys[0].repeats, 'time')}, last at {as_text(keys[0].last_seen_at)}"
 
 
 def _source_of(story: PersonStory, which: str) -> str | None:

@@ -15,8 +15,12 @@ from pipeline.store import arrays
 PATHS_OF_A_SOURCE = 200  # of one brand and mapping version; the rest is counted together
 REST = "…"
 
+_QUIET_DAYS = 1  # a path not seen for so long makes room for any new one
+
 # In one order, so that two batches that meet the same rows take turns. Which paths are new is known before the insert:
 # two batches that bring new ones at the same moment may both find room, so the limit is one of size, not of number.
+# Where a source has no room, a new path takes the place of one that fewer leads had, or nobody for a day: whoever sends
+# a few hundred invented names once must not keep every later one from being named. What goes is counted with the rest.
 _COUNT = """
 WITH counted AS (
     SELECT source, brand, mapping_version, path, leads,
@@ -26,14 +30,36 @@ WITH counted AS (
         AS counted (source, brand, mapping_version, path, leads)
 ), placed AS (
     SELECT counted.*, CASE WHEN is_known THEN 0 ELSE
-        row_number() OVER (PARTITION BY source, brand, mapping_version, is_known ORDER BY path)
+        row_number() OVER (PARTITION BY source, brand, mapping_version, is_known ORDER BY leads DESC, path)
         + (SELECT count(*) FROM drift k WHERE (k.source, k.brand, k.mapping_version)
-           = (counted.source, counted.brand, counted.mapping_version)) END AS place
+           = (counted.source, counted.brand, counted.mapping_version) AND k.path <> %(rest)s) END AS place
     FROM counted
+), wanted AS (
+    SELECT source, brand, mapping_version, count(*) AS places, max(leads) AS leads
+    FROM placed WHERE place > %(most)s GROUP BY source, brand, mapping_version
+), gone AS (
+    DELETE FROM drift USING (
+        SELECT victim.ctid AS place FROM wanted CROSS JOIN LATERAL (
+            SELECT k.ctid FROM drift k
+            WHERE (k.source, k.brand, k.mapping_version) = (wanted.source, wanted.brand, wanted.mapping_version)
+                AND k.path <> %(rest)s
+                AND (k.leads <= wanted.leads OR k.last_seen_at < now() - %(quiet)s * interval '1 day')
+                AND NOT EXISTS (SELECT FROM counted c WHERE (c.source, c.brand, c.mapping_version, c.path)
+                                = (k.source, k.brand, k.mapping_version, k.path))
+            ORDER BY k.leads, k.last_seen_at LIMIT least(wanted.places, %(most)s) FOR UPDATE SKIP LOCKED
+        ) AS victim
+    ) AS victims WHERE drift.ctid = victims.place RETURNING source, brand, mapping_version, leads
+), room AS (
+    SELECT source, brand, mapping_version, count(*) AS places FROM gone GROUP BY source, brand, mapping_version
+), kept AS (
+    SELECT source, brand, mapping_version, leads,
+        CASE WHEN place <= %(most)s + coalesce(room.places, 0) THEN path ELSE %(rest)s END AS path
+    FROM placed LEFT JOIN room USING (source, brand, mapping_version)
+    UNION ALL SELECT source, brand, mapping_version, leads, %(rest)s FROM gone
 )
 INSERT INTO drift AS known (source, brand, mapping_version, path, leads)
-SELECT source, brand, mapping_version, CASE WHEN place <= %(most)s THEN path ELSE %(rest)s END AS kept, sum(leads)
-FROM placed GROUP BY source, brand, mapping_version, kept ORDER BY source, brand, mapping_version, kept
+SELECT source, brand, mapping_version, path, sum(leads)
+FROM kept GROUP BY source, brand, mapping_version, path ORDER BY source, brand, mapping_version, path
 ON CONFLICT (source, brand, mapping_version, path) DO UPDATE SET
     leads = known.leads + excluded.leads, last_seen_at = excluded.last_seen_at
 """
@@ -70,6 +96,7 @@ def count_drift(connection: Connection, leads: Iterable[Lead]) -> None:
             "leads": arrays.numbers(counts[row] for row in rows),
             "most": PATHS_OF_A_SOURCE,
             "rest": REST,
+            "quiet": _QUIET_DAYS,
         },
     )
 

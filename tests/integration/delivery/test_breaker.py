@@ -135,3 +135,14 @@ def test_a_broker_that_is_not_redis_is_refused_without_repeating_its_password():
         redis_form("amqp://user:secret@broker//")
     assert "amqp" in str(refused.value)
     assert "secret" not in str(refused.value)
+
+
+def test_who_opens_and_who_closes_it_is_told_and_nobody_else(breaker):
+    assert not breaker.success("crm")
+    assert [breaker.failure("crm", "answered 500") for _ in range(5)] == [False, False, True, False, False]
+    assert breaker.success("crm")
+    assert not breaker.success("crm")
+    assert [breaker.halt("crm", 1.0, "bad credentials") for _ in range(2)] == [True, False]
+    assert breaker.success("crm")
+    breaker.failure("crm", "answered 500")
+    assert not breaker.success("crm"), "one failure halts nothing"

@@ -90,7 +90,7 @@ def test_status_names_what_has_waited_too_long(installation):
     age("deliveries", "wanted_at", 3600)
     problems = collect_status()["problems"]
     assert len(problems) == 2
-    assert "events has waited 3600 s" in problems[0]
+    assert "1 event has waited 3600 s" in problems[0]
     assert problems[1].startswith("crm:")
 
 

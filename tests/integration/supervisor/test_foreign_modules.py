@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from pipeline.settings.loading import load_settings
-from pipeline.supervisor.programs import Addresses, environment_for, plan_programs
+from pipeline.supervisor.addresses import Addresses
+from pipeline.supervisor.programs import environment_for, plan_programs
 from tests.support.foreign import put_foreign_modules
 from tests.support.paths import ROOT
 from tests.support.system import System
@@ -61,6 +62,31 @@ def test_djangos_settings_of_another_project_are_not_loaded(folder):
     )
     assert done.stdout == "loaded\n", done.stderr
     assert done.stderr == ""
+
+
+def test_a_broker_that_another_projects_variables_name_is_not_taken_for_ours(tmp_path):
+    program = "from pipeline.app import app; print(app.connection().hostname, app.connection_for_write().hostname)"
+    foreign = {f"CELERY_{name}": "amqp://guest@other.example//" for name in ("BROKER_URL", "BROKER_WRITE_URL")}
+    environment = {
+        **os.environ,
+        **foreign,
+        "PYTHONPATH": str(ROOT),
+        "AFLUENTE_BROKER_URL": "redis://ours.example:6379/0",
+    }
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["ours.example"] * 2, done.stderr
+
+
+def test_options_of_another_projects_flower_are_not_taken_for_ours(tmp_path):
+    settings = load_settings({"AFLUENTE_DATA": str(tmp_path), "FLOWER_URL_PREFIX": "other", "FLOWER_AUTH": "x"})
+    assert not [name for name in environment_for(settings, WHERE) if name.startswith("FLOWER_")]
 
 
 @pytest.mark.long

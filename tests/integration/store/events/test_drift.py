@@ -30,6 +30,35 @@ def counted() -> dict[str, int]:
         return {row.path: row.leads for row in read_drift(connection)}
 
 
+def test_names_that_a_stranger_invents_keep_no_later_field_from_being_named():
+    for post in range(8):
+        capture(
+            form(post, **{f"junk_{post}_{chr(97 + n // 26)}{chr(97 + n % 26)}": 1 for n in range(45)}),
+            source="web_form",
+        )
+        work()
+    capture(form(100, budget="10k"), source="web_form")
+    work()
+    found = counted()
+    assert found["fields.budget"] == 1
+    assert len(found) <= PATHS_OF_A_SOURCE + 1
+    assert sum(found.values()) == 8 * 45 + 1, "what made room is counted with the rest"
+
+
+def test_fields_of_many_leads_are_not_pushed_out_by_fields_of_one():
+    for number in range(3):
+        capture(form(number, **{f"real_{chr(97 + n)}": 1 for n in range(20)}), source="web_form")
+        work()
+    for post in range(8):
+        capture(
+            form(50 + post, **{f"junk_{post}_{chr(97 + n // 26)}{chr(97 + n % 26)}": 1 for n in range(45)}),
+            source="web_form",
+        )
+        work()
+    found = counted()
+    assert [name for name in found if name.startswith("fields.real_") and found[name] == 3].__len__() == 20
+
+
 def test_each_settled_event_is_counted_once_for_each_of_its_undecided_fields():
     capture(form(1, shoe_size=38), form(2, shoe_size=39, pets=[{"name": "Rex"}]), form(3), source="web_form")
     work()
@@ -74,11 +103,13 @@ def test_a_source_has_two_hundred_paths_and_the_rest_together():
         count_drift(connection, [lead_with("p0", *(f"q{number:03}" for number in range(100)))])
         count_drift(connection, [lead_with("q000", "q099", "r"), lead_with("r")])
         count_drift(connection, [lead_with("r", version="web_form@2+1")])
-    found = counted()
-    assert found["p0"] == found["q000"] == 2
-    assert len(found) == PATHS_OF_A_SOURCE + 2  # `…` itself, and `r` of the other version
-    assert found[REST] == 50 + 3
-    assert found["r"] == 1
+        rows = read_drift(connection)
+    of_one = {row.path: row.leads for row in rows if row.mapping_version != "web_form@2+1"}
+    assert of_one["p0"] == of_one["q000"] == of_one["q099"] == of_one["r"] == 2
+    assert len(of_one) == PATHS_OF_A_SOURCE + 1  # `…` itself
+    assert of_one[REST] == 51, "fifty of one lead made room for the q, one for r"
+    assert [row.leads for row in rows if row.mapping_version == "web_form@2+1"] == [1]
+    assert sum(of_one.values()) == 150 + 101 + 4
 
 
 def test_a_batch_is_counted_in_one_statement_and_nothing_in_none():
