@@ -76,7 +76,7 @@ def is_whole_name(words: list[str]) -> bool:
 
 
 def can_be_family(words: list[str]) -> bool:
-    """Whether the words before a comma may be somebody's family names: one word, one led by a particle, or known ones."""
+    """Whether the words before a comma may be family names: one word, one led by a particle, or known ones."""
     rest = [word for word in words if not word_kind(word) & (PARTICLE | GENERATION)]
     if len(rest) <= 1:
         return True
