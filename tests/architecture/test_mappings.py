@@ -62,7 +62,7 @@ def test_no_destination_lets_the_crm_overwrite_the_original_source(name):
 def test_the_canonical_names_are_those_that_outsiders_rely_on():
     person = """
         external_id occurred_at region first_name last_name full_name email other_emails phone other_phones
-        company website job_title industry employee_count street city state postal_code country language
+        company website job_title industry employee_count employee_range street city state postal_code country language
         linkedin_url whatsapp_id message product_interest
     """
     added = {"submission_id"}
