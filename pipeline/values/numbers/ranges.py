@@ -1,4 +1,4 @@
-"""Ranges of people: `51-200`, `1,001 to 5,000 employees`, `10.000+`. Neither end is the number; both together say enough."""
+"""Ranges of people: `51-200`, `1,001 to 5,000 employees`, `10.000+`. Neither end is the number; both say enough."""
 
 from __future__ import annotations
 
