@@ -106,7 +106,7 @@ def test_no_spelling_stands_for_two_things(name):
 
 def test_every_alias_of_a_country_means_that_country():
     for code, names in vocabulary("countries").items():
-        assert pycountry.countries.get(alpha_2=code) is not None
+        assert code == "XK" or pycountry.countries.get(alpha_2=code) is not None  # Kosovo: no code of ISO's
         for name in names:
             assert country_code(name) == code
 
