@@ -20,6 +20,7 @@ PERSON_FIELDS: dict[str, str] = {
     "job_title": "line",
     "industry": "industry",
     "employee_count": "count",
+    "employee_range": "range",
     "street": "line",
     "city": "city",
     "state": "line",

@@ -12,14 +12,16 @@ from collections.abc import Iterable
 from typing import Any
 
 _MAX_LENGTH = 300
-_READ_LENGTH = 4_000  # of a message: the patterns take a time that grows with its square
+_READ_LENGTH = 4_000  # of a message: nobody reads more
 _GAP = "…"
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|“[^”]*”|‘[^’]*’|«[^»]*»|`[^`]*`")
-_ADDRESS = re.compile(r"\S*@\S*")
+_CLOSING = {"'": "'", '"': '"', "“": "”", "‘": "’", "«": "»", "`": "`"}
+_OPENING = re.compile("['\"“‘«`]")
+_WORD_WITH_SIGNS = re.compile(r"\S+")
 _LONG_NUMBER = re.compile(r"(?<!\w)[+(]?\d(?:[\s().\-/]*\d){4,}")
 # "data value too large: Some very long na… (max length=80)": what stands between is the value, perhaps cut short.
 _ECHOED = re.compile(
-    r"((?:too large|invalid[\w ]*|bad value[\w ]*|not valid|restricted picklist[\w ]*):)\s*[^(\[]*", re.I
+    r"((?:too large|invalid[\w ]{0,80}|bad value[\w ]{0,80}|not valid|restricted picklist[\w ]{0,80}):)\s*[^(\[]*",
+    re.I,
 )
 _WORD = re.compile(r"\w+")
 _SHORTEST_WORD = 2  # Li, Wu, Bo
@@ -32,11 +34,30 @@ def without_values(message: str, values: Iterable[Any]) -> str:
     of `values`; at most 300 characters. The particles of a long text (`we`, `with`) stay, else no reason would be left
     to read."""
     message = message[:_READ_LENGTH]
-    for pattern, replacement in ((_QUOTED, _GAP), (_ECHOED, rf"\1 {_GAP} "), (_ADDRESS, _GAP), (_LONG_NUMBER, _GAP)):
-        message = pattern.sub(replacement, message)
+    message = _ECHOED.sub(rf"\1 {_GAP} ", _without_quoted(message))
+    message = _WORD_WITH_SIGNS.sub(lambda word: _GAP if "@" in word[0] else word[0], message)
+    message = _LONG_NUMBER.sub(_GAP, message)
     personal = {word.casefold() for value in _texts(values) for word in _telling_words(value)}
     message = _WORD.sub(lambda match: _GAP if _is_personal(match[0], personal) else match[0], message)
     return re.sub(rf"(?:{_GAP}\s*)+{_GAP}", _GAP, " ".join(message.split()))[:_MAX_LENGTH].strip()
+
+
+def _without_quoted(message: str) -> str:
+    """What stands in quotes becomes a gap. A sign that is never closed is looked for once, however often it stands."""
+    kept: list[str] = []
+    open_for_good: set[str] = set()
+    place = 0
+    for opening in _OPENING.finditer(message):
+        sign = opening[0]
+        if opening.start() < place or sign in open_for_good:
+            continue
+        end = message.find(_CLOSING[sign], opening.end())
+        if end < 0:
+            open_for_good.add(sign)
+            continue
+        kept += (message[place : opening.start()], _GAP)
+        place = end + 1
+    return "".join((*kept, message[place:]))
 
 
 def _texts(values: Iterable[Any]) -> Iterable[str]:

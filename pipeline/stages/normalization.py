@@ -21,6 +21,7 @@ from pipeline.values.emails.emails import normalize_email
 from pipeline.values.names.completion import Names, complete_names
 from pipeline.values.names.names import normalize_family_name, normalize_full_name, normalize_given_name
 from pipeline.values.normalized import Normalized
+from pipeline.values.numbers.ranges import normalize_range
 from pipeline.values.phones.phones import normalize_phone, normalize_whatsapp_id
 from pipeline.values.places.addresses import as_in_country, normalize_city, normalize_postal_code
 from pipeline.values.places.countries import country_code, normalize_country
@@ -51,6 +52,7 @@ _BY_KIND: dict[str, Callable[[str], Normalized]] = {
     "country": normalize_country,
     "industry": normalize_industry,
     "company": normalize_company,
+    "range": normalize_range,
     "website": normalize_website,
     "linkedin_url": normalize_linkedin_url,
     "city": normalize_city,
@@ -93,6 +95,7 @@ def _draft(lead: Lead, default_region: str | None) -> _Draft:
     draft.put_addresses("phone", "other_phones", lambda text: normalize_phone(text, regions))
     draft.put_whatsapp()
     draft.put_count()
+    draft.put_range()
     draft.put_time()
     draft.put_postal_code()
     _complete_name(draft)
@@ -136,7 +139,8 @@ class _Draft:
             addresses += main_value.others
         rest = source.get(others) or []
         refused: list[str] = []
-        for text in (rest if isinstance(rest, list) else [rest])[:_OTHERS_LIMIT]:
+        rest = rest if isinstance(rest, list) else [rest]
+        for text in rest[:_OTHERS_LIMIT]:
             other = normalize(text if isinstance(text, str) else _text(text))
             addresses += [value for value in (other.value, *other.others) if value]
             self.note(others, other._replace(raw=None), text)
@@ -144,9 +148,11 @@ class _Draft:
                 refused.append(other.raw)
         if refused:
             self.raw.setdefault(others, refused)
-        values = [value for value in dict.fromkeys(addresses) if value != self.fields.get(main)][:_OTHERS_LIMIT]
+        values = [value for value in dict.fromkeys(addresses) if value != self.fields.get(main)]
         if values:
-            self.fields[others] = values
+            self.fields[others] = values[:_OTHERS_LIMIT]
+        if len(values) > _OTHERS_LIMIT or len(rest) > _OTHERS_LIMIT:
+            self.note(others, Normalized(None, ("truncated",)), None)
 
     def put_whatsapp(self) -> None:
         value = self.before.fields.get("whatsapp_id")
@@ -163,6 +169,12 @@ class _Draft:
         if count.value is not None:
             count = Normalized(int(count.value), count.flags, None if count.value == value else str(value))
         self.put("employee_count", value, count)
+
+    def put_range(self) -> None:
+        """`51-200` where a number of people belongs: neither end is the number, the range says what is known."""
+        written = self.raw.get("employee_count")
+        if "range" in self.flags.get("employee_count", ()) and "employee_range" not in self.fields and written:
+            self.put("employee_range", written, normalize_range(str(written))._replace(raw=None))
 
     def put_postal_code(self) -> None:
         """Only its country tells how a postal code is written; the lead's own, no market that was assumed."""

@@ -62,7 +62,7 @@ def test_no_destination_lets_the_crm_overwrite_the_original_source(name):
 def test_the_canonical_names_are_those_that_outsiders_rely_on():
     person = """
         external_id occurred_at region first_name last_name full_name email other_emails phone other_phones
-        company website job_title industry employee_count street city state postal_code country language
+        company website job_title industry employee_count employee_range street city state postal_code country language
         linkedin_url whatsapp_id message product_interest
     """
     added = {"submission_id"}
@@ -106,7 +106,7 @@ def test_no_spelling_stands_for_two_things(name):
 
 def test_every_alias_of_a_country_means_that_country():
     for code, names in vocabulary("countries").items():
-        assert pycountry.countries.get(alpha_2=code) is not None
+        assert code == "XK" or pycountry.countries.get(alpha_2=code) is not None  # Kosovo: no code of ISO's
         for name in names:
             assert country_code(name) == code
 

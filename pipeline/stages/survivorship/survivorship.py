@@ -26,6 +26,7 @@ from pipeline.values.emails.domains import is_disposable
 from pipeline.values.emails.emails import suggestion
 from pipeline.values.emails.local_parts import is_placeholder, is_role
 from pipeline.values.folding import fold
+from pipeline.values.names.credentials import without_credentials
 from pipeline.values.normalized import is_empty
 from pipeline.values.phones.matching import phone_type
 
@@ -120,9 +121,13 @@ def _preference(rule: GoldenRule, name: str, candidate: FieldValue) -> tuple[boo
 
 
 def _completeness(name: str) -> tuple[int, int, int]:
-    """Words (initials are none), letters with accents, length: `María José` over `Maria José`, `Maria` and `M. J.`."""
+    """Words (initials are none), letters with accents, length: `María José` over `Maria José`, `Maria` and `M. J.`.
+
+    A credential is no word of a name: `Dana Okafor, SHRM-CP` is as complete as `Dana Okafor`.
+    """
     if len(name) > _LONGEST_NAME:
         return 0, 0, 0
+    name = without_credentials(name)
     words = sum(len(word.strip(".")) > 1 for word in name.split())
     return words, _accents(name), len(name)
 

@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
+from pipeline.values.emails.cells import addresses_in, is_label
 from pipeline.values.emails.domains import domain_flags, suggested_domain
 from pipeline.values.emails.local_parts import is_placeholder, is_role
 from pipeline.values.emails.matching import mailbox
@@ -53,13 +54,13 @@ _BRACKETED_AT = re.compile(r"\s*[(\[{<]\s*(?:at|arroba|ät|chez)\s*[)\]}>]\s*", 
 _BRACKETED_DOT = re.compile(r"\s*[(\[{<]\s*(?:dot|punto|ponto|punkt|point)\s*[)\]}>]\s*", re.IGNORECASE)
 _SPOKEN = re.compile(r"(\S+) (?:at|arroba) (\S+(?: (?:dot|punto|ponto|punkt|point) \S+)+)", re.IGNORECASE)
 _SPOKEN_DOT = re.compile(r" (?:dot|punto|ponto|punkt|point) ", re.IGNORECASE)
-_LEADING_WORD = re.compile(r"(?:e-?mail|mail|correo|is|es|é|ist|est)\Z|.*:\Z", re.IGNORECASE)
+_LEADING_WORD = re.compile(r"[^\W\d]?\d{0,2}[^\w@]+\Z|.*:\Z")  # 1) jane@…, E: jane@…
 _TRAILING_WORD = re.compile(r"\w{3}|[^\w\s.@]")  # not `ada@example.co m`: that is one address, torn
 _WRAPPING = "\"'<>()[]{},;: \u201c\u201d\u2018\u2019`\u00ab\u00bb\u2022\u00b7"
 _TRAILING = "./\\|*!?\u2026"
 # full-width forms, as East Asian keyboards write them, and their full stops
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3002: ".", 0xFF61: ".", 0xFE6B: "@"}
-_CELL_LIMIT = 2_000  # characters of a cell that are looked at
+_CELL_LIMIT = 4_000  # characters of a cell that are looked at
 _ADDRESS_LIMIT = 20  # addresses taken from one cell
 _TEMPLATE = re.compile(r"\{\{|\}\}|[$%#]\{|\{\w+\}@|%%\w+%%")  # {{email}}@x.org: nobody filled it in
 _GLUED = re.compile(r"\.[a-z]{2,}[A-Z][a-z]+\Z")  # ada@example.comTel: where the domain ends is a guess
@@ -72,14 +73,22 @@ class _Found(NamedTuple):
     flag: str | None = None
 
 
+class _Cell(NamedTuple):
+    """The addresses of a cell in order, repeated ones too, and what was noticed on the way."""
+
+    addresses: list[str]
+    flags: list[str]
+
+
 def normalize_email(text: str) -> Normalized:
     """The address in one spelling; others of the same cell in `others`.
 
     Flags without a value: `invalid_email`, `placeholder`. With one: `several_values`, `deobfuscated` ((at), [dot]),
     `text_removed` (words after the address); of the address itself: `free_mail`, `disposable`, `domain_typo` (ask
-    `suggestion`), `role_address`.
+    `suggestion`), `role_address`. `partly_read`: an @ of the cell belongs to no address that came out; `truncated`: the
+    cell holds more than is looked at.
     """
-    normalized = _normalize(text) if len(text) <= _CELL_LIMIT else _normalize(text[:_CELL_LIMIT])
+    normalized = _normalize(text) if len(text) <= _CELL_LIMIT else _of_long(text)
     if normalized.value == text:
         return normalized
     return normalized if normalized is NOTHING else normalized._replace(raw=raw_excerpt(text))
@@ -100,6 +109,13 @@ def suggestion(email: str) -> str | None:
     return f"{local}@{meant}" if meant else None
 
 
+def _of_long(text: str) -> Normalized:
+    """Of the beginning of a cell, up to a sign between two addresses: none is cut in two."""
+    cut = max(text.rfind(sign, 0, _CELL_LIMIT) for sign in " \t\n,;|/")
+    beginning = _normalize(text[: max(cut, 0)])
+    return beginning._replace(flags=(*(beginning.flags or ("invalid_email",)), "truncated"))
+
+
 @lru_cache(maxsize=8192)
 def _normalize(text: str) -> Normalized:
     stripped = text.strip()
@@ -116,19 +132,17 @@ def _normalize(text: str) -> Normalized:
     return _answer(_found_in(clean))
 
 
-def _answer(addresses: list[_Found]) -> Normalized:
+def _answer(found: _Cell) -> Normalized:
     """The first address that is more than a placeholder, described; the rest beside it."""
-    real = [entry for entry in addresses if not _is_placeholder(entry.address)]
+    real = [address for address in found.addresses if not _is_placeholder(address)]
     if not real:
-        return _PLACEHOLDER if addresses else _INVALID
-    first = real[0]
-    flags = _flags_of(first.address)
-    if first.flag:
-        flags = (first.flag, *flags)
-    if len(real) == 1:
-        return Normalized(first.address, flags)
-    first_address, *others = dict.fromkeys(entry.address for entry in real)
-    return Normalized(first_address, ("several_values", *flags) if others else flags, None, tuple(others))
+        return _PLACEHOLDER if found.addresses else _INVALID
+    first, *others = dict.fromkeys(real)
+    if len(others) >= _ADDRESS_LIMIT:
+        others = others[: _ADDRESS_LIMIT - 1]
+        found.flags.append("truncated")
+    flags = (*found.flags, *_flags_of(first))
+    return Normalized(first, ("several_values", *flags) if others else flags, None, tuple(others))
 
 
 def _flags_of(address: str) -> tuple[str, ...]:
@@ -142,17 +156,48 @@ def _is_placeholder(address: str) -> bool:
     return is_placeholder(*mailbox(local, domain))
 
 
-def _found_in(clean: str) -> list[_Found]:
+def _found_in(clean: str) -> _Cell:
     if _TEMPLATE.search(clean):
-        return []
+        return _Cell([], [])
     clean = _LABEL.sub("", clean)
     if clean[:7].lower() == "mailto:":
         clean = unquote(clean[7:].partition("?")[0])
     if "@" not in clean:
         spelled_out = _deobfuscated(clean)
-        return [_Found(spelled_out, "deobfuscated")] if spelled_out else []
+        if spelled_out:
+            return _Cell([spelled_out], ["deobfuscated"])
+    plain, count = _BRACKETED_AT.subn("@", clean)
+    if count:
+        whole = _several(_BRACKETED_DOT.sub(".", plain))
+        if len(whole.addresses) > 1 and "partly_read" not in whole.flags:
+            return _Cell(whole.addresses, ["deobfuscated", *whole.flags])
+    return _several(clean) if clean.count("@") > 1 else _one(clean)
+
+
+def _one(clean: str) -> _Cell:
     entries = [entry for entry in map(_in_part, _parts(clean)) if entry]
-    return entries or [_Found(address) for address in map(_address, _MAILTO.findall(clean)) if address]
+    entries = entries or [_Found(address) for address in map(_address, _MAILTO.findall(clean)) if address]
+    return _Cell(
+        [entry.address for entry in entries], [flag for entry in entries[:1] if (flag := entry.flag) is not None]
+    )
+
+
+def _several(clean: str) -> _Cell:
+    """Of a line with two @ and more: all of its addresses, or a flag that says that one is missing."""
+    whole = _address(clean)
+    if whole:  # quoted: `"a@b"@example.org`
+        return _Cell([whole], [])
+    around = addresses_in(clean)
+    addresses = [address for address in map(_address, around.texts) if address]
+    flags = ["text_removed"] if around.has_words and "<" not in clean else []
+    missing = around.has_unread or len(addresses) < len(around.texts)
+    if missing:
+        other = _one(clean)
+        if len(other.addresses) > len(addresses):
+            addresses, flags = other.addresses, other.flags
+        if len(addresses) < clean.count("@"):
+            flags = [*flags, "partly_read"]
+    return _Cell(addresses, flags)
 
 
 def _parts(clean: str) -> list[str]:
@@ -160,7 +205,7 @@ def _parts(clean: str) -> list[str]:
     angled = _ANGLE.findall(clean)
     if angled:
         beside = [word for word in re.split(r"[\s;,|/]+", _ANGLE.sub(" ", clean)) if "@" in word]
-        return [*angled, *beside][:_ADDRESS_LIMIT]
+        return [*angled, *beside]
     if clean.count("@") == 1:
         return [clean]
     parts: list[str] = []
@@ -168,7 +213,7 @@ def _parts(clean: str) -> list[str]:
         words = part.split()
         # Words are addresses of their own only if all of them are: of `john smith@x.org` none is.
         parts += words if all("@" in word for word in words) else [part]
-    return parts[:_ADDRESS_LIMIT]
+    return parts
 
 
 def _in_part(text: str) -> _Found | None:
@@ -180,7 +225,7 @@ def _in_part(text: str) -> _Found | None:
     if place is None or len(words) < 2:
         return None
     # `john smith@x.org` may be one local part, torn; words after an address are only words.
-    before_is_label = not place or _LEADING_WORD.match(words[place - 1])
+    before_is_label = not place or _LEADING_WORD.match(words[place - 1]) or is_label(words[place - 1])
     after_is_text = place == len(words) - 1 or _TRAILING_WORD.match(words[place + 1])
     address = _address(words[place]) if before_is_label and after_is_text else None
     return _Found(address, "text_removed") if address else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from pipeline.values.names.credentials import spelled_credentials
 from pipeline.values.names.words import name_words
 from pipeline.values.text.text import clean_line
 
@@ -40,18 +41,27 @@ def _title(name: str, is_family: bool) -> str:  # noqa: FBT001 - a cache keyed b
     words = name.lower().split(" ")  # the whole name at once: a final sigma depends on what is beside it
     last = len(words) - 1
     titled: list[str] = []
+    behind_comma = False
     for place, lower in enumerate(words):
         is_inside = place < last and (place > 0 or is_family) and (is_family or lower not in _INITIALS)
         is_small = lower in known.small or lower in known.joining
         if is_inside and (is_small or (lower in known.articles and titled and titled[-1] in known.small)):
             titled.append(lower)
-        elif place and lower in known.spellings:
-            titled.append(known.spellings[lower])
+        elif place and (spelling := _spelling(lower, behind_comma=behind_comma)):
+            titled.append(spelling)
         elif not place and not is_family and _is_initials(lower):
             titled.append(lower.upper())
         else:
             titled.append(_title_word(lower, known.small))
+        behind_comma |= lower.endswith(",")
     return clean_line(" ".join(titled))
+
+
+def _spelling(lower: str, *, behind_comma: bool) -> str | None:
+    """How a degree is written; behind a comma other credentials too: `MA` there, while `YO YO MA` is a name."""
+    word = lower.rstrip(",")
+    known = name_words().spellings.get(word) or (spelled_credentials().get(word.rstrip(".")) if behind_comma else None)
+    return known + lower[len(word) :] if known else None
 
 
 def _is_open_turkish(name: str) -> bool:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from pipeline.values.companies.companies import has_legal_form
 from pipeline.values.folding import fold
+from pipeline.values.names.credentials import is_listed
+from pipeline.values.names.pronouns import without_pronouns
 from pipeline.values.names.words import (
     AND,
     BEFORE_FAMILY,
@@ -89,7 +91,7 @@ def check_name(clean: str) -> Checked:
         clean = clean.strip(_EDGES)
     if not clean or _is_placeholder(clean):
         return Checked(None, flags or ("placeholder",), is_person=False)
-    if _DIGIT.search(clean) and _DIGIT.search(_GENERATION.sub("", clean)):
+    if _DIGIT.search(clean) and _DIGIT.search(_without_generations(clean)):
         return Checked(clean if _LETTER.search(clean) else None, (*flags, "digits_in_name"), is_person=False)
     words = clean.split()
     kind = 0
@@ -101,6 +103,11 @@ def check_name(clean: str) -> Checked:
     if several is None:
         return Checked(clean, flags)
     return Checked(clean, (*flags, "several_people") if several else flags, is_person=False)
+
+
+def _without_generations(clean: str) -> str:
+    """Without `3rd`, and without credentials that have digits: `PRINCE2`."""
+    return " ".join(word for word in _GENERATION.sub("", clean).split() if not is_listed(word.strip(",")))
 
 
 def _is_company(clean: str, words: list[str], kind: int) -> bool:
@@ -126,6 +133,9 @@ def _are_several(clean: str, words: list[str], kind: int) -> bool | None:
     """
     if not kind & (SEVERAL | AND | JOINING) and not _SIGN.search(clean):
         return None  # the common case
+    if "/" in clean or "&" in clean or "+" in clean:  # `MD/PhD` is one person's
+        words = [word for word in words if not (_SIGN.search(word) and len(word) > 1 and is_listed(word.strip(",")))]
+        clean = " ".join(words)
     if len(words) > 1 and word_kind(words[0]) & SEVERAL:
         return True
     joint = _STRONG.search(clean)
@@ -174,6 +184,10 @@ def _without_addresses(clean: str) -> tuple[str, tuple[str, ...]]:
             if without != clean:
                 flags[flag] = None
                 clean = clean_line(without)
+        without = clean_line(without_pronouns(clean))
+        if without != clean:
+            flags["pronouns_removed"] = None
+            clean = without
         clean = clean.strip(_EDGES)
         whole = _QUOTED.fullmatch(clean)
         clean = whole[2].strip(_EDGES) if whole else clean

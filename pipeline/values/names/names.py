@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from pipeline.values.names.case import repair_case
 from pipeline.values.names.checks import Checked, check_name, is_plain_name
+from pipeline.values.names.credentials import without_credentials
 from pipeline.values.names.splitting import turn_round, without_titles
 from pipeline.values.normalized import Normalized
 from pipeline.values.text.text import clean_line, normalize_line, raw_excerpt
@@ -51,6 +52,9 @@ def _part(text: str, *, is_family: bool) -> Normalized:
     bare = " ".join(without_titles(name.split()))
     if bare and bare != name:
         return _flagged(_part(bare, is_family=is_family), (*flags, "title_removed"))
+    bare = without_credentials(name)
+    if bare != name:
+        return _flagged(_part(bare, is_family=is_family), (*flags, "credentials_removed"))
     return Normalized(_repaired(name, is_family=is_family), flags)
 
 

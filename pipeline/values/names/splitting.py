@@ -15,6 +15,12 @@ from pipeline.values.folding import fold
 from pipeline.values.names.boundary import ALL_GIVEN, boundary, boundary_of_two, unit_codes
 from pipeline.values.names.case import repair_case
 from pipeline.values.names.checks import check_name, is_plain_name
+from pipeline.values.names.credentials import (
+    is_credential_part,
+    is_listed,
+    is_whole_name,
+    without_credentials_behind,
+)
 from pipeline.values.names.units import units
 from pipeline.values.names.words import (
     BEFORE_FAMILY,
@@ -44,7 +50,17 @@ _NICKNAME = re.compile(
     '["\u201c\u201e\u00ab][^"\u201c\u201d\u201e\u00ab\u00bb]*["\u201c\u201d\u00bb]|\\([^()]*\\)|\\[[^\\[\\]]*\\]'
     "|(?<!\\S)['\u2018\u2019][^'\u2018\u2019]+['\u2019](?!\\S)"
 )
+_INITIALS = 2  # letters
 _OPEN_QUOTE = re.compile('["\u201c\u201d\u201e\u00ab\u00bb()\\[\\]]')
+
+
+class _CommaParts(NamedTuple):
+    """The words before the comma, those behind it, and what neither of them is."""
+
+    family: list[str]
+    given: list[str]
+    generation: list[str]
+    credentials: list[str]
 
 
 class NameParts(NamedTuple):
@@ -89,52 +105,79 @@ def turn_round(name: str) -> str | None:
     """
     if "," not in name:
         return None
-    family, given, suffix = _comma_parts(name)
+    family, given, generation, credentials = _comma_parts(name)
     if not family or not given or not without_titles(given):
         return None
-    return " ".join((*_repaired(given, is_family=False), *_repaired(family, is_family=True), *suffix))
+    turned = " ".join((*_repaired(given, is_family=False), *_repaired(family, is_family=True), *generation))
+    return ", ".join((turned, *credentials))
 
 
 def without_titles(words: list[str]) -> list[str]:
-    """The words of a name behind the titles in front; empty if there is nothing else."""
-    return _title_off(words)[1]
+    """The words of a name without the titles in front and `dr` behind it; empty if there is nothing else."""
+    words = _title_off(words)[1]
+    while len(words) > 1 and fold(words[-1]) in name_words().titles_behind:
+        words = words[:-1]
+    return words
 
 
 def _split_at_comma(name: str, country: str | None) -> NameParts:
-    family, given, suffix = _comma_parts(name)
+    family, given, generation, _ = _comma_parts(name)
     if not family:
         return UNCERTAIN
     if not given:
-        return _split_words([*family, *suffix], country)
+        return _split_words([*family, *generation], country)
     family = without_titles(family)
     given = without_titles(given)
     if not given or not family:
         return UNCERTAIN
-    generation = [word for word in suffix if word_kind(word) & GENERATION]
     return NameParts(" ".join(given), " ".join((*family, *generation)))
 
 
-def _comma_parts(name: str) -> tuple[list[str], list[str], list[str]]:
-    """(family, given, suffixes) in words; all empty where there are more commas than a name has."""
+def _comma_parts(name: str) -> _CommaParts:
+    """What stands before and behind the commas of a name; all empty where there are more commas than a name has."""
     parts = [part.split() for part in name.split(",") if part.strip()]
-    suffix: list[str] = []
-    while len(parts) > 1 and all(_is_suffix(word) for word in parts[-1]):
-        suffix = [*parts.pop(), *suffix]
-    if len(parts) == 3 and all(_is_suffix(word) for word in parts[1]):  # Smith, Jr., John
-        suffix = [*parts.pop(1), *suffix]
+    generation: list[str] = []
+    credentials: list[str] = []
+    while len(parts) > 1 and _is_suffix(parts[-1], parts):
+        credentials.append(" ".join(parts.pop()))
+    credentials.reverse()
+    while credentials and all(word_kind(word) & GENERATION for word in credentials[0].split()):
+        generation += credentials.pop(0).split()
+    if len(parts) == 3 and _is_suffix(parts[1], parts[:2]):  # Smith, Jr., John
+        middle = parts.pop(1)
+        if all(word_kind(word) & GENERATION for word in middle):
+            generation = [*middle, *generation]
+        else:
+            credentials.insert(0, " ".join(middle))
     if len(parts) == 1:
-        return parts[0], [], suffix
-    if len(parts) != 2:
-        return [], [], []
+        return _CommaParts(parts[0], [], generation, credentials)
+    if len(parts) != 2 or (is_whole_name(parts[0]) and not _has_given(parts[1])):
+        return _CommaParts([], [], [], [])
     family, given = parts
+    while len(given) > 1 and is_listed(given[-1]):
+        credentials.insert(0, given[-1])
+        given = given[:-1]
+    while len(given) > 1 and fold(given[-1]) in name_words().generations:  # Miller, Walter M. Jr.
+        generation = [given[-1], *generation]
+        given = given[:-1]
+    if len(given) > 1 and fold(given[-1]) in name_words().titles_behind:
+        given = [given[-1], *given[:-1]]
     while len(given) > 1 and given[-1].islower() and word_kind(given[-1]) & PARTICLE:
         family = [given[-1], *family]
         given = given[:-1]
-    return family, given, suffix
+    return _CommaParts(family, given, generation, credentials)
 
 
-def _is_suffix(word: str) -> bool:
-    return bool(word_kind(word) & (DEGREE | GENERATION)) and fold(word) != "jd"
+def _is_suffix(words: list[str], parts: list[list[str]]) -> bool:
+    if len(parts) == 2 and len(parts[0]) == 1 and len(words) == 1:
+        letters = fold(words[0]).replace(" ", "")
+        if letters == "jd" or (len(letters) <= _INITIALS and not word_kind(words[0]) & (DEGREE | GENERATION)):
+            return False  # behind a family name alone two letters are initials: `Rao, RN`
+    return is_credential_part(words, parts[0], is_last_of_many=len(parts) > 2)
+
+
+def _has_given(words: list[str]) -> bool:
+    return any(word_kind(word) & GIVEN for word in words)
 
 
 def _repaired(words: list[str], *, is_family: bool) -> list[str]:
@@ -143,7 +186,8 @@ def _repaired(words: list[str], *, is_family: bool) -> list[str]:
 
 def _split_words(words: list[str], country: str | None) -> NameParts:
     title, words = _title_off(words)
-    while len(words) > 1 and word_kind(words[-1]) & DEGREE:
+    words = without_credentials_behind(words)
+    while len(words) > 2 and fold(words[-1]) in name_words().titles_behind:  # dr Vincent van Gogh dr
         words = words[:-1]
     generation = ""
     is_pair = len(words) == 2 and fold(words[-1]) not in name_words().generations  # `João Neto`: his family name

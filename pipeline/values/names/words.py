@@ -48,6 +48,7 @@ class NameWords(NamedTuple):
     joining: frozenset[str]
     titles: frozenset[str]
     doubtful_titles: frozenset[str]
+    titles_behind: frozenset[str]
     title_tails: frozenset[str]
     before_family: frozenset[str]
     degrees: frozenset[str]
@@ -76,6 +77,7 @@ def name_words() -> NameWords:
         joining=frozenset(particles["joining"]),
         titles=_folded(honorifics["titles"]),
         doubtful_titles=_folded(honorifics["doubtful"]),
+        titles_behind=_folded(honorifics["behind"]),
         title_tails=_folded(honorifics["title_tails"]),
         before_family=_folded(honorifics["before_family"]),
         degrees=_folded(honorifics["degrees"]),

@@ -37,7 +37,7 @@ _EXTENSION = re.compile(
     re.IGNORECASE,
 )
 _SEPARATORS = re.compile(
-    r"\s*(?:;(?!\s*(?:ext|isub))|[|,]|\s/\s|/(?=\s*[+0(])|\s(?:or|o|ou|oder|y|e|and|und|et|&)\s|(?<=\d)\s*(?=\+))\s*",
+    r"\s*(?:;(?!\s*(?:ext|isub))|[|,]|\s/\s|/(?=\s*[+0(])|\s(?:or|o|ou|oder|y|e|and|und|et|&|\+)\s|(?<=\d)\s*(?=\+))\s*",
     re.IGNORECASE,
 )
 _ONE_NUMBER = re.compile(r"\+?(?:[ ().\-]*[0-9]){,15}[ ().\-]*\Z")  # too few digits for two
@@ -79,7 +79,7 @@ def read_cell(text: str) -> PhoneText | Normalized:
     clean = _WHATSAPP_IDS.sub(r"+\1", clean)
     flags: tuple[str, ...] = ()
     spoken = _FAX.sub(" ", clean).strip()
-    if spoken != clean and sum(map(str.isdigit, spoken)) >= FEWEST_DIGITS:
+    if spoken != clean and digits_in(spoken) >= FEWEST_DIGITS:
         clean, flags = spoken, ("fax_removed",)
     clean = _SCHEME.sub("", clean, count=1).replace("%2B", "+")
     scientific = _SCIENTIFIC.match(clean)
@@ -90,7 +90,7 @@ def read_cell(text: str) -> PhoneText | Normalized:
     if context:
         clean = f"{context[2]}{context[1]}"
     second = _SECOND_ENDING.match(clean)
-    if second and sum(map(str.isdigit, second[1])) > FEWEST_DIGITS:
+    if second and digits_in(second[1]) > FEWEST_DIGITS:
         clean, flags = second[1].rstrip(), (*flags, "several_values")
     parts = _long_enough(_SEPARATORS.split(clean))
     if _ADDRESS.search(clean):
@@ -115,16 +115,22 @@ def cut_apart(text: str) -> list[tuple[str, bool]]:
 
 
 def _long_enough(parts: list[str], fewest: int = FEWEST_DIGITS) -> list[tuple[str, bool]]:
-    return [
-        _without_extension(_LABEL.sub("", part.strip()))
-        for part in parts
-        if sum(map(str.isdigit, part)) >= fewest and not _ADDRESS.search(part)
-    ]
+    return [made_ready(part) for part in parts if digits_in(part) >= fewest and not _ADDRESS.search(part)]
+
+
+def digits_in(text: str) -> int:
+    """How many digits a text has."""
+    return sum(map(str.isdigit, text))
+
+
+def made_ready(text: str) -> tuple[str, bool]:
+    """A piece of a cell without a label before it and an extension behind it; whether there was one."""
+    return _without_extension(_LABEL.sub("", text.strip()))
 
 
 def _without_extension(text: str) -> tuple[str, bool]:
     extension = _EXTENSION.search(text)
-    if extension and sum(map(str.isdigit, text[: extension.start()])) >= FEWEST_DIGITS:
+    if extension and digits_in(text[: extension.start()]) >= FEWEST_DIGITS:
         return text[: extension.start()], True
     return text, False
 

@@ -14,13 +14,14 @@ import phonenumbers
 from phonenumbers import NumberParseException
 
 from pipeline.values.normalized import NOTHING, Normalized
-from pipeline.values.phones.cells import FEWEST_DIGITS, PhoneText, cut_apart, read_cell
+from pipeline.values.phones.cells import FEWEST_DIGITS, PhoneText, digits_in, read_cell
 from pipeline.values.phones.matching import is_fictional, phone_type, repaired
-from pipeline.values.phones.plans import is_possible, is_valid, read_plain, region_plan
+from pipeline.values.phones.plans import is_possible, is_valid, lacks_trunk, read_plain, region_plan
+from pipeline.values.phones.several import FEWEST_OF_TWO, numbers_in
 from pipeline.values.text.text import raw_excerpt
 
-_CELL_LIMIT = 250  # characters of a cell that are looked at; libphonenumber refuses longer texts anyway
-_PARTS_LIMIT = 10  # numbers taken from one cell
+_CELL_LIMIT = 1_000  # characters of a cell that are looked at
+_PARTS_LIMIT = 20  # numbers taken from one cell
 _EXIT_CODE = re.compile(r"^\(?\s*(?:00|\+\s*00)\)?[\s.-]*(?=[1-9(])")
 _NORTH_AMERICAN_EXIT_CODE = re.compile(r"^011[\s.-]*(?=[1-9])")
 _SPACING = re.compile(r"[ .()/-]+")
@@ -59,7 +60,7 @@ def normalize_phone(text: str, regions: tuple[str, ...] = ()) -> Normalized:
     region), `prefix_assumed` (international digits without a plus), `old_format` (Mexico's 1, Brazil's missing ninth
     digit repaired), `vanity` (letters read as digits); of the number itself: `fictional`, `sequence`.
     """
-    normalized = _normalize(text if len(text) <= _CELL_LIMIT else text[: _CELL_LIMIT + 1], regions)
+    normalized = _normalize(text, regions) if len(text) <= _CELL_LIMIT else _of_long(text, regions)
     if normalized.value == text or normalized is NOTHING:
         return normalized
     return Normalized(normalized.value, normalized.flags, raw_excerpt(text), normalized.others)
@@ -78,29 +79,46 @@ def normalize_whatsapp_id(text: str) -> Normalized:
     return Normalized(phone.value, flags, None if phone.value == text else raw_excerpt(text), phone.others)
 
 
+def _of_long(text: str, regions: tuple[str, ...]) -> Normalized:
+    """Of the beginning of a cell, up to a sign between two numbers: none is cut in two."""
+    cut = max(text.rfind(sign, 0, _CELL_LIMIT) for sign in "\n,;|")
+    beginning = _normalize(text[: max(cut, 0)], regions)
+    return beginning._replace(flags=(*(beginning.flags or ("not_a_phone",)), "truncated"))
+
+
 @lru_cache(maxsize=8192)
 def _normalize(text: str, regions: tuple[str, ...]) -> Normalized:
     cell = read_cell(text)
     if not isinstance(cell, PhoneText):
         return cell
-    wholes = [_read(part, regions) for part in cell.parts[:_PARTS_LIMIT]]
-    if len(wholes) == 1 and (wholes[0].value is not None or wholes[0] is _PLACEHOLDER):
+    wholes = [_read(part, regions) for part in cell.parts]
+    is_one = len(wholes) == 1 and _is_one(cell.parts[0])
+    if is_one and (wholes[0] is _PLACEHOLDER or wholes[0].value is not None):
         return Normalized(wholes[0].value, cell.flags + wholes[0].flags) if cell.flags else wholes[0]
-    numbers = [number for part, whole in zip(cell.parts, wholes, strict=False) for number in _in(part, whole, regions)]
+    parts = [
+        numbers_in(part, whole, lambda piece: _read(piece, regions))
+        for part, whole in zip(cell.parts, wholes, strict=True)
+        if whole is not _PLACEHOLDER or not _is_one(part)
+    ]
+    numbers = [number for part in parts for number in part.found]
     if not numbers:
         return wholes[0] if len(wholes) == 1 else _read(cell.text, regions)
+    return _answer(numbers, cell, has_unread=any(part.has_unread for part in parts))
+
+
+def _answer(numbers: list[Normalized], cell: PhoneText, *, has_unread: bool) -> Normalized:
     values = list(dict.fromkeys(number.value for number in numbers))
+    noticed = [flag for number in numbers for flag in number.flags]
     several = ("several_values",) if len(cell.parts) > 1 or len(values) > 1 else ()
-    flags = dict.fromkeys((*several, *cell.flags, *(flag for number in numbers for flag in number.flags)))
-    return Normalized(values[0], tuple(flags), None, tuple(values[1:]))
+    missing = ("partly_read",) if has_unread else ()
+    cut = ("truncated",) if len(values) > _PARTS_LIMIT else ()
+    flags = dict.fromkeys((*several, *missing, *cut, *cell.flags, *noticed))
+    return Normalized(values[0], tuple(flags), None, tuple(values[1:_PARTS_LIMIT]))
 
 
-def _in(part: tuple[str, bool], whole: Normalized, regions: tuple[str, ...]) -> list[Normalized]:
-    """The number a part is as a whole, or else those between its words."""
-    if whole.value is not None or whole is _PLACEHOLDER:
-        return [whole] if whole.value is not None else []
-    pieces = [_read(piece, regions) for piece in cut_apart(part[0])[:_PARTS_LIMIT]]
-    return [piece for piece in pieces if piece.value is not None]
+def _is_one(part: tuple[str, bool]) -> bool:
+    """Whether a number cannot be two shorter ones with a space between them, as far as its length tells."""
+    return digits_in(part[0]) < FEWEST_OF_TWO
 
 
 def _read(part: tuple[str, bool], regions: tuple[str, ...]) -> Normalized:
@@ -188,10 +206,14 @@ def _readings(text: str, regions: tuple[str, ...]) -> list[_Reading]:
         flag = "other_region" if place else None
         # Eleven digits and more that begin with the region's own code are international: so WhatsApp and CRMs write
         # them. Where numbers vary in length, as in Germany, they would pass for national ones too.
-        if _DIGITS_ONLY.match(bare):
-            plan = region_plan(region)
-            if plan is not None and bare.startswith(plan.country_code):
+        plan = region_plan(region)
+        if plan is not None and bare.startswith(plan.country_code) and bare.isdecimal():
+            # 49 151 2345670 has lost a digit and is no landline in Leer (0491): there the trunk's 0 would stand.
+            is_international = lacks_trunk(region, bare)
+            if is_international or _DIGITS_ONLY.match(bare):
                 readings.append(_Reading("+" + bare, None, flag))
+            if is_international:
+                continue
         readings.append(_Reading(text, region, flag))
     north_american = _NORTH_AMERICAN_EXIT_CODE.match(text)
     if north_american:

@@ -34,6 +34,9 @@ class Plan(NamedTuple):
     trunk_prefix: re.Pattern[str] | None
     is_trunk_plain: bool  # the prefix is digits to be taken off, nothing more
     exit_code: re.Pattern[str]
+    always_with_trunk: tuple[
+        tuple[re.Pattern[str], re.Pattern[str] | None], ...
+    ]  # numbers written with the trunk prefix
 
 
 def read_plain(text: str, region: str | None) -> tuple[str, str] | None:
@@ -81,6 +84,15 @@ def is_valid(code: str, national: str, region: str | None = None) -> bool:
             return True
     return any(
         _is_valid_in(plan, national) for name in _REGIONS.get(code, ()) if (plan := _plan_of(code, name)) is not None
+    )
+
+
+def lacks_trunk(region: str, digits: str) -> bool:
+    """Whether a number of the region made of just these digits is always written with a trunk prefix before them."""
+    plan = region_plan(region)
+    return plan is not None and any(
+        whole.fullmatch(digits) and (leading is None or leading.match(digits))
+        for whole, leading in plan.always_with_trunk
     )
 
 
@@ -154,4 +166,19 @@ def _compiled(metadata: PhoneMetadata) -> Plan:
         trunk_prefix=re.compile(prefix) if prefix else None,
         is_trunk_plain=bool(prefix and _PLAIN_PREFIX.match(prefix) and not metadata.national_prefix_transform_rule),
         exit_code=re.compile(metadata.international_prefix) if metadata.international_prefix else _NEVER,
+        always_with_trunk=_formats_with_trunk(metadata),
+    )
+
+
+def _formats_with_trunk(metadata: PhoneMetadata) -> tuple[tuple[re.Pattern[str], re.Pattern[str] | None], ...]:
+    prefix = metadata.national_prefix
+    return tuple(
+        (
+            re.compile(str(written.pattern)),
+            re.compile(leading[-1]) if (leading := written.leading_digits_pattern) else None,
+        )
+        for written in metadata.number_format
+        if prefix
+        and prefix in (written.national_prefix_formatting_rule or "")
+        and not written.national_prefix_optional_when_formatting
     )

@@ -1,6 +1,7 @@
 """Countries: every spelling we know -> ISO 3166-1 alpha-2.
 
 Names come from pycountry in English and all its translations, aliases from `mappings/vocabularies/countries.yaml`.
+What lists write in another order or shorter (`Korea (the Republic of)`, `St. Kitts & Nevis`) is compared by its words.
 Our five languages are one dictionary, built at the first question; the rest of the world's another, built at the first
 name that is in none of the five. pycountry's own fuzzy search takes 9 ms a name and guesses.
 """
@@ -24,6 +25,16 @@ _NAMES = ("name", "common_name", "official_name")
 _SEPARATORS = re.compile(r"\s*[,;:/|()\[\]]\s*|\s+[-\u2013\u2014]\s+")
 _FLAG = re.compile("[\U0001f1e6-\U0001f1ff]{2}")
 _REGIONAL_A = 0x1F1E6
+_WRITTEN_OUT = {
+    "st": "saint", "ste": "sainte", "rep": "republic", "dem": "democratic", "fed": "federated", "sts": "states",
+    "is": "islands", "isl": "islands", "terr": "territory",
+}  # fmt: skip
+_MEANINGLESS = frozenset((
+    "the", "of", "and", "country", "los", "las", "el", "la", "y", "e", "de", "del", "die", "der", "das", "und", "les",
+    "le", "l", "d", "et", "des", "du", "os", "as", "o", "a", "do", "da", "dos", "di", "i",
+))  # fmt: skip
+_SINGLE_LETTERS = re.compile(r"\b\w(?: \w)+\b")
+_SHORTEST_WORDS = 3  # characters: what is shorter is a code or nothing
 
 
 def country_code(text: str) -> str | None:
@@ -66,7 +77,35 @@ def _of_name(line: str) -> str | None:
     if code is None:
         squeezed = key.replace(" ", "")  # U. S. A., but n/a is not Namibia
         code = spellings.get(squeezed) if len(squeezed) > 2 else None
-    return code or _foreign_spellings().get(_foreign_key(line))
+    return code or _by_words().get(_words_of(line)) or _foreign_spellings().get(_foreign_key(line))
+
+
+def _words_of(name: str) -> str:
+    """The words of a name in the order of the alphabet, short ones written out, articles and `and` left out."""
+    letters = _SINGLE_LETTERS.sub(lambda run: run[0].replace(" ", ""), fold(name))  # u s, p r
+    words = (_WRITTEN_OUT.get(word, word) for word in letters.split())
+    key = " ".join(sorted({word for word in words if word not in _MEANINGLESS}))
+    return key if len(key) > _SHORTEST_WORDS else ""
+
+
+@cache
+def _by_words() -> dict[str, str]:
+    """As `_spellings`, by the words of a name; without what stands for two countries."""
+    codes: dict[str, str | None] = {}
+    names = [(str(name), code) for code, spellings in vocabulary("countries").items() for name in spellings]
+    for language in (None, *LANGUAGES, "it"):
+        names += [
+            (name, code) for name, code in _names(language) if language is None or _of_exactly(name) in (None, code)
+        ]
+    for name, code in names:
+        key = _words_of(name)
+        if key:
+            codes[key] = code if codes.get(key, code) == code else None
+    return {key: code for key, code in codes.items() if code}
+
+
+def _of_exactly(name: str) -> str | None:
+    return _spellings().get(fold(name))
 
 
 def _of_flag(line: str) -> str | None:

@@ -70,6 +70,24 @@ def test_every_field_gets_its_one_spelling():
     assert found.raw["email"] == " Ada@Example.ORG "
 
 
+@pytest.mark.parametrize(
+    ("written", "kept"), [("51-200", "51-200"), ("10.000+", "10000+"), ("1,001 to 5,000", "1001-5000")]
+)
+def test_a_range_of_employees_is_no_count_and_is_kept_as_a_range(written, kept):
+    found = normalized(email="ada@example.org", employee_count=written)
+    assert found.fields["employee_range"] == kept
+    assert "employee_count" not in found.fields
+    assert found.flags == {"employee_count": ["range"]}
+    assert found.raw["employee_count"] == written
+
+
+def test_more_addresses_than_are_kept_are_dropped_with_a_flag():
+    others = [f"person{number}@example.org" for number in range(30)]
+    found = normalized(email="ada@example.org", other_emails=others)
+    assert found.fields["other_emails"] == others[:20]
+    assert found.flags["other_emails"] == ["truncated"]
+
+
 def test_what_is_no_value_is_kept_raw_and_flagged_and_the_lead_goes_on():
     found = normalized(
         email="ada@example.org",

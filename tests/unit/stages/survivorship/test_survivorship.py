@@ -158,6 +158,8 @@ def test_what_survives_is_what_the_rule_says(keep, said, survives):
         (["López García", "López"], "López García"),
         (["Lopez Garcia", "López"], "Lopez Garcia"),
         (["Ada", "Eva"], "Eva"),
+        (["Dana Okafor, SHRM-CP", "Dana Okafor"], "Dana Okafor"),  # a credential is no word of a name
+        (["Dana Marie Okafor", "Dana Okafor, MBA, PMP"], "Dana Marie Okafor"),
         (["Ana", "x " * 60], "Ana"),  # no name has sixty words
     ],
 )
