@@ -58,13 +58,13 @@ class Recomputed:
     def fields(self) -> list[FieldRow]:
         """Each value before and after; empty if the body cannot be read."""
         from pipeline.errors import RecordError
-        from pipeline.stages.mapping.bodies import decode_body
+        from pipeline.stages.mapping.bodies import ROW, decode_body
 
         try:
             record = decode_body(self.raw.envelope.content_type, self.raw.envelope.body)
         except RecordError:
             return []
-        return field_rows(self.mapping, record, self.lead)
+        return field_rows(self.mapping, record, self.lead, is_row=self.raw.envelope.content_type == ROW)
 
 
 def recompute(connection: Connection, event_ids: Sequence[UUID]) -> dict[UUID, Recomputed]:

@@ -82,7 +82,9 @@ def open_rows_of(
             " is read; for a --source that does not exist yet a mapping is proposed"
         )
     if columns:
-        notes.columns, notes.unread_columns = len(columns), undecided(mapping, dict.fromkeys(columns, "filled"))
+        notes.columns, notes.unread_columns = len(columns), undecided(
+            mapping, dict.fromkeys(columns, "filled"), is_row=True
+        )
     dates = _orders(contents, mapping, columns, read_as.dates)
     return OpenedFile(
         instance=instance,
