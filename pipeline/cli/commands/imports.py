@@ -29,7 +29,8 @@ _CHUNK_BYTES = 1_048_576
 Files = Annotated[
     list[Path],
     typer.Argument(
-        metavar="FILE", help="CSV, TSV, Excel, HTML table or JSONL; gzip or zip too; a folder; - for standard input."
+        metavar="FILE",
+        help="CSV, TSV, Excel, HTML table, JSON or vCard; gzip or zip too; a folder; - for standard input.",
     ),
 ]
 Source = Annotated[
@@ -50,6 +51,14 @@ Lane = Annotated[
     str | None,
     typer.Option("--lane", metavar="hot|bulk", help="Lane of the rows. Default: bulk, whatever the source."),
 ]
+Region = Annotated[
+    str | None,
+    typer.Option("--region", metavar="COUNTRY", help="Where phones without a country code belong, e.g. ES."),
+]
+Sheet = Annotated[
+    str | None,
+    typer.Option("--sheet", metavar="NAME|NUMBER", help="Sheet of a workbook. Default: the first with leads in it."),
+]
 Accept = Annotated[bool, typer.Option("--accept", help="Write and use the mapping that is proposed for a new source.")]
 
 
@@ -59,7 +68,7 @@ Accept = Annotated[bool, typer.Option("--accept", help="Write and use the mappin
         "afluente import leads.csv --source datablist --wait",
         "afluente import january.csv.gz february.xlsx --source datablist --json",
         "afluente import leads.csv --source datablist --dry-run",
-        "afluente import exports/ --source trade_fair --accept",
+        "afluente import exports/ --source trade_fair --region DE --accept",
     ),
 )
 def import_files(
@@ -73,6 +82,8 @@ def import_files(
     encoding: Encoding = None,
     dates: Dates = None,
     lane: Lane = None,
+    region: Region = None,
+    sheet: Sheet = None,
     accept: Accept = False,
     as_json: AsJson = False,
 ) -> None:
@@ -90,7 +101,8 @@ def import_files(
     from pipeline.inspection.names import find_instance
     from pipeline.intake.files.reading import ReadAs
 
-    paths, read_as = _expand(files), ReadAs(encoding, _checked_order(dates), _checked_lane(lane))
+    paths = _expand(files)
+    read_as = ReadAs(encoding, _checked_order(dates), _checked_lane(lane), _checked_region(region), sheet)
     proposed = propose_source(paths, source, brand, read_as)
     if dry_run:
         instance = proposed.instance if proposed else find_instance(source, brand)
@@ -217,6 +229,17 @@ def _checked_lane(lane: str | None) -> str | None:
     if lane is not None and lane not in LANES:
         raise UsageError(f"--lane is {lane!r}; allowed: {', '.join(LANES)}")
     return lane
+
+
+def _checked_region(region: str | None) -> str | None:
+    from pipeline.values.places.countries import country_code
+
+    if region is None:
+        return None
+    code = country_code(region)
+    if code is None:
+        raise UsageError(f"--region is {region!r}, which is no country; say its ISO code, such as ES or DE")
+    return code
 
 
 def _import_file(file: Path, instance: SourceInstance, read_as: ReadAs, *, is_quiet: bool) -> ImportReport:

@@ -117,6 +117,12 @@ class SourceMapping:
         table = self.shape(dict.fromkeys(columns, "filled"), is_row=True)
         return len(table) - len(self._read.rest(table))
 
+    def count_found(self, record: dict[str, Any]) -> int:
+        """How many of the paths that rules read hold something in a record."""
+        shaped = self.shape(record)
+        paths = [*self.declaration.read_paths(), *self.names]
+        return sum(not is_empty(compile_path(path)(shaped)) for path in paths)
+
     def earlier_touch(self, number: int, record: dict[str, Any]) -> EarlierTouch | None:
         """What one rule of `earlier_touches` makes of a shaped record."""
         touches: list[EarlierTouch] = []
