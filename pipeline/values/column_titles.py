@@ -178,6 +178,8 @@ def title_keys(header: str) -> list[str]:
     bare = fold(BRACKETS.sub(" ", header)) or fold(header)
     numbered = _NUMBERED.match(bare)
     last = numbered[1].strip() if numbered else bare
-    shorter = [last[len(words) :] for words in titles().lead_ins if last.startswith(words)]
+    lead_ins = titles().lead_ins
+    # At once, as a table may have thousands of columns and hardly a title begins so.
+    shorter = [last[len(words) :] for words in lead_ins if last.startswith(words)] if last.startswith(lead_ins) else []
     keys = (title_key(header), *(words.replace(" ", "") for words in (bare, last, *shorter)), _loose_key(last))
     return list(dict.fromkeys(key for key in keys if key))

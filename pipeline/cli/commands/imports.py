@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.terminal.connection import database, installation
-from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_note, progress_bar
+from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_note, printable, progress_bar
 from pipeline.cli.terminal.proposals import accept_proposed, agree, proposal_object, show_proposal
 from pipeline.errors import UsageError
 
@@ -174,7 +174,7 @@ def _dry_run(
     if proposed and not as_json:
         show_proposal(proposed)
     with progress_bar(is_shown=not as_json) as progress:
-        bars = {path: progress.add_task(path.name, total=None, note="tried, not stored") for path in paths}
+        bars = {path: progress.add_task(printable(path.name), total=None, note="tried, not stored") for path in paths}
         trials = try_files(
             paths,
             instance,
@@ -246,7 +246,7 @@ def _import_file(file: Path, instance: SourceInstance, read_as: ReadAs, *, is_qu
     from pipeline.intake.files.imports import import_file
 
     with progress_bar(is_shown=not is_quiet) as progress:
-        task = progress.add_task(file.name, total=_lines_in(file), note="")
+        task = progress.add_task(printable(file.name), total=_lines_in(file), note="")
 
         def show(stored: int, line: int | None) -> None:
             progress.update(task, completed=line or stored, note=f"{stored} rows stored")

@@ -16,11 +16,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any, TextIO, cast
 
 import typer
 
-from pipeline.cli.terminal.output import plain
+from pipeline.cli.terminal.output import plain, printable
 from pipeline.errors import UsageError
 
 _RISKY = ("=", "@", "+", "-", "\t", "\r")
@@ -94,10 +94,17 @@ def _write_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], file: 
     return count
 
 
+class _Terminal:
+    """Standard output where somebody looks at it: what strangers wrote must not steer the terminal."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(printable(text))
+
+
 @contextmanager
 def _opened(out: Path | None) -> Iterator[TextIO]:
     if out is None:
-        yield sys.stdout
+        yield cast("TextIO", _Terminal()) if sys.stdout.isatty() else sys.stdout
         sys.stdout.flush()
         return
     partial = out.with_name(out.name + ".part")

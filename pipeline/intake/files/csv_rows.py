@@ -28,7 +28,7 @@ _RAW_LIMIT = 65_536  # bytes kept of a row that could not be read
 _ENCODING_ERRORS = "surrogateescape"
 # A quote that never closes is known only at the end of the file, after which reading goes back. So that a file of
 # nothing else takes no time without end, the lines read in vain are bounded: this many, and some for each record.
-_FREE_LINES = 200_000
+_FREE_LINES = 50_000
 _LINES_A_RECORD = 20
 
 csv.field_size_limit(_LINE_LIMIT)  # the module's own limit of 128 KB would end at a long message

@@ -13,28 +13,37 @@ _LEAST_COLUMNS = 3  # of a table that has such lines
 
 
 class Footer:
-    """Tells which lines may be of a footer: few cells each, from an empty line on or from a line of sums. Fed each line
-    in order."""
+    """Tells which lines may be of a footer: it begins below an empty line with a sentence, or with a line of sums, and
+    goes on with lines of few cells. Fed each line in order."""
 
     def __init__(self, width: int) -> None:
         self._width = width
-        self._is_open = False  # whether the lines before this one may be of a footer, or empty
+        self._is_below_blank = False
+        self._has_begun = False
 
     def sees(self, cells: Sequence[str], *, blanks: bool = False) -> bool:
         """Whether anything stands in the line; `blanks` count as something."""
         is_filled = any(cells) if blanks else any(cell.strip() for cell in cells)
-        self._is_open = self._is_open or not is_filled
+        self._is_below_blank = self._is_below_blank or not is_filled
         return is_filled
 
     def may_hold(self, cells: Sequence[str]) -> bool:
         """Whether this line, not empty, may be of the footer. An address makes it a lead."""
-        filled = [cell for cell in cells if cell.strip()]
-        is_sum = bool(filled) and title_key(BRACKETS.sub(" ", filled[0]).rstrip(" :0123456789")) in totals()
-        is_short = len(cells) < self._width and len(filled) <= _MOST_CELLS
-        is_sentence = len(filled) == 1 and (is_sum or " " in filled[0].strip())  # an id alone would be a lead
-        may = (self._is_open or is_sum) and self._width >= _LEAST_COLUMNS and (is_short or is_sentence)
-        self._is_open = may and not any("@" in cell or _has_number(cell) for cell in filled)
-        return self._is_open
+        filled = [cell for cell in cells if cell and not cell.isspace()]
+        is_below_blank, has_begun = self._is_below_blank, self._has_begun
+        self._is_below_blank = self._has_begun = False
+        if len(filled) > _MOST_CELLS or not filled or self._width < _LEAST_COLUMNS:  # nearly every line
+            return False
+        if any("@" in cell or _has_number(cell) for cell in filled):
+            return False
+        is_sentence = len(filled) == 1 and " " in filled[0].strip()  # an id alone may be a lead that was cut off
+        goes_on = has_begun and (is_sentence or len(cells) < self._width)
+        self._has_begun = goes_on or (is_below_blank and is_sentence) or _is_sum(filled[0])
+        return self._has_begun
+
+
+def _is_sum(cell: str) -> bool:
+    return title_key(BRACKETS.sub(" ", cell).rstrip(" :0123456789")) in totals()
 
 
 def _has_number(cell: str) -> bool:

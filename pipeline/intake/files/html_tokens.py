@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]{0,40})")
-_ATTRIBUTE = re.compile(r"""[\s/]*([^\s/>=][^\s/>=]*)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"'][^\s>]*)))?""")
+# Possessive throughout: what does not fit is looked at once.
+_BETWEEN = re.compile(r"[\s/=]*+")
+_ATTRIBUTE = re.compile(r"""([^\s/>=]++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|(["'])|([^\s>"'][^\s>]*+)))?""")
 _SILENT_ENDS = {
     name: re.compile(f"</{name}(?=[\\s/>])", re.IGNORECASE) for name in ("script", "style", "textarea", "title")
 }
@@ -66,22 +68,16 @@ def _behind(page: str, begin: int) -> int:
 def _attributes(page: str, place: int) -> tuple[dict[str, str], int]:
     """(attributes, place behind the tag) of a tag whose name ends at `place`; place -1 if the page ends in it."""
     attributes: dict[str, str] = {}
-    while place < len(page):
-        if page[place] == ">":
-            return attributes, place + 1
+    while True:
+        place = _BETWEEN.match(page, place).end()  # type: ignore[union-attr]  # matches nothing, too
         found = _ATTRIBUTE.match(page, place)
-        if found is None or found.end() == place:
-            place += 1
-            continue
-        rest = page[found.end() : found.end() + 1]
-        if found[2] is None and found[3] is None and found[4] is None and rest in ("", "="):
-            quoted = re.compile(r"\s*=\s*([\"'])").match(page, found.end())
-            if quoted is not None and page.find(quoted[1], quoted.end()) < 0:
-                return {}, -1  # a quotation mark that never closes takes in the rest
-        value = found[2] or found[3] or found[4] or ""
-        attributes.setdefault(found[1].lower(), _read(value))
+        if found is None:
+            is_closed = page.startswith(">", place)
+            return (attributes, place + 1) if is_closed else ({}, -1)
+        if found[4]:  # a quotation mark that never closes takes in the rest
+            return {}, -1
+        attributes.setdefault(found[1].lower(), _read(found[2] or found[3] or found[5] or ""))
         place = found.end()
-    return {}, -1
 
 
 def _read(text: str) -> str:

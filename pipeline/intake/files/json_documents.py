@@ -91,11 +91,12 @@ def _each(text: str, place: int) -> Iterator[Piece]:
 
 def _wrapped(document: dict[str, Any], count_found: CountFound) -> list[Any] | None:
     """The list of leads within an object, `{"results": [{…}], "total": 3}`; None if the object itself is one."""
-    if count_found(document) > 0:
+    beside = count_found(document)
+    if any(isinstance(value, str) and "@" in value for value in document.values()):
         return None
     lists = [found for found in _lists_in(document, 1) if found and isinstance(found[0], dict)]
     best = max(lists, key=lambda found: (count_found(found[0]) > 0, len(found)), default=None)
-    return best if best is not None and count_found(best[0]) > 0 else None
+    return best if best is not None and count_found(best[0]) > beside else None
 
 
 def _lists_in(value: dict[str, Any], depth: int) -> Iterator[list[Any]]:

@@ -182,12 +182,16 @@ def _as_cell(value: Any) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
+def _count_found(record: dict[str, Any]) -> int:
+    return count_titles(name for name, value in record.items() if not isinstance(value, dict | list))
+
+
 @dataclass(frozen=True)
 class _Known:
     """What somebody can read: of a table's titles how many, of a JSON record how much."""
 
     count_titles: Callable[[Iterable[str]], int] = count_titles
-    count_found: Callable[[dict[str, Any]], int] = count_titles
+    count_found: Callable[[dict[str, Any]], int] = _count_found
 
     @classmethod
     def of(cls, mapping: SourceMapping) -> _Known:

@@ -37,6 +37,8 @@ _TOO_WIDE = (
 _TOO_SLOW = "the workbook takes longer to read than a table of its size may: save the sheet as CSV"
 _BASE_MEMORY, _MEMORY_A_BYTE = 1_073_741_824, 12  # bytes; a cell takes 32 in memory and hardly fewer than 10 unpacked
 _BASE_SECONDS, _BYTES_A_SECOND = 60, 500_000
+_BASE_CELLS, _CELLS_A_BYTE = 4_000_000, 2  # that a sheet may span, empty ones among them
+_SECONDS_TO_END = 10
 _CUT_OFF_BY_TIME = (-24, -9)  # SIGXCPU, then SIGKILL
 _Merged = Sequence[tuple[tuple[int, int], tuple[int, int]]]  # rows and columns from 0, both ends included
 CountRead = Callable[[list[str]], int]  # columns -> how many of them somebody can read
@@ -158,16 +160,9 @@ class _Reader:
             shutil.copyfileobj(file, copy)
             copy.seek(0)
             descriptor = copy.fileno()
+            limits = (descriptor, memory, seconds, _BASE_CELLS + _CELLS_A_BYTE * size)
             self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-I",
-                    workbook_reader.__file__,
-                    str(descriptor),
-                    str(memory),
-                    str(seconds),
-                    wanted,
-                ],
+                [sys.executable, "-I", workbook_reader.__file__, *map(str, limits), wanted],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -180,7 +175,6 @@ class _Reader:
         """(sheets that may be read, name and visibility of all)."""
         said = self._next()
         if not isinstance(said, dict) or "error" in said:
-            self.close()
             raise UnreadableFileError(self._reason(said or {}))
         return [_Sheet(*sheet) for sheet in said["sheets"]], [(name, visible) for name, visible in said["known"]]
 
@@ -190,7 +184,6 @@ class _Reader:
             self._in.flush()
         merged = self._next()
         if not isinstance(merged, list):
-            self.close()
             raise UnreadableFileError(self._reason({}))
         return [((a, b), (c, d)) for (a, b), (c, d) in merged], self._all_rows()
 
@@ -215,7 +208,12 @@ class _Reader:
         return orjson.loads(line) if line.endswith(b"\n") else {"error": "ended"}
 
     def _reason(self, said: dict[str, Any]) -> str:
+        """What is wrong, in words. It ends by itself: how, is seen before anybody ends it."""
         error = str(said.get("error", "ended"))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_SECONDS_TO_END)
+        code = self._process.poll() or 0
+        self.close()
         if error == "span":
             return (
                 f"the sheet spans {said['height']} rows and {said['width']} columns, far beyond its data: delete the"
@@ -226,7 +224,7 @@ class _Reader:
         if error == "memory":
             return _TOO_WIDE
         if error == "ended":  # without a word: killed by its limits, or by itself for want of memory
-            return _TOO_SLOW if self._process.wait() in _CUT_OFF_BY_TIME else _TOO_WIDE
+            return _TOO_SLOW if code in _CUT_OFF_BY_TIME else _TOO_WIDE if code < 0 else _UNREADABLE
         with self._contents.open_binary() as file:
             is_locked = _LOCKED in file.read(1_048_576)
         return _PROTECTED if is_locked else _UNREADABLE

@@ -3,9 +3,9 @@
 Reading makes room for everything between the first cell and the last, which a file of a few bytes can lay anywhere, and
 the reading library ends its process where there is no room. So this imports nothing of Afluente, and has no secret.
 
-Arguments: descriptor of the file, bytes of memory, seconds of CPU, name of the one sheet to read, or empty for all
-that are visible. Writes JSON lines: the sheets with their first rows, or what is wrong; then, told the place of one on
-standard input, its merged ranges and its rows, then null.
+Arguments: descriptor of the file, bytes of memory, seconds of CPU, cells that a sheet may span, name of the one sheet
+to read, or empty for all that are visible. Writes JSON lines: the sheets with their first rows, or what is wrong; then,
+told the place of one on standard input, its merged ranges and its rows, then null.
 """
 
 from __future__ import annotations
@@ -17,22 +17,21 @@ from datetime import date, datetime, time
 from typing import Any
 
 FIRST_ROWS = 20
-MOST_CELLS = 50_000_000
 _EXACT_BELOW = 1e15  # a spreadsheet keeps 15 digits of a number; of a longer one it has lost the rest
 
 
 def main() -> None:
-    descriptor, memory, seconds, wanted = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+    descriptor, memory, seconds, most_cells = map(int, sys.argv[1:5])
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        _serve(descriptor, wanted)
+        _serve(descriptor, most_cells, wanted=sys.argv[5])
     except BaseException as error:  # noqa: BLE001 - the reading library's own, on damaged files, is none of Exception
         _say({"error": "memory" if isinstance(error, MemoryError) else type(error).__name__})
 
 
-def _serve(descriptor: int, wanted: str) -> None:
+def _serve(descriptor: int, most_cells: int, *, wanted: str) -> None:
     import python_calamine
 
     with os.fdopen(descriptor, "rb") as file:
@@ -45,7 +44,7 @@ def _serve(descriptor: int, wanted: str) -> None:
     names = [name for name, is_visible in known if (name == wanted if wanted else is_visible)]
     sheets = [workbook.get_sheet_by_name(name) for name in names]
     for sheet in sheets:
-        if sheet.height * sheet.width > MOST_CELLS:
+        if sheet.height * sheet.width > most_cells:
             _say({"error": "span", "height": sheet.height, "width": sheet.width})
             return
     _say({"known": known, "sheets": [[sheet.name, sheet.height, _first_rows(sheet)] for sheet in sheets]})
