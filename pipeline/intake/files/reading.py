@@ -89,7 +89,7 @@ def open_rows_of(
     columns = None if contents.kind == "json_lines" else list(first.record or ())
     if columns and not mapping.reads(columns):
         raise UnreadableFileError(
-            f"its mapping reads none of the {len(columns)} columns{sheet_words(notes)}, so no row could become a lead:"
+            f"its mapping reads none of the file's {len(columns)} columns{sheet_words(notes)}, so no row could become a lead:"
             f" is {instance.slug} the right --source? `afluente mapping preview {instance.slug} FILE` shows what"
             " is read; for a --source that does not exist yet a mapping is proposed"
         )
@@ -127,9 +127,9 @@ def shown_name(path: Path) -> str:
 
 
 def sheet_words(notes: TableNotes) -> str:
-    """Which sheet of a workbook was looked at, where there are others; in words that follow `the columns`."""
+    """Which sheet of a workbook was looked at, and which are beside it; in words that follow `columns`."""
     if notes.sheet is None:
-        return " of the file"
+        return ""
     if not notes.other_sheets:
         return f" of the sheet {notes.sheet!r}"
     others = ", ".join(map(repr, notes.other_sheets))
