@@ -86,7 +86,7 @@ CONVERSION_OF_KIND = {
 }
 
 
-_ID_FIELDS = ("external_id", "campaign_id", "ad_group_id", "ad_id", "form_id")
+_ID_FIELDS = ("external_id", "submission_id", "campaign_id", "ad_group_id", "ad_id", "form_id")
 
 
 def default_conversion(field: str) -> str:

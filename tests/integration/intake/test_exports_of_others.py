@@ -283,7 +283,7 @@ def test_a_buyer_s_address_is_not_the_visitor_s(tmp_path):
         ("Additional email addresses", "other_emails"),
         ("occurred_at", "occurred_at"),
         ("Phone 1 - Label", None),
-        ("Ticket ID", None),
+        ("Ticket ID", "submission_id"),
         ("Business Fax", None),
     ],
 )
