@@ -89,8 +89,8 @@ def open_rows_of(
     columns = None if contents.kind == "json_lines" else list(first.record or ())
     if columns and not mapping.reads(columns):
         raise UnreadableFileError(
-            f"its mapping reads none of the file's {len(columns)} columns{sheet_words(notes)}, so no row could become a lead:"
-            f" is {instance.slug} the right --source? `afluente mapping preview {instance.slug} FILE` shows what"
+            f"its mapping reads none of the file's {len(columns)} columns{sheet_words(notes)}, so no row could become a"
+            f" lead: is {instance.slug} the right --source? `afluente mapping preview {instance.slug} FILE` shows what"
             " is read; for a --source that does not exist yet a mapping is proposed"
         )
     if columns:
