@@ -87,8 +87,13 @@ CONVERSION_OF_KIND = {
 }
 
 
+_ID_FIELDS = ("external_id", "submission_id", "campaign_id", "ad_group_id", "ad_id", "form_id")
+
+
 def default_conversion(field: str) -> str:
     """The `as` a field has when the mapping names none."""
+    if field in _ID_FIELDS:
+        return "id"
     return CONVERSION_OF_KIND.get(CANONICAL_FIELDS[field], "text")
 
 

@@ -6,16 +6,27 @@ Never a guess below certainty: what title and values do not settle is listed as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.authoring.column_values import PROOFS, ColumnValues, contradicts
+from pipeline.authoring.column_values import PROOFS, ColumnValues, contradicts, is_international
+from pipeline.authoring.own_exports import left_of_own_export
 from pipeline.canonical import IDENTIFYING_FIELDS
-from pipeline.values.column_titles import BRACKETS, LANGUAGES, LONGEST_TITLE, title_key, title_keys, titles
+from pipeline.values.column_titles import (
+    BRACKETS,
+    LANGUAGES,
+    LONGEST_TITLE,
+    bare_meaning,
+    is_of_others,
+    title_key,
+    title_keys,
+    titles,
+)
 from pipeline.values.folding import fold
 from pipeline.values.vocabularies import vocabulary
 
 SECOND_FIELDS = {"email": "other_emails", "phone": "other_phones"}
+LISTS = frozenset(SECOND_FIELDS.values())
 _PROOF = 0.8  # share of the values that must be of a kind before they outweigh or replace a title
 _FEWEST_PROVING = 3  # values
 
@@ -39,12 +50,12 @@ class Proposal:
 
     @property
     def fields(self) -> dict[str, str]:
-        """Canonical field -> column, in the order of the columns."""
-        return {
-            column.field: column.column
-            for column in self.columns
-            if column.field is not None and column.alias_of is None
-        }
+        """Canonical field -> column, in the order of the columns; of several the first."""
+        fields: dict[str, str] = {}
+        for column in self.columns:
+            if column.field is not None and column.alias_of is None:
+                fields.setdefault(column.field, column.column)
+        return fields
 
     @property
     def undecided(self) -> list[ProposedColumn]:
@@ -56,18 +67,29 @@ class Proposal:
         return any(name in self.fields for name in IDENTIFYING_FIELDS)
 
 
-def propose(headers: Sequence[str], samples: Sequence[Sequence[str]]) -> Proposal:
-    """What each column holds. `samples` are some rows of the table, cells in the order of `headers`.
+def propose(
+    headers: Sequence[str], samples: Sequence[Sequence[str]], filled: Mapping[str, int] | None = None
+) -> Proposal:
+    """What each column holds. `samples` are some rows of the table, cells in the order of `headers`; `filled`, where
+    more is known than they show, how many cells of a column hold something.
 
-    Pure and deterministic. Each field is proposed for one column; a second e-mail or phone column is `other_emails`
-    or `other_phones`.
+    Pure and deterministic. Each field is proposed for one column, for a filled one before an empty one; further e-mail
+    and phone columns are all `other_emails`, `other_phones`.
     """
     values = [
         ColumnValues([row[index] for row in samples if index < len(row) and isinstance(row[index], str)])
         for index in range(len(headers))
     ]
     columns = [_by_title(index + 1, header, values[index]) for index, header in enumerate(headers)]
-    return Proposal(tuple(_each_once(_settle_names(columns, values))))
+    left = left_of_own_export(headers)
+    columns = [
+        replace(column, field=None, why=left[column.column]) if column.column in left else column for column in columns
+    ]
+    counts = [
+        evidence.count if filled is None else filled.get(header, 0)
+        for header, evidence in zip(headers, values, strict=True)
+    ]
+    return Proposal(tuple(_each_once(_settle_names(columns, values), counts)))
 
 
 def _hint(header: str, keys: Sequence[str]) -> str | None:
@@ -91,9 +113,22 @@ def _by_title(position: int, header: str, values: ColumnValues) -> ProposedColum
         if key in known.fields:
             field, language = known.fields[key]
             return _checked(undecided, field, language, values)
-    if _is_a_consent(header):
-        return replace(undecided, why=str(vocabulary("headers")["left"]["consent"]["hint"]))
-    return _unknown(undecided, values)
+    return _by_bare_title(undecided, values)
+
+
+def _by_bare_title(column: ProposedColumn, values: ColumnValues) -> ProposedColumn:
+    """`Phone 1 - Value`, `Business City`: a known title with numbers and words beside it that change nothing."""
+    for kind, is_one in (("consent", _is_a_consent), ("of_another", is_of_others)):
+        if is_one(column.column):
+            return replace(column, why=str(vocabulary("headers")["left"][kind]["hint"]))
+    kind, found = (bare_meaning(column.column) if len(column.column) <= LONGEST_TITLE else None) or ("", "")
+    if kind == "left":
+        return replace(column, why=found)
+    if kind == "ambiguous":
+        return _by_values(column, titles().ambiguous[found], values)
+    if kind == "fields":
+        return _checked(column, *titles().fields[found], values)
+    return _unknown(column, values)
 
 
 def _checked(column: ProposedColumn, field: str, language: str, values: ColumnValues) -> ProposedColumn:
@@ -127,6 +162,8 @@ def _unknown(column: ProposedColumn, values: ColumnValues) -> ProposedColumn:
             return replace(column, field="email", why="values")
         if values.share("linkedin") >= _PROOF:
             return replace(column, field="linkedin_url", why="values")
+        if values.share("phone") >= _PROOF and values.share_of(is_international) >= _PROOF / 2:
+            return replace(column, field="phone", why="values")
     return replace(column, why=f"unknown title{_looks(values)}")
 
 
@@ -166,20 +203,26 @@ def _name_field(key: str, values: ColumnValues, mapped: set[str | None]) -> str 
     return "full_name"
 
 
-def _each_once(columns: Iterable[ProposedColumn]) -> Iterable[ProposedColumn]:
-    """The first column keeps the field; of e-mails and phones a second one has a field of its own."""
+def _each_once(columns: Sequence[ProposedColumn], filled: Sequence[int]) -> Sequence[ProposedColumn]:
+    """The first filled column keeps the field, an empty one only where no other has it; of e-mails and phones the
+    others have a field of their own, which is a list."""
     taken: dict[str, str] = {}
-    for column in columns:
+    settled = list(columns)
+    for place in sorted(range(len(columns)), key=lambda place: (not filled[place], place)):
+        column = columns[place]
         field = column.field
-        if field in taken:
-            field = SECOND_FIELDS.get(field or "")
-        if column.field is not None and (field is None or field in taken):
-            wanted = field or column.field
-            yield replace(column, field=None, why=f"{wanted} is read from {taken[wanted]!r} already")
+        if field is None:
             continue
-        if field is not None:
-            taken[field] = column.column
-        yield column if field == column.field else replace(column, field=field, why=f"{column.why}; a second one")
+        if field in taken:
+            field = SECOND_FIELDS.get(field, field)
+        if field in taken and field not in LISTS:
+            empty = "" if filled[place] else "; this column is empty"
+            settled[place] = replace(column, field=None, why=f"{field} is read from {taken[field]!r} already{empty}")
+            continue
+        taken.setdefault(field, column.column)
+        if field != column.field:
+            settled[place] = replace(column, field=field, why=f"{column.why}; a further one")
+    return settled
 
 
 def _is_a_consent(header: str) -> bool:

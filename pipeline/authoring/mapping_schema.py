@@ -196,6 +196,7 @@ def _field_of(conversion: str) -> Schema:
             FIELD_KEYS,
             {
                 "from": _REF("paths"),
+                "all_of": _named("all of these paths, as one list", _REF("paths")),
                 "constant": _named("this value, whatever the source says", {"not": {"type": "null"}}),
                 "default": _named("this value where the source says nothing", _ANYTHING),
                 "required": _named("without it the lead waits in quarantine", _FLAG),
@@ -212,9 +213,9 @@ def _field_of(conversion: str) -> Schema:
         )
     )
     rule |= {
-        "oneOf": [{"required": ["from"]}, {"required": ["constant"]}],
+        "oneOf": [{"required": [name]} for name in ("from", "all_of", "constant")],
         "dependencies": {
-            **_beside(OPTION_TYPES, default=conversion),
+            **_beside({**OPTION_TYPES, "all_of": ("list",)}, default=conversion),
             "vocabulary": {"not": {"required": ["values"]}},
         },
     }

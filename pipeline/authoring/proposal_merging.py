@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 
-from pipeline.authoring.column_proposals import SECOND_FIELDS, Proposal, ProposedColumn
+from pipeline.authoring.column_proposals import LISTS, SECOND_FIELDS, Proposal, ProposedColumn
 from pipeline.values.folding import fold
 
 
@@ -21,6 +21,7 @@ def merge_proposals(proposals: Sequence[Proposal]) -> Proposal:
     meant = _meanings(proposals)
     merged: dict[str, ProposedColumn] = {}
     by_field: dict[str, ProposedColumn] = {}
+    aliases: dict[str, set[str]] = {}  # column -> its own name and the titles that stand for it
     for column in chain.from_iterable(proposal.columns for proposal in proposals):
         if column.column in merged:
             continue
@@ -28,10 +29,11 @@ def merge_proposals(proposals: Sequence[Proposal]) -> Proposal:
             either = " and ".join(sorted(meant[column.column]))
             merged[column.column] = replace(column, field=None, why=f"means {either} in different files: two sources")
             continue
-        placed = _placed(column, next(iter(meant[column.column]), None), by_field, merged, tables)
+        placed = _placed(column, next(iter(meant[column.column]), None), by_field, aliases, tables)
         merged[column.column] = placed
+        aliases.setdefault(placed.alias_of or placed.column, {placed.alias_of or placed.column}).add(placed.column)
         if placed.field is not None and placed.alias_of is None and fold(placed.column):
-            by_field[placed.field] = placed
+            by_field.setdefault(placed.field, placed)
     return Proposal(tuple(merged.values()))
 
 
@@ -39,7 +41,7 @@ def _placed(
     column: ProposedColumn,
     field: str | None,
     by_field: dict[str, ProposedColumn],
-    merged: dict[str, ProposedColumn],
+    aliases: dict[str, set[str]],
     tables: Sequence[set[str]],
 ) -> ProposedColumn:
     """A column with its field, as an alias of the one that is read already, or undecided beside that one."""
@@ -51,9 +53,11 @@ def _placed(
             return (
                 column if candidate == column.field else replace(column, field=candidate, why="title, in another file")
             )
-        names = {known.column, *(other.column for other in merged.values() if other.alias_of == known.column)}
+        names = aliases[known.column]
         if fold(column.column) and not any(column.column in table and names & table for table in tables):
             return replace(column, field=candidate, alias_of=known.column)
+        if candidate in LISTS:
+            return replace(column, field=candidate)
     if field is None:
         return column
     return replace(column, field=None, why=f"{field} is read from {by_field[field].column!r} already")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connectors.kit.paths import parse_path
-from pipeline.authoring.column_proposals import Proposal, ProposedColumn
+from pipeline.authoring.column_proposals import LISTS, SECOND_FIELDS, Proposal, ProposedColumn
 from pipeline.authoring.invented_samples import invented_cell
 from pipeline.authoring.scaffold import check_slug, file_declaration
 from pipeline.canonical import LEAD_FIELDS, TOUCH_FIELDS
@@ -37,10 +37,13 @@ class DraftedSource:
     files: dict[Path, str]
 
 
-def draft_source(slug: str, proposal: Proposal, *, is_declared: bool) -> DraftedSource:
-    """`is_declared`: only the mapping and its sample are missing. Raises ConfigurationError for a bad slug."""
+def draft_source(slug: str, proposal: Proposal, *, is_declared: bool, region: str | None = None) -> DraftedSource:
+    """`is_declared`: only the mapping and its sample are missing. `region` (alpha-2): of phones without a country.
+
+    Raises ConfigurationError for a bad slug.
+    """
     check_slug(slug)
-    mapping = _mapping_text(slug, proposal)
+    mapping = _mapping_text(slug, proposal, region)
     files = {Path("mappings", "sources", f"{slug}.yaml"): mapping}
     if not is_declared:
         files[Path("samples", slug, "typical.csv")] = _sample_text(proposal)
@@ -51,22 +54,30 @@ def draft_source(slug: str, proposal: Proposal, *, is_declared: bool) -> Drafted
         return DraftedSource(slug, proposal, read_source_mapping(path), files)
 
 
-def _mapping_text(slug: str, proposal: Proposal) -> str:
+def _columns_of_fields(proposal: Proposal) -> dict[str, list[ProposedColumn]]:
+    by_field: dict[str, list[ProposedColumn]] = {}
+    for column in proposal.columns:
+        if column.field is not None and column.alias_of is None and _path(column):
+            by_field.setdefault(column.field, []).append(column)
+    return by_field
+
+
+def _mapping_text(slug: str, proposal: Proposal, region: str | None) -> str:
     """YAML with a comment on each line: why a column is read as it is, or why it is not."""
-    by_field = {
-        column.field: column for column in proposal.columns if column.field is not None and column.alias_of is None
-    }
+    by_field = _columns_of_fields(proposal)
     lines = [
         SCHEMA_LINE,
         f"# Proposed from the columns of a file. Yours now: edit it, then `afluente mapping check`. {_DOCS}",
         f"source: {slug}",
         "version: 1",
-        f"# region: {_region(proposal)}  # where phone numbers without a country code belong",
+        f"region: {region}  # where phone numbers without a country code belong"
+        if region
+        else f"# region: {likely_region(proposal) or 'US'}  # where phone numbers without a country code belong",
         *_headers(proposal),
     ]
     for section, fields in (("lead", LEAD_FIELDS), ("touch", TOUCH_FIELDS)):
-        mapped = [by_field[name] for name in fields if name in by_field and _path(by_field[name])]
-        lines += [f"{section}:", *map(_rule, mapped)] if mapped else []
+        mapped = [_rule(name, by_field) for name in fields if name in by_field]
+        lines += [f"{section}:", *mapped] if mapped else []
     if not any(name in by_field for name in TOUCH_FIELDS):
         lines += [
             "# Nothing here says where the leads came from: they count as (direct), and as the latest touch.",
@@ -81,27 +92,37 @@ def _mapping_text(slug: str, proposal: Proposal) -> str:
 _DOCS = "The language: docs/mapping.md"
 
 
-def _region(proposal: Proposal) -> str:
+def likely_region(proposal: Proposal) -> str | None:
     """A country of the language that most titles are in: an example, which nothing is read by."""
     countries = [
         country for column in proposal.columns for name, country in _COUNTRIES.items() if f"({name})" in column.why
     ]
-    return max(countries, key=countries.count, default="US")
+    return max(countries, key=countries.count, default=None)
 
 
-_COUNTRIES = {"Spanish": "ES", "Portuguese": "BR", "German": "DE", "French": "FR"}
+_COUNTRIES = {"Spanish": "ES", "Portuguese": "BR", "German": "DE", "French": "FR", "Italian": "IT"}
 
 
-def _rule(column: ProposedColumn) -> str:
-    kind = ", as: date" if column.field == "occurred_at" else ""
-    return f"  {column.field}: {{from: {_quoted(_path(column))}{kind}}}  # {column.why}"
+def _rule(field: str, by_field: dict[str, list[ProposedColumn]]) -> str:
+    """One line. The first filled of all columns of e-mails (or phones) is the address, the others go with it."""
+    columns = by_field[field]
+    further = by_field.get(SECOND_FIELDS.get(field, ""), [])
+    paths = [_quoted(_path(column)) for column in [*columns, *further]]
+    said = f"[{', '.join(paths)}]" if len(paths) > 1 else paths[0]
+    key = "all_of" if field in LISTS and len(columns) > 1 else "from"
+    kind = ", as: date" if field == "occurred_at" else ""
+    return f"  {field}: {{{key}: {said}{kind}}}  # {columns[0].why}"
 
 
 def _headers(proposal: Proposal) -> Iterator[str]:
     """Columns whose titles cannot be written as a path (`Tel.`) get a name that can; aliases stand beside it."""
     titles: dict[str, list[str]] = {}
+    aliases_of: dict[str, list[str]] = {}
     for column in proposal.columns:
-        aliases = [other.column for other in proposal.columns if other.alias_of == column.column]
+        if column.alias_of is not None:
+            aliases_of.setdefault(column.alias_of, []).append(column.column)
+    for column in proposal.columns:
+        aliases = aliases_of.get(column.column, [])
         if column.alias_of is None and _path(column) and (aliases or _path(column) != column.column):
             titles[_path(column)] = [*([column.column] if _path(column) != column.column else []), *aliases]
     if titles:

@@ -27,26 +27,33 @@ class FieldRow(msgspec.Struct, frozen=True):
         return f"<FieldRow {self.field}>"
 
 
-def field_rows(mapping: SourceMapping, record: dict[str, Any], lead: Lead | None) -> list[FieldRow]:
+def field_rows(
+    mapping: SourceMapping, record: dict[str, Any], lead: Lead | None, *, is_row: bool = False
+) -> list[FieldRow]:
     """A row for every value that the mapping looked at, then for canonical fields that have no value in the record
     (defaults, parts of a full name), then what nobody decided about (`custom`), then the values derived from the lead,
     flagged `derived`.
 
-    `lead` None: the record did not become a lead; its values are shown all the same.
+    `lead` None: the record did not become a lead; its values are shown all the same. `is_row`: it is of a table.
     """
     from pipeline.stages.mapping.undecided import rest_of
     from pipeline.values.derived import derive
 
-    columns = {name: column for column, name in mapping.renames(record).items()}
-    record = mapping.shape(record)
+    columns = {name: column for column, name in mapping.renames(record, is_row=is_row).items()}
+    record = mapping.shape(record, is_row=is_row)
     fields = {**_shown_fields(lead), **_touch_fields(mapping, record, lead)} if lead else {}
     flags: dict[str, list[str]] = {**lead.flags, **_touch_flags(mapping, lead, fields)} if lead else {}
     shown: set[str] = set()
     rows = []
+    gathered = {rule.name: set(rule.paths) for rule in mapping.declaration.fields if rule.gathers}
+    in_lists = {path for paths in gathered.values() for path in paths}
     for field, path, raw in _mapped_values(mapping, record):
+        is_gathered = path in gathered.get(field, ())
+        if field in shown and not is_gathered and path in in_lists:
+            continue  # shown where it is read
         path = columns.get(path, path)  # noqa: PLW2901 - as the file has it
         if field in shown:  # an earlier path had a value already
-            rows.append(_row(path, raw, field, None, ["not used"]))
+            rows.append(_row(path, raw, field, None, ["in the list"] if is_gathered else ["not used"]))
         else:
             rows.append(_row(path, raw, field, fields.get(field), flags.get(field, [])))
         shown.add(field)

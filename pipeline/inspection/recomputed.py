@@ -61,6 +61,7 @@ class Recomputed:
     def fields(self) -> list[FieldRow]:
         """Each value before and after; empty if the body cannot be read."""
         from pipeline.errors import RecordError
+        from pipeline.stages.mapping.bodies import ROW
         from pipeline.stages.mapping.stored_records import read_record
 
         if self.mapping is None:
@@ -70,7 +71,7 @@ class Recomputed:
             record = read_record(self.raw, self.connector)
         except RecordError:
             return []
-        return field_rows(self.mapping, record, self.lead)
+        return field_rows(self.mapping, record, self.lead, is_row=self.raw.envelope.content_type == ROW)
 
 
 def recompute(connection: Connection, event_ids: Sequence[UUID]) -> dict[UUID, Recomputed]:

@@ -31,7 +31,7 @@ from connectors.kit.sources.parts import BESIDE
 from pipeline.errors import ConfigurationError, RecordError
 from pipeline.records import NewEvent, RawEvent, Receipt
 from pipeline.replay import connector_of
-from pipeline.stages.mapping.bodies import shaped_record
+from pipeline.stages.mapping.bodies import ROW, shaped_record
 from pipeline.stages.mapping.contents import EVERYTHING, Contents, read_reading
 from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS, load_source_mapping
 from pipeline.stages.mapping.stored_records import read_record
@@ -59,6 +59,7 @@ class Plain:
     header_value: str | None = None
     index: int = 0
     former: tuple[bytes, ...] = ()
+    is_row: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +115,10 @@ def tell_apart(
     """
     shaped = shaped_record(content_type, record)
     contact = contact_of(connector, record)
-    content = _told_apart(_contents(connector.source).digest(shaped), contact)
+    is_row = content_type == ROW
+    content = _told_apart(_contents(connector.source).digest(shaped, is_row=is_row), contact)
     former = () if named_by is None else (named_by.former_digest(record.get("external_id")),)
-    plain = Plain(connector, record, shaped, content, header_value, index, former)
+    plain = Plain(connector, record, shaped, content, header_value, index, former, is_row)
     named = name_digest(own_id, header_value, index)
     if named is None:
         what = content[_READING:]
@@ -133,10 +135,11 @@ def tell_apart(
     )
 
 
-def content_of(connector: Connector, record: dict[str, Any], shaped: dict[str, Any]) -> bytes:
+def content_of(connector: Connector, record: dict[str, Any], shaped: dict[str, Any], *, is_row: bool = False) -> bytes:
     """The digest of what a record says, 24 bytes; which contact it is counts, whatever the mapping reads. `shaped`: the
     record as a mapping gets it."""
-    return _told_apart(_contents(connector.source).digest(shaped), contact_of(connector, record))
+    content = _contents(connector.source).digest(shaped, is_row=is_row)
+    return _told_apart(content, contact_of(connector, record))
 
 
 def revised_at(connector: Connector, record: dict[str, Any]) -> datetime | None:
@@ -236,7 +239,9 @@ def _former_digests(event: NewEvent, plain: Plain, others: Sequence[Contents | N
                 former_digest(plain.connector, _alone(plain.record), header_value=plain.header_value, index=plain.index)
             ]
         elif event.content is None and not plain.former:
-            read = _told_apart(contents.digest(plain.shaped), contact_of(plain.connector, plain.record))
+            read = _told_apart(
+                contents.digest(plain.shaped, is_row=plain.is_row), contact_of(plain.connector, plain.record)
+            )
             digests.append(content_digest(read[_READING:]))
     return [digest for digest in dict.fromkeys(digests) if digest != event.digest]
 
@@ -261,7 +266,7 @@ def _reread(connection: Connection, event_ids: Sequence[UUID]) -> Mapping[UUID, 
             record = _record_of(raw, connector)
             if connector is not None and record is not None:
                 said[raw.event_id] = Said(
-                    content_of(connector, record, record),
+                    content_of(connector, record, record, is_row=raw.envelope.content_type == ROW),
                     revised_at(connector, record),
                     contact_of(connector, record),
                 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import chain
 from typing import NamedTuple
 
 from pipeline.canonical import CANONICAL_FIELDS
@@ -15,7 +16,7 @@ from pipeline.values.vocabularies import vocabulary
 BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _NUMBERED = re.compile(r"^(.*\D)\d{1,2}$")
 LONGEST_TITLE = 80  # characters; a longer cell is a question of its own or a text
-LANGUAGES = {"en": "English", "es": "Spanish", "pt": "Portuguese", "de": "German", "fr": "French"}
+LANGUAGES = {"en": "English", "es": "Spanish", "pt": "Portuguese", "de": "German", "fr": "French", "it": "Italian"}
 
 
 class Titles(NamedTuple):
@@ -25,6 +26,8 @@ class Titles(NamedTuple):
     ambiguous: dict[str, tuple[str, ...]]
     left: dict[str, str]  # hint
     lead_ins: tuple[str, ...]  # longest first
+    beside: frozenset[str]  # words before or after a title that change nothing
+    of_others: tuple[str, ...]  # words before a title that make it somebody else's
 
 
 def title_key(text: str) -> str:
@@ -62,7 +65,13 @@ def titles() -> Titles:
     }
     lead_ins = sorted({fold(str(words)) + " " for words in content["lead_ins"]}, key=len, reverse=True)
     _add_without_small_words(fields, place, content["fields"])
-    return Titles(fields, ambiguous, left, tuple(lead_ins))
+    for name in CANONICAL_FIELDS:  # our own names, as our exports write them
+        if title_key(name) not in place:
+            fields[title_key(name)] = (name, "any")
+    beside = frozenset(fold(str(word)) for word in content["beside"])
+    return Titles(
+        fields, ambiguous, left, tuple(lead_ins), beside, tuple(fold(str(word)) + " " for word in content["of_others"])
+    )
 
 
 _SMALL_WORDS = frozenset(("de", "del", "do", "da", "of", "der", "des", "du"))
@@ -103,11 +112,74 @@ def totals() -> frozenset[str]:
     return frozenset(title_key(str(word)) for word in vocabulary("headers")["totals"])
 
 
+# What a title may still mean once words beside it are taken off: a person's own things, nothing of a ticket.
+_OF_A_PERSON = frozenset(
+    (
+        *("email", "other_emails", "phone", "other_phones", "whatsapp_id", "linkedin_url", "website"),
+        *("first_name", "last_name", "full_name", "company", "job_title", "language"),
+        *("street", "city", "state", "postal_code", "country"),
+    )
+)
+_PLACES = frozenset(("address", "address1", "direccion", "adresse", "indirizzo", "web", "url"))  # that are ambiguous
+_MOST_WORDS, _MOST_TAKEN_OFF = 8, 4
+_KINDS = frozenset(("label", "type", "typ", "tipo", "etiqueta"))
+KIND_HINT = "says of what kind the column beside it is"
+
+
+def bare_meaning(header: str) -> tuple[str, str] | None:
+    """What a title means without the numbers in it and the words beside it: ("fields", key), ("ambiguous", key),
+    ("left", hint); None if nothing known is left. `Phone 1 - Value` means what `Phone` means.
+
+    The form that loses least decides.
+    """
+    known = titles()
+    words = tuple((fold(BRACKETS.sub(" ", header)) or fold(header)).split())
+    if len(words) > _MOST_WORDS:
+        return None
+    if words and words[-1] in _KINDS and any(word.isdigit() for word in words):
+        return "left", KIND_HINT
+    forms = [words]
+    for _ in range(_MOST_TAKEN_OFF):
+        forms = list(dict.fromkeys(chain.from_iterable(_shorter(form, known.beside) for form in forms)))
+        for form in forms:
+            key = "".join(form)
+            if key in known.left:
+                return "left", known.left[key]
+            if key in known.fields and known.fields[key][0] in _OF_A_PERSON:
+                return "fields", key
+            if key in known.ambiguous and key in _PLACES:
+                return "ambiguous", key
+    return None
+
+
+def _shorter(words: tuple[str, ...], beside: frozenset[str]) -> Iterator[tuple[str, ...]]:
+    """The title less one word: the first or last if it changes nothing, or a small number anywhere."""
+    if len(words) < 2:
+        return
+    if words[0] in beside:
+        yield words[1:]
+    if words[-1] in beside:
+        yield words[:-1]
+    for place, word in enumerate(words):
+        if word.isdigit() and len(word) <= 2:
+            yield words[:place] + words[place + 1 :]
+
+
+def is_of_others(header: str) -> bool:
+    """Whether the title says that its values are another person's: `Buyer Email`, `Order Phone`."""
+    bare = fold(BRACKETS.sub(" ", header))
+    lead = next((words for words in titles().of_others if bare.startswith(words)), None)
+    known = titles().fields.get(bare[len(lead) :].replace(" ", "")) if lead else None
+    return known is not None and known[0] in _OF_A_PERSON
+
+
 def title_keys(header: str) -> list[str]:
     """The folded title, then without brackets, then without its number, then without the words that lead in to it."""
     bare = fold(BRACKETS.sub(" ", header)) or fold(header)
     numbered = _NUMBERED.match(bare)
     last = numbered[1].strip() if numbered else bare
-    shorter = [last[len(words) :] for words in titles().lead_ins if last.startswith(words)]
+    lead_ins = titles().lead_ins
+    # At once, as a table may have thousands of columns and hardly a title begins so.
+    shorter = [last[len(words) :] for words in lead_ins if last.startswith(words)] if last.startswith(lead_ins) else []
     keys = (title_key(header), *(words.replace(" ", "") for words in (bare, last, *shorter)), _loose_key(last))
     return list(dict.fromkeys(key for key in keys if key))

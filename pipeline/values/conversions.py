@@ -28,6 +28,7 @@ _LIST_SEPARATORS = re.compile(r"[;,|\n]")
 # A batch travels in a message: megabytes of one lead stay at home. Twice what normalization keeps, and flags as cut.
 _TEXT_LIMIT = 65_536
 _LIST_LIMIT = 1_000
+_MARKED_ID = re.compile(r"\s*(?:l|ag|as|c|f):(\d{6,40})\s*", re.ASCII)
 _EXACT = 2.0**53  # from here on a float stands for several integers: which one was meant is lost
 _TABLE_LIMIT = 1_000  # characters of a text that is looked up in a table of values
 _UNLISTED = object()
@@ -92,6 +93,14 @@ def to_list(value: Any) -> Normalized:
         elif not is_empty(text.value):
             texts.append(text.value)
     return Normalized(texts or None, flags, excerpt(value) if flags else None)
+
+
+def to_identifier(value: Any) -> Normalized:
+    """An id as text, without the mark of its kind that Meta's exports put before it (`l:`, `ag:`, `as:`, `c:`, `f:`):
+    its API and its own pages give the same id bare."""
+    text = to_text(value)
+    marked = _MARKED_ID.fullmatch(text.value) if isinstance(text.value, str) else None
+    return text._replace(value=marked[1]) if marked else text
 
 
 def to_number(value: Any, *, decimal: str | None = None) -> Normalized:
@@ -234,6 +243,7 @@ CONVERSIONS: dict[str, Conversion] = {
     "money": to_money,
     "boolean": to_boolean,
     "list": to_list,
+    "id": to_identifier,
 }
 CONVERSION_NAMES = (*CONVERSIONS, "date")
 

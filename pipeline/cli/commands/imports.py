@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.terminal.connection import database, installation
-from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_note, progress_bar
+from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_note, printable, progress_bar
 from pipeline.cli.terminal.proposals import accept_proposed, agree, proposal_object, show_proposal
 from pipeline.errors import UsageError
 
@@ -29,7 +29,8 @@ _CHUNK_BYTES = 1_048_576
 Files = Annotated[
     list[Path],
     typer.Argument(
-        metavar="FILE", help="CSV, TSV, Excel, HTML table or JSONL; gzip or zip too; a folder; - for standard input."
+        metavar="FILE",
+        help="CSV, TSV, Excel, HTML table, JSON or vCard; gzip or zip too; a folder; - for standard input.",
     ),
 ]
 Source = Annotated[
@@ -50,6 +51,14 @@ Lane = Annotated[
     str | None,
     typer.Option("--lane", metavar="hot|bulk", help="Lane of the rows. Default: bulk, whatever the source."),
 ]
+Region = Annotated[
+    str | None,
+    typer.Option("--region", metavar="COUNTRY", help="Where phones without a country code belong, e.g. ES."),
+]
+Sheet = Annotated[
+    str | None,
+    typer.Option("--sheet", metavar="NAME|NUMBER", help="Sheet of a workbook. Default: the first with leads in it."),
+]
 Accept = Annotated[bool, typer.Option("--accept", help="Write and use the mapping that is proposed for a new source.")]
 
 
@@ -59,7 +68,7 @@ Accept = Annotated[bool, typer.Option("--accept", help="Write and use the mappin
         "afluente import leads.csv --source datablist --wait",
         "afluente import january.csv.gz february.xlsx --source datablist --json",
         "afluente import leads.csv --source datablist --dry-run",
-        "afluente import exports/ --source trade_fair --accept",
+        "afluente import exports/ --source trade_fair --region DE --accept",
     ),
 )
 def import_files(
@@ -73,6 +82,8 @@ def import_files(
     encoding: Encoding = None,
     dates: Dates = None,
     lane: Lane = None,
+    region: Region = None,
+    sheet: Sheet = None,
     accept: Accept = False,
     as_json: AsJson = False,
 ) -> None:
@@ -91,7 +102,8 @@ def import_files(
     from pipeline.inspection.names import find_instance
     from pipeline.intake.files.reading import ReadAs
 
-    paths, read_as = _expand(files), ReadAs(encoding, _checked_order(dates), _checked_lane(lane))
+    paths = _expand(files)
+    read_as = ReadAs(encoding, _checked_order(dates), _checked_lane(lane), _checked_region(region), sheet)
     proposed = propose_source(paths, source, brand, read_as)
     if dry_run:
         instance = proposed.instance if proposed else find_instance(source, brand)
@@ -163,7 +175,7 @@ def _dry_run(
     if proposed and not as_json:
         show_proposal(proposed)
     with progress_bar(is_shown=not as_json) as progress:
-        bars = {path: progress.add_task(path.name, total=None, note="tried, not stored") for path in paths}
+        bars = {path: progress.add_task(printable(path.name), total=None, note="tried, not stored") for path in paths}
         trials = try_files(
             paths,
             instance,
@@ -220,11 +232,22 @@ def _checked_lane(lane: str | None) -> str | None:
     return lane
 
 
+def _checked_region(region: str | None) -> str | None:
+    from pipeline.values.places.countries import country_code
+
+    if region is None:
+        return None
+    code = country_code(region)
+    if code is None:
+        raise UsageError(f"--region is {region!r}, which is no country; say its ISO code, such as ES or DE")
+    return code
+
+
 def _import_file(file: Path, instance: SourceInstance, read_as: ReadAs, *, is_quiet: bool) -> ImportReport:
     from pipeline.intake.files.imports import import_file
 
     with progress_bar(is_shown=not is_quiet) as progress:
-        task = progress.add_task(file.name, total=_lines_in(file), note="")
+        task = progress.add_task(printable(file.name), total=_lines_in(file), note="")
 
         def show(stored: int, line: int | None) -> None:
             progress.update(task, completed=line or stored, note=f"{stored} rows stored")

@@ -61,7 +61,7 @@ def as_object(struct: Any) -> dict[str, Any]:
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout, and nothing else."""
-    sys.stdout.write(_writable(json.dumps(value, default=plain, ensure_ascii=False, indent=2)) + "\n")
+    sys.stdout.write(_escaped(json.dumps(value, default=plain, ensure_ascii=False, indent=2)) + "\n")
     sys.stdout.flush()
 
 
@@ -74,23 +74,31 @@ def print_overridden(paths: Iterable[str]) -> None:
 
 
 def print_line(text: str = "") -> None:
-    sys.stdout.write(_writable(text) + "\n")
+    sys.stdout.write(printable(text) + "\n")
 
 
 def print_text(text: str) -> None:
-    """Text that ends where it ends: pieces of a document."""
-    sys.stdout.write(text)
+    """Text that ends where it ends: pieces of a JSON document."""
+    sys.stdout.write(_escaped(text))
 
 
 def print_note(text: str) -> None:
     """Something to know that is not the result: stderr, so that stdout can be piped."""
-    sys.stderr.write(_writable(text) + "\n")
+    sys.stderr.write(printable(text) + "\n")
     sys.stderr.flush()
 
 
 def _writable(text: str) -> str:
     """File names may be any bytes: what of them is no text becomes a replacement character."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _escaped(text: str) -> str:
+    """JSON for a terminal too: those controls that JSON itself leaves as they are stand as escapes."""
+    return _writable(text) if text.isascii() and "\x7f" not in text else _writable(text).translate(_LATE_CONTROLS)
+
+
+_LATE_CONTROLS = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
 
 
 def print_problem(message: str) -> None:
@@ -185,7 +193,7 @@ def _draw(
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for column in columns:
         justify: Literal["left", "right"] = "right" if column in right else "left"
-        table.add_column(column, justify=justify, overflow="fold", max_width=folded.get(column))
+        table.add_column(escape(printable(column)), justify=justify, overflow="fold", max_width=folded.get(column))
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     out.print(table)
@@ -231,8 +239,14 @@ def _joined(value: dict[str, Any] | Sequence[Any]) -> str:
 
 
 def printable(text: str) -> str:
-    """Text without control characters, line ends and tabs excepted."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
+    """Text without control characters, line ends and tabs excepted: names of files and columns may hold some that steer
+    a terminal. Everything that is printed for people goes through here."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in _HARMLESS else "\ufffd" for char in text)
+
+
+_HARMLESS = frozenset("\n\t\u00a0\u2007\u202f\u3000")  # blanks of other widths are no control characters
 
 
 @contextmanager
@@ -243,7 +257,7 @@ def progress_bar(*, is_shown: bool = True) -> Iterator[Progress]:
 
     error_console = Console(stderr=True)
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[note]}"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from pipeline.cli.terminal.file_notes import phones_said
 from pipeline.cli.terminal.output import (
     as_object,
     as_text,
@@ -37,6 +38,11 @@ def proposal_object(proposed: Proposed, *, is_accepted: bool) -> dict[str, Any]:
             {**as_object(column), "example": _example(proposed, column)} for column in proposed.draft.proposal.columns
         ],
         "files": [str(path) for path in proposed.draft.files],
+        "phones": {
+            "seen": proposed.notes.phones_seen,
+            "without_country": proposed.notes.phones_without_country,
+            "likely_region": proposed.notes.likely_region,
+        },
     }
 
 
@@ -74,6 +80,11 @@ def show_proposal(proposed: Proposed) -> None:
     )
     if proposal.undecided:
         print_line(f"{len(proposal.undecided)} columns are undecided: they are kept under `custom`.")
+    if proposed.notes.other_sheets:
+        others = ", ".join(proposed.notes.other_sheets)
+        print_line(f"Read was the sheet {proposed.notes.sheet!r}, not {others}; `--sheet NAME` reads another.")
+    if said := phones_said(proposed.notes):
+        print_line(f"{said}.")
 
 
 def accept_proposed(proposed: Proposed, *, is_quiet: bool) -> None:

@@ -8,6 +8,7 @@ import zlib
 from pathlib import PurePosixPath
 from typing import BinaryIO, cast
 
+from pipeline.intake.files.foreign import by_members
 from pipeline.intake.files.unreadable import UnreadableFileError
 
 _DAMAGED = "the spreadsheet (or zip file) is damaged or cut off"
@@ -63,6 +64,12 @@ def _column_number(letters: bytes) -> int:
     for letter in letters:
         number = number * 26 + letter - 64
     return number
+
+
+def refuse_documents(file: BinaryIO, name: str) -> None:
+    """Raise UnreadableFileError for a document of a program whose format is not read. `name` is the file's own."""
+    if what := by_members(_entries(file), name):
+        raise UnreadableFileError(f"this is {what}")
 
 
 def only_member(file: BinaryIO) -> BinaryIO | None:

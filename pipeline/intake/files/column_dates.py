@@ -13,6 +13,7 @@ from connectors.kit.paths import compile_path
 from pipeline.canonical import CANONICAL_FIELDS
 from pipeline.intake.files.contents import FileContents
 from pipeline.intake.files.unreadable import UnreadableFileError
+from pipeline.stages.mapping.bodies import ROW
 from pipeline.stages.mapping.language import FieldRule
 from pipeline.values.dates.order import DateOrder
 
@@ -47,7 +48,7 @@ def open_date_columns(mapping: SourceMapping, columns: Iterable[str] | None) -> 
     if columns is None:
         return {path: path for path in _open_date_paths(mapping)}
     known = dict.fromkeys(columns, "x")
-    renames = mapping.renames(known)
+    renames = mapping.renames(known, is_row=True)
     paths = set(_open_date_paths(mapping))
     named = {column: renames.get(column, column) for column in known}
     return {column: name for column, name in named.items() if name in paths}
@@ -93,7 +94,7 @@ def decide_orders(rows: Iterable[FileRow], columns: Mapping[str, str], mapping: 
     for row in rows:
         if row.record is None:
             continue
-        record = mapping.shape(row.record)
+        record = mapping.shape(row.record, is_row=row.content_type == ROW)
         for get, order in looks:
             order.see(get(record), row.line)
     decided = {}

@@ -20,29 +20,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, Literal, cast
 
-from pipeline.intake.files.archives import only_member, workbook_size
+from pipeline.intake.files.archives import only_member, refuse_documents, workbook_size
+from pipeline.intake.files.foreign import by_start, by_stream
 from pipeline.intake.files.text_encodings import Utf8Check, declared_charset, legacy_encoding, marked_encoding
 from pipeline.intake.files.unreadable import UnreadableFileError
 
-Kind = Literal["table", "json_lines", "spreadsheet", "html"]
+Kind = Literal["table", "json_lines", "spreadsheet", "html", "vcard"]
 
 _CHUNK_BYTES = 1_048_576
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the container of .xls
-_PAGE = "an HTML page without a table, perhaps an error or a login page instead of the download"
-_FOREIGN = {
-    b"<!doctype html": _PAGE,
-    b"<html": _PAGE,
-    b"%PDF": "a PDF; export the table as CSV or Excel",
-    b"PAR1": "Parquet; export it as CSV or JSONL",
-    b"SQLite format 3": "a SQLite database; export the table as CSV",
-    b"{\\rtf": "an RTF document; save the table as CSV",
-    b"<?xml": "XML; export it as CSV, Excel or JSONL",
-    b"BZh": "packed with bzip2; unpack it, or use gzip",
-    b"\xfd7zXZ": "packed with xz; unpack it, or use gzip",
-    b"\x28\xb5\x2f\xfd": "packed with zstd; unpack it, or use gzip",
-}
 _MARKUP = ("<!doctype html", "<html", "<table", "<?xml", "<meta", "<head", "<!--", "<style", "<body", "<div")
 # A spreadsheet is read whole (the format allows nothing else at this speed): about 2 bytes of memory a byte of sheet.
 MAX_SHEET_BYTES = 400 * 1_048_576
@@ -101,10 +89,10 @@ def _opener(path: Path) -> Callable[[], BinaryIO]:
         kept = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the contents; has no name on the disk
         shutil.copyfileobj(sys.stdin.buffer, kept, _CHUNK_BYTES)
         kept.flush()
-        return lambda: _unpacked(cast("BinaryIO", io.BufferedReader(_Spooled(kept))))
+        return lambda: _unpacked(cast("BinaryIO", io.BufferedReader(_Spooled(kept))), "")
     if not path.is_file():
         raise UnreadableFileError(f"{path}: there is no such file")
-    return lambda: _unpacked(path.open("rb"))
+    return lambda: _unpacked(path.open("rb"), path.name)
 
 
 class _Spooled(io.RawIOBase):
@@ -132,14 +120,15 @@ class _Spooled(io.RawIOBase):
         return self._place
 
 
-def _unpacked(file: BinaryIO) -> BinaryIO:
+def _unpacked(file: BinaryIO, name: str) -> BinaryIO:
     """The file itself, what a gzip file holds, or the only file in a zip archive that is no workbook."""
     head = file.read(4)
     file.seek(0)
     if head[:2] == _GZIP:
         return cast("BinaryIO", gzip.GzipFile(fileobj=file))
-    if head == _ZIP and (member := only_member(file)) is not None:
-        return member
+    if head == _ZIP:
+        refuse_documents(file, name)
+        return only_member(file) or file
     return file
 
 
@@ -162,6 +151,9 @@ def _kind_of(head: bytes, path: Path, file: BinaryIO) -> Kind:
     if not text:
         raise UnreadableFileError("the file is empty")
     if head.startswith(_OLE):
+        if what := by_stream(head + file.read(_CHUNK_BYTES)):
+            raise UnreadableFileError(f"this is {what}")
+        file.seek(len(head))
         return "spreadsheet"
     if head.startswith(_ZIP):
         _check_workbook(file)
@@ -169,19 +161,29 @@ def _kind_of(head: bytes, path: Path, file: BinaryIO) -> Kind:
     start = text[:32].lower()
     if start.startswith(_MARKUP) and "<table" in text.lower():
         return "html"
-    for magic, what in _FOREIGN.items():
-        if head.startswith(magic) or start.encode("latin-1", "replace").startswith(magic.lower()):
-            raise UnreadableFileError(f"this is {what}")
+    if what := by_start(head, text):
+        raise UnreadableFileError(f"this is {what}")
     if mark is None and _share_of_controls(head) > _MAX_SHARE_OF_CONTROLS:
         raise UnreadableFileError("this is not text, nor a spreadsheet; import CSV, TSV, JSONL or Excel")
+    return _kind_of_text(text, path)
+
+
+def _kind_of_text(text: str, path: Path) -> Kind:
+    if text[:16].lower().startswith("begin:vcard"):
+        return "vcard"
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    if text.startswith("{") or ".jsonl" in suffixes or ".ndjson" in suffixes:
+    is_list = text.startswith("[") and (".json" in suffixes or text[1:].lstrip().startswith("{"))
+    if is_list or text.startswith("{") or ".jsonl" in suffixes or ".ndjson" in suffixes:
         return "json_lines"
-    if text.startswith("[") and (".json" in suffixes or text[1:].lstrip().startswith("{")):
-        raise UnreadableFileError(
-            "this is one JSON list; import JSON lines, one object a line (`jq -c '.[]' FILE` makes them)"
-        )
     return "table"
+
+
+def unpacked_size(contents: FileContents) -> int:
+    """Bytes of what a packed workbook holds; of another file, its own."""
+    with contents.open_binary() as file:
+        is_packed = file.read(len(_ZIP)) == _ZIP
+        file.seek(0)
+        return workbook_size(file) if is_packed else contents.size
 
 
 def _check_workbook(file: BinaryIO) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from pipeline.intake.files.contents import FileContents, OverlongLine, text_lines
+from pipeline.intake.files.footers import Footer, without_footer
 from pipeline.intake.files.rows import FileRow, NoLeads, TableNotes, find_header, name_columns
 from pipeline.intake.files.unreadable import UnreadableFileError
 from pipeline.stages.mapping.bodies import ROW
@@ -25,6 +26,10 @@ _SAMPLE_LINES = 200
 _LINE_LIMIT = 1_048_576  # characters
 _RAW_LIMIT = 65_536  # bytes kept of a row that could not be read
 _ENCODING_ERRORS = "surrogateescape"
+# A quote that never closes is known only at the end of the file, after which reading goes back. So that a file of
+# nothing else takes no time without end, the lines read in vain are bounded: this many, and some for each record.
+_FREE_LINES = 50_000
+_LINES_A_RECORD = 20
 
 csv.field_size_limit(_LINE_LIMIT)  # the module's own limit of 128 KB would end at a long message
 
@@ -47,7 +52,7 @@ def read_csv(contents: FileContents, notes: TableNotes) -> Iterator[FileRow]:
     notes.skipped_title_rows = header_index
     header = first[header_index]
     names = name_columns(header, first[header_index + 1 :], notes)
-    return table.rows(names, NoLeads(header), skip=header_index + 1)
+    return without_footer(table.rows(names, NoLeads(header), skip=header_index + 1), notes)
 
 
 class _Lines:
@@ -59,11 +64,14 @@ class _Lines:
         self.number = 0  # of the line given last
         self.record: list[str] = []  # lines given since `begin_record`
         self.has_ended = False
+        self._credit = _FREE_LINES  # lines that may yet be read a second time
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
+        if len(self.record) > 1 and len(self.record) > self._credit:
+            raise csv.Error("a cell goes on for too long")
         if self._ahead:
             line = self._ahead.popleft()
         else:
@@ -81,12 +89,14 @@ class _Lines:
             next(self)
 
     def begin_record(self) -> None:
+        self._credit = min(self._credit + _LINES_A_RECORD, _FREE_LINES)
         self.record = []
         self.has_ended = False
 
     def keep_first_line(self) -> str:
         """Give back all lines of the present record but its first, which is returned."""
         self._ahead.extendleft(reversed(self.record[1:]))
+        self._credit -= len(self.record)
         self.number -= len(self.record) - 1
         return self.record[0]
 
@@ -99,9 +109,9 @@ class _Table:
         self._delimiter = delimiter
         self._encoding = encoding
 
-    def rows(self, names: Sequence[str], no_leads: NoLeads, *, skip: int) -> Iterator[FileRow]:
-        """Rows after the first `skip` records."""
-        lines, width = self._lines, len(names)
+    def rows(self, names: Sequence[str], no_leads: NoLeads, *, skip: int) -> Iterator[tuple[FileRow, bool]]:
+        """Rows after the first `skip` records, and whether each may stand below the table."""
+        lines, width, footer = self._lines, len(names), Footer(len(names))
         reader = self._reader()
         skipped = 0
         while True:
@@ -123,20 +133,22 @@ class _Table:
                 first = lines.keep_first_line()
                 reader = self._reader()
                 code = "overlong_line" if isinstance(first, OverlongLine) else "unclosed_quote"
-                yield self._bad(begins_at, names, [], first, code)
+                yield self._bad(begins_at, names, [], first, code), False
                 continue
             if len(cells) > width and not any(cells[width:]):
                 del cells[width:]
             if len(cells) == width:
-                if any(cells):
-                    yield self._good(begins_at, names, cells, no_leads.fault(begins_at, cells))
+                if footer.sees(cells, blanks=True):
+                    row = self._good(begins_at, names, cells, no_leads.fault(begins_at, cells))
+                    yield row, footer.may_hold(cells)
             elif len(lines.record) > 1 or lines.has_ended:
                 # The quote that opened here does not close where it should: only this line is taken for bad.
                 first = lines.keep_first_line()
                 reader = self._reader()
-                yield self._bad(begins_at, names, _split(first, self._delimiter), first, "unclosed_quote")
-            elif any(cell.strip() for cell in cells):
-                yield self._bad(begins_at, names, cells, "".join(lines.record), "ragged_row")
+                yield self._bad(begins_at, names, _split(first, self._delimiter), first, "unclosed_quote"), False
+            elif footer.sees(cells):
+                row = self._bad(begins_at, names, cells, "".join(lines.record), "ragged_row")
+                yield row, footer.may_hold(cells)
 
     def _reader(self) -> Any:
         # Strict: a quote that never closed would else end at the next one, and two rows would pass for one.

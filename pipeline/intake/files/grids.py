@@ -7,6 +7,7 @@ from itertools import chain, islice
 
 import orjson
 
+from pipeline.intake.files.footers import Footer, without_footer
 from pipeline.intake.files.rows import FileRow, NoLeads, TableNotes, find_header, name_columns
 from pipeline.intake.files.unreadable import UnreadableFileError
 from pipeline.stages.mapping.bodies import ROW
@@ -34,7 +35,7 @@ def grid_rows(
     notes.skipped_title_rows = place
     header = fill_header(*sample[place])
     names = name_columns(header, cells[place + 1 :], notes)
-    return _records(chain(sample[place + 1 :], grid), names, NoLeads(header), check)
+    return without_footer(_records(chain(sample[place + 1 :], grid), names, NoLeads(header), check), notes)
 
 
 def _records(
@@ -42,14 +43,15 @@ def _records(
     names: Sequence[str],
     no_leads: NoLeads,
     check: Callable[[int, Sequence[str], Sequence[str]], Fault | None],
-) -> Iterator[FileRow]:
-    width = len(names)
+) -> Iterator[tuple[FileRow, bool]]:
+    """Each row, and whether it may stand below the table."""
+    width, footer = len(names), Footer(len(names))
     for line, cells in grid:
-        if not any(cells):
+        if not footer.sees(cells, blanks=True):
             continue
         record = dict(zip(names, cells, strict=False))
         fault = no_leads.fault(line, cells) or check(line, names, cells)
         if any(cells[width:]):
             record |= {f"column_{place}": cell for place, cell in enumerate(cells[width:], start=width + 1)}
             fault = "ragged_row", f"line {line}: {len(cells)} cells, header has {width}"
-        yield FileRow(line, record, orjson.dumps(record), ROW, *(fault or ()))
+        yield FileRow(line, record, orjson.dumps(record), ROW, *(fault or ())), footer.may_hold(cells)

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from html.parser import HTMLParser
 
 from pipeline.intake.files.contents import FileContents
 from pipeline.intake.files.grids import grid_rows
+from pipeline.intake.files.html_tokens import Token, tokens
 from pipeline.intake.files.rows import FileRow, TableNotes
 from pipeline.intake.files.unreadable import UnreadableFileError
 
 MAX_PAGE_BYTES = 100 * 1_048_576
-_CHUNK_CHARACTERS = 65_536
 _WIDEST_SPAN = 1_000  # columns or rows that one cell may cover
+_MOST_COVERED = 2_000_000  # places that all cells of a page may cover beside their own
 _BREAKS = re.compile(r"\s+")
-_SILENT = ("script", "style")
 
 Row = tuple[int, list[str]]  # place in its table, from 1, as a spreadsheet would number it
 
@@ -31,21 +30,34 @@ def read_html_table(contents: FileContents, notes: TableNotes) -> Iterator[FileR
             " read: open it in a spreadsheet and save it as CSV"
         )
     reader = _TableReader()
-    try:
-        with contents.open_text() as file:
-            while chunk := file.read(_CHUNK_CHARACTERS):
-                reader.feed(chunk.encode(errors="replace").decode())
-        reader.close()
-    except (AssertionError, ValueError):  # markup that the parser gives up on
-        raise UnreadableFileError("this is HTML that cannot be read; save the table as CSV or Excel") from None
+    with contents.open_text() as file:
+        page = file.read().encode(errors="replace").decode()
+    for token in tokens(page):
+        reader.take(token)
+    reader.close()
     tables = [table for table in reader.tables if sum(any(row) for _, row in table) > 1]
     if not tables:
         raise UnreadableFileError("this is an HTML page without a table of rows, perhaps an error or a login page")
     return grid_rows(iter(max(tables, key=lambda table: sum(len(row) for _, row in table))), notes)
 
 
-class _Table:
+class _Budget:
+    """What the cells of a page may cover beside their own places: markup of a few bytes can ask for a billion."""
+
     def __init__(self) -> None:
+        self._left = _MOST_COVERED
+
+    def spend(self, places: int) -> None:
+        self._left -= places
+        if self._left < 0:
+            raise UnreadableFileError(
+                "this is an HTML page whose cells cover far more columns and rows than they fill; save the table as CSV"
+            )
+
+
+class _Table:
+    def __init__(self, budget: _Budget) -> None:
+        self._budget = budget
         self.rows: list[Row] = []
         self.cell: list[str] | None = None  # pieces of the open cell's text
         self.span = (1, 1)  # of the open cell: columns, rows
@@ -67,6 +79,7 @@ class _Table:
         cells = self.rows[-1][1]
         self._skip_covered(cells)
         columns, rows = self.span
+        self._budget.spend(columns - 1)
         for place in range(len(cells), len(cells) + columns):
             if rows > 1:
                 self.below[place] = rows - 1
@@ -80,54 +93,67 @@ class _Table:
 
     def _skip_covered(self, cells: list[str]) -> None:
         while self.below.get(len(cells), 0):
+            self._budget.spend(1)
             self.below[len(cells)] -= 1
             cells.append("")
 
 
-class _TableReader(HTMLParser):
+class _TableReader:
     """Collects the tables of a page; one within a cell of another is a table of its own."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self.tables: list[list[Row]] = []
         self._open: list[_Table] = []
-        self._silent = 0
+        self._budget = _Budget()
+        self._link = ""  # the address that the open link of a cell leads to
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _SILENT:
-            self._silent += 1
-        elif tag == "table":
-            self._open.append(_Table())
+    def take(self, token: Token) -> None:
+        if token.kind == "text":
+            if self._open and (cell := self._open[-1].cell) is not None:
+                cell.append(_BREAKS.sub(" ", token.text))
+        elif token.kind == "open":
+            self._begin(token.text, token.attributes)
+        elif self._open:
+            self._end(token.text)
+
+    def _begin(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag == "table":
+            self._open.append(_Table(self._budget))
             self.tables.append(self._open[-1].rows)
         elif self._open:
             table = self._open[-1]
             if tag == "tr":
                 table.begin_row()
             elif tag in ("td", "th"):
-                attributes = dict(attrs)
                 table.begin_cell(_span(attributes.get("colspan")), _span(attributes.get("rowspan")))
             elif tag in ("br", "p", "div") and table.cell is not None:
                 table.cell.append("\n")
+            elif tag == "a" and table.cell is not None:
+                self._link = _mailbox(attributes.get("href", ""))
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _SILENT:
-            self._silent = max(0, self._silent - 1)
-        elif self._open:
-            if tag == "table":
-                self._open.pop().end_row()
-            elif tag == "tr":
-                self._open[-1].end_row()
-            elif tag in ("td", "th"):
-                self._open[-1].end_cell()
-
-    def handle_data(self, data: str) -> None:
-        if self._open and not self._silent and (cell := self._open[-1].cell) is not None:
-            cell.append(_BREAKS.sub(" ", data))
+    def _end(self, tag: str) -> None:
+        table = self._open[-1]
+        if tag == "table":
+            self._open.pop().end_row()
+        elif tag == "tr":
+            table.end_row()
+        elif tag in ("td", "th"):
+            table.end_cell()
+        elif tag == "a":
+            if self._link and table.cell is not None and "@" not in "".join(table.cell):
+                table.cell.append(f" <{self._link}>")
+            self._link = ""
 
     def close(self) -> None:
-        super().close()
         while self._open:
             self._open.pop().end_row()
+
+
+def _mailbox(link: str) -> str:
+    """The address of a link that writes a mail, behind a label in the table."""
+    scheme, _, rest = link.strip().partition(":")
+    address = rest.partition("?")[0]
+    return address if scheme.lower() == "mailto" and "@" in address and "<" not in address else ""
 
 
 def _span(span: str | None) -> int:

@@ -1,4 +1,4 @@
-"""Reads JSON lines: one object a line, each kept as it stands."""
+"""Reads JSON lines: one object a line, each kept as it stands; and lists of objects, or objects over several lines."""
 
 from __future__ import annotations
 
@@ -12,13 +12,24 @@ from connectors.kit.sources.records import UnreadableBody, decode_body
 from pipeline.intake.arrivals import JSON
 from pipeline.intake.bodies import seen_record
 from pipeline.intake.files.contents import FileContents, OverlongLine, text_lines
+from pipeline.intake.files.json_documents import CountFound, read_documents
 from pipeline.intake.files.rows import FileRow
 
 _LINE_LIMIT = 8 * 1_048_576  # characters
 
 
-def read_json_lines(contents: FileContents, connector: Connector | None) -> Iterator[FileRow]:
-    """A row per line that is not blank; what is no JSON object comes with a code."""
+def read_json(contents: FileContents, connector: Connector | None, count_found: CountFound) -> Iterator[FileRow]:
+    """A row per object, however they are laid out; what is no JSON object comes with a code.
+
+    `count_found`: how much of a record somebody can read. Raises UnreadableFileError.
+    """
+    pieces = read_documents(contents, count_found)
+    if pieces is None:
+        return _read_lines(contents, connector)
+    return (_row(piece.line, piece.body, connector) for piece in pieces)
+
+
+def _read_lines(contents: FileContents, connector: Connector | None) -> Iterator[FileRow]:
     for number, text in enumerate(text_lines(contents, limit=_LINE_LIMIT), start=1):
         line = text.strip()
         if not line:

@@ -6,11 +6,12 @@ import base64
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from connectors.kit import Connector
 from pipeline.intake.arrivals import JSON, new_event
@@ -18,25 +19,32 @@ from pipeline.intake.files.column_dates import decide_orders, holds_numeric_date
 from pipeline.intake.files.contents import FileContents, read_contents
 from pipeline.intake.files.csv_rows import read_csv
 from pipeline.intake.files.html_tables import read_html_table
-from pipeline.intake.files.json_lines import read_json_lines
+from pipeline.intake.files.json_lines import read_json
+from pipeline.intake.files.phone_regions import see_phones
 from pipeline.intake.files.rows import FileRow, TableNotes
 from pipeline.intake.files.spreadsheets import read_spreadsheet
 from pipeline.intake.files.unreadable import UnreadableFileError
+from pipeline.intake.files.vcards import read_vcards
 from pipeline.intake.instances import SourceBook, SourceInstance
 from pipeline.lanes import FILE_LANE, LANE_BY_FILE, LANE_BY_OPTION
 from pipeline.records import AS_IT_CAME, STORED, Envelope, NewEvent
 from pipeline.settings.loading import settings
 from pipeline.stages.mapping.source_mapping import SourceMapping, load_source_mapping, undecided
+from pipeline.values.column_titles import count_titles
+from pipeline.values.normalized import is_empty
 
 
 @dataclass(frozen=True)
 class ReadAs:
     """What the person who imports says about a file. `dates` is dmy or mdy, for columns that leave it open; `lane` the
-    one its rows go by, in place of FILE_LANE."""
+    one its rows go by, in place of FILE_LANE; `region` (alpha-2) where phones without a country belong; `sheet` a
+    workbook's sheet by its name or its number from 1."""
 
     encoding: str | None = None
     dates: str | None = None
     lane: str | None = None
+    region: str | None = None
+    sheet: str | None = None
 
 
 AS_FOUND = ReadAs()
@@ -58,6 +66,7 @@ class OpenedFile:
     rows: Iterator[FileRow]
     dates: dict[str, str] = field(default_factory=dict)
     lane_by: str = LANE_BY_FILE
+    region: str | None = None
 
 
 def open_rows(path: Path, *, source: str, brand: str, read_as: ReadAs = AS_FOUND) -> OpenedFile:
@@ -73,27 +82,43 @@ def open_rows_of(
     instance = dataclasses.replace(instance, lane=read_as.lane or FILE_LANE)
     region = settings().region_for(instance.slug, instance.brand)
     contents = read_contents(path, encoding=read_as.encoding, region=region)
-    rows, notes, first = _begin(contents, instance.connector, _exact_columns(mapping, instance.connector))
+    opening = _Opening(
+        contents, instance.connector, _exact_columns(mapping, instance.connector), read_as.sheet, _Known.of(mapping)
+    )
+    rows, notes, first = _begin(opening)
     columns = None if contents.kind == "json_lines" else list(first.record or ())
     if columns and not mapping.reads(columns):
         raise UnreadableFileError(
-            f"its mapping reads none of the file's {len(columns)} columns, so no row could become a lead:"
-            f" is {instance.slug} the right --source? `afluente mapping preview {instance.slug} FILE` shows what"
+            f"its mapping reads none of the file's {len(columns)} columns{sheet_words(notes)}, so no row could become a"
+            f" lead: is {instance.slug} the right --source? `afluente mapping preview {instance.slug} FILE` shows what"
             " is read; for a --source that does not exist yet a mapping is proposed"
         )
     if columns:
-        notes.columns, notes.unread_columns = len(columns), undecided(mapping, dict.fromkeys(columns, "filled"))
-    dates = _orders(contents, mapping, columns, read_as.dates)
-    return OpenedFile(
+        notes.columns, notes.unread_columns = (
+            len(columns),
+            undecided(mapping, dict.fromkeys(columns, "filled"), is_row=True),
+        )
+    dates = _orders(opening, mapping, columns, read_as.dates)
+    begin = [first, *islice(rows, _LOOKED_AT - 1)]
+    file = OpenedFile(
         instance=instance,
         mapping=mapping,
         name=shown_name(path),
         digest=contents.digest,
         notes=notes,
-        rows=chain([first], rows),
+        rows=chain(begin, rows),
         dates=dates,
         lane_by=LANE_BY_OPTION if read_as.lane else LANE_BY_FILE,
+        region=read_as.region,
     )
+    phones = see_phones(
+        (envelope_of(file, row) for row in begin if row.code is None), instance, mapping, columns or first.record or ()
+    )
+    notes.phones_seen, notes.phones_without_country, notes.likely_region = phones
+    return file
+
+
+_LOOKED_AT = 200  # rows of whose phones it is said whether they name a country
 
 
 def shown_name(path: Path) -> str:
@@ -101,49 +126,100 @@ def shown_name(path: Path) -> str:
     return "standard input" if str(path) == "-" else os.fsencode(path.name).decode("utf-8", "replace")
 
 
-def _orders(
-    contents: FileContents, mapping: SourceMapping, columns: list[str] | None, order: str | None
-) -> dict[str, str]:
+def sheet_words(notes: TableNotes) -> str:
+    """Which sheet of a workbook was looked at, and which are beside it; in words that follow `columns`."""
+    if notes.sheet is None:
+        return ""
+    if not notes.other_sheets:
+        return f" of the sheet {notes.sheet!r}"
+    others = ", ".join(map(repr, notes.other_sheets))
+    return f" of the sheet {notes.sheet!r} (others: {others}; `--sheet NAME` reads one of them)"
+
+
+def _orders(opening: _Opening, mapping: SourceMapping, columns: list[str] | None, order: str | None) -> dict[str, str]:
     names = open_date_columns(mapping, columns)
     if order is not None:
         return dict.fromkeys(names.values(), order)
-    if not names or not holds_numeric_dates(contents):
+    if not names or not holds_numeric_dates(opening.contents):
         return {}
-    rows, _, first = _begin(contents, None, frozenset())
+    rows, _, first = _begin(opening._replace(connector=None, exact=frozenset()))
     return decide_orders(chain([first], rows), names, mapping)
 
 
 @dataclass(frozen=True)
 class TableSample:
-    """The header of a file and its first rows: what a mapping is proposed from. Only good rows are in it."""
+    """The header of a file and rows of it: what a mapping is proposed from. Only good rows are in it: the first, and
+    later ones that fill a column which the first leave empty. `filled`: cells of each column that hold something."""
 
     columns: list[str]
     rows: list[list[str]] = field(repr=False)
+    filled: dict[str, int] = field(default_factory=dict)
+    notes: TableNotes = field(default_factory=TableNotes)
 
 
-def read_sample(path: Path, *, limit: int = 200, encoding: str | None = None) -> TableSample:
-    """Raises UnreadableFileError. Of JSON lines, the values of the outermost level."""
-    rows, _, first = _begin(read_contents(path, encoding=encoding), None, frozenset())
-    records = [row.record for row in islice(chain([first], rows), limit) if row.code is None and row.record]
+def read_sample(path: Path, *, limit: int = 200, read_as: ReadAs = AS_FOUND) -> TableSample:
+    """Looks through the whole file. Raises UnreadableFileError. Of JSON, the values of the outermost level."""
+    contents = read_contents(path, encoding=read_as.encoding, region=read_as.region)
+    rows, notes, first = _begin(_Opening(contents, None, frozenset(), read_as.sheet, _Known()))
+    records: list[dict[str, Any]] = []
+    filled: Counter[str] = Counter()
+    for row in chain([first], rows):
+        if row.code is not None or not row.record:
+            continue
+        names = [name for name, value in row.record.items() if not is_empty(value)]
+        if len(records) < limit or any(filled[name] < _FEWEST_FILLED for name in names):
+            records.append(row.record)
+        filled.update(names)
     columns = list(dict.fromkeys(name for record in records or [first.record or {}] for name in record))
-    return TableSample(columns, [[_as_cell(record.get(name)) for name in columns] for record in records])
+    table = [[_as_cell(record.get(name)) for name in columns] for record in records]
+    return TableSample(columns, table, dict(filled), notes)
+
+
+_FEWEST_FILLED = 10  # cells of a column that a sample shows, if the file has them
 
 
 def _as_cell(value: Any) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
-def _begin(
-    contents: FileContents, connector: Connector | None, exact: frozenset[str]
-) -> tuple[Iterator[FileRow], TableNotes, FileRow]:
+def _count_found(record: dict[str, Any]) -> int:
+    return count_titles(name for name, value in record.items() if not isinstance(value, dict | list))
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What somebody can read: of a table's titles how many, of a JSON record how much."""
+
+    count_titles: Callable[[Iterable[str]], int] = count_titles
+    count_found: Callable[[dict[str, Any]], int] = _count_found
+
+    @classmethod
+    def of(cls, mapping: SourceMapping) -> _Known:
+        return cls(mapping.count_read, mapping.count_found)
+
+
+class _Opening(NamedTuple):
+    contents: FileContents
+    connector: Connector | None
+    exact: frozenset[str]
+    sheet: str | None
+    known: _Known
+
+
+def _begin(opening: _Opening) -> tuple[Iterator[FileRow], TableNotes, FileRow]:
     """(rows after the first, what was noticed, the first row)."""
+    contents = opening.contents
     notes = TableNotes(encoding=contents.encoding)
     if contents.kind == "json_lines":
-        rows = read_json_lines(contents, connector)
+        rows = read_json(contents, opening.connector, opening.known.count_found)
     elif contents.kind == "spreadsheet":
-        rows = read_spreadsheet(contents, notes, exact=exact)
+        rows = read_spreadsheet(
+            contents, notes, exact=opening.exact, sheet=opening.sheet, count_read=opening.known.count_titles
+        )
     elif contents.kind == "html":
         rows = read_html_table(contents, notes)
+    elif contents.kind == "vcard":
+        rows = read_vcards(contents, notes)
     else:
         rows = read_csv(contents, notes)
     first = next(rows, None)
@@ -183,6 +259,8 @@ def envelope_of(file: OpenedFile, row: FileRow) -> Envelope:
         origin[STORED] = AS_IT_CAME
     if file.dates:
         origin["dates"] = file.dates
+    if file.region:
+        origin["region"] = file.region
     if row.raw is not None:
         origin["raw_base64"] = base64.b64encode(row.raw).decode()
     return Envelope(row.content_type, row.body, {}, origin)

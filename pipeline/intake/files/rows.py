@@ -47,8 +47,12 @@ class TableNotes:
     sheet: str | None = None
     other_sheets: list[str] = field(default_factory=list)
     skipped_title_rows: int = 0
+    skipped_footer_rows: int = 0
     imprecise_columns: list[str] = field(default_factory=list)  # numbers of more digits than a spreadsheet keeps
     columns: int = 0
+    phones_seen: int = 0  # in the first rows
+    phones_without_country: int = 0  # of them
+    likely_region: str | None = None  # where those may belong; nothing is read by it
     unread_columns: list[str] = field(default_factory=list)  # that the mapping neither reads nor has decided about
     renamed_columns: list[tuple[int, str, str]] = field(default_factory=list)  # position from 1, as it was, as it is
 
@@ -108,6 +112,9 @@ class NoLeads:
     def fault(self, line: int, cells: Sequence[str]) -> tuple[str, str] | None:
         """(code, message) if this row is none; None for a lead. Cheap for a lead."""
         first = cells[0] or next((cell for cell in cells if cell), "")
+        if first.startswith("\ufeff"):  # two files put together
+            cells = [cells[0].lstrip("\ufeff").strip('"'), *cells[1:]]
+            first = cells[0]
         if self._ahead:
             self._ahead -= 1
             known = count_titles(cells)
@@ -138,11 +145,14 @@ def name_columns(header: Sequence[str], sample: Sequence[Sequence[str]], notes: 
     names: list[str] = []
     taken = {cell for cell in cells if cell}
     used: set[str] = set()
+    counts: dict[str, int] = {}  # number given last to columns of one title
     for position, cell in enumerate(cells, start=1):
-        name, count = cell or f"column_{position}", 1
+        title = cell or f"column_{position}"
+        name, count = title, counts.get(title, 1)
         while name in used or (count > 1 and name in taken) or (not cell and name in taken):
             count += 1
-            name = f"{cell or f'column_{position}'} ({count})"
+            name = f"{title} ({count})"
+        counts[title] = count
         used.add(name)
         names.append(name)
         if name != cell:

@@ -1,52 +1,107 @@
-"""Reads Excel workbooks (.xlsx, .xlsb, .xls) and OpenDocument sheets: the first visible sheet that holds anything.
+"""Reads Excel workbooks (.xlsx, .xlsb, .xls) and OpenDocument sheets: the first visible sheet that is a table of leads.
 
-A workbook is read whole, so its size is bounded (file_contents.MAX_SHEET_BYTES); CSV is the way for more. Hidden rows
-are read like others. A merged cell has its value in its first row only; in the header, in each of its columns.
+A workbook is read whole, so its size is bounded (contents.MAX_SHEET_BYTES); CSV is the way for more. It is read by a
+process of its own with limits of memory and time (`workbook_reader`): what a hostile file breaks is that process.
+Hidden rows are read like others. A merged cell has its value in its first row only; in the header, in each of its
+columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import date, datetime, time
-from typing import Any
+import contextlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO, Any, NamedTuple, cast
 
+import orjson
+
+from pipeline.intake.files import workbook_reader
 from pipeline.intake.files.archives import refuse_scattered_cells
-from pipeline.intake.files.contents import FileContents
+from pipeline.intake.files.contents import FileContents, unpacked_size
 from pipeline.intake.files.grids import Fault, grid_rows
-from pipeline.intake.files.rows import FileRow, TableNotes
+from pipeline.intake.files.rows import FileRow, TableNotes, find_header
 from pipeline.intake.files.unreadable import UnreadableFileError
+from pipeline.values.column_titles import count_titles
+from pipeline.values.folding import fold
 
-_EXACT_BELOW = 1e15  # a spreadsheet keeps 15 digits of a number; of a longer one it has lost the rest
 _LOCKED = "E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e\0".encode("ascii")
+_PROTECTED = "the workbook is protected by a password; save it without one"
 _UNREADABLE = "the workbook cannot be read; save it anew as .xlsx, or as CSV"
+_TOO_WIDE = (
+    "the workbook needs far more memory than a table of its size: its cells lie far apart. Delete the cells at its far"
+    " end, or save the sheet as CSV"
+)
+_TOO_SLOW = "the workbook takes longer to read than a table of its size may: save the sheet as CSV"
+_BASE_MEMORY, _MEMORY_A_BYTE = 1_073_741_824, 12  # bytes; a cell takes 32 in memory and hardly fewer than 10 unpacked
+_BASE_SECONDS, _BYTES_A_SECOND = 60, 500_000
+_BASE_CELLS, _CELLS_A_BYTE = 4_000_000, 2  # that a sheet may span, empty ones among them
+_SECONDS_TO_END = 10
+_CUT_OFF_BY_TIME = (-24, -9)  # SIGXCPU, then SIGKILL
 _Merged = Sequence[tuple[tuple[int, int], tuple[int, int]]]  # rows and columns from 0, both ends included
+CountRead = Callable[[list[str]], int]  # columns -> how many of them somebody can read
+
+
+class _Sheet(NamedTuple):
+    name: str
+    height: int
+    first_rows: list[list[str]]
 
 
 def read_spreadsheet(
-    contents: FileContents, notes: TableNotes, *, exact: frozenset[str] = frozenset()
+    contents: FileContents,
+    notes: TableNotes,
+    *,
+    exact: frozenset[str] = frozenset(),
+    sheet: str | None = None,
+    count_read: CountRead = count_titles,
 ) -> Iterator[FileRow]:
     """Rows below the header; cells as text, dates as ISO 8601. Raises UnreadableFileError.
 
-    `exact` are columns of ids: a row whose number there has lost digits is bad.
+    `exact` are columns of ids: a row whose number there has lost digits is bad. `sheet` is the name of one, or its
+    number from 1; without it the first is taken that has columns to be read by `count_read`.
     """
-    try:
-        filled = _filled_sheets(contents)
-    except UnreadableFileError:
-        raise
-    except BaseException as error:
-        if isinstance(error, Exception) or type(error).__name__ == "PanicException":  # the reader's, on damaged files
-            raise UnreadableFileError(_reason(error, contents)) from None
-        raise
-    if not filled:
-        raise UnreadableFileError("the workbook has no visible sheet with anything in it")
-    sheet = filled[0]
-    notes.sheet = sheet.name
-    notes.other_sheets = [other.name for other in filled[1:]]
-    cells = [[_text(cell) for cell in row] for row in sheet.iter_rows()]
-    merged: _Merged = sheet.merged_cell_ranges or ()
+    with contents.open_binary() as file:
+        refuse_scattered_cells(file)
+    reader = _Reader(contents, "")
+    sheets, known = reader.sheets()
+    if sheet is not None:
+        wanted = _named(sheet, known)
+        if wanted not in [one.name for one in sheets]:  # a hidden one: read by name alone
+            reader.close()
+            reader = _Reader(contents, wanted)
+            sheets, _ = reader.sheets()
+        chosen = next(one for one in sheets if one.name == wanted)
+    filled = [one for one in sheets if one.height]
+    if not filled or (sheet is not None and not chosen.height):
+        reader.close()
+        one = (
+            f"the sheet {sheet!r} is empty"
+            if sheet is not None
+            else "the workbook has no visible sheet with anything in it"
+        )
+        raise UnreadableFileError(one)
+    if sheet is None:
+        chosen = _table_of_leads(filled, count_read)
+    notes.sheet = chosen.name
+    notes.other_sheets = [one.name for one in filled if one.name != chosen.name]
+    return _rows(reader, sheets.index(chosen), notes, exact)
+
+
+def _rows(reader: _Reader, place: int, notes: TableNotes, exact: frozenset[str]) -> Iterator[FileRow]:
+    merged, rows = reader.rows(place)
+    seen: list[list[str]] = []  # the first rows: what merged cells of the header stand for
+
+    def remembered() -> Iterator[tuple[int, list[str]]]:
+        for line, cells in enumerate(rows, start=1):
+            if line <= _REMEMBERED_ROWS:
+                seen.append(cells)
+            yield line, cells
 
     def fill_header(line: int, header: list[str]) -> list[str]:
-        return [cell or _merged_value(cells, merged, line - 1, place) for place, cell in enumerate(header)]
+        return [cell or _merged_value(seen, merged, line - 1, place) for place, cell in enumerate(header)]
 
     def check(line: int, names: Sequence[str], row: Sequence[str]) -> Fault | None:
         lost = [name for name, cell in zip(names, row, strict=False) if _has_lost_digits(cell)]
@@ -59,31 +114,120 @@ def read_spreadsheet(
             f"line {line}: {damaged!r} has more than 15 digits, which Excel does not keep",
         )
 
-    return grid_rows(enumerate(cells, start=1), notes, fill_header=fill_header, check=check)
+    return grid_rows(remembered(), notes, fill_header=fill_header, check=check)
 
 
-def _filled_sheets(contents: FileContents) -> list[Any]:
-    import python_calamine
-
-    with contents.open_binary() as file:
-        refuse_scattered_cells(file)
-        workbook = python_calamine.CalamineWorkbook.from_filelike(file)
-        names = [
-            sheet.name
-            for sheet in workbook.sheets_metadata
-            if sheet.visible == python_calamine.SheetVisibleEnum.Visible
-            and sheet.typ == python_calamine.SheetTypeEnum.WorkSheet
-        ]
-        sheets = [workbook.get_sheet_by_name(name) for name in names]
-    return [sheet for sheet in sheets if sheet.height]
+_REMEMBERED_ROWS = 20  # a header stands among the first ten
 
 
-def _reason(error: BaseException, contents: FileContents) -> str:
-    if "password" in type(error).__name__.lower():
-        return "the workbook is protected by a password; save it without one"
-    with contents.open_binary() as file:
-        is_locked = _LOCKED in file.read(1_048_576)
-    return "the workbook is protected by a password; save it without one" if is_locked else _UNREADABLE
+def _table_of_leads(sheets: Sequence[_Sheet], count_read: CountRead) -> _Sheet:
+    """The first sheet that is read about as well as the best one: a summary before the leads is passed over."""
+    counts = [_count(sheet, count_read) for sheet in sheets]
+    best = max(counts)
+    return next(sheet for sheet, count in zip(sheets, counts, strict=True) if 2 * count >= best)
+
+
+def _count(sheet: _Sheet, count_read: CountRead) -> int:
+    try:
+        header = sheet.first_rows[find_header(sheet.first_rows)]
+    except UnreadableFileError:
+        return 0
+    return count_read([cell for cell in header if cell.strip()]) if len(sheet.first_rows) > 1 else 0
+
+
+def _named(sheet: str, known: Sequence[tuple[str, bool]]) -> str:
+    names = [name for name, _ in known]
+    visible = [name for name, is_visible in known if is_visible]
+    if sheet in names:
+        return sheet
+    alike = [name for name in names if fold(name) == fold(sheet) and fold(name)]
+    if len(alike) == 1:
+        return alike[0]
+    if sheet.isdecimal() and 1 <= int(sheet) <= len(visible):
+        return visible[int(sheet) - 1]
+    raise UnreadableFileError(f"there is no sheet {sheet!r}; --sheet takes one of {', '.join(visible)}, or its number")
+
+
+class _Reader:
+    """The process that reads, and what it says. Ended when all rows are read or nobody wants them any longer."""
+
+    def __init__(self, contents: FileContents, wanted: str) -> None:
+        self._contents = contents
+        size = unpacked_size(contents)
+        memory = _BASE_MEMORY + _MEMORY_A_BYTE * size
+        seconds = _BASE_SECONDS + size // _BYTES_A_SECOND
+        with tempfile.TemporaryFile() as copy, contents.open_binary() as file:
+            shutil.copyfileobj(file, copy)
+            copy.seek(0)
+            descriptor = copy.fileno()
+            limits = (descriptor, memory, seconds, _BASE_CELLS + _CELLS_A_BYTE * size)
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", workbook_reader.__file__, *map(str, limits), wanted],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(descriptor,),
+                env={},
+            )
+        self._in, self._out = cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stdout)
+
+    def sheets(self) -> tuple[list[_Sheet], list[tuple[str, bool]]]:
+        """(sheets that may be read, name and visibility of all)."""
+        said = self._next()
+        if not isinstance(said, dict) or "error" in said:
+            raise UnreadableFileError(self._reason(said or {}))
+        return [_Sheet(*sheet) for sheet in said["sheets"]], [(name, visible) for name, visible in said["known"]]
+
+    def rows(self, place: int) -> tuple[_Merged, Iterator[list[str]]]:
+        with contextlib.suppress(OSError):  # it has ended: the next answer says so
+            self._in.write(f"{place}\n".encode())
+            self._in.flush()
+        merged = self._next()
+        if not isinstance(merged, list):
+            raise UnreadableFileError(self._reason({}))
+        return [((a, b), (c, d)) for (a, b), (c, d) in merged], self._all_rows()
+
+    def close(self) -> None:
+        self._process.kill()
+        for pipe in (self._in, self._out):
+            with contextlib.suppress(OSError):
+                pipe.close()
+        self._process.wait()
+
+    def _all_rows(self) -> Iterator[list[str]]:
+        try:
+            while isinstance(row := self._next(), list):
+                yield row
+            if row is not None:
+                raise UnreadableFileError(self._reason(row))
+        finally:
+            self.close()
+
+    def _next(self) -> Any:
+        line = self._out.readline()
+        return orjson.loads(line) if line.endswith(b"\n") else {"error": "ended"}
+
+    def _reason(self, said: dict[str, Any]) -> str:
+        """What is wrong, in words. It ends by itself: how, is seen before anybody ends it."""
+        error = str(said.get("error", "ended"))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_SECONDS_TO_END)
+        code = self._process.poll() or 0
+        self.close()
+        if error == "span":
+            return (
+                f"the sheet spans {said['height']} rows and {said['width']} columns, far beyond its data: delete the"
+                " cells at its far end, or save it as CSV"
+            )
+        if "password" in error.lower():
+            return _PROTECTED
+        if error == "memory":
+            return _TOO_WIDE
+        if error == "ended":  # without a word: killed by its limits, or by itself for want of memory
+            return _TOO_SLOW if code in _CUT_OFF_BY_TIME else _TOO_WIDE if code < 0 else _UNREADABLE
+        with self._contents.open_binary() as file:
+            is_locked = _LOCKED in file.read(1_048_576)
+        return _PROTECTED if is_locked else _UNREADABLE
 
 
 def _merged_value(cells: Sequence[Sequence[str]], merged: _Merged, row: int, column: int) -> str:
@@ -94,19 +238,7 @@ def _merged_value(cells: Sequence[Sequence[str]], merged: _Merged, row: int, col
     return ""
 
 
-def _text(cell: Any) -> str:
-    if cell is None or isinstance(cell, str):
-        return cell or ""
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < _EXACT_BELOW:
-        return str(int(cell))
-    if isinstance(cell, bool):
-        return "true" if cell else "false"
-    if isinstance(cell, datetime | date | time):
-        return cell.isoformat().removesuffix("T00:00:00")
-    return str(cell)
-
-
 def _has_lost_digits(cell: str) -> bool:
-    """Whether this is how `_text` writes a number too long for a spreadsheet."""
+    """Whether this is how `workbook_reader` writes a number too long for a spreadsheet."""
     mantissa, mark, exponent = cell.partition("e+")
     return bool(mark) and exponent.isdigit() and mantissa.replace(".", "").lstrip("-").isdigit()

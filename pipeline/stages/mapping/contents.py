@@ -7,6 +7,7 @@ order of keys and columns, and the spellings of a title that the mapping takes f
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from functools import lru_cache
 from typing import Any
 from unicodedata import is_normalized, normalize
@@ -20,6 +21,7 @@ from pipeline.stages.mapping.decided_paths import DecidedPaths, Tree, select_ent
 from pipeline.stages.mapping.language import ListRule, SourceDeclaration
 from pipeline.stages.mapping.rules import canonical_names
 from pipeline.stages.mapping.shapes import Headers, compile_list, rename
+from pipeline.values.folding import fold
 
 _READING_BYTES = 8
 _CONTENT_BYTES = 16
@@ -84,15 +86,18 @@ class Contents:
         self._lists = [compile_list(rule) for rule in reading.lists]
         ignored, read = DecidedPaths(reading.ignored), DecidedPaths(reading.read)
         self._ignored, self._read = ignored.tree, read.tree
-        self._dropped = lru_cache(maxsize=_PLANS_KEPT)(self._drop_anew)
+        self._plan = lru_cache(maxsize=_PLANS_KEPT)(self._plan_anew)
         self._beside = [(path, compile_path(path)) for path in reading.beside]
         self._literal = frozenset(reading.ignored) - frozenset(reading.read)
 
-    def digest(self, record: dict[str, Any]) -> bytes:
-        """24 bytes: 8 of the reading, 16 of the content. Contents of other readings cannot be compared by it."""
-        return self.prefix + hashlib.blake2b(self.text(record), digest_size=_CONTENT_BYTES).digest()
+    def digest(self, record: dict[str, Any], *, is_row: bool = False) -> bytes:
+        """24 bytes: 8 of the reading, 16 of the content. Contents of other readings cannot be compared by it.
 
-    def text(self, record: dict[str, Any]) -> bytes:
+        `is_row`: of a table, whose titles are compared without case and punctuation.
+        """
+        return self.prefix + hashlib.blake2b(self.text(record, is_row=is_row), digest_size=_CONTENT_BYTES).digest()
+
+    def text(self, record: dict[str, Any], *, is_row: bool = False) -> bytes:
         """What counts of a record, in one spelling."""
         shaped = record
         if BESIDE in record:
@@ -102,30 +107,38 @@ class Contents:
             shaped = rename(shaped, self._headers.renames(shaped))
         for flatten in self._lists:
             shaped = flatten(shaped)
-        return self._row(shaped) or _written(self._part(shaped, self._ignored or None, self._read or None, "", 0))
+        row = self._row(shaped, is_row=is_row)
+        if row is not None:
+            return row
+        counted = self._part(shaped, self._ignored or None, self._read or None, "", 0)
+        if is_row and isinstance(counted, dict):
+            names = _folded(tuple(counted))
+            counted = {names.get(key, key): value for key, value in counted.items()}
+        return _written(counted)
 
-    def _row(self, record: dict[str, Any]) -> bytes | None:
+    def _row(self, record: dict[str, Any], *, is_row: bool) -> bytes | None:
         """The short way for a row of texts, which most records are. None: this is none."""
         columns = tuple(record)
-        dropped = self._dropped(columns) if sum(map(len, columns)) <= _PLAN_LIMIT else None
-        if dropped is None:
+        names = self._plan(columns, is_row) if sum(map(len, columns)) <= _PLAN_LIMIT else None
+        if names is None:
             return None
         try:
-            kept = {key: text for key, cell in record.items() if key not in dropped and (text := cell.strip())}
+            kept = {names[key]: text for key, cell in record.items() if key in names and (text := cell.strip())}
             written = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
         except (AttributeError, TypeError):  # a cell that is no text
             return None
         return written if kept and (written.isascii() or is_normalized("NFC", written.decode())) else None
 
-    def _drop_anew(self, columns: tuple[str, ...]) -> frozenset[str] | None:
-        """The columns that do not count; None if a title has another spelling than its own."""
+    def _plan_anew(self, columns: tuple[str, ...], is_row: bool) -> dict[str, str] | None:  # noqa: FBT001 - of a cache
+        """The columns that count, by their names; None if a title has another spelling than its own."""
         if any(_title(column) != column for column in columns):
             return None
-        return frozenset(
+        counting = tuple(
             column
             for column in columns
-            if column in self._literal or (self._ignored.get(column) == {} and column not in self._read)
+            if column not in self._literal and (self._ignored.get(column) != {} or column in self._read)
         )
+        return dict(zip(counting, counting, strict=True)) | (_folded(counting) if is_row else {})
 
     def _part(self, value: Any, ignored: Tree | None, read: Tree | None, path: str, depth: int) -> Any:
         """What counts of a part: nothing is ignored of it (None), all ({}), or some."""
@@ -155,6 +168,12 @@ class Contents:
             ]
             return _without_end(parts)
         return _clean(value, depth)
+
+
+def _folded(columns: tuple[str, ...]) -> dict[str, str]:
+    """Titles without case and punctuation, of those that are still told apart."""
+    spellings = Counter(map(fold, columns))
+    return {column: name for column in columns if (name := fold(column)) and spellings[name] == 1}
 
 
 def _only(value: Any, read: Tree) -> Any:

@@ -33,6 +33,7 @@ SOURCE_KEYS = (
 )
 FIELD_KEYS = (
     "from",
+    "all_of",
     "constant",
     "default",
     "required",
@@ -69,6 +70,7 @@ OPTION_TYPES: dict[str, tuple[str, ...]] = {
 class FieldRule:
     """How one field is read: the first of `paths` that is not empty, else `constant`, else `default`.
 
+    `gathers` (`all_of` in the file): not the first of `paths` but all of them, as one list.
     `values` is the value table, a vocabulary's spellings among them. `order`, `decimal` and `separator` are None where
     the mapping leaves them open.
     """
@@ -86,6 +88,7 @@ class FieldRule:
     separator: str | None = None
     values: dict[str, Any] = field(default_factory=dict)
     region_from: tuple[str, ...] = ()
+    gathers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,10 +96,8 @@ def _field_rules(reader: Reader, content: dict[str, Any], section: str, allowed:
 
 def _field_rule(reader: Reader, place: str, name: str, entry: Any, conversion: str) -> FieldRule:
     declared = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, FIELD_KEYS)
-    paths = reader.paths(f"{place}.from", declared.get("from"))
-    if bool(paths) == ("constant" in declared):
-        reader.fail(place, "says both `from` and `constant`" if paths else "says neither `from` nor `constant`")
     named = reader.one_of(f"{place}.as", declared.get("as", conversion), CONVERSION_NAMES)
+    paths = _paths(reader, place, declared, named)
     for option, types in OPTION_TYPES.items():
         if option in declared and named not in types:
             beside = " or ".join(f"`as: {conversion_name}`" for conversion_name in types)
@@ -120,7 +118,24 @@ def _field_rule(reader: Reader, place: str, name: str, entry: Any, conversion: s
         separator=_separator(reader, f"{place}.separator", declared["separator"]) if "separator" in declared else None,
         values=_value_table(reader, place, declared),
         region_from=reader.paths(f"{place}.region_from", declared.get("region_from")),
+        gathers="all_of" in declared,
     )
+
+
+def _paths(reader: Reader, place: str, declared: dict[str, Any], conversion: str) -> tuple[str, ...]:
+    """Where a field is read: one of `from`, `all_of` and `constant` says it."""
+    gathered = reader.paths(f"{place}.all_of", declared.get("all_of"))
+    paths = reader.paths(f"{place}.from", declared.get("from"))
+    said = [name for name, value in (("from", paths), ("all_of", gathered)) if value]
+    said += ["constant"] if "constant" in declared else []
+    if len(said) > 1:
+        reader.fail(place, f"says both `{said[0]}` and `{said[1]}`")
+    if not said:
+        reader.fail(place, "says neither `from` nor `constant`")
+    if gathered and conversion != "list":
+        lists = ", ".join(name for name in CANONICAL_FIELDS if default_conversion(name) == "list")
+        reader.fail(f"{place}.all_of", f"is allowed only for lists: {lists}, or with `as: list`")
+    return paths or gathered
 
 
 def _formats(reader: Reader, place: str, declared: Any) -> tuple[str, ...]:

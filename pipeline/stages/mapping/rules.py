@@ -62,6 +62,8 @@ def compile_field(rule: FieldRule) -> Apply:
         return apply_constant
     if rule.conversion == "date" and not rule.values:
         return _compile_date(rule)
+    if rule.gathers:
+        return _compile_all(rule)
     get = compile_first(list(rule.paths))
     convert = _conversion(rule)
     default = rule.default
@@ -78,6 +80,22 @@ def compile_field(rule: FieldRule) -> Apply:
             region = country_code(str(get_region(record) or ""))
             if region:
                 mapped.fields["region"] = region
+
+    return apply
+
+
+def _compile_all(rule: FieldRule) -> Apply:
+    """A list of what stands at all of the paths, each text once, in the order of the paths."""
+    name, default = rule.name, rule.default
+    getters = [compile_path(path) for path in rule.paths]
+    convert = _conversion(rule)
+
+    def apply(record: dict[str, Any], mapped: MappedFields) -> None:
+        found = [value for value in (get(record) for get in getters) if not is_empty(value)]
+        for value in found:
+            put(mapped, name, value, convert)
+        if not found and default is not None:
+            mapped.fields.setdefault(name, default)
 
     return apply
 
@@ -206,7 +224,10 @@ _CONVERSION_WITH_OPTIONS: dict[str, Callable[[FieldRule], Conversion]] = {
 def put(mapped: MappedFields, name: str, value: Any, convert: Conversion) -> None:
     """Convert a value and keep what came of it: the value, flags, the raw text, further values of the same cell."""
     converted = convert(value)
-    if converted.value is not None:
+    known = mapped.fields.get(name)
+    if isinstance(known, list) and isinstance(converted.value, list):  # of another path, or of the main field's cell
+        known.extend(value for value in converted.value if value not in known)
+    elif converted.value is not None:
         mapped.fields[name] = converted.value
     if converted.flags:
         flag(mapped, name, converted.flags)

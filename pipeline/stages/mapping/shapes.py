@@ -5,12 +5,13 @@ Only what a mapping declares (`headers`, `lists`) is reshaped; the record itself
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from connectors.kit.paths import parse_path
-from pipeline.stages.mapping.language import ListRule
+from pipeline.stages.mapping.language import ListRule, SourceDeclaration
 from pipeline.stages.paths import compile_first
 from pipeline.values.folding import fold
 from pipeline.values.normalized import is_empty
@@ -118,3 +119,16 @@ def _with(record: Record, steps: list[str], named: Record, rest: Record) -> Reco
         node = node[step]
     node[steps[-1]] = named
     return copy
+
+
+def row_titles(declaration: SourceDeclaration, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Columns by the names that rules read them under, those without a `headers` entry of their own too.
+
+    Of two names that differ in case alone neither stands for the other.
+    """
+    read = [*declaration.decided_paths(), *declaration.kept, *names]
+    plain = [path for path in dict.fromkeys(read) if fold(path) and len(parse_path(path)) == 1]
+    spellings = Counter(fold(name) for name in {*plain, *declaration.headers})
+    known = {fold(title) for titles in declaration.headers.values() for title in titles}
+    free = (name for name in plain if spellings[fold(name)] == 1 and fold(name) not in known)
+    return {**dict.fromkeys(free, ()), **declaration.headers}

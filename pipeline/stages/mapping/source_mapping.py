@@ -21,6 +21,7 @@ from pipeline.stages.destination_mapping.mapping import (
     map_merged,
     map_person,
 )
+from pipeline.stages.mapping.bodies import ROW
 from pipeline.stages.mapping.consents import compile_consent_rule, read_consent_list
 from pipeline.stages.mapping.contents import Contents, reading_of
 from pipeline.stages.mapping.decided_paths import DecidedPaths, bounded_custom
@@ -40,7 +41,7 @@ from pipeline.stages.mapping.rules import (
     flag,
     put,
 )
-from pipeline.stages.mapping.shapes import Headers, Renames, compile_list, rename
+from pipeline.stages.mapping.shapes import Headers, Renames, compile_list, rename, row_titles
 from pipeline.stages.mapping.stored_records import read_record
 from pipeline.stages.mapping.undecided import rest_of
 from pipeline.stages.reloading import Reloading
@@ -84,6 +85,7 @@ class SourceMapping:
             declaration.read_paths(), names=self.names, containers=declaration.flatten, opened=opened
         )
         self._headers = Headers(declaration.headers) if declaration.headers else None
+        self._titles = Headers(row_titles(declaration, self.names))
         self._lists = [compile_list(rule) for rule in declaration.lists]
         canonical = [compile_canonical(self.names, declaration.flatten)] if declaration.canonical else []
         rules = [(rule.name, compile_field(rule)) for rule in declaration.fields]
@@ -95,22 +97,35 @@ class SourceMapping:
         self._touch_lists = [compile_path(path) for path in declaration.touch_lists]
         self._suppress = [compile_suppress(rule) for rule in declaration.suppress]
 
-    def shape(self, record: dict[str, Any]) -> dict[str, Any]:
-        """The record as the rules' paths see it: `headers` renamed, `lists` read by name. All below wants it so."""
-        if self._headers is not None:
-            record = rename(record, self._headers.renames(record))
+    def shape(self, record: dict[str, Any], *, is_row: bool = False) -> dict[str, Any]:
+        """The record as the rules' paths see it: `headers` renamed, `lists` read by name. All below wants it so.
+
+        `is_row`: of a table, whose titles are compared without case, accents and punctuation.
+        """
+        record = rename(record, self.renames(record, is_row=is_row))
         for flatten in self._lists:
             record = flatten(record)
         return record
 
-    def renames(self, record: dict[str, Any]) -> Renames:
+    def renames(self, record: dict[str, Any], *, is_row: bool = False) -> Renames:
         """Columns of a record as it came that the rules know by another name: {column: name}."""
-        return self._headers.renames(record) if self._headers is not None else {}
+        headers = self._titles if is_row else self._headers
+        return headers.renames(record) if headers is not None else {}
 
     def reads(self, columns: Iterable[str]) -> bool:
         """Whether any rule reads any of a table's columns: if none does, it is another source's table."""
-        table = self.shape(dict.fromkeys(columns, "filled"))
-        return len(self._read.rest(table)) < len(table)
+        return self.count_read(columns) > 0
+
+    def count_read(self, columns: Iterable[str]) -> int:
+        """How many of a table's columns rules read."""
+        table = self.shape(dict.fromkeys(columns, "filled"), is_row=True)
+        return len(table) - len(self._read.rest(table))
+
+    def count_found(self, record: dict[str, Any]) -> int:
+        """How many of the paths that rules read hold something in a record."""
+        shaped = self.shape(record)
+        paths = [*self.declaration.read_paths(), *self.names]
+        return sum(not is_empty(compile_path(path)(shaped)) for path in paths)
 
     def earlier_touch(self, number: int, record: dict[str, Any]) -> EarlierTouch | None:
         """What one rule of `earlier_touches` makes of a shaped record."""
@@ -194,11 +209,12 @@ def map_event(
     mapping = mapping or load_source_mapping(raw.source)
     try:
         body = read_record(raw, connector)
-        record = mapping.shape(body)
+        record = mapping.shape(body, is_row=raw.envelope.content_type == ROW)
         reason = mapping.suppression(record)
         if reason is not None and not raw.is_released:
             return Suppressed(raw.event_id, reason)
-        mapped = mapping.map_record(record, _date_orders(mapping, body, raw.envelope.origin.get("dates")))
+        mapped = mapping.map_record(record, _date_orders(mapping, raw, body))
+        _say_region(mapped, raw.envelope.origin.get("region"))
         _apply_patch(mapped, patch)
         _check_required(mapping, mapped)
     except RecordError as error:
@@ -224,18 +240,27 @@ def map_event(
     )
 
 
-def undecided(mapping: SourceMapping, record: dict[str, Any]) -> list[str]:
+def undecided(mapping: SourceMapping, record: dict[str, Any], *, is_row: bool = False) -> list[str]:
     """Paths of the record that the mapping neither uses, keeps nor ignores: somebody has to decide about them."""
-    return [path for path in rest_of(mapping.decided, mapping.shape(record)).paths if not mapping.kept.covers(path)]
+    rest = rest_of(mapping.decided, mapping.shape(record, is_row=is_row)).paths
+    return [path for path in rest if not mapping.kept.covers(path)]
 
 
-def _date_orders(
-    mapping: SourceMapping, body: dict[str, Any], order_of_column: Mapping[str, str] | None
-) -> Mapping[str, str]:
+def _say_region(mapped: MappedFields, region: object) -> None:
+    """What was said when the file was imported beats what its mapping assumes, not what the row itself says."""
+    assumed = mapped.flags.get("region", [])
+    if isinstance(region, str) and ("region" not in mapped.fields or ASSUMED in assumed):
+        mapped.fields["region"] = region
+        if ASSUMED in assumed:
+            mapped.flags.pop("region")
+
+
+def _date_orders(mapping: SourceMapping, raw: RawEvent, body: dict[str, Any]) -> Mapping[str, str]:
     """How columns write dates, by the names the rules know them under."""
+    order_of_column: Mapping[str, str] | None = raw.envelope.origin.get("dates")
     if not order_of_column:
         return NO_ORDERS
-    renames = mapping.renames(body)
+    renames = mapping.renames(body, is_row=raw.envelope.content_type == ROW)
     return {renames.get(column, column): order for column, order in order_of_column.items()}
 
 

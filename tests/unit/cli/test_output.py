@@ -92,3 +92,16 @@ def test_values_for_people():
     assert as_text({"via": "api", "index": 0}) == "via api, index 0"
     assert as_text({"deep": {"er": 1}}) == '{"deep": {"er": 1}}'
     assert as_text(["a", 1]) == "a, 1"
+
+
+def test_no_name_of_a_file_or_column_steers_the_terminal(capsys):
+    steering = "\x1b]0;mine\x07\x1b[2J\x9b2J\u202etxt\x7f"
+    output.print_line(f"{steering}: it cannot be read")
+    output.print_note(steering)
+    output.print_problem(steering)
+    output.print_json({steering: steering})
+    output.print_text(f'"{steering[9:]}"'.replace("\x1b", ""))
+    print_table((steering, "Name"), [(steering, "Zoë\u00a0B\u200a")])
+    printed = "".join(capsys.readouterr())
+    assert not {character for character in printed if ord(character) < 32 or 0x7F <= ord(character) < 0xA0} - {"\n"}
+    assert "Zoë\u00a0B" in printed

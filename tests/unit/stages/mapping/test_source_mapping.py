@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from pipeline.errors import ConfigurationError
+from pipeline.inspection.field_rows import field_rows
 from pipeline.records import Envelope, Lead, Parked, RawEvent, Suppressed
 from pipeline.stages.mapping.bodies import ROW
 from pipeline.stages.mapping.consents import read_consent_list
@@ -373,3 +374,66 @@ def test_a_consent_nested_without_end_is_flagged_and_costs_no_lead():
     read_consent_list([{"purpose": "x", "deep": deep}], [], flags, raw)
     assert flags == {"consents": ["wrong_type"]}
     assert raw == {"consents": "(cannot be shown)"}
+
+
+def test_a_list_is_gathered_from_all_of_its_columns_and_the_first_filled_one_leads(tmp_path):
+    mapping = mapping_of(
+        tmp_path,
+        "lead:\n  phone: {from: [Phone, Mobile, Work]}\n  other_phones: {all_of: [Mobile, Work]}\n",
+    )
+    lead = map_record(mapping, {"Phone": "1", "Mobile": "2; 3", "Work": "4"})
+    assert (lead.fields["phone"], lead.fields["other_phones"]) == ("1", ["2", "3", "4"])
+    lead = map_record(mapping, {"Phone": "", "Mobile": " ", "Work": "4"})
+    assert (lead.fields["phone"], lead.fields["other_phones"]) == ("4", ["4"])
+    assert lead.undecided == []
+    rows = field_rows(mapping, {"Phone": "1", "Mobile": "2", "Work": "4"}, lead)
+    assert [(row.path, row.flags) for row in rows if row.path] == [
+        ("Phone", []),
+        ("Mobile", []),
+        ("Work", ["in the list"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("phone: {all_of: [a, b]}", "only for lists: other_emails, other_phones"),
+        ("other_phones: {from: a, all_of: b}", "both `from` and `all_of`"),
+        ("other_phones: {all_of: b, constant: x}", "both `all_of` and `constant`"),
+    ],
+)
+def test_only_a_list_is_gathered_and_from_one_place_said(tmp_path, rule, said):
+    with pytest.raises(ConfigurationError, match=said):
+        mapping_of(tmp_path, f"lead:\n  {rule}\n")
+
+
+def row(record: dict, **origin) -> RawEvent:
+    envelope = Envelope(ROW, orjson.dumps(record), {}, origin)
+    return RawEvent(UUID(int=1), "default", "acme", "bulk", NOW, None, envelope)
+
+
+def test_a_table_s_titles_are_known_whatever_their_case(tmp_path):
+    mapping = mapping_of(tmp_path, "lead:\n  email: Email\n  phone: Phone no\nkept: [City]\n")
+    lead = map_event(row({"EMAIL": "a@example.org", "PHONE NO.": "1", "city": "Bonn"}), mapping=mapping)
+    assert isinstance(lead, Lead)
+    assert (lead.fields, lead.undecided) == ({"email": "a@example.org", "phone": "1"}, [])
+    both = map_event(row({"email": "b@example.org", "Email": "a@example.org"}), mapping=mapping)
+    assert isinstance(both, Lead)
+    assert both.fields["email"] == "a@example.org"
+    sent = map_record(mapping, {"EMAIL": "a@example.org", "Email": "b@example.org"})  # no table: keys are exact
+    assert sent.fields["email"] == "b@example.org"
+
+
+def test_what_was_said_at_the_import_beats_the_mapping_s_region_and_not_the_row_s(tmp_path):
+    mapping = mapping_of(tmp_path, "region: US\nlead:\n  email: Email\n  region: Market\n")
+    said = map_event(row({"Email": "a@example.org"}, region="ES"), mapping=mapping)
+    own = map_event(row({"Email": "a@example.org", "Market": "DE"}, region="ES"), mapping=mapping)
+    assert isinstance(said, Lead)
+    assert isinstance(own, Lead)
+    assert (said.fields["region"], own.fields["region"], said.flags) == ("ES", "DE", {})
+
+
+def test_ids_of_meta_s_exports_are_those_of_its_api(tmp_path):
+    mapping = mapping_of(tmp_path, "lead:\n  external_id: id\ntouch:\n  campaign_id: c\n  ad_id: a\n")
+    lead = map_record(mapping, {"id": "l:1203344556677889", "c": "c:12020881234565", "a": "c:spring"})
+    assert lead.fields == {"external_id": "1203344556677889", "campaign_id": "12020881234565", "ad_id": "c:spring"}
