@@ -17,7 +17,6 @@ from pipeline.inspection.field_rows import FieldRow
 from pipeline.inspection.merges import find_forward, tell_reasons
 from pipeline.inspection.pairs import explain_match
 from pipeline.inspection.recomputed import Recomputed, recompute
-from pipeline.inspection.request_text import body_text, part_text
 from pipeline.inspection.story_parts import (
     Call,
     ConsentAnswer,
@@ -34,6 +33,8 @@ from pipeline.inspection.story_parts import (
     Revision,
     StoredLead,
     Told,
+    body_text,
+    part_text,
 )
 from pipeline.inspection.waiting import why_delivery_waits, why_destination_waits, why_not_wanted
 from pipeline.privacy.person_consents import consent_state_of

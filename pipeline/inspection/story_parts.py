@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
+
+from pipeline.errors import RecordError
+
+if TYPE_CHECKING:
+    from connectors.kit import Connector
+    from pipeline.records import RawEvent
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,3 +196,30 @@ class ForwardedId(Told, frozen=True, kw_only=True):
     by: str | None
     why: str | None
     leads: list[StoredLead]
+
+
+def body_text(body: bytes) -> str:
+    """A body as text, in whatever encoding reads it: UTF-8, else what old pages write."""
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return body.decode("cp1252", "replace")
+
+
+def part_text(raw: RawEvent, connector: Connector | None) -> str:
+    """What came as this record, with what stands beside it under `^`, as JSON; empty if it is gone.
+
+    The other records of the body are other people's.
+    """
+    from connectors.kit.sources.parts import with_beside
+    from pipeline.stages.mapping.stored_records import read_part
+
+    try:
+        part = read_part(raw, connector)
+    except RecordError:
+        return ""
+    shown = with_beside(part.value, part.beside) if isinstance(part.value, dict) else part.value
+    try:
+        return json.dumps(shown, ensure_ascii=False)
+    except RecursionError:
+        return ""

@@ -1,0 +1,53 @@
+"""The types that travel between stages: what a thing is called here, it is called everywhere.
+
+RawEvent -> Lead -> Touch -> Outcome. A Batch carries leads from one Celery task to the next.
+What a batch is made of is packed by position (`array_like`): new fields go at the end, with a default.
+No `repr` here shows personal data: only ids and counts, because Celery copies reprs into logs and Flower.
+"""
+
+from __future__ import annotations
+
+from pipeline.records.arrivals import (
+    AS_IT_CAME,
+    STORED,
+    Claim,
+    Envelope,
+    NewEvent,
+    NewRequest,
+    OpenedRequest,
+    RawEvent,
+    Receipt,
+)
+from pipeline.records.base import EVENT_STATES, SUPERSEDED, SUPPRESSION_REASONS, Stage, new_id
+from pipeline.records.leads import Batch, Consent, EarlierTouch, Lead, Parked, Suppressed
+from pipeline.records.people import Due, FieldValue, Outcome, PathTouch, Person, Profile, Touch
+
+__all__ = [
+    "AS_IT_CAME",
+    "EVENT_STATES",
+    "STORED",
+    "SUPERSEDED",
+    "SUPPRESSION_REASONS",
+    "Batch",
+    "Claim",
+    "Consent",
+    "Due",
+    "EarlierTouch",
+    "Envelope",
+    "FieldValue",
+    "Lead",
+    "NewEvent",
+    "NewRequest",
+    "OpenedRequest",
+    "Outcome",
+    "Parked",
+    "PathTouch",
+    "Person",
+    "Profile",
+    "RawEvent",
+    "Receipt",
+    "Stage",
+    "Suppressed",
+    "Touch",
+    "new_id",
+]

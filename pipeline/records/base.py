@@ -1,0 +1,57 @@
+"""What all records share: their states and stages, their ids, and a `repr` that shows nobody."""
+
+from __future__ import annotations
+
+import os
+import time
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+EVENT_STATES = ("pending", "in_flight", "settled", "quarantined", "suppressed")
+SUPPRESSION_REASONS = ("test", "erased", "no_consent", "spam")
+SUPERSEDED = "superseded"  # why an event is suppressed that a revision of its record took the place of
+
+
+class Stage(StrEnum):
+    """Where a lead or a delivery may stop. Kept for good: rows, logs, metrics and task names (`leads.load`) hold it.
+
+    UNKNOWN: its worker was lost, nobody knows where. RELEASE: it stopped nowhere; an operator said that it is real.
+    """
+
+    INTAKE = "intake"
+    MAP_FIELDS = "map_fields"
+    NORMALIZE = "normalize"
+    DEDUPE = "dedupe"
+    ATTRIBUTE = "attribute"
+    LOAD = "load"
+    DELIVER = "deliver"
+    RELEASE = "release"
+    UNKNOWN = "unknown"
+
+
+def new_id() -> UUID:
+    """A UUID version 7 (RFC 9562, 5.7 and 6.2 method 3): time to a quarter of a microsecond, then 62 random bits.
+
+    Sorts by time, so inserts stay local; and ids made one after another in one process sort in that order, so the rows
+    of a file keep theirs.
+    """
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    high = (milliseconds << 16) | 0x7000 | (rest * 4096 // 1_000_000)
+    low = (0x2 << 62) | (int.from_bytes(os.urandom(8), "big") & ((1 << 62) - 1))
+    return UUID(int=(high << 64) | low)
+
+
+class Fact(msgspec.Struct, frozen=True, gc=False):  # no cycles in a lead: nothing for the collector to find
+    """Base of what never changes. Its repr names the type only; subclasses may add ids, never values."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class Draft(msgspec.Struct, gc=False):
+    """Base of what stages fill in. Its repr names the type only."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
