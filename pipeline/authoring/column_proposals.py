@@ -89,7 +89,7 @@ def propose(
         evidence.count if filled is None else filled.get(header, 0)
         for header, evidence in zip(headers, values, strict=True)
     ]
-    return Proposal(tuple(_each_once(_settle_names(columns, values), counts)))
+    return Proposal(tuple(_each_once(_settle_ids(_settle_names(columns, values)), counts)))
 
 
 def _hint(header: str, keys: Sequence[str]) -> str | None:
@@ -201,6 +201,26 @@ def _name_field(key: str, values: ColumnValues, mapped: set[str | None]) -> str 
     if has_first or has_last:
         return "last_name" if has_first else None if are_whole else "first_name"
     return "full_name"
+
+
+_OF_A_CONTACT = frozenset(("form_id", "form_name", "event_name", "submission_id"))
+_BARE_IDS = frozenset(("id", "key", "uuid", "guid", "reference", "codigo", "leadid", "recordid"))
+
+
+def _settle_ids(columns: list[ProposedColumn]) -> list[ProposedColumn]:
+    """Whose id it is: of a person in a list of people, of one contact in a table of answers or registrations."""
+    are_contacts = any(column.field in _OF_A_CONTACT for column in columns)
+    settled = []
+    for column in columns:
+        if column.field != "external_id":
+            settled.append(column)
+        elif are_contacts and title_key(BRACKETS.sub(" ", column.column)) in _BARE_IDS:
+            why = f"{column.why}; beside a form or an event the id of one contact"
+            settled.append(replace(column, field="submission_id", why=why))
+        else:
+            why = f"{column.why}; names a person: rows and lists that share it are one"
+            settled.append(replace(column, why=why))
+    return settled
 
 
 def _each_once(columns: Sequence[ProposedColumn], filled: Sequence[int]) -> Sequence[ProposedColumn]:

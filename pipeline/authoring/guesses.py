@@ -52,6 +52,9 @@ _OTHER_THINGS = frozenset(
     (*_OF_FORMS, *_OF_EVENTS, *_OF_CAMPAIGNS, *_OF_AD_GROUPS, *_OF_ADS, "page", "entry", "account", "list", "audience",
      "business", "app", "project", "workspace", "team", "subscription", "metadata", "site", "shop", "store")
 )  # fmt: skip
+_WITH_ADDRESSES = frozenset(
+    ("account", "page", "business", "shop", "store", "site", "team", "workspace")
+)  # of their own
 # Of the sender's side: never the lead, whatever stands there.
 _SENDERS = frozenset(
     ("host", "organizer", "organiser", "owner", "assignee", "agent", "creator", "createdby", "updatedby", "hosts",
@@ -146,7 +149,7 @@ def is_submission_id(path: str) -> bool:
 def is_persons_id(path: str) -> bool:
     """Whether a name says: the id of a person, who may come again: `contact.id`, `customer_id`."""
     *owners, name = _names(path)
-    return (name == "id" and bool(owners) and owners[-1] in _PEOPLE) or name in _PERSONS_IDS
+    return (name == "id" and bool(owners) and owners[-1] in _PEOPLE - {"lead"}) or name in _PERSONS_IDS
 
 
 def is_of_a_form(path: str) -> bool:
@@ -158,9 +161,11 @@ def is_of_the_record(path: str, homes: Collection[str]) -> bool:
     """Whether this stands at the top of the record, or around or beside somebody's address: not in a form, a page."""
     above = path.rpartition(".")[0]
     owners = _names(path)[:-1]
-    if "[" in path or BESIDE in owners or _SENDERS.intersection(owners):
+    if "[" in path or BESIDE in owners or (_SENDERS | _WITH_ADDRESSES).intersection(owners):
         return False
-    is_around = not above or any(home == above or home.startswith(f"{above}.") for home in homes)
+    if not above:  # around a list of people stands the id of their batch
+        return not any("[" in home for home in homes)
+    is_around = any(home == above or home.startswith(f"{above}.") for home in homes)
     return is_around and (above in homes or not _OTHER_THINGS.intersection(owners))
 
 

@@ -350,3 +350,26 @@ def test_the_kind_of_a_value_is_seen_by_its_looks(value, kind):
 def test_a_header_is_told_from_a_row_by_the_titles_in_it():
     assert count_titles(["Vorname", "Nachname", "E-Mail", "Feld 17"]) == 3
     assert count_titles(["Ada", "Lovelace", "ada@example.com", "17"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("titles", "field"),
+    [
+        (["ID", "First Name", "Email"], "external_id"),
+        (["Contact ID", "Form name", "Email"], "external_id"),
+        (["ID", "Form name", "Email"], "submission_id"),
+        (["Lead ID", "Event name", "Email"], "submission_id"),
+        (["Response ID", "Email"], "submission_id"),
+        (["Order number", "Email"], "submission_id"),
+        (["Bestellnummer", "E-Mail"], "submission_id"),
+        (["Kundennummer", "E-Mail"], "external_id"),
+        (["ID de respuesta", "Correo"], "submission_id"),
+    ],
+)
+def test_an_id_is_a_persons_unless_it_is_that_of_an_answer_a_registration_or_an_order(titles, field):
+    rows = [[f"c{number}", *(["Ada"] if len(titles) > 2 else []), f"ada{number}@example.org"] for number in (1, 2, 3)]
+
+    first = propose(titles, rows).columns[0]
+
+    assert first.field == field
+    assert ("names a person" in first.why) == (field == "external_id")
