@@ -145,6 +145,15 @@ def _from_report(visit: Visit) -> Signal | None:
     return Signal(*known) if known else Signal("(other)", None)
 
 
+def _from_ad(visit: Visit) -> Signal | None:
+    """An ad's own id, and nothing that says on which platform: paid for, so surely not direct."""
+    if not any(visit.details.get(name) for name in ("ad_id", "ad_group_id")):
+        return None
+    if to_boolean(visit.details.get("is_organic", "")).value is True:
+        return None
+    return Signal("(not set)", "paid")
+
+
 @cache
 def _reported_sources() -> dict[str, tuple[str, str]]:
     return {fold(name): (entry["source"], entry["medium"]) for name, entry in vocabulary("reported_sources").items()}
@@ -159,4 +168,5 @@ _KINDS: tuple[Callable[[Visit], Signal | None], ...] = (
     _from_shared_link,
     _from_partner,
     _from_report,
+    _from_ad,
 )

@@ -204,7 +204,7 @@ NATIVE_FORMS = [
     ("my platform", None, {}, "(direct)", "(none)", "Direct"),
     ("ios", None, {"utm_source": "google", "utm_medium": "cpc"}, "google", "cpc", "Paid Search"),
     # without a platform, ids say nothing of where the lead came from
-    (None, None, {"campaign_id": "1", "ad_id": "2", "form_id": "3"}, "(direct)", "(none)", "Direct"),
+    (None, None, {"campaign_id": "1", "ad_id": "2", "form_id": "3"}, "(not set)", "paid", "Paid Other"),
 ]
 
 

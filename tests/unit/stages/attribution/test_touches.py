@@ -117,6 +117,21 @@ EVIDENCE = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("fields", "channel"),
+    [
+        ({"ad_id": "120", "campaign_name": "Spring"}, "Paid Other"),
+        ({"ad_group_id": "120"}, "Paid Other"),
+        ({"ad_id": "120", "is_organic": "true"}, "Direct"),
+        ({"campaign_name": "Spring"}, "Direct"),
+        ({"ad_id": "120", "platform": "ig"}, "Paid Social"),
+        ({"ad_id": "120", "reported_source": "Newsletter"}, "Email"),
+    ],
+)
+def test_who_came_by_an_ad_of_no_known_platform_did_not_come_directly(fields, channel):
+    assert touch(**fields).channel == channel
+
+
 @pytest.mark.parametrize(("fields", "source", "channel"), EVIDENCE)
 def test_the_strongest_evidence_names_source_and_channel(fields, source, channel):
     made = touch(**fields)
