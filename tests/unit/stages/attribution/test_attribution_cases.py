@@ -203,7 +203,7 @@ NATIVE_FORMS = [
     # a platform nobody knows is no evidence
     ("my platform", None, {}, "(direct)", "(none)", "Direct"),
     ("ios", None, {"utm_source": "google", "utm_medium": "cpc"}, "google", "cpc", "Paid Search"),
-    # without a platform, ids say nothing of where the lead came from
+    # without a platform, the id of an ad says that it was paid for, and no more
     (None, None, {"campaign_id": "1", "ad_id": "2", "form_id": "3"}, "(not set)", "paid", "Paid Other"),
 ]
 
