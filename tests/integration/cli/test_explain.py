@@ -97,7 +97,7 @@ def test_the_story_is_readable_too(story):
     for heading in ("Request", "Mapping", "Fields", "Match", "Touches", "Deliveries"):
         assert f"\n{heading}" in text
     assert "known by its email" in text
-    assert "repeated      1 times" in text
+    assert "repeated      1 time, last at" in text
     person = run("explain", answer("explain", first)["person_id"]).stdout
     assert "Golden record" in person
     assert "Derived values" in person

@@ -47,7 +47,17 @@ def wait_for(process: subprocess.Popen[str], seconds: float) -> bool:
 def test_an_import_says_how_many_rows_it_accepted(file):
     found = answer("import", str(file), "--source", "datablist")
     assert list(found) == [
-        *("accepted", "repeated", "rejected", "settled", "suppressed", "quarantined", "pending", "in_flight"),
+        *(
+            "accepted",
+            "repeated",
+            "revised",
+            "rejected",
+            "settled",
+            "suppressed",
+            "quarantined",
+            "pending",
+            "in_flight",
+        ),
         *("difference", "files", "unreadable"),
     ]
     assert (found["accepted"], found["repeated"], found["rejected"]) == (5, 0, 0)

@@ -68,7 +68,9 @@ def test_a_released_lead_that_nobody_can_be_found_by_waits_in_quarantine():
     run("leads", "release", event_id, "--why", "real")
     work()
     assert states()[event_id] == "quarantined"
-    assert answer("quarantine", "list")["groups"] == [{"source": "api", "reason": "nothing_to_identify", "count": 1}]
+    assert answer("quarantine", "list")["groups"] == [
+        {"source": "api", "destination": None, "reason": "nothing_to_identify", "count": 1}
+    ]
 
 
 def test_releasing_twice_releases_once():
