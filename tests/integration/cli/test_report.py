@@ -13,8 +13,8 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from matplotlib.image import imread
 from msgspec import structs
-from PIL import Image
 
 from pipeline.records import Touch, new_id
 from pipeline.stages.attribution.models import MODELS, tabulate
@@ -172,15 +172,12 @@ def test_a_chart_is_a_png_whatever_the_names_hold(tmp_path, model):
 
 def rows_of_bars(chart) -> list[list[int]]:
     """Each line of pixels that a bar crosses: where its color begins, where it ends, and how many pixels are of it."""
-    with Image.open(chart) as picture:
-        pixels = picture.convert("RGB")
     found = []
-    for y in range(pixels.height):
-        line = [pixels.getpixel((x, y)) for x in range(pixels.width)]
-        counts = Counter(color for color in line if max(color) - min(color) > 60)
-        if counts and counts.most_common(1)[0][1] > pixels.width / 3:
+    for line in (imread(chart)[:, :, :3] * 255).astype(int).tolist():
+        counts = Counter(tuple(color) for color in line if max(color) - min(color) > 60)
+        if counts and counts.most_common(1)[0][1] > len(line) / 3:
             color, count = counts.most_common(1)[0]
-            places = [x for x, found_color in enumerate(line) if found_color == color]
+            places = [x for x, found_color in enumerate(line) if tuple(found_color) == color]
             found.append([places[0], places[-1], count])
     return found
 
