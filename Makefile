@@ -1,4 +1,4 @@
-# Needs Python 3.11 or newer, make and a C compiler; nothing else: no service, no container, no root.
+# Python 3.11 or newer and make; a C compiler only where a library has no ready-made build (wheel) for your machine.
 
 # python3 if it is new enough, else the newest of its kind. `make PYTHON=…` overrides.
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\

@@ -136,6 +136,7 @@ def _draw(credit: AttributionTable, question: ReportQuestion, chart: Path) -> No
         draw_attribution(credit, chart, by=question.by, period=_period(question.since, question.until))
     except OSError as error:
         raise UsageError(f"cannot write {chart}: {error.strerror}") from error
+    print_note(f"wrote {chart}")
 
 
 def _period(first_day: date | None, last_day: date | None) -> str:

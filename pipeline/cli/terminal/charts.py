@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 _MOST_BARS = 20  # names of one model; of several, half as many, each with a bar per model
 _LABEL_LIMIT = 40  # characters of a name
+_LEGEND_COLUMNS = 3
 _DPI = 150
 
 
@@ -42,20 +43,22 @@ def draw_attribution(table: AttributionTable, path: Path, *, by: str, period: st
 
 
 def _bars(labels: list[str], values: dict[str, list[float]]) -> Figure:
-    figure = Figure(figsize=(9, 1.4 + len(labels) * (0.3 + 0.14 * (len(values) - 1))), layout="constrained")
+    rows_of_legend = -(-len(values) // _LEGEND_COLUMNS) if len(values) > 1 else 0
+    height = 1.4 + len(labels) * (0.3 + 0.14 * (len(values) - 1)) + 0.25 * rows_of_legend
+    figure = Figure(figsize=(9, height), layout="constrained")
     axes = figure.subplots()
-    height = 0.8 / len(values)
+    thickness = 0.8 / len(values)
     for number, (model, credits_of) in enumerate(values.items()):
-        places = [row + (number - (len(values) - 1) / 2) * height for row in range(len(labels))]
-        bars = axes.barh(places, credits_of, height=height, color=_COLORS[number % len(_COLORS)], label=model)
+        places = [row + (number - (len(values) - 1) / 2) * thickness for row in range(len(labels))]
+        bars = axes.barh(places, credits_of, height=thickness, color=_COLORS[number % len(_COLORS)], label=model)
         if len(values) == 1:
             axes.bar_label(bars, fmt="{:,.1f}", padding=3)
     axes.set_yticks(range(len(labels)), labels, parse_math=False)  # a name may hold dollar signs
     axes.invert_yaxis()
     axes.set_xlabel("credit, in people")
     axes.margins(x=0.08)
-    if len(values) > 1:
-        axes.legend(frameon=False)
+    if len(values) > 1:  # below the axes: within them it would lie over bars wherever those are long
+        figure.legend(loc="outside lower center", ncols=_LEGEND_COLUMNS, frameon=False)
     return figure
 
 

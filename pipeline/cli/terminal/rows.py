@@ -21,7 +21,7 @@ from typing import Annotated, Any, Protocol, TextIO
 
 import typer
 
-from pipeline.cli.terminal.output import plain
+from pipeline.cli.terminal.output import plain, print_note
 from pipeline.errors import UsageError
 
 _RISKY = ("=", "@", "+", "-", "\t", "\r")
@@ -197,3 +197,4 @@ def _opened_file(out: Path, *, binary: bool = False) -> Iterator[Any]:
         partial.replace(out)
     finally:
         partial.unlink(missing_ok=True)
+    print_note(f"wrote {out}")

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from pipeline.records import Stage, new_id
 from pipeline.store import arrays
 
-# What a rule may be mistaken about. Who was erased or has not consented is no rule's guess: that stands.
+# What a rule may be mistaken about. What a mapping suppresses for want of consent is no guess: that stands.
 RELEASABLE_REASONS = ("test", "spam")
 
 

@@ -6,13 +6,14 @@ import csv
 import io
 import stat
 import struct
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from matplotlib.image import imread
 from msgspec import structs
 
 from pipeline.records import Touch, new_id
@@ -161,12 +162,49 @@ def test_a_chart_is_a_png_whatever_the_names_hold(tmp_path, model):
     store(*(touch(100 + number, 1, "Email", "x", rf"$\frac$ {'x' * 60} {number} 営業") for number in range(30)))
     chart = tmp_path / "chart.png"
     done = run("report", "attribution", "--model", model, "--by", "campaign", "--chart", str(chart))
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, f"wrote {chart}\n")
     drawn = chart.read_bytes()
     assert drawn[:8] == b"\x89PNG\r\n\x1a\n"
     width, height = struct.unpack(">II", drawn[16:24])
     assert width > 1_000 < height
     assert list(tmp_path.iterdir()) == [chart]
+
+
+def rows_of_bars(chart) -> list[list[int]]:
+    """Each line of pixels that a bar crosses: where its color begins, where it ends, and how many pixels are of it."""
+    found = []
+    for line in (imread(chart)[:, :, :3] * 255).astype(int).tolist():
+        counts = Counter(tuple(color) for color in line if max(color) - min(color) > 60)
+        if counts and counts.most_common(1)[0][1] > len(line) / 3:
+            color, count = counts.most_common(1)[0]
+            places = [x for x, found_color in enumerate(line) if tuple(found_color) == color]
+            found.append([places[0], places[-1], count])
+    return found
+
+
+@pytest.mark.usefixtures("database")
+def test_the_legend_of_a_chart_lies_over_no_bar(tmp_path):
+    store(*(touch(number * 10 + row, 1, name, "x") for row, name in enumerate("abcd") for number in range(5)))
+    chart = tmp_path / "chart.png"
+    run("report", "attribution", "--model", "all", "--chart", str(chart))
+    bars = rows_of_bars(chart)
+    assert len(bars) > 100
+    assert [bar for bar in bars if bar[1] - bar[0] + 1 != bar[2]] == [], "something stands on a bar"
+
+
+@pytest.mark.usefixtures("invented")
+def test_what_is_written_to_a_file_is_said_on_stderr_and_leaves_stdout_to_pipes(tmp_path):
+    out, chart = tmp_path / "credit.csv", tmp_path / "credit.png"
+    done = run("report", "attribution", "--format", "csv", "--out", str(out), "--chart", str(chart))
+    assert (done.stdout, done.stderr) == ("", f"wrote {out}\nwrote {chart}\n")
+    done = run("report", "attribution", "--json", "--out", str(tmp_path / "credit.json"))
+    assert (done.stdout, done.stderr) == ("", f"wrote {tmp_path / 'credit.json'}\n")
+    people = tmp_path / "people.csv"
+    assert f"wrote {people}\n" in run("people", "export", "--out", str(people)).stderr
+    assert (
+        run("report", "attribution", "--format", "csv", "--out", str(tmp_path / "no" / "x.csv")).stderr.count("wrote")
+        == 0
+    )
 
 
 @pytest.mark.usefixtures("database")
