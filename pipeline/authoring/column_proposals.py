@@ -203,7 +203,7 @@ def _name_field(key: str, values: ColumnValues, mapped: set[str | None]) -> str 
     return "full_name"
 
 
-_OF_A_CONTACT = frozenset(("form_id", "form_name", "event_name", "submission_id"))
+_OF_A_CONTACT = frozenset(("form_id", "form_name", "event_name"))
 _BARE_IDS = frozenset(("id", "key", "uuid", "guid", "reference", "codigo", "leadid", "recordid"))
 
 

@@ -92,7 +92,7 @@ def test_meta_s_own_export_names_its_platform_and_its_ids_are_bare():
         ("ig", "false"),
         ("fb", "true"),
     ]
-    assert first["external_id"] == "1203344556677889"
+    assert first["submission_id"] == "1203344556677889"
     assert (first["ad_id"], first["ad_group_id"]) == ("120208812345670123", "120208812345660123")
     assert (first["campaign_id"], first["form_id"]) == ("120208812345650123", "998877665544332")
     assert first["phone"] == "+4915123456789"

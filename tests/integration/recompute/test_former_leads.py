@@ -10,16 +10,18 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
+import orjson
 import pytest
 from alembic import command
 
 from pipeline import flow, replay
+from pipeline.crypto.encryption import seal_envelope
 from pipeline.errors import ConfigurationError, TransientError
 from pipeline.health.service_checks import check_database
 from pipeline.identity.matching.rules import identity_rules
 from pipeline.lanes import LANES
 from pipeline.recompute import people as recompute_people
-from pipeline.records import Profile, new_id
+from pipeline.records import Envelope, Lead, Profile, RawEvent, new_id
 from pipeline.settings.loading import settings
 from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
 from pipeline.stages.survivorship.survivorship import merge_profile
@@ -67,17 +69,38 @@ def before(empty_database, services, monkeypatch) -> Iterator[None]:
     forget_caches()
 
 
+def stored_before(record: dict[str, object]) -> RawEvent:
+    """A lead of the API in the columns that there were."""
+    event_id, at = new_id(), datetime.now(UTC)
+    envelope = Envelope("application/json", orjson.dumps(record), {}, {"via": "api", "key": "tests"})
+    key = ("default", "api", event_id.bytes * 2, event_id)
+    with transaction() as connection:
+        for statement, values in (
+            ("INSERT INTO event_keys (brand, source, digest, event_id) VALUES (%s, %s, %s, %s)", key),
+            ("INSERT INTO events (event_id, brand, source, lane) VALUES (%s, 'default', 'api', 'hot')", (event_id,)),
+            (
+                "INSERT INTO event_bodies (event_id, sealed) VALUES (%s, %s)",
+                (event_id, seal_envelope(envelope, event_id)),
+            ),
+        ):
+            connection.exec_driver_sql(statement, values)
+    return RawEvent(event_id, "default", "api", "hot", at, None, envelope)
+
+
 def settled_before(*groups: list[dict[str, object]], state: str = "settled") -> list[UUID]:
     """People with the leads they were made of, as the version before left them: sent to the CRM, if settled."""
     made = []
     for records in groups:
         person_id = new_id()
-        # Each with a text of its own, or intake would know it for one that was sent twice.
-        events = capture(*({"message": str(new_id()), "occurred_at": NOON, **record} for record in records))
+        raws = [stored_before({"message": str(new_id()), "occurred_at": NOON, **record}) for record in records]
+        events = [raw.event_id for raw in raws]
         with transaction() as connection:
             profile = Profile()
-            for lead in replay.recompute_leads(connection, events):
-                profile, _ = merge_profile(profile, lead)
+            for raw in raws:
+                mapped = replay.map_raw_event(raw, None)
+                lead = replay.normalize_mapped(mapped) if isinstance(mapped, Lead) else mapped
+                if isinstance(lead, Lead):
+                    profile, _ = merge_profile(profile, lead)
             connection.exec_driver_sql(
                 "INSERT INTO people (person_id, brand, version, profile, touches) VALUES (%s, 'default', 1, %s, %s)",
                 (person_id, people_rows.seal_profile(profile, person_id), len(events)),

@@ -28,7 +28,7 @@ def has_control(text: str) -> bool:
 
 @pytest.mark.parametrize("text", STEERS, ids=ascii)
 def test_nothing_that_steers_a_terminal_reaches_it(capsys, text):
-    for row_format in RowFormat:
+    for row_format in set(RowFormat) - {RowFormat.xlsx}:  # which is never shown
         write_rows(
             [{"id": f"a{text}b", "more": [text], "deep": {"key": text}}], ["id", "more", "deep"], row_format, None
         )
