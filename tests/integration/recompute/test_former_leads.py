@@ -333,7 +333,7 @@ def test_leads_that_were_under_way_make_one_person_each():
             "INSERT INTO people (person_id, brand, version, profile) VALUES (%s, 'default', 1, %s)",
             (unborn, people_rows.seal_profile(Profile(), unborn)),
         )
-    capture(BEA)
+    stored_before(BEA)
     upgrade()
     work()
     assert len(rows("SELECT * FROM people")) == 2
