@@ -8,9 +8,10 @@ two are equal), and where the choice depends on the others, the last few values 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from pipeline.records import FieldValue, Lead, Profile
 from pipeline.stages.survivorship.rules import (
@@ -71,6 +72,28 @@ def merge_profiles(profile: Profile, other: Profile, rules: SurvivorshipRules | 
             kept = _addresses_of(merged, main, others) | _addresses_of(other, main, others)
             _choose(merged, of_field[main], main, *other.votes.get(main, [theirs]))
             _keep_others(merged, main, others, kept)
+    return merged
+
+
+def with_kept(profile: Profile, before: Profile, event_ids: Collection[UUID]) -> Profile:
+    """The profile with what these events had said in `before`: leads that cannot be read again. Of several addresses
+    all of `before` stay, as nobody can tell who said which."""
+    kept = Profile(
+        {name: value for name, value in before.fields.items() if value.event_id in event_ids},
+        {
+            name: said
+            for name, votes in before.votes.items()
+            if (said := [vote for vote in votes if vote.event_id in event_ids])
+        },
+    )
+    for name, votes in kept.votes.items():
+        kept.fields.setdefault(name, votes[0])
+    merged = merge_profiles(profile, kept)
+    for main, others in ADDRESSES.items():
+        if main in merged.fields and main in before.fields:
+            _keep_others(
+                merged, main, others, _addresses_of(merged, main, others) | _addresses_of(before, main, others)
+            )
     return merged
 
 
