@@ -186,9 +186,12 @@ class Rewriting:
         """Golden records made anew of all that people's leads say, and a new version of whoever has other values or
         another source than before."""
         owners = {lead.person_id for lead in leads if lead.person_id is not None}
-        again = {lead.person_id for lead in leads if lead.event_id in moved}
-        rows = people.read_people(connection, owners | set(touched), lock=True)
-        made = self._made_anew(connection, (owners - self._run.renewed) | (owners & again), rows, standing)
+        again = owners - self._run.renewed
+        if moved:  # also those who lost a lead
+            again |= {lead.person_id for lead in leads if lead.event_id in moved and lead.person_id is not None}
+            again |= standing.people.keys()
+        rows = people.read_people(connection, again | owners | set(touched), lock=True)
+        made = self._made_anew(connection, again, rows, standing, is_moving=bool(moved))
         now = read_people_to_send(connection, sorted(touched)) if touched else {}
         written = []
         for person_id, row in rows.items():
@@ -204,15 +207,24 @@ class Rewriting:
         people.write_people(connection, written)
 
     def _made_anew(
-        self, connection: Connection, person_ids: Collection[UUID], rows: Mapping[UUID, Person], standing: Standing
+        self,
+        connection: Connection,
+        person_ids: Collection[UUID],
+        rows: Mapping[UUID, Person],
+        standing: Standing,
+        *,
+        is_moving: bool,
     ) -> dict[UUID, Profile]:
-        """Values of leads that would stop today stay."""
-        made = make_anew(connection, person_ids & rows.keys())
-        profiles = dict(made.profiles)
+        """Of those who have leads. Values of leads that would stop today stay, whoever these were of; people all of
+        whose leads would stop keep what they have."""
+        made = make_anew(connection, [person_id for person_id in person_ids if person_id in rows])
+        profiles = {person_id: profile for person_id, profile in made.profiles.items() if made.events[person_id]}
         for owner, event_ids in made.unread.items():
-            for before in (rows.get(owner), standing.people.get(owner)):
-                if before is not None:
-                    profiles[owner] = with_kept(profiles[owner], before.profile, event_ids)
+            if made.events[owner] == len(event_ids):
+                profiles[owner] = standing.people.get(owner, rows[owner]).profile
+                continue
+            for before in [*standing.people.values()] if is_moving else [rows[owner]]:
+                profiles[owner] = with_kept(profiles[owner], before.profile, event_ids, strictly=is_moving)
         self.renewed = {person_id for person_id, count in made.events.items() if count > _MANY_EVENTS}
         return profiles
 

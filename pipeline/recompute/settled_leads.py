@@ -31,7 +31,7 @@ from pipeline.recompute.replay_report import Replayed, WouldStop
 from pipeline.records import Batch, Lead, Parked, RawEvent, Stage, Suppressed, new_id
 from pipeline.replay import Decided, connector_of, map_raw_event, normalize_mapped
 from pipeline.settings.loading import settings
-from pipeline.stages.mapping.source_mapping import load_source_mapping
+from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
 from pipeline.stages.mappings_in_force import refresh_source_mappings
 from pipeline.store.engine import StoreError, patiently, transaction
 from pipeline.store.events import events, quarantine, settled
@@ -81,8 +81,9 @@ def _require_readable(source: str) -> None:
     slug = settings().source(source).connector or source
     if slug in broken_sources():
         raise ConfigurationError(f"the connector of {source} cannot be loaded: {broken_sources()[slug]}")
-    refresh_source_mappings([slug])
-    load_source_mapping(slug)
+    trouble = SOURCE_MAPPINGS.trouble(slug)
+    if trouble:  # workers may go by the version before; nobody means that one here
+        raise ConfigurationError(trouble)
 
 
 def _in_parts(page: Sequence[SettledEvent], run: Run, *, is_dry_run: bool) -> None:

@@ -75,9 +75,12 @@ def merge_profiles(profile: Profile, other: Profile, rules: SurvivorshipRules | 
     return merged
 
 
-def with_kept(profile: Profile, before: Profile, event_ids: Collection[UUID]) -> Profile:
-    """The profile with what these events had said in `before`: leads that cannot be read again. Of several addresses
-    all of `before` stay, as nobody can tell who said which."""
+def with_kept(profile: Profile, before: Profile, event_ids: Collection[UUID], *, strictly: bool = False) -> Profile:
+    """The profile with what these events, whose leads cannot be read again, had said in `before`.
+
+    They may have said more than the values that were chosen of them: where `profile` has none, that of `before` stays,
+    and all addresses do. `strictly`: nothing stays but what is known to be theirs.
+    """
     kept = Profile(
         {name: value for name, value in before.fields.items() if value.event_id in event_ids},
         {
@@ -88,7 +91,17 @@ def with_kept(profile: Profile, before: Profile, event_ids: Collection[UUID]) ->
     )
     for name, votes in kept.votes.items():
         kept.fields.setdefault(name, votes[0])
+    for main, others in ADDRESSES.items():
+        if others in kept.fields and (strictly or main not in kept.fields):
+            del kept.fields[others]
     merged = merge_profiles(profile, kept)
+    if strictly:
+        return merged
+    for name, value in before.fields.items():
+        if name not in merged.fields:
+            merged.fields[name] = value
+            if name in before.votes:
+                merged.votes[name] = before.votes[name]
     for main, others in ADDRESSES.items():
         if main in merged.fields and main in before.fields:
             _keep_others(

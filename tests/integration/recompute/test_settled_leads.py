@@ -27,7 +27,10 @@ from tests.support.people_checks import assert_all_follows, assert_people_are_th
 
 __all__ = ["crm"]
 
-SAID = 'intake=Webhook(), event_id="id", occurred_at="created_time"'
+SAID = (
+    'intake=Webhook(signature=StandardWebhooks(secret=Secret("META_SECRET"))), event_id="id",'
+    ' occurred_at="created_time"'
+)
 BEFORE = """
 lead: {submission_id: id, full_name: full_name, email: email, phone: phone_number, city: city}
 touch: {campaign_name: campaign_name, form_id: form_id}
@@ -219,10 +222,12 @@ def test_what_a_human_set_for_a_lead_stays_when_it_is_mapped_anew(company) -> No
 
 
 def test_a_lead_that_would_stop_today_keeps_what_it_was_and_is_listed(company) -> None:
-    (alone, kept, good) = capture(
-        {**META[0], "full_name": ""}, {**META[1], "job": "Buyer", "full_name": ""}, {**META[1], "id": "l:9", "ok": "yes",
-        "phone_number": "+4930901820"}, source="meta",
-    )  # fmt: skip
+    alone, kept, good = capture(
+        {**META[0], "full_name": ""},
+        {**META[1], "job": "Buyer", "full_name": ""},
+        {**META[1], "id": "l:9", "phone_number": "+4930901820"},
+        source="meta",
+    )
     work()
     before = {event: _values(owner(event)) for event in (alone, kept, good)}
     company.declare("meta", SAID, AFTER.replace("email: email, ", "").replace("city: city}", "job_title: job}"))
@@ -239,17 +244,43 @@ def test_a_lead_that_would_stop_today_keeps_what_it_was_and_is_listed(company) -
 def test_values_of_a_lead_that_would_stop_stay_in_the_record_of_its_person(company) -> None:
     capture({**META[0], "phone_number": "+4930901820", "job": "Buyer"}, source="meta")
     (event_id,) = capture(
-        {**META[0], "id": "l:7", "created_time": "2026-03-01T09:00:00Z", "phone_number": "+4930901820", "city": "Kiel"},
-        source="meta",
+        {**META[0], "id": "l:7", "created_time": "2026-03-04T09:00:00Z", "ok": "yes", "city": "Kiel"}, source="meta"
     )
     work()
-    mapping = AFTER.replace("city: city}", "job_title: job}").replace("phone: phone_number, ", "")
-    company.declare("meta", SAID, mapping + "suppress:\n  test: {when: city, is: [Bonn]}\n" if False else mapping)
-    replay_settled(source="meta")
+    mapping = AFTER.replace("city: city}", "city: city, job_title: job}").replace(", ok]", "]")
+    company.declare("meta", SAID, mapping + "suppress:\n  test: [{from: ok, when: true}]\n")
+    done = replay_settled(source="meta")
+    assert [(lead.event_id, lead.what) for lead in done.stopped_leads] == [(event_id, "suppressed")]
+    assert rows("SELECT DISTINCT state FROM events") == [("settled",)]
     values = _values(owner(event_id))
-    assert values["job_title"] == "Buyer"
-    assert "city" not in values
-    assert "phone" not in values, "what no lead says any more is gone"
+    assert (values["job_title"], values["city"]) == ("Buyer", "Kiel")
+    assert rows("SELECT source FROM touches ORDER BY occurred_at") == [("facebook",), ("(direct)",)]
+    assert replay_settled(source="meta").changed == 0
+
+
+def test_what_the_mapping_reads_no_more_is_gone_from_the_person_and_the_crm_is_told(company, crm) -> None:
+    (event_id,) = capture(META[0], source="meta")
+    work()
+    assert _send() == 1
+    assert _in_crm(crm, "City") == ["Bonn"]
+    company.declare("meta", SAID, BEFORE.replace(", city: city}", "}"))
+    assert replay_settled(source="meta").destinations["crm"].fields == {"City": 1}
+    assert "city" not in _values(owner(event_id))
+    assert _send() == 1
+    assert _in_crm(crm, "City") == [None]
+
+
+def test_what_no_crm_reads_is_sent_to_none(company) -> None:
+    capture(META[0], source="meta")
+    work()
+    assert _send() == 1
+    company.declare("meta", SAID, BEFORE.replace("city: city}", "city: city, language: lang}"))
+    capture({**META[1], "lang": "de"}, source="meta")
+    work()
+    assert _send() == 1
+    company.declare("meta", SAID, BEFORE)
+    done = replay_settled(source="meta")
+    assert (dict(done.fields), done.deliveries) == ({"language": 1}, 0)
 
 
 def test_an_id_that_the_mapping_reads_now_brings_those_together_who_were_two(company) -> None:
@@ -285,7 +316,7 @@ def test_evidence_of_leads_that_settled_before_ids_counted_gains_the_id(company,
 
 
 def test_consents_become_what_the_mapping_reads_now_and_a_refusal_that_it_reads_no_more_stays(company) -> None:
-    consents = "consents:\n  - {purpose: marketing, channel: email, granted: {from: ok}}\n"
+    consents = "consent:\n  news: {purpose: marketing, channel: email, from: ok}\n"
     company.declare("meta", SAID, BEFORE.replace(", ok]", "]") + consents)
     yes, no = capture({**META[0], "ok": "yes"}, {**META[1], "ok": "no"}, source="meta")
     work()
@@ -334,8 +365,8 @@ def test_only_leads_of_the_brand_and_since_the_moment_asked_for_are_mapped_anew(
     work()
     with transaction() as connection:
         connection.exec_driver_sql(
-            "UPDATE events SET received_at = now() - interval '9 days' WHERE event_id = (SELECT max(event_id) FROM"
-            " (SELECT event_id FROM events ORDER BY event_id LIMIT 2) AS first)"
+            "UPDATE events SET received_at = now() - interval '9 days'"
+            " WHERE event_id = (SELECT event_id FROM events ORDER BY event_id OFFSET 1 LIMIT 1)"
         )
     company.declare("meta", SAID, AFTER)
     said = answer("leads", "replay", "--settled", "--source", "meta", "--since", "7d", "--brand", "default")
@@ -347,8 +378,8 @@ def test_the_command_tells_counts_and_names_and_no_value(company) -> None:
     (event_id, *_) = capture(*META, source="meta")
     work()
     company.declare("meta", SAID, AFTER)
-    assert f"afluente leads replay --settled --source meta" in run("explain", str(event_id)).stdout
     said = answer("leads", "replay", "--settled", "--source", "meta", "--dry-run")
+    assert "afluente leads replay --settled --source meta" in run("explain", str(event_id)).stdout
     assert (said["dry_run"], said["mapped_anew"], said["people"]["changed"]) == (True, 3, 3)
     direct = {"source": "(direct)", "medium": "(none)", "channel": "Direct"}
     assert [(one["from"], one["to"]["source"], one["touches"]) for one in said["touches"]] == [
@@ -370,3 +401,45 @@ def test_a_mapping_that_cannot_be_read_and_a_source_that_there_is_not_are_refuse
         settled_leads.replay_settled(source="meta")
     assert "metta" in problem("leads", "replay", "--settled", "--source", "metta", code=2)
     assert "--settled" in problem("leads", "replay", "--source", "meta", code=2)
+
+
+def test_revisions_that_stand_beside_each_other_have_their_one_touch_mended(company) -> None:
+    """A webhook that nobody signs: its ids only add."""
+    unsigned = 'intake=Webhook(), event_id="id", occurred_at="created_time"'
+    company.declare("meta", unsigned, BEFORE)
+    first, later = (capture({**META[0], "city": city}, source="meta")[0] for city in ("Bonn", "Kiel"))
+    work()
+    assert rows("SELECT event_id, source FROM touches") == [(first, "(direct)")]
+    company.declare("meta", unsigned, AFTER)
+    assert replay_settled(source="meta", events_at_once=1).read == 2
+    assert rows("SELECT event_id, source FROM touches") == [(first, "facebook")]
+    assert owner(first) == owner(later)
+    assert _origins() == [("facebook", "Paid Social")]
+    assert replay_settled(source="meta").changed == 0
+
+
+def test_a_released_lead_stays_released_and_learns_as_the_others_do(company) -> None:
+    company.declare("meta", SAID, BEFORE.replace(", ok]", "]") + "suppress:\n  test: [{from: ok, when: true}]\n")
+    (event_id,) = capture({**META[0], "ok": "yes"}, source="meta")
+    work()
+    assert run("leads", "release", str(event_id), "--why", "their form says so of everybody").returncode == 0
+    work()
+    company.declare("meta", SAID, AFTER.replace(", ok]", "]") + "suppress:\n  test: [{from: ok, when: true}]\n")
+    done = replay_settled(source="meta")
+    assert (done.changed, dict(done.stopped)) == (1, {})
+    assert _origins() == [("facebook", "Paid Social")]
+
+
+def test_a_person_with_very_many_leads_is_not_read_again_with_each_batch(company) -> None:
+    capture(
+        *[_lead(number, email="info@sample.example", full_name="Ada Sample") for number in range(60)], source="meta"
+    )
+    work()
+    assert len(_origins()) == 1
+    company.declare("meta", SAID, AFTER)
+    with count_statements() as seen:
+        done = replay_settled(source="meta", events_at_once=4)
+    assert (done.changed, done.people) == (60, 1)
+    bodies = sum("event_bodies" in statement or "e.event_id, e.brand" in statement for statement in seen.statements)
+    assert bodies <= 15 + 2, "each batch reads its own leads, and one of them all those of the person"
+    assert _origins() == [("facebook", "Paid Social")]
