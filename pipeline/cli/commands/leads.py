@@ -105,7 +105,7 @@ def replay(
     replay`.
     """
     from pipeline.cli.terminal.replays import print_replayed, replayed_as_json
-    from pipeline.inspection.replays import replay_settled
+    from pipeline.inspection.renewals import replay_settled
 
     if not settled:
         raise UsageError(
