@@ -1,16 +1,18 @@
-"""History by the rules of now, as somebody asks for it: golden records, who is who, channels. Safe beside workers, and
-to run again after an interruption.
+"""History by the rules of now, as somebody asks for it: golden records, who is who, channels, settled leads. Safe
+beside workers, and to run again after an interruption.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from pipeline.hints import hint_all
-from pipeline.inspection.names import check_brand
-from pipeline.recompute import people
+from pipeline.inspection.names import check_brand, check_source
+from pipeline.recompute import people, settled_leads
 from pipeline.recompute.golden_records import Renewed, renew_golden_records
 from pipeline.recompute.people import RecomputedPeople
+from pipeline.recompute.replay_report import Replayed
 from pipeline.store.engine import transaction
 
 
@@ -48,6 +50,29 @@ def recompute_people(
     return people.recompute_people(
         brand=brand, is_dry_run=is_dry_run, on_refiling=on_refiling, on_filing=on_filing, on_progress=on_progress
     )
+
+
+def replay_settled(
+    *,
+    source: str,
+    brand: str | None = None,
+    since: datetime | None = None,
+    is_dry_run: bool = False,
+    on_progress: Callable[[Replayed, int], None] = lambda _done, _leads: None,
+) -> Replayed:
+    """Let settled leads of a source say what its mapping of now reads, as `recompute.settled_leads.replay_settled`
+    does, whose callback and errors these are. Deliveries that follow are hinted at.
+
+    Raises UsageError for a source or a brand that there is not.
+    """
+    check_source(source)
+    _check_brand(brand)
+    done = settled_leads.replay_settled(
+        source=source, brand=brand, since=since, is_dry_run=is_dry_run, on_progress=on_progress
+    )
+    if done.deliveries and not is_dry_run:
+        hint_all()
+    return done
 
 
 def _check_brand(brand: str | None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -85,6 +86,24 @@ def _renew(connection: Connection, person_ids: Collection[UUID], done: Renewed, 
 
 def _made_anew(connection: Connection, person_ids: Collection[UUID]) -> dict[UUID, Profile | None]:
     """None: not all of the leads go through today."""
+    made = make_anew(connection, person_ids)
+    return {
+        person_id: profile if made.events[person_id] and person_id not in made.unread else None
+        for person_id, profile in made.profiles.items()
+    }
+
+
+class MadeAnew(NamedTuple):
+    """Golden records of all that people's leads say today. `events`: how many events each is made of, with those that
+    were not read; `unread`: the events of each that give no lead any more."""
+
+    profiles: dict[UUID, Profile]
+    events: Counter[UUID]
+    unread: dict[UUID, set[UUID]]
+
+
+def make_anew(connection: Connection, person_ids: Collection[UUID]) -> MadeAnew:
+    """Read all that these people's leads say. Three statements, and two more for each 200 events."""
     known = evidence_rows.read_evidence_of_people(connection, person_ids)
     owners = {
         event_id: owner
@@ -93,14 +112,13 @@ def _made_anew(connection: Connection, person_ids: Collection[UUID]) -> dict[UUI
         for event_id in event_ids
     }
     made = {person_id: Profile() for person_id in person_ids}
-    read: Counter[UUID] = Counter()
+    silent = set(owners)
     for lead in recompute_leads(connection, sorted(owners)):
+        silent.discard(lead.event_id)
         owner = owners[lead.event_id]
         made[owner], _ = merge_profile(made[owner], lead)
-        read[owner] += 1
-    superseded = superseded_among(connection, owners)
-    whole = Counter(owner for event_id, owner in owners.items() if event_id not in superseded)
-    return {
-        person_id: profile if whole[person_id] and read[person_id] == whole[person_id] else None
-        for person_id, profile in made.items()
-    }
+    superseded = superseded_among(connection, silent)
+    unread: dict[UUID, set[UUID]] = {}
+    for event_id in silent - superseded:
+        unread.setdefault(owners[event_id], set()).add(event_id)
+    return MadeAnew(made, Counter(owner for event_id, owner in owners.items() if event_id not in superseded), unread)

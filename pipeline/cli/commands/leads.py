@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.terminal.connection import database, installation, parse_id
+from pipeline.cli.terminal.connection import RUN_AGAIN, database, installation, parse_id
 from pipeline.cli.terminal.moments import Since, Until, parse_period
-from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_note, print_table
+from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_note, print_table, progress_bar
 from pipeline.cli.terminal.rows import AsFormat, ForExcel, OutFile, RowFormat, write_rows
+from pipeline.errors import UsageError
 from pipeline.values.counting import counted
+
+if TYPE_CHECKING:
+    from pipeline.recompute.replay_report import Replayed
 
 commands = typer.Typer(help="Leads as they were accepted.", no_args_is_help=True)
 
@@ -75,6 +79,51 @@ def list_leads(
             for lead in leads
         ],
     )
+
+
+@commands.command(
+    "replay",
+    epilog=example(
+        "afluente leads replay --settled --source web_form --dry-run",
+        "afluente leads replay --settled --source web_form",
+    ),
+)
+def replay(
+    *,
+    source: Annotated[str, typer.Option("--source", help="Leads of this source.")],
+    settled: Annotated[bool, typer.Option("--settled", help="Leads that have settled: the only ones so far.")] = False,
+    brand: Annotated[str | None, typer.Option("--brand", help="Only this brand.")] = None,
+    since: Since = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Map leads that have settled anew, after their source's mapping was corrected.
+
+    People, golden records, touches, original source and consents become what the mapping of now reads, and CRMs are
+    sent what differs. A lead that would be quarantined or suppressed today keeps what it was and is listed. Safe beside
+    running workers; when interrupted, run it again. What waits in quarantine is replayed by `afluente quarantine
+    replay`.
+    """
+    from pipeline.cli.terminal.replays import print_replayed, replayed_as_json
+    from pipeline.inspection.renewals import replay_settled
+
+    if not settled:
+        raise UsageError(
+            "say --settled to map leads anew that have settled; what waits in quarantine goes on by `afluente"
+            " quarantine replay`"
+        )
+    moment = parse_period(since, None)["since"]
+    with installation(advice=RUN_AGAIN), progress_bar(is_shown=not as_json) as progress:
+        task = progress.add_task("leads", total=None, note="")
+
+        def show(done: Replayed, leads: int) -> None:
+            progress.update(task, completed=done.read, total=leads, note=f"{done.changed} other ones")
+
+        done = replay_settled(source=source, brand=brand, since=moment, is_dry_run=dry_run, on_progress=show)
+    if as_json:
+        print_json({"dry_run": dry_run, "source": source, **replayed_as_json(done)})
+    else:
+        print_replayed(done, source=source, is_dry_run=dry_run)
 
 
 @commands.command(

@@ -42,6 +42,8 @@ def print_event(story: EventStory) -> None:
     print_facts({"version": stored or "not mapped yet", "now": current if current != stored else None})
     if stored and current != stored:
         print_line(f"  The mapping has changed since: the fields below are {_made_by(story.state)}")
+        if story.state == "settled" and story.superseded_by is None:
+            print_line(f"  To have it say them: afluente leads replay --settled --source {story.source} --dry-run")
     _print_fields(story)
     _print_match(story.match)
     _print_history(story.notices)

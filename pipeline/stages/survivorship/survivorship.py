@@ -8,9 +8,10 @@ two are equal), and where the choice depends on the others, the last few values 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from pipeline.records import FieldValue, Lead, Profile
 from pipeline.stages.survivorship.rules import (
@@ -71,6 +72,41 @@ def merge_profiles(profile: Profile, other: Profile, rules: SurvivorshipRules | 
             kept = _addresses_of(merged, main, others) | _addresses_of(other, main, others)
             _choose(merged, of_field[main], main, *other.votes.get(main, [theirs]))
             _keep_others(merged, main, others, kept)
+    return merged
+
+
+def with_kept(profile: Profile, before: Profile, event_ids: Collection[UUID], *, strictly: bool = False) -> Profile:
+    """The profile with what these events, whose leads cannot be read again, had said in `before`.
+
+    They may have said more than the values that were chosen of them: where `profile` has none, that of `before` stays,
+    and all addresses do. `strictly`: nothing stays but what is known to be theirs.
+    """
+    kept = Profile(
+        {name: value for name, value in before.fields.items() if value.event_id in event_ids},
+        {
+            name: said
+            for name, votes in before.votes.items()
+            if (said := [vote for vote in votes if vote.event_id in event_ids])
+        },
+    )
+    for name, votes in kept.votes.items():
+        kept.fields.setdefault(name, votes[0])
+    for main, others in ADDRESSES.items():
+        if others in kept.fields and (strictly or main not in kept.fields):
+            del kept.fields[others]
+    merged = merge_profiles(profile, kept)
+    if strictly:
+        return merged
+    for name, value in before.fields.items():
+        if name not in merged.fields:
+            merged.fields[name] = value
+            if name in before.votes:
+                merged.votes[name] = before.votes[name]
+    for main, others in ADDRESSES.items():
+        if main in merged.fields and main in before.fields:
+            _keep_others(
+                merged, main, others, _addresses_of(merged, main, others) | _addresses_of(before, main, others)
+            )
     return merged
 
 

@@ -12,15 +12,15 @@ from pipeline.canonical import ATTRIBUTED_FACTS, UTM_FIELDS
 from pipeline.records import Touch
 from pipeline.store import arrays
 
-_TEXT_COLUMNS = (
+TEXT_COLUMNS = (
     *("source", "medium", "channel", "rules_version", "campaign"),
     *UTM_FIELDS,
     *("referrer_host", "landing_path"),
 )
 _ADD_TOUCHES = f"""
-INSERT INTO touches (event_id, position, person_id, brand, occurred_at, {", ".join(_TEXT_COLUMNS)}, click_ids, details)
+INSERT INTO touches (event_id, position, person_id, brand, occurred_at, {", ".join(TEXT_COLUMNS)}, click_ids, details)
 SELECT * FROM unnest(%s::uuid[], %s::smallint[], %s::uuid[], %s::text[], %s::timestamptz[],
-    {", ".join("%s::text[]" for _ in _TEXT_COLUMNS)}, %s::jsonb[], %s::jsonb[])
+    {", ".join("%s::text[]" for _ in TEXT_COLUMNS)}, %s::jsonb[], %s::jsonb[])
 ON CONFLICT DO NOTHING
 RETURNING event_id
 """  # noqa: S608 - put together from constants
@@ -43,7 +43,7 @@ def add_touches(connection: Connection, touches: Sequence[Touch]) -> set[UUID]:
                 arrays.uuids(touch.person_id for touch in ordered),
                 arrays.texts(touch.brand for touch in ordered),
                 arrays.moments(touch.occurred_at for touch in ordered),
-                *(arrays.texts(getattr(touch, column) for touch in ordered) for column in _TEXT_COLUMNS),
+                *(arrays.texts(getattr(touch, column) for touch in ordered) for column in TEXT_COLUMNS),
                 arrays.documents(touch.click_ids for touch in ordered),
                 arrays.documents(touch.details for touch in ordered),
             ),

@@ -1,0 +1,86 @@
+"""What settled leads say now, as it is stored, and what stood before: for whoever writes the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection
+
+from pipeline.identity.people_updates import Resolved
+from pipeline.records import Lead, Person, Touch
+from pipeline.replay import recompute_leads
+from pipeline.store.deliveries.deliveries import PersonToSend, read_people_to_send
+from pipeline.store.engine import transaction
+from pipeline.store.events import record_members, settled
+from pipeline.store.events.settled import SettledEvent
+from pipeline.store.people import people
+from pipeline.store.people.rewritten import ConsentRow
+
+
+@dataclass
+class Standing:
+    """What stood before, of the events of a batch and of all people in question."""
+
+    events: dict[UUID, SettledEvent] = field(default_factory=dict)
+    people: dict[UUID, Person] = field(default_factory=dict)
+    sent: dict[UUID, PersonToSend] = field(default_factory=dict)
+
+
+def is_anew(lead: Lead, standing: Standing) -> bool:
+    was = standing.events.get(lead.event_id)
+    return was is not None and was.mapping_version != lead.mapping_version
+
+
+def facts_of(touch: Touch) -> Touch:
+    """A touch without the version of the rules that its channel was found by."""
+    return msgspec.structs.replace(touch, rules_version=None)
+
+
+def mates_of(connection: Connection, leads: Sequence[Lead]) -> list[Lead]:
+    """Of records with revisions the leads whose events have the touch of the record, superseded as they may be."""
+    records = {lead.record_id for lead in leads if lead.record_id is not None}
+    if not records:
+        return []
+    ours = {lead.event_id for lead in leads}
+    owners = {lead.person_id for lead in leads if lead.person_id is not None}
+    contacts = {
+        contact.event_id: contact.person_id
+        for contact in record_members.read_contacts(connection, owners, records)
+        if contact.has_touch and contact.event_id not in ours
+    }
+    mates = list(recompute_leads(connection, sorted(contacts), with_superseded=True))
+    for lead in mates:
+        lead.person_id = contacts[lead.event_id]
+    return mates
+
+
+def read_standing(leads: Sequence[Lead], resolved: Resolved) -> Standing:
+    with transaction(timeout_seconds=0) as outside:
+        stood = settled.read_settled(outside, {lead.event_id for lead in leads})
+        involved = {lead.person_id for lead in leads} | {event.person_id for event in stood.values()}
+        known = {person_id for person_id in involved if person_id is not None} | resolved.changed.keys()
+        return Standing(
+            stood,
+            people.read_people(outside, known, lock=False),
+            read_people_to_send(outside, sorted(known)),
+        )
+
+
+def consents_of(lead: Lead) -> Iterable[ConsentRow]:
+    """As `add_consents` stores them: the first answer to a question counts."""
+    rows: dict[tuple[str, str], ConsentRow] = {}
+    person_id = lead.person_id
+    if person_id is None:
+        return ()
+    for consent in lead.consents:
+        rows.setdefault(
+            (consent.purpose, consent.channel),
+            ConsentRow(
+                lead.event_id, consent.purpose, consent.channel, person_id, lead.brand, consent.granted,
+                consent.at or lead.occurred_at, consent.source or lead.source, consent.policy_version,
+            ),
+        )  # fmt: skip
+    return rows.values()

@@ -1,0 +1,148 @@
+"""Touches and consents of leads that are mapped anew: what stands is read, and made what the leads say now.
+
+Their people must be held. Nothing here decides what is to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.records import Touch
+from pipeline.store import arrays
+from pipeline.store.people.touches import TEXT_COLUMNS
+
+_COLUMNS = (
+    *("event_id", "position", "person_id", "brand", "occurred_at"),
+    *TEXT_COLUMNS,
+    *("click_ids", "details"),
+)
+# Before migration 0003 a touch's medium stood among its details.
+_READ = f"""
+SELECT {", ".join("coalesce(medium, details ->> 'medium')" if name == "medium" else name for name in _COLUMNS[:-1])},
+    CASE WHEN medium IS NULL THEN details - 'medium' ELSE details END
+FROM touches WHERE event_id = ANY(%s::uuid[]) ORDER BY event_id, position
+"""  # noqa: S608 - put together from constants
+
+
+def read_touches_of(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, list[Touch]]:
+    """The touches of each of these events that has any, by position. One statement, none without ids."""
+    found: dict[UUID, list[Touch]] = {}
+    if event_ids:
+        for row in connection.exec_driver_sql(_READ, (arrays.uuids(sorted(event_ids)),)):
+            found.setdefault(row[0], []).append(Touch(**dict(zip(_COLUMNS, row, strict=True))))
+    return found
+
+
+_WRITE = f"""
+INSERT INTO touches (event_id, position, person_id, brand, occurred_at, {", ".join(TEXT_COLUMNS)}, click_ids, details)
+SELECT * FROM unnest(%s::uuid[], %s::smallint[], %s::uuid[], %s::text[], %s::timestamptz[],
+    {", ".join("%s::text[]" for _ in TEXT_COLUMNS)}, %s::jsonb[], %s::jsonb[])
+ON CONFLICT (event_id, position) DO UPDATE SET
+    {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[2:])}
+"""  # noqa: S608 - put together from constants
+_DROP = """
+DELETE FROM touches t USING unnest(%s::uuid[], %s::int[]) AS kept (event_id, count)
+WHERE t.event_id = kept.event_id AND t.position >= kept.count
+"""
+
+
+def rewrite_touches(connection: Connection, made: Mapping[UUID, Sequence[Touch]]) -> None:
+    """Let these events have these touches, and no others; what marks a touch as asking to be routed again stays. Two
+    statements, none without events."""
+    if not made:
+        return
+    ordered = [touch for event_id in sorted(made) for touch in sorted(made[event_id], key=lambda one: one.position)]
+    connection.exec_driver_sql(
+        _WRITE,
+        (
+            arrays.uuids(touch.event_id for touch in ordered),
+            arrays.numbers(touch.position for touch in ordered),
+            arrays.uuids(touch.person_id for touch in ordered),
+            arrays.texts(touch.brand for touch in ordered),
+            arrays.moments(touch.occurred_at for touch in ordered),
+            *(arrays.texts(getattr(touch, column) for touch in ordered) for column in TEXT_COLUMNS),
+            arrays.documents(touch.click_ids for touch in ordered),
+            arrays.documents(touch.details for touch in ordered),
+        ),
+    )
+    events = sorted(made)
+    connection.exec_driver_sql(
+        _DROP, (arrays.uuids(events), arrays.numbers(len(made[event_id]) for event_id in events))
+    )
+
+
+class ConsentRow(NamedTuple):
+    """One answer of one event, as it is stored."""
+
+    event_id: UUID
+    purpose: str
+    channel: str
+    person_id: UUID
+    brand: str
+    granted: bool | None
+    at: datetime
+    source: str | None
+    policy_version: str | None
+
+    def __repr__(self) -> str:
+        return f"<ConsentRow of event {self.event_id}>"
+
+
+def read_consents_of(connection: Connection, event_ids: Collection[UUID]) -> set[ConsentRow]:
+    """What these events said of consent. One statement, none without ids."""
+    if not event_ids:
+        return set()
+    rows = connection.exec_driver_sql(
+        f"SELECT {', '.join(ConsentRow._fields)} FROM consents WHERE event_id = ANY(%s::uuid[])",  # noqa: S608 - put together from constants
+        (arrays.uuids(sorted(event_ids)),),
+    )
+    return {ConsentRow(*row) for row in rows}
+
+
+_WRITE_CONSENTS = f"""
+INSERT INTO consents ({", ".join(ConsentRow._fields)})
+SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::uuid[], %s::text[], %s::bool[], %s::timestamptz[],
+    %s::text[], %s::text[])
+ON CONFLICT (event_id, purpose, channel) DO UPDATE SET
+    {", ".join(f"{name} = excluded.{name}" for name in ConsentRow._fields[3:])}
+"""  # noqa: S608 - put together from constants
+_DROP_CONSENTS = """
+DELETE FROM consents c USING unnest(%s::uuid[], %s::text[], %s::text[]) AS gone (event_id, purpose, channel)
+WHERE (c.event_id, c.purpose, c.channel) = (gone.event_id, gone.purpose, gone.channel)
+"""
+
+
+def rewrite_consents(connection: Connection, said: Collection[ConsentRow], gone: Collection[ConsentRow]) -> None:
+    """Write answers, in the place of what their events said of the same, and remove those that are `gone`. A statement
+    for each of the two, none where there are none."""
+    if gone:
+        dropped = sorted(row[:3] for row in gone)
+        connection.exec_driver_sql(
+            _DROP_CONSENTS,
+            (
+                arrays.uuids(row[0] for row in dropped),
+                arrays.texts(row[1] for row in dropped),
+                arrays.texts(row[2] for row in dropped),
+            ),
+        )
+    if said:
+        rows = sorted(said, key=lambda row: row[:3])
+        connection.exec_driver_sql(
+            _WRITE_CONSENTS,
+            (
+                arrays.uuids(row.event_id for row in rows),
+                arrays.texts(row.purpose for row in rows),
+                arrays.texts(row.channel for row in rows),
+                arrays.uuids(row.person_id for row in rows),
+                arrays.texts(row.brand for row in rows),
+                arrays.booleans(row.granted for row in rows),
+                arrays.moments(row.at for row in rows),
+                arrays.texts(row.source for row in rows),
+                arrays.texts(row.policy_version for row in rows),
+            ),
+        )
