@@ -130,10 +130,11 @@ def test_a_lead_that_waits_shows_its_normalized_values_and_flags(database):
     assert fields["phone"]["flags"]
 
 
-def test_a_settled_lead_is_not_said_to_be_replayed(story):
+def test_a_settled_lead_is_not_mapped_again_by_itself_and_its_story_names_the_command_that_does_it(story):
     first, _ = story
     with transaction() as connection:
         connection.exec_driver_sql("UPDATE events SET mapping_version = 'api@0+0' WHERE event_id = %s", (first,))
     text = run("explain", first).stdout
     assert "A settled lead is not mapped again by itself." in text
-    assert "replay" not in text
+    assert "a replay would make of it" not in text
+    assert "afluente leads replay --settled --source api --dry-run" in text
