@@ -80,6 +80,10 @@ _IN_THINGS = {
     ("page", "href"): "page_url",
 }
 _TOO_PLAIN = frozenset(("url", "page", "name", "title", "event", "form", "source", "campaign", "partner"))
+_CONSENTS = frozenset(
+    ("consent", "consents", "permissions", "gdpr", "rgpd", "lgpd", "legal", "optins", "marketingemail",
+     "marketingconsent", "emailconsent", "smsconsent", "terms", "privacy", "consentimiento", "consentimento")
+)  # fmt: skip
 _UTM_OBJECTS = frozenset(
     ("utm", "utms", "utmparams", "utmparameters", "utmtags", "utmdata", "utmvalues", "utmtracking")
 )
@@ -105,6 +109,10 @@ def guess_field(path: str, value: Any, homes: Collection[str] = ()) -> str | Non
         return _of_the_occasion(owner, name)
     if owner in _OF_COMPANIES:
         return _IN_COMPANY.get(name)
+    if isinstance(value, bool) and (
+        owner in _CONSENTS or name in _CONSENTS or name.startswith(("agree", "acept", "aceit"))
+    ):
+        return "consent:marketing"
     if is_submission_id(path):
         return "external_id" if name == "id" and owner in _PEOPLE else "submission_id"
     return _checked(path, _field_of(name) or ("external_id" if name in _RECORD_IDS else None), value)

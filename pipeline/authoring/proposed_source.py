@@ -47,11 +47,25 @@ def draft_source(slug: str, proposal: Proposal, *, is_declared: bool, region: st
     files = {Path("mappings", "sources", f"{slug}.yaml"): mapping}
     if not is_declared:
         files[Path("samples", slug, "typical.csv")] = _sample_text(proposal)
-        files[Path("connectors", "sources", f"{slug}.py")] = file_declaration(slug)
+        files[Path("connectors", "sources", f"{slug}.py")] = file_declaration(
+            slug, id_column=_id_column(proposal), contact_columns=_contact_columns(proposal)
+        )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"{slug}.yaml")
         path.write_text(mapping, encoding="utf-8")
         return DraftedSource(slug, proposal, read_source_mapping(path), files)
+
+
+def _id_column(proposal: Proposal) -> str | None:
+    """The column of ids, no two rows having the same: of people, or of what they sent."""
+    ids = [column.column for column in proposal.columns if column.field in ("submission_id", "external_id")]
+    return ids[0] if len(ids) == 1 else None
+
+
+def _contact_columns(proposal: Proposal) -> list[str]:
+    """What tells contacts of one person apart: when it was, else what it was about."""
+    fields = {column.field: column.column for column in proposal.columns}
+    return [fields[name] for name in ("occurred_at", "event_name") if name in fields]
 
 
 def _columns_of_fields(proposal: Proposal) -> dict[str, list[ProposedColumn]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import yaml
 
 from connectors.kit.folders import shipped_file
+from connectors.kit.paths import escaped_key
 from pipeline.authoring.event_ids import EventId, choose_event_id
 from pipeline.authoring.guesses import guess_field, homes_of, is_moment, is_of_a_form
 from pipeline.authoring.invented_samples import sample_text
@@ -121,9 +123,24 @@ def write_new(files: dict[Path, str], root: Path) -> None:
         ) from error
 
 
-def file_declaration(slug: str) -> str:
-    """The declaration of a source whose leads come in files. Without an id: equal rows are known by their content."""
-    return _declaration(slug, Shape([{}], separator=","), EventId())
+def file_declaration(slug: str, *, id_column: str | None = None, contact_columns: Sequence[str] = ()) -> str:
+    """The declaration of a source whose leads come in files.
+
+    `id_column` names a person, so a row that comes again with other content stands beside the earlier one, as news of
+    that person and no second contact, unless one of `contact_columns` (a time, an event) says so. Without an id equal
+    rows are known by their content.
+    """
+    if id_column is None:
+        return _declaration(slug, Shape([{}], separator=","), EventId())
+    note = "an id of each row's own: what comes again is no second contact"
+    declared = _declaration(
+        slug, Shape([{}], separator=","), EventId(escaped_key(id_column), is_seen_to_differ=True, note=note)
+    )
+    lines = ['    revisions="add",']
+    if contact_columns:
+        paths = ", ".join(json.dumps(escaped_key(column)) for column in contact_columns)
+        lines.append(f"    contact_at=({paths},),  # another value there is another contact")
+    return declared.replace("\n)", "\n" + "\n".join(lines) + "\n)")
 
 
 def _guess(shape: Shape) -> _Draft:

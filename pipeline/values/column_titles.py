@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 from typing import NamedTuple
 
@@ -175,6 +175,11 @@ def is_of_others(header: str) -> bool:
 
 def title_keys(header: str) -> list[str]:
     """The folded title, then without brackets, then without its number, then without the words that lead in to it."""
+    return list(_title_keys(header) if len(header) <= LONGEST_TITLE else _title_keys.__wrapped__(header))
+
+
+@lru_cache(maxsize=8192)  # a table is looked at from several sides, and may have thousands of columns of one title
+def _title_keys(header: str) -> tuple[str, ...]:
     bare = fold(BRACKETS.sub(" ", header)) or fold(header)
     numbered = _NUMBERED.match(bare)
     last = numbered[1].strip() if numbered else bare
@@ -182,4 +187,4 @@ def title_keys(header: str) -> list[str]:
     # At once, as a table may have thousands of columns and hardly a title begins so.
     shorter = [last[len(words) :] for words in lead_ins if last.startswith(words)] if last.startswith(lead_ins) else []
     keys = (title_key(header), *(words.replace(" ", "") for words in (bare, last, *shorter)), _loose_key(last))
-    return list(dict.fromkeys(key for key in keys if key))
+    return tuple(dict.fromkeys(key for key in keys if key))

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from phonenumbers import country_code_for_region
+
 from pipeline.intake.instances import SourceInstance
 from pipeline.records import Envelope, Lead, RawEvent, new_id
 from pipeline.settings.loading import settings
@@ -62,12 +64,21 @@ def see_phones(
 
 
 def _region_of(phones: list[str], columns: Iterable[str]) -> str | None:
-    candidates = _COUNTRIES_OF_LANGUAGE.get(_language_of(columns), ())
+    language = _language_of(columns)
+    candidates = _COUNTRIES_OF_LANGUAGE.get(language, ())
     counts = {
         region: sum(normalize_phone(phone, (region,)).value is not None for phone in phones) for region in candidates
     }
     best = max(counts, key=lambda region: counts[region], default=None)
-    return best if best is not None and counts[best] >= _LEAST_SHARE * len(phones) else None
+    if best is None or counts[best] < _LEAST_SHARE * len(phones):
+        return None
+    rivals = [counts[region] for region in candidates if _calling_code(region) != _calling_code(best)]
+    # English titles name no country: only one that hardly any other fits is worth a word.
+    return best if language != "en" or max(rivals, default=0) <= counts[best] / 2 else None
+
+
+def _calling_code(region: str) -> int:
+    return int(country_code_for_region(region))
 
 
 def _language_of(columns: Iterable[str]) -> str:
