@@ -79,7 +79,7 @@ def _delivery_objects(deliveries: dict[str, ImportDeliveries]) -> dict[str, dict
 def _print_deliveries(deliveries: dict[str, ImportDeliveries]) -> None:
     """What each CRM took of the import's people, what it refused, what waits."""
     for name, one in deliveries.items():
-        parts = [f"{one.sent} people sent"]
+        parts = [f"{counted(one.sent, 'person', 'people')} sent"]
         if one.refused:
             reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(one.refused.items()))
             parts.append(f"{one.refused_count} refused ({reasons}): afluente quarantine list --destination {name}")
