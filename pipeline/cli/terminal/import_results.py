@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.terminal.file_notes import print_notes, without_line
 from pipeline.cli.terminal.output import print_facts, print_line
+from pipeline.values.counting import counted
 
 if TYPE_CHECKING:
     from pipeline.inspection.import_progress import ImportDeliveries, ImportResult
