@@ -68,8 +68,3 @@ def test_the_version_names_the_commit_of_a_checkout():
     said = run("--version").stdout.split()
     assert said[0] == "afluente"
     assert said[2] == "(commit" or len(said) == 2  # a checkout without git, or a package
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_shell_completes_commands(shell):
-    assert "_AFLUENTE_COMPLETE" in run("--show-completion", shell).stdout
