@@ -79,8 +79,8 @@ def test_a_pipe_gets_one_line_for_each_row(capsys):
 
 
 def test_the_balance_shows_only_states_that_occur(capsys):
-    names = ("accepted", "settled", "suppressed", "quarantined", "pending", "in_flight", "repeated", "difference")
-    counts = dict(zip(names, (1_000_000, 999_999, 0, 1, 0, 0, 0, 0), strict=True))
+    names = ("accepted", "settled", "suppressed", "quarantined", "pending", "in_flight", "repeated", "revised")
+    counts = dict(zip(names, (1_000_000, 999_999, 0, 1, 0, 0, 0, 0), strict=True)) | {"difference": 0}
     print_balance({"all": counts, "sources": {"standard_webhooks": counts}})
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].split() == ["source", "accepted", "settled", "quarantined", "difference"]

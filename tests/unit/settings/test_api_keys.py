@@ -65,7 +65,7 @@ def test_a_source_s_secret_of_a_brand_comes_before_the_one_of_the_source(tmp_pat
 
 @pytest.mark.parametrize(
     ("secrets", "message"),
-    [("{csa: 'env:A'}", "csa is not among brands"), ("{casa: literal}", r"sources\.hooks\.secrets\.casa.*reference")],
+    [("{csa: 'env:A'}", "csa: is neither a brand"), ("{casa: literal}", r"sources\.hooks\.secrets\.casa.*reference")],
 )
 def test_a_secret_of_a_brand_that_is_not_there_or_that_stands_in_the_file_is_refused(secrets, message, tmp_path):
     with pytest.raises(ConfigurationError, match=message):
