@@ -137,7 +137,8 @@ def test_every_acknowledged_lead_survives_a_kill_of_receiver_and_database(own_po
     stop.set()
     for sender in senders:
         sender.join()
-    own_postgresql.restart("postgres")
+    own_postgresql.restart("postgres", 1)
+    own_postgresql._postgresql.wait()
     assert len(acknowledged) > 20
     with closing(psycopg2.connect(dsn())) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT event_id::text FROM events WHERE event_id = ANY(%s::uuid[])", (acknowledged,))
