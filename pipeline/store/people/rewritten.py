@@ -14,16 +14,11 @@ from sqlalchemy import Connection
 
 from pipeline.records import Touch
 from pipeline.store import arrays
-from pipeline.store.people.touches import TEXT_COLUMNS
+from pipeline.store.people.touches import COLUMNS, INSERT_TOUCHES, columns_of
 
-_COLUMNS = (
-    *("event_id", "position", "person_id", "brand", "occurred_at"),
-    *TEXT_COLUMNS,
-    *("click_ids", "details"),
-)
 # Before migration 0003 a touch's medium stood among its details.
 _READ = f"""
-SELECT {", ".join("coalesce(medium, details ->> 'medium')" if name == "medium" else name for name in _COLUMNS[:-1])},
+SELECT {", ".join("coalesce(medium, details ->> 'medium')" if name == "medium" else name for name in COLUMNS[:-1])},
     CASE WHEN medium IS NULL THEN details - 'medium' ELSE details END
 FROM touches WHERE event_id = ANY(%s::uuid[]) ORDER BY event_id, position
 """  # noqa: S608 - put together from constants
@@ -34,17 +29,13 @@ def read_touches_of(connection: Connection, event_ids: Collection[UUID]) -> dict
     found: dict[UUID, list[Touch]] = {}
     if event_ids:
         for row in connection.exec_driver_sql(_READ, (arrays.uuids(sorted(event_ids)),)):
-            found.setdefault(row[0], []).append(Touch(**dict(zip(_COLUMNS, row, strict=True))))
+            found.setdefault(row[0], []).append(Touch(**dict(zip(COLUMNS, row, strict=True))))
     return found
 
 
-_WRITE = f"""
-INSERT INTO touches (event_id, position, person_id, brand, occurred_at, {", ".join(TEXT_COLUMNS)}, click_ids, details)
-SELECT * FROM unnest(%s::uuid[], %s::smallint[], %s::uuid[], %s::text[], %s::timestamptz[],
-    {", ".join("%s::text[]" for _ in TEXT_COLUMNS)}, %s::jsonb[], %s::jsonb[])
-ON CONFLICT (event_id, position) DO UPDATE SET
-    {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[2:])}
-"""  # noqa: S608 - put together from constants
+_WRITE = f"""{INSERT_TOUCHES}
+ON CONFLICT (event_id, position) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in COLUMNS[2:])}
+"""
 _DROP = """
 DELETE FROM touches t USING unnest(%s::uuid[], %s::int[]) AS kept (event_id, count)
 WHERE t.event_id = kept.event_id AND t.position >= kept.count
@@ -56,20 +47,8 @@ def rewrite_touches(connection: Connection, made: Mapping[UUID, Sequence[Touch]]
     statements, none without events."""
     if not made:
         return
-    ordered = [touch for event_id in sorted(made) for touch in sorted(made[event_id], key=lambda one: one.position)]
-    connection.exec_driver_sql(
-        _WRITE,
-        (
-            arrays.uuids(touch.event_id for touch in ordered),
-            arrays.numbers(touch.position for touch in ordered),
-            arrays.uuids(touch.person_id for touch in ordered),
-            arrays.texts(touch.brand for touch in ordered),
-            arrays.moments(touch.occurred_at for touch in ordered),
-            *(arrays.texts(getattr(touch, column) for touch in ordered) for column in TEXT_COLUMNS),
-            arrays.documents(touch.click_ids for touch in ordered),
-            arrays.documents(touch.details for touch in ordered),
-        ),
-    )
+    ordered = [touch for event_id in sorted(made) for touch in sorted(made[event_id], key=lambda touch: touch.position)]
+    connection.exec_driver_sql(_WRITE, columns_of(ordered))
     events = sorted(made)
     connection.exec_driver_sql(
         _DROP, (arrays.uuids(events), arrays.numbers(len(made[event_id]) for event_id in events))

@@ -17,13 +17,28 @@ TEXT_COLUMNS = (
     *UTM_FIELDS,
     *("referrer_host", "landing_path"),
 )
-_ADD_TOUCHES = f"""
-INSERT INTO touches (event_id, position, person_id, brand, occurred_at, {", ".join(TEXT_COLUMNS)}, click_ids, details)
+COLUMNS = ("event_id", "position", "person_id", "brand", "occurred_at", *TEXT_COLUMNS, "click_ids", "details")
+# Its values are `columns_of` touches.
+INSERT_TOUCHES = f"""
+INSERT INTO touches ({", ".join(COLUMNS)})
 SELECT * FROM unnest(%s::uuid[], %s::smallint[], %s::uuid[], %s::text[], %s::timestamptz[],
     {", ".join("%s::text[]" for _ in TEXT_COLUMNS)}, %s::jsonb[], %s::jsonb[])
-ON CONFLICT DO NOTHING
-RETURNING event_id
 """  # noqa: S608 - put together from constants
+_ADD_TOUCHES = INSERT_TOUCHES + "ON CONFLICT DO NOTHING RETURNING event_id"
+
+
+def columns_of(touches: Sequence[Touch]) -> tuple[str, ...]:
+    """Touches as the arrays that `INSERT_TOUCHES` takes."""
+    return (
+        arrays.uuids(touch.event_id for touch in touches),
+        arrays.numbers(touch.position for touch in touches),
+        arrays.uuids(touch.person_id for touch in touches),
+        arrays.texts(touch.brand for touch in touches),
+        arrays.moments(touch.occurred_at for touch in touches),
+        *(arrays.texts(getattr(touch, column) for touch in touches) for column in TEXT_COLUMNS),
+        arrays.documents(touch.click_ids for touch in touches),
+        arrays.documents(touch.details for touch in touches),
+    )
 
 
 def add_touches(connection: Connection, touches: Sequence[Touch]) -> set[UUID]:
@@ -34,21 +49,7 @@ def add_touches(connection: Connection, touches: Sequence[Touch]) -> set[UUID]:
     if not touches:
         return set()
     ordered = sorted(touches, key=lambda touch: (touch.event_id, touch.position))
-    return set(
-        connection.exec_driver_sql(
-            _ADD_TOUCHES,
-            (
-                arrays.uuids(touch.event_id for touch in ordered),
-                arrays.numbers(touch.position for touch in ordered),
-                arrays.uuids(touch.person_id for touch in ordered),
-                arrays.texts(touch.brand for touch in ordered),
-                arrays.moments(touch.occurred_at for touch in ordered),
-                *(arrays.texts(getattr(touch, column) for touch in ordered) for column in TEXT_COLUMNS),
-                arrays.documents(touch.click_ids for touch in ordered),
-                arrays.documents(touch.details for touch in ordered),
-            ),
-        ).scalars()
-    )
+    return set(connection.exec_driver_sql(_ADD_TOUCHES, columns_of(ordered)).scalars())
 
 
 _LOCK = "SELECT 1 FROM people WHERE person_id = ANY(%s::uuid[]) ORDER BY person_id FOR UPDATE"
