@@ -27,13 +27,21 @@ def decode_body(content_type: str, body: bytes) -> dict[str, Any]:
     else:
         if has_rounded_numbers(record):
             record = decode_posted_body(body, _JSON, formats=("json",))
-    if len(body) > 2 * MAX_VALUES and holds_too_many_values(record):
-        raise RecordError("too_many_values", message=f"one lead may hold {MAX_VALUES} keys and entries")
     if not isinstance(record, dict):
         raise RecordError("not_an_object", message="one JSON object per lead is expected, not a list")
-    if body.count(b"{") + body.count(b"[") > MOST_LEVELS and is_too_deep(record):
-        raise RecordError("nested_too_deeply", message=f"objects and lists stand more than {MOST_LEVELS} deep")
+    check_measures(record, body)
     return shaped_record(content_type, record)
+
+
+def check_measures(record: dict[str, Any], body: bytes | None) -> None:
+    """Raises RecordError for a record of more values or levels than a lead has.
+
+    `body`: what this record alone was read from, which tells of nearly all that they are in bounds; None: a larger one.
+    """
+    if (body is None or len(body) > 2 * MAX_VALUES) and holds_too_many_values(record):
+        raise RecordError("too_many_values", message=f"one lead may hold {MAX_VALUES} keys and entries")
+    if (body is None or body.count(b"{") + body.count(b"[") > MOST_LEVELS) and is_too_deep(record):
+        raise RecordError("nested_too_deeply", message=f"objects and lists stand more than {MOST_LEVELS} deep")
 
 
 def shaped_record(content_type: str, record: dict[str, Any]) -> dict[str, Any]:

@@ -10,12 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.kit.sources.declarations import Connector
-from connectors.kit.sources.nesting import MOST_LEVELS, is_too_deep
 from connectors.kit.sources.parts import BESIDE, Beside, Part, prepare_part, take_apart, with_beside
-from connectors.kit.sources.records import MAX_VALUES, holds_too_many_values, json_fields_of, read_document
+from connectors.kit.sources.records import json_fields_of, read_document
 from pipeline.errors import RecordError, place_of
 from pipeline.records import AS_IT_CAME, STORED, Envelope, RawEvent
-from pipeline.stages.mapping.bodies import decode_body, nest_form_keys
+from pipeline.stages.mapping.bodies import check_measures, decode_body, nest_form_keys
 
 _GONE = "the part of the request that held this record is gone"
 
@@ -29,7 +28,8 @@ def read_record(raw: RawEvent, connector: Connector | None = None) -> dict[str, 
     if envelope.origin.get(STORED) != AS_IT_CAME:
         return decode_body(envelope.content_type, envelope.body)
     part = read_part(raw, connector)
-    _check_measures(raw, part)
+    if isinstance(part.value, dict):
+        check_measures(part.value, envelope.body if raw.request is None else None)
     try:
         record = prepare_part(connector.prepare if connector else None, part)
     except RecordError:
@@ -40,15 +40,6 @@ def read_record(raw: RawEvent, connector: Connector | None = None) -> dict[str, 
             message=f"the connector's prepare failed: {place_of(error)}; mend it, restart the workers, and replay",
         ) from error
     return with_beside(nest_form_keys(record), part.beside)
-
-
-def _check_measures(raw: RawEvent, part: Part) -> None:
-    """Raises RecordError for a record of more values or levels than a lead has."""
-    body = raw.envelope.body if raw.request is None else raw.request.envelope.body
-    if len(body) > 2 * MAX_VALUES and holds_too_many_values(part.value):
-        raise RecordError("too_many_values", message=f"one lead may hold {MAX_VALUES} keys and entries")
-    if body.count(b"{") + body.count(b"[") > MOST_LEVELS and is_too_deep(part.value):
-        raise RecordError("nested_too_deeply", message=f"objects and lists stand more than {MOST_LEVELS} deep")
 
 
 def read_part(raw: RawEvent, connector: Connector | None = None) -> Part:

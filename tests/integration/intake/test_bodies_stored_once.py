@@ -140,6 +140,19 @@ def test_a_bad_entry_among_good_ones_waits_alone_with_its_place(receiver):
     ]
 
 
+def test_a_bad_entry_among_hundreds_of_good_ones_is_told_for_what_it_is(company):
+    company.declare(
+        "many", 'intake=Webhook(records_at="rows", max_records=300), event_id="id"', "lead: {email: mail}\n"
+    )
+    rows = [{"id": str(number), "mail": f"a{number}@example.org"} for number in range(210)]
+    with running_receiver(load_settings(), connectors=sources()) as running:
+        assert post(running, "many", {"rows": [*rows, None]}) == 200
+    work()
+    assert quarantined("many") == [
+        ("not_an_object", "rows[210]: one JSON object per lead is expected, not null"),
+    ]
+
+
 def test_explain_shows_the_record_asked_for_and_nobody_else_of_its_body(receiver):
     assert post(receiver, "webinars", webinar(person(1), person(2))) == 200
     work()
