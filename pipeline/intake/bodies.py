@@ -30,10 +30,11 @@ def events_of_body(
     content_type: str,
     headers: Mapping[str, str],
     *,
+    seen: list[dict[str, Any]],
     header_value: str | None,
     verified_by: str | None,
 ) -> list[NewEvent]:
-    """The events of one webhook body: one for each part, whatever stands there."""
+    """The events of one webhook body: one for each part, whatever stands there. `seen`: the parts by `seen_record`."""
     reading = reading_of(instance.connector)
     origin: dict[str, Any] = {"via": "webhook", "verified_by": verified_by, STORED: AS_IT_CAME}
     whole = Envelope(content_type, body, kept_headers(headers), reading if len(parts) > 1 else origin | reading)
@@ -49,14 +50,14 @@ def events_of_body(
     return [
         new_event(
             instance,
-            seen_record(instance.connector, part),
+            record,
             envelope,
             header_value=header_value,
             index=index,
             digest=digests.of(part),
             request=request,
         )
-        for index, (part, envelope) in enumerate(zip(parts, envelopes, strict=True))
+        for index, (part, record, envelope) in enumerate(zip(parts, seen, envelopes, strict=True))
     ]
 
 

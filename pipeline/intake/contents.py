@@ -18,7 +18,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from connectors.kit import Connector, sources
+from connectors.kit import Connector
 from connectors.kit.sources.idempotency import (
     contact_of,
     content_digest,
@@ -30,7 +30,7 @@ from connectors.kit.sources.idempotency import (
 from connectors.kit.sources.parts import BESIDE
 from pipeline.errors import ConfigurationError, RecordError
 from pipeline.records import NewEvent, RawEvent, Receipt
-from pipeline.replay import connector_of
+from pipeline.replay import connector_in_force
 from pipeline.stages.mapping.bodies import ROW, shaped_record
 from pipeline.stages.mapping.contents import EVERYTHING, Contents, read_reading
 from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS, load_source_mapping
@@ -56,6 +56,7 @@ class Plain:
     record: dict[str, Any] = field(repr=False)
     shaped: dict[str, Any] = field(repr=False)  # as a mapping gets it
     content: bytes
+    contact: bytes | None = None
     header_value: str | None = None
     index: int = 0
     former: tuple[bytes, ...] = ()
@@ -116,9 +117,9 @@ def tell_apart(
     shaped = shaped_record(content_type, record)
     contact = contact_of(connector, record)
     is_row = content_type == ROW
-    content = _told_apart(_contents(connector.source).digest(shaped, is_row=is_row), contact)
+    content = _content(_contents(connector.source), shaped, contact, is_row=is_row)
     former = () if named_by is None else (named_by.former_digest(record.get("external_id")),)
-    plain = Plain(connector, record, shaped, content, header_value, index, former, is_row)
+    plain = Plain(connector, record, shaped, content, contact, header_value, index, former, is_row)
     named = name_digest(own_id, header_value, index)
     if named is None:
         what = content[_READING:]
@@ -135,13 +136,6 @@ def tell_apart(
     )
 
 
-def content_of(connector: Connector, record: dict[str, Any], shaped: dict[str, Any], *, is_row: bool = False) -> bytes:
-    """The digest of what a record says, 24 bytes; which contact it is counts, whatever the mapping reads. `shaped`: the
-    record as a mapping gets it."""
-    content = _contents(connector.source).digest(shaped, is_row=is_row)
-    return _told_apart(content, contact_of(connector, record))
-
-
 def revised_at(connector: Connector, record: dict[str, Any]) -> datetime | None:
     """When the source says it changed the record; a time that has not come yet is a wrong one."""
     moment = revised_at_of(connector, record)
@@ -155,11 +149,14 @@ def store_events(connection: Connection, events: Sequence[NewEvent]) -> list[Rec
     return insert_events(connection, events, reread=_reread)
 
 
-def _told_apart(content: bytes, contact: bytes | None) -> bytes:
+def _content(contents: Contents, shaped: dict[str, Any], contact: bytes | None, *, is_row: bool) -> bytes:
+    """The digest of what a record says, 24 bytes; which contact it is counts, whatever the mapping reads. `shaped`: the
+    record as a mapping gets it."""
+    content = contents.digest(shaped, is_row=is_row)
     if contact is None:
         return content
     end = _READING + len(contact)
-    mixed = bytes(one ^ other for one, other in zip(content[_READING:end], contact, strict=True))
+    mixed = bytes(byte ^ other for byte, other in zip(content[_READING:end], contact, strict=True))
     return content[:_READING] + mixed + content[end:]
 
 
@@ -192,16 +189,16 @@ class _Readings:
 
     def recognize(self, connection: Connection, events: Sequence[NewEvent]) -> None:
         """Let records be found that are stored under a key of an earlier reading: those keys get the name of now."""
-        plain = [(event, event.plain) for event in events if isinstance(event.plain, Plain)]
-        instances = {(event.brand, event.source, one.connector.source) for event, one in plain}
+        arrivals = [(event, event.plain) for event in events if isinstance(event.plain, Plain)]
+        instances = {(event.brand, event.source, plain.connector.source) for event, plain in arrivals}
         others = {  # in one order, so that concurrent calls cannot deadlock
             (brand, source): self._others(connection, brand, source, _contents(slug))
             for brand, source, slug in sorted(instances)
         }
         asked: list[tuple[str, str, bytes]] = []
         of: list[NewEvent] = []
-        for event, one in plain:
-            for digest in _former_digests(event, one, others[event.brand, event.source]):
+        for event, plain in arrivals:
+            for digest in _former_digests(event, plain, others[event.brand, event.source]):
                 asked.append((event.brand, event.source, digest))
                 of.append(event)
         found = find_keys(connection, asked)
@@ -239,9 +236,7 @@ def _former_digests(event: NewEvent, plain: Plain, others: Sequence[Contents | N
                 former_digest(plain.connector, _alone(plain.record), header_value=plain.header_value, index=plain.index)
             ]
         elif event.content is None and not plain.former:
-            read = _told_apart(
-                contents.digest(plain.shaped, is_row=plain.is_row), contact_of(plain.connector, plain.record)
-            )
+            read = _content(contents, plain.shaped, plain.contact, is_row=plain.is_row)
             digests.append(content_digest(read[_READING:]))
     return [digest for digest in dict.fromkeys(digests) if digest != event.digest]
 
@@ -258,18 +253,15 @@ def _readings() -> _Readings:
 
 def _reread(connection: Connection, event_ids: Sequence[UUID]) -> Mapping[UUID, Said]:
     """What stored events say by the mappings of now; those whose bodies cannot be read are left out."""
-    known = sources()
     said: dict[UUID, Said] = {}
     for start in range(0, len(event_ids), _REREAD_AT_ONCE):
         for raw in read_events(connection, event_ids[start : start + _REREAD_AT_ONCE]):
-            connector = known.get(connector_of(raw))
+            connector = connector_in_force(raw)
             record = _record_of(raw, connector)
             if connector is not None and record is not None:
-                said[raw.event_id] = Said(
-                    content_of(connector, record, record, is_row=raw.envelope.content_type == ROW),
-                    revised_at(connector, record),
-                    contact_of(connector, record),
-                )
+                contact, is_row = contact_of(connector, record), raw.envelope.content_type == ROW
+                content = _content(_contents(connector.source), record, contact, is_row=is_row)
+                said[raw.event_id] = Said(content, revised_at(connector, record), contact)
     return said
 
 

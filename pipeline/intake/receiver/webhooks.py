@@ -108,14 +108,16 @@ def _make_events(
     try:
         parts = split_body(instance.connector, body, content_type)
         check_amount([part.value for part in parts], webhook.record_limit, len(body))
+        seen = [seen_record(instance.connector, part) for part in parts]
         if webhook.signature is None:
-            receiver.admission.check_entries(instance, [seen_record(instance.connector, part) for part in parts])
+            receiver.admission.check_entries(instance, seen)
         return events_of_body(
             instance,
             parts,
             body,
             content_type,
             headers,
+            seen=seen,
             header_value=message_id_of(headers, webhook.idempotency_header),
             verified_by=verified_by,
         )
