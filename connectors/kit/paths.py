@@ -117,6 +117,11 @@ def escaped_key(key: str) -> str:
     return _SIGN.sub(r"\\\g<0>", key)
 
 
+def path_below(path: str, key: str) -> str:
+    """The path of a key in the object at `path`; "" is the record itself."""
+    return f"{path}.{escaped_key(key)}" if path else escaped_key(key)
+
+
 def _read_turns(path: str) -> tuple[Turn, ...]:
     starts: list[int] = []
     steps = _read_steps(path, starts)

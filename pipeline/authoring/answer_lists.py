@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.kit.paths import escaped_key, get_path
+from connectors.kit.paths import escaped_key, get_path, path_below
 from pipeline.authoring.guesses import is_of_a_form
 from pipeline.stages.mapping.language import ListRule
 from pipeline.stages.mapping.shapes import compile_list
@@ -75,7 +75,7 @@ def read_answer_list(items: list[Any], at: str) -> AnswerList | None:
 
 def _search(node: dict[str, Any], path: str) -> Iterator[AnswerList]:
     for key, value in node.items():
-        place = f"{path}.{escaped_key(key)}" if path else escaped_key(key)
+        place = path_below(path, key)
         if isinstance(value, dict):
             yield from _search(value, place)
         elif isinstance(value, list) and not is_of_a_form(f"{place}.x"):

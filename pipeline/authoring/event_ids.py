@@ -31,7 +31,7 @@ class EventId:
 
 def choose_event_id(shape: Shape) -> EventId:
     """The id of a submission before that of a person's record, who may send several."""
-    found = shape.leaves()
+    found = shape.leaves
     homes = homes_of(found)
     candidates = [
         path

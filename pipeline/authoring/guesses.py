@@ -52,9 +52,8 @@ _OTHER_THINGS = frozenset(
     (*_OF_FORMS, *_OF_EVENTS, *_OF_CAMPAIGNS, *_OF_AD_GROUPS, *_OF_ADS, "page", "entry", "account", "list", "audience",
      "business", "app", "project", "workspace", "team", "subscription", "metadata", "site", "shop", "store")
 )  # fmt: skip
-_WITH_ADDRESSES = frozenset(
-    ("account", "page", "business", "shop", "store", "site", "team", "workspace")
-)  # of their own
+# Of these, things that have an address of their own.
+_WITH_ADDRESSES = frozenset(("account", "page", "business", "shop", "store", "site", "team", "workspace"))
 # Of the sender's side: never the lead, whatever stands there.
 _SENDERS = frozenset(
     ("host", "organizer", "organiser", "owner", "assignee", "agent", "creator", "createdby", "updatedby", "hosts",

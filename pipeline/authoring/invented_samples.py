@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.kit.paths import escaped_key, get_path
+from connectors.kit.paths import escaped_key, path_below
 from connectors.kit.sources.parts import take_apart
 from pipeline.authoring.answer_lists import AnswerList, by_name
 from pipeline.authoring.guesses import EMAIL, as_moment
@@ -80,6 +80,9 @@ _COMMON: dict[str, str] = {
 }
 
 
+_INVENTED = tuple({**_COMMON, **person} for person in _PEOPLE)
+
+
 def invented(field: str | None, path: str, value: Any, number: int = 0, *, is_answer: bool = False) -> Any:
     """A value of the same JSON type that says nothing about anybody; `number` of the invented person, from 0.
 
@@ -91,7 +94,7 @@ def invented(field: str | None, path: str, value: Any, number: int = 0, *, is_an
         return [invented(field, path, entry, number, is_answer=is_answer) for entry in value]
     if isinstance(value, str) and not is_answer and _is_kept(path, value):
         return value
-    made = {**_COMMON, **_PEOPLE[number % len(_PEOPLE)]}.get(field or "")
+    made = _INVENTED[number % len(_INVENTED)].get(field or "")
     if made is not None and value != "":
         return made if isinstance(value, str) else _number_like(made, value)
     return _invented_text(path, value, number) if isinstance(value, str) else type(value)(number + 1)
@@ -101,7 +104,7 @@ def invented_cell(field: str | None, column: str) -> str:
     """A cell for the sample of a table. Made from the column's title and field alone: nothing of anybody is in it."""
     if field == "occurred_at":
         return _MOMENT
-    return {**_COMMON, **_PEOPLE[0]}.get(field or "", f"sample {_words(column)}")
+    return _INVENTED[0].get(field or "", f"sample {_words(column)}")
 
 
 def sample_text(shape: Shape, field_of_path: Mapping[str, str]) -> str:
@@ -134,7 +137,7 @@ class _Document:
         if number is not None:
             return self._record(value, number)
         if isinstance(value, dict):
-            return {key: self._walk(entry, _below(place, str(key))) for key, entry in value.items()}
+            return {key: self._walk(entry, path_below(place, str(key))) for key, entry in value.items()}
         if isinstance(value, list):
             return [
                 self._walk(entry, f"{place}[{index}]")
@@ -150,7 +153,7 @@ class _Document:
 
         def invent(value: Any, path: str) -> Any:
             if isinstance(value, dict):
-                return {key: invent(entry, _below(path, str(key))) for key, entry in value.items()}
+                return {key: invent(entry, path_below(path, str(key))) for key, entry in value.items()}
             if isinstance(value, list) and path in answers:
                 return [self._answer(entry, answers[path], number) for entry in value]
             if isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
@@ -165,23 +168,17 @@ class _Document:
             return invented(None, answers.at, entry, number)
         named = by_name({"list": [entry]}, [AnswerList("list", answers.name, answers.values, answers.ignored)])["list"]
         name = next(iter(named), "") if isinstance(named, dict) else ""
-        field = self._fields.get(_below(answers.at, name))
-        question = get_path(entry, answers.name)
-        paths = {answers.name: question}
+        field = self._fields.get(path_below(answers.at, name))
 
         def invent(value: Any, path: str) -> Any:
             if isinstance(value, dict):
-                return {key: invent(part, _below(path, str(key))) for key, part in value.items()}
-            if path in paths:
+                return {key: invent(part, path_below(path, str(key))) for key, part in value.items()}
+            if path == answers.name:
                 return value
             is_answer = any(path == known or path.startswith(f"{known}.") for known in answers.values)
             return invented(field if is_answer else None, path, value, number, is_answer=is_answer)
 
         return invent(entry, "")
-
-
-def _below(path: str, key: str) -> str:
-    return f"{path}.{escaped_key(key)}" if path else escaped_key(key)
 
 
 def _is_kept(path: str, value: str) -> bool:
@@ -200,7 +197,7 @@ def _invented_text(path: str, value: str, number: int) -> str:
     if _URL.match(value):
         return "https://www.example.com/"
     if EMAIL.match(value):
-        return _PEOPLE[number % len(_PEOPLE)]["email"]
+        return _INVENTED[number % len(_INVENTED)]["email"]
     text = f"sample {_words(path)}"
     return f"{text} {number + 1}" if number else text
 

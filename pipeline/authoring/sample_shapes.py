@@ -7,11 +7,12 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from connectors.kit.errors import RecordError
-from connectors.kit.paths import escaped_key
+from connectors.kit.paths import path_below
 from connectors.kit.sources.parts import BESIDE, take_apart, with_beside
 from pipeline.authoring.answer_lists import AnswerList, answer_lists, by_name, is_answer_list
 from pipeline.authoring.guesses import guess_field
@@ -35,18 +36,23 @@ class Shape:
     separator: str | None = None
     lists: list[AnswerList] = field(default_factory=list)
 
+    @cached_property
     def leaves(self) -> dict[str, Any]:
         """path -> value of everything a mapping can name, over all records: the first value with something in it."""
         found: dict[str, Any] = {}
-        for record in self.records:
-            for path, value in leaves(by_name(record, self.lists)):
+        for leaves_of_one in self._leaves_of_each:
+            for path, value in leaves_of_one.items():
                 if found.get(path) in (None, ""):
                     found[path] = value
         return found
 
     def values_at(self, path: str) -> list[Any]:
         """What each record has at a path of `leaves`; None where it has nothing."""
-        return [dict(leaves(by_name(record, self.lists))).get(path) for record in self.records]
+        return [leaves_of_one.get(path) for leaves_of_one in self._leaves_of_each]
+
+    @cached_property
+    def _leaves_of_each(self) -> list[dict[str, Any]]:
+        return [dict(leaves(by_name(record, self.lists))) for record in self.records]
 
 
 def read_shape(sample: Path) -> Shape:
@@ -95,8 +101,7 @@ def leaves(record: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     def walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         if isinstance(value, dict) and value:
             for key, entry in value.items():
-                name = key if key == BESIDE else escaped_key(str(key))
-                yield from walk(entry, f"{path}.{name}" if path else name)
+                yield from walk(entry, path_below(path, str(key)))
         elif isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
             for number, entry in enumerate(value):
                 yield from walk(entry, f"{path}[{number}]")
@@ -132,7 +137,7 @@ def _lists_of_people(node: dict[str, Any], path: str) -> Iterator[str]:
     if _names_somebody(_without_lists(node)) or _is_one_whole(node, path):
         return
     for key, value in node.items():
-        place = f"{path}.{escaped_key(key)}" if path else escaped_key(key)
+        place = path_below(path, key)
         if isinstance(value, dict):
             yield from _lists_of_people(value, place)
         elif _is_list_of_objects(value):
@@ -177,5 +182,5 @@ def _names_somebody(record: dict[str, Any]) -> bool:
 def _is_record(entry: dict[str, Any]) -> bool:
     """An entry that holds a contact and says something else of somebody too: not one address among several."""
     named = by_name(entry, answer_lists(entry))
-    fields = {field for path, value in leaves(named) if (field := guess_field(path, value)) is not None}
+    fields = {guess_field(path, value) for path, value in leaves(named)} - {None}
     return bool(fields & _CONTACTS) and len(fields) > 1

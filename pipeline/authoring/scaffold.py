@@ -43,8 +43,7 @@ _CONSENT_NOTE = (
 class Scaffold:
     """What was written. `undecided` are paths that nobody has mapped or ignored yet: `source check` names them.
 
-    `event_id` is the id that makes a second delivery harmless, or why there is none yet; `records` how many the sample
-    holds.
+    `event_id` is the id that makes a second delivery harmless, or why there is none yet.
     """
 
     source: str
@@ -53,7 +52,6 @@ class Scaffold:
     undecided: list[str] = field(default_factory=list)
     is_open: bool = False  # a webhook that declares no signature
     event_id: EventId = field(default_factory=EventId)
-    records: int = 1
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,6 @@ def write_source(slug: str, root: Path, *, sample: Path | None = None) -> Scaffo
         [*draft.consents, *draft.undecided],
         is_open=shape.separator is None,
         event_id=event_id,
-        records=len(shape.records),
     )
 
 
@@ -130,17 +127,16 @@ def file_declaration(slug: str, *, id_column: str | None = None, contact_columns
     that person and no second contact, unless one of `contact_columns` (a time, an event) says so. Without an id equal
     rows are known by their content.
     """
+    shape = Shape([{}], separator=",")
     if id_column is None:
-        return _declaration(slug, Shape([{}], separator=","), EventId())
+        return _declaration(slug, shape, EventId())
     note = "an id of each row's own: what comes again is no second contact"
-    declared = _declaration(
-        slug, Shape([{}], separator=","), EventId(escaped_key(id_column), is_seen_to_differ=True, note=note)
-    )
-    lines = ['    revisions="add",']
+    more = ['revisions="add",']
     if contact_columns:
         paths = ", ".join(json.dumps(escaped_key(column)) for column in contact_columns)
-        lines.append(f"    contact_at=({paths},),  # another value there is another contact")
-    return declared.replace("\n)", "\n" + "\n".join(lines) + "\n)")
+        more.append(f"contact_at=({paths},),  # another value there is another contact")
+    event_id = EventId(escaped_key(id_column), is_seen_to_differ=True, note=note)
+    return _declaration(slug, shape, event_id, more=more)
 
 
 def _guess(shape: Shape) -> _Draft:
@@ -149,7 +145,7 @@ def _guess(shape: Shape) -> _Draft:
     consents: list[str] = []
     undecided: list[str] = []
     ignored: dict[str, None] = {}
-    found = shape.leaves()
+    found = shape.leaves
     homes = homes_of(found)
     for path, value in found.items():
         name = guess_field(path, value, homes)
@@ -164,9 +160,9 @@ def _guess(shape: Shape) -> _Draft:
     return _Draft(mapped, consents, undecided, list(ignored))
 
 
-def _declaration(slug: str, shape: Shape, event_id: EventId) -> str:
+def _declaration(slug: str, shape: Shape, event_id: EventId, *, more: Sequence[str] = ()) -> str:
     title = slug.replace("_", " ").capitalize()
-    occurred_at = next((path for path, value in shape.leaves().items() if _is_own_moment(path, value)), None)
+    occurred_at = next((path for path, value in shape.leaves.items() if _is_own_moment(path, value)), None)
     if shape.separator:
         names, intake = "Connector, File", 'File(example="typical.csv")'
     else:
@@ -190,6 +186,7 @@ def _declaration(slug: str, shape: Shape, event_id: EventId) -> str:
         lines.append(f"    {mark}event_id={json.dumps(event_id.path)},  # {event_id.note}")
     if occurred_at:
         lines.append(f"    occurred_at={json.dumps(occurred_at)},")
+    lines += [f"    {line}" for line in more]
     return "\n".join([*lines, ")", ""])
 
 

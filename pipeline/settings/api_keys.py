@@ -21,16 +21,7 @@ class _Entry(NamedTuple):
 
 def read_api_keys(text: str, *, brands: Collection[str]) -> tuple[ApiKey, ...]:
     """The keys of a comma-separated list. Raises ConfigurationError naming the entry that is none."""
-    return tuple(
-        ApiKey(
-            entry.name,
-            entry.role,
-            hashlib.sha256(entry.key.encode()).digest(),
-            entry.brands,
-            len(entry.key) < SHORTEST_KEY,
-        )
-        for entry in _entries(text, brands)
-    )
+    return tuple(_api_key(entry) for entry in _entries(text, brands))
 
 
 def _api_key(entry: _Entry) -> ApiKey:

@@ -173,13 +173,12 @@ def is_of_others(header: str) -> bool:
     return known is not None and known[0] in _OF_A_PERSON
 
 
-def title_keys(header: str) -> list[str]:
+def title_keys(header: str) -> tuple[str, ...]:
     """The folded title, then without brackets, then without its number, then without the words that lead in to it."""
-    return list(_title_keys(header) if len(header) <= LONGEST_TITLE else _title_keys.__wrapped__(header))
+    return _known_keys(header) if len(header) <= LONGEST_TITLE else _read_keys(header)
 
 
-@lru_cache(maxsize=8192)  # a table is looked at from several sides, and may have thousands of columns of one title
-def _title_keys(header: str) -> tuple[str, ...]:
+def _read_keys(header: str) -> tuple[str, ...]:
     bare = fold(BRACKETS.sub(" ", header)) or fold(header)
     numbered = _NUMBERED.match(bare)
     last = numbered[1].strip() if numbered else bare
@@ -188,3 +187,7 @@ def _title_keys(header: str) -> tuple[str, ...]:
     shorter = [last[len(words) :] for words in lead_ins if last.startswith(words)] if last.startswith(lead_ins) else []
     keys = (title_key(header), *(words.replace(" ", "") for words in (bare, last, *shorter)), _loose_key(last))
     return tuple(dict.fromkeys(key for key in keys if key))
+
+
+# A table is looked at from several sides, and may have thousands of columns of one title.
+_known_keys = lru_cache(maxsize=8192)(_read_keys)

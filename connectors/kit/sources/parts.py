@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from connectors.kit.errors import RecordError
-from connectors.kit.paths import Every, Turn, escaped_key, many_turns, take_step
+from connectors.kit.paths import Every, Turn, many_turns, path_below, take_step
 
 BESIDE = "^"  # the key, in a record, of what stands beside it
 OWN_BESIDE = "\\^"  # where a record's own key of that name goes
@@ -202,9 +202,7 @@ class _Search:
         if below is None:  # how some write an empty list
             self.is_found = True
             return
-        written = escaped_key(key)
-        place = f"{way.place}.{written}" if way.place else written
-        self.follow(_Way(place, below, (*way.above, (way.value, key))), left)
+        self.follow(_Way(path_below(way.place, key), below, (*way.above, (way.value, key))), left)
 
     def _go_through(self, way: _Way, left: tuple[Turn, ...]) -> None:
         self.is_found = True
