@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 from alembic import command
@@ -12,9 +13,8 @@ from pipeline import flow, tasks
 from pipeline.records import new_id
 from pipeline.store import schema
 from pipeline.store.engine import engine, transaction
-from pipeline.store.events import events
 from tests.support.services import API_KEYS, SECRET_KEYS, forget_caches
-from tests.support.store_rows import new_event, store
+from tests.support.store_rows import store
 
 CHAIN = (tasks.map_fields, tasks.normalize, tasks.dedupe, tasks.attribute, tasks.load)
 
@@ -85,17 +85,18 @@ def test_an_event_that_went_on_since_is_not_put_back_into_a_stage():
     assert tuple(event) == (event_id, "settled", None)
 
 
-def parked_before(*, stage: str):
+def parked_before(*, stage: str) -> UUID:
     """An event in quarantine as the version before wrote it; gives its id."""
-    event = new_event()
+    event_id = new_id()
     with transaction() as connection:
-        events.insert_events(connection, [event])
         connection.exec_driver_sql(
-            "UPDATE events SET state = 'quarantined', stage = %s WHERE event_id = %s", (stage, event.event_id)
+            "INSERT INTO events (event_id, brand, source, lane, state, stage)"
+            " VALUES (%s, 'default', 'web_form', 'bulk', 'quarantined', %s)",
+            (event_id, stage),
         )
         connection.exec_driver_sql(
             "INSERT INTO quarantine (quarantine_id, event_id, brand, stage, code, message)"
             " VALUES (%s, %s, 'default', %s, 'bug', '')",
-            (new_id(), event.event_id, stage),
+            (new_id(), event_id, stage),
         )
-    return event.event_id
+    return event_id
