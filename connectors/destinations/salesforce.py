@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import orjson
 import requests
@@ -14,6 +14,7 @@ from connectors.kit import (
     ConfigurationError,
     Connection,
     DestinationType,
+    Option,
     QuotaError,
     Record,
     RecordError,
@@ -29,8 +30,6 @@ from connectors.kit.redaction import without_values
 BATCH_SIZE = 200
 _DAILY_LIMIT_WAIT_SECONDS = 3600.0
 _CONCURRENCY_WAIT_SECONDS = 5.0
-_SANDBOX_CREDENTIALS = {"client_id": "sandbox", "client_secret": "sandbox"}  # not a secret: the sandbox's own
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 # The same record may pass later.
 _RETRY_CODES = {
@@ -174,8 +173,6 @@ def _token_source(connection: Connection, http: Any) -> TokenSource:
     secrets = connection.secrets
     if "access_token" in secrets:
         return FixedToken(secrets["access_token"])
-    if not secrets and urlsplit(connection.base_url).hostname in _LOOPBACK:
-        secrets = _SANDBOX_CREDENTIALS
     if not secrets.get("client_id") or not secrets.get("client_secret"):
         raise ConfigurationError(
             f"destinations.{connection.name}.secrets: give access_token, or client_id and client_secret,"
@@ -187,8 +184,8 @@ def _token_source(connection: Connection, http: Any) -> TokenSource:
 
 def _write_headers(options: dict[str, Any]) -> dict[str, str]:
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
-    if "auto_assign" in options:  # Salesforce's own default is TRUE: its active rule may replace the owner
-        value = options["auto_assign"]
+    value = options.get("auto_assign")
+    if value is not None:  # Salesforce's own default is TRUE: its active rule may replace the owner
         headers["Sforce-Auto-Assign"] = str(value).upper() if isinstance(value, bool) else str(value)
     if options.get("allow_duplicate_alerts"):
         headers["Sforce-Duplicate-Rule-Header"] = "allowSave=true"
@@ -264,7 +261,15 @@ DESTINATION = DestinationType(
     batch_size=BATCH_SIZE,
     calls_per_second=25.0,
     burst=25,
-    options=("allow_duplicate_alerts", "api_version", "auto_assign", "external_id_field", "object", "token_url"),
+    options=(
+        Option("allow_duplicate_alerts", "boolean", help="save in spite of duplicate rules that only warn"),
+        Option("api_version", ("number", "text"), default="67.0", help="such as 67.0"),
+        Option("auto_assign", ("boolean", "text"), help="true, false or a rule's id; not set: the active rule"),
+        Option("external_id_field", default="Afluente_Id__c", help="the unique field that holds our id"),
+        Option("object", default="Lead", help="Lead or Contact"),
+        Option("token_url", "url", help="where tokens come from, if not below base_url"),
+    ),
     secrets=("access_token", "client_id", "client_secret"),
+    sandbox_secrets={"client_id": "sandbox", "client_secret": "sandbox"},
     merge="mark",
 )

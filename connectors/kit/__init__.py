@@ -9,6 +9,7 @@ from connectors.kit.destinations.declarations import (
     Writer,
     WriteResult,
 )
+from connectors.kit.destinations.options import Option
 from connectors.kit.errors import (
     AfluenteError,
     ConfigurationError,
@@ -57,6 +58,7 @@ __all__ = [
     "GraphValidation",
     "Greeting",
     "HmacSha256",
+    "Option",
     "PageNumber",
     "Poll",
     "QuotaError",

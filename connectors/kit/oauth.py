@@ -1,7 +1,10 @@
-"""Access tokens for destinations: a fixed one, or OAuth 2.0 client credentials (RFC 6749, 4.4)."""
+"""Access tokens for destinations: a fixed one, or those of OAuth 2.0 (RFC 6749): client credentials (4.4) and refresh
+tokens (6)."""
 
 from __future__ import annotations
 
+import math
+import time
 from typing import Any, Protocol
 
 import orjson
@@ -9,6 +12,8 @@ import requests
 
 from connectors.kit.errors import TerminalError, TransientError
 from connectors.kit.http import Session, check_status, translated
+
+_USED_SHARE_OF_LIFE = 0.8
 
 
 class TokenSource(Protocol):
@@ -34,17 +39,19 @@ class FixedToken:
         return False
 
 
-class ClientCredentials:
-    """Fetches a token when first needed and again when asked to: expiry times are not trusted, refusals are."""
+class FetchedToken:
+    """Fetches a token when first needed, when asked to, and when most of the life that it was given (`expires_in`) is
+    over. What is refused earlier is renewed once, so a wrong expiry time does no harm."""
 
-    def __init__(self, session: Session, token_url: str, *, client_id: str, client_secret: str) -> None:
+    def __init__(self, session: Session, token_url: str, form: dict[str, str]) -> None:
         self._session = session
         self._token_url = token_url
-        self._form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
+        self._form = form
         self._token: str | None = None
+        self._until = math.inf  # monotonic seconds
 
     def token(self) -> str:
-        if self._token is None:
+        if self._token is None or time.monotonic() >= self._until:
             self._token = self._fetch()
         return self._token
 
@@ -58,12 +65,40 @@ class ClientCredentials:
         with translated(what):
             response = self._session.post(self._token_url, data=self._form)
         if response.status_code == 400:
-            raise TerminalError(f"{what}: refused ({_error_code(response)}); check client_id and client_secret")
+            raise TerminalError(f"{what}: refused ({_error_code(response)}); check {self._remedy()}")
         check_status(response, what)
-        token = _json(response).get("access_token")
+        answer = _json(response)
+        token = answer.get("access_token")
         if not isinstance(token, str) or not token:
             raise TransientError(f"{what}: the answer holds no access_token")
+        life = answer.get("expires_in")
+        if not isinstance(life, int | float) or isinstance(life, bool) or life <= 0:
+            life = math.inf
+        self._until = time.monotonic() + _USED_SHARE_OF_LIFE * life
+        if isinstance(answer.get("refresh_token"), str) and "refresh_token" in self._form:
+            self._form["refresh_token"] = answer["refresh_token"]
         return token
+
+    def _remedy(self) -> str:
+        return " and ".join(name for name in ("client_id", "client_secret", "refresh_token") if name in self._form)
+
+
+class ClientCredentials(FetchedToken):
+    """`form` is what a server wants besides, such as `scope`."""
+
+    def __init__(self, session: Session, token_url: str, *, client_id: str, client_secret: str, **form: str) -> None:
+        form = {"client_id": client_id, "client_secret": client_secret, **form}
+        super().__init__(session, token_url, {"grant_type": "client_credentials", **form})
+
+
+class RefreshToken(FetchedToken):
+    """A token for an app that a human let in once; `form` as above."""
+
+    def __init__(
+        self, session: Session, token_url: str, *, client_id: str, client_secret: str, refresh_token: str, **form: str
+    ) -> None:
+        form = {"client_id": client_id, "client_secret": client_secret, "refresh_token": refresh_token, **form}
+        super().__init__(session, token_url, {"grant_type": "refresh_token", **form})
 
 
 def _json(response: requests.Response) -> dict[str, Any]:

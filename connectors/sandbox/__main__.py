@@ -12,7 +12,8 @@ from pathlib import Path
 
 from connectors.kit.errors import ConfigurationError
 from connectors.sandbox.access import TOKEN_VARIABLE
-from connectors.sandbox.server import DIALECTS, Sandbox
+from connectors.sandbox.dialects import dialects
+from connectors.sandbox.server import Sandbox
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,12 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--fd", type=int, help="descriptor of a socket that listens already, in place of host and port")
     parser.add_argument("--state", type=Path, required=True, help="SQLite file; made if missing")
-    parser.add_argument("--dialect", default="salesforce", help=f"one of: {', '.join(sorted(DIALECTS))}")
+    parser.add_argument("--dialect", default="salesforce", help=f"one of: {', '.join(sorted(dialects()))}")
     parser.add_argument("--faults", default="", help="JSON or name=value,name=value")
     options = parser.parse_args(arguments)
-    if options.dialect not in DIALECTS:
-        print(f"sandbox: no dialect {options.dialect!r}; there is: {', '.join(sorted(DIALECTS))}", file=sys.stderr)
-        return 2
     try:
         sandbox = Sandbox(
             port=options.port,

@@ -19,13 +19,12 @@ import orjson
 
 from connectors.kit.errors import ConfigurationError
 from connectors.sandbox.access import Access
+from connectors.sandbox.dialects import dialects
 from connectors.sandbox.dialects.dialect import Dialect, Reply, Request, json_reply
-from connectors.sandbox.dialects.salesforce import SalesforceDialect
 from connectors.sandbox.faults import Faults, FaultSpec, as_json, parse_faults
 from connectors.sandbox.feed import answer_feed, fill_feed
 from connectors.sandbox.records import SandboxRecords
 
-DIALECTS = {"salesforce": SalesforceDialect}
 _MAX_BODY_BYTES = 50_000_000
 _CLOSED = (
     "this route is for programs of the account that runs the sandbox, and for who sends"
@@ -53,14 +52,14 @@ class Sandbox:
         `listening` is a socket that listens already, in place of host and port; `token` opens the sandbox's own routes
         to other accounts than the one it runs under.
         """
-        if dialect not in DIALECTS:
-            raise ConfigurationError(f"--dialect is {dialect!r}; allowed: {', '.join(sorted(DIALECTS))}")
+        if dialect not in dialects():
+            raise ConfigurationError(f"--dialect is {dialect!r}; allowed: {', '.join(sorted(dialects()))}")
         self.faults = Faults(parse_faults(faults))
         self._server = _open_server(host, port, listening)
         host = str(self._server.server_address[0])
         self.access = Access(host, token)
         self.records = SandboxRecords(state)
-        self.dialect: Dialect = DIALECTS[dialect](self.records, self.faults)
+        self.dialect: Dialect = dialects()[dialect](self.records, self.faults)
         fill_feed(self.records)
         self._server.sandbox = self
         self.address = f"http://{host}:{self._server.server_address[1]}"

@@ -135,8 +135,9 @@ class _Sender:
         started = time.monotonic()
         mapped, outcomes = self._map(writer, claimed)
         merged = {person_id for person_id, person in claimed.people.items() if person.merged_into is not None}
+        crm_ids = {due.person_id: due.external_id for due in claimed.dues}
         records = [
-            Record(key=str(person_id), fields=person.fields, update_only=person_id in merged)
+            Record(str(person_id), person.fields, update_only=person_id in merged, crm_id=crm_ids[person_id])
             for person_id, person in mapped.items()
         ]
         written = Written()

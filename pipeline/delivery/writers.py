@@ -9,6 +9,7 @@ from functools import cache
 import msgspec
 
 from connectors.kit import Connection, DestinationType, Record, Secrets, Usage, Writer, WriteResult, destination_types
+from connectors.kit.destinations.options import read_options
 from pipeline.errors import ConfigurationError
 from pipeline.settings.declarations import DestinationSettings
 from pipeline.settings.loading import Settings, settings
@@ -73,16 +74,13 @@ def connection_to(destination: str, known: Settings) -> Connection:
     """How to reach a destination, with its secrets resolved. Raises ConfigurationError naming what is wrong."""
     configured = known.destinations[destination]
     kind = kind_of(destination, configured)
-    for word, given, allowed in (
-        ("options", configured.options, kind.options),
-        ("secrets", configured.secrets, kind.secrets),
-    ):
-        unknown = sorted(set(given) - set(allowed))
-        if unknown:
-            raise ConfigurationError(
-                f"destinations.{destination}.{word}: {', '.join(unknown)} is not known to {kind.kind};"
-                f" allowed: {', '.join(allowed) or 'none'}"
-            )
+    options = read_options(destination, kind.options, configured.options)
+    unknown = sorted(set(configured.secrets) - set(kind.secrets))
+    if unknown:
+        raise ConfigurationError(
+            f"destinations.{destination}.secrets: {', '.join(unknown)} is not known to {kind.kind};"
+            f" allowed: {', '.join(kind.secrets) or 'none'}"
+        )
     secrets = {
         name: reference(text, f"destinations.{destination}.secrets.{name}").resolve(known.environ)
         for name, text in configured.secrets.items()
@@ -90,7 +88,7 @@ def connection_to(destination: str, known: Settings) -> Connection:
     return Connection(
         name=destination,
         base_url=configured.base_url,
-        options=dict(configured.options),
+        options=options,
         secrets=Secrets(destination, secrets),
         timeout_seconds=configured.timeout_seconds,
     )
@@ -111,7 +109,7 @@ def _open(destination: str, mapping: DestinationMapping) -> OpenWriter:
     kind = kind_of(destination, configured)
     return OpenWriter(
         destination=destination,
-        writer=kind.open(connection_to(destination, settings())),
+        writer=kind.connect(connection_to(destination, settings())),
         mapping=mapping,
         batch_size=min(configured.batch_size or kind.batch_size, kind.batch_size),
         rate=configured.calls_per_second or kind.calls_per_second,

@@ -165,7 +165,7 @@ def _check_destination(known: Settings, name: str) -> Check:
     try:
         kind = kind_of(name, configured)
         _raise_trouble(DESTINATION_MAPPINGS.trouble(configured.mapping or configured.kind))
-        writer = kind.open(connection_to(name, known))
+        writer = kind.connect(connection_to(name, known))
         try:
             writer.check()
         finally:

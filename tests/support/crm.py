@@ -11,7 +11,7 @@ UPSERT = "/services/data/v67.0/composite/sobjects/Lead/Afluente_Id__c"
 
 
 def writer(sandbox, **more):
-    return DESTINATION.open(Connection("sandbox", sandbox.address, **more))
+    return DESTINATION.connect(Connection("sandbox", sandbox.address, **more))
 
 
 def record(key="p-1", **fields):

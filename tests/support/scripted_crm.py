@@ -16,7 +16,7 @@ def connection(url, **more):
 
 
 def writer(url, **more):
-    return DESTINATION.open(connection(url, **more))
+    return DESTINATION.connect(connection(url, **more))
 
 
 def batch(size):

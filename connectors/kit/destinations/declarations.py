@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
 
+from connectors.kit.destinations.options import Option
 from connectors.kit.errors import ConfigurationError
+
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +19,13 @@ class Record:
 
     `fields` are the CRM's own field names and values; None empties a field. `update_only`: a record that the CRM does
     not have (any more) must not be made for this; it is "written" with the code `record_gone`. Only kinds of CRM that
-    declare `merge = "mark"` are given such records.
+    declare `merge = "mark"` are given such records. `crm_id` is the CRM's own id of it, if it was written before.
     """
 
     key: str
     fields: dict[str, Any] = field(repr=False)
     update_only: bool = False
+    crm_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,8 @@ class DestinationType:
     """A kind of CRM. The module holds one constant, `DESTINATION`.
 
     `calls_per_second` and `burst` are the defaults of the shared quota; afluente.yaml may say otherwise.
-    `options` and `secrets` are the names that afluente.yaml may give. `merge` says what becomes of the record of a
+    `options` and the names of `secrets` are what afluente.yaml may give; `sandbox_secrets` are taken for an address of
+    this machine where none are given: those of its sandbox. `merge` says what becomes of the record of a
     person who turned out to be another: `mark`, the mapping's field `from: merged_into` says whose record to look at;
     `none`, it stays as it is.
     """
@@ -121,6 +127,13 @@ class DestinationType:
     batch_size: int
     calls_per_second: float
     burst: int
-    options: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
     secrets: tuple[str, ...] = ()
+    sandbox_secrets: Mapping[str, str] = field(default_factory=dict)
     merge: Literal["mark", "none"] = "none"
+
+    def connect(self, connection: Connection) -> Writer:
+        """A writer to it. Raises ConfigurationError for secrets or options that it cannot do without."""
+        if self.sandbox_secrets and not connection.secrets and urlsplit(connection.base_url).hostname in _LOOPBACK:
+            connection = replace(connection, secrets=Secrets(connection.name, self.sandbox_secrets))
+        return self.open(connection)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import orjson
 
-from connectors.sandbox.faults import FaultSpec
+from connectors.sandbox.faults import Faults, FaultSpec
+from connectors.sandbox.records import SandboxRecords
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,9 @@ class Dialect(Protocol):
     def record_id(self, number: int) -> str:
         """The CRM's own id for the sandbox's record number."""
         ...
+
+
+MakeDialect = Callable[[SandboxRecords, Faults], Dialect]
 
 
 def json_reply(status: int, value: Any, route: str, **more: Any) -> Reply:

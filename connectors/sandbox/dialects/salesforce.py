@@ -217,3 +217,6 @@ def _failed(code: str, message: str, fields: list[str]) -> dict[str, Any]:
 
 def _error(status: int, code: str, message: str, request: Request, route: str | None = None) -> Reply:
     return json_reply(status, [{"message": message, "errorCode": code}], route or f"{request.method} other")
+
+
+DIALECT = SalesforceDialect

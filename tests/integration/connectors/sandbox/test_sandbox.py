@@ -181,13 +181,13 @@ class TestProcess:
     def test_what_it_answered_for_survives_a_kill(self, tmp_path):
         state = tmp_path / "crm.sqlite"
         process, address = self.start(state)
-        opened = DESTINATION.open(Connection("sandbox", address))
+        opened = DESTINATION.connect(Connection("sandbox", address))
         assert all(result.created for result in opened.write([record(f"p-{n}") for n in range(200)]))
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
         process, address = self.start(state)
         try:
-            opened = DESTINATION.open(Connection("sandbox", address))
+            opened = DESTINATION.connect(Connection("sandbox", address))
             assert not any(result.created for result in opened.write([record(f"p-{n}") for n in range(200)]))
             answer = requests.get(f"{address}/_calls", timeout=5).json()
             assert answer["records"] == {"written": 400, "created": 200, "changed": 0, "unchanged": 200, "rejected": 0}
