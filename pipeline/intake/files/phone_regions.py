@@ -11,7 +11,6 @@ from phonenumbers import country_code_for_region
 
 from pipeline.intake.instances import SourceInstance
 from pipeline.records import Envelope, Lead, RawEvent, new_id
-from pipeline.settings.loading import settings
 from pipeline.stages.mapping.source_mapping import SourceMapping, map_event
 from pipeline.stages.normalization import show_normalized
 from pipeline.values.column_titles import bare_meaning, title_keys, titles
@@ -38,11 +37,15 @@ class PhonesSeen(NamedTuple):
 
 
 def see_phones(
-    envelopes: Iterable[Envelope], instance: SourceInstance, mapping: SourceMapping, columns: Iterable[str]
+    envelopes: Iterable[Envelope],
+    instance: SourceInstance,
+    mapping: SourceMapping,
+    columns: Iterable[str],
+    *,
+    region: str | None,
 ) -> PhonesSeen:
-    """Over some rows of a file, as they would be stored."""
+    """Over some rows of a file, as they would be stored. `region`: of phones whose lead and mapping name none."""
     seen, unknown = 0, []
-    default = settings().region_for(instance.slug, instance.brand)
     now = datetime.now(UTC)
     for envelope in envelopes:
         raw = RawEvent(
@@ -54,11 +57,11 @@ def see_phones(
             occurred_at=None,
             envelope=envelope,
         )
-        mapped = map_event(raw, mapping=mapping)
+        mapped = map_event(raw, mapping=mapping, connector=instance.connector)
         if not isinstance(mapped, Lead) or not (phone := mapped.fields.get("phone")):
             continue
         seen += 1
-        if "region_unknown" in show_normalized(mapped, default_region=default).flags.get("phone", ()):
+        if "region_unknown" in show_normalized(mapped, default_region=region).flags.get("phone", ()):
             unknown.append(str(phone))
     return PhonesSeen(seen, len(unknown), _region_of(unknown, columns) if unknown else None)
 
