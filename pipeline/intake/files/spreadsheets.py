@@ -87,21 +87,19 @@ def read_spreadsheet(
         chosen = _table_of_leads(filled, count_read)
     notes.sheet = chosen.name
     notes.other_sheets = [one.name for one in filled if one.name != chosen.name]
-    return _rows(reader, sheets.index(chosen), notes, exact)
+    merged, rows = reader.rows(sheets.index(chosen))
+    return _rows(rows, merged, chosen.first_rows, notes, exact)
 
 
-def _rows(reader: _Reader, place: int, notes: TableNotes, exact: frozenset[str]) -> Iterator[FileRow]:
-    merged, rows = reader.rows(place)
-    seen: list[list[str]] = []  # the first rows: what merged cells of the header stand for
-
-    def remembered() -> Iterator[tuple[int, list[str]]]:
-        for line, cells in enumerate(rows, start=1):
-            if line <= _REMEMBERED_ROWS:
-                seen.append(cells)
-            yield line, cells
-
+def _rows(
+    rows: Iterator[list[str]],
+    merged: _Merged,
+    first_rows: Sequence[Sequence[str]],
+    notes: TableNotes,
+    exact: frozenset[str],
+) -> Iterator[FileRow]:
     def fill_header(line: int, header: list[str]) -> list[str]:
-        return [cell or _merged_value(seen, merged, line - 1, place) for place, cell in enumerate(header)]
+        return [cell or _merged_value(first_rows, merged, line - 1, place) for place, cell in enumerate(header)]
 
     def check(line: int, names: Sequence[str], row: Sequence[str]) -> Fault | None:
         lost = [name for name, cell in zip(names, row, strict=False) if _has_lost_digits(cell)]
@@ -114,10 +112,7 @@ def _rows(reader: _Reader, place: int, notes: TableNotes, exact: frozenset[str])
             f"line {line}: {damaged!r} has more than 15 digits, which Excel does not keep",
         )
 
-    return grid_rows(remembered(), notes, fill_header=fill_header, check=check)
-
-
-_REMEMBERED_ROWS = 20  # a header stands among the first ten
+    return grid_rows(enumerate(rows, start=1), notes, fill_header=fill_header, check=check)
 
 
 def _table_of_leads(sheets: Sequence[_Sheet], count_read: CountRead) -> _Sheet:
