@@ -172,6 +172,7 @@ def handshakes_of(webhook: Webhook) -> tuple[Handshake, ...]:
     declared = webhook.handshake
     if declared is None or (callable(declared) and not hasattr(declared, "answer")):
         return ()
+    # Functions are told apart above, which the type checker does not see.
     return declared if isinstance(declared, tuple) else (declared,)  # type: ignore[return-value]
 
 
