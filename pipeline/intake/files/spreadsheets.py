@@ -69,24 +69,24 @@ def read_spreadsheet(
     sheets, known = reader.sheets()
     if sheet is not None:
         wanted = _named(sheet, known)
-        if wanted not in [one.name for one in sheets]:  # a hidden one: read by name alone
+        if wanted not in [listed.name for listed in sheets]:  # a hidden one: read by name alone
             reader.close()
             reader = _Reader(contents, wanted)
             sheets, _ = reader.sheets()
-        chosen = next(one for one in sheets if one.name == wanted)
-    filled = [one for one in sheets if one.height]
+        chosen = next(listed for listed in sheets if listed.name == wanted)
+    filled = [listed for listed in sheets if listed.height]
     if not filled or (sheet is not None and not chosen.height):
         reader.close()
-        one = (
+        fault = (
             f"the sheet {sheet!r} is empty"
             if sheet is not None
             else "the workbook has no visible sheet with anything in it"
         )
-        raise UnreadableFileError(one)
+        raise UnreadableFileError(fault)
     if sheet is None:
         chosen = _table_of_leads(filled, count_read)
     notes.sheet = chosen.name
-    notes.other_sheets = [one.name for one in filled if one.name != chosen.name]
+    notes.other_sheets = [other.name for other in filled if other.name != chosen.name]
     merged, rows = reader.rows(sheets.index(chosen))
     return _rows(rows, merged, chosen.first_rows, notes, exact)
 

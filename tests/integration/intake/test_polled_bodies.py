@@ -79,7 +79,7 @@ def test_what_stands_beside_a_polled_list_can_be_mapped_and_is_nobody_to_decide_
     run_poll("feed", "default")
     work()
     told = [answer("explain", row["event_id"]) for row in lines("leads", "export", "--source", "feed")]
-    touched = [{row["field"]: row["normalized"] for row in one["fields"]}.get("campaign_name") for one in told]
+    touched = [{row["field"]: row["normalized"] for row in story["fields"]}.get("campaign_name") for story in told]
     assert touched == ["Spring", "Spring"]
     assert [row["custom"] for row in lines("leads", "export", "--source", "feed")] == [{}, {}]
     assert "^" not in str(answer("mapping", "drift"))
