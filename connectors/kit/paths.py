@@ -65,7 +65,7 @@ def compile_path(path: str) -> Getter:
 
     Raises ConfigurationError for what is no path.
     """
-    turns = _read_turns(path)
+    turns = _turns(path, _read_steps)
     if len(turns) == 1 and turns[0].step == path:
         return lambda record: record.get(path) if isinstance(record, dict) else None
 
@@ -99,11 +99,11 @@ def get_path(record: Any, path: str | None, default: Any = None) -> Any:
     return value
 
 
+@lru_cache(maxsize=_PATHS_KEPT)
 def many_turns(path: str) -> tuple[Turn, ...]:
-    """The steps of a path that may name several places by `[*]`. Raises ConfigurationError for what is no path."""
-    starts: list[int] = []
-    steps = _read_any_steps(path, starts)
-    return tuple(Turn(step, _rest(path, place, starts[place], steps)) for place, step in enumerate(steps))
+    """The steps of a declared path that may name several places by `[*]`. Raises ConfigurationError for what is no
+    path."""
+    return _turns(path, _read_any_steps)
 
 
 def take_step(value: Any, step: Step, default: Any = None) -> Any:
@@ -122,9 +122,16 @@ def path_below(path: str, key: str) -> str:
     return f"{path}.{escaped_key(key)}" if path else escaped_key(key)
 
 
-def _read_turns(path: str) -> tuple[Turn, ...]:
+# Of declared paths only, as `many_turns`. Those that `compile_path` and `parse_path` read may be made of the keys of
+# records.
+@lru_cache(maxsize=_PATHS_KEPT)
+def _declared_turns(path: str) -> tuple[Turn, ...]:
+    return _turns(path, _read_steps)
+
+
+def _turns(path: str, read: Callable[[str, list[int]], Sequence[Step | Every]]) -> tuple[Turn, ...]:
     starts: list[int] = []
-    steps = _read_steps(path, starts)
+    steps = read(path, starts)
     return tuple(Turn(step, _rest(path, place, starts[place], steps)) for place, step in enumerate(steps))
 
 
@@ -174,10 +181,6 @@ def _step(match: re.Match[str]) -> Step | Every:
 def _rest(path: str, place: int, start: int, steps: Sequence[Step | Every]) -> str | None:
     is_key = place == 0 or all(isinstance(step, str) for step in steps[place:])
     return path[start:] if is_key and path[start:] != steps[place] else None
-
-
-# Of declared paths only. Those that `compile_path` and `parse_path` read may be made of the keys of records.
-_declared_turns = lru_cache(maxsize=_PATHS_KEPT)(_read_turns)
 
 
 def _take(value: Any, step: Step | Every) -> Any:

@@ -149,7 +149,7 @@ class _Document:
     def _record(self, record: Any, number: int) -> Any:
         if not isinstance(record, dict):
             return invented(None, "", record)
-        answers = {found.at: found for found in self._shape.lists}
+        answers = {answer_list.at: answer_list for answer_list in self._shape.lists}
 
         def invent(value: Any, path: str) -> Any:
             if isinstance(value, dict):

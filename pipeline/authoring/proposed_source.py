@@ -22,6 +22,7 @@ from pipeline.canonical import LEAD_FIELDS, TOUCH_FIELDS
 from pipeline.errors import ConfigurationError
 from pipeline.stages.mapping.language import SCHEMA_LINE
 from pipeline.stages.mapping.source_mapping import SourceMapping, read_source_mapping
+from pipeline.values.column_titles import COUNTRIES_OF_LANGUAGE, LANGUAGES
 from pipeline.values.folding import fold
 
 _STEPS = re.compile(r"[.\[\]=]+")
@@ -86,7 +87,7 @@ def _mapping_text(slug: str, proposal: Proposal, region: str | None) -> str:
         "version: 1",
         f"region: {region}  # where phone numbers without a country code belong"
         if region
-        else f"# region: {likely_region(proposal) or 'US'}  # where phone numbers without a country code belong",
+        else f"# region: {_likely_region(proposal)}  # where phone numbers without a country code belong",
         *_headers(proposal),
     ]
     for section, fields in (("lead", LEAD_FIELDS), ("touch", TOUCH_FIELDS)):
@@ -106,15 +107,16 @@ def _mapping_text(slug: str, proposal: Proposal, region: str | None) -> str:
 _DOCS = "The language: docs/mapping.md"
 
 
-def likely_region(proposal: Proposal) -> str | None:
-    """A country of the language that most titles are in: an example, which nothing is read by."""
+def _likely_region(proposal: Proposal) -> str:
+    """A country of the language that most titles are in, English only if no other has any: an example, which nothing is
+    read by."""
     countries = [
-        country for column in proposal.columns for name, country in _COUNTRIES.items() if f"({name})" in column.why
+        COUNTRIES_OF_LANGUAGE[language][0]
+        for column in proposal.columns
+        for language, name in LANGUAGES.items()
+        if language != "en" and f"({name})" in column.why
     ]
-    return max(countries, key=countries.count, default=None)
-
-
-_COUNTRIES = {"Spanish": "ES", "Portuguese": "BR", "German": "DE", "French": "FR", "Italian": "IT"}
+    return max(countries, key=countries.count, default=COUNTRIES_OF_LANGUAGE["en"][0])
 
 
 def _rule(field: str, by_field: dict[str, list[ProposedColumn]]) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from pipeline.errors import NotRunningError, RefusedError, UsageError
 from pipeline.inspection.names import find_instance
-from pipeline.intake.receiver.answers import EVENTS_HEADER
+from pipeline.records import EVENTS_HEADER
 
 if TYPE_CHECKING:
     import requests

@@ -141,7 +141,7 @@ def _lists_of_people(node: dict[str, Any], path: str) -> Iterator[str]:
         if isinstance(value, dict):
             yield from _lists_of_people(value, place)
         elif _is_list_of_objects(value):
-            inner = [found for entry in value for found in _lists_of_people(entry, f"{place}[*]")]
+            inner = [inner_path for entry in value for inner_path in _lists_of_people(entry, f"{place}[*]")]
             if inner:
                 yield from inner
             elif any(_is_record(entry) for entry in value):

@@ -207,9 +207,9 @@ def _mapping(slug: str, shape: Shape, draft: _Draft) -> str:
     from pipeline.stages.mapping.language import SCHEMA_LINE
 
     lists = [
-        {"at": found.at, "name": found.name, "values": _one_or_all(found.values)}
-        | ({"ignored": _one_or_all(found.ignored)} if found.ignored else {})
-        for found in shape.lists
+        {"at": answer_list.at, "name": answer_list.name, "values": _one_or_all(answer_list.values)}
+        | ({"ignored": _one_or_all(answer_list.ignored)} if answer_list.ignored else {})
+        for answer_list in shape.lists
     ]
     sections: dict[str, Any] = {
         "lists": lists,

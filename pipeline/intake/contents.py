@@ -50,7 +50,7 @@ _EVERYTHING = Contents(EVERYTHING)
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A record about to be stored, for the keys it may have had. `former` are digests that older versions gave it."""
+    """A record about to be stored, for the keys it may have had. `named_by`: of a call with an idempotency key."""
 
     connector: Connector
     record: dict[str, Any] = field(repr=False)
@@ -59,7 +59,7 @@ class Plain:
     contact: bytes | None = None
     header_value: str | None = None
     index: int = 0
-    former: tuple[bytes, ...] = ()
+    named_by: Naming | None = field(default=None, repr=False)
     is_row: bool = False
 
 
@@ -118,8 +118,7 @@ def tell_apart(
     contact = contact_of(connector, record)
     is_row = content_type == ROW
     content = _content(_contents(connector.source), shaped, contact, is_row=is_row)
-    former = () if named_by is None else (named_by.former_digest(record.get("external_id")),)
-    plain = Plain(connector, record, shaped, content, contact, header_value, index, former, is_row)
+    plain = Plain(connector, record, shaped, content, contact, header_value, index, named_by, is_row)
     named = name_digest(own_id, header_value, index)
     if named is None:
         what = content[_READING:]
@@ -232,13 +231,18 @@ def _former_digests(event: NewEvent, plain: Plain, others: Sequence[Contents | N
     digests: list[bytes] = []
     for contents in others:
         if contents is None:
-            digests += plain.former or [
-                former_digest(plain.connector, _alone(plain.record), header_value=plain.header_value, index=plain.index)
-            ]
-        elif event.content is None and not plain.former:
+            digests.append(_key_as_it_came(plain))
+        elif event.content is None and plain.named_by is None:
             read = _content(contents, plain.shaped, plain.contact, is_row=plain.is_row)
             digests.append(content_digest(read[_READING:]))
     return [digest for digest in dict.fromkeys(digests) if digest != event.digest]
+
+
+def _key_as_it_came(plain: Plain) -> bytes:
+    """The key that older versions gave a record."""
+    if plain.named_by is not None:
+        return plain.named_by.former_digest(plain.record.get("external_id"))
+    return former_digest(plain.connector, _alone(plain.record), header_value=plain.header_value, index=plain.index)
 
 
 def _alone(record: dict[str, Any]) -> dict[str, Any]:

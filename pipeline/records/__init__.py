@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pipeline.records.arrivals import (
     AS_IT_CAME,
+    EVENTS_HEADER,
     STORED,
     Claim,
     Envelope,
@@ -24,6 +25,7 @@ from pipeline.records.people import Due, FieldValue, Outcome, PathTouch, Person,
 
 __all__ = [
     "AS_IT_CAME",
+    "EVENTS_HEADER",
     "EVENT_STATES",
     "STORED",
     "SUPERSEDED",

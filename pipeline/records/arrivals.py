@@ -25,6 +25,8 @@ class Envelope(Fact, frozen=True):
 # In an origin: the body is the sender's own, prepared at mapping. Earlier ones were prepared when they came.
 STORED, AS_IT_CAME = "stored", "as it came"
 
+EVENTS_HEADER = "Afluente-Events"  # of an answer to a webhook: ids of the events made of it, or repeated by it
+
 
 class NewRequest(Fact, frozen=True):
     """The body of several records about to be stored, once for all of them. `sealed` is an encrypted Envelope."""

@@ -19,7 +19,7 @@ def refresh_source_mappings(slugs: Iterable[str]) -> None:
 def read_mappings(sources: Iterable[str], destinations: Iterable[str]) -> None:
     """Read all that may be needed, once: a process that has each file's last right version goes on with it, also for a
     source whose first lead comes after somebody spoiled the file. Wrong ones are logged; whoever needs them waits."""
-    _tell(SOURCE_MAPPINGS.refresh(sources), "sources")
+    refresh_source_mappings(sources)
     _tell(DESTINATION_MAPPINGS.refresh(destinations), "destinations")
 
 

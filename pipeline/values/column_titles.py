@@ -17,6 +17,14 @@ BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _NUMBERED = re.compile(r"^(.*\D)\d{1,2}$")
 LONGEST_TITLE = 80  # characters; a longer cell is a question of its own or a text
 LANGUAGES = {"en": "English", "es": "Spanish", "pt": "Portuguese", "de": "German", "fr": "French", "it": "Italian"}
+COUNTRIES_OF_LANGUAGE = {  # alpha-2, the most likely one first
+    "es": ("ES", "MX", "AR", "CO", "CL", "PE"),
+    "pt": ("BR", "PT"),
+    "de": ("DE", "AT", "CH"),
+    "fr": ("FR", "BE", "CH", "CA"),
+    "it": ("IT", "CH"),
+    "en": ("US", "GB", "CA", "AU", "IE", "IN", "ZA", "NZ"),
+}
 
 
 class Titles(NamedTuple):

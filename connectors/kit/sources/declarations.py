@@ -108,9 +108,7 @@ class Webhook:
     cross_origin: bool = False  # browsers post here: answer CORS preflights
     # How the source makes sure that this address is ours: connectors/kit/sources/handshakes.py. A function gets the
     # query of a GET and the secrets.
-    handshake: (
-        Handshake | tuple[Handshake, ...] | Callable[[Mapping[str, str], Sequence[str]], Answer | None] | None
-    ) = None
+    handshake: Handshake | tuple[Handshake, ...] | AskFunction | None = None
     json_fields: tuple[str, ...] = ()
 
     @property

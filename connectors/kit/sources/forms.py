@@ -86,15 +86,15 @@ def _split(body: bytes, boundary: str) -> Iterator[bytes]:
     body = b"\n" + body  # so that a boundary in the first line is found as the others are
     begin: int | None = None
     count = 0
-    for found in line.finditer(body):
+    for delimiter in line.finditer(body):
         if begin is not None:
             count += 1
             if count > MAX_FIELDS:
                 raise UnreadableForm(f"the form has more than {MAX_FIELDS} fields")
-            yield body[begin : found.start()].removesuffix(b"\r")
-        if found[1]:
+            yield body[begin : delimiter.start()].removesuffix(b"\r")
+        if delimiter[1]:
             return
-        begin = found.end() + 1
+        begin = delimiter.end() + 1
     if begin is not None:
         yield body[begin:]
 

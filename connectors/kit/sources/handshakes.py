@@ -172,6 +172,7 @@ def handshakes_of(webhook: Webhook) -> tuple[Handshake, ...]:
     declared = webhook.handshake
     if declared is None or (callable(declared) and not hasattr(declared, "answer")):
         return ()
+    # Functions are told apart above, which the type checker does not see.
     return declared if isinstance(declared, tuple) else (declared,)  # type: ignore[return-value]
 
 
@@ -182,14 +183,10 @@ def secrets_of_webhook(webhook: Webhook) -> tuple[Secret, ...]:
     return tuple(dict.fromkeys((*signature, *beside)))
 
 
-def ask(handshakes: Sequence[Handshake], question: Question, *, is_signed: bool | None = None) -> Answer | None:
-    """The first answer of those that are signed, or not (None: of all). Raises HandshakeRefusedError."""
-    for handshake in handshakes:
-        if is_signed is None or handshake.is_signed is is_signed:
-            answer = handshake.answer(question)
-            if answer is not None:
-                return answer
-    return None
+def ask(handshakes: Sequence[Handshake], question: Question) -> Answer | None:
+    """The first answer. Raises HandshakeRefusedError."""
+    answers = (handshake.answer(question) for handshake in handshakes)
+    return next((answer for answer in answers if answer is not None), None)
 
 
 def _given(question: Question, at: str | None, when: Mapping[str, str], param: str | None) -> str | None:

@@ -20,23 +20,15 @@ _EPOCH_DIGITS = 9  # shorter numbers count versions, not seconds
 
 
 def idempotency_digest(
-    connector: Connector,
-    record: dict[str, Any],
-    *,
-    header_value: str | None = None,
-    index: int = 0,
-    content: bytes | None = None,
+    connector: Connector, record: dict[str, Any], *, header_value: str | None = None, index: int = 0
 ) -> bytes:
     """32 bytes that are equal for two deliveries of one record and differ for different records of a source.
 
     The record's own id decides; else the sender's header that stays the same over retries, with the record's `index` in
-    the body; else the content: the digest `content` of it, or all of it, in which the order of keys does not count.
+    the body; else all of the content, in which the order of keys does not count.
     """
-    own_id = event_id_of(connector, record)
-    named = name_digest(own_id, header_value, index)
-    if named is not None:
-        return named
-    return whole_digest(record) if content is None else content_digest(content)
+    named = name_digest(event_id_of(connector, record), header_value, index)
+    return whole_digest(record) if named is None else named
 
 
 def name_digest(own_id: str | None, header_value: str | None, index: int) -> bytes | None:

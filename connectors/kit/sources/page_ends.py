@@ -8,7 +8,7 @@ they give.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from connectors.kit.paths import get_path
 from connectors.kit.sources.declarations import PageNumber
@@ -25,14 +25,13 @@ _TOTAL = {"total", "totalcount", "totalresults", "totalrecords", "totalitems", "
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
 
 
-class PageSeen:
-    """The page that was read: its number (from 0), how many records it held and the largest of its run held."""
+class PageSeen(NamedTuple):
+    """The page that was read: its place (from 0), the number it was asked for by, and how many records the largest of
+    its run held."""
 
-    def __init__(self, *, index: int, number: int, count: int, largest: int) -> None:
-        self.index = index
-        self.number = number
-        self.count = count
-        self.largest = largest
+    place: int
+    number: int
+    largest: int
 
 
 def more_follow(
@@ -45,7 +44,7 @@ def more_follow(
         return ((_flag(value) if is_flag else None) or _next(value, page)) or False
     if declared.total_pages_at is not None:
         count = _whole(get_path(answer, declared.total_pages_at))
-        return None if count is None else page.index + 1 < count
+        return None if count is None else page.place + 1 < count
     told = dict(_fields(answer, records_at))
     for find in (_by_flag, _by_next, _by_numbers):
         verdict = find(told, page)
@@ -65,6 +64,27 @@ def tells_nothing_there(answer: Any, *, records_at: str | None) -> bool:
     if is_elsewhere or any(name in {"error", "errors", "exception", "fault"} and told[name] for name in told):
         return False
     return any(_whole(told[name]) == 0 for name in _TOTAL | _TOTAL_PAGES if name in told) or _by_flag(told) is False
+
+
+def flags_say_last(answer: Any) -> bool:
+    """Whether a yes or no says that no more follow: one about more, else one about a next page. It may stand in any
+    part of the answer."""
+    if not isinstance(answer, dict):
+        return False
+    flags = {name: flag for name, flag in _flat(answer) if isinstance(flag, bool)}
+    told = {_plain(name): flag for name, flag in flags.items()}
+    verdict = _by_flag(told)
+    if verdict is not None:
+        return not verdict
+    following = [told[name] for name in _NEXT if name in told]
+    return bool(following) and not any(following)
+
+
+def _flat(answer: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in answer.items():
+        if isinstance(value, dict):
+            yield from value.items()
+        yield name, value
 
 
 def _fields(answer: Any, records_at: str | None) -> Iterator[tuple[str, Any]]:
@@ -99,11 +119,11 @@ def _by_next(told: Mapping[str, Any], page: PageSeen) -> bool | None:
 
 def _by_numbers(told: Mapping[str, Any], page: PageSeen) -> bool | None:
     counts = [count for name in _TOTAL_PAGES if name in told and (count := _whole(told[name])) is not None]
-    if any(page.index + 1 < count for count in counts):
+    if any(page.place + 1 < count for count in counts):
         return True
     totals = [count for name in _TOTAL if name in told and (count := _whole(told[name])) is not None]
     # Pages before may have held fewer than the largest: so this is the furthest that a total of records reaches.
-    return True if any((page.index + 1) * page.largest < total for total in totals) else None
+    return True if any((page.place + 1) * page.largest < total for total in totals) else None
 
 
 def _next(value: Any, page: PageSeen) -> bool | None:

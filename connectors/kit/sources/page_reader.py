@@ -185,4 +185,6 @@ def _written(entry: Any) -> bytes:
 
 def fingerprint(answer: Answer) -> bytes:
     """Of a page's content, in which the order of keys does not count."""
-    return orjson.dumps(answer.records, option=orjson.OPT_SORT_KEYS) + b"".join(one.body for one in answer.rejected)
+    return orjson.dumps(answer.records, option=orjson.OPT_SORT_KEYS) + b"".join(
+        record.body for record in answer.rejected
+    )

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any
 
 from connectors.kit.errors import TerminalError
 from connectors.kit.paths import get_path
 from connectors.kit.sources import cursor_values
 from connectors.kit.sources.declarations import Cursor, PageNumber
-from connectors.kit.sources.page_ends import PageSeen, more_follow
+from connectors.kit.sources.page_ends import PageSeen, flags_say_last, more_follow
 from connectors.kit.sources.page_reader import Answer, PageAbsentError, fingerprint
 from connectors.kit.sources.positions import Position
 from connectors.kit.sources.runs import STEP_SECONDS, Page, Run
@@ -90,9 +89,7 @@ class NumberedPages:
         return is_repeat
 
     def _is_told(self, answer: Answer) -> bool | None:
-        seen = PageSeen(
-            index=self._number - self._pages.first, number=self._number, count=answer.count, largest=self._largest
-        )
+        seen = PageSeen(self._number - self._pages.first, self._number, self._largest)
         return more_follow(answer.whole, answer.links, seen, self._pages, records_at=self._run.poll.records_at)
 
     def _end(self, answer: Answer, *, is_told: bool | None) -> str | None:
@@ -155,7 +152,7 @@ class Tokens:
                 end = "no further token"
             elif following == token and not answer.count:
                 end = "the same token, and nothing with it"
-            elif self._says_last(answer):
+            elif flags_say_last(answer.whole):  # a token beside it is for the next run; a `next` as text is the token
                 end = "the source says so"
             if end is None and following in self._sent:
                 yield self._run.page(answer, Position(token=token))
@@ -178,15 +175,6 @@ class Tokens:
             answer = self._run.reader.read({})
             self._run.note(_FORGOTTEN)
             return answer, None
-
-    def _says_last(self, answer: Answer) -> bool:
-        """By a `has_more` of no: a token beside it is for the next run. A `next` is the token itself, and no sign."""
-        whole = answer.whole
-        if not isinstance(whole, dict):
-            return False
-        flags = {name: value for name, value in _flat(whole) if isinstance(value, bool)}
-        seen = PageSeen(index=0, number=0, count=answer.count, largest=answer.count)
-        return more_follow(flags, {}, seen, PageNumber(), records_at=None) is False
 
 
 class Values:
@@ -212,10 +200,3 @@ class Values:
             if end is not None:
                 return
             after, lookback = run.greatest, 0 if is_still else STEP_SECONDS
-
-
-def _flat(whole: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in whole.items():
-        if isinstance(value, dict):
-            yield from value.items()
-        yield name, value

@@ -151,7 +151,7 @@ def _takes_parents(prepare: Prepare) -> bool:
         parameters = inspect.signature(prepare).parameters.values()
     except (TypeError, ValueError):  # a callable that Python cannot look into
         return False
-    return sum(one.kind in positional and one.default is one.empty for one in parameters) > 1
+    return sum(parameter.kind in positional and parameter.default is parameter.empty for parameter in parameters) > 1
 
 
 def _outwards(beside: Beside | None) -> Iterator[dict[str, Any]]:

@@ -66,18 +66,15 @@ def _column_number(letters: bytes) -> int:
     return number
 
 
-def refuse_documents(file: BinaryIO, name: str) -> None:
-    """Raise UnreadableFileError for a document of a program whose format is not read. `name` is the file's own."""
-    if what := by_members(_entries(file), name):
-        raise UnreadableFileError(f"this is {what}")
+def only_member(file: BinaryIO, name: str) -> BinaryIO | None:
+    """The only file in an archive, unpacked as it is read; None if the archive is a workbook. `name` is the archive's.
 
-
-def only_member(file: BinaryIO) -> BinaryIO | None:
-    """The only file in an archive, unpacked as it is read; None if the archive is a workbook.
-
-    Raises UnreadableFileError if it holds several files, none, or one that needs a password.
+    Raises UnreadableFileError if it is a document of a program whose format is not read, or holds several files, none,
+    or one that needs a password.
     """
     entries = _entries(file)
+    if what := by_members(entries, name):
+        raise UnreadableFileError(f"this is {what}")
     if any(entry.filename.startswith(_WORKBOOKS) for entry in entries):
         return None
     files = [entry for entry in entries if not entry.is_dir() and not _is_housekeeping(entry.filename)]

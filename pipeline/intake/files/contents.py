@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, Literal, cast
 
-from pipeline.intake.files.archives import only_member, refuse_documents, workbook_size
+from pipeline.intake.files.archives import only_member, workbook_size
 from pipeline.intake.files.foreign import by_start, by_stream
 from pipeline.intake.files.text_encodings import Utf8Check, declared_charset, legacy_encoding, marked_encoding
 from pipeline.intake.files.unreadable import UnreadableFileError
@@ -127,8 +127,7 @@ def _unpacked(file: BinaryIO, name: str) -> BinaryIO:
     if head[:2] == _GZIP:
         return cast("BinaryIO", gzip.GzipFile(fileobj=file))
     if head == _ZIP:
-        refuse_documents(file, name)
-        return only_member(file) or file
+        return only_member(file, name) or file
     return file
 
 

@@ -81,11 +81,11 @@ def by_members(entries: Sequence[zipfile.ZipInfo], name: str) -> str | None:
     names = [entry.filename for entry in entries]
     if what := _BY_SUFFIX.get(PurePosixPath(name).suffix.lower()):
         return what
-    if any(one.startswith(("xl/", "content.xml")) for one in names) and not any(
-        one.startswith("word/") for one in names
+    if any(member.startswith(("xl/", "content.xml")) for member in names) and not any(
+        member.startswith("word/") for member in names
     ):
         return None
-    return next((what for start, what in _BY_MEMBER if any(one.startswith(start) for one in names)), None)
+    return next((what for start, what in _BY_MEMBER if any(member.startswith(start) for member in names)), None)
 
 
 def _is_mail(text: str) -> bool:

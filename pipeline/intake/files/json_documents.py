@@ -94,8 +94,8 @@ def _wrapped(document: dict[str, Any], count_found: CountFound) -> list[Any] | N
     beside = count_found(document)
     if any(isinstance(value, str) and "@" in value for value in document.values()):
         return None
-    lists = [found for found in _lists_in(document, 1) if found and isinstance(found[0], dict)]
-    best = max(lists, key=lambda found: (count_found(found[0]) > 0, len(found)), default=None)
+    lists = [entries for entries in _lists_in(document, 1) if entries and isinstance(entries[0], dict)]
+    best = max(lists, key=lambda entries: (count_found(entries[0]) > 0, len(entries)), default=None)
     return best if best is not None and count_found(best[0]) > beside else None
 
 

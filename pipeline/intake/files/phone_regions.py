@@ -11,21 +11,12 @@ from phonenumbers import country_code_for_region
 
 from pipeline.intake.instances import SourceInstance
 from pipeline.records import Envelope, Lead, RawEvent, new_id
-from pipeline.settings.loading import settings
 from pipeline.stages.mapping.source_mapping import SourceMapping, map_event
 from pipeline.stages.normalization import show_normalized
-from pipeline.values.column_titles import bare_meaning, title_keys, titles
+from pipeline.values.column_titles import COUNTRIES_OF_LANGUAGE, bare_meaning, title_keys, titles
 from pipeline.values.phones.phones import normalize_phone
 
 _LEAST_SHARE = 0.5  # of the numbers that must be valid in a country before it is named
-_COUNTRIES_OF_LANGUAGE = {
-    "es": ("ES", "MX", "AR", "CO", "CL", "PE"),
-    "pt": ("BR", "PT"),
-    "de": ("DE", "AT", "CH"),
-    "fr": ("FR", "BE", "CH", "CA"),
-    "it": ("IT", "CH"),
-    "en": ("US", "GB", "CA", "AU", "IE", "IN", "ZA", "NZ"),
-}
 
 
 class PhonesSeen(NamedTuple):
@@ -38,11 +29,15 @@ class PhonesSeen(NamedTuple):
 
 
 def see_phones(
-    envelopes: Iterable[Envelope], instance: SourceInstance, mapping: SourceMapping, columns: Iterable[str]
+    envelopes: Iterable[Envelope],
+    instance: SourceInstance,
+    mapping: SourceMapping,
+    columns: Iterable[str],
+    *,
+    region: str | None,
 ) -> PhonesSeen:
-    """Over some rows of a file, as they would be stored."""
+    """Over some rows of a file, as they would be stored. `region`: of phones whose lead and mapping name none."""
     seen, unknown = 0, []
-    default = settings().region_for(instance.slug, instance.brand)
     now = datetime.now(UTC)
     for envelope in envelopes:
         raw = RawEvent(
@@ -54,18 +49,18 @@ def see_phones(
             occurred_at=None,
             envelope=envelope,
         )
-        mapped = map_event(raw, mapping=mapping)
+        mapped = map_event(raw, mapping=mapping, connector=instance.connector)
         if not isinstance(mapped, Lead) or not (phone := mapped.fields.get("phone")):
             continue
         seen += 1
-        if "region_unknown" in show_normalized(mapped, default_region=default).flags.get("phone", ()):
+        if "region_unknown" in show_normalized(mapped, default_region=region).flags.get("phone", ()):
             unknown.append(str(phone))
     return PhonesSeen(seen, len(unknown), _region_of(unknown, columns) if unknown else None)
 
 
 def _region_of(phones: list[str], columns: Iterable[str]) -> str | None:
     language = _language_of(columns)
-    candidates = _COUNTRIES_OF_LANGUAGE.get(language, ())
+    candidates = COUNTRIES_OF_LANGUAGE.get(language, ())
     counts = {
         region: sum(normalize_phone(phone, (region,)).value is not None for phone in phones) for region in candidates
     }
@@ -92,6 +87,6 @@ def _language_of(columns: Iterable[str]) -> str:
             key = found if kind == "fields" else None
         if key is not None:
             languages[known.fields[key][1]] += 1
-    others = [(count, language) for language, count in languages.items() if language in _COUNTRIES_OF_LANGUAGE]
+    others = [(count, language) for language, count in languages.items() if language in COUNTRIES_OF_LANGUAGE]
     foreign = [(count, language) for count, language in others if language != "en"]
     return max(foreign or others, default=(0, "en"))[1]

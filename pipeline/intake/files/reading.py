@@ -112,7 +112,11 @@ def open_rows_of(
         region=read_as.region,
     )
     phones = see_phones(
-        (envelope_of(file, row) for row in begin if row.code is None), instance, mapping, columns or first.record or ()
+        (envelope_of(file, row) for row in begin if row.code is None),
+        instance,
+        mapping,
+        columns or first.record or (),
+        region=region,
     )
     notes.phones_seen, notes.phones_without_country, notes.likely_region = phones
     return file

@@ -69,39 +69,37 @@ def read_spreadsheet(
     sheets, known = reader.sheets()
     if sheet is not None:
         wanted = _named(sheet, known)
-        if wanted not in [one.name for one in sheets]:  # a hidden one: read by name alone
+        if wanted not in [listed.name for listed in sheets]:  # a hidden one: read by name alone
             reader.close()
             reader = _Reader(contents, wanted)
             sheets, _ = reader.sheets()
-        chosen = next(one for one in sheets if one.name == wanted)
-    filled = [one for one in sheets if one.height]
+        chosen = next(listed for listed in sheets if listed.name == wanted)
+    filled = [listed for listed in sheets if listed.height]
     if not filled or (sheet is not None and not chosen.height):
         reader.close()
-        one = (
+        fault = (
             f"the sheet {sheet!r} is empty"
             if sheet is not None
             else "the workbook has no visible sheet with anything in it"
         )
-        raise UnreadableFileError(one)
+        raise UnreadableFileError(fault)
     if sheet is None:
         chosen = _table_of_leads(filled, count_read)
     notes.sheet = chosen.name
-    notes.other_sheets = [one.name for one in filled if one.name != chosen.name]
-    return _rows(reader, sheets.index(chosen), notes, exact)
+    notes.other_sheets = [other.name for other in filled if other.name != chosen.name]
+    merged, rows = reader.rows(sheets.index(chosen))
+    return _rows(rows, merged, chosen.first_rows, notes, exact)
 
 
-def _rows(reader: _Reader, place: int, notes: TableNotes, exact: frozenset[str]) -> Iterator[FileRow]:
-    merged, rows = reader.rows(place)
-    seen: list[list[str]] = []  # the first rows: what merged cells of the header stand for
-
-    def remembered() -> Iterator[tuple[int, list[str]]]:
-        for line, cells in enumerate(rows, start=1):
-            if line <= _REMEMBERED_ROWS:
-                seen.append(cells)
-            yield line, cells
-
+def _rows(
+    rows: Iterator[list[str]],
+    merged: _Merged,
+    first_rows: Sequence[Sequence[str]],
+    notes: TableNotes,
+    exact: frozenset[str],
+) -> Iterator[FileRow]:
     def fill_header(line: int, header: list[str]) -> list[str]:
-        return [cell or _merged_value(seen, merged, line - 1, place) for place, cell in enumerate(header)]
+        return [cell or _merged_value(first_rows, merged, line - 1, place) for place, cell in enumerate(header)]
 
     def check(line: int, names: Sequence[str], row: Sequence[str]) -> Fault | None:
         lost = [name for name, cell in zip(names, row, strict=False) if _has_lost_digits(cell)]
@@ -114,10 +112,7 @@ def _rows(reader: _Reader, place: int, notes: TableNotes, exact: frozenset[str])
             f"line {line}: {damaged!r} has more than 15 digits, which Excel does not keep",
         )
 
-    return grid_rows(remembered(), notes, fill_header=fill_header, check=check)
-
-
-_REMEMBERED_ROWS = 20  # a header stands among the first ten
+    return grid_rows(enumerate(rows, start=1), notes, fill_header=fill_header, check=check)
 
 
 def _table_of_leads(sheets: Sequence[_Sheet], count_read: CountRead) -> _Sheet:

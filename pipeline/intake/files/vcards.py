@@ -144,8 +144,8 @@ def _record(properties: list[_Property]) -> dict[str, str]:
         counts[title] += 1
         record[title if counts[title] == 1 else f"{title} {counts[title]}"] = text
 
-    for one in sorted(properties, key=lambda one: not one.types & {"PREF", "1"}):
-        name, value = one.name, one.value
+    for entry in sorted(properties, key=lambda entry: not entry.types & {"PREF", "1"}):
+        name, value = entry.name, entry.value
         if name == "N":
             for title, part in zip(_NAME_PARTS, _parts(value), strict=False):
                 record.setdefault(title, part)
@@ -156,7 +156,7 @@ def _record(properties: list[_Property]) -> dict[str, str]:
             company, *units = _parts(value)
             put("Company", company)
             put("Department", ", ".join(filter(None, units)))
-        elif name == "TEL" and "FAX" in one.types:
+        elif name == "TEL" and "FAX" in entry.types:
             put("Fax", _bare(value))
         elif name in _SEVERAL:
             put("LinkedIn" if "linkedin.com/in/" in value.lower() else _SEVERAL[name], _bare(_plain(value)))

@@ -8,7 +8,6 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-EVENTS_HEADER = "Afluente-Events"  # of an answer to a webhook: ids of the events made of it, or repeated by it
 _JSON = "application/json"
 
 

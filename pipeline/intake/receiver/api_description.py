@@ -53,7 +53,11 @@ def describe(book: SourceBook, key: ApiKey | None) -> Described:
     instances = [instance for instance in book.of_brands() if key is None or key.allows(instance.brand)]
     return Described(
         sorted(brand for brand in book.settings.brands if key is None or key.allows(brand)),
-        [_row(one.brand, one.slug, one.connector) for one in instances if _is_webhook(one.connector)],
+        [
+            _row(instance.brand, instance.slug, instance.connector)
+            for instance in instances
+            if _is_webhook(instance.connector)
+        ],
     )
 
 

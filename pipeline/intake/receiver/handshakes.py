@@ -23,11 +23,12 @@ def answer_posted(
     Raises RefusedError.
     """
     webhook = instance.webhook
-    handshakes = handshakes_of(webhook) if webhook is not None else ()
+    declared = handshakes_of(webhook) if webhook is not None else ()
+    handshakes = [handshake for handshake in declared if handshake.is_signed is is_signed]
     if not handshakes:
         return None
     try:
-        answer = ask(handshakes, _question(receiver, instance, request, body), is_signed=is_signed)
+        answer = ask(handshakes, _question(receiver, instance, request, body))
     except HandshakeRefusedError as error:
         raise RefusedError(403, "handshake_failed", str(error)) from None
     return None if answer is None else response_of(answer)

@@ -17,11 +17,11 @@ from pipeline.errors import TransientError
 from pipeline.intake.bodies import events_of_body, seen_record
 from pipeline.intake.instances import SourceInstance
 from pipeline.intake.receiver.admission import check_content_type, claims_proof
-from pipeline.intake.receiver.answers import EVENTS_HEADER, RefusedError, refused_later, unavailable
+from pipeline.intake.receiver.answers import RefusedError, refused_later, unavailable
 from pipeline.intake.receiver.handshakes import answer_asked, answer_posted, response_of
 from pipeline.intake.receiver.receiver import Receiver
 from pipeline.intake.receiver.request_bodies import read_body
-from pipeline.records import NewEvent, Receipt
+from pipeline.records import EVENTS_HEADER, NewEvent, Receipt
 
 _SHOWN_IDS = 20  # of a body of many leads: a header is no list
 

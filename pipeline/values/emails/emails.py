@@ -17,7 +17,7 @@ from pipeline.values.emails.domains import domain_flags, suggested_domain
 from pipeline.values.emails.local_parts import is_placeholder, is_role
 from pipeline.values.emails.matching import mailbox
 from pipeline.values.normalized import NOTHING, Normalized
-from pipeline.values.text.text import clean_line, raw_excerpt
+from pipeline.values.text.text import clean_line, raw_excerpt, text_before_last
 
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
@@ -111,8 +111,7 @@ def suggestion(email: str) -> str | None:
 
 def _of_long(text: str) -> Normalized:
     """Of the beginning of a cell, up to a sign between two addresses: none is cut in two."""
-    cut = max(text.rfind(sign, 0, _CELL_LIMIT) for sign in " \t\n,;|/")
-    beginning = _normalize(text[: max(cut, 0)])
+    beginning = _normalize(text_before_last(text, " \t\n,;|/", _CELL_LIMIT))
     return beginning._replace(flags=(*(beginning.flags or ("invalid_email",)), "truncated"))
 
 

@@ -18,7 +18,7 @@ from pipeline.values.phones.cells import FEWEST_DIGITS, PhoneText, digits_in, re
 from pipeline.values.phones.matching import is_fictional, phone_type, repaired
 from pipeline.values.phones.plans import is_possible, is_valid, lacks_trunk, read_plain, region_plan
 from pipeline.values.phones.several import FEWEST_OF_TWO, numbers_in
-from pipeline.values.text.text import raw_excerpt
+from pipeline.values.text.text import raw_excerpt, text_before_last
 
 _CELL_LIMIT = 1_000  # characters of a cell that are looked at
 _PARTS_LIMIT = 20  # numbers taken from one cell
@@ -81,8 +81,7 @@ def normalize_whatsapp_id(text: str) -> Normalized:
 
 def _of_long(text: str, regions: tuple[str, ...]) -> Normalized:
     """Of the beginning of a cell, up to a sign between two numbers: none is cut in two."""
-    cut = max(text.rfind(sign, 0, _CELL_LIMIT) for sign in "\n,;|")
-    beginning = _normalize(text[: max(cut, 0)], regions)
+    beginning = _normalize(text_before_last(text, "\n,;|", _CELL_LIMIT), regions)
     return beginning._replace(flags=(*(beginning.flags or ("not_a_phone",)), "truncated"))
 
 

@@ -87,6 +87,11 @@ def is_blank(text: str) -> bool:
     return not clean or clean.lower() in _blanks()[1]
 
 
+def text_before_last(text: str, signs: str, limit: int) -> str:
+    """What stands before the last of `signs` in the first `limit` characters; nothing where none of them does."""
+    return text[: max(0, *(text.rfind(sign, 0, limit) for sign in signs))]
+
+
 def raw_excerpt(text: str) -> str:
     """The text as it came, bounded, without what no database or message could carry (lone surrogates)."""
     return text[:RAW_LIMIT].encode("utf-8", "replace").decode("utf-8")

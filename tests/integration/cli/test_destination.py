@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ class Installation:
         self.folder, self.crm, self.other = folder, crm, other
         monkeypatch.setenv("AFLUENTE_CONFIG", str(folder / "afluente.yaml"))
 
-    def destinations(self, brands: list[str] = ["default"], **named: dict[str, Any]) -> None:  # noqa: B006
+    def destinations(self, brands: Sequence[str] = ("default",), **named: dict[str, Any]) -> None:
         document = {
             "brands": {brand: {} for brand in brands},
             "destinations": {name: {"kind": "salesforce", "batch_size": 200} | more for name, more in named.items()},

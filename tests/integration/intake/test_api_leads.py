@@ -104,7 +104,7 @@ def test_a_submission_id_names_a_lead_that_has_no_external_id(receiver):
     other = receiver.post_leads({**sent, "city": "Lugo"}).json()["accepted"][0]
     assert (other["repeated"], other["revises"]) == (False, first["event_id"])
     answer = receiver.post_leads([{**sent, "submission_id": ["x"]}, {**sent, "submission_id": "x" * 300}])
-    assert [one["field"] for one in answer.json()["rejected"]] == ["submission_id", "submission_id"]
+    assert [fault["field"] for fault in answer.json()["rejected"]] == ["submission_id", "submission_id"]
 
 
 def test_a_repeated_idempotency_key_gives_the_first_event_id(receiver):

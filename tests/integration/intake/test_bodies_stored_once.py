@@ -94,9 +94,9 @@ def test_a_body_of_several_records_is_stored_once_and_opened_once(receiver):
         with count_statements() as seen:
             found = events.read_events(connection, ids)
     assert seen.count == 2
-    assert len({id(one.request) for one in found}) == 1
-    assert all(one.envelope.body == b"" for one in found)
-    (whole,) = {one.request.envelope.body for one in found}
+    assert len({id(event.request) for event in found}) == 1
+    assert all(event.envelope.body == b"" for event in found)
+    (whole,) = {event.request.envelope.body for event in found}
     assert orjson.loads(whole) == webinar(*map(person, range(40)))
 
 
@@ -307,7 +307,7 @@ def test_a_large_body_of_many_records_costs_each_of_them_its_own_part_only(compa
             ids = list(connection.exec_driver_sql(mine, (f"{count}-%",)).scalars())
             found = recompute(connection, ids)
         taken = time.perf_counter() - begun
-        assert max(len(orjson.dumps(one.lead.custom)) for one in found.values()) < 4_000
+        assert max(len(orjson.dumps(outcome.lead.custom)) for outcome in found.values()) < 4_000
         return taken
 
     seconds(50)

@@ -328,7 +328,7 @@ def test_documents_in_a_zip_are_known_by_what_is_in_them(tmp_path, name, member,
 
     path = tmp_path / name
     with zipfile.ZipFile(path, "w") as archive:
-        for one in (member, "Metadata/a", "preview.jpg"):
-            archive.writestr(one, "x")
+        for entry in (member, "Metadata/a", "preview.jpg"):
+            archive.writestr(entry, "x")
     with pytest.raises(Exception, match=said):
         proposed(path)

@@ -117,8 +117,8 @@ def test_a_legacy_encoded_form_is_stored_as_it_came_and_can_be_read_again(receiv
     body, kind = "city=M%E1laga&email=legacy@example.org", "application/x-www-form-urlencoded"
     assert receiver.post("/in/default/web_form", data=body, headers={"Content-Type": kind}).ok
     found = [event for event in stored_events("web_form") if b"legacy@example.org" in event.envelope.body]
-    assert [(one.envelope.body, one.envelope.content_type) for one in found] == [(body.encode(), kind)]
-    assert [read_record(one)["city"] for one in found] == ["Málaga"]
+    assert [(event.envelope.body, event.envelope.content_type) for event in found] == [(body.encode(), kind)]
+    assert [read_record(event)["city"] for event in found] == ["Málaga"]
 
 
 def test_credentials_and_addresses_of_visitors_are_not_stored(receiver):

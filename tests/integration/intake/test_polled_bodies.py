@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import orjson
 import pytest
 
+from pipeline.intake.files.reading import open_rows
 from pipeline.intake.polls import run_poll
 from tests.support.command_line import answer, lines, run, work
 from tests.support.company_sources import CompanySources, company_sources
@@ -78,12 +79,22 @@ def test_what_stands_beside_a_polled_list_can_be_mapped_and_is_nobody_to_decide_
     run_poll("feed", "default")
     work()
     told = [answer("explain", row["event_id"]) for row in lines("leads", "export", "--source", "feed")]
-    touched = [{row["field"]: row["normalized"] for row in one["fields"]}.get("campaign_name") for one in told]
+    touched = [{row["field"]: row["normalized"] for row in story["fields"]}.get("campaign_name") for story in told]
     assert touched == ["Spring", "Spring"]
     assert [row["custom"] for row in lines("leads", "export", "--source", "feed")] == [{}, {}]
     assert "^" not in str(answer("mapping", "drift"))
     origin = stored_events("feed")[0].envelope.origin
     assert origin["^"] == {"campaign": {"name": "Spring"}, "next": "token-2"}, "the long text is not kept twice over"
+
+
+def test_phones_of_a_json_file_are_looked_at_as_prepare_gives_them(company, tmp_path):
+    prepare = "def prepare(record):\n    return {**record, 'phone': record['contact']['phone']}"
+    company.declare("rows", "intake=Webhook(), prepare=prepare", "lead: {email: mail, phone: phone}\n", before=prepare)
+    file = tmp_path / "leads.jsonl"
+    leads = [{"mail": "ada@example.org", "contact": {"phone": phone}} for phone in ("612345678", "+34915550143")]
+    file.write_bytes(b"\n".join(map(orjson.dumps, leads)))
+    notes = open_rows(file, source="rows", brand="default").notes
+    assert (notes.phones_seen, notes.phones_without_country) == (2, 1)
 
 
 def test_lines_of_a_json_file_are_stored_as_they_came_and_prepared_when_mapped(company, tmp_path):

@@ -236,7 +236,7 @@ def test_further_addresses_and_numbers_are_a_list_of_all_of_their_columns():
         [f"a{n}@example.com", f"b{n}@example.com", "202-555-0143", "202-555-0144", "202-555-0145"] for n in range(3)
     ]
     found = propose(["E-mail", "Email 2", "Phone", "Mobile", "Handy"], rows)
-    assert [one.field for one in found.columns] == [
+    assert [column.field for column in found.columns] == [
         *("email", "other_emails"),
         *("phone", "other_phones", "other_phones"),
     ]

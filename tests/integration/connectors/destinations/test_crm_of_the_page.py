@@ -30,7 +30,8 @@ EVA = Record("person-2", {"email": "eva.sample@example.org", "last_name": "Sampl
 
 
 def block(begins: str) -> str:
-    return next(one for one in re.findall(r"^```\w+\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL) if begins in one)
+    examples = re.findall(r"^```\w+\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+    return next(example for example in examples if begins in example)
 
 
 @pytest.fixture
@@ -76,7 +77,10 @@ def test_each_record_hears_what_the_crm_said_of_it_whatever_the_order(writer, se
 
 def test_who_is_busy_or_left_out_is_tried_again_and_a_missing_right_blames_the_settings(writer, server):
     server.script = [says(result(ADA, code="locked"))]
-    assert [(one.state, one.code) for one in writer.write([ADA, EVA])] == [("retry", "locked"), ("retry", "no_result")]
+    assert [(verdict.state, verdict.code) for verdict in writer.write([ADA, EVA])] == [
+        ("retry", "locked"),
+        ("retry", "no_result"),
+    ]
     server.script = [says(result(ADA, code="no_permission"))]
     [one] = writer.write([ADA])
     assert (one.state, one.blames_setting) == ("rejected", True)
