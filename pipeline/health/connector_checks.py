@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from connectors.kit import Connector, Poll, Webhook, sources
 from connectors.kit.registry import broken_sources
@@ -10,15 +11,20 @@ from connectors.kit.sources.handshakes import secrets_of_webhook
 from pipeline.delivery.writers import connection_to, kind_of
 from pipeline.errors import AfluenteError, ConfigurationError, QuotaError, TerminalError, place_of
 from pipeline.health.checks import Check, failed, passed
-from pipeline.health.poll_checks import check_polled
+from pipeline.health.poll_checks import check_polled, read_poll_states
+from pipeline.health.polls import PollState
 from pipeline.rule_files import RULES
 from pipeline.settings.loading import Settings
 from pipeline.stages.destination_mapping.mapping import DESTINATION_MAPPINGS
 from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
 
 
-def check_sources(known: Settings) -> Iterator[Check]:
-    """Every source of afluente.yaml, and every declared one that anybody could post to."""
+def check_sources(known: Settings, *, asks: bool = True) -> Iterator[Check]:
+    """Every source of afluente.yaml, and every declared one that anybody could post to.
+
+    `asks` False: neither the database nor a feed is asked, and of a polled source only what the settings tell is known.
+    """
+    states = cache(lambda: read_poll_states(known, asks=asks))  # once, and only if a source is polled
     for slug, reason in broken_sources().items():
         yield failed(f"source {slug}", reason, "correct the file, or take it out of the folder; then restart")
     for name in sorted({*sources(), *known.sources}):
@@ -33,7 +39,7 @@ def check_sources(known: Settings) -> Iterator[Check]:
             remedy = f"set sources.{name}.connector to one of {', '.join(sorted(sources()))}"
             yield failed(f"source {name}", f"there is no connector {wanted!r}", remedy)
             continue
-        yield _check_source(known, name, connector)
+        yield _check_source(known, name, connector, states, asks=asks)
 
 
 def check_destinations(known: Settings) -> Iterator[Check]:
@@ -75,7 +81,9 @@ def _trouble(read: Callable[[], object]) -> str | None:
     return None
 
 
-def _check_source(known: Settings, name: str, connector: Connector) -> Check:
+def _check_source(
+    known: Settings, name: str, connector: Connector, states: Callable[[], list[PollState]], *, asks: bool
+) -> Check:
     label = f"source {name}"
     try:
         _raise_trouble(SOURCE_MAPPINGS.trouble(connector.source))
@@ -83,7 +91,8 @@ def _check_source(known: Settings, name: str, connector: Connector) -> Check:
     except ConfigurationError as error:
         return failed(label, str(error), "correct it as the message says")
     if isinstance(connector.intake, Poll) and name in known.sources:
-        return check_polled(known, name, connector, missing)
+        of_source = [state for state in states() if state.source == name]
+        return check_polled(known, name, connector, of_source, missing, asks=asks)
     if missing is None:
         if fault := _fault_of_secrets(known, name, connector.intake):
             return failed(label, fault, "give the secret as the sender shows it, the whole of it")

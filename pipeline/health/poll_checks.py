@@ -11,30 +11,38 @@ from pipeline.health.polls import PollState, poll_states
 from pipeline.settings.loading import Settings
 from pipeline.settings.polled_sources import declared_poll, poll_of
 from pipeline.store.engine import StoreError, transaction
-from pipeline.store.events.cursors import read_cursors
+from pipeline.store.events.cursors import PollKey, StoredCursor, read_cursors
 
 _PROBE_SECONDS = 10.0
 
 
-def check_polled(known: Settings, slug: str, connector: Connector, missing_token: str | None) -> Check:
-    """`missing_token`: the variable of the token that it declares and nobody set. Whether it is needed is known from
-    the polls that were, or by asking for one page without it."""
+def read_poll_states(known: Settings, *, asks: bool) -> list[PollState]:
+    """Of all polled sources. Without the database, or if it is not asked, only what the settings tell."""
+    return poll_states(known, _read_cursors() if asks else {})
+
+
+def check_polled(
+    known: Settings, slug: str, connector: Connector, states: list[PollState], missing_token: str | None, *, asks: bool
+) -> Check:
+    """`states`: the source's own. `missing_token`: the variable of the token that it declares and nobody set. Whether
+    it is needed is known from the polls that were, or, if the feed is asked, from one page without it."""
     label = f"source {slug}"
-    states = _states(known, slug)
     if why_not := next((state.why_not for state in states if state.why_not is not None), None):
         return failed(label, f"is not polled: {why_not}", "set it in afluente.yaml, then restart the workers")
     if missing_token is None:
         return _check_polls(label, connector, states)
     if any(state.last_run_at is not None and state.last_error is None for state in states):
         return passed(label, f"{connector.title}: mapped; it is read without a token")
-    return _check_without_token(known, slug, connector, missing_token)
+    return _check_without_token(known, slug, connector, missing_token, asks=asks)
 
 
-def _check_without_token(known: Settings, slug: str, connector: Connector, variable: str) -> Check:
+def _check_without_token(known: Settings, slug: str, connector: Connector, variable: str, *, asks: bool) -> Check:
     label = f"source {slug}"
     remedy = f"set {variable}, or sources.{slug}.token to env:NAME or file:PATH"
     if declared_poll(slug, connector).token_required:
         return failed(label, "has no token, and gives nothing without one", remedy)
+    if not asks:
+        return passed(label, f"{connector.title}: mapped; its first poll tells whether it needs a token")
     try:
         _ask_for_a_page(known, slug, connector)
     except TerminalError as error:
@@ -57,14 +65,13 @@ def _check_polls(label: str, connector: Connector, states: list[PollState]) -> C
     return passed(label, f"{connector.title}: mapped, nothing missing")
 
 
-def _states(known: Settings, slug: str) -> list[PollState]:
-    """Without the database only what the settings tell."""
+def _read_cursors() -> dict[PollKey, StoredCursor]:
+    """None of them while the database is away."""
     try:
         with transaction(synchronous=False, timeout_seconds=_PROBE_SECONDS) as connection:
-            cursors = read_cursors(connection)
+            return read_cursors(connection)
     except (AfluenteError, StoreError):
-        cursors = {}
-    return [state for state in poll_states(known, cursors) if state.source == slug]
+        return {}
 
 
 def _ask_for_a_page(known: Settings, slug: str, connector: Connector) -> None:

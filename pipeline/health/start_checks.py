@@ -11,7 +11,7 @@ from pipeline.settings.loading import Settings
 
 def find_start_troubles(known: Settings) -> list[str]:
     """What does not stop a start and will not work, as sentences with their remedy. It shows no secret."""
-    checks = [*check_secrets(known), *check_sources(known)]
+    checks = [*check_secrets(known), *check_sources(known, asks=False)]
     troubles = [f"{check.name}: {check.detail}; {check.remedy}" for check in checks if not check.ok]
     for name, destination in sorted(known.destinations.items()):
         if destination.enabled:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import socket
+
 import pytest
 
+from connectors.kit import sources
 from pipeline.errors import ConfigurationError
 from pipeline.health.secret_checks import check_secrets
 from pipeline.health.start_checks import find_start_troubles
@@ -93,3 +97,30 @@ def test_the_start_warns_of_unknown_sources_and_unset_secrets(tmp_path):
     troubles = "\n".join(find_start_troubles(known))
     for said in ("there is no connector 'web_from'", "ACME_TOKEN is not set", "CRM_ID is not set"):
         assert said in troubles
+
+
+def test_the_start_asks_neither_the_database_nor_a_feed_and_warns_of_no_source_that_may_work(tmp_path, monkeypatch):
+    """PostgreSQL and the sandbox do not run yet: whoever asked them would only find that."""
+    (tmp_path / "afluente.yaml").write_text("sources: {json_feed: {}}")
+    place = {"AFLUENTE_CONFIG": str(tmp_path / "afluente.yaml"), "AFLUENTE_DATA": str(tmp_path / "data")}
+    asked = []
+    monkeypatch.setattr(socket.socket, "connect", lambda _, address: asked.append(address))
+    monkeypatch.setattr("pipeline.health.poll_checks.transaction", lambda **_: asked.append("database"))
+    assert not [trouble for trouble in find_start_troubles(load_settings(place)) if "json_feed" in trouble]
+    assert asked == []
+
+
+def test_the_start_warns_of_a_source_that_is_not_polled_or_gives_nothing_without_its_token(tmp_path, monkeypatch):
+    demanding = dataclasses.replace(
+        sources()["json_feed"],
+        intake=dataclasses.replace(sources()["json_feed"].intake, token_required=True),
+    )
+    monkeypatch.setattr("pipeline.health.connector_checks.sources", lambda: {"json_feed": demanding})
+    text = "sources: {json_feed: {url: 'https://feed.example'}, brandless: {connector: json_feed}}\n"
+    (tmp_path / "afluente.yaml").write_text(
+        text + "destinations: {crm: {kind: salesforce, base_url: 'https://crm.example'}}\n"
+    )
+    known = load_settings({"AFLUENTE_CONFIG": str(tmp_path / "afluente.yaml"), "AFLUENTE_DATA": str(tmp_path / "data")})
+    troubles = "\n".join(find_start_troubles(known))
+    assert "source brandless: is not polled: it has no address: set sources.brandless.url" in troubles
+    assert "source json_feed: has no token, and gives nothing without one; set JSON_FEED_TOKEN" in troubles
