@@ -91,10 +91,23 @@ def ask_broker(url: str) -> None:
 
 def forget_former_beat(data: Path) -> None:
     """Drop the schedule's lock of a beat that was killed: nobody else runs on this folder, and the new one need not
-    wait for it to run out."""
+    wait for it to run out. Raises ConfigurationError if the embedded Redis does not answer (yet)."""
     import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
     from pipeline.app import app
 
-    with redis.Redis(unix_socket_path=str(socket_folder(data) / "redis.sock")) as client:
-        client.delete(app.conf.redbeat_key_prefix + ":lock")
+    client = redis.Redis(
+        unix_socket_path=str(socket_folder(data) / "redis.sock"),
+        socket_timeout=5,
+        socket_connect_timeout=5,
+        retry=Retry(NoBackoff(), 0),  # who calls comes back by itself, and has more to do than to wait
+    )
+    try:
+        with client:
+            client.delete(app.conf.redbeat_key_prefix + ":lock")
+    except redis.RedisError as error:
+        raise ConfigurationError(
+            f"the embedded Redis does not answer ({type(error).__name__}): beat is started once it does"
+        ) from error

@@ -159,8 +159,6 @@ class Supervisor:
             ask_broker(self._settings.broker_url)
         if not migrate_database(self._settings.database_url):
             self._finish_upgrade()
-        if self._settings.is_embedded_broker:
-            forget_former_beat(self._data)
         for program in self._programs:
             if program.process is None and not self._stop_requests:
                 program.begin()
@@ -189,7 +187,7 @@ class Supervisor:
     def _start(self, plan: ProgramPlan) -> ServerProcess:
         if plan.ready_file is not None:
             plan.ready_file.unlink(missing_ok=True)
-        if plan.name == "beat" and self._settings.is_embedded_broker and self._embedded:
+        if plan.name == "beat" and self._settings.is_embedded_broker:
             forget_former_beat(self._data)
         return ServerProcess(
             plan.name,

@@ -16,6 +16,7 @@ import pytest
 from pipeline.errors import ConfigurationError
 from pipeline.store.engine import transaction
 from pipeline.supervisor.addresses import choose_addresses
+from pipeline.supervisor.preparation import forget_former_beat
 from tests.support.services import SECRET_KEYS
 from tests.support.supervised import PROGRAM, Up
 from tests.support.watching import has_ended, wait_until
@@ -163,6 +164,21 @@ def test_an_embedded_server_that_dies_is_started_again(up):
         os.kill(pid, signal.SIGKILL)
         assert wait_until(lambda name=name, killed=pid: running.pid(name) != killed, seconds=15)
     assert running.stop() == 0
+
+
+def test_a_beat_that_dies_with_the_embedded_redis_is_started_again_once_that_answers(up):
+    running = up({"beat": {}}, AFLUENTE_BROKER_URL="").wait_ready()
+    for name in ("redis", "beat"):
+        os.kill(running.pid(name), signal.SIGKILL)
+    assert wait_until(lambda: running.story().count("begins beat") == 2, seconds=30), running.process.poll()
+    running.process.terminate()
+    assert "the embedded Redis does not answer" in running.process.communicate(timeout=60)[1]
+    assert running.process.returncode == 0
+
+
+def test_a_former_beat_cannot_be_forgotten_while_redis_is_away(tmp_path):
+    with pytest.raises(ConfigurationError, match="the embedded Redis does not answer"):
+        forget_former_beat(tmp_path)
 
 
 def test_a_long_log_is_set_aside_at_the_start(up, tmp_path):
