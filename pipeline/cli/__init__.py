@@ -71,8 +71,10 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
         raise typer.Exit
 
 
-def _set_data(folder: Path | None) -> None:
-    """Before anything reads the settings: every command asks the environment for its installation."""
+def _set_data(context: typer.Context, folder: Path | None) -> None:
+    """Before anything reads the settings: every command asks the environment for its installation. What it said before
+    is kept for `up`, which tells how to find the installation again."""
+    context.obj = os.environ.get("AFLUENTE_DATA")
     if folder is not None:
         os.environ["AFLUENTE_DATA"] = str(folder)
 

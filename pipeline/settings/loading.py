@@ -126,7 +126,7 @@ class Settings(msgspec.Struct, frozen=True):
 def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None = None) -> Settings:
     """Read and check everything. Raises ConfigurationError with file, path, what is wrong and what is allowed."""
     env = Environment(os.environ if environ is None else environ)
-    folder = (data or Path(env.get("AFLUENTE_DATA") or ".afluente")).resolve()
+    folder = data_folder(data or env.get("AFLUENTE_DATA"))
     home = company_folder(env)
     if home is not None and not home.is_dir():
         raise ConfigurationError(f"AFLUENTE_HOME names {home}, which is no folder: `afluente init {home}` makes it")
@@ -167,6 +167,11 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
         flower_auth=reference(parsed.flower["auth"], "flower.auth") if "auth" in parsed.flower else None,
         uses_sandbox=uses_sandbox,
     )
+
+
+def data_folder(named: Path | str | None) -> Path:
+    """The folder of an installation that is named so, or not at all."""
+    return Path(named or ".afluente").resolve()
 
 
 @cache

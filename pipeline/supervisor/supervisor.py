@@ -56,18 +56,23 @@ _log = get_logger(__name__)
 
 
 def run_up(
-    data: Path | None, port: int, workers: int, *, look: Callable[[Settings], Iterable[str]] | None = None
+    data: Path | None,
+    port: int,
+    workers: int,
+    *,
+    look: Callable[[Settings], Iterable[str]] | None = None,
+    usual: Path | None = None,
 ) -> int:
     """Run the whole system on `data` until SIGTERM or Ctrl-C. Returns the exit code.
 
-    `look` gives sentences to warn with before anything starts. Prints `ready http://127.0.0.1:PORT` on a line of its
-    own when leads can come. Raises ConfigurationError if the folder is in use or cannot be written, the port is taken,
-    settings or rules are wrong or a part does not start.
+    `look` gives sentences to warn with before anything starts; `usual` is the folder that other commands take unless
+    they are told. Prints `ready http://127.0.0.1:PORT` on a line of its own when leads can come. Raises
+    ConfigurationError if the folder is in use or cannot be written, the port is taken, settings or rules are wrong or a
+    part does not start.
     """
     settings = load_settings(data=data)
     read_rules_in_force()  # no worker starts without them
     refuse_unknown_kinds(settings)
-    is_default = settings.data == load_settings().data
     os.environ["AFLUENTE_DATA"] = str(settings.data)  # for what this process itself reads of the settings later
     process_settings.cache_clear()
     configure_logging(settings.log_format)
@@ -78,7 +83,7 @@ def run_up(
         ensure_credentials(settings.data, signing_sources(settings))
         for sentence in look(settings) if look is not None else ():
             say(f"warning: {sentence}")
-        with Supervisor(settings, servers, is_named=not is_default) as supervisor:
+        with Supervisor(settings, servers, is_named=settings.data != usual) as supervisor:
             addresses = choose_addresses(
                 port=port, uses_sandbox=settings.uses_sandbox, former=read_ports(settings.data)
             )

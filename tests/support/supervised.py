@@ -54,16 +54,21 @@ def plan_programs(settings, addresses, *, workers):
     return plans
 
 supervisor.plan_programs = plan_programs
+if sys.argv[4:]:
+    from pipeline.cli import main
+    sys.argv[1:] = sys.argv[4:]
+    main()
 sys.exit(supervisor.run_up(data, 0, 2))
 """
 
 
 class Up:
-    def __init__(self, data: Path, parts: dict, **environment: str) -> None:
+    def __init__(self, data: Path, parts: dict, *arguments: str, **environment: str) -> None:
+        """`arguments`: of the command line, which is left out if there are none."""
         self.data = data
         data.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SUPERVISOR, str(data), json.dumps(parts), PROGRAM],
+            [sys.executable, "-c", SUPERVISOR, str(data), json.dumps(parts), PROGRAM, *arguments],
             env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

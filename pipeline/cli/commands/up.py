@@ -16,6 +16,7 @@ commands = typer.Typer()
     epilog=example("afluente up", "afluente up --data /var/lib/afluente --port 9000 --workers 4"),
 )
 def up(
+    context: typer.Context,
     data: Annotated[
         Path | None, typer.Option("--data", help="Folder that keeps everything. Default: AFLUENTE_DATA, else .afluente")
     ] = None,
@@ -33,6 +34,8 @@ def up(
     drains and stops.
     """
     from pipeline.health.start_checks import find_start_troubles
+    from pipeline.settings.loading import data_folder
     from pipeline.supervisor.supervisor import run_up
 
-    raise typer.Exit(run_up(data, port, workers, look=find_start_troubles) or 0)
+    usual = data_folder(context.obj)
+    raise typer.Exit(run_up(data, port, workers, look=find_start_troubles, usual=usual) or 0)

@@ -28,15 +28,15 @@ def up(tmp_path, services):
     started = []
     outside = {"AFLUENTE_DATABASE_URL": services.make_empty_database(), "AFLUENTE_BROKER_URL": services.broker_url}
 
-    def start(parts: dict, **environment: str) -> Up:
-        started.append(Up(tmp_path / "data", parts, **{**outside, **environment}))
+    def start(parts: dict, *arguments: str, **environment: str) -> Up:
+        started.append(Up(tmp_path / "data", parts, *arguments, **{**outside, **environment}))
         return started[-1]
 
     yield start
-    for one in started:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.communicate()
+    for running in started:
+        if running.process.poll() is None:
+            running.process.kill()
+            running.process.communicate()
     services.drop_database(outside["AFLUENTE_DATABASE_URL"])
 
 
@@ -46,6 +46,21 @@ def test_it_says_ready_once_every_program_is(up):
     running = up({"quick": {}, "slow": {"code": slow}}).wait_ready()
     assert time.monotonic() - began > 1.5
     assert running.printed[-1] == f"ready {running.runtime()['addresses']['receiver']}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "is_told"),
+    [
+        (["up", "--port", "0", "--data", "."], {}, True),
+        (["--data", ".", "up", "--port", "0"], {}, True),
+        (["--data", ".", "up", "--port", "0"], {"AFLUENTE_DATA": "."}, False),
+        (["up", "--port", "0"], {"AFLUENTE_DATA": "."}, False),
+    ],
+)
+def test_who_names_the_folder_is_told_how_other_commands_find_it(up, arguments, environment, is_told):
+    running = up({}, *arguments, **environment).wait_ready()
+    hint = f"other commands find this installation by AFLUENTE_DATA={running.data}"
+    assert (hint in "\n".join(running.printed)) is is_told
 
 
 def test_outside_servers_are_used_and_none_is_started(up):
