@@ -18,6 +18,7 @@ from pipeline.lanes import LANES
 from pipeline.settings.declarations import SettingsFile
 from pipeline.settings.secrets import reference
 from pipeline.values.nearest import unknown_name
+from pipeline.values.places.country_codes import COUNTRY_CODES
 
 _SLUG = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 _VARIABLE = re.compile(r"^[A-Z][A-Z0-9_]*$")
@@ -42,7 +43,9 @@ def told(path: object, problems: Iterable[str]) -> str:
     if len(listed) == 1:
         return f"{path}: {listed[0]}"
     more = [f"  and {len(listed) - _MANY} more"] if len(listed) > _MANY else []
-    return "\n".join([f"{path}: {len(listed)} things are wrong", *(f"  {one}" for one in listed[:_MANY]), *more])
+    return "\n".join(
+        [f"{path}: {len(listed)} things are wrong", *(f"  {problem}" for problem in listed[:_MANY]), *more]
+    )
 
 
 def doubled_keys(node: yaml.Node | None, place: str = "") -> Iterator[str]:
@@ -68,7 +71,7 @@ def _of_type(value: Any, wanted: msgspec.inspect.Type, place: str) -> Iterator[P
     elif isinstance(wanted, msgspec.inspect.DictType):
         yield from _of_dict(value, wanted, place)
     elif isinstance(wanted, msgspec.inspect.UnionType):
-        taking = [one for one in wanted.types if _takes(one, value)]
+        taking = [kind for kind in wanted.types if _takes(kind, value)]
         if taking:
             yield from _of_type(value, taking[0], place)
         else:
@@ -154,7 +157,7 @@ _WORDS: tuple[tuple[type, str], ...] = (
 
 
 def _mismatch(value: Any, wanted: Iterable[msgspec.inspect.Type], place: str) -> str:
-    words = [word for one in wanted for kind, word in _WORDS if isinstance(one, kind)]
+    words = [word for allowed in wanted for kind, word in _WORDS if isinstance(allowed, kind)]
     advice = ""
     if "a text" in words and isinstance(value, bool | int | float):
         advice = ": put it in quotes"  # NO is false to YAML, 0123 a number
@@ -217,11 +220,7 @@ def _of_secret_names(secrets: Any, place: str, brands: set[str]) -> Iterator[Pro
 
 
 def _of_region(region: Any, place: str) -> Iterator[Problem]:
-    if not isinstance(region, str):
-        return
-    import pycountry
-
-    if pycountry.countries.get(alpha_2=region.upper()) is not None and len(region) == 2:
+    if not isinstance(region, str) or (len(region) == 2 and region.upper() in COUNTRY_CODES):
         return
     from pipeline.values.places.countries import country_code
 
@@ -249,5 +248,5 @@ def _of_reference(text: str, place: str) -> Iterator[Problem]:
 
 
 def _objects(content: Mapping[str, Any], section: str) -> dict[Any, Any]:
-    found = content.get(section)
-    return found if isinstance(found, dict) else {}
+    entries = content.get(section)
+    return entries if isinstance(entries, dict) else {}
