@@ -33,6 +33,7 @@ from pipeline.settings.declarations import (
 )
 from pipeline.settings.installation import embedded_broker_url, embedded_database_url, read_credentials, read_runtime
 from pipeline.settings.secrets import Environment, Reference, file_variable, reference
+from pipeline.values.yaml_files import PlainLoader, is_too_deep
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -197,10 +198,10 @@ def _read_config(path: Path, *, is_named: bool) -> SettingsFile:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read ({type(error).__name__}): it must be a text file") from error
     try:
-        content = yaml.safe_load(text) or {}
+        content, doubled = _parsed(text)
         if isinstance(content, dict):
             content = {section: entry for section, entry in content.items() if entry is not None}
-        problems = [*doubled_keys(yaml.compose(text, Loader=yaml.SafeLoader)), *find_problems(content)]
+        problems = [*doubled, *find_problems(content)]
         if problems:
             raise ConfigurationError(told(path, problems))
         return msgspec.convert(_with_plain_regions(content), SettingsFile)
@@ -214,6 +215,19 @@ def _read_config(path: Path, *, is_named: bool) -> SettingsFile:
         raise ConfigurationError(f"{path}: lists or objects stand too deep inside each other") from error
     except (ValueError, KeyError, AttributeError) as error:  # of a date, number or tag that is none
         raise ConfigurationError(f"{path}: a value is no date or number, though written as one: quote it") from error
+
+
+def _parsed(text: str) -> tuple[Any, list[str]]:
+    """What stands there, and which keys stand twice."""
+    if is_too_deep(text.encode()):
+        raise RecursionError
+    loader = PlainLoader(text)
+    try:
+        node = loader.get_single_node()
+        doubled = list(doubled_keys(node))  # before the rest: that writes merged keys out in the nodes
+        return (loader.construct_document(node) if node is not None else None) or {}, doubled
+    finally:
+        loader.dispose()
 
 
 def _with_plain_regions(content: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,10 @@ _BRACKETS = re.compile(rb"[\[\]{}]")
 _MANY_LEVELS_IN_A_LINE = re.compile(rb"(?:[-?:][ \t]+){%d}" % _DEEPEST)
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml's parser: ten times faster
+PlainLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's parser: ten times faster
+
+
+class _Loader(PlainLoader):  # type: ignore[misc]  # a base that is known at run time only
     """Refuses a key given twice, of which YAML would silently keep the last, and aliases, which can grow a file of a
     few lines to gigabytes.
     """
@@ -33,15 +36,15 @@ def _refuse_aliases(content: bytes, path: Path) -> None:
             raise ConfigurationError(f"{shown(path)}{place}: *{event.anchor} is an alias; write it out")
 
 
-def _refuse_depth(content: bytes, path: Path) -> None:
-    """libyaml calls itself for each level: a hundred thousand of them end the process, and no error is raised."""
+def is_too_deep(content: bytes) -> bool:
+    """Whether it must not be parsed: libyaml calls itself for each level, a hundred thousand of them end the process,
+    and no error is raised."""
     depth = 0
     for bracket in _BRACKETS.finditer(content):
         depth = max(0, depth + (1 if bracket[0] in b"[{" else -1))
         if depth > _DEEPEST:
             break
-    if depth > _DEEPEST or _MANY_LEVELS_IN_A_LINE.search(content):
-        raise ConfigurationError(f"{shown(path)}: lists or objects stand too deep inside each other")
+    return depth > _DEEPEST or _MANY_LEVELS_IN_A_LINE.search(content) is not None
 
 
 def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -81,7 +84,8 @@ def read_yaml(path: Path) -> Any:
     """The parsed file. Raises ConfigurationError naming the file, the line and what is wrong there."""
     try:
         content = path.read_bytes()
-        _refuse_depth(content, path)
+        if is_too_deep(content):
+            raise RecursionError
         if b"*" in content:
             _refuse_aliases(content, path)
         return yaml.load(content, Loader=_Loader)  # noqa: S506 - a SafeLoader that checks more
