@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
@@ -12,15 +13,15 @@ from pipeline.delivery.breaker import Breaker
 from pipeline.delivery.governor import Governor
 from pipeline.delivery.shared_state import shared_redis
 from pipeline.errors import RefusedError, TransientError, UsageError
-from pipeline.hints import hint_all
-from pipeline.recompute import deliveries
-from pipeline.recompute.deliveries import Backfilled
 from pipeline.routing import meant_pairs
 from pipeline.settings.declarations import DestinationSettings
 from pipeline.settings.loading import settings
 from pipeline.store.deliveries.backfill import DestinationCounts, count_by_destination, count_people_lacking
 from pipeline.store.engine import transaction
 from pipeline.store.reports import destination_errors
+
+if TYPE_CHECKING:
+    from pipeline.recompute.deliveries import Backfilled
 
 COUNTED_LACKING = 1_000_000  # people: who has more waits longer for a precise number than it is worth
 
@@ -95,6 +96,9 @@ def backfill(
     Raises UsageError for a destination that there is not and a brand that it is not for, RefusedError for one that is
     disabled, TransientError if the database stays away; what is done stays done.
     """
+    from pipeline.hints import hint_all
+    from pipeline.recompute import deliveries
+
     configured = _usable(name)
     brands = _brands(configured)
     if brand is not None and brand not in brands:
@@ -115,6 +119,9 @@ def backfill(
 def accept_key(name: str) -> int:
     """Say that the CRM's records are known by the key that is written to now; gives how many deliveries go on. Raises
     as `backfill` does."""
+    from pipeline.hints import hint_all
+    from pipeline.recompute import deliveries
+
     _usable(name)
     released = deliveries.accept_key(name)
     hint_all()
