@@ -12,9 +12,7 @@ from connectors.kit.registry import sources
 from connectors.kit.sources.positions import Position
 from pipeline.settings.loading import Settings
 from pipeline.settings.polled_sources import PolledSource, polled_sources
-from pipeline.store.events.cursors import PollKey, StoredCursor
-
-_STREAM = ""
+from pipeline.store.events.cursors import STREAM, PollKey, StoredCursor
 
 
 class PollState(msgspec.Struct, frozen=True):
@@ -41,7 +39,7 @@ class PollState(msgspec.Struct, frozen=True):
 def poll_states(known: Settings, cursors: Mapping[PollKey, StoredCursor]) -> list[PollState]:
     """Every declared source that is polled, by name and brand."""
     return [
-        _state(source, cursors.get((source.brand, source.slug, _STREAM)) if source.brand is not None else None)
+        _state(source, cursors.get((source.brand, source.slug, STREAM)) if source.brand is not None else None)
         for source in polled_sources(known, sources())
     ]
 

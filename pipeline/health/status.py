@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.kit.registry import broken_sources
-from pipeline.errors import AfluenteError
 from pipeline.health.connector_checks import find_wrong_mappings
 from pipeline.health.machine_checks import free_bytes
 from pipeline.health.polls import find_poll_problems, poll_states
 from pipeline.health.readings import Backlog, DatabaseReading, DestinationReading, Readings, take_readings
 from pipeline.health.thresholds import LEAST_FREE_BYTES, find_alarms
-from pipeline.recompute.deliveries import LACKING_SECONDS, tell_lacking
+from pipeline.recompute.deliveries import lacking_now
 from pipeline.settings.installation import read_runtime
 from pipeline.settings.loading import Settings, settings
-from pipeline.store.engine import StoreError, transaction
 from pipeline.store.reports import LastError
 from pipeline.supervisor.data_folder import find_recorded
 
@@ -59,18 +57,9 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
             *find_poll_problems(poll_states(known, database.cursors if database else {})),
             *(f"source {slug} is left out: {reason}" for slug, reason in broken_sources().items()),
             *find_wrong_mappings(known),
-            *(_lacking() if database else []),
+            *(lacking_now() if database else []),
         ],
     }
-
-
-def _lacking() -> list[str]:
-    """People without a delivery, of destinations that were named later; nothing if it takes long to know."""
-    try:
-        with transaction(synchronous=False, timeout_seconds=LACKING_SECONDS) as connection:
-            return tell_lacking(connection)
-    except (AfluenteError, StoreError):
-        return []
 
 
 def _processes(known: Settings, runtime: dict[str, Any]) -> list[dict[str, Any]]:

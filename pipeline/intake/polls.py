@@ -36,8 +36,8 @@ from pipeline.settings.polled_sources import (
 )
 from pipeline.store.engine import transaction
 from pipeline.store.events import cursors
+from pipeline.store.events.cursors import STREAM
 
-STREAM = ""  # a source is one stream; several would be several source instances
 _HOLD_SECONDS = 200.0  # longer than one page can take, waits included; after a kill the next poll comes this late
 _RUN_SECONDS = 60.0  # then the poll ends where it is and another goes on: other feeds get their turn
 _FIRST_PAUSE_SECONDS = 5.0

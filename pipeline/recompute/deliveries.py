@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
-from pipeline.errors import RecordError
+from pipeline.errors import AfluenteError, RecordError
 from pipeline.lanes import BULK
 from pipeline.routing import meant_pairs
 from pipeline.settings.loading import settings
@@ -20,13 +20,13 @@ from pipeline.stages.mappings_in_force import destination_mapping_in_force
 from pipeline.store.deliveries import backfill
 from pipeline.store.deliveries.backfill import Candidate
 from pipeline.store.deliveries.deliveries import PersonToSend, read_people_to_send, want_deliveries
-from pipeline.store.engine import transaction
+from pipeline.store.engine import StoreError, transaction
 from pipeline.store.events.quarantine import replay_events
 from pipeline.store.keyring import blind_index
 from pipeline.store.people.people import count_people
 
 KEY_CHANGED = "key_changed"
-LACKING_SECONDS = 2.0
+_LACKING_SECONDS = 2.0  # nobody waits longer for it
 _PEOPLE_AT_ONCE = 500
 _COUNTED = 10_000  # people: `status` names no greater number
 
@@ -135,12 +135,14 @@ def accept_key(destination: str) -> int:
         return replay_events(connection, reason=KEY_CHANGED, destination=destination)
 
 
-def tell_lacking(connection: Connection) -> list[str]:
-    """Which destinations lack people who came before they were ones, as sentences that say what to do.
-
-    Give a connection with `LACKING_SECONDS` as its limit: nobody waits longer for this.
-    """
-    lacking = backfill.count_people_lacking(connection, meant_pairs(), most=_COUNTED)
+def lacking_now(on: Engine | None = None) -> list[str]:
+    """Which destinations lack people who came before they were ones, as sentences that say what to do. Nothing if it
+    takes long to know, or cannot be known."""
+    try:
+        with transaction(synchronous=False, timeout_seconds=_LACKING_SECONDS, on=on) as connection:
+            lacking = backfill.count_people_lacking(connection, meant_pairs(), most=_COUNTED)
+    except (AfluenteError, StoreError):
+        return []
     return [
         f"{name}: {'at least ' if count >= _COUNTED else ''}{count} people came before it was a destination and are"
         f" not wanted there yet; `afluente destination backfill {name}` sends them"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.errors import AfluenteError, ConfigurationError, TransientError
+from pipeline.errors import ConfigurationError, TransientError
 from pipeline.settings.installation import socket_folder
 from pipeline.settings.loading import Settings
 
@@ -34,15 +34,12 @@ def migrate_database(url: str) -> bool:
 
 def find_lacking(url: str) -> list[str]:
     """Which destinations lack people who came before they were ones, as sentences; none if it takes long to know."""
-    from pipeline.recompute.deliveries import LACKING_SECONDS, tell_lacking
-    from pipeline.store.engine import StoreError, make_engine, transaction
+    from pipeline.recompute.deliveries import lacking_now
+    from pipeline.store.engine import make_engine
 
     engine = make_engine(url)
     try:
-        with transaction(on=engine, timeout_seconds=LACKING_SECONDS) as connection:
-            return tell_lacking(connection)
-    except (AfluenteError, StoreError):
-        return []
+        return lacking_now(engine)
     finally:
         engine.dispose()
 
