@@ -11,9 +11,8 @@ from typing import TypeVar
 
 import msgspec
 
-from pipeline.delivery.breaker import Breaker, BreakerState
-from pipeline.delivery.governor import Governor, QuotaState
 from pipeline.delivery.shared_state import shared_redis, translated_redis_errors
+from pipeline.delivery.standing import Standing, read_standings
 from pipeline.errors import AfluenteError
 from pipeline.health.drift import drifting_fields
 from pipeline.health.request_checks import WINDOW_MINUTES
@@ -61,17 +60,12 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     cursors: dict[PollKey, StoredCursor] = {}
 
 
-class DestinationReading(msgspec.Struct, frozen=True):
-    breaker: BreakerState
-    quota: QuotaState
-
-
 class RedisReading(msgspec.Struct, frozen=True):
     """What Redis knows. `queues` are messages nobody has taken yet, `unacked` those a worker holds."""
 
     queues: dict[str, int]
     unacked: int
-    destinations: dict[str, DestinationReading]
+    destinations: dict[str, Standing]
     memory_bytes: int
     memory_limit_bytes: int
     evicted_keys: int
@@ -123,7 +117,6 @@ def read_database() -> DatabaseReading:
 def read_redis(known: Settings) -> RedisReading:
     """Raises TransientError if Redis is away."""
     client = shared_redis(known.broker_url)
-    governor, breaker = Governor(client), Breaker(client)
     with translated_redis_errors():
         pipe = client.pipeline(transaction=False)
         for queue in QUEUES:
@@ -135,11 +128,10 @@ def read_redis(known: Settings) -> RedisReading:
     return RedisReading(
         queues=dict(zip(QUEUES, lengths, strict=True)),
         unacked=unacked,
-        destinations={
-            name: DestinationReading(breaker.state(name), governor.state(name))
-            for name, destination in sorted(known.destinations.items())
-            if destination.enabled
-        },
+        destinations=read_standings(
+            known.broker_url,
+            sorted(name for name, destination in known.destinations.items() if destination.enabled),
+        ),
         memory_bytes=int(memory["used_memory"]),
         memory_limit_bytes=int(memory.get("maxmemory", 0)),
         evicted_keys=int(stats.get("evicted_keys", 0)),

@@ -18,16 +18,16 @@ _UNKNOWN = "unknown"  # requests for sources that are not there: strangers, most
 
 def refused_sources(requests: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
     """Sources of whose requests not one was taken, for want of a proof, and why; given source -> outcome -> count."""
-    found = {}
+    reasons = {}
     for source, outcomes in sorted(requests.items()):
         refused = {outcome: count for outcome, count in outcomes.items() if outcome in _CREDENTIALS}
         if source == _UNKNOWN or outcomes.get("taken") or sum(refused.values()) < LEAST_REQUESTS:
             continue
         counts = ", ".join(f"{outcome} {count}" for outcome, count in refused.items())
-        found[source] = (
+        reasons[source] = (
             f"none of its {sum(outcomes.values())} requests of the last {WINDOW_MINUTES} minutes was taken ({counts})"
         )
-    return found
+    return reasons
 
 
 def find_refused(requests: Mapping[str, Mapping[str, int]]) -> list[str]:
@@ -56,10 +56,12 @@ def check_requests() -> Iterator[Check]:
         yield passed("requests", _summary(requests))
 
 
+def refused_of(outcomes: Mapping[str, int]) -> dict[str, int]:
+    """How many of a source's requests were refused, by outcome."""
+    return {outcome: count for outcome, count in outcomes.items() if outcome not in _TAKEN}
+
+
 def _summary(requests: Mapping[str, Mapping[str, int]]) -> str:
-    turned_away = {
-        source: sum(count for outcome, count in outcomes.items() if outcome not in _TAKEN)
-        for source, outcomes in requests.items()
-    }
-    some = ", ".join(f"{source} {count}" for source, count in turned_away.items() if count)
-    return f"refused in the last {WINDOW_MINUTES} minutes: {some or 'none'}"
+    turned_away = {source: sum(refused_of(outcomes).values()) for source, outcomes in requests.items()}
+    counts = ", ".join(f"{source} {count}" for source, count in turned_away.items() if count)
+    return f"refused in the last {WINDOW_MINUTES} minutes: {counts or 'none'}"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.kit.registry import broken_sources
+from pipeline.delivery.standing import Standing
 from pipeline.health.connector_checks import find_wrong_mappings
 from pipeline.health.machine_checks import free_bytes
 from pipeline.health.polls import find_poll_problems, poll_states
-from pipeline.health.readings import Backlog, DatabaseReading, DestinationReading, Readings, take_readings
+from pipeline.health.readings import Backlog, DatabaseReading, Readings, take_readings
 from pipeline.health.thresholds import LEAST_FREE_BYTES, find_alarms
 from pipeline.recompute.deliveries import lacking_now
 from pipeline.settings.installation import read_runtime
@@ -94,7 +95,7 @@ def _last_error(database: DatabaseReading | None, name: str) -> dict[str, Any]:
     return _error(database.destination_errors.get(name) if database else None)
 
 
-def _shared_state(state: DestinationReading | None) -> dict[str, Any]:
+def _shared_state(state: Standing | None) -> dict[str, Any]:
     if state is None:
         return {}
     return {

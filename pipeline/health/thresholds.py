@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.delivery.standing import why_halted
 from pipeline.health.readings import DatabaseReading, Readings, RedisReading
 from pipeline.health.request_checks import find_refused
 from pipeline.lanes import BULK, HOT
@@ -28,11 +29,6 @@ def find_alarms(readings: Readings) -> list[str]:
     if readings.redis is not None:
         alarms += _of_redis(readings.redis)
     return alarms
-
-
-def without_name(name: str, reason: str | None) -> str:
-    """A reason without the destination's name in front of it, where the sentence begins with the name already."""
-    return (reason or "no reason is known").removeprefix(f"{name}: ")
 
 
 def _of_database(reading: DatabaseReading) -> list[str]:
@@ -75,12 +71,12 @@ def _of_redis(reading: RedisReading) -> list[str]:
         if count > UNTAKEN_MESSAGES
     ]
     for name, destination in reading.destinations.items():
-        breaker, quota = destination.breaker, destination.quota
-        if breaker.state != "closed":
-            reason = without_name(name, breaker.reason)
-            alarms.append(f"{name}: calls are halted ({reason}); one is tried in {breaker.open_seconds:.0f} s")
-        if quota.factor < SLOWED_BELOW:
-            alarms.append(f"{name}: slowed down to {quota.factor:.0%} of its rate, because it refused calls")
+        if halted := why_halted(name, destination.breaker):
+            alarms.append(f"{name}: {halted}")
+        if destination.quota.factor < SLOWED_BELOW:
+            alarms.append(
+                f"{name}: slowed down to {destination.quota.factor:.0%} of its rate, because it refused calls"
+            )
     if reading.memory_limit_bytes and reading.memory_bytes > REDIS_MEMORY_SHARE * reading.memory_limit_bytes:
         alarms.append(f"redis: {reading.memory_bytes} of {reading.memory_limit_bytes} bytes are used; give it more")
     if reading.evicted_keys:

@@ -9,9 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from pipeline.delivery.breaker import Breaker
-from pipeline.delivery.governor import Governor
-from pipeline.delivery.shared_state import shared_redis
+from pipeline.delivery.standing import read_standings
 from pipeline.errors import RefusedError, TransientError, UsageError
 from pipeline.routing import meant_pairs
 from pipeline.settings.declarations import DestinationSettings
@@ -146,10 +144,10 @@ def _state(name: str, configured: DestinationSettings | None) -> tuple[str, list
         return "gone", []
     if not configured.enabled:
         return "disabled", []
-    client = shared_redis(settings().broker_url)
     try:
-        breaker, quota = Breaker(client).state(name), Governor(client).state(name)
+        standing = read_standings(settings().broker_url, [name])[name]
     except TransientError:
         return "unknown", []
+    quota = standing.quota
     quotas = [] if quota.limit is None else [QuotaRow(quota.used, quota.limit)]
-    return ("ready" if breaker.state == "closed" else "halted"), quotas
+    return ("ready" if standing.breaker.state == "closed" else "halted"), quotas

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.delivery.breaker import Breaker
-from pipeline.delivery.governor import Governor
-from pipeline.delivery.shared_state import shared_redis
+from pipeline.delivery.standing import read_standings, why_halted
 from pipeline.errors import TransientError
 from pipeline.settings.loading import settings
 
@@ -20,15 +18,14 @@ def why_destination_waits(destination: str) -> str | None:
         return f"there is no destinations.{destination} in afluente.yaml any more"
     if not configured.enabled:
         return f"the destination is disabled (destinations.{destination}.enabled in afluente.yaml)"
-    client = shared_redis(settings().broker_url)
     try:
-        breaker, quota = Breaker(client).state(destination), Governor(client).state(destination)
+        standing = read_standings(settings().broker_url, [destination])[destination]
     except TransientError:
         return "Redis does not answer, without which no call is made"
-    if breaker.state != "closed":
-        return f"calls are halted ({breaker.reason}); one is tried in {breaker.open_seconds:.0f} s"
-    if quota.blocked_seconds > 0:
-        return f"the CRM's quota is used up; the next call is made in {quota.blocked_seconds:.0f} s"
+    if halted := why_halted(destination, standing.breaker):
+        return halted
+    if standing.quota.blocked_seconds > 0:
+        return f"the CRM's quota is used up; the next call is made in {standing.quota.blocked_seconds:.0f} s"
     return None
 
 

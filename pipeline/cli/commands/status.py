@@ -43,6 +43,9 @@ def status(
 
 
 def _print_status(now: dict[str, Any]) -> None:
+    from pipeline.delivery.standing import without_name
+    from pipeline.health.request_checks import WINDOW_MINUTES, refused_of
+
     if now["problems"]:
         print_line("Problems:")
         for problem in now["problems"]:
@@ -64,14 +67,11 @@ def _print_status(now: dict[str, Any]) -> None:
         print_line("queues: " + ", ".join(f"{name} {count}" for name, count in now["queues"].items()))
     for name, state in {**now["sources"], **now["destinations"]}.items():
         if state.get("last_error"):
-            print_line(
-                f"{name}: {state['last_error'].removeprefix(f'{name}: ')} ({as_text(state.get('last_error_at'))})"
-            )
+            print_line(f"{name}: {without_name(name, state['last_error'])} ({as_text(state.get('last_error_at'))})")
     for source, outcomes in now["requests"].items():
-        refused = {name: count for name, count in outcomes.items() if name not in ("taken", "handshake")}
-        if refused:
+        if refused := refused_of(outcomes):
             reasons = ", ".join(f"{name} {count}" for name, count in refused.items())
-            print_line(f"{source}: requests refused in the last 15 minutes: {reasons}")
+            print_line(f"{source}: requests refused in the last {WINDOW_MINUTES} minutes: {reasons}")
     if now["drift"]:
         fields = ", ".join(f"{source} {count}" for source, count in sorted(now["drift"].items()))
         print_line(f"fields nobody has decided about: {fields} (`afluente mapping drift` names them)")
