@@ -123,7 +123,10 @@ def _missing_secret(known: Settings, name: str, intake: object) -> str | None:
     if isinstance(intake, Webhook):
         main, brands = _signing_variable(intake), _brands_of(known, name)
         variables = (secret.name for secret in secrets_of_webhook(intake))
-        return next((one for one in variables if not _is_set(known, name, one, brands, signs=one == main)), None)
+        return next(
+            (variable for variable in variables if not _is_set(known, name, variable, brands, signs=variable == main)),
+            None,
+        )
     if isinstance(intake, Poll) and intake.token is not None:
         return None if known.source_token(name, intake.token.name) else intake.token.name
     return None

@@ -96,7 +96,7 @@ class ImportResult:
     def is_delivered(self) -> bool:
         """No CRM refused anybody, and none still waits; of an import that was not waited for nobody knows."""
         known = (self.deliveries or {}).values()
-        return not any(one.refused or one.waiting for one in known)
+        return not any(deliveries.refused or deliveries.waiting for deliveries in known)
 
     @property
     def accepted(self) -> int:
@@ -168,22 +168,22 @@ def read_deliveries(span: Span) -> dict[str, ImportDeliveries]:
     from pipeline.store.engine import transaction
     from pipeline.store.events.progress import count_deliveries
 
-    found: dict[str, ImportDeliveries] = {}
+    by_destination: dict[str, ImportDeliveries] = {}
     if span.first is None:
-        return found
+        return by_destination
     with transaction(timeout_seconds=0) as connection:
         counts = count_deliveries(connection, source=span.source, brand=span.brand, first=span.first, last=span.last)
     for (destination, state, code), count in sorted(counts.items(), key=str):
-        one = found.setdefault(destination, ImportDeliveries())
+        deliveries = by_destination.setdefault(destination, ImportDeliveries())
         if state == "sent":
-            one.sent += count
+            deliveries.sent += count
         elif state == "quarantined":
             reason = code or "quarantined"
-            one.refused[reason] = one.refused.get(reason, 0) + count
+            deliveries.refused[reason] = deliveries.refused.get(reason, 0) + count
         else:
-            one.waiting += count
-            one.why = one.why or why_destination_waits(destination)
-    return found
+            deliveries.waiting += count
+            deliveries.why = deliveries.why or why_destination_waits(destination)
+    return by_destination
 
 
 def why_all_wait(brand: str) -> dict[str, str]:

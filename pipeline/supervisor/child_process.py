@@ -78,7 +78,7 @@ class ServerProcess:
                 stderr=log,
                 env=environment,
                 cwd=folder,  # by default none of ours: another account cannot always enter it
-                pass_fds=[one.fileno() for one in sockets],
+                pass_fds=[listening.fileno() for listening in sockets],
                 start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on, in order
                 umask=0o077,
             )

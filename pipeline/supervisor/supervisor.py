@@ -210,8 +210,8 @@ class Supervisor:
 
         Nothing here ends `up`: what fails for want of room on the disk is logged and tried again.
         """
-        kept: list[Kept] = [*self._embedded, *self._programs]
-        changes = [one.keep(time.monotonic()) for one in kept]
+        everything: list[Kept] = [*self._embedded, *self._programs]
+        changes = [kept.keep(time.monotonic()) for kept in everything]
         self._logs.rotate_when_due()
         if any(changes) or self._is_runtime_stale:
             self._write_runtime()
@@ -263,7 +263,7 @@ class Supervisor:
         _log.info("system_ready", address=self._addresses.receiver)
 
     def _write_runtime(self) -> None:
-        running = [one.process for one in [*self._embedded, *self._programs] if one.process is not None]
+        running = [kept.process for kept in [*self._embedded, *self._programs] if kept.process is not None]
         try:
             write_runtime(
                 self._data,

@@ -107,7 +107,10 @@ def print_found(found: Sequence[Found]) -> None:
     print_line(f"{len(found)} are known by this; see one with `afluente explain ID`:")
     print_table(
         ("id", "what", "brand", "name", "email", "source", "known by"),
-        [(one.id, one.kind, one.brand, one.name, one.email, one.source, one.by.replace("_", " ")) for one in found],
+        [
+            (match.id, match.kind, match.brand, match.name, match.email, match.source, match.by.replace("_", " "))
+            for match in found
+        ],
     )
 
 
@@ -120,7 +123,10 @@ def _print_revisions(story: EventStory) -> None:
         print_line(f"  event {story.superseded_by} took the place of this one: what it says counts no more")
     print_table(
         ("event", "received", "state", "revises", "superseded by"),
-        [(one.event_id, one.received_at, one.state, one.revises, one.superseded_by) for one in story.revisions],
+        [
+            (revision.event_id, revision.received_at, revision.state, revision.revises, revision.superseded_by)
+            for revision in story.revisions
+        ],
     )
 
 

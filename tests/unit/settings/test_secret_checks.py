@@ -95,8 +95,8 @@ def test_the_start_warns_of_unknown_sources_and_unset_secrets(tmp_path):
     )
     known = load_settings({"AFLUENTE_CONFIG": str(tmp_path / "afluente.yaml"), "AFLUENTE_DATA": str(tmp_path / "data")})
     troubles = "\n".join(find_start_troubles(known))
-    for said in ("there is no connector 'web_from'", "ACME_TOKEN is not set", "CRM_ID is not set"):
-        assert said in troubles
+    for trouble in ("there is no connector 'web_from'", "ACME_TOKEN is not set", "CRM_ID is not set"):
+        assert trouble in troubles
 
 
 def test_the_start_asks_neither_the_database_nor_a_feed_and_warns_of_no_source_that_may_work(tmp_path, monkeypatch):
