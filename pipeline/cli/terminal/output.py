@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ _LONG = 44  # a text wider than this may be folded; an id is not
 _MOST_PIPED = 200  # characters of a line in a pipe before long texts are cut
 _LONG_PIPED = 60  # a text in such a line
 _LEAST_SHARE = 16  # of a folded column
+# Control characters but line ends and tabs, and those that turn the direction of writing round.
+STEERS = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069]")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
 
@@ -61,8 +64,13 @@ def as_object(struct: Any) -> dict[str, Any]:
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout, and nothing else."""
-    sys.stdout.write(_escaped(json.dumps(value, default=plain, ensure_ascii=False, indent=2)) + "\n")
+    print_text(json_text(value))
     sys.stdout.flush()
+
+
+def json_text(value: Any) -> str:
+    """A JSON document as people and programs read it."""
+    return json.dumps(value, default=plain, ensure_ascii=False, indent=2) + "\n"
 
 
 def print_overridden(paths: Iterable[str]) -> None:
@@ -79,7 +87,7 @@ def print_line(text: str = "") -> None:
 
 def print_text(text: str) -> None:
     """Text that ends where it ends: pieces of a JSON document."""
-    sys.stdout.write(_escaped(text))
+    sys.stdout.write(escaped(text))
 
 
 def print_note(text: str) -> None:
@@ -93,12 +101,11 @@ def _writable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _escaped(text: str) -> str:
-    """JSON for a terminal too: those controls that JSON itself leaves as they are stand as escapes."""
-    return _writable(text) if text.isascii() and "\x7f" not in text else _writable(text).translate(_LATE_CONTROLS)
-
-
-_LATE_CONTROLS = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+def escaped(text: str) -> str:
+    """JSON for a terminal too: those characters that steer one and that JSON leaves as they are stand as escapes."""
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return STEERS.sub(lambda match: f"\\u{ord(match[0]):04x}", _writable(text))
 
 
 def print_problem(message: str) -> None:

@@ -21,13 +21,11 @@ from typing import Annotated, Any, Protocol, TextIO
 
 import typer
 
-from pipeline.cli.terminal.output import plain, print_note
+from pipeline.cli.terminal.output import STEERS, escaped, json_text, plain, print_json, print_note
 from pipeline.errors import UsageError
 
 _RISKY = ("=", "@", "+", "-", "\t", "\r")
 _DIGITS = re.compile(r"[+0][\d ()./;+-]{5,}\Z")  # of numbers that Excel would calculate with
-# Control characters but line ends and tabs, and those that turn the direction of writing round.
-_STEERS = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069]")
 _HARMLESS_SIGNED = re.compile(r"[+-][\d .()]*\d")  # +493012345, -3.5: a spreadsheet makes a number of it at most
 
 
@@ -60,18 +58,14 @@ class _Shown:
 
     def __init__(self, file: TextIO, *, in_json: bool) -> None:
         self._file = file
-        self._instead = _escape if in_json else _replace
+        self._shown = escaped if in_json else _replaced
 
     def write(self, text: str, /) -> int:
-        return self._file.write(_STEERS.sub(self._instead, text))
+        return self._file.write(self._shown(text))
 
 
-def _escape(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
-
-
-def _replace(_: re.Match[str]) -> str:
-    return "\ufffd"
+def _replaced(text: str) -> str:
+    return STEERS.sub("\ufffd", text)
 
 
 def write_rows(
@@ -99,10 +93,11 @@ def write_rows(
 
 def write_document(document: Any, out: Path | None) -> None:
     """One JSON document, to stdout or to a file; the file appears when it is complete."""
-    with _opened(out) as file:
-        (file if out else _Shown(file, in_json=True)).write(
-            json.dumps(document, default=plain, ensure_ascii=False, indent=2) + "\n"
-        )
+    if out is None:
+        print_json(document)
+        return
+    with _opened_file(out) as file:
+        file.write(json_text(document))
 
 
 def csv_cell(value: Any) -> Any:
