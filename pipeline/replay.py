@@ -4,7 +4,7 @@ stories go through, so that what `explain` tells is what a worker would do.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -65,19 +65,11 @@ def normalize_mapped(lead: Lead) -> Decided:
 
 
 def recompute_leads(
-    connection: Connection,
-    event_ids: Sequence[UUID],
-    *,
-    without: Collection[UUID] = (),
-    with_superseded: bool = False,
+    connection: Connection, event_ids: Sequence[UUID], *, with_superseded: bool = False
 ) -> Iterator[Lead]:
     """Stored events through map and normalize once more, in the order of their ids. What stops there is left out, and
-    what a revision took the place of, unless `with_superseded`; `without` are events that one takes the place of now.
-
-    Two statements for each 200 events.
+    what a revision took the place of, unless `with_superseded`. Two statements for each 200 events.
     """
-    if without:
-        event_ids = [event_id for event_id in event_ids if event_id not in without]
     for start in range(0, len(event_ids), _EVENTS_AT_ONCE):
         page = event_ids[start : start + _EVENTS_AT_ONCE]
         patches = quarantine.read_patches(connection, page)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -98,9 +97,7 @@ class Rewriting:
         turn = Revisions(connection, filed, batch)
         if batch.superseded:
             raise TransientError("a revision took the place of a lead meanwhile")
-        silenced = turn.filed.silenced
-        recompute = partial(recompute_leads, without=silenced) if silenced else recompute_leads
-        resolved = resolve(connection, turn.filed, recompute, decided_by=_DECIDED_BY, cache=self._cache)
+        resolved = resolve(connection, turn.filed, recompute_leads, decided_by=_DECIDED_BY, cache=self._cache)
         turn.write()
         leads = [lead for group in turn.filed.leads.values() for lead in group]
         for evidence_id, group in turn.filed.leads.items():
