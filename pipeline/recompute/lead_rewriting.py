@@ -12,12 +12,11 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection
 
-from pipeline.errors import TransientError
 from pipeline.identity.evidence_cache import EvidenceCache
 from pipeline.identity.filing import FiledLeads
 from pipeline.identity.people_updates import Resolved
 from pipeline.identity.resolution import resolve
-from pipeline.identity.revisions import Revisions
+from pipeline.identity.revisions import Revisions, Superseded, require_current
 from pipeline.lanes import BULK
 from pipeline.recompute.crm_changes import Difference, difference
 from pipeline.recompute.golden_records import make_anew
@@ -30,7 +29,7 @@ from pipeline.stages.attribution.touches import touches_of
 from pipeline.stages.destination_mapping.mapping import DestinationMapping
 from pipeline.stages.survivorship.survivorship import taken_back, with_kept
 from pipeline.store.deliveries.deliveries import PersonToSend, read_people_to_send, want_deliveries
-from pipeline.store.events import drift, record_members, settled
+from pipeline.store.events import drift, settled
 from pipeline.store.events.settled import SettledEvent
 from pipeline.store.identity import people_moves
 from pipeline.store.people import people, rewritten
@@ -93,18 +92,17 @@ class Rewriting:
 
     def write(self, connection: Connection, filed: FiledLeads, batch: Batch) -> None:
         """Write all that follows from these leads. Their evidence is stored. Raises TransientError if others changed
-        something meanwhile: read the leads again."""
+        something meanwhile, Superseded if a revision took the place of a lead: read the leads again."""
         turn = Revisions(connection, filed, batch)
         if batch.superseded:
-            raise TransientError("a revision took the place of a lead meanwhile")
+            raise Superseded([lead.event_id for lead in batch.superseded])
         resolved = resolve(connection, turn.filed, recompute_leads, decided_by=_DECIDED_BY, cache=self._cache)
         turn.write()
         leads = [lead for group in turn.filed.leads.values() for lead in group]
         for evidence_id, group in turn.filed.leads.items():
             for lead in group:
                 lead.person_id = resolved.owners[evidence_id]
-        if record_members.superseded_among(connection, [lead.event_id for lead in leads]):
-            raise TransientError("a revision took the place of a lead meanwhile")
+        require_current(connection, [lead.event_id for lead in leads])
         self.who, self.changed = len(filed.corrected), set(filed.corrected)
         self.joined, self.parted = len(resolved.joined), len(resolved.parted)
         mates = mates_of(connection, leads)
