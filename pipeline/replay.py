@@ -56,12 +56,18 @@ def map_raw_event(raw: RawEvent, patch: dict[str, Any] | None) -> Decided:
         return Parked(raw.event_id, Stage.MAP_FIELDS, "mapping_unreadable", str(error))
     if slug in broken_sources() and raw.envelope.origin.get(STORED) == AS_IT_CAME:  # it may prepare its records
         return Parked(raw.event_id, Stage.MAP_FIELDS, "source_broken", broken_sources()[slug])
-    return map_event(raw, patch=patch, mapping=mapping, connector=connector_in_force(raw))
+    return map_event(raw, patch=patch, mapping=mapping, connector=sources().get(slug))
 
 
 def normalize_mapped(lead: Lead) -> Decided:
     """One spelling per meaning, in the market that settings give the lead's source and brand."""
     return normalize_lead(lead, default_region=settings().region_for(lead.source, lead.brand))
+
+
+def decide_again(raw: RawEvent, patch: dict[str, Any] | None) -> Decided:
+    """Map and normalize one event by the mapping in force."""
+    mapped = map_raw_event(raw, patch)
+    return normalize_mapped(mapped) if isinstance(mapped, Lead) else mapped
 
 
 def recompute_leads(
@@ -74,8 +80,7 @@ def recompute_leads(
         page = event_ids[start : start + _EVENTS_AT_ONCE]
         patches = quarantine.read_patches(connection, page)
         for raw in events.read_events(connection, page, with_superseded=with_superseded):
-            mapped = map_raw_event(raw, patches.get(raw.event_id))
-            decided = normalize_mapped(mapped) if isinstance(mapped, Lead) else mapped
+            decided = decide_again(raw, patches.get(raw.event_id))
             if isinstance(decided, Lead):
                 yield decided
 

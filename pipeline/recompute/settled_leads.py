@@ -29,7 +29,7 @@ from pipeline.recompute.crm_changes import destination_mappings
 from pipeline.recompute.lead_rewriting import Rewriting, Run
 from pipeline.recompute.replay_report import Replayed, WouldStop
 from pipeline.records import Batch, Lead, Parked, RawEvent, Stage, Suppressed, new_id
-from pipeline.replay import Decided, connector_of, map_raw_event, normalize_mapped
+from pipeline.replay import Decided, connector_of, decide_again
 from pipeline.settings.loading import settings
 from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
 from pipeline.stages.mappings_in_force import refresh_source_mappings
@@ -144,8 +144,7 @@ def _map(page: Sequence[SettledEvent]) -> tuple[list[Lead], list[WouldStop], int
 def _decide(raw: RawEvent, patch: dict[str, object] | None) -> Decided:
     """A bug that one lead meets is that lead's, as in the pipeline."""
     try:
-        mapped = map_raw_event(raw, patch)
-        return normalize_mapped(mapped) if isinstance(mapped, Lead) else mapped
+        return decide_again(raw, patch)
     except Exception as error:  # noqa: BLE001 - one lead's bug must not end the run
         return Parked(raw.event_id, Stage.UNKNOWN, "bug", place_of(error))
 
