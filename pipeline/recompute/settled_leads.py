@@ -33,7 +33,7 @@ from pipeline.replay import Decided, connector_of, decide_again
 from pipeline.settings.loading import settings
 from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
 from pipeline.stages.mappings_in_force import refresh_source_mappings
-from pipeline.store.engine import StoreError, patiently, transaction
+from pipeline.store.engine import in_parts, transaction
 from pipeline.store.events import events, quarantine, settled
 from pipeline.store.events.settled import Chosen, SettledEvent
 from pipeline.store.identity import decisions, upgrades
@@ -72,7 +72,8 @@ def replay_settled(
             page = settled.next_settled(connection, chosen, after, events_at_once)
         if not page:
             return run.done
-        _in_parts(page, run, is_dry_run=is_dry_run)
+        for rewriting in in_parts(partial(_replay, run=run, is_dry_run=is_dry_run), page, pauses=_PAUSES):
+            run.add(rewriting)
         after = page[-1].event_id
         on_progress(run.done, total)
 
@@ -84,18 +85,6 @@ def _require_readable(source: str) -> None:
     trouble = SOURCE_MAPPINGS.trouble(slug)
     if trouble:  # workers may go by the version before; nobody means that one here
         raise ConfigurationError(trouble)
-
-
-def _in_parts(page: Sequence[SettledEvent], run: Run, *, is_dry_run: bool) -> None:
-    """Where the batch as a whole cannot be worked on (more locks than the server has), its halves are."""
-    try:
-        run.add(patiently(partial(_replay, page, run, is_dry_run=is_dry_run), pauses=_PAUSES))
-    except StoreError:
-        if len(page) == 1:
-            raise
-        half = len(page) // 2
-        _in_parts(page[:half], run, is_dry_run=is_dry_run)
-        _in_parts(page[half:], run, is_dry_run=is_dry_run)
 
 
 def _replay(page: Sequence[SettledEvent], run: Run, *, is_dry_run: bool) -> Rewriting:
