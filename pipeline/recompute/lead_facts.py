@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -17,7 +17,6 @@ from pipeline.store.engine import transaction
 from pipeline.store.events import record_members, settled
 from pipeline.store.events.settled import SettledEvent
 from pipeline.store.people import people
-from pipeline.store.people.rewritten import ConsentRow
 
 
 @dataclass
@@ -67,20 +66,3 @@ def read_standing(leads: Sequence[Lead], resolved: Resolved) -> Standing:
             people.read_people(outside, known, lock=False),
             read_people_to_send(outside, sorted(known)),
         )
-
-
-def consents_of(lead: Lead) -> Iterable[ConsentRow]:
-    """As `add_consents` stores them: the first answer to a question counts."""
-    rows: dict[tuple[str, str], ConsentRow] = {}
-    person_id = lead.person_id
-    if person_id is None:
-        return ()
-    for consent in lead.consents:
-        rows.setdefault(
-            (consent.purpose, consent.channel),
-            ConsentRow(
-                lead.event_id, consent.purpose, consent.channel, person_id, lead.brand, consent.granted,
-                consent.at or lead.occurred_at, consent.source or lead.source, consent.policy_version,
-            ),
-        )  # fmt: skip
-    return rows.values()

@@ -20,7 +20,7 @@ from pipeline.identity.revisions import Revisions, Superseded, require_current
 from pipeline.lanes import BULK
 from pipeline.recompute.crm_changes import Difference, difference
 from pipeline.recompute.golden_records import make_anew
-from pipeline.recompute.lead_facts import Standing, consents_of, facts_of, is_anew, mates_of, read_standing
+from pipeline.recompute.lead_facts import Standing, facts_of, is_anew, mates_of, read_standing
 from pipeline.recompute.replay_report import CrmChanges, Origin, PerPerson, Replayed, WouldStop
 from pipeline.records import Batch, Lead, Person, Profile, Touch
 from pipeline.replay import recompute_leads
@@ -33,6 +33,7 @@ from pipeline.store.events import drift, settled
 from pipeline.store.events.settled import SettledEvent
 from pipeline.store.identity import people_moves
 from pipeline.store.people import people, rewritten
+from pipeline.store.people.consents import consents_of
 
 _DECIDED_BY = "replay"
 _MANY_EVENTS = 20  # of a person: whoever has more is remembered, so that nobody is read again with each batch

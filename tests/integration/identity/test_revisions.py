@@ -243,7 +243,9 @@ def test_a_grant_that_a_revision_leaves_out_holds_no_more_and_a_refusal_does():
     work()
     ((person_id,),) = rows("SELECT person_id FROM people WHERE merged_into IS NULL")
     with transaction() as connection:
-        held = [(one.channel, one.granted) for one in read_consents(connection, person_id)]
+        held = [
+            (consent.channel, consent.granted) for consent in read_consents(connection, [person_id]).get(person_id, [])
+        ]
     assert held == [("phone", False)]
 
 
