@@ -10,8 +10,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from pipeline.identity.people_updates import Resolved
+from pipeline.identity.record_touches import read_leads
 from pipeline.records import Lead, Person, Touch
-from pipeline.replay import recompute_leads
 from pipeline.store.deliveries.deliveries import PersonToSend, read_people_to_send
 from pipeline.store.engine import transaction
 from pipeline.store.events import record_members, settled
@@ -45,15 +45,10 @@ def mates_of(connection: Connection, leads: Sequence[Lead]) -> list[Lead]:
         return []
     ours = {lead.event_id for lead in leads}
     owners = {lead.person_id for lead in leads if lead.person_id is not None}
-    contacts = {
-        contact.event_id: contact.person_id
-        for contact in record_members.read_contacts(connection, owners, records)
-        if contact.has_touch and contact.event_id not in ours
-    }
-    mates = list(recompute_leads(connection, sorted(contacts), with_superseded=True))
-    for lead in mates:
-        lead.person_id = contacts[lead.event_id]
-    return mates
+    contacts = record_members.read_contacts(connection, owners, records)
+    return read_leads(
+        connection, [contact for contact in contacts if contact.has_touch and contact.event_id not in ours]
+    )
 
 
 def read_standing(leads: Sequence[Lead], resolved: Resolved) -> Standing:
