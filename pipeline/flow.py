@@ -130,15 +130,13 @@ def attribute_batch(batch: Batch) -> Batch:
     with transaction(synchronous=False) as connection:
         leads = [*batch.leads, *batch.superseded]
         _follow(connection, leads)
-        made = []
-        for lead in leads:
-            own, *earlier = touches_of(lead)
-            lead.channel = own.channel
-            if lead.record_id is None:
-                made += [own, *earlier]
+        written = {lead.event_id: _touches_of(lead) for lead in leads}
         revised = [lead for lead in leads if lead.record_id is not None]
         if revised:
-            leads = [lead for lead in leads if lead.record_id is None] + _attribute_records(connection, revised, made)
+            leads = [lead for lead in leads if lead.record_id is None] + _attribute_records(
+                connection, revised, written
+            )
+        made = [touch for lead_touches in written.values() for touch in lead_touches]
         new = touches.add_touches(connection, made)
         touches.apply_touches(connection, made)
         consents.add_consents(connection, leads)
@@ -148,16 +146,23 @@ def attribute_batch(batch: Batch) -> Batch:
     return batch
 
 
-def _attribute_records(connection: Connection, leads: Sequence[Lead], made: list[Touch]) -> list[Lead]:
-    """Of records with revisions: the touches that are to be written go into `made`. Gives all leads that bear on it."""
+def _touches_of(lead: Lead) -> list[Touch]:
+    """Its touches, and its channel, which is that of its own one."""
+    made = touches_of(lead)
+    lead.channel = made[0].channel
+    return made
+
+
+def _attribute_records(connection: Connection, leads: Sequence[Lead], written: dict[UUID, list[Touch]]) -> list[Lead]:
+    """Of records with revisions: those of their touches that are to be written stay in `written`, or go there. Gives
+    all leads that bear on it."""
+    own = {lead.event_id: written.pop(lead.event_id) for lead in leads}
     planned = plan_touches(connection, leads)
     if planned.dropped:
         record_members.drop_touches(connection, planned.dropped, planned.people)
         people_moves.rebuild_touches(connection, planned.people)
     for lead in planned.leads:
-        own, *earlier = touches_of(lead)
-        lead.channel = own.channel
-        made += [own, *earlier]
+        written[lead.event_id] = own.get(lead.event_id) or _touches_of(lead)
     return list({lead.event_id: lead for lead in (*planned.silent, *planned.leads, *leads)}.values())
 
 
