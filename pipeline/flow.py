@@ -66,7 +66,7 @@ def map_claim(claim: Claim) -> Batch:
             leases.release_unread(connection, claim.claim_id, [raw.event_id for raw in raw_events])
         patches = quarantine.read_patches(connection, [raw.event_id for raw in raw_events])
     note_connectors(raw_events)
-    refresh_source_mappings({connector_of(raw) for raw in raw_events})
+    refresh_source_mappings({connector_of(source) for source in {raw.source for raw in raw_events}})
     batch = Batch(claim_id=claim.claim_id, lane=claim.lane)
     for raw in raw_events:
         _sort(

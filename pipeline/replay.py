@@ -49,7 +49,7 @@ def decide_event(
 
 def map_raw_event(raw: RawEvent, patch: dict[str, Any] | None) -> Decided:
     """Name the fields of one event by its source's mapping in force; parked if that mapping cannot be read."""
-    slug = connector_of(raw)
+    slug = connector_of(raw.source)
     try:
         mapping = load_source_mapping(slug)
     except ConfigurationError as error:
@@ -87,7 +87,8 @@ def recompute_leads(
 
 def require_mappings(connection: Connection, event_ids: Sequence[UUID]) -> None:
     """Raises ConfigurationError if these events give no lead because a mapping is wrong. One that is gone may be so."""
-    slugs = {connector_of(raw) for raw in events.read_events(connection, event_ids, with_requests=False)}
+    raw_events = events.read_events(connection, event_ids, with_requests=False)
+    slugs = {connector_of(source) for source in {raw.source for raw in raw_events}}
     refresh_source_mappings(slugs)
     for slug in sorted(slugs):
         if has_source_mapping(slug):
@@ -96,18 +97,18 @@ def require_mappings(connection: Connection, event_ids: Sequence[UUID]) -> None:
 
 def connector_in_force(raw: RawEvent) -> Connector | None:
     """The connector that reads this event, as it was declared when this process began; None if there is none."""
-    return sources().get(connector_of(raw))
+    return sources().get(connector_of(raw.source))
 
 
-def connector_of(raw: RawEvent) -> str:
-    """The slug of the connector, hence of the mapping, that reads this event: several sources may share one.
+def connector_of(source: str) -> str:
+    """The slug of the connector, hence of the mapping, that reads a source's events: several sources may share one.
 
     Of a source that was taken out of the settings, the one that read it last.
     """
-    configured = settings().source(raw.source).connector
-    if configured or raw.source in settings().sources or has_source_mapping(raw.source):
-        return configured or raw.source
-    return remembered_connector(raw.source) or raw.source
+    configured = settings().source(source).connector
+    if configured or source in settings().sources or has_source_mapping(source):
+        return configured or source
+    return remembered_connector(source) or source
 
 
 def note_connectors(raws: Iterable[RawEvent]) -> None:

@@ -115,7 +115,7 @@ def _map(page: Sequence[SettledEvent]) -> tuple[list[Lead], list[WouldStop], int
     with transaction() as connection:
         patches = quarantine.read_patches(connection, event_ids)
         raw_events = events.read_events(connection, event_ids, with_superseded=False)
-    refresh_source_mappings({connector_of(raw) for raw in raw_events})
+    refresh_source_mappings({connector_of(source) for source in {raw.source for raw in raw_events}})
     leads: list[Lead] = []
     stopped: list[WouldStop] = []
     for raw in raw_events:
