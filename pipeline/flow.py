@@ -96,7 +96,7 @@ def deduplicate_batch(batch: Batch) -> Batch:
     cache = EvidenceCache()
     filed = _file(batch, cache)
     with transaction(synchronous=False) as connection:
-        _require_filed(connection)
+        upgrades.require_finished(connection, KEYS_VERSION)
         turn = Revisions(connection, filed, batch)
         resolved = resolve_people(connection, batch.lane, turn.filed, cache=cache)
         turn.write()
@@ -111,7 +111,7 @@ def _file(batch: Batch, cache: EvidenceCache) -> FiledLeads:
     while True:
         try:
             with transaction(synchronous=False) as connection:
-                _require_filed(connection)
+                upgrades.require_finished(connection, KEYS_VERSION)
                 set_aside(connection, batch)
                 filed = file_evidence(connection, batch.leads, cache)
                 require_current(connection, filed.corrected)
@@ -239,12 +239,6 @@ def sweep() -> list[tuple[str, ...]]:
         if count and destination in settings().destinations
     ]
     return hints
-
-
-def _require_filed(connection: Connection) -> None:
-    """Raises TransientError while people from before an update, or some of them, would not be found."""
-    if not upgrades.hold_finished(connection, KEYS_VERSION):
-        raise TransientError("evidence is not filed as this version needs it: `afluente migrate` files it")
 
 
 def _follow(connection: Connection, leads: Sequence[Lead]) -> None:

@@ -141,8 +141,7 @@ def _decide(raw: RawEvent, patch: dict[str, object] | None) -> Decided:
 def _file(connection: Connection, leads: Sequence[Lead], cache: EvidenceCache) -> tuple[FiledLeads, Batch]:
     """The leads by their evidence, of which that is stored which is not yet. Raises TransientError while an update is
     not finished, Superseded if a revision took the place of one."""
-    if not upgrades.hold_finished(connection, KEYS_VERSION):
-        raise TransientError("evidence is not filed as this version needs it: `afluente migrate` files it")
+    upgrades.require_finished(connection, KEYS_VERSION)
     batch = Batch(new_id(), BULK, list(leads))
     set_aside(connection, batch)
     if batch.superseded:
