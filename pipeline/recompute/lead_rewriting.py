@@ -48,7 +48,7 @@ class Run:
         self.renewed: set[UUID] = set()
         self._people = PerPerson()
         self._at = {name: PerPerson() for name in mappings}
-        self._once = {name: PerPerson() for name in mappings}
+        self._once: dict[str, set[UUID]] = {name: set() for name in mappings}
 
     def add(self, batch: Rewriting) -> None:
         """A batch that is written, or was tried in a dry run."""
@@ -71,7 +71,8 @@ class Run:
         for (name, person_id), found in batch.differences.items():
             done.destinations[name].fields.update(self._at[name].add(person_id, sorted(found.fields)))
             done.destinations[name].people = len(self._at[name])
-            self._once[name].add(person_id, ["once"] if found.once else [])
+            if found.once:
+                self._once[name].add(person_id)
             done.destinations[name].once = len(self._once[name])
 
 
