@@ -60,7 +60,7 @@ def backfill_destination(
     for a CRM that was emptied or exchanged. Raises ConfigurationError if its mapping never was readable.
     """
     configured = settings().destinations[destination]
-    mapping = destination_mapping_in_force(configured.mapping or configured.kind)
+    mapping = destination_mapping_in_force(configured.mapping_name)
     with transaction(timeout_seconds=0) as connection:
         total = sum(count_people(connection, brand) for brand in brands)
     done, after = Backfilled(), UUID(int=0)
