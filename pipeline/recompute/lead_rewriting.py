@@ -68,10 +68,10 @@ class Run:
         for person_id, names in batch.fields.items():
             done.fields.update(self._people.add(person_id, names))
         done.people = len(self._people)
-        for (name, person_id), found in batch.differences.items():
-            done.destinations[name].fields.update(self._at[name].add(person_id, sorted(found.fields)))
+        for (name, person_id), change in batch.differences.items():
+            done.destinations[name].fields.update(self._at[name].add(person_id, sorted(change.fields)))
             done.destinations[name].people = len(self._at[name])
-            if found.once:
+            if change.once:
                 self._once[name].add(person_id)
             done.destinations[name].once = len(self._once[name])
 

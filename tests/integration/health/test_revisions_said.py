@@ -24,13 +24,13 @@ def test_each_event_of_a_record_tells_the_whole_chain():
         stories = [tell_story(connection, event) for event in (first, second, third)]
         person = tell_story(connection, stories[2].person_id)
     for story in stories:
-        assert [(one.event_id, one.revises, one.superseded_by) for one in story.revisions] == [
+        assert [(revision.event_id, revision.revises, revision.superseded_by) for revision in story.revisions] == [
             (first, None, third),
             (second, first, third),
             (third, second, None),
         ]
     assert stories[0].idempotency[0].revisions == 2
-    assert [one.event_id for one in person.events] == [first, second, third]
+    assert [event.event_id for event in person.events] == [first, second, third]
     shown = run("explain", str(first)).stdout
     assert f"event {third} took the place of this one" in shown
     assert answer("balance")["all"]["revised"] == 2
