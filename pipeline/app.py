@@ -73,7 +73,7 @@ def _read_rules(**_: Any) -> None:
     known = settings()
     read_mappings(
         sorted({known.source(name).connector or name for name in {*sources(), *known.sources}}),
-        sorted({destination.mapping or destination.kind for destination in known.destinations.values()}),
+        sorted({destination.mapping_name for destination in known.destinations.values()}),
     )
 
 

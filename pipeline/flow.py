@@ -66,7 +66,7 @@ def map_claim(claim: Claim) -> Batch:
             leases.release_unread(connection, claim.claim_id, [raw.event_id for raw in raw_events])
         patches = quarantine.read_patches(connection, [raw.event_id for raw in raw_events])
     note_connectors(raw_events)
-    refresh_source_mappings({connector_of(raw) for raw in raw_events})
+    refresh_source_mappings({connector_of(source) for source in {raw.source for raw in raw_events}})
     batch = Batch(claim_id=claim.claim_id, lane=claim.lane)
     for raw in raw_events:
         _sort(
@@ -96,7 +96,7 @@ def deduplicate_batch(batch: Batch) -> Batch:
     cache = EvidenceCache()
     filed = _file(batch, cache)
     with transaction(synchronous=False) as connection:
-        _require_filed(connection)
+        upgrades.require_finished(connection, KEYS_VERSION)
         turn = Revisions(connection, filed, batch)
         resolved = resolve_people(connection, batch.lane, turn.filed, cache=cache)
         turn.write()
@@ -111,7 +111,7 @@ def _file(batch: Batch, cache: EvidenceCache) -> FiledLeads:
     while True:
         try:
             with transaction(synchronous=False) as connection:
-                _require_filed(connection)
+                upgrades.require_finished(connection, KEYS_VERSION)
                 set_aside(connection, batch)
                 filed = file_evidence(connection, batch.leads, cache)
                 require_current(connection, filed.corrected)
@@ -130,15 +130,13 @@ def attribute_batch(batch: Batch) -> Batch:
     with transaction(synchronous=False) as connection:
         leads = [*batch.leads, *batch.superseded]
         _follow(connection, leads)
-        made = []
-        for lead in leads:
-            own, *earlier = touches_of(lead)
-            lead.channel = own.channel
-            if lead.record_id is None:
-                made += [own, *earlier]
+        written = {lead.event_id: _touches_of(lead) for lead in leads}
         revised = [lead for lead in leads if lead.record_id is not None]
         if revised:
-            leads = [lead for lead in leads if lead.record_id is None] + _attribute_records(connection, revised, made)
+            leads = [lead for lead in leads if lead.record_id is None] + _attribute_records(
+                connection, revised, written
+            )
+        made = [touch for lead_touches in written.values() for touch in lead_touches]
         new = touches.add_touches(connection, made)
         touches.apply_touches(connection, made)
         consents.add_consents(connection, leads)
@@ -148,16 +146,23 @@ def attribute_batch(batch: Batch) -> Batch:
     return batch
 
 
-def _attribute_records(connection: Connection, leads: Sequence[Lead], made: list[Touch]) -> list[Lead]:
-    """Of records with revisions: the touches that are to be written go into `made`. Gives all leads that bear on it."""
+def _touches_of(lead: Lead) -> list[Touch]:
+    """Its touches, and its channel, which is that of its own one."""
+    made = touches_of(lead)
+    lead.channel = made[0].channel
+    return made
+
+
+def _attribute_records(connection: Connection, leads: Sequence[Lead], written: dict[UUID, list[Touch]]) -> list[Lead]:
+    """Of records with revisions: those of their touches that are to be written stay in `written`, or go there. Gives
+    all leads that bear on it."""
+    own = {lead.event_id: written.pop(lead.event_id) for lead in leads}
     planned = plan_touches(connection, leads)
     if planned.dropped:
         record_members.drop_touches(connection, planned.dropped, planned.people)
         people_moves.rebuild_touches(connection, planned.people)
     for lead in planned.leads:
-        own, *earlier = touches_of(lead)
-        lead.channel = own.channel
-        made += [own, *earlier]
+        written[lead.event_id] = own.get(lead.event_id) or _touches_of(lead)
     return list({lead.event_id: lead for lead in (*planned.silent, *planned.leads, *leads)}.values())
 
 
@@ -234,12 +239,6 @@ def sweep() -> list[tuple[str, ...]]:
         if count and destination in settings().destinations
     ]
     return hints
-
-
-def _require_filed(connection: Connection) -> None:
-    """Raises TransientError while people from before an update, or some of them, would not be found."""
-    if not upgrades.hold_finished(connection, KEYS_VERSION):
-        raise TransientError("evidence is not filed as this version needs it: `afluente migrate` files it")
 
 
 def _follow(connection: Connection, leads: Sequence[Lead]) -> None:

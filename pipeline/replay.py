@@ -4,7 +4,7 @@ stories go through, so that what `explain` tells is what a worker would do.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -49,14 +49,14 @@ def decide_event(
 
 def map_raw_event(raw: RawEvent, patch: dict[str, Any] | None) -> Decided:
     """Name the fields of one event by its source's mapping in force; parked if that mapping cannot be read."""
-    slug = connector_of(raw)
+    slug = connector_of(raw.source)
     try:
         mapping = load_source_mapping(slug)
     except ConfigurationError as error:
         return Parked(raw.event_id, Stage.MAP_FIELDS, "mapping_unreadable", str(error))
     if slug in broken_sources() and raw.envelope.origin.get(STORED) == AS_IT_CAME:  # it may prepare its records
         return Parked(raw.event_id, Stage.MAP_FIELDS, "source_broken", broken_sources()[slug])
-    return map_event(raw, patch=patch, mapping=mapping, connector=connector_in_force(raw))
+    return map_event(raw, patch=patch, mapping=mapping, connector=sources().get(slug))
 
 
 def normalize_mapped(lead: Lead) -> Decided:
@@ -64,33 +64,31 @@ def normalize_mapped(lead: Lead) -> Decided:
     return normalize_lead(lead, default_region=settings().region_for(lead.source, lead.brand))
 
 
+def decide_again(raw: RawEvent, patch: dict[str, Any] | None) -> Decided:
+    """Map and normalize one event by the mapping in force."""
+    mapped = map_raw_event(raw, patch)
+    return normalize_mapped(mapped) if isinstance(mapped, Lead) else mapped
+
+
 def recompute_leads(
-    connection: Connection,
-    event_ids: Sequence[UUID],
-    *,
-    without: Collection[UUID] = (),
-    with_superseded: bool = False,
+    connection: Connection, event_ids: Sequence[UUID], *, with_superseded: bool = False
 ) -> Iterator[Lead]:
     """Stored events through map and normalize once more, in the order of their ids. What stops there is left out, and
-    what a revision took the place of, unless `with_superseded`; `without` are events that one takes the place of now.
-
-    Two statements for each 200 events.
+    what a revision took the place of, unless `with_superseded`. Two statements for each 200 events.
     """
-    if without:
-        event_ids = [event_id for event_id in event_ids if event_id not in without]
     for start in range(0, len(event_ids), _EVENTS_AT_ONCE):
         page = event_ids[start : start + _EVENTS_AT_ONCE]
         patches = quarantine.read_patches(connection, page)
         for raw in events.read_events(connection, page, with_superseded=with_superseded):
-            mapped = map_raw_event(raw, patches.get(raw.event_id))
-            decided = normalize_mapped(mapped) if isinstance(mapped, Lead) else mapped
+            decided = decide_again(raw, patches.get(raw.event_id))
             if isinstance(decided, Lead):
                 yield decided
 
 
 def require_mappings(connection: Connection, event_ids: Sequence[UUID]) -> None:
     """Raises ConfigurationError if these events give no lead because a mapping is wrong. One that is gone may be so."""
-    slugs = {connector_of(raw) for raw in events.read_events(connection, event_ids, with_requests=False)}
+    raw_events = events.read_events(connection, event_ids, with_requests=False)
+    slugs = {connector_of(source) for source in {raw.source for raw in raw_events}}
     refresh_source_mappings(slugs)
     for slug in sorted(slugs):
         if has_source_mapping(slug):
@@ -99,18 +97,18 @@ def require_mappings(connection: Connection, event_ids: Sequence[UUID]) -> None:
 
 def connector_in_force(raw: RawEvent) -> Connector | None:
     """The connector that reads this event, as it was declared when this process began; None if there is none."""
-    return sources().get(connector_of(raw))
+    return sources().get(connector_of(raw.source))
 
 
-def connector_of(raw: RawEvent) -> str:
-    """The slug of the connector, hence of the mapping, that reads this event: several sources may share one.
+def connector_of(source: str) -> str:
+    """The slug of the connector, hence of the mapping, that reads a source's events: several sources may share one.
 
     Of a source that was taken out of the settings, the one that read it last.
     """
-    configured = settings().source(raw.source).connector
-    if configured or raw.source in settings().sources or has_source_mapping(raw.source):
-        return configured or raw.source
-    return remembered_connector(raw.source) or raw.source
+    configured = settings().source(source).connector
+    if configured or source in settings().sources or has_source_mapping(source):
+        return configured or source
+    return remembered_connector(source) or source
 
 
 def note_connectors(raws: Iterable[RawEvent]) -> None:

@@ -55,7 +55,7 @@ def open_writer(destination: str) -> OpenWriter:
     raises."""
     writers = _kept(os.getpid()).writers
     configured = settings().destinations[destination]
-    mapping = destination_mapping_in_force(configured.mapping or configured.kind)
+    mapping = destination_mapping_in_force(configured.mapping_name)
     if destination not in writers:
         writers[destination] = _open(destination, mapping)
     elif writers[destination].mapping is not mapping:  # its file was edited meanwhile

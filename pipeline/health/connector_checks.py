@@ -54,9 +54,7 @@ def find_wrong_mappings(known: Settings) -> list[str]:
     slugs = {
         known.source(name).connector or name for name in {*sources(), *known.sources} if known.source(name).enabled
     }
-    names = {
-        destination.mapping or destination.kind for destination in known.destinations.values() if destination.enabled
-    }
+    names = {destination.mapping_name for destination in known.destinations.values() if destination.enabled}
     troubles = [SOURCE_MAPPINGS.trouble(slug) for slug in sorted(slugs)]
     troubles += [DESTINATION_MAPPINGS.trouble(name) for name in sorted(names)]
     troubles += [_trouble(read) for read in RULES.values()]
@@ -176,7 +174,7 @@ def _check_destination(known: Settings, name: str) -> Check:
     configured = known.destinations[name]
     try:
         kind = kind_of(name, configured)
-        _raise_trouble(DESTINATION_MAPPINGS.trouble(configured.mapping or configured.kind))
+        _raise_trouble(DESTINATION_MAPPINGS.trouble(configured.mapping_name))
         writer = kind.connect(connection_to(name, known))
         try:
             writer.check()

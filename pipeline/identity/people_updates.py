@@ -5,7 +5,7 @@ Nothing is decided here: who becomes whom is planned in `pipeline/identity/match
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -47,12 +47,14 @@ class PeopleUpdate:
         leads: Mapping[UUID, Sequence[Lead]],
         *,
         corrections: Corrections,
+        silenced: Collection[UUID] = (),
         recompute: Recompute,
         decided_by: str,
     ) -> None:
-        """`known`: all evidence asked about or clustered, without what no event is left of. `leads`: by evidence."""
+        """`known`: all evidence asked about or clustered, without what no event is left of. `leads`: by evidence.
+        `silenced`: events that say nothing any more."""
         self._connection, self._known, self._leads, self._corrections = connection, known, leads, corrections
-        self._recompute, self._decided_by = recompute, decided_by
+        self._silenced, self._recompute, self._decided_by = silenced, recompute, decided_by
         self._targets = clustering.owners
         settled = {
             evidence_id: stored.person_id for evidence_id, stored in known.items() if stored.person_id is not None
@@ -123,8 +125,8 @@ class PeopleUpdate:
         profile = before.profile if before is not None and renewed.keeps_record else Profile()
         for absorbed in renewed.absorbed:
             profile = merge_profiles(profile, self._rows[absorbed].profile)
-        read_again = sorted(event_id for key in renewed.read_again for event_id in events.get(key, ()))
-        for lead in self._recompute(self._connection, read_again):
+        read_again = {event_id for key in renewed.read_again for event_id in events.get(key, ())}
+        for lead in self._recompute(self._connection, sorted(read_again.difference(self._silenced))):
             profile, _ = merge_profile(profile, lead)
         for evidence_id in renewed.evidence:
             for lead in self._leads.get(evidence_id, ()):

@@ -47,18 +47,22 @@ def plan_touches(connection: Connection, leads: Sequence[Lead]) -> RecordTouches
         planned.people.update(contact.person_id for contact in extra)
         if first is not None:
             planned.leads.append(first)
-    ended = [one for one in contacts if one.superseded_by in own and one.event_id not in own and not one.is_settled]
-    planned.silent.extend(_read(connection, ended))
+    ended = [
+        contact
+        for contact in contacts
+        if contact.superseded_by in own and contact.event_id not in own and not contact.is_settled
+    ]
+    planned.silent.extend(read_leads(connection, ended))
     return planned
 
 
 def _by_contact(contacts: Iterable[Contact]) -> Iterator[list[Contact]]:
     """Those of one contact with one person. What names no contact is the first one."""
-    for _, members in groupby(contacts, key=lambda one: (one.record_id, one.person_id)):
+    for _, members in groupby(contacts, key=lambda contact: (contact.record_id, contact.person_id)):
         group = list(members)
         named: dict[bytes | None, list[Contact]] = {}
-        for one in group:
-            named.setdefault(one.contact if one.contact is not None else group[0].contact, []).append(one)
+        for contact in group:
+            named.setdefault(contact.contact if contact.contact is not None else group[0].contact, []).append(contact)
         yield from named.values()
 
 
@@ -66,12 +70,13 @@ def _first_lead(connection: Connection, candidates: Sequence[Contact], own: dict
     for contact in candidates:
         if contact.event_id in own:
             return own[contact.event_id]
-        for lead in _read(connection, [contact]):
+        for lead in read_leads(connection, [contact]):
             return lead
     return None
 
 
-def _read(connection: Connection, contacts: Collection[Contact]) -> list[Lead]:
+def read_leads(connection: Connection, contacts: Collection[Contact]) -> list[Lead]:
+    """What of these events is a lead, superseded or not, mapped anew and with its person."""
     people = {contact.event_id: contact.person_id for contact in contacts}
     leads = list(recompute_leads(connection, sorted(people), with_superseded=True)) if people else []
     for lead in leads:

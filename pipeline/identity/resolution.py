@@ -18,7 +18,6 @@ clustering all evidence at once, whatever order it came in: joining two people a
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -83,8 +82,7 @@ def resolve_people(
     cache: EvidenceCache | None = None,
 ) -> Resolved:
     """`resolve`, and the deliveries of people who came together or apart by it, wanted in the same transaction."""
-    recompute = partial(recompute_leads, without=filed.silenced) if filed.silenced else recompute_leads
-    resolved = resolve(connection, filed, recompute, again=again, decided_by=decided_by, cache=cache)
+    resolved = resolve(connection, filed, recompute_leads, again=again, decided_by=decided_by, cache=cache)
     want_people(connection, resolved.changed.items(), lane)
     return resolved
 
@@ -211,6 +209,7 @@ class Resolution:
             clustering,
             self._request.filed.leads,
             corrections=asked.corrected.corrections(known),
+            silenced=self._request.filed.silenced,
             recompute=self._request.recompute,
             decided_by=self._request.decided_by,
         )

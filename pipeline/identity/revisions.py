@@ -138,8 +138,9 @@ def _decide(connection: Connection, leads: Iterable[Lead]) -> Turn:
             continue
         winner = max(speaking, key=lambda member: order[member.event_id])
         older = [member for member in standing if order[member.event_id] < order[winner.event_id]]
-        by |= {member.event_id: winner.event_id for member in older if _may_end(member)}
-        silent = {member.event_id for member in group if member.superseded_by is not None} | by.keys()
+        ended = {member.event_id: winner.event_id for member in older if _may_end(member)}
+        by |= ended
+        silent = {member.event_id for member in group if member.superseded_by is not None} | ended.keys()
         followers |= {member.event_id: winner.event_id for member in group if member.event_id in silent}
         losers |= ours[record_id] & silent
         if winner.evidence_id is not None:

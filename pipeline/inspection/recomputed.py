@@ -103,7 +103,7 @@ def recompute_event(
     from pipeline.stages.mapping.source_mapping import load_source_mapping
 
     try:
-        mapping = mapping or load_source_mapping(connector_of(raw))
+        mapping = mapping or load_source_mapping(connector_of(raw.source))
     except ConfigurationError as error:  # of one source: the others are as readable as before
         return Recomputed(raw, None, None, Parked(raw.event_id, Stage.MAP_FIELDS, "mapping_unreadable", str(error)))
     connector = connector or connector_in_force(raw)

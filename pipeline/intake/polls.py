@@ -93,13 +93,11 @@ def due_polls() -> list[tuple[str, str]]:
         return [(source, brand) for brand, source, _ in cursors.due_polls(connection, list(digests))]
 
 
-def run_poll(
-    slug: str, brand: str, *, at_once: bool = False, force: bool = False, begin_at: str | None = None
-) -> PollReport:
+def run_poll(slug: str, brand: str, *, at_once: bool = False, begin_at: str | None = None) -> PollReport:
     """Read a polled source from its position to its end, if it is due and nobody else does.
 
-    `at_once`: due or not; `force`: whoever else does. `begin_at` is a position in place of the stored one. Faults of
-    the source end the poll and stand in the report and in `cursors.last_error`; the next one comes later each time.
+    `at_once`: due or not. `begin_at` is a position in place of the stored one. Faults of the source end the poll and
+    stand in the report and in `cursors.last_error`; the next one comes later each time.
     Raises UnknownSourceError, and TransientError if our own database is away.
     """
     known = settings()
@@ -112,7 +110,6 @@ def run_poll(
             STREAM,
             hold_seconds=_HOLD_SECONDS,
             at_once=at_once,
-            force=force,
             settings_digest=settings_digest(known, slug, instance.connector),
         )
     if cursor is None:

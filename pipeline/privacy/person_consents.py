@@ -10,17 +10,17 @@ from sqlalchemy import Connection
 from pipeline.crypto.encryption import open_evidence
 from pipeline.identity.evidence_cache import unpack
 from pipeline.privacy.consent_states import Statement, consent_state
-from pipeline.store.people.consents import StoredConsent, read_consents, read_consents_of
+from pipeline.store.people.consents import StoredConsent, read_consents
 
 
 def consent_state_of(connection: Connection, person_id: UUID) -> dict[tuple[str, str], str]:
     """`granted`, `refused` or `not_answered` per (purpose, channel) of a person. One statement."""
-    return _state_of(read_consents(connection, person_id))
+    return consent_states_of(connection, [person_id]).get(person_id, {})
 
 
 def consent_states_of(connection: Connection, person_ids: Sequence[UUID]) -> dict[UUID, dict[tuple[str, str], str]]:
     """The same of several people, of those who said anything. One statement."""
-    return {person_id: _state_of(consents) for person_id, consents in read_consents_of(connection, person_ids).items()}
+    return {person_id: _state_of(consents) for person_id, consents in read_consents(connection, person_ids).items()}
 
 
 def _state_of(consents: Iterable[StoredConsent]) -> dict[tuple[str, str], str]:

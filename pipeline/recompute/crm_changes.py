@@ -23,7 +23,7 @@ class Difference(NamedTuple):
 def destination_mappings() -> dict[str, DestinationMapping]:
     """The mapping of each enabled destination, as its file is now. Raises ConfigurationError."""
     return {
-        name: destination_mapping_in_force(configured.mapping or configured.kind)
+        name: destination_mapping_in_force(configured.mapping_name)
         for name, configured in settings().destinations.items()
         if configured.enabled
     }

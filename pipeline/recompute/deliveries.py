@@ -60,7 +60,7 @@ def backfill_destination(
     for a CRM that was emptied or exchanged. Raises ConfigurationError if its mapping never was readable.
     """
     configured = settings().destinations[destination]
-    mapping = destination_mapping_in_force(configured.mapping or configured.kind)
+    mapping = destination_mapping_in_force(configured.mapping_name)
     with transaction(timeout_seconds=0) as connection:
         total = sum(count_people(connection, brand) for brand in brands)
     done, after = Backfilled(), UUID(int=0)
@@ -89,9 +89,9 @@ def _backfill(
     lacking = [candidate.person_id for candidate in page if candidate.lacks]
     sent = [candidate for candidate in page if candidate.state == "sent"]
     unknown = [candidate.person_id for candidate in sent if candidate.mapping_version is None]
-    older = [one for one in sent if one.mapping_version not in (None, mapping.version)]
+    older = [candidate for candidate in sent if candidate.mapping_version not in (None, mapping.version)]
     changed = _told_otherwise(connection, mapping, older)
-    again = [one.person_id for one in sent] if everyone else sorted(changed)
+    again = [candidate.person_id for candidate in sent] if everyone else sorted(changed)
     done.people += len(page)
     done.lacking += len(lacking)
     done.remapped += len(changed)
@@ -101,7 +101,7 @@ def _backfill(
         return
     want_deliveries(connection, [(destination, person_id, BULK) for person_id in lacking])
     done.wanted += len(lacking) + backfill.want_again(connection, destination, again, whole=everyone)
-    same = {one.person_id: one.mapping_version for one in older if one.person_id not in changed}
+    same = {candidate.person_id: candidate.mapping_version for candidate in older if candidate.person_id not in changed}
     backfill.confirm_mapping(
         connection, destination, mapping.version, {person: version for person, version in same.items() if version}
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -10,14 +10,13 @@ import msgspec
 from sqlalchemy import Connection
 
 from pipeline.identity.people_updates import Resolved
+from pipeline.identity.record_touches import read_leads
 from pipeline.records import Lead, Person, Touch
-from pipeline.replay import recompute_leads
 from pipeline.store.deliveries.deliveries import PersonToSend, read_people_to_send
 from pipeline.store.engine import transaction
 from pipeline.store.events import record_members, settled
 from pipeline.store.events.settled import SettledEvent
 from pipeline.store.people import people
-from pipeline.store.people.rewritten import ConsentRow
 
 
 @dataclass
@@ -46,15 +45,10 @@ def mates_of(connection: Connection, leads: Sequence[Lead]) -> list[Lead]:
         return []
     ours = {lead.event_id for lead in leads}
     owners = {lead.person_id for lead in leads if lead.person_id is not None}
-    contacts = {
-        contact.event_id: contact.person_id
-        for contact in record_members.read_contacts(connection, owners, records)
-        if contact.has_touch and contact.event_id not in ours
-    }
-    mates = list(recompute_leads(connection, sorted(contacts), with_superseded=True))
-    for lead in mates:
-        lead.person_id = contacts[lead.event_id]
-    return mates
+    contacts = record_members.read_contacts(connection, owners, records)
+    return read_leads(
+        connection, [contact for contact in contacts if contact.has_touch and contact.event_id not in ours]
+    )
 
 
 def read_standing(leads: Sequence[Lead], resolved: Resolved) -> Standing:
@@ -67,20 +61,3 @@ def read_standing(leads: Sequence[Lead], resolved: Resolved) -> Standing:
             people.read_people(outside, known, lock=False),
             read_people_to_send(outside, sorted(known)),
         )
-
-
-def consents_of(lead: Lead) -> Iterable[ConsentRow]:
-    """As `add_consents` stores them: the first answer to a question counts."""
-    rows: dict[tuple[str, str], ConsentRow] = {}
-    person_id = lead.person_id
-    if person_id is None:
-        return ()
-    for consent in lead.consents:
-        rows.setdefault(
-            (consent.purpose, consent.channel),
-            ConsentRow(
-                lead.event_id, consent.purpose, consent.channel, person_id, lead.brand, consent.granted,
-                consent.at or lead.occurred_at, consent.source or lead.source, consent.policy_version,
-            ),
-        )  # fmt: skip
-    return rows.values()

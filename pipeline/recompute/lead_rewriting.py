@@ -7,22 +7,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import Connection
 
-from pipeline.errors import TransientError
 from pipeline.identity.evidence_cache import EvidenceCache
 from pipeline.identity.filing import FiledLeads
 from pipeline.identity.people_updates import Resolved
 from pipeline.identity.resolution import resolve
-from pipeline.identity.revisions import Revisions
+from pipeline.identity.revisions import Revisions, Superseded, require_current
 from pipeline.lanes import BULK
 from pipeline.recompute.crm_changes import Difference, difference
 from pipeline.recompute.golden_records import make_anew
-from pipeline.recompute.lead_facts import Standing, consents_of, facts_of, is_anew, mates_of, read_standing
+from pipeline.recompute.lead_facts import Standing, facts_of, is_anew, mates_of, read_standing
 from pipeline.recompute.replay_report import CrmChanges, Origin, PerPerson, Replayed, WouldStop
 from pipeline.records import Batch, Lead, Person, Profile, Touch
 from pipeline.replay import recompute_leads
@@ -31,10 +29,11 @@ from pipeline.stages.attribution.touches import touches_of
 from pipeline.stages.destination_mapping.mapping import DestinationMapping
 from pipeline.stages.survivorship.survivorship import taken_back, with_kept
 from pipeline.store.deliveries.deliveries import PersonToSend, read_people_to_send, want_deliveries
-from pipeline.store.events import drift, record_members, settled
+from pipeline.store.events import drift, settled
 from pipeline.store.events.settled import SettledEvent
 from pipeline.store.identity import people_moves
 from pipeline.store.people import people, rewritten
+from pipeline.store.people.consents import consents_of
 
 _DECIDED_BY = "replay"
 _MANY_EVENTS = 20  # of a person: whoever has more is remembered, so that nobody is read again with each batch
@@ -49,7 +48,7 @@ class Run:
         self.renewed: set[UUID] = set()
         self._people = PerPerson()
         self._at = {name: PerPerson() for name in mappings}
-        self._once = {name: PerPerson() for name in mappings}
+        self._once: dict[str, set[UUID]] = {name: set() for name in mappings}
 
     def add(self, batch: Rewriting) -> None:
         """A batch that is written, or was tried in a dry run."""
@@ -69,10 +68,11 @@ class Run:
         for person_id, names in batch.fields.items():
             done.fields.update(self._people.add(person_id, names))
         done.people = len(self._people)
-        for (name, person_id), found in batch.differences.items():
-            done.destinations[name].fields.update(self._at[name].add(person_id, sorted(found.fields)))
+        for (name, person_id), change in batch.differences.items():
+            done.destinations[name].fields.update(self._at[name].add(person_id, sorted(change.fields)))
             done.destinations[name].people = len(self._at[name])
-            self._once[name].add(person_id, ["once"] if found.once else [])
+            if change.once:
+                self._once[name].add(person_id)
             done.destinations[name].once = len(self._once[name])
 
 
@@ -94,20 +94,17 @@ class Rewriting:
 
     def write(self, connection: Connection, filed: FiledLeads, batch: Batch) -> None:
         """Write all that follows from these leads. Their evidence is stored. Raises TransientError if others changed
-        something meanwhile: read the leads again."""
+        something meanwhile, Superseded if a revision took the place of a lead: read the leads again."""
         turn = Revisions(connection, filed, batch)
         if batch.superseded:
-            raise TransientError("a revision took the place of a lead meanwhile")
-        silenced = turn.filed.silenced
-        recompute = partial(recompute_leads, without=silenced) if silenced else recompute_leads
-        resolved = resolve(connection, turn.filed, recompute, decided_by=_DECIDED_BY, cache=self._cache)
+            raise Superseded([lead.event_id for lead in batch.superseded])
+        resolved = resolve(connection, turn.filed, recompute_leads, decided_by=_DECIDED_BY, cache=self._cache)
         turn.write()
         leads = [lead for group in turn.filed.leads.values() for lead in group]
         for evidence_id, group in turn.filed.leads.items():
             for lead in group:
                 lead.person_id = resolved.owners[evidence_id]
-        if record_members.superseded_among(connection, [lead.event_id for lead in leads]):
-            raise TransientError("a revision took the place of a lead meanwhile")
+        require_current(connection, [lead.event_id for lead in leads])
         self.who, self.changed = len(filed.corrected), set(filed.corrected)
         self.joined, self.parted = len(resolved.joined), len(resolved.parted)
         mates = mates_of(connection, leads)

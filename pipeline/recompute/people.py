@@ -21,7 +21,7 @@ from pipeline.identity.resolution import NO_LEADS, resolve, resolve_people
 from pipeline.lanes import BULK
 from pipeline.recompute.former_keys import file_missing_keys, refile_keys
 from pipeline.recompute.former_leads import EVENTS_AT_ONCE, file_former_leads
-from pipeline.store.engine import StoreError, patiently, transaction
+from pipeline.store.engine import in_parts, transaction
 from pipeline.store.identity import decisions, evidence_rows, reviews, upgrades
 
 _PIECES_AT_ONCE = 200
@@ -113,21 +113,10 @@ def _recompute(
             rows = decisions.next_evidence(connection, after, pieces_at_once, brand)
         if not rows:
             return done
-        done.add(_in_parts(work, rows))
+        for part in in_parts(work, rows, pauses=_PAUSES):
+            done.add(part)
         after = rows[-1][0]
         on_progress(done, total)
-
-
-def _in_parts(work: Callable[[Sequence[_Row]], RecomputedPeople], rows: Sequence[_Row]) -> RecomputedPeople:
-    """Where the batch as a whole cannot be worked on (more locks than the server has), its halves are."""
-    try:
-        return patiently(lambda: work(rows), pauses=_PAUSES)
-    except StoreError:
-        if len(rows) == 1:
-            raise
-        done = _in_parts(work, rows[: len(rows) // 2])
-        done.add(_in_parts(work, rows[len(rows) // 2 :]))
-        return done
 
 
 def _resolve(rows: Sequence[_Row]) -> RecomputedPeople:

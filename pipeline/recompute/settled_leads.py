@@ -29,11 +29,11 @@ from pipeline.recompute.crm_changes import destination_mappings
 from pipeline.recompute.lead_rewriting import Rewriting, Run
 from pipeline.recompute.replay_report import Replayed, WouldStop
 from pipeline.records import Batch, Lead, Parked, RawEvent, Stage, Suppressed, new_id
-from pipeline.replay import Decided, connector_of, map_raw_event, normalize_mapped
+from pipeline.replay import Decided, connector_of, decide_again
 from pipeline.settings.loading import settings
 from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
 from pipeline.stages.mappings_in_force import refresh_source_mappings
-from pipeline.store.engine import StoreError, patiently, transaction
+from pipeline.store.engine import in_parts, transaction
 from pipeline.store.events import events, quarantine, settled
 from pipeline.store.events.settled import Chosen, SettledEvent
 from pipeline.store.identity import decisions, upgrades
@@ -72,7 +72,8 @@ def replay_settled(
             page = settled.next_settled(connection, chosen, after, events_at_once)
         if not page:
             return run.done
-        _in_parts(page, run, is_dry_run=is_dry_run)
+        for rewriting in in_parts(partial(_replay, run=run, is_dry_run=is_dry_run), page, pauses=_PAUSES):
+            run.add(rewriting)
         after = page[-1].event_id
         on_progress(run.done, total)
 
@@ -84,18 +85,6 @@ def _require_readable(source: str) -> None:
     trouble = SOURCE_MAPPINGS.trouble(slug)
     if trouble:  # workers may go by the version before; nobody means that one here
         raise ConfigurationError(trouble)
-
-
-def _in_parts(page: Sequence[SettledEvent], run: Run, *, is_dry_run: bool) -> None:
-    """Where the batch as a whole cannot be worked on (more locks than the server has), its halves are."""
-    try:
-        run.add(patiently(partial(_replay, page, run, is_dry_run=is_dry_run), pauses=_PAUSES))
-    except StoreError:
-        if len(page) == 1:
-            raise
-        half = len(page) // 2
-        _in_parts(page[:half], run, is_dry_run=is_dry_run)
-        _in_parts(page[half:], run, is_dry_run=is_dry_run)
 
 
 def _replay(page: Sequence[SettledEvent], run: Run, *, is_dry_run: bool) -> Rewriting:
@@ -126,7 +115,7 @@ def _map(page: Sequence[SettledEvent]) -> tuple[list[Lead], list[WouldStop], int
     with transaction() as connection:
         patches = quarantine.read_patches(connection, event_ids)
         raw_events = events.read_events(connection, event_ids, with_superseded=False)
-    refresh_source_mappings({connector_of(raw) for raw in raw_events})
+    refresh_source_mappings({connector_of(source) for source in {raw.source for raw in raw_events}})
     leads: list[Lead] = []
     stopped: list[WouldStop] = []
     for raw in raw_events:
@@ -144,8 +133,7 @@ def _map(page: Sequence[SettledEvent]) -> tuple[list[Lead], list[WouldStop], int
 def _decide(raw: RawEvent, patch: dict[str, object] | None) -> Decided:
     """A bug that one lead meets is that lead's, as in the pipeline."""
     try:
-        mapped = map_raw_event(raw, patch)
-        return normalize_mapped(mapped) if isinstance(mapped, Lead) else mapped
+        return decide_again(raw, patch)
     except Exception as error:  # noqa: BLE001 - one lead's bug must not end the run
         return Parked(raw.event_id, Stage.UNKNOWN, "bug", place_of(error))
 
@@ -153,8 +141,7 @@ def _decide(raw: RawEvent, patch: dict[str, object] | None) -> Decided:
 def _file(connection: Connection, leads: Sequence[Lead], cache: EvidenceCache) -> tuple[FiledLeads, Batch]:
     """The leads by their evidence, of which that is stored which is not yet. Raises TransientError while an update is
     not finished, Superseded if a revision took the place of one."""
-    if not upgrades.hold_finished(connection, KEYS_VERSION):
-        raise TransientError("evidence is not filed as this version needs it: `afluente migrate` files it")
+    upgrades.require_finished(connection, KEYS_VERSION)
     batch = Batch(new_id(), BULK, list(leads))
     set_aside(connection, batch)
     if batch.superseded:

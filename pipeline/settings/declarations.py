@@ -60,6 +60,11 @@ class DestinationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     options: dict[str, Any] = {}
     secrets: dict[str, str] = {}
 
+    @property
+    def mapping_name(self) -> str:
+        """The file of its mapping in `mappings/destinations`, without the ending."""
+        return self.mapping or self.kind
+
 
 class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the machinery is paced. Seconds unless said otherwise."""

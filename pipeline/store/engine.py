@@ -20,6 +20,7 @@ from pipeline.errors import AfluenteError, ConfigurationError, TransientError
 from pipeline.settings.loading import settings
 
 Done = TypeVar("Done")
+Item = TypeVar("Item")
 
 psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
 
@@ -61,6 +62,25 @@ def patiently(work: Callable[[], Done], *, pauses: Sequence[float]) -> Done:
         except TransientError:
             time.sleep(pause)
     return work()
+
+
+def in_parts(
+    work: Callable[[Sequence[Item]], Done], items: Sequence[Item], *, pauses: Sequence[float]
+) -> Iterator[Done]:
+    """`patiently`, and what came of it. Where the batch as a whole cannot be worked on (more locks than the server
+    has), its halves are, one after the other: each is begun once the caller took the result before.
+    """
+    try:
+        done = patiently(lambda: work(items), pauses=pauses)
+    except StoreError:
+        if len(items) == 1:
+            raise
+    else:
+        yield done
+        return
+    half = len(items) // 2
+    yield from in_parts(work, items[:half], pauses=pauses)
+    yield from in_parts(work, items[half:], pauses=pauses)
 
 
 @contextmanager

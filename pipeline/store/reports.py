@@ -317,9 +317,10 @@ WHERE person_id = %s OR other_id = %s ORDER BY id
 
 
 def _person_of(connection: Connection, event_id: UUID) -> UUID | None:
-    """The person of an event that has not settled yet, but has come far enough to have left a touch."""
+    """The person of an event that has not settled yet, but has come far enough for its evidence to have one."""
     person_id: UUID | None = connection.exec_driver_sql(
-        "SELECT person_id FROM touches WHERE event_id = %s LIMIT 1", (event_id,)
+        "SELECT v.person_id FROM evidence_events x JOIN evidence v USING (evidence_id) WHERE x.event_id = %s",
+        (event_id,),
     ).scalar()
     return person_id
 

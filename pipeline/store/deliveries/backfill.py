@@ -128,10 +128,11 @@ class Candidate(msgspec.Struct, frozen=True):
     content_id: UUID | None
 
 
+# By evidence: the touch of a record with revisions is that of its first event, which need not be the one that settled.
 _PAGE = """
 SELECT p.person_id, d.person_id IS NULL AND EXISTS (
-        SELECT FROM touches t JOIN events e ON e.event_id = t.event_id
-        WHERE t.person_id = p.person_id AND e.state = 'settled'
+        SELECT FROM evidence v JOIN evidence_events x USING (evidence_id) JOIN events e ON e.event_id = x.event_id
+        WHERE v.person_id = p.person_id AND e.state = 'settled'
     ), d.state, d.mapping_version, d.content_id
 FROM people p LEFT JOIN deliveries d ON d.person_id = p.person_id AND d.destination = %(destination)s
 WHERE p.person_id > %(after)s AND p.merged_into IS NULL AND p.brand = ANY(%(brands)s::text[])

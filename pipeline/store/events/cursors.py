@@ -88,14 +88,13 @@ def lock_cursor(
     *,
     hold_seconds: float = 0,
     at_once: bool = False,
-    force: bool = False,
     settings_digest: str | None = None,
 ) -> StoredCursor | None:
     """Take a stream for one poll; None if somebody else has it or it is not due yet.
 
-    `at_once`: due or not, but not while somebody has it; `force`: whoever has it. The row is locked until the
-    transaction ends; for `hold_seconds` after that `due_polls` and other calls leave the stream alone, so that no
-    transaction stays open while pages are fetched. `finish_poll` ends the hold.
+    `at_once`: due or not, but not while somebody has it. The row is locked until the transaction ends; for
+    `hold_seconds` after that `due_polls` and other calls leave the stream alone, so that no transaction stays open
+    while pages are fetched. `finish_poll` ends the hold.
     """
     connection.exec_driver_sql(
         "INSERT INTO cursors (brand, source, stream) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
@@ -103,9 +102,9 @@ def lock_cursor(
     )
     row = connection.exec_driver_sql(
         f"SELECT {_COLUMNS} FROM cursors WHERE (brand, source, stream) = (%s, %s, %s)"  # noqa: S608 - put together from constants
-        " AND (%s OR next_run_at IS NULL OR next_run_at <= now() OR (%s AND coalesce(held_until <= now(), true)))"
+        " AND (next_run_at IS NULL OR next_run_at <= now() OR (%s AND coalesce(held_until <= now(), true)))"
         " FOR UPDATE SKIP LOCKED",
-        (brand, source, stream, force, at_once),
+        (brand, source, stream, at_once),
     ).first()
     if row is None:
         return None

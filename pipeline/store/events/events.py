@@ -24,7 +24,7 @@ from pipeline.store.events.leases import (
     release_claim,
     sweep_leases,
 )
-from pipeline.store.events.request_bodies import insert_requests, read_requests
+from pipeline.store.events.request_bodies import NO_LIMIT, insert_requests, read_requests
 from pipeline.store.events.revisions import IdempotencyKey, KeyGroup
 
 __all__ = [
@@ -248,7 +248,7 @@ def read_events(
     rows = connection.exec_driver_sql(statement, {"ids": arrays.uuids(event_ids)})
     if not with_requests:
         return [_raw_event(row, None) for row in rows]
-    return _raw_events(connection, list(rows), None)
+    return _raw_events(connection, list(rows))
 
 
 _SETTLE = """
@@ -308,10 +308,9 @@ def suppress_events(connection: Connection, claim_id: UUID, suppressed: Sequence
     )
 
 
-def _raw_events(connection: Connection, rows: Sequence[Sequence[Any]], max_bytes: int | None) -> list[RawEvent]:
+def _raw_events(connection: Connection, rows: Sequence[Sequence[Any]], max_bytes: int = NO_LIMIT) -> list[RawEvent]:
     """Events of which `_RAW` gives the columns, without those whose larger body is beyond `max_bytes`."""
-    limit = {} if max_bytes is None else {"max_bytes": max_bytes}
-    requests = read_requests(connection, (row[-1] for row in rows), **limit)
+    requests = read_requests(connection, (row[-1] for row in rows), max_bytes=max_bytes)
     beyond = {request_id for request_id, request in requests.items() if request is None}
     return [_raw_event(row, requests.get(row[-1])) for row in rows if row[-1] not in beyond]
 

@@ -120,7 +120,6 @@ class Contact(msgspec.Struct, frozen=True):
     record_id: UUID
     person_id: UUID
     event_id: UUID
-    number: int
     contact: bytes | None
     has_touch: bool
     superseded_by: UUID | None
@@ -128,7 +127,7 @@ class Contact(msgspec.Struct, frozen=True):
 
 
 _CONTACTS = """
-SELECT e.record_id, v.person_id, e.event_id, coalesce(r.number, 0), e.contact,
+SELECT e.record_id, v.person_id, e.event_id, e.contact,
     EXISTS (SELECT FROM touches t WHERE t.event_id = e.event_id), e.superseded_by, e.state = 'settled'
 FROM evidence v JOIN evidence_events x USING (evidence_id) JOIN events e ON e.event_id = x.event_id
 LEFT JOIN event_revisions r ON r.event_id = e.event_id

@@ -22,7 +22,7 @@ FROM (SELECT request_id, sealed, sum(octet_length(sealed)) OVER (ORDER BY reques
           - octet_length(sealed) AS before
       FROM request_bodies WHERE request_id = ANY(%(ids)s::uuid[])) AS measured
 """
-_NO_LIMIT = 1 << 62
+NO_LIMIT = 1 << 62
 
 
 def insert_requests(connection: Connection, new: Sequence[NewEvent]) -> None:
@@ -36,7 +36,7 @@ def insert_requests(connection: Connection, new: Sequence[NewEvent]) -> None:
 
 
 def read_requests(
-    connection: Connection, request_ids: Iterable[UUID | None], *, max_bytes: int = _NO_LIMIT
+    connection: Connection, request_ids: Iterable[UUID | None], *, max_bytes: int = NO_LIMIT
 ) -> dict[UUID, OpenedRequest | None]:
     """Bodies by id, opened: as many as `max_bytes` of them, one at least; None for the others. Gone ones are missing.
 

@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from pipeline.crypto.encryption import seal_evidence
+from pipeline.errors import TransientError
 from pipeline.store import arrays
 from pipeline.store.identity.evidence_rows import NewEvidence, file_keys
 
@@ -42,6 +43,13 @@ def is_finished(connection: Connection, keys_version: int) -> bool:
 def hold_finished(connection: Connection, keys_version: int) -> bool:
     """`is_finished`; if so, until the transaction ends. Call it before anything is held. One statement."""
     return bool(connection.exec_driver_sql("SELECT hold_filed_keys(%s)", (keys_version,)).scalar())
+
+
+def require_finished(connection: Connection, keys_version: int) -> None:
+    """`hold_finished`. Raises TransientError while people from before an update, or some of them, would not be found.
+    One statement."""
+    if not hold_finished(connection, keys_version):
+        raise TransientError("evidence is not filed as this version needs it: `afluente migrate` files it")
 
 
 def finish(connection: Connection) -> None:

@@ -27,65 +27,86 @@ class StoredConsent(NamedTuple):
         return f"<StoredConsent on {self.purpose} by {self.channel}>"
 
 
-_ADD_CONSENTS = """
-INSERT INTO consents (event_id, person_id, brand, purpose, channel, granted, at, source, policy_version)
-SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::bool[], %s::timestamptz[],
+class ConsentRow(NamedTuple):
+    """One answer of one event, as it is stored."""
+
+    event_id: UUID
+    purpose: str
+    channel: str
+    person_id: UUID
+    brand: str
+    granted: bool | None
+    at: datetime
+    source: str | None
+    policy_version: str | None
+
+    def __repr__(self) -> str:
+        return f"<ConsentRow of event {self.event_id}>"
+
+
+def consents_of(lead: Lead) -> Iterable[ConsentRow]:
+    """What a lead with a person says; the first answer to a question counts. `at` falls back to when it occurred."""
+    rows: dict[tuple[str, str], ConsentRow] = {}
+    person_id = lead.person_id
+    if person_id is None:
+        return ()
+    for consent in lead.consents:
+        rows.setdefault(
+            (consent.purpose, consent.channel),
+            ConsentRow(
+                lead.event_id, consent.purpose, consent.channel, person_id, lead.brand, consent.granted,
+                consent.at or lead.occurred_at, consent.source or lead.source, consent.policy_version,
+            ),
+        )  # fmt: skip
+    return rows.values()
+
+
+# Its values are `columns_of` rows.
+INSERT_CONSENTS = f"""
+INSERT INTO consents ({", ".join(ConsentRow._fields)})
+SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::uuid[], %s::text[], %s::bool[], %s::timestamptz[],
     %s::text[], %s::text[])
-ON CONFLICT DO NOTHING
-"""
+"""  # noqa: S608 - put together from constants
 
 
-def add_consents(connection: Connection, leads: Iterable[Lead]) -> None:
-    """Store what leads with a person say about consent; `at` falls back to when the lead occurred. One statement.
-
-    Append-only: what an event said of a purpose and channel is kept as first stored.
-    """
-    rows = [
-        (lead, lead.person_id, consent)
-        for lead in sorted(leads, key=lambda lead: lead.event_id)
-        if lead.person_id is not None
-        for consent in lead.consents
-    ]
-    if not rows:
-        return
-    connection.exec_driver_sql(
-        _ADD_CONSENTS,
-        (
-            arrays.uuids(lead.event_id for lead, _, _ in rows),
-            arrays.uuids(person_id for _, person_id, _ in rows),
-            arrays.texts(lead.brand for lead, _, _ in rows),
-            arrays.texts(consent.purpose for _, _, consent in rows),
-            arrays.texts(consent.channel for _, _, consent in rows),
-            arrays.booleans(consent.granted for _, _, consent in rows),
-            arrays.moments(consent.at or lead.occurred_at for lead, _, consent in rows),
-            arrays.texts(consent.source or lead.source for lead, _, consent in rows),
-            arrays.texts(consent.policy_version for _, _, consent in rows),
-        ),
+def columns_of(rows: Sequence[ConsentRow]) -> tuple[str, ...]:
+    """Answers as the arrays that `INSERT_CONSENTS` takes."""
+    return (
+        arrays.uuids(row.event_id for row in rows),
+        arrays.texts(row.purpose for row in rows),
+        arrays.texts(row.channel for row in rows),
+        arrays.uuids(row.person_id for row in rows),
+        arrays.texts(row.brand for row in rows),
+        arrays.booleans(row.granted for row in rows),
+        arrays.moments(row.at for row in rows),
+        arrays.texts(row.source for row in rows),
+        arrays.texts(row.policy_version for row in rows),
     )
 
 
-_OF_PERSON = """
-SELECT c.purpose, c.channel, c.granted, c.at, e.evidence_id, e.sealed FROM consents c
+def add_consents(connection: Connection, leads: Iterable[Lead]) -> None:
+    """Store what leads with a person say about consent. One statement, none where they say nothing.
+
+    Append-only: what an event said of a purpose and channel is kept as first stored.
+    """
+    rows = [row for lead in sorted(leads, key=lambda lead: lead.event_id) for row in consents_of(lead)]
+    if rows:
+        connection.exec_driver_sql(INSERT_CONSENTS + "ON CONFLICT DO NOTHING", columns_of(rows))
+
+
+_OF_PEOPLE = """
+SELECT c.person_id, c.purpose, c.channel, c.granted, c.at, e.evidence_id, e.sealed FROM consents c
 LEFT JOIN evidence_events x USING (event_id) LEFT JOIN evidence e ON e.evidence_id = x.evidence_id
 LEFT JOIN events v ON v.event_id = c.event_id
-WHERE c.person_id = %s AND (v.superseded_by IS NULL OR c.granted IS FALSE) ORDER BY c.at, c.event_id
+WHERE c.person_id = ANY(%s::uuid[]) AND (v.superseded_by IS NULL OR c.granted IS FALSE) ORDER BY c.at, c.event_id
 """
-_OF_PEOPLE = _OF_PERSON.replace("SELECT", "SELECT c.person_id,", 1).replace("= %s", "= ANY(%s::uuid[])")
 
 
-def read_consents(connection: Connection, person_id: UUID) -> list[StoredConsent]:
-    """All that a person's leads said of consent, oldest first. One statement.
+def read_consents(connection: Connection, person_ids: Sequence[UUID]) -> dict[UUID, list[StoredConsent]]:
+    """All that these people's leads said of consent, oldest first, of those who have any. One statement.
 
     Of a record that says something else by now, refusals only: what it granted was for what it said then.
     """
-    return [
-        StoredConsent(purpose, channel, granted, at, evidence_id, None if sealed is None else bytes(sealed))
-        for purpose, channel, granted, at, evidence_id, sealed in connection.exec_driver_sql(_OF_PERSON, (person_id,))
-    ]
-
-
-def read_consents_of(connection: Connection, person_ids: Sequence[UUID]) -> dict[UUID, list[StoredConsent]]:
-    """`read_consents` of several people, of those who have any. One statement."""
     found: dict[UUID, list[StoredConsent]] = {}
     rows = connection.exec_driver_sql(_OF_PEOPLE, (arrays.uuids(person_ids),))
     for person_id, purpose, channel, granted, at, evidence_id, sealed in rows:

@@ -6,14 +6,14 @@ Their people must be held. Nothing here decides what is to change.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from pipeline.records import Touch
 from pipeline.store import arrays
+from pipeline.store.people import consents
+from pipeline.store.people.consents import INSERT_CONSENTS, ConsentRow
 from pipeline.store.people.touches import COLUMNS, INSERT_TOUCHES, columns_of
 
 # Before migration 0003 a touch's medium stood among its details.
@@ -55,23 +55,6 @@ def rewrite_touches(connection: Connection, made: Mapping[UUID, Sequence[Touch]]
     )
 
 
-class ConsentRow(NamedTuple):
-    """One answer of one event, as it is stored."""
-
-    event_id: UUID
-    purpose: str
-    channel: str
-    person_id: UUID
-    brand: str
-    granted: bool | None
-    at: datetime
-    source: str | None
-    policy_version: str | None
-
-    def __repr__(self) -> str:
-        return f"<ConsentRow of event {self.event_id}>"
-
-
 def read_consents_of(connection: Connection, event_ids: Collection[UUID]) -> set[ConsentRow]:
     """What these events said of consent. One statement, none without ids."""
     if not event_ids:
@@ -83,13 +66,10 @@ def read_consents_of(connection: Connection, event_ids: Collection[UUID]) -> set
     return {ConsentRow(*row) for row in rows}
 
 
-_WRITE_CONSENTS = f"""
-INSERT INTO consents ({", ".join(ConsentRow._fields)})
-SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::uuid[], %s::text[], %s::bool[], %s::timestamptz[],
-    %s::text[], %s::text[])
+_WRITE_CONSENTS = f"""{INSERT_CONSENTS}
 ON CONFLICT (event_id, purpose, channel) DO UPDATE SET
     {", ".join(f"{name} = excluded.{name}" for name in ConsentRow._fields[3:])}
-"""  # noqa: S608 - put together from constants
+"""
 _DROP_CONSENTS = """
 DELETE FROM consents c USING unnest(%s::uuid[], %s::text[], %s::text[]) AS gone (event_id, purpose, channel)
 WHERE (c.event_id, c.purpose, c.channel) = (gone.event_id, gone.purpose, gone.channel)
@@ -111,17 +91,4 @@ def rewrite_consents(connection: Connection, said: Collection[ConsentRow], gone:
         )
     if said:
         rows = sorted(said, key=lambda row: row[:3])
-        connection.exec_driver_sql(
-            _WRITE_CONSENTS,
-            (
-                arrays.uuids(row.event_id for row in rows),
-                arrays.texts(row.purpose for row in rows),
-                arrays.texts(row.channel for row in rows),
-                arrays.uuids(row.person_id for row in rows),
-                arrays.texts(row.brand for row in rows),
-                arrays.booleans(row.granted for row in rows),
-                arrays.moments(row.at for row in rows),
-                arrays.texts(row.source for row in rows),
-                arrays.texts(row.policy_version for row in rows),
-            ),
-        )
+        connection.exec_driver_sql(_WRITE_CONSENTS, consents.columns_of(rows))

@@ -17,6 +17,14 @@ from tests.support.crm import order, records
 from tests.support.services import forget_caches
 
 PEOPLE = [{"email": f"person{number}@example.com", "full_name": f"Ada Sample{number}"} for number in range(3)]
+REVISED = [
+    {
+        "id": "r-1",
+        "updated_at": f"2026-03-0{day}T09:00:00Z",
+        "person": {"full_name": name, "email": "ada@sample.example"},
+    }
+    for day, name in ((1, "Ada Sample"), (2, "Ada Brandt"))
+]
 LATER = {"email": "later@example.org", "last_name": "Later"}
 
 
@@ -74,6 +82,18 @@ def test_who_came_before_a_destination_was_named_is_counted_then_wanted_then_sen
     again = answer("destination", "backfill", "second")
     assert (again["lacking"], again["wanted"]) == (0, 0)
     assert len(records(installation.crm)) == 3
+
+
+def test_whose_touch_is_of_an_event_that_a_revision_replaced_before_it_settled_is_wanted_as_well(installation):
+    first, later = capture(*REVISED, source="json_feed")
+    work()
+    states = {row["event_id"]: row["state"] for row in lines("leads", "export")}
+    assert states == {str(first): "suppressed", str(later): "settled"}
+    installation.send("first")
+    installation.destinations(first=installation.at(installation.crm), second=installation.at(installation.other))
+    assert answer("balance")["not_wanted_yet"] == {"second": 1}
+    assert answer("destination", "backfill", "second")["wanted"] == 1
+    assert answer("balance")["not_wanted_yet"] == {}
 
 
 def test_the_balance_tells_who_is_not_wanted_yet_from_a_delivery_that_is_lost(installation):

@@ -16,6 +16,7 @@ from pipeline.store.engine import transaction
 from pipeline.store.events.balance import balance
 from pipeline.store.people import people as people_rows
 from pipeline.store.people.consents import read_consents
+from pipeline.store.reports import explain_event
 from tests.support import store_rows
 from tests.support.command_line import capture, work
 from tests.support.identity_rows import rows
@@ -69,6 +70,21 @@ def test_a_revision_takes_the_place_of_what_the_record_said_before():
     assert rows("SELECT event_id, source FROM touches") == [(first, "fair")]
     assert_balanced(2, revised=1)
     assert_all_is_well()
+
+
+def test_the_person_of_a_revision_under_way_is_told_though_its_touch_is_of_another_event():
+    capture(FIRST, source="json_feed")
+    work()
+    (later,) = capture(LATER, source="json_feed")
+    batch = claim()
+    for step in (flow.deduplicate_batch, flow.attribute_batch):
+        batch = patiently(step, batch)
+    with transaction() as connection:
+        told = explain_event(connection, later)
+    assert told is not None
+    assert told["event"]["state"] == "in_flight"
+    assert told["person"] is not None
+    assert [(told["person"]["person"]["person_id"],)] == rows("SELECT person_id FROM people")
 
 
 def claim() -> Batch:
@@ -227,7 +243,9 @@ def test_a_grant_that_a_revision_leaves_out_holds_no_more_and_a_refusal_does():
     work()
     ((person_id,),) = rows("SELECT person_id FROM people WHERE merged_into IS NULL")
     with transaction() as connection:
-        held = [(one.channel, one.granted) for one in read_consents(connection, person_id)]
+        held = [
+            (consent.channel, consent.granted) for consent in read_consents(connection, [person_id]).get(person_id, [])
+        ]
     assert held == [("phone", False)]
 
 

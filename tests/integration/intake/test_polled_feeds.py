@@ -59,7 +59,7 @@ def cursor():
 
 
 def poll(**how):
-    return run_poll("json_feed", "default", **{"force": True, **how})
+    return run_poll("json_feed", "default", **{"at_once": True, **how})
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_bad_entry_among_good_ones_goes_to_quarantine_alone(feed, bad):
 def test_a_wrong_address_is_asked_soon_again_and_at_once_when_it_is_corrected(feed, config):
     config({"url": feed.url + "s"})
     feed.answers = [(404, {}, b"")]
-    assert poll(force=False).is_terminal
+    assert poll(at_once=False).is_terminal
     assert 4 < (cursor().next_run_at - cursor().last_run_at).total_seconds() < 7
     feed.answers = [(404, {}, b"")] * 4
     for _ in range(4):

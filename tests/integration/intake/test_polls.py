@@ -50,7 +50,7 @@ def test_every_record_of_the_feed_comes_in_once(sandbox):
     assert (report.accepted, report.repeated, report.error) == (known, 0, None)
     assert report.pages == 5
     assert count_events("json_feed") == known
-    again = run_poll("json_feed", "default", force=True)
+    again = run_poll("json_feed", "default", at_once=True)
     assert (again.accepted, again.repeated > 0) == (0, True)  # the lookback reads a little again
     assert count_events("json_feed") == known
 
@@ -63,7 +63,7 @@ def test_only_what_is_new_is_asked_for_again(sandbox):
     add_to_feed(sandbox, 300)
     run_poll("json_feed", "default")
     add_to_feed(sandbox, 3, prefix="late", at="2026-03-06T00:00:00Z")
-    report = run_poll("json_feed", "default", force=True)
+    report = run_poll("json_feed", "default", at_once=True)
     assert report.accepted == 3
     assert json.loads(cursor().position)["after"] == "2026-03-06T00:00:00Z"
 
@@ -96,7 +96,10 @@ def test_a_poll_killed_between_pages_goes_on_and_stores_nothing_twice(sandbox, m
     position = json.loads(cursor().position)
     assert position["page"] == 3
     monkeypatch.setattr(polls, "_store_page", stored)
-    report = run_poll("json_feed", "default", force=True)
+    assert run_poll("json_feed", "default", at_once=True).ran is False  # the one that was killed has it for a while
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE cursors SET held_until = now() - interval '1 second'")
+    report = run_poll("json_feed", "default", at_once=True)
     assert report.accepted == known - 400
     assert report.repeated <= 200  # one page earlier, no more
     assert count_events("json_feed") == known
@@ -185,7 +188,7 @@ def failing_feed(database, tmp_path, monkeypatch) -> Iterator[type[Feed]]:
 def test_a_source_that_fails_is_asked_later_each_time_and_says_why(failing_feed):
     waits = []
     for _ in range(3):
-        report = run_poll("json_feed", "default", force=True)
+        report = run_poll("json_feed", "default", at_once=True)
         assert (report.accepted, report.is_terminal) == (0, False)
         known = cursor()
         assert known.last_error == report.error
@@ -193,7 +196,7 @@ def test_a_source_that_fails_is_asked_later_each_time_and_says_why(failing_feed)
         waits.append((known.next_run_at - known.last_run_at).total_seconds())
     assert waits[0] < waits[1] < waits[2]
     failing_feed.status = 200
-    run_poll("json_feed", "default", force=True)
+    run_poll("json_feed", "default", at_once=True)
     assert cursor().last_error is None
 
 
@@ -201,7 +204,7 @@ def test_a_refused_token_is_tried_again_soon_and_then_later_each_time(failing_fe
     failing_feed.status = 401
     waits = []
     for _ in range(7):
-        report = run_poll("json_feed", "default", force=True)
+        report = run_poll("json_feed", "default", at_once=True)
         assert report.is_terminal
         known = cursor()
         assert known.last_error.startswith("terminal: ")

@@ -382,7 +382,7 @@ def test_the_command_tells_counts_and_names_and_no_value(company) -> None:
     assert "afluente leads replay --settled --source meta" in run("explain", str(event_id)).stdout
     assert (said["dry_run"], said["mapped_anew"], said["people"]["changed"]) == (True, 3, 3)
     direct = {"source": "(direct)", "medium": "(none)", "channel": "Direct"}
-    assert [(one["from"], one["to"]["source"], one["touches"]) for one in said["touches"]] == [
+    assert [(change["from"], change["to"]["source"], change["touches"]) for change in said["touches"]] == [
         (direct, "facebook", 1), (direct, "facebook", 1), (direct, "instagram", 1)
     ]  # fmt: skip
     assert said["destinations"]["crm"]["fields"]["Original_Channel__c"] == 3

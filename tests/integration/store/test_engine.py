@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pipeline.errors import ConfigurationError, TransientError
 from pipeline.store import engine as store_engine
-from pipeline.store.engine import StoreError, count_statements, engine, make_engine, transaction, translate
+from pipeline.store.engine import StoreError, count_statements, engine, in_parts, make_engine, transaction, translate
 from pipeline.supervisor.postgresql_server import PostgreSQL
 
 
@@ -198,3 +199,31 @@ def test_statements_are_counted_while_asked_for():
     with transaction() as connection:
         connection.exec_driver_sql("SELECT 2")
     assert counted.count == 2
+
+
+def test_a_batch_that_cannot_be_worked_on_as_a_whole_is_worked_on_in_halves():
+    tried: list[list[int]] = []
+
+    def work(numbers: Sequence[int]) -> int:
+        tried.append(list(numbers))
+        if len(numbers) > 2:
+            raise StoreError
+        return sum(numbers)
+
+    parts = in_parts(work, [1, 2, 3, 4, 5], pauses=())
+    assert next(parts) == 3
+    assert tried == [[1, 2, 3, 4, 5], [1, 2]], "the other half waits until this one's result is taken"
+    assert list(parts) == [3, 9]
+    assert tried[2:] == [[3, 4, 5], [3], [4, 5]]
+
+
+def test_what_cannot_be_worked_on_alone_ends_the_run():
+    def work(numbers: Sequence[int]) -> int:
+        if 2 in numbers:
+            raise StoreError
+        return sum(numbers)
+
+    parts = in_parts(work, [1, 2, 3, 4], pauses=())
+    assert next(parts) == 1
+    with pytest.raises(StoreError):
+        next(parts)

@@ -225,7 +225,9 @@ def test_one_stream_is_polled_by_one_worker_at_a_time():
         assert cursors.lock_cursor(connection, "default", "json_feed", hold_seconds=60) is not None
     with transaction() as connection:
         assert cursors.lock_cursor(connection, "default", "json_feed") is None
-        assert cursors.lock_cursor(connection, "default", "json_feed", force=True) is not None
+        assert cursors.lock_cursor(connection, "default", "json_feed", at_once=True) is None
+        connection.exec_driver_sql("UPDATE cursors SET held_until = now() - interval '1 second'")
+        assert cursors.lock_cursor(connection, "default", "json_feed", at_once=True) is not None
 
 
 def test_a_poll_is_due_until_it_ran_and_again_when_its_time_has_come():

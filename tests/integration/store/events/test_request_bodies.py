@@ -24,7 +24,7 @@ def request(size: int = 10) -> NewRequest:
 
 def pointers(body: NewRequest, count: int, *, label: str = "") -> list[NewEvent]:
     made = [new_event(f"{label}{number}" if label else "") for number in range(count)]
-    return [msgspec.structs.replace(one, request=body) for one in made]
+    return [msgspec.structs.replace(event, request=body) for event in made]
 
 
 def insert(new: list[NewEvent]) -> int:
@@ -47,7 +47,7 @@ def test_a_body_costs_one_statement_more_whatever_the_number_of_its_records(size
         found = events.read_claimed(connection, held)
     assert seen.count == 2
     assert len(found) == 2 * size
-    assert len({id(one.request) for one in found if one.request}) == 1
+    assert len({id(event.request) for event in found if event.request}) == 1
 
 
 def test_bodies_of_many_requests_in_one_commit_are_all_stored_by_one_statement():

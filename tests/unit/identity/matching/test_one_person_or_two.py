@@ -36,7 +36,7 @@ def count_people(*evidence: Evidence) -> int:
     limit = identity_rules().of_many
 
     def names_on(kind: str, value: str) -> int:
-        return count_users(kind, (one for one in pieces.values() if (kind, value) in keys_of(one)), limit)
+        return count_users(kind, (piece for piece in pieces.values() if (kind, value) in keys_of(piece)), limit)
 
     return len(cluster(pieces, names_on).people)
 
