@@ -24,11 +24,7 @@ def test_each_event_of_a_record_tells_the_whole_chain():
         stories = [tell_story(connection, event) for event in (first, second, third)]
         person = tell_story(connection, stories[2].person_id)
     for story in stories:
-<<<<<<< HEAD
-        assert [(event.event_id, event.revises, event.superseded_by) for event in story.revisions] == [
-=======
         assert [(revision.event_id, revision.revises, revision.superseded_by) for revision in story.revisions] == [
->>>>>>> m3
             (first, None, third),
             (second, first, third),
             (third, second, None),
