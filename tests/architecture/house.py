@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 from tests.support.paths import ROOT
@@ -59,6 +60,7 @@ def long_files() -> list[str]:
     return [f"{path.relative_to(ROOT)} ({count})" for path, count in lengths.items() if count > _LONGEST_FILE]
 
 
+@cache
 def imports() -> set[tuple[str, str]]:
     """Who imports whom, module by module, imports within functions too."""
     names = {_dotted(path) for path in modules("pipeline", "connectors")}
@@ -97,6 +99,7 @@ def outside_layers() -> list[str]:
     return sorted(rooms - named) if layers.get("exhaustive") else sorted(rooms)
 
 
+@cache
 def measures() -> dict[str, tuple[int, str]]:
     """Each measure with what it counted, and where."""
     count, folder = fullest_folder()

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from tests.support.paths import ROOT
 
 
@@ -27,6 +29,7 @@ def collected(running: subprocess.Popen[str]) -> list[str]:
     return [line for line in printed.splitlines() if "::" in line]
 
 
+@pytest.mark.long
 def test_two_processes_seconds_apart_collect_the_same_tests_in_the_same_order():
     first = start_collecting("1")
     time.sleep(2.1)  # seconds: the time in the head of a gzip file counts them
