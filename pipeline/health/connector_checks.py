@@ -45,7 +45,11 @@ def check_sources(known: Settings, *, asks: bool = True) -> Iterator[Check]:
 def check_destinations(known: Settings) -> Iterator[Check]:
     """One cheap authenticated call to each CRM in use."""
     for name, configured in sorted(known.destinations.items()):
-        if configured.enabled:
+        if known.uses_sandbox and not known.is_sandbox_told:
+            # Its usual port may be another program's: one that does not answer would take the patience of a call.
+            remedy = "start it with `afluente up`, or set up a CRM"
+            yield failed(f"destination {name}", "the sandbox does not run here", remedy)
+        elif configured.enabled:
             yield _check_destination(known, name)
 
 

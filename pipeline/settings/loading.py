@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True):
     api_keys: tuple[ApiKey, ...]
     flower_auth: Reference | None
     uses_sandbox: bool
+    is_sandbox_told: bool  # its address is that of one that runs, not just the usual one
 
     def source(self, slug: str) -> SourceSettings:
         """Settings of a source; defaults if afluente.yaml does not mention it."""
@@ -137,6 +138,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
     broker_url = env.get("AFLUENTE_BROKER_URL") or file_variable("AFLUENTE_BROKER_URL_FILE", env)
     destinations = dict(parsed.destinations)
     uses_sandbox = not destinations
+    address = None
     if uses_sandbox:
         address = env.get("AFLUENTE_SANDBOX_URL") or read_runtime(folder).get("addresses", {}).get("sandbox")
         destinations["sandbox"] = DestinationSettings(
@@ -167,6 +169,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
         api_keys=read_api_keys(_api_keys(env, folder), brands=set(parsed.brands) or {"default"}),
         flower_auth=reference(parsed.flower["auth"], "flower.auth") if "auth" in parsed.flower else None,
         uses_sandbox=uses_sandbox,
+        is_sandbox_told=bool(address),
     )
 
 

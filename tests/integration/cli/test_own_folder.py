@@ -128,3 +128,8 @@ def test_the_program_itself_has_the_options():
     shown = subprocess.run([AFLUENTE, "--help"], capture_output=True, text=True, check=True).stdout
     assert "--version" in shown
     assert "--install-completion" in shown
+
+
+def test_a_sandbox_that_does_not_run_is_not_asked_for_at_its_usual_port(company):
+    checks = {check["name"]: check["detail"] for check in json.loads(run("doctor", "--json").stdout)["checks"]}
+    assert checks["destination sandbox"] == "the sandbox does not run here"
