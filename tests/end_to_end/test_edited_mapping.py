@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.checkouts import make_checkout
 from tests.support.system import System
+
+pytestmark = pytest.mark.long  # a whole system, for a minute
 
 
 def test_an_edited_mapping_holds_for_the_next_import_without_a_restart(tmp_path):

@@ -10,6 +10,8 @@ from tests.support import nasty_files
 from tests.support.checkouts import make_checkout
 from tests.support.system import System
 
+pytestmark = pytest.mark.long  # a whole system, for a minute
+
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory):
