@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from tests.support.checkouts import make_checkout, run_in
+from tests.support.checkouts import own_folder, run_at
 
 WEBINAR = {
     "event": "registration.created",
@@ -60,23 +60,23 @@ class Made(NamedTuple):
 
 
 def made_of(tmp_path: Path, payload: Any, *, suffix: str = "json") -> Made:
-    checkout = make_checkout(tmp_path)
+    company = own_folder(tmp_path / "company")
     text = payload if isinstance(payload, str) else json.dumps(payload)
     (tmp_path / f"payload.{suffix}").write_text(text)
-    done = run_in(checkout, "source", "new", "acme", "--from-sample", str(tmp_path / f"payload.{suffix}"))
+    done = run_at(company, "source", "new", "acme", "--from-sample", str(tmp_path / f"payload.{suffix}"))
     assert done.returncode == 0, done.stderr
-    mapping = (checkout / "mappings/sources/acme.yaml").read_text()
-    (sample,) = (checkout / "samples/acme").glob("typical.[cj]s*")
+    mapping = (company / "mappings/sources/acme.yaml").read_text()
+    (sample,) = (company / "samples/acme").glob("typical.[cj]s*")
     body = sample.read_text()
     assert "Realforename" not in body
     assert "real.person" not in body
     return Made(
-        (checkout / "connectors/sources/acme.py").read_text(),
+        (company / "connectors/sources/acme.py").read_text(),
         yaml.safe_load(mapping),
         mapping,
         json.loads(body) if suffix != "csv" else body,
         done.stdout,
-        run_in(checkout, "source", "check", "acme").stdout,
+        run_at(company, "source", "check", "acme").stdout,
     )
 
 

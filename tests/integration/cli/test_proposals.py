@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from tests.support.checkouts import make_checkout, run_in
+from tests.support.checkouts import own_folder, run_at
 from tests.support.command_line import AFLUENTE
 
 TABLE = (
@@ -23,8 +23,8 @@ PRIVATE = re.compile("Zoë|Bär|baer|meier|39200|Works AG|25.03|google|bing|Nord
 
 
 @pytest.fixture
-def checkout(tmp_path, database):
-    return make_checkout(tmp_path / "house")
+def company(tmp_path, database):
+    return own_folder(tmp_path / "company")
 
 
 @pytest.fixture
@@ -34,11 +34,11 @@ def file(tmp_path):
     return path
 
 
-def written(checkout):
+def written(company):
     return {
-        str(path.relative_to(checkout))
+        str(path.relative_to(company))
         for pattern in ("mappings/sources/messe*", "connectors/sources/messe*", "samples/messe*/*")
-        for path in checkout.glob(pattern)
+        for path in company.glob(pattern)
     }
 
 
@@ -46,15 +46,15 @@ def columns(found):
     return {one["column"]: one["field"] for one in found["columns"]}
 
 
-def test_without_a_yes_the_proposal_is_shown_with_the_command_that_takes_it_and_nothing_is_done(checkout, file):
-    done = run_in(checkout, "import", str(file), "--source", "messe")
+def test_without_a_yes_the_proposal_is_shown_with_the_command_that_takes_it_and_nothing_is_done(company, file):
+    done = run_at(company, "import", str(file), "--source", "messe")
     assert done.returncode == 2
     assert re.search(r"E-Mail-Adresse +zoe.baer@example.org +email +title \(German\)", done.stdout)
     assert re.search(r"Newsletter +ja +\(undecided\) +consent is never guessed", done.stdout)
     assert f"afluente import {file} --source messe --accept" in done.stderr
     assert "known: api, datablist" in done.stderr, "a misspelt source would pass for a new one"
-    assert written(checkout) == set()
-    found = json.loads(run_in(checkout, "import", str(file), "--source", "messe", "--json").stdout)
+    assert written(company) == set()
+    found = json.loads(run_at(company, "import", str(file), "--source", "messe", "--json").stdout)
     assert found["accepted"] is False
     assert columns(found) == {
         "Vorname": "first_name", "Name": "last_name", "E-Mail-Adresse": "email", "Tel.": "phone",
@@ -62,49 +62,48 @@ def test_without_a_yes_the_proposal_is_shown_with_the_command_that_takes_it_and_
         "utm_source": "utm_source",
         "Region": None, "Betreuer": None, "???": None,
     }  # fmt: skip
-    assert json.loads(run_in(checkout, "balance", "--json").stdout)["all"]["accepted"] == 0
+    assert json.loads(run_at(company, "balance", "--json").stdout)["all"]["accepted"] == 0
 
 
-def test_an_accepted_proposal_is_an_ordinary_mapping_that_every_check_passes(checkout, file):
-    done = run_in(checkout, "import", str(file), "--source", "messe", "--accept")
+def test_an_accepted_proposal_is_an_ordinary_mapping_that_every_check_passes(company, file):
+    done = run_at(company, "import", str(file), "--source", "messe", "--accept")
     assert done.returncode == 0, done.stderr
     assert "accepted  2" in done.stdout
-    assert written(checkout) == {
+    assert written(company) == {
         "mappings/sources/messe.yaml", "connectors/sources/messe.py", "samples/messe/typical.csv",
         "samples/messe/typical.expected.json",
     }  # fmt: skip
     for command in (("mapping", "check"), ("source", "check", "messe")):
-        checked = run_in(checkout, *command)
+        checked = run_at(company, *command)
         assert checked.returncode == 0, checked.stdout
-    for name in written(checkout):
-        assert not PRIVATE.search((checkout / name).read_text()), f"{name} holds somebody's data"
-    mapping = (checkout / "mappings/sources/messe.yaml").read_text()
+    for name in written(company):
+        assert not PRIVATE.search((company / name).read_text()), f"{name} holds somebody's data"
+    mapping = (company / "mappings/sources/messe.yaml").read_text()
     assert 'email: {from: "E-Mail-Adresse"}  # title (German)' in mapping
     assert '- "Newsletter"  # consent is never guessed' in mapping
-    leads = [json.loads(line) for line in run_in(checkout, "leads", "export", "--format", "jsonl").stdout.splitlines()]
+    leads = [json.loads(line) for line in run_at(company, "leads", "export", "--format", "jsonl").stdout.splitlines()]
     assert {lead["phone"] for lead in leads} >= {"+491713920002"}
     assert all(lead["custom"]["Region"] in ("Nord", "Süd") for lead in leads)
     assert not any(lead["consents"] for lead in leads)
-    again = json.loads(run_in(checkout, "import", str(file), "--source", "messe", "--json").stdout)
+    again = json.loads(run_at(company, "import", str(file), "--source", "messe", "--json").stdout)
     assert (again["accepted"], again["repeated"]) == (0, 2)
 
 
-def test_a_dry_run_tries_the_proposal_and_writes_nothing(checkout, file):
-    found = json.loads(run_in(checkout, "import", str(file), "--source", "messe", "--dry-run", "--json").stdout)
+def test_a_dry_run_tries_the_proposal_and_writes_nothing(company, file):
+    found = json.loads(run_at(company, "import", str(file), "--source", "messe", "--dry-run", "--json").stdout)
     assert (found["rows"], found["ready"]) == (2, 2)
     assert found["files"][0]["rows"][0]["fields"]["email"] == "zoe.baer@example.org"
     assert found["files"][0]["dates"] == {"Eingang am": "dmy"}
     assert columns(found["proposal"])["E-Mail-Adresse"] == "email"
-    assert written(checkout) == set()
+    assert written(company) == set()
 
 
 @pytest.mark.parametrize(("answered", "rows"), [("y\n", 2), ("n\n", 0)])
-def test_on_a_terminal_a_person_is_asked(checkout, file, answered, rows):
+def test_on_a_terminal_a_person_is_asked(company, file, answered, rows):
     controller, terminal = pty.openpty()
     running = subprocess.Popen(
         [AFLUENTE, "import", str(file), "--source", "messe"],
-        cwd=checkout,
-        env={**os.environ, "PYTHONPATH": str(checkout), "COLUMNS": "160"},
+        env={**os.environ, "AFLUENTE_HOME": str(company), "COLUMNS": "160"},
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
@@ -127,37 +126,37 @@ def test_on_a_terminal_a_person_is_asked(checkout, file, answered, rows):
         running.kill()
         running.wait()
         os.close(controller)
-    assert json.loads(run_in(checkout, "balance", "--json").stdout)["all"]["accepted"] == rows
-    assert bool(written(checkout)) == bool(rows)
+    assert json.loads(run_at(company, "balance", "--json").stdout)["all"]["accepted"] == rows
+    assert bool(written(company)) == bool(rows)
 
 
-def test_a_table_in_which_nobody_can_be_told_apart_gets_no_proposal(checkout, tmp_path):
+def test_a_table_in_which_nobody_can_be_told_apart_gets_no_proposal(company, tmp_path):
     path = tmp_path / "places.csv"
     path.write_text("City,Country\nLugo,ES\nVigo,ES\n")
-    done = run_in(checkout, "import", str(path), "--source", "places", "--accept")
+    done = run_at(company, "import", str(path), "--source", "places", "--accept")
     assert done.returncode == 2
     assert "no column" in done.stderr
     assert "source new places" in done.stderr
 
 
-def test_what_cannot_be_written_is_said_and_nothing_of_it_stays(checkout, file):
-    (checkout / "samples" / "messe").write_text("a file where a folder must be")
-    done = run_in(checkout, "import", str(file), "--source", "messe", "--accept")
+def test_what_cannot_be_written_is_said_and_nothing_of_it_stays(company, file):
+    (company / "samples" / "messe").write_text("a file where a folder must be")
+    done = run_at(company, "import", str(file), "--source", "messe", "--accept")
     assert done.returncode != 0
     assert "cannot be written" in done.stderr
     assert "deploy them" in done.stderr
-    assert written(checkout) == set()
-    assert json.loads(run_in(checkout, "balance", "--json").stdout)["all"]["accepted"] == 0
+    assert written(company) == set()
+    assert json.loads(run_at(company, "balance", "--json").stdout)["all"]["accepted"] == 0
 
 
-def test_a_declared_source_without_a_mapping_gets_the_mapping_alone(checkout, file):
-    run_in(checkout, "import", str(file), "--source", "messe", "--accept")
-    (checkout / "mappings/sources/messe.yaml").unlink()
-    done = run_in(checkout, "import", str(file), "--source", "messe", "--accept", "--json")
+def test_a_declared_source_without_a_mapping_gets_the_mapping_alone(company, file):
+    run_at(company, "import", str(file), "--source", "messe", "--accept")
+    (company / "mappings/sources/messe.yaml").unlink()
+    done = run_at(company, "import", str(file), "--source", "messe", "--accept", "--json")
     assert json.loads(done.stdout)["proposal"]["files"] == ["mappings/sources/messe.yaml"]
 
 
-def test_any_title_can_stand_in_a_mapping(checkout, tmp_path):
+def test_any_title_can_stand_in_a_mapping(company, tmp_path):
     path = tmp_path / "odd.csv"
     titles = [
         "Email",
@@ -176,13 +175,13 @@ def test_any_title_can_stand_in_a_mapping(checkout, tmp_path):
         "é\u200b",
     ]
     path.write_text(",".join(titles) + "\n" + ",".join(["ada@example.com", *["v"] * (len(titles) - 1)]) + "\n")
-    done = run_in(checkout, "import", str(path), "--source", "odd", "--accept")
+    done = run_at(company, "import", str(path), "--source", "odd", "--accept")
     assert done.returncode == 0, done.stderr
-    checked = run_in(checkout, "mapping", "check")
+    checked = run_at(company, "mapping", "check")
     assert checked.returncode == 0, checked.stdout
 
 
-def test_of_several_files_every_title_is_proposed_for_and_becomes_an_alias_of_its_column(checkout, tmp_path):
+def test_of_several_files_every_title_is_proposed_for_and_becomes_an_alias_of_its_column(company, tmp_path):
     folder = tmp_path / "f2"
     folder.mkdir()
     (folder / "a.csv").write_text("Name,Email,Phone\nAda Sample,ada@example.com,+34 600 111 222\n")
@@ -190,19 +189,19 @@ def test_of_several_files_every_title_is_proposed_for_and_becomes_an_alias_of_it
         "Nombre,Email,Teléfono,Empresa,Color\nZoë Muñoz,zoe@example.org,+34 600 333 444,Casa S.L.,rojo\n"
     )
     (folder / "c.pdf").write_bytes(b"%PDF-1.7")
-    done = run_in(checkout, "import", str(folder), "--source", "mixed", "--accept")
+    done = run_at(company, "import", str(folder), "--source", "mixed", "--accept")
     assert "Nombre" in done.stdout, "the second file's columns were not shown"
-    mapping = (checkout / "mappings/sources/mixed.yaml").read_text()
+    mapping = (company / "mappings/sources/mixed.yaml").read_text()
     assert '"Name": ["Nombre"]' in mapping
     assert '"Phone": ["Teléfono"]' in mapping
     assert "# region: ES" in mapping, "the titles are Spanish"
     assert "#   utm_source: {constant:" in mapping, "nothing says where the leads came from"
-    leads = [json.loads(line) for line in run_in(checkout, "leads", "export", "--format", "jsonl").stdout.splitlines()]
+    leads = [json.loads(line) for line in run_at(company, "leads", "export", "--format", "jsonl").stdout.splitlines()]
     assert {lead["full_name"]: (lead["phone"], lead["company"]) for lead in leads} == {
         "Ada Sample": ("+34600111222", None),
         "Zoë Muñoz": ("+34600333444", "Casa S.L."),
     }
     assert "not read" not in done.stdout
     for command in (("mapping", "check"), ("source", "check", "mixed")):
-        checked = run_in(checkout, *command)
+        checked = run_at(company, *command)
         assert checked.returncode == 0, checked.stdout

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from connectors.kit.registry import sources
-from tests.support.checkouts import make_checkout, run_in
+from tests.support.checkouts import make_checkout, own_folder, run_at, run_in
 from tests.support.command_line import answer, lines, problem, run, work
 from tests.support.intake_server import running_receiver
 
@@ -33,8 +33,14 @@ PAYLOAD = {
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A copy of what a new source is written into."""
-    return make_checkout(tmp_path)
+    """A copy of the house, some file of which is changed."""
+    return make_checkout(tmp_path / "checkout")
+
+
+@pytest.fixture
+def company(tmp_path):
+    """What a new source is written into."""
+    return own_folder(tmp_path / "company")
 
 
 def test_the_list_has_every_declared_source():
@@ -50,19 +56,19 @@ def test_the_sources_of_the_house_pass_the_conformance_kit():
     assert answer("source", "check", "web_form") == {"ok": True, "sources": {"web_form": []}}
 
 
-def test_a_new_source_made_from_a_payload_keeps_its_shape_and_nothing_of_its_people(checkout, tmp_path):
+def test_a_new_source_made_from_a_payload_keeps_its_shape_and_nothing_of_its_people(company, tmp_path):
     sample = tmp_path / "payload.json"
     sample.write_text(json.dumps(PAYLOAD))
 
-    made = run_in(checkout, "source", "new", "acme_forms", "--from-sample", str(sample))
+    made = run_at(company, "source", "new", "acme_forms", "--from-sample", str(sample))
 
     assert made.returncode == 0, made.stderr
     assert "answers.shoe_size" in made.stdout
     written = [
-        checkout / "connectors" / "sources" / "acme_forms.py",
-        checkout / "mappings" / "sources" / "acme_forms.yaml",
-        checkout / "samples" / "acme_forms" / "typical.json",
-        checkout / "samples" / "acme_forms" / "typical.expected.json",
+        company / "connectors" / "sources" / "acme_forms.py",
+        company / "mappings" / "sources" / "acme_forms.yaml",
+        company / "samples" / "acme_forms" / "typical.json",
+        company / "samples" / "acme_forms" / "typical.expected.json",
     ]
     text = "".join(path.read_text() for path in written)
     for private in ("real.person", "Realforename", "Realsurname", "612 345", "612345678", "customer.test", "e-17"):
@@ -71,7 +77,7 @@ def test_a_new_source_made_from_a_payload_keeps_its_shape_and_nothing_of_its_peo
     assert (expected["email"], expected["full_name"]) == ("ada.sample@example.com", "Ada Sample")
     assert expected["utm_source"] == "newsletter"
     assert "consents" not in expected, "whether somebody agreed is for a human to say"
-    checked = run_in(checkout, "source", "check", "acme_forms")
+    checked = run_at(company, "source", "check", "acme_forms")
     assert checked.returncode == 1, "what nobody decided about must be reported"
     found = [line.strip() for line in checked.stdout.splitlines()[1:]]
     assert [line for line in found if "undecided" not in line] == []
@@ -82,37 +88,37 @@ def test_a_new_source_made_from_a_payload_keeps_its_shape_and_nothing_of_its_peo
         "# consent:\n#   marketing:\n#     from:", "consent:\n  marketing:\n    from:"
     )
     mapping.write_text(with_consent + "kept: [answers.shoe_size, answers.jotting]\n")
-    assert run_in(checkout, "source", "check", "acme_forms", "--accept").returncode == 0
+    assert run_at(company, "source", "check", "acme_forms", "--accept").returncode == 0
     assert json.loads(written[3].read_text())["consents"][0]["granted"] is True
-    assert run_in(checkout, "source", "check", "acme_forms").returncode == 0
+    assert run_at(company, "source", "check", "acme_forms").returncode == 0
 
 
-def test_a_submission_is_known_by_its_id_a_person_is_not_and_canonical_names_mean_themselves(checkout, tmp_path):
+def test_a_submission_is_known_by_its_id_a_person_is_not_and_canonical_names_mean_themselves(company, tmp_path):
     payload = {
         "id": "s-1", "email": "real.person@customer.test", "customer": {"id": "c-9"}, "platform": "fb",
         "is_organic": False, "disclaimers": [{"checkbox_key": "optional_1", "is_checked": "1"}],
     }  # fmt: skip
     (tmp_path / "payload.json").write_text(json.dumps(payload))
-    made = run_in(checkout, "source", "new", "acme_ads", "--from-sample", str(tmp_path / "payload.json"))
+    made = run_at(company, "source", "new", "acme_ads", "--from-sample", str(tmp_path / "payload.json"))
     assert made.returncode == 0, made.stderr
-    assert '# event_id="id",  # must differ for every lead' in (checkout / "connectors/sources/acme_ads.py").read_text()
-    mapping = (checkout / "mappings/sources/acme_ads.yaml").read_text()
+    assert '# event_id="id",  # must differ for every lead' in (company / "connectors/sources/acme_ads.py").read_text()
+    mapping = (company / "mappings/sources/acme_ads.yaml").read_text()
     assert "external_id: customer.id" in mapping
     assert "submission_id: id\n" in mapping
     assert "platform: platform" in mapping
     assert "is_organic: is_organic" in mapping
-    assert '"optional_1"' in (checkout / "samples/acme_ads/typical.json").read_text()
+    assert '"optional_1"' in (company / "samples/acme_ads/typical.json").read_text()
 
 
-def test_a_webhook_that_nobody_signs_is_said_to_be_open(checkout, tmp_path):
-    made = run_in(checkout, "source", "new", "acme_open")
+def test_a_webhook_that_nobody_signs_is_said_to_be_open(company, tmp_path):
+    made = run_at(company, "source", "new", "acme_open")
     assert "acme_open is unsigned: anybody who knows its address can post" in made.stderr
     (tmp_path / "leads.csv").write_text("Email,Phone\nx@customer.test,1\n")
-    made = run_in(checkout, "source", "new", "acme_file", "--from-sample", str(tmp_path / "leads.csv"))
+    made = run_at(company, "source", "new", "acme_file", "--from-sample", str(tmp_path / "leads.csv"))
     assert "unsigned" not in made.stderr
 
 
-def test_answers_in_a_list_are_read_by_their_names(checkout, tmp_path):
+def test_answers_in_a_list_are_read_by_their_names(company, tmp_path):
     answers = {
         "email": "real.person@customer.test",
         "mobile": "+34 612 345 678",
@@ -125,26 +131,26 @@ def test_answers_in_a_list_are_read_by_their_names(checkout, tmp_path):
     }
     sample = tmp_path / "payload.json"
     sample.write_text(json.dumps(payload))
-    made = run_in(checkout, "source", "new", "acme_quiz", "--from-sample", str(sample))
+    made = run_at(company, "source", "new", "acme_quiz", "--from-sample", str(sample))
     assert made.returncode == 0, made.stderr
     assert "answers.mobile" in made.stdout
-    folder = checkout / "samples" / "acme_quiz"
+    folder = company / "samples" / "acme_quiz"
     assert "Realforename" not in (folder / "typical.json").read_text()
     expected = json.loads((folder / "typical.expected.json").read_text())
     assert (expected["email"], expected["phone"]) == ("ada.sample@example.com", "+12025550143")
     assert (expected["full_name"], expected["utm_source"]) == ("Ada Sample", "newsletter")
-    assert run_in(checkout, "source", "check", "acme_quiz").returncode == 0
+    assert run_at(company, "source", "check", "acme_quiz").returncode == 0
 
 
 @pytest.mark.parametrize("name", [None, "leads.csv"])
-def test_a_new_source_passes_its_check_as_far_as_names_can_be_guessed(checkout, tmp_path, name):
+def test_a_new_source_passes_its_check_as_far_as_names_can_be_guessed(company, tmp_path, name):
     arguments = []
     if name:
         (tmp_path / name).write_text("Lead ID;Email;First Name;Phone\n7;x@customer.test;Xenia;+34 612 345 678\n")
         arguments = ["--from-sample", str(tmp_path / name)]
-    made = run_in(checkout, "source", "new", "acme_list", *arguments)
+    made = run_at(company, "source", "new", "acme_list", *arguments)
     assert made.returncode == 0, made.stderr
-    checked = run_in(checkout, "source", "check", "acme_list")
+    checked = run_at(company, "source", "check", "acme_list")
     assert checked.returncode == 0, checked.stdout
 
 
