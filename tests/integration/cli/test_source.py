@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
 from connectors.kit.registry import sources
-from tests.support.checkouts import make_checkout, own_folder, run_at, run_in
-from tests.support.command_line import answer, lines, problem, run, work
+from tests.support.checkouts import own_folder, run_at
+from tests.support.command_line import ROOT, answer, lines, problem, run, run_process, work
 from tests.support.intake_server import running_receiver
 
 SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cywgMzIgYnl0ZXMgISE="
@@ -32,15 +34,15 @@ PAYLOAD = {
 
 
 @pytest.fixture
-def checkout(tmp_path):
-    """A copy of the house, some file of which is changed."""
-    return make_checkout(tmp_path / "checkout")
-
-
-@pytest.fixture
 def company(tmp_path):
-    """What a new source is written into."""
+    """What a new source is written into, and a changed file of the house."""
     return own_folder(tmp_path / "company")
+
+
+def own_copy(company, name):
+    """A file of the house in the company's folder, where it counts."""
+    (company / name).parent.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copy(ROOT / name, company / name))
 
 
 def test_the_list_has_every_declared_source():
@@ -154,26 +156,28 @@ def test_a_new_source_passes_its_check_as_far_as_names_can_be_guessed(company, t
     assert checked.returncode == 0, checked.stdout
 
 
-def test_after_an_edit_the_expected_leads_are_rewritten_on_request_and_the_difference_shown(checkout):
-    mapping = checkout / "mappings" / "sources" / "datablist.yaml"
+def test_after_an_edit_the_expected_leads_are_rewritten_on_request_and_the_difference_shown(company):
+    mapping = own_copy(company, "mappings/sources/datablist.yaml")
+    for name in ("typical.csv", "typical.expected.json"):
+        own_copy(company, f"samples/datablist/{name}")
     mapping.write_text(mapping.read_text().replace("  website: ", "  linkedin_url: "))
-    checked = run_in(checkout, "source", "check", "datablist")
+    checked = run_at(company, "source", "check", "datablist")
     assert checked.returncode == 1
     assert "afluente source check datablist --accept" in checked.stdout
     assert "samples/datablist/typical.expected.json" in checked.stdout
-    accepted = run_in(checkout, "source", "check", "datablist", "--accept")
+    accepted = run_at(company, "source", "check", "datablist", "--accept")
     assert "website is" in accepted.stderr
     assert accepted.returncode == 0, accepted.stdout
-    assert run_in(checkout, "source", "check", "datablist").returncode == 0
-    assert run_in(checkout, "source", "check", "--accept").returncode == 2
+    assert run_at(company, "source", "check", "datablist").returncode == 0
+    assert run_at(company, "source", "check", "--accept").returncode == 2
 
 
-def test_a_new_source_overwrites_nothing(checkout):
-    before = (checkout / "connectors" / "sources" / "api.py").read_text()
-    again = run_in(checkout, "source", "new", "api")
+def test_a_new_source_overwrites_nothing(company):
+    before = own_copy(company, "connectors/sources/api.py").read_text()
+    again = run_at(company, "source", "new", "api")
     assert (again.returncode, "exists already" in again.stderr) == (2, True)
-    assert run_in(checkout, "source", "new", "Bad-Name").returncode == 2
-    assert (checkout / "connectors" / "sources" / "api.py").read_text() == before
+    assert run_at(company, "source", "new", "Bad-Name").returncode == 2
+    assert (company / "connectors" / "sources" / "api.py").read_text() == before
 
 
 def test_a_sample_is_sent_signed_to_a_running_receiver(database, redis_url, monkeypatch, tmp_path):
@@ -217,26 +221,28 @@ def test_the_mappings_of_the_house_are_sound():
 
 
 @pytest.mark.parametrize("name", ["identity", "survivorship"])
-def test_broken_rules_are_found(checkout, name):
-    (checkout / "mappings" / f"{name}.yaml").write_text("version: 1\nfields: {town: newest}\n")
-    done = run_in(checkout, "mapping", "check")
+def test_broken_rules_are_found(company, name):
+    (company / "mappings" / f"{name}.yaml").write_text("version: 1\nfields: {town: newest}\n")
+    done = run_at(company, "mapping", "check")
     assert done.returncode == 1
     assert f"mappings/{name}.yaml: 1 to settle" in done.stdout
 
 
-def test_a_short_name_outside_of_brackets_is_found(checkout):
-    file = checkout / "mappings" / "vocabularies" / "nicknames.yaml"
+def test_a_short_name_outside_of_brackets_is_found(company):
+    file = company / "mappings" / "vocabularies" / "nicknames.yaml"
+    file.parent.mkdir()
     file.write_text("names: {robert: bob}\ncompounds: {}\n")
-    done = run_in(checkout, "mapping", "check")
+    # a process of its own: this one has read the names already
+    done = run_process("mapping", "check", environment={"AFLUENTE_HOME": str(company)})
     assert done.returncode == 1
     assert "mappings/vocabularies/nicknames.yaml: 1 to settle" in done.stdout
     assert "names.robert: 'bob' is not a list" in done.stdout
 
 
-def test_a_mapping_that_names_an_unknown_field_is_found(checkout):
-    mapping = checkout / "mappings" / "sources" / "web_form.yaml"
+def test_a_mapping_that_names_an_unknown_field_is_found(company):
+    mapping = own_copy(company, "mappings/sources/web_form.yaml")
     mapping.write_text(mapping.read_text().replace("  email:  ", "  emial:  "))
-    done = run_in(checkout, "mapping", "check")
+    done = run_at(company, "mapping", "check")
     assert done.returncode == 1
     assert "did you mean email?" in done.stdout
 
