@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from pipeline.intake.files.imports import ImportReport
+    from pipeline.store.events.progress import States
 
 _LEAST_PAUSE_SECONDS = 0.2
 _MOST_PAUSE_SECONDS = 5.0
@@ -91,6 +92,7 @@ class ImportResult:
     unreadable: list[tuple[Path, str]]
     states: dict[str, int]
     deliveries: dict[str, ImportDeliveries] | None = None  # by destination, of an import that was waited for
+    suppressed_for: dict[str, int] = field(default_factory=dict)  # why those that are suppressed are
 
     @property
     def is_delivered(self) -> bool:
@@ -150,14 +152,14 @@ def wait_until_ended(
         time.sleep(min(_MOST_PAUSE_SECONDS, max(_LEAST_PAUSE_SECONDS, _PAUSES_PER_LOOK * (now - began))))
 
 
-def read_states(span: Span) -> dict[str, int]:
+def read_states(span: Span) -> States:
     """The import's events by state; none if every row had come before."""
     from pipeline.records import EVENT_STATES
     from pipeline.store.engine import transaction
-    from pipeline.store.events.progress import count_states
+    from pipeline.store.events.progress import States, count_states
 
     if span.first is None:
-        return dict.fromkeys(EVENT_STATES, 0)
+        return States(dict.fromkeys(EVENT_STATES, 0))
     with transaction(timeout_seconds=0) as connection:
         return count_states(connection, source=span.source, brand=span.brand, first=span.first, last=span.last)
 

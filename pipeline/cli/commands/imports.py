@@ -155,7 +155,9 @@ def _import(
     span = Span.of_reports(instance.slug, instance.brand, [report for _, report in read])
     if wait:
         _wait(span, sum(report.accepted for _, report in read), is_quiet=is_quiet)
-    return ImportResult(read, unreadable, read_states(span), read_deliveries(span) if wait else None)
+    states = read_states(span)
+    deliveries = read_deliveries(span) if wait else None
+    return ImportResult(read, unreadable, states.counts, deliveries, states.suppressed_for)
 
 
 def _dry_run(

@@ -20,6 +20,7 @@ def import_object(result: ImportResult) -> dict[str, Any]:
     """The result as `import --json` prints it. `difference`: rows of this import that are in no state."""
     return {
         **_counts(result),
+        "suppressed_for": result.suppressed_for,
         "difference": result.difference,
         **({} if result.deliveries is None else {"deliveries": _delivery_objects(result.deliveries)}),
         "files": [
@@ -45,6 +46,9 @@ def print_import(result: ImportResult, mapping: str, *, is_over: bool) -> None:
     facts: dict[str, Any] = {name: count for name, count in _counts(result).items() if count or name == "accepted"}
     if result.rejected:  # the same rows twice would read as twice as many
         facts["rejected"] = f"{result.rejected} (of these rows: kept, and quarantined as they cannot be read)"
+    if result.suppressed_for:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in result.suppressed_for.items())
+        facts["suppressed"] = f"{result.states['suppressed']} ({reasons}): afluente leads list"
     print_facts(facts, indent=0)
     rejected = [(file, row) for file, report in result.files for row in report.rejected_rows]
     for file, row in rejected[:_LISTED_ROWS]:

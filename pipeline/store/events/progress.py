@@ -10,14 +10,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import Connection
 
 from pipeline.records import EVENT_STATES
 
 _STATES = """
-SELECT state, count(*) FROM events
+SELECT state, CASE WHEN state = 'suppressed' THEN reason END, count(*) FROM events
 WHERE event_id BETWEEN %(first)s AND %(last)s AND source = %(source)s AND brand = %(brand)s
-GROUP BY state
+GROUP BY 1, 2
 """
 _LEFT = """
 SELECT count(*) FROM events
@@ -44,11 +45,22 @@ GROUP BY d.destination, d.state, q.code
 _FIRST_ID = UUID(int=0)
 
 
-def count_states(connection: Connection, *, source: str, brand: str, first: UUID, last: UUID) -> dict[str, int]:
-    """Events of a source from id `first` to `last` by state; every state is named."""
+class States(msgspec.Struct, frozen=True):
+    """Events by state, every state named, and those suppressed by the reason."""
+
+    counts: dict[str, int]
+    suppressed_for: dict[str, int] = {}
+
+
+def count_states(connection: Connection, *, source: str, brand: str, first: UUID, last: UUID) -> States:
+    """Events of a source from id `first` to `last`. One statement."""
     values: dict[str, Any] = {"source": source, "brand": brand, "first": first, "last": last}
-    counts = {str(state): int(count) for state, count in connection.exec_driver_sql(_STATES, values)}
-    return {state: counts.get(state, 0) for state in EVENT_STATES}
+    states = States(dict.fromkeys(EVENT_STATES, 0))
+    for state, reason, count in connection.exec_driver_sql(_STATES, values):
+        states.counts[state] += int(count)
+        if reason is not None:
+            states.suppressed_for[reason] = int(count)
+    return States(states.counts, dict(sorted(states.suppressed_for.items())))
 
 
 def count_left(connection: Connection, *, source: str, brand: str, last: UUID) -> int:

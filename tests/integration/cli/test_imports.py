@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from uuid import UUID
 
 import pytest
 
@@ -12,6 +13,7 @@ from pipeline.delivery.breaker import Breaker
 from pipeline.delivery.shared_state import shared_redis
 from pipeline.settings.loading import settings
 from pipeline.store.engine import transaction
+from pipeline.store.events.progress import count_states
 from tests.support.command_line import answer, deliver, lines, problem, run, start, work
 from tests.support.intake_server import count_events
 
@@ -58,11 +60,24 @@ def test_an_import_says_how_many_rows_it_accepted(file):
             "pending",
             "in_flight",
         ),
-        *("difference", "files", "unreadable"),
+        *("suppressed_for", "difference", "files", "unreadable"),
     ]
     assert (found["accepted"], found["repeated"], found["rejected"]) == (5, 0, 0)
     assert (found["pending"], found["difference"]) == (5, 0)
     assert [one["file"] for one in found["files"]] == [str(file)]
+
+
+@pytest.mark.usefixtures("database")
+def test_what_a_rule_suppressed_is_told_with_the_reason(file):
+    file.write_text(HEADER + ROWS.replace("3,acc3,", "3,TeSter-3,"))
+    answer("import", str(file), "--source", "datablist")
+    work()
+    again = answer("import", str(file), "--source", "datablist")
+    assert again["suppressed_for"] == {}, "these came with another import"
+    source, brand, ids = "datablist", "default", sorted(row["event_id"] for row in lines("leads", "export"))
+    with transaction() as connection:
+        states = count_states(connection, source=source, brand=brand, first=UUID(ids[0]), last=UUID(ids[-1]))
+    assert (states.counts["suppressed"], states.suppressed_for) == (1, {"test": 1})
 
 
 @pytest.mark.usefixtures("database")

@@ -216,7 +216,7 @@ def test_an_import_is_waited_for_with_a_callback(tmp_path):
 
     wait_until_ended(span, look)
     assert looks == [Look(1, 0), Look(0, 1), Look(0, 0)]
-    result = ImportResult([(file, report)], [], read_states(span))
+    result = ImportResult([(file, report)], [], read_states(span).counts)
     assert (result.accepted, result.states["settled"], result.difference) == (1, 1, 0)
     assert ImportResult([(file, report)], [], {}).difference == 1
 
