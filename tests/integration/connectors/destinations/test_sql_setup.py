@@ -224,6 +224,15 @@ def test_an_address_that_cannot_be_used_is_a_sentence_without_the_password(targe
     assert "a-secret" not in str(raised.value)
 
 
+def test_of_several_hosts_the_one_that_takes_writes_is_found(target):
+    target.make_table()
+    folder = re.search(r"host=([^&]+)", target.url)[1]
+    address = target.url.replace(f"host={folder}", f"host=/nowhere,{folder}&target_session_attrs=read-write")
+    writer = target.writer(base_url=address)
+    assert [result.state for result in writer.write([person()])] == ["written"]
+    writer.close()
+
+
 def test_a_user_must_be_named_and_a_password_need_not_be(target, settings_of):
     with pytest.raises(ConfigurationError, match=r"secrets\.user is not set"):
         SqlWriter(connection_to("warehouse", settings_of(secrets={})))
