@@ -14,8 +14,8 @@ from typing import Any
 _MAX_LENGTH = 300
 _READ_LENGTH = 4_000  # of a message: nobody reads more
 _GAP = "…"
-_CLOSING = {"'": "'", '"': '"', "“": "”", "‘": "’", "«": "»", "`": "`"}
-_OPENING = re.compile("['\"“‘«`]")
+_CLOSING = {"'": "'", '"': '"', "“": "”", "„": "“", "‘": "’", "«": "»", "»": "«", "`": "`"}
+_OPENING = re.compile("['\"“„‘«»`]")
 _WORD_WITH_SIGNS = re.compile(r"\S+")
 _LONG_NUMBER = re.compile(r"(?<!\w)[+(]?\d(?:[\s().\-/]*\d){4,}")
 # "data value too large: Some very long na… (max length=80)": what stands between is the value, perhaps cut short.

@@ -8,7 +8,17 @@ from functools import cache
 
 import msgspec
 
-from connectors.kit import Connection, DestinationType, Record, Secrets, Usage, Writer, WriteResult, destination_types
+from connectors.kit import (
+    Connection,
+    DestinationType,
+    Record,
+    Secrets,
+    SentField,
+    Usage,
+    Writer,
+    WriteResult,
+    destination_types,
+)
 from connectors.kit.destinations.options import read_options
 from pipeline.errors import ConfigurationError
 from pipeline.settings.declarations import DestinationSettings
@@ -56,10 +66,14 @@ def open_writer(destination: str) -> OpenWriter:
     writers = _kept(os.getpid()).writers
     configured = settings().destinations[destination]
     mapping = destination_mapping_in_force(configured.mapping_name)
+    opened = writers.get(destination)
+    if opened is not None and opened.mapping is not mapping:  # its file was edited meanwhile
+        if _sent_fields(opened.mapping) == _sent_fields(mapping):
+            writers[destination] = msgspec.structs.replace(opened, mapping=mapping)
+        else:
+            close_writer(destination)  # it was told other fields
     if destination not in writers:
         writers[destination] = _open(destination, mapping)
-    elif writers[destination].mapping is not mapping:  # its file was edited meanwhile
-        writers[destination] = msgspec.structs.replace(writers[destination], mapping=mapping)
     return writers[destination]
 
 
@@ -70,10 +84,16 @@ def close_writer(destination: str) -> None:
         opened.writer.close()
 
 
-def connection_to(destination: str, known: Settings) -> Connection:
+def connection_to(destination: str, known: Settings, mapping: DestinationMapping | None = None) -> Connection:
     """How to reach a destination, with its secrets resolved. Raises ConfigurationError naming what is wrong."""
     configured = known.destinations[destination]
     kind = kind_of(destination, configured)
+    scheme, separator, _ = configured.base_url.partition("://")
+    if scheme.lower() not in kind.schemes:
+        raise ConfigurationError(  # without what comes after: some write a password there
+            f"destinations.{destination}.base_url begins with {scheme + separator if separator else 'no scheme'};"
+            f" allowed: {', '.join(f'{name}://' for name in kind.schemes)}"
+        )
     options = read_options(destination, kind.options, configured.options)
     unknown = sorted(set(configured.secrets) - set(kind.secrets))
     if unknown:
@@ -91,6 +111,7 @@ def connection_to(destination: str, known: Settings) -> Connection:
         options=options,
         secrets=Secrets(destination, secrets),
         timeout_seconds=configured.timeout_seconds,
+        fields=_sent_fields(mapping) if mapping else (),
     )
 
 
@@ -104,12 +125,16 @@ def kind_of(destination: str, configured: DestinationSettings) -> DestinationTyp
     return kinds[configured.kind]
 
 
+def _sent_fields(mapping: DestinationMapping) -> tuple[SentField, ...]:
+    return tuple(SentField(rule.name, rule.kind, rule.max_length) for rule in mapping.declaration.fields)
+
+
 def _open(destination: str, mapping: DestinationMapping) -> OpenWriter:
     configured = settings().destinations[destination]
     kind = kind_of(destination, configured)
     return OpenWriter(
         destination=destination,
-        writer=kind.connect(connection_to(destination, settings())),
+        writer=kind.connect(connection_to(destination, settings(), mapping)),
         mapping=mapping,
         batch_size=min(configured.batch_size or kind.batch_size, kind.batch_size),
         rate=configured.calls_per_second or kind.calls_per_second,

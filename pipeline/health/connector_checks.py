@@ -179,7 +179,8 @@ def _check_destination(known: Settings, name: str) -> Check:
     try:
         kind = kind_of(name, configured)
         _raise_trouble(DESTINATION_MAPPINGS.trouble(configured.mapping_name))
-        writer = kind.connect(connection_to(name, known))
+        mapping = DESTINATION_MAPPINGS.get(configured.mapping_name)
+        writer = kind.connect(connection_to(name, known, mapping))
         try:
             writer.check()
         finally:

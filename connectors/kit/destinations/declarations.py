@@ -98,15 +98,25 @@ class Secrets(dict[str, str]):
 
 
 @dataclass(frozen=True, slots=True)
+class SentField:
+    """A field that the mapping sends: its type, as the mapping's `as` names it, and its `max` in characters."""
+
+    name: str
+    kind: str = "text"
+    max_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
     """How to reach one CRM account, with secrets already resolved; to ask for one that is not set raises
-    ConfigurationError."""
+    ConfigurationError. `fields` are all that the mapping may send."""
 
     name: str
     base_url: str
     options: dict[str, Any] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     timeout_seconds: float = 20.0
+    fields: tuple[SentField, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +125,9 @@ class DestinationType:
 
     `calls_per_second` and `burst` are the defaults of the shared quota; afluente.yaml may say otherwise.
     `options` and the names of `secrets` are what afluente.yaml may give; `sandbox_secrets` are taken for an address of
-    this machine where none are given: those of its sandbox. `merge` says what becomes of the record of a
-    person who turned out to be another: `mark`, the mapping's field `from: merged_into` says whose record to look at;
-    `none`, it stays as it is.
+    this machine where none are given: those of its sandbox. `schemes` are what `base_url` may begin with. `merge` says
+    what becomes of the record of a person who turned out to be another: `mark`, the mapping's field `from: merged_into`
+    says whose record to look at; `none`, it stays as it is.
     """
 
     kind: str
@@ -131,6 +141,7 @@ class DestinationType:
     secrets: tuple[str, ...] = ()
     sandbox_secrets: Mapping[str, str] = field(default_factory=dict)
     merge: Literal["mark", "none"] = "none"
+    schemes: tuple[str, ...] = ("http", "https")
 
     def connect(self, connection: Connection) -> Writer:
         """A writer to it. Raises ConfigurationError for secrets or options that it cannot do without."""

@@ -100,7 +100,7 @@ def test_a_worker_that_never_saw_a_right_file_quarantines_with_the_reason(files)
 def test_an_open_writer_of_a_crm_takes_the_edited_mapping_and_stays_open(files):
     (name,) = [name for name, one in settings().destinations.items() if one.enabled]
     configured = settings().destinations[name]
-    file = files / "destinations" / f"{configured.mapping or configured.kind}.yaml"
+    file = files / "destinations" / f"{configured.mapping_name}.yaml"
     close_writer(name)
     first = open_writer(name)
     assert open_writer(name) is first
@@ -110,4 +110,17 @@ def test_an_open_writer_of_a_crm_takes_the_edited_mapping_and_stays_open(files):
     assert second.mapping.version == read_destination_mapping(file).version != first.mapping.version
     file.write_text("nonsense")
     assert open_writer(name).mapping is second.mapping
+    close_writer(name)
+
+
+def test_a_writer_is_opened_anew_for_fields_that_it_was_not_told_of(files):
+    (name,) = [name for name, one in settings().destinations.items() if one.enabled]
+    configured = settings().destinations[name]
+    file = files / "destinations" / f"{configured.mapping_name}.yaml"
+    close_writer(name)
+    first = open_writer(name)
+    edit(file, "fields:\n", "fields:\n  Rating: {from: product_interest, max: 40}\n")
+    second = open_writer(name)
+    assert second.writer is not first.writer
+    assert open_writer(name) is second
     close_writer(name)

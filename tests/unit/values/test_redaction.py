@@ -53,6 +53,8 @@ def test_a_crm_s_endless_message_costs_no_time(unit):
         ("Ada Brandt exists already", "… exists already", "Ada Brandt exists already"),
         ("spring 2026112023", "spring …", "spring 2026112023"),
         ("field 'City' is unknown", "field … is unknown", "field 'City' is unknown"),
+        ("Wert »Ulm« ist ungültig", "Wert … ist ungültig", "Wert »Ulm« ist ungültig"),
+        ("Wert „Ulm“ ist ungültig", "Wert … ist ungültig", "Wert „Ulm“ ist ungültig"),
         ("mail ada@example.org now", "mail … now", "mail (redacted) now"),
     ],
 )
