@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from connectors.sandbox.dialects.dataverse.addresses import Address, read_address
-from connectors.sandbox.dialects.dataverse.errors import ODataError, bad_request
+from connectors.sandbox.dialects.dataverse.errors import ODataError, bad_request, refusal
 from connectors.sandbox.dialects.dataverse.operations import Answer, Operation, not_found, select
-from connectors.sandbox.dialects.dataverse.rules import TABLES, Table, is_column
+from connectors.sandbox.dialects.dataverse.rules import CHOICES, TABLES, Table, is_column
 from connectors.sandbox.dialects.dataverse.tables import Changes, Row, row_of
 from connectors.sandbox.records import SandboxRecords
 
@@ -18,6 +19,9 @@ _FILTER = re.compile(r"(\w+) eq (null|true|false|-?\d+|'(?:[^']|'')*')")
 _PAGE_SIZE = re.compile(r"odata\.maxpagesize=(\d{1,5})")
 _MOST_ROWS = 5_000
 _TABLE_OF = re.compile(r"LogicalName eq '(\w+)'")
+_CHOICES_OF = re.compile(
+    r"EntityDefinitions\(LogicalName='(\w+)'\)/Attributes/Microsoft\.Dynamics\.CRM\.PicklistAttributeMetadata"
+)
 _NOBODY = "00000000-0000-0000-0000-000000000001"
 
 
@@ -28,6 +32,8 @@ def read(operation: Operation, records: SandboxRecords) -> Answer:
         return Answer(200, {"OData-Version": "4.0"}, content)
     if operation.path == "EntityDefinitions":
         return _read_tables(operation)
+    if match := _CHOICES_OF.fullmatch(unquote(operation.path)):
+        return _read_choices(match[1])
     address = read_address(operation.path)
     if address.is_record:
         return _read_row(operation, address, records)
@@ -53,6 +59,7 @@ def _read_rows(operation: Operation, table: Table, records: SandboxRecords) -> A
         raise bad_request(f"The query parameter {unknown[0]} is not supported")
     if "$filter" in query and _FILTER.fullmatch(query["$filter"]) is None:
         raise bad_request("The sandbox knows filters such as lastname eq 'Brandt' only")
+    select(table, Row(table, "", "", {}), query)  # a wrong name is told where there is no row too
     wanted = [row for row in _rows(table, records) if _fits(table, row, query)]
     asked = _PAGE_SIZE.search(operation.headers.get("prefer", ""))
     size = min(int(asked[1]), _MOST_ROWS) if asked else _MOST_ROWS
@@ -110,5 +117,16 @@ def _read_tables(operation: Operation) -> Answer:
             "PrimaryIdAttribute": table.id_column,
         }
         for table in found
+    ]
+    return Answer(200, {"OData-Version": "4.0"}, {"value": value})
+
+
+def _read_choices(logical_name: str) -> Answer:
+    """The numbers of each choice; the sandbox has no words for them."""
+    if logical_name not in {table.logical_name for table in TABLES.values()}:
+        raise refusal("0x80060888", f"Could not find an entity with name {logical_name}.")
+    value = [
+        {"LogicalName": name, "OptionSet": {"Options": [{"Value": number, "Label": {}} for number in numbers]}}
+        for name, numbers in CHOICES.items()
     ]
     return Answer(200, {"OData-Version": "4.0"}, {"value": value})

@@ -38,7 +38,7 @@ _LENGTHS = {
     "telephone2": 50, "telephone3": 50, "websiteurl": 200,
 }  # fmt: skip
 _INTEGERS = {"numberofemployees": range(1_000_001)}
-_CHOICES = {
+CHOICES = {
     "industrycode": range(1, 34),
     "leadqualitycode": range(1, 4),
     "leadsourcecode": range(1, 11),
@@ -50,7 +50,7 @@ _DATES = {"new_reroutedat"}
 
 
 def is_column(table: Table, name: str) -> bool:
-    known = (table.id_column, *_LENGTHS, *_INTEGERS, *_CHOICES, *_BOOLEANS, *_DATES)
+    known = (table.id_column, *_LENGTHS, *_INTEGERS, *CHOICES, *_BOOLEANS, *_DATES)
     return name in known or bool(_CUSTOM.fullmatch(name))
 
 
@@ -71,7 +71,7 @@ def check_fields(table: Table, fields: Mapping[str, Any]) -> None:
 
 
 def _problem(table: Table, name: str, value: Any) -> ODataError | None:
-    if name in _INTEGERS or name in _CHOICES:
+    if name in _INTEGERS or name in CHOICES:
         return _problem_of_number(table, name, value)
     if name in _BOOLEANS:
         return None if isinstance(value, bool) else _wrong_type(value, "Edm.Boolean")
@@ -83,7 +83,7 @@ def _problem(table: Table, name: str, value: Any) -> ODataError | None:
 def _problem_of_number(table: Table, name: str, value: Any) -> ODataError | None:
     if not isinstance(value, int) or isinstance(value, bool):
         return _wrong_type(value, "Edm.Int32")
-    if value in (_INTEGERS.get(name) or _CHOICES[name]):
+    if value in (_INTEGERS.get(name) or CHOICES[name]):
         return None
     return refusal(
         "0x8004432f" if name in _INTEGERS else "0x8004431a",
