@@ -12,7 +12,12 @@ from connectors.kit import Connection, Record
 from connectors.kit.multipart import Part, boundary_of, read_message, read_parts, write_message, write_parts
 
 API = "/api/data/v9.2"
-FIELDS = {"lastname": "Brandt", "subject": "Demo", "companyname": "Brandt GmbH", "emailaddress1": "ada.brandt@example.org"}
+FIELDS = {
+    "lastname": "Brandt",
+    "subject": "Demo",
+    "companyname": "Brandt GmbH",
+    "emailaddress1": "ada.brandt@example.org",
+}
 LENGTH = "The length of the 'lastname' attribute of the 'lead' entity exceeded the maximum allowed length of '50'."
 
 
@@ -62,7 +67,11 @@ def part(status, content=None, *, place=None, **headers):
 def said(*parts, status=200, **headers):
     """The answer to a batch."""
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
-    return status, {"Content-Type": "multipart/mixed; boundary=batchresponse_1", **headers}, write_parts(parts, "batchresponse_1")
+    return (
+        status,
+        {"Content-Type": "multipart/mixed; boundary=batchresponse_1", **headers},
+        write_parts(parts, "batchresponse_1"),
+    )
 
 
 def refused(status, code="", message="", **headers):
