@@ -71,7 +71,7 @@ def test_a_part_that_was_cut_off_is_left_out():
 
 
 def test_a_text_that_quotes_the_boundary_is_no_delimiter():
-    body = b'{"a": "--b"}\r\n--bc\r\n--b x'
+    body = b'{"a": "--b"}\r\n--bc\r\n--b x\r\nwritten --b\r\nand on'
     assert [part.body for part in read_parts(write_parts([Part({}, body)], "b"), "b", most=1)] == [body]
 
 
