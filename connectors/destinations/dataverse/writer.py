@@ -154,12 +154,12 @@ class DataverseWriter:
         if 200 <= status < 300:
             return
         code, message = error_of(response.content)
-        message = without_values(message, (value for record in records for value in record.fields.values()))
         said = f"{self._name}: answered {status}{f' {code}' if code else ''}"
         if code in LIMITS or status == 429:
             raise QuotaError(f"{said}: {_limit(code)} is reached", retry_after=wait_asked_for(response.headers, code))
         if is_passing(code, message):
             raise TransientError(said)
+        message = without_values(message, (value for record in records for value in record.fields.values()))
         if records and status in (400, 413):
             # It does not say which part it could not take, or that there are too many.
             raise RecordError(code or ("call_too_large" if status == 413 else "call_refused"), message=message)

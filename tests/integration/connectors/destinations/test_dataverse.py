@@ -306,6 +306,11 @@ class TestWholeCalls:
         with pytest.raises(TransientError, match=code):
             write(server, refused(status, code, message))
 
+    def test_a_number_of_the_lead_does_not_hide_what_the_code_says(self, server):
+        server.script = [refused(400, "0x80044150", "Sql Number: 1205")]
+        with pytest.raises(TransientError):
+            writer(server.url).write([Record("a", {"address1_line1": "Ring 1205"})])
+
     def test_a_hung_up_line_is_asked_again_later(self, server):
         with pytest.raises(TransientError, match="no usable answer"):
             write(server, None)
