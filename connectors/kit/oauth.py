@@ -14,6 +14,8 @@ from connectors.kit.errors import TerminalError, TransientError
 from connectors.kit.http import Session, check_status, translated
 
 _USED_SHARE_OF_LIFE = 0.8
+# The session may say otherwise of its own calls, and a form under another type is refused.
+_HEADERS = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 
 
 class TokenSource(Protocol):
@@ -63,7 +65,7 @@ class FetchedToken:
     def _fetch(self) -> str:
         what = "fetching an access token"
         with translated(what):
-            response = self._session.post(self._token_url, data=self._form)
+            response = self._session.post(self._token_url, data=self._form, headers=_HEADERS)
         if response.status_code == 400:
             raise TerminalError(f"{what}: refused ({_error_code(response)}); check {self._remedy()}")
         check_status(response, what)

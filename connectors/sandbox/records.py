@@ -90,6 +90,20 @@ class SandboxRecords:
         with self._lock:
             return self._known(self._connection, kind, [external_id]).get(external_id)
 
+    def find_number(self, kind: str, number: int) -> str | None:
+        """The external id of the record with the sandbox's own id."""
+        with self._lock:
+            row = self._connection.execute(
+                "SELECT external_id FROM records WHERE object = ? AND number = ?", (kind, number)
+            ).fetchone()
+        return row[0] if row else None
+
+    def delete(self, kind: str, external_ids: Sequence[str]) -> None:
+        with self._transaction() as connection:
+            connection.executemany(
+                "DELETE FROM records WHERE object = ? AND external_id = ?", [(kind, key) for key in external_ids]
+            )
+
     def stream(self) -> Iterator[dict[str, Any]]:
         """Every record in the order made, without holding up writers."""
         connection = self._connect()

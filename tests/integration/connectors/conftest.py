@@ -74,3 +74,9 @@ def server() -> Iterator[ScriptedServer]:
 def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
     with Sandbox(port=0, state=tmp_path / "sandbox" / "crm.sqlite") as running:
         yield running
+
+
+@pytest.fixture
+def dataverse(tmp_path: Path) -> Iterator[Sandbox]:
+    with Sandbox(port=0, state=tmp_path / "dataverse" / "crm.sqlite", dialect="dataverse") as running:
+        yield running

@@ -52,3 +52,11 @@ def test_a_refresh_token_that_is_refused_names_what_to_look_at(server):
     tokens = RefreshToken(session(server.url), server.url, client_id="c", client_secret="s", refresh_token="r1")
     with pytest.raises(TerminalError, match=r"refused \(invalid_grant\); check client_id and .*refresh_token"):
         tokens.token()
+
+
+def test_a_token_is_asked_for_by_a_form_whatever_the_session_sends_else(server):
+    server.script = answers({"access_token": "a"})
+    opened = session(server.url)
+    opened.headers["Content-Type"] = "application/json"
+    ClientCredentials(opened, server.url, client_id="c", client_secret="s").token()
+    assert server.asked[0]["headers"]["Content-Type"] == "application/x-www-form-urlencoded"

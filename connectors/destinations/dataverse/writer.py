@@ -1,0 +1,218 @@
+"""One account of Dataverse: a call of `$batch` for each claim, and what went wrong with a call as a whole."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlsplit
+from uuid import uuid4
+
+import orjson
+import requests
+
+from connectors.destinations.dataverse.answers import (
+    LIMITS,
+    Answer,
+    Names,
+    answers_by_record,
+    error_of,
+    is_passing,
+    result_of,
+    wait_asked_for,
+)
+from connectors.kit import (
+    ConfigurationError,
+    Connection,
+    QuotaError,
+    Record,
+    RecordError,
+    TerminalError,
+    TransientError,
+    Usage,
+    WriteResult,
+)
+from connectors.kit.http import BearerToken, Session, check_status, session, translated
+from connectors.kit.multipart import Part, write_message, write_parts
+from connectors.kit.oauth import ClientCredentials, FixedToken, TokenSource
+from connectors.kit.redaction import without_values
+
+TOKEN_URL = "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"  # noqa: S105 - an address
+_MOST_PARTS = 1_000  # more are refused; environments that allow 250 have been seen
+_MAX_ANSWER_BYTES = 8_388_608  # a part is an id, or an error with a stack trace
+_SANDBOX_HOSTS = {"127.0.0.1", "localhost", "::1"}
+_SANDBOX_TENANT = "sandbox"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_HEADERS = {"Accept": "application/json", "OData-MaxVersion": "4.0", "OData-Version": "4.0"}
+
+
+class DataverseWriter:
+    """Not shared between threads: it holds one HTTP session.
+
+    The limits that Dataverse tells in its headers are those of one of its servers in five minutes, no quota of a day:
+    `usage` stays empty.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.usage = Usage()
+        self._name = connection.name
+        self._names = _names(connection)
+        self.sent_as = f"{self._names.table} by {self._names.key_field}"
+        version = str(connection.options.get("api_version", "9.2")).removeprefix("v")
+        self._root = f"{connection.base_url.rstrip('/')}/api/data/v{quote(version)}"
+        self._select = f"$select={self._names.id_field},{self._names.key_field}"
+        self._is_told_of_created = bool(connection.options.get("return_representation", True))
+        self._session = session(
+            connection.base_url, timeout_seconds=connection.timeout_seconds, max_answer_bytes=_MAX_ANSWER_BYTES
+        )
+        self._session.headers.update(_HEADERS)
+        self._tokens = _token_source(connection, self._session)
+        self._held_until = 0.0  # monotonic seconds
+
+    def write(self, records: Sequence[Record]) -> list[WriteResult]:
+        """One call, however many records. Where a limit was reached in its midst, the rest is "retry" and the next call
+        is not made before Dataverse's time to wait is over: QuotaError."""
+        if len({record.key for record in records}) != len(records) or len(records) > _MOST_PARTS:
+            raise ValueError(f"a call takes at most {_MOST_PARTS} records with different keys; got {len(records)}")
+        return self._write(records) if records else []
+
+    def check(self) -> None:
+        """Reads one id: the table, both columns, and the right to read."""
+        response = self._call("GET", f"{self._root}/{self._names.table}?{self._select}&$top=1")
+        self._raise_for(response)
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _write(self, records: Sequence[Record]) -> list[WriteResult]:
+        held = self._held_until - time.monotonic()
+        if held > 0:
+            raise QuotaError(f"{self._name}: a limit was reached a moment ago", retry_after=held)
+        boundary = f"batch_{uuid4()}"
+        headers = {
+            "Content-Type": f'multipart/mixed; boundary="{boundary}"',
+            "Prefer": "odata.continue-on-error",
+        }
+        parts = [self._part(place, record) for place, record in enumerate(records, start=1)]
+        response = self._call("POST", f"{self._root}/$batch", write_parts(parts, boundary), headers)
+        answers = answers_by_record(response, records, self._names)
+        if answers is None:
+            self._raise_for(response, records)
+            raise TransientError(f"{self._name}: answered {response.status_code} with something else than a batch")
+        self._note_limits(answers)
+        return [result_of(record, answer, self._names) for record, answer in zip(records, answers, strict=True)]
+
+    def _part(self, place: int, record: Record) -> Part:
+        key = quote(record.key.replace("'", "''"), safe="")
+        address = f"{self._root}/{self._names.table}({self._names.key_field}='{key}')"
+        fields = {name: value for name, value in record.fields.items() if name != self._names.key_field}
+        body = orjson.dumps(fields)
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Accept": "application/json"}
+        if self._is_told_of_created:
+            address += f"?{self._select}"
+            headers["Prefer"] = "return=representation"
+        if record.update_only:
+            headers["If-Match"] = "*"
+        return Part(
+            {"Content-Type": "application/http", "Content-Transfer-Encoding": "binary", "Content-ID": str(place)},
+            write_message(f"PATCH {address} HTTP/1.1", headers, body),
+        )
+
+    def _note_limits(self, answers: Sequence[Answer | None]) -> None:
+        """Raises QuotaError where no record was got through. Else what was written is worth telling, and the next call
+        has to wait."""
+        limited = [answer for answer in answers if answer is not None and answer.is_limited]
+        if not limited:
+            return
+        wait = max(answer.wait_seconds for answer in limited)
+        if len(limited) == len(answers):
+            raise QuotaError(f"{self._name}: {_limit(limited[0].code)} is reached", retry_after=wait)
+        self._held_until = time.monotonic() + wait
+
+    def _call(
+        self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> requests.Response:
+        response = self._call_once(method, url, body, headers)
+        if response.status_code == 401 and self._tokens.renew():
+            response = self._call_once(method, url, body, headers)
+        if response.status_code == 401:
+            raise TerminalError(f"{self._name}: the access token is refused; check the destination's secrets")
+        return response
+
+    def _call_once(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str] | None
+    ) -> requests.Response:
+        with translated(self._name):
+            return self._session.request(
+                method, url, data=body, headers=headers, auth=BearerToken(self._tokens.token())
+            )
+
+    def _raise_for(self, response: requests.Response, records: Sequence[Record] = ()) -> None:
+        """Raises unless the status is 2xx. The code in the body says more than the status."""
+        status = response.status_code
+        if 200 <= status < 300:
+            return
+        code, message = error_of(response.content)
+        said = f"{self._name}: answered {status}{f' {code}' if code else ''}"
+        if code in LIMITS or status == 429:
+            raise QuotaError(f"{said}: {_limit(code)} is reached", retry_after=wait_asked_for(response.headers, code))
+        if is_passing(code, message):
+            raise TransientError(said)
+        message = without_values(message, (value for record in records for value in record.fields.values()))
+        if records and status in (400, 413):
+            # It does not say which part it could not take, or that there are too many.
+            raise RecordError(code or ("call_too_large" if status == 413 else "call_refused"), message=message)
+        if status in (400, 403, 404):
+            raise TerminalError(f"{said}: {message or 'the address, a name or a right is not what it expects'}")
+        check_status(response, self._name)
+
+
+def _limit(code: str | None) -> str:
+    return LIMITS.get(code or "", "a limit of requests")
+
+
+def _names(connection: Connection) -> Names:
+    options = connection.options
+    names = Names(
+        table=str(options.get("table", "leads")),
+        id_field=str(options.get("id_field", "leadid")),
+        key_field=str(options.get("external_id_field", "new_afluenteid")),
+    )
+    for option, value in (("table", names.table), ("id_field", names.id_field), ("external_id_field", names.key_field)):
+        if not _NAME.fullmatch(value):
+            raise ConfigurationError(
+                f"destinations.{connection.name}.options.{option} is {value!r}; allowed: letters, digits and _"
+            )
+    return names
+
+
+def _token_source(connection: Connection, http: Session) -> TokenSource:
+    secrets = connection.secrets
+    if "access_token" in secrets:
+        return FixedToken(secrets["access_token"])
+    if not secrets.get("client_id") or not secrets.get("client_secret"):
+        raise ConfigurationError(
+            f"destinations.{connection.name}.secrets: give client_id and client_secret, or access_token for a trial,"
+            " as env:NAME or file:PATH"
+        )
+    address = urlsplit(connection.base_url)
+    return ClientCredentials(
+        http,
+        _token_url(connection.name, connection.base_url, connection.options),
+        client_id=secrets["client_id"],
+        client_secret=secrets["client_secret"],
+        scope=f"{address.scheme}://{address.netloc.rpartition('@')[2]}/.default",
+    )
+
+
+def _token_url(destination: str, base_url: str, options: Mapping[str, Any]) -> str:
+    url = str(options.get("token_url") or TOKEN_URL)
+    tenant = str(options.get("tenant_id") or "")
+    if url == TOKEN_URL and urlsplit(base_url).hostname in _SANDBOX_HOSTS:
+        url, tenant = f"{base_url.rstrip('/')}/{{tenant}}/oauth2/v2.0/token", tenant or _SANDBOX_TENANT
+    if "{tenant}" in url and not tenant:
+        raise ConfigurationError(
+            f"destinations.{destination}.options.tenant_id is not set: the id of the Entra ID tenant, or its domain"
+        )
+    return url.replace("{tenant}", quote(tenant, safe=""))
