@@ -44,7 +44,7 @@ class FaultSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     short_answer: float = 0.0
     garbled_answer: float = 0.0
     token_seconds: float | None = None  # access tokens live this long
-    on: str = "/services/data"  # paths that begin so; "/feed" for the polled feed
+    on: str = ""  # paths that begin so, if not the CRM's own; "/feed" for the polled feed
 
 
 def parse_faults(spec: str | bytes) -> FaultSpec:
@@ -65,6 +65,7 @@ class Faults:
     """The faults in force, with a clock for those that end. Safe to share between threads."""
 
     def __init__(self, spec: FaultSpec) -> None:
+        self.paths = "/"  # where the CRM's API begins: faults strike there, if the order names no other
         self._lock = threading.Lock()
         self._random = random.Random()  # noqa: S311 - dice, not secrets
         self.order(spec)
@@ -83,7 +84,7 @@ class Faults:
             if self._until is not None and time.monotonic() >= self._until:
                 self._spec, self._until = FaultSpec(), None
             spec = self._spec
-        return spec if path is None or path.startswith(spec.on) else FaultSpec()
+        return spec if path is None or path.startswith(spec.on or self.paths) else FaultSpec()
 
     def strikes(self, rate: float) -> bool:
         return rate > 0 and (rate >= 1 or self._random.random() < rate)

@@ -47,6 +47,7 @@ class SandboxRecords:
         self._lock = threading.Lock()
         self._connection = self._connect()
         self._connection.executescript(_SCHEMA)
+        self.resets = 0  # for who keeps something beside the records
 
     def close(self) -> None:
         with self._lock:
@@ -97,6 +98,13 @@ class SandboxRecords:
                 "SELECT external_id FROM records WHERE object = ? AND number = ?", (kind, number)
             ).fetchone()
         return row[0] if row else None
+
+    def rename(self, kind: str, external_id: str, wanted: str) -> None:
+        """Give a record another external id, which none has yet."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE records SET external_id = ? WHERE object = ? AND external_id = ?", (wanted, kind, external_id)
+            )
 
     def delete(self, kind: str, external_ids: Sequence[str]) -> None:
         with self._transaction() as connection:
@@ -154,6 +162,7 @@ class SandboxRecords:
         with self._transaction() as connection:
             for table in ("records", "calls", "feed"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+        self.resets += 1
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._lock, self._connection)

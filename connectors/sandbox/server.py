@@ -60,6 +60,7 @@ class Sandbox:
         self.access = Access(host, token)
         self.records = SandboxRecords(state)
         self.dialect: Dialect = dialects()[dialect](self.records, self.faults)
+        self.faults.paths = self.dialect.paths
         fill_feed(self.records)
         self._server.sandbox = self
         self.address = f"http://{host}:{self._server.server_address[1]}"

@@ -37,6 +37,7 @@ _PREFIXES = {"Lead": "00Q", "Contact": "003"}
 
 class SalesforceDialect:
     name = "salesforce"
+    paths = "/services/data"
 
     def __init__(self, records: SandboxRecords, faults: Faults) -> None:
         self._records = records

@@ -39,6 +39,7 @@ _DAY_WAIT_SECONDS = 3600
 
 class DataverseDialect:
     name = "dataverse"
+    paths = "/api/data"
 
     def __init__(self, records: SandboxRecords, faults: Faults) -> None:
         self._records = records
