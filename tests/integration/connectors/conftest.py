@@ -80,3 +80,9 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
 def dataverse(tmp_path: Path) -> Iterator[Sandbox]:
     with Sandbox(port=0, state=tmp_path / "dataverse" / "crm.sqlite", dialect="dataverse") as running:
         yield running
+
+
+@pytest.fixture
+def hubspot(tmp_path: Path) -> Iterator[Sandbox]:
+    with Sandbox(port=0, state=tmp_path / "hubspot" / "crm.sqlite", dialect="hubspot") as running:
+        yield running

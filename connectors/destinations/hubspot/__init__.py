@@ -1,0 +1,28 @@
+"""HubSpot: contacts upserted by a unique property of ours, 100 a call, one result or error for each by its trace id."""
+
+from connectors.destinations.hubspot.writer import BATCH_SIZE, KEY_PROPERTY, HubSpotWriter
+from connectors.kit import DestinationType, Option
+
+DESTINATION = DestinationType(
+    kind="hubspot",
+    title="HubSpot",
+    docs_url="https://developers.hubspot.com/docs/api-reference/crm-contacts-v3/batch/post-crm-v3-objects-contacts-batch-upsert",
+    open=HubSpotWriter,
+    batch_size=BATCH_SIZE,
+    calls_per_second=9.0,  # with the burst 99 in ten seconds: the smallest account may make 100
+    burst=9,
+    options=(
+        Option("api_version", default="v3", help="v3, or a dated one such as 2026-03"),
+        Option("external_id_property", default=KEY_PROPERTY, help="the property with unique values that holds our id"),
+        Option(
+            "on_existing_email",
+            default="link",
+            allowed=("link", "refuse"),
+            help="who is in HubSpot by the e-mail already: link gives the contact our id, refuse leaves it to a human",
+        ),
+        Option("token_url", "url", help="where tokens come from, if not below base_url"),
+    ),
+    secrets=("access_token", "client_id", "client_secret", "refresh_token"),
+    sandbox_secrets={"client_id": "sandbox", "client_secret": "sandbox", "refresh_token": "sandbox"},
+    merge="mark",
+)
