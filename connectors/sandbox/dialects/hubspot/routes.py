@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 
@@ -109,7 +110,9 @@ class HubSpotDialect:
 
     def _route_contacts(self, request: Request, below: str, faults: FaultSpec) -> Reply | None:
         if below.count("/") == 1 and request.method in ("GET", "PATCH", "DELETE"):
-            return self._one(request, below[1:], faults)
+            return self._one(request, unquote(below[1:]), faults)
+        if request.method == "GET" and not below:
+            return self._list(request)
         if request.method != "POST":
             return None
         route = f"POST contacts{below}"
@@ -118,6 +121,7 @@ class HubSpotDialect:
             return self._batches.write(request.body, makes=makes, finds=finds, faults=faults, route=route)
         work: dict[str, Callable[[], Reply]] = {
             "": lambda: self._write_one(request, None, faults),
+            "/batch/archive": lambda: self._archive(read_object(request.body)),
             "/batch/read": lambda: self._batches.read(request.body, route),
             "/gdpr-delete": lambda: self._erase(read_object(request.body)),
             "/search": lambda: self._search(read_object(request.body)),
@@ -133,8 +137,27 @@ class HubSpotDialect:
         if request.method == "DELETE":
             self._contacts.remove(contact)
             return Reply(204, b"", "DELETE contacts")
-        names = request.query.get("properties", "email,firstname,lastname").split(",")
-        return json_reply(200, self._shown(contact, names), "GET contacts")
+        return json_reply(200, self._shown(contact, _asked_properties(request)), "GET contacts/…")
+
+    def _list(self, request: Request) -> Reply:
+        return json_reply(
+            200, self._page(self._contacts.all(), request.query, _asked_properties(request)), "GET contacts"
+        )
+
+    def _page(self, found: list[Contact], asked: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+        limit, after = str(asked.get("limit") or 10), str(asked.get("after") or 0)
+        if not limit.isdecimal() or not after.isdecimal() or int(limit) > _MOST_FOUND:
+            raise CallRefusedError(400, "VALIDATION_ERROR", f"limit must be a number of at most {_MOST_FOUND}")
+        end = int(after) + int(limit)
+        body: dict[str, Any] = {"results": [self._shown(contact, names) for contact in found[int(after) : end]]}
+        return body | ({"paging": {"next": {"after": str(end)}}} if end < len(found) else {})
+
+    def _archive(self, call: dict[str, Any]) -> Reply:
+        for entry in call.get("inputs") or []:
+            contact = self._contacts.find(RECORD_ID, str(entry.get("id")))
+            if contact is not None:
+                self._contacts.remove(contact)
+        return Reply(204, b"", "POST contacts/batch/archive")
 
     def _write_one(self, request: Request, contact: Contact | None, faults: FaultSpec) -> Reply:
         properties = read_properties(read_object(request.body))
@@ -164,9 +187,6 @@ class HubSpotDialect:
         return shown_contact(contact, {**{name: fields.get(name) for name in names}, **fixed})
 
     def _search(self, call: dict[str, Any]) -> Reply:
-        limit = call.get("limit") or 10
-        if not isinstance(limit, int) or limit > _MOST_FOUND:
-            raise CallRefusedError(400, "VALIDATION_ERROR", f"limit must be at most {_MOST_FOUND}")
         before = time.time() - self.search_lag_seconds
         names = [str(name) for name in call.get("properties") or ["email", "firstname", "lastname"]]
         groups = [group.get("filters") or [] for group in call.get("filterGroups") or []]
@@ -175,13 +195,7 @@ class HubSpotDialect:
             for contact in self._contacts.all()
             if contact.updated_at <= before and _is_wanted(self._contacts.fields(contact), groups)
         ]
-        start = int(call.get("after") or 0)
-        body: dict[str, Any] = {
-            "total": len(found),
-            "results": [self._shown(contact, names) for contact in found[start : start + limit]],
-        }
-        if start + limit < len(found):
-            body["paging"] = {"next": {"after": str(start + limit)}}
+        body = {"total": len(found), **self._page(found, call, names)}
         return json_reply(200, body, "POST contacts/search")
 
     def _erase(self, call: dict[str, Any]) -> Reply:
@@ -219,6 +233,10 @@ class HubSpotDialect:
         if self._properties[name].has_unique_value:
             self._contacts.unique.add(name)
         return json_reply(201, self._properties[name].shown(), "POST properties")
+
+
+def _asked_properties(request: Request) -> list[str]:
+    return request.query.get("properties", "email,firstname,lastname").split(",")
 
 
 def _is_wanted(fields: dict[str, Any], groups: list[list[dict[str, Any]]]) -> bool:

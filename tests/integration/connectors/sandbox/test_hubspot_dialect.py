@@ -152,7 +152,7 @@ class TestContacts:
 
     def test_dated_paths_are_the_same_contacts(self, hubspot):
         made = make_contact(hubspot, email="ada@example.org")
-        path = "/crm/objects/2026-03/contacts/ada@example.org?idProperty=email&properties=email"
+        path = "/crm/objects/2026-03/contacts/ada%40example.org?idProperty=email&properties=email"
         assert by_hand(hubspot, "GET", path).json()["id"] == made
         assert by_hand(hubspot, "GET", f"{CONTACTS}/1").status_code == 404
 
@@ -179,6 +179,15 @@ class TestContacts:
         second = self.search(hubspot, limit=2, after=first["paging"]["next"]["after"])
         assert (first["total"], "paging" in second) == (3, False)
         assert {found["id"] for page in (first, second) for found in page["results"]} == made
+
+    def test_all_contacts_are_listed_page_by_page_and_archived_in_batches(self, hubspot):
+        made = {make_contact(hubspot, email=f"ada{number}@example.org") for number in range(3)}
+        first = by_hand(hubspot, "GET", f"{CONTACTS}?limit=2").json()
+        second = by_hand(hubspot, "GET", f"{CONTACTS}?limit=2&after={first['paging']['next']['after']}").json()
+        assert {found["id"] for page in (first, second) for found in page["results"]} == made
+        gone = {"inputs": [{"id": name} for name in made]}
+        assert by_hand(hubspot, "POST", f"{CONTACTS}/batch/archive", gone).status_code == 204
+        assert records(hubspot) == []
 
     def test_a_search_may_lag_behind(self, hubspot):
         hubspot.dialect.search_lag_seconds = 0.3
