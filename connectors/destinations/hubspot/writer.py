@@ -46,10 +46,12 @@ class HubSpotWriter:
     """One account. Not shared between threads: it holds one HTTP session.
 
     A write makes one call, `batch/upsert`, or `batch/update` where all of its records are only to be updated: an upsert
-    would make them. Of a call that holds both kinds one waits ("retry"), by turns. Where contacts with the e-mail of
-    records are in HubSpot already without our key, two calls more are made, however many there are: one reads whose
-    they are (`batch/read`), one writes record and key onto those that are nobody's (`batch/update`). HubSpot keeps one
-    contact for an e-mail, so who is there already must neither get a second one nor be refused for ever.
+    would make them. Of a call that holds both kinds one waits ("retry"), by turns.
+
+    HubSpot keeps one contact for an e-mail. Where contacts with the e-mail of records are there already without our
+    key, up to three calls more are made, however many they are: one reads whose they are (`batch/read`), one writes
+    record and key onto those that are nobody's (`batch/update`), and one writes all but the e-mail of those whose
+    e-mail is another person's (`batch/upsert`). So nobody gets a second contact, and nobody is refused for ever.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -140,21 +142,22 @@ class HubSpotWriter:
     def _link(
         self, records: Sequence[Record], existing: Mapping[str, str], *, sent: Collection[str]
     ) -> dict[str, WriteResult]:
-        """Write records onto the contacts that have their e-mail (`existing`: ids by key) and no key of ours.
+        """Write records onto the contacts that have their e-mail (`existing`: ids by key), where those are nobody's.
 
         `sent` are the keys of the whole call: one of them may just have given the e-mail up.
         """
         owners = self._read_owners(sorted(set(existing.values())))
         results: dict[str, WriteResult] = {}
         free: dict[str, Record] = {}
+        taken: list[Record] = []
         for record in records:
             contact = existing[record.key]
             owner = owners.get(contact)
             if owner is None or contact in free or (owner in sent and owner != record.key):
                 message = f"contact {contact}, which has the e-mail, is changing: looked at again later"
                 results[record.key] = _waits(record, "CONFLICT", message)
-            elif owner not in ("", record.key):
-                results[record.key] = _taken(record, contact)
+            elif owner not in ("", record.key) or record.crm_id not in (None, contact):
+                taken.append(record)
             else:
                 free[contact] = record
         if free:
@@ -163,6 +166,18 @@ class HubSpotWriter:
             for record in free.values():
                 result = self._result(record, answer)
                 results[record.key] = _linked(result) if result.state == "written" else result
+        return results | self._write_without_email(taken, existing) if taken else results
+
+    def _write_without_email(self, records: Sequence[Record], existing: Mapping[str, str]) -> dict[str, WriteResult]:
+        """Of whom another contact has the e-mail, all else is written, and a human merges the two contacts."""
+        bare = [replace(record, fields={**record.fields}) for record in records]
+        for record in bare:
+            record.fields.pop("email", None)
+        answer = self._send("batch/upsert", [batch_input(record, self._key_property) for record in bare], bare)
+        results = {}
+        for record in bare:
+            result = self._result(record, answer)
+            results[record.key] = _taken(result, existing[record.key]) if result.state == "written" else result
         return results
 
     def _read_owners(self, contacts: Sequence[str]) -> dict[str, str]:
@@ -264,13 +279,14 @@ def _linked(result: WriteResult) -> WriteResult:
     )
 
 
-def _taken(record: Record, contact: str) -> WriteResult:
-    return WriteResult(
-        record.key,
-        "rejected",
+def _taken(result: WriteResult, contact: str) -> WriteResult:
+    return replace(
+        result,
+        state="rejected",
         code="CONFLICT",
         field="email",
-        message=f"contact {contact} has this e-mail and stands for another person: merge the two in HubSpot",
+        message=f"contact {contact} has this e-mail and is another person's: merge the two in HubSpot, then replay."
+        " All but the e-mail was written",
     )
 
 

@@ -270,11 +270,21 @@ class TestWhoIsThereByEmail:
         assert {result.code for result in results} == {"linked"}
         assert len(server.asked) == 3
 
-    def test_a_contact_that_is_another_persons_is_never_taken(self, server):
-        results = write(server, batch([good(0)], [self.there]), self.owners(c123="key-9"), size=2)
+    def test_a_contact_that_is_another_persons_is_never_taken_and_all_but_the_email_is_written(self, server):
+        written = batch([good(1)])
+        results = write(server, batch([good(0)], [self.there]), self.owners(c123="key-9"), written, size=2)
         assert (results[1].state, results[1].code, results[1].field) == ("rejected", "CONFLICT", "email")
-        assert "123" in (results[1].message or "")
-        assert paths(server) == [UPSERT, READ]
+        assert (results[1].crm_id, "123" in (results[1].message or "")) == ("901", True)
+        assert paths(server) == [UPSERT, READ, UPSERT]
+        (entry,) = sent(server, 2)["inputs"]
+        assert (entry["id"], "email" in entry["properties"]) == ("key-1", False)
+
+    def test_who_has_a_contact_of_their_own_does_not_get_a_second_one_with_the_email(self, server):
+        there = self.there | {"context": {"objectWriteTraceId": ["key-0"]}}
+        server.script = [batch([], [there]), self.owners(c123=""), batch([good(0, new=False)])]
+        (result,) = writer(server.url).write([Record("key-0", person(0).fields, crm_id="900")])
+        assert (result.state, result.code, result.crm_id) == ("rejected", "CONFLICT", "900")
+        assert paths(server) == [UPSERT, READ, UPSERT]
 
     def test_one_whose_owner_was_in_the_same_call_is_looked_at_again(self, server):
         results = write(server, batch([good(0)], [self.there]), self.owners(c123="key-0"), size=2)

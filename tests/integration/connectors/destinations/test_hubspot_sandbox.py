@@ -92,15 +92,29 @@ def test_a_link_whose_answer_is_lost_is_found_by_our_key_the_next_time(hubspot):
     assert (result.state, result.crm_id, result.code) == ("written", made, None)
 
 
-def test_two_people_with_one_email_are_never_exchanged(hubspot):
+def test_two_people_with_one_email_are_never_exchanged_and_lack_no_more_than_the_email(hubspot):
     opened = writer(hubspot)
     opened.write([person(0)])
     for _ in range(2):
-        (other,) = opened.write([person(1, email="ada0@example.org")])
-        assert (other.state, other.code) == ("rejected", "CONFLICT")
+        (other,) = opened.write([person(1, email="ada0@example.org", city="Bonn")])
+        assert (other.state, other.code, other.field) == ("rejected", "CONFLICT", "email")
         (first,) = opened.write([person(0)])
         assert (first.state, first.created) == ("written", False)
-    assert [kept["external_id"] for kept in records(hubspot)] == ["key-0"]
+    contacts = {kept["external_id"]: kept for kept in records(hubspot)}
+    assert contacts["key-0"]["fields"]["email"] == "ada0@example.org"
+    assert (contacts["key-1"]["fields"]["city"], contacts["key-1"]["fields"].get("email")) == ("Bonn", None)
+    assert other.crm_id == contacts["key-1"]["id"]
+
+
+def test_an_email_that_moves_from_one_person_to_another_arrives(hubspot):
+    opened = writer(hubspot)
+    opened.write([person(0), person(1)])
+    for _ in range(3):
+        results = opened.write([person(1, email="ada0@example.org"), person(0, email="new@example.org")])
+        if all(result.state == "written" for result in results):
+            break
+    emails = {kept["external_id"]: kept["fields"]["email"] for kept in records(hubspot)}
+    assert emails == {"key-0": "new@example.org", "key-1": "ada0@example.org"}
 
 
 def test_a_mark_changes_nothing_else_and_is_emptied_by_none(hubspot):
