@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import requests
 
 from connectors.sandbox.dialects import dialects
 from connectors.sandbox.server import Sandbox
@@ -101,8 +102,6 @@ def test_a_quota_that_ends_costs_no_delivery_an_attempt(crm):
 class TestHubSpot:
     def contact(self, crm: Crm, number: int, **fields: str) -> dict[str, str]:
         """Somebody who was in HubSpot before us."""
-        import requests
-
         answer = requests.post(
             f"{crm.address}/crm/v3/objects/contacts",
             json={"properties": {"email": f"Person{number}@example.com", **fields}},

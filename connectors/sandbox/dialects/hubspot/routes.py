@@ -38,7 +38,7 @@ from connectors.sandbox.faults import Faults, FaultSpec
 from connectors.sandbox.records import SandboxRecords
 
 _CONTACTS = re.compile(r"/crm/(?:v3/objects|objects/\d{4}-\d{2})/contacts(/.*)?")
-_PROPERTIES = re.compile(r"/crm/(?:v3/properties|properties/\d{4}-\d{2})/contacts/?([^/]*)")
+_PROPERTIES = re.compile(r"/crm/(?:v3/properties|properties/\d{4}-\d{2})/contacts(?:/(.*))?")
 _TOKENS = ("/oauth/v1/token", "/oauth/v3/token")
 _BATCHES = {"/batch/create": (True, False), "/batch/update": (False, True), "/batch/upsert": (True, True)}
 _MOST_FOUND = 200
@@ -103,7 +103,7 @@ class HubSpotDialect:
             below = (match[1] or "").rstrip("/")
             reply = self._route_contacts(request, below, faults)
         elif match := _PROPERTIES.fullmatch(request.path):
-            reply = self._route_properties(request, match[1])
+            reply = self._route_properties(request, (match[1] or "").rstrip("/"))
         else:
             reply = None
         return reply or error_reply(404, "OBJECT_NOT_FOUND", "resource not found", f"{request.method} other")
@@ -211,10 +211,13 @@ class HubSpotDialect:
         if request.method == "GET" and name in self._properties:
             return json_reply(200, self._properties[name].shown(), "GET properties")
         if request.method == "POST" and not name:
-            return self._make_property(read_object(request.body))
+            return json_reply(201, self._make_property(read_object(request.body)), "POST properties")
+        if request.method == "POST" and name == "batch/create":
+            made = [self._make_property(entry) for entry in read_object(request.body).get("inputs") or []]
+            return json_reply(201, {"status": "COMPLETE", "results": made}, "POST properties")
         return None
 
-    def _make_property(self, call: dict[str, Any]) -> Reply:
+    def _make_property(self, call: dict[str, Any]) -> dict[str, Any]:
         missing = [key for key in ("name", "label", "type", "fieldType", "groupName") if not call.get(key)]
         if missing:
             raise CallRefusedError(400, "VALIDATION_ERROR", f"required: {', '.join(missing)}")
@@ -232,7 +235,7 @@ class HubSpotDialect:
         )
         if self._properties[name].has_unique_value:
             self._contacts.unique.add(name)
-        return json_reply(201, self._properties[name].shown(), "POST properties")
+        return self._properties[name].shown()
 
 
 def _asked_properties(request: Request) -> list[str]:
