@@ -40,7 +40,8 @@ _RETRY_CODES = {
     "TIMEOUT",
 }
 _ASK_THEIR_SUPPORT = {522, 525, 526}
-_EXISTING = re.compile(r"Existing ID:\s*(\d+)|(\d+) already has that value")
+_EXISTING = re.compile(r"Existing ID:\s*(\d+)")
+_HOLDER = re.compile(r"(\d+) already has that value")
 _SCOPE = re.compile(r"\bcrm\.[a-z_]+(?:\.[a-z_]+)+")
 _CODE = re.compile(r"\w{1,60}", re.ASCII)
 
@@ -118,12 +119,12 @@ def read_refusal(error: Mapping[str, Any]) -> Refusal:
     issue = next((issue for issue in issues if _issue_code(issue) in _SETTINGS_CODES), issues[0] if issues else {})
     message = _text(issue.get("message")) or text.partition("[")[0]
     property_name = _issue_field(issue)
-    existing = _EXISTING.search(text) if property_name in (None, "email") else None
+    existing = _EXISTING.search(text) or (_HOLDER.search(text) if property_name == "email" else None)
     return Refusal(
         _issue_code(issue) or _code(error.get("category")) or _code(error.get("errorType")) or "no_reason_given",
         property_name,
         message,
-        existing and (existing[1] or existing[2]),
+        existing and existing[1],
     )
 
 

@@ -153,8 +153,9 @@ class TestResults:
     def test_our_key_taken_a_moment_ago_is_a_race_and_another_unique_value_is_not(self, server):
         race = invalid("CONFLICTING_UNIQUE_VALUE", "afluente_id", "901 already has that value.")
         assert write(server, batch([], [race]))[0].state == "retry"
-        taken = invalid("CONFLICTING_UNIQUE_VALUE", "customer_number", "901 already has that value.")
-        assert write(server, batch([], [taken]))[0].state == "rejected"
+        taken = invalid("CONFLICTING_UNIQUE_VALUE", "phone", "493012345678 already has that value.")
+        (result,) = write(server, batch([], [taken]))
+        assert (result.state, "4930" in (result.message or "")) == ("rejected", False)
         assert paths(server) == [UPSERT, UPSERT], "nobody is linked for another property than the e-mail"
 
     def test_reasons_in_a_list_are_read_as_well(self, server):
@@ -293,6 +294,12 @@ class TestWhoIsThereByEmail:
     def test_one_that_is_gone_meanwhile_is_looked_at_again(self, server):
         results = write(server, batch([good(0)], [self.there]), batch([]), size=2)
         assert results[1].state == "retry"
+
+    def test_is_known_by_either_of_the_words_that_hubspot_has_for_it(self, server):
+        there = invalid("CONFLICTING_UNIQUE_VALUE", "email", "123 already has that value.")
+        linked = batch([{"id": "123", "objectWriteTraceId": "key-0"}])
+        (result,) = write(server, batch([], [there]), self.owners(c123=""), linked)
+        assert (result.crm_id, result.code) == ("123", "linked")
 
     def test_a_whole_call_refused_for_the_one_in_it_is_linked_as_well(self, server):
         conflict = said({"status": "error", "category": "CONFLICT", "message": "Existing ID: 123"}, 409)
