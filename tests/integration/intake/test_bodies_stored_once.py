@@ -311,7 +311,8 @@ def test_a_large_body_of_many_records_costs_each_of_them_its_own_part_only(compa
         return taken
 
     seconds(50)
-    assert seconds(1_000) < 6 * seconds(500)
+    # A square would be there each time; what else the machine does is not.
+    assert any(seconds(1_000) < 6 * seconds(500) for _ in range(3))
 
 
 def test_a_draft_made_of_a_batch_names_what_stands_beside_the_list_as_undecided(company, tmp_path):

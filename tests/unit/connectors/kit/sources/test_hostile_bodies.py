@@ -46,9 +46,14 @@ def read(content_type: str, body: bytes) -> None:
 def test_a_body_of_twice_the_length_takes_twice_as_long_and_no_more(shape):
     make = BODIES[shape]
     small, large = make(SIZE), make(2 * SIZE)
-    time_of_large = seconds(lambda: read(large.content_type, large.body))
-    assert time_of_large < LONGEST_SECONDS
-    assert time_of_large < 3.5 * max(UNMEASURABLE_SECONDS, seconds(lambda: read(small.content_type, small.body)))
+
+    def ratio() -> float:
+        time_of_large = seconds(lambda: read(large.content_type, large.body))
+        assert time_of_large < LONGEST_SECONDS
+        return time_of_large / max(UNMEASURABLE_SECONDS, seconds(lambda: read(small.content_type, small.body)))
+
+    # A reader that is not linear is so each time; a neighbor that takes the processor's cache away is not always there.
+    assert any(ratio() < 3.5 for _ in range(3))
 
 
 @pytest.mark.parametrize("shape", CONTENT_TYPES)
