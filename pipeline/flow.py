@@ -32,7 +32,7 @@ from pipeline.lanes import HOT, LANES
 from pipeline.logs import get_logger
 from pipeline.records import SUPERSEDED, Batch, Claim, Lead, Parked, Stage, Suppressed, Touch
 from pipeline.replay import Decided, connector_of, map_raw_event, normalize_mapped, note_connectors
-from pipeline.routing import note_destinations, note_returns, want_people
+from pipeline.routing import note_destinations, note_returns, told_of_consent, want_people
 from pipeline.settings.loading import settings
 from pipeline.stages.attribution.touches import touches_of
 from pipeline.stages.mappings_in_force import refresh_source_mappings
@@ -139,7 +139,7 @@ def attribute_batch(batch: Batch) -> Batch:
         made = [touch for lead_touches in written.values() for touch in lead_touches]
         new = touches.add_touches(connection, made)
         touches.apply_touches(connection, made)
-        consents.add_consents(connection, leads)
+        consents.add_consents(connection, leads, told=told_of_consent(lead.brand for lead in leads if lead.consents))
         note_returns(connection, leads, new)
     for lead in (*batch.leads, *batch.superseded):
         lead.fields, lead.consents, lead.earlier_touches = {}, [], []
@@ -187,6 +187,11 @@ def load_batch(batch: Batch) -> dict[tuple[str, str], int]:
             for lead in batch.leads
             if lead.event_id in settled and lead.person_id is not None
         ]
+        if batch.superseded:  # a refusal counts although its record says something else by now
+            told = told_of_consent(lead.brand for lead in batch.superseded)
+            people += [
+                (lead.person_id, lead.brand) for lead in batch.superseded if lead.person_id and lead.brand in told
+            ]
         due = want_people(connection, people, batch.lane)
         drift.count_drift(connection, [lead for lead in batch.leads if lead.event_id in settled])
     _log.info(
