@@ -127,6 +127,9 @@ def _unknown(name: str) -> str:
     end, _, field = name.partition("_")
     if end in ATTRIBUTED_ENDS and field in _KEPT_AS:
         return f"{name!r} is not kept as it came; what is kept of it is {end}_{_KEPT_AS[field]}"
+    both = [f"{end}_{_KEPT_AS.get(name, name)}" for end in ATTRIBUTED_ENDS]
+    if all(one in DESTINATION_SOURCES or one in touch_names() for one in both):
+        return f"{name!r} is of a touch; name that of the first one or of the last: {' or '.join(both)}"
     facts = ", ".join(dict.fromkeys(touch.fact for touch in touch_names().values()))
     return (
         f"{name!r} is not known{_near(name, (*DESTINATION_SOURCES, *touch_names()))}; allowed:"
