@@ -82,8 +82,7 @@ def map_person(
     confirmed: bytes | None = None,
     emptied: Collection[str] = (),
 ) -> MappedPerson:
-    """The CRM's fields of one person, from golden `values` and `attribution`: `canonical.ATTRIBUTION_NAMES`, and
-    what is read because the mapping names it (`named`).
+    """The CRM's fields of one person, from golden `values` and `attribution`, with what is read as `mapping.named`.
 
     Both may lack any name. Empty values are left out and clear nothing that the CRM holds, except where the rule says
     so or the value is one of `emptied`: names whose value was taken back since. Fields written once are left out too
