@@ -64,6 +64,9 @@ TOUCH_FIELDS: dict[str, str] = {
 
 CANONICAL_FIELDS: dict[str, str] = {**LEAD_FIELDS, **TOUCH_FIELDS}
 CONSENTS = "consents"
+# What no list of ours names: a company's own fields, `custom.shoe_size`, and answers, `consent.marketing.email`.
+CUSTOM, CONSENT = "custom.", "consent."
+CUSTOM_NAME = "[a-z][a-z0-9_]{0,62}"  # behind `custom.`; as a pattern of JSON Schema too
 
 # Any one of these, once normalized, is enough to tell a person apart.
 IDENTIFYING_FIELDS = (
@@ -107,9 +110,13 @@ ATTRIBUTION_NAMES = (
     "owner",
     "rerouted_at",
 )
+# What else is kept of a person's first touch and the last, beside click ids: `original_form_name`, `latest_utm_term`.
+TOUCH_FACTS = ("medium", *UTM_FIELDS, "referrer_host", "landing_path", *TOUCH_DETAILS)
+CONSENT_FACTS = ("at", "source", "policy_version")  # of the answer that counts: `consent.marketing.email.at`
 # Made from golden values where they are shown or sent, never stored: stages/derived.py.
 DERIVED_FIELDS = ("company_domain", "job_level", "job_function", "state_code", "phone_type", "email_suggestion")
-# What a destination mapping may read: golden values, attribution, and values made from them.
+# What a destination mapping may read: golden values, attribution, and values made from them. Beside these facts of
+# touches, answers about consent and custom fields: stages/destination_mapping/names.py.
 DESTINATION_SOURCES = (
     *PERSON_FIELDS,
     "external_id",

@@ -32,7 +32,7 @@ from pipeline.lanes import HOT, LANES
 from pipeline.logs import get_logger
 from pipeline.records import SUPERSEDED, Batch, Claim, Lead, Parked, Stage, Suppressed, Touch
 from pipeline.replay import Decided, connector_of, map_raw_event, normalize_mapped, note_connectors
-from pipeline.routing import note_destinations, note_returns, want_people
+from pipeline.routing import note_destinations, note_returns, told_of_consent, want_people
 from pipeline.settings.loading import settings
 from pipeline.stages.attribution.touches import touches_of
 from pipeline.stages.mappings_in_force import refresh_source_mappings
@@ -40,7 +40,7 @@ from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import transaction
 from pipeline.store.events import drift, events, leases, quarantine, record_members
 from pipeline.store.identity import evidence_rows, people_moves, upgrades
-from pipeline.store.people import consents, touches
+from pipeline.store.people import consents, people, touches
 
 Item = TypeVar("Item")
 _log = get_logger(__name__)
@@ -130,6 +130,9 @@ def attribute_batch(batch: Batch) -> Batch:
     with transaction(synchronous=False) as connection:
         leads = [*batch.leads, *batch.superseded]
         _follow(connection, leads)
+        told = told_of_consent(lead.brand for lead in leads)
+        if told:  # they get a new version after those who have touches: all are held in one order, at once
+            people.hold_people(connection, [lead.person_id for lead in leads if lead.person_id is not None])
         written = {lead.event_id: _touches_of(lead) for lead in leads}
         revised = [lead for lead in leads if lead.record_id is not None]
         if revised:
@@ -139,7 +142,7 @@ def attribute_batch(batch: Batch) -> Batch:
         made = [touch for lead_touches in written.values() for touch in lead_touches]
         new = touches.add_touches(connection, made)
         touches.apply_touches(connection, made)
-        consents.add_consents(connection, leads)
+        consents.add_consents(connection, leads, told=told)
         note_returns(connection, leads, new)
     for lead in (*batch.leads, *batch.superseded):
         lead.fields, lead.consents, lead.earlier_touches = {}, [], []
@@ -182,12 +185,17 @@ def load_batch(batch: Batch) -> dict[tuple[str, str], int]:
         suppressed = [*batch.suppressed, *(Suppressed(lead.event_id, SUPERSEDED) for lead in batch.superseded)]
         events.suppress_events(connection, batch.claim_id, suppressed)
         quarantine.park_events(connection, batch.claim_id, batch.parked)
-        people = [
+        wanted = [
             (lead.person_id, lead.brand)
             for lead in batch.leads
             if lead.event_id in settled and lead.person_id is not None
         ]
-        due = want_people(connection, people, batch.lane)
+        if batch.superseded:  # a refusal counts although its record says something else by now
+            told = told_of_consent(lead.brand for lead in batch.superseded)
+            wanted += [
+                (lead.person_id, lead.brand) for lead in batch.superseded if lead.person_id and lead.brand in told
+            ]
+        due = want_people(connection, wanted, batch.lane)
         drift.count_drift(connection, [lead for lead in batch.leads if lead.event_id in settled])
     _log.info(
         "batch_loaded",

@@ -10,9 +10,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pipeline.errors import ConfigurationError
 from pipeline.lanes import BULK, HOT
 from pipeline.records import Lead
 from pipeline.settings.loading import settings
+from pipeline.stages.mappings_in_force import destination_mapping_in_force
 from pipeline.store.deliveries.backfill import ensure_in_force
 from pipeline.store.deliveries.deliveries import want_deliveries
 from pipeline.store.identity.notices import read_known_lanes, write_returns
@@ -42,6 +44,19 @@ def want_people(connection: Connection, people: Iterable[tuple[UUID, str]], lane
 def meant_pairs() -> list[tuple[str, str]]:
     """(brand, destination) as the settings of now have it."""
     return [(brand, name) for brand in sorted(settings().brands) for name in settings().destinations_for(brand)]
+
+
+def told_of_consent(brands: Iterable[str]) -> set[str]:
+    """Those of these brands with a destination whose mapping names an answer about consent, or cannot be read."""
+    return {brand for brand in set(brands) if any(map(_names_consent, settings().destinations_for(brand)))}
+
+
+def _names_consent(destination: str) -> bool:
+    configured = settings().destinations[destination]
+    try:
+        return bool(destination_mapping_in_force(configured.mapping_name).named.consents)
+    except ConfigurationError:
+        return True
 
 
 def note_destinations(brands: Iterable[str]) -> None:

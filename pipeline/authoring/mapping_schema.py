@@ -14,6 +14,8 @@ from typing import Any
 from connectors.kit.paths import KEY_PATTERN, SELECTOR_PATTERN
 from pipeline.canonical import (
     CANONICAL_FIELDS,
+    CONSENT_FACTS,
+    CUSTOM_NAME,
     DESTINATION_SOURCES,
     LEAD_FIELDS,
     TOUCH_FIELDS,
@@ -22,9 +24,11 @@ from pipeline.canonical import (
 from pipeline.errors import UsageError
 from pipeline.records import SUPPRESSION_REASONS
 from pipeline.stages.destination_mapping import declarations as destination
+from pipeline.stages.destination_mapping.names import touch_names
 from pipeline.stages.mapping.language import (
     CONSENT_KEYS,
     CONSENT_TIME_KEYS,
+    CUSTOM_CONVERSIONS,
     DATE_ORDERS,
     DECIMAL_SIGNS,
     EARLIER_TOUCH_KEYS,
@@ -81,6 +85,7 @@ def source_schema() -> Schema:
         ),
         "lists": _named("lists of {name, values} that rules read by name", _list(_list_rule())),
         **{name: _named(f"canonical {name} fields", section) for name, section in sections.items()},
+        "custom": _named("fields of your own, which destinations read as custom.NAME", _custom_fields()),
         "earlier_touches": _named("contacts before this one that the record remembers", _list(_earlier_touch())),
         "consent": _named("statements of consent", {"type": "object", "additionalProperties": _consent()}),
         "suppress": _named("leads that must not go on", _object(dict.fromkeys(SUPPRESSION_REASONS, _suppressions()))),
@@ -107,7 +112,8 @@ def source_schema() -> Schema:
 def destination_schema() -> Schema:
     """Of `mappings/destinations/*.yaml`."""
     rule = {**_object(_in_order(destination.DESTINATION_KEYS, _destination_options())), **_destination_conditions()}
-    sources = {"enum": [name for name in DESTINATION_SOURCES if name != destination.MERGED_INTO]}
+    names = [*(name for name in DESTINATION_SOURCES if name != destination.MERGED_INTO), *touch_names()]
+    sources = {"anyOf": [{"enum": names}, *_own_sources()]}
     fields: Schema = {"anyOf": [_REF("sources"), rule]}
     properties: Schema = {
         "destination": {"type": "string", "pattern": "^[a-z0-9_]+$"},
@@ -118,6 +124,25 @@ def destination_schema() -> Schema:
         **_head("destination"),
         **_object(properties, required=tuple(properties)),
         "definitions": {"sources": _one_or_several(sources), "texts": _one_or_several(_TEXT)},
+    }
+
+
+def _own_sources() -> list[Schema]:
+    """Names in `from` that no list holds."""
+    step = rf"{KEY_PATTERN}\."
+    facts = "|".join(CONSENT_FACTS)
+    return [
+        {"type": "string", "pattern": rf"^custom\.{CUSTOM_NAME}$"},
+        {"type": "string", "pattern": rf"^consent\.{step}{KEY_PATTERN}(?:\.(?:{facts}))?$"},
+    ]
+
+
+def _custom_fields() -> Schema:
+    conversions = {"properties": {"as": {"enum": list(CUSTOM_CONVERSIONS)}}}
+    return {
+        "type": "object",
+        "propertyNames": {"pattern": f"^{CUSTOM_NAME}$", "not": _CANONICAL},
+        "additionalProperties": {"allOf": [_REF("text_field"), conversions]},
     }
 
 

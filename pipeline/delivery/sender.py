@@ -19,6 +19,7 @@ from pipeline.delivery.writers import OpenWriter
 from pipeline.errors import ConfigurationError, QuotaError, RecordError, TerminalError, TransientError, place_of
 from pipeline.lanes import HOT
 from pipeline.logs import get_logger
+from pipeline.privacy.people_to_send import read_named_people
 from pipeline.records import Due, Outcome, Stage, new_id
 from pipeline.settings.loading import settings
 from pipeline.stages.destination_mapping.mapping import MappedPerson
@@ -114,7 +115,7 @@ class _Sender:
                     linger_seconds=self._linger_seconds,
                 )
                 if dues:
-                    people = deliveries.read_people_to_send(connection, [due.person_id for due in dues])
+                    people = read_named_people(connection, [due.person_id for due in dues], writer.mapping.named)
                     claimed = _Claimed(claim_id, until, dues, people)
         finally:
             if claimed is None:

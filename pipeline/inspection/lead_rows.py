@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from pipeline.canonical import CUSTOM
 from pipeline.inspection.recomputed import Recomputed, recompute
 from pipeline.store.events.quarantine import open_codes
 from pipeline.store.people.recorded import Recorded, read_recorded
@@ -69,9 +70,10 @@ def _facts(recorded: Recorded) -> dict[str, Any]:
 
 
 def _fields(lead: Lead, renamed: Mapping[str, str]) -> dict[str, Any]:
+    own = {name.removeprefix(CUSTOM): value for name, value in lead.fields.items() if name.startswith(CUSTOM)}
     return {
         **{renamed.get(name, name): value for name, value in lead.fields.items()},
-        "custom": lead.custom,
+        "custom": {**lead.custom, **own},
         "flags": lead.flags,
         **derive(lead.fields),
     }

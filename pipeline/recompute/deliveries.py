@@ -13,13 +13,14 @@ from sqlalchemy import Connection, Engine
 
 from pipeline.errors import AfluenteError, RecordError
 from pipeline.lanes import BULK
+from pipeline.privacy.people_to_send import read_named_people
 from pipeline.routing import meant_pairs
 from pipeline.settings.loading import settings
 from pipeline.stages.mapping.source_mapping import DestinationMapping, map_person
 from pipeline.stages.mappings_in_force import destination_mapping_in_force
 from pipeline.store.deliveries import backfill
 from pipeline.store.deliveries.backfill import Candidate
-from pipeline.store.deliveries.deliveries import PersonToSend, read_people_to_send, want_deliveries
+from pipeline.store.deliveries.deliveries import PersonToSend, want_deliveries
 from pipeline.store.engine import StoreError, transaction
 from pipeline.store.events.quarantine import replay_events
 from pipeline.store.keyring import blind_index
@@ -109,7 +110,7 @@ def _backfill(
 
 def _told_otherwise(connection: Connection, mapping: DestinationMapping, older: Sequence[Candidate]) -> set[UUID]:
     """Of these people, sent by another version of the mapping, those of whom it makes something else now."""
-    people = read_people_to_send(connection, [candidate.person_id for candidate in older])
+    people = read_named_people(connection, [candidate.person_id for candidate in older], mapping.named)
     return {
         candidate.person_id
         for candidate in older

@@ -11,8 +11,10 @@ from sqlalchemy import Connection
 
 from pipeline.identity.people_updates import Resolved
 from pipeline.identity.record_touches import read_leads
+from pipeline.privacy.people_to_send import read_named_people
 from pipeline.records import Lead, Person, Touch
-from pipeline.store.deliveries.deliveries import PersonToSend, read_people_to_send
+from pipeline.stages.destination_mapping.names import Named
+from pipeline.store.deliveries.deliveries import PersonToSend
 from pipeline.store.engine import transaction
 from pipeline.store.events import record_members, settled
 from pipeline.store.events.settled import SettledEvent
@@ -51,7 +53,8 @@ def mates_of(connection: Connection, leads: Sequence[Lead]) -> list[Lead]:
     )
 
 
-def read_standing(leads: Sequence[Lead], resolved: Resolved) -> Standing:
+def read_standing(leads: Sequence[Lead], resolved: Resolved, named: Named) -> Standing:
+    """`named`: what any destination is told beside people's own rows."""
     with transaction(timeout_seconds=0) as outside:
         stood = settled.read_settled(outside, {lead.event_id for lead in leads})
         involved = {lead.person_id for lead in leads} | {event.person_id for event in stood.values()}
@@ -59,5 +62,5 @@ def read_standing(leads: Sequence[Lead], resolved: Resolved) -> Standing:
         return Standing(
             stood,
             people.read_people(outside, known, lock=False),
-            read_people_to_send(outside, sorted(known)),
+            read_named_people(outside, sorted(known), named),
         )

@@ -18,6 +18,7 @@ from pipeline.identity.people_updates import Resolved
 from pipeline.identity.resolution import resolve
 from pipeline.identity.revisions import Revisions, Superseded, require_current
 from pipeline.lanes import BULK
+from pipeline.privacy.people_to_send import read_named_people
 from pipeline.recompute.crm_changes import Difference, difference
 from pipeline.recompute.golden_records import make_anew
 from pipeline.recompute.lead_facts import Standing, facts_of, is_anew, mates_of, read_standing
@@ -27,8 +28,9 @@ from pipeline.replay import recompute_leads
 from pipeline.settings.loading import settings
 from pipeline.stages.attribution.touches import touches_of
 from pipeline.stages.destination_mapping.mapping import DestinationMapping
+from pipeline.stages.destination_mapping.names import all_named
 from pipeline.stages.survivorship.survivorship import taken_back, with_kept
-from pipeline.store.deliveries.deliveries import PersonToSend, read_people_to_send, want_deliveries
+from pipeline.store.deliveries.deliveries import PersonToSend, want_deliveries
 from pipeline.store.events import drift, settled
 from pipeline.store.events.settled import SettledEvent
 from pipeline.store.identity import people_moves
@@ -44,6 +46,7 @@ class Run:
 
     def __init__(self, mappings: Mapping[str, DestinationMapping]) -> None:
         self.mappings = mappings
+        self.named = all_named(mapping.named for mapping in mappings.values())
         self.done = Replayed(destinations={name: CrmChanges() for name in mappings})
         self.renewed: set[UUID] = set()
         self._people = PerPerson()
@@ -108,9 +111,9 @@ class Rewriting:
         self.who, self.changed = len(filed.corrected), set(filed.corrected)
         self.joined, self.parted = len(resolved.joined), len(resolved.parted)
         mates = mates_of(connection, leads)
-        standing = read_standing([*leads, *mates], resolved)
+        standing = read_standing([*leads, *mates], resolved, self._run.named)
         touched = self._rewrite_touches(connection, leads, mates)
-        self._rewrite_consents(connection, leads)
+        touched |= self._rewrite_consents(connection, leads)
         self._note_events(connection, leads, mates, standing)
         self._rewrite_people(connection, leads, touched, standing, moved=filed.corrected)
         self._want(connection, standing, resolved)
@@ -144,9 +147,9 @@ class Rewriting:
             if one is None or other is None or facts_of(one) != facts_of(other):
                 self.touches[Origin.of(one), Origin.of(other)] += 1
 
-    def _rewrite_consents(self, connection: Connection, leads: Sequence[Lead]) -> None:
+    def _rewrite_consents(self, connection: Connection, leads: Sequence[Lead]) -> set[UUID]:
         """What leads say of consent now takes the place of what they said. A refusal that is read no more stays: it was
-        given. A grant that is read no more does not."""
+        given. A grant that is read no more does not. Gives the people whose answers became others."""
         stored = rewritten.read_consents_of(connection, [lead.event_id for lead in leads])
         said = {row for lead in leads for row in consents_of(lead)}
         questions = {row[:3] for row in said}
@@ -155,6 +158,7 @@ class Rewriting:
         rewritten.rewrite_consents(connection, news, gone)
         self.consents = len(news) + len(gone)
         self.changed |= {row.event_id for row in news | gone}
+        return {row.person_id for row in news | gone}
 
     def _note_events(
         self, connection: Connection, leads: Sequence[Lead], mates: Sequence[Lead], standing: Standing
@@ -189,7 +193,7 @@ class Rewriting:
             again |= standing.people.keys()
         rows = people.read_people(connection, again | owners | set(touched), lock=True)
         made = self._made_anew(connection, again, rows, standing, is_moving=bool(moved))
-        now = read_people_to_send(connection, sorted(touched)) if touched else {}
+        now = read_named_people(connection, sorted(touched), self._run.named) if touched else {}
         written = []
         for person_id, row in rows.items():
             profile = made.get(person_id, row.profile)
@@ -229,7 +233,7 @@ class Rewriting:
         """The deliveries of whoever a destination would be sent another record of, or who came together or apart."""
         involved = {*standing.people, *resolved.changed, *resolved.owners.values()}
         now, rows = (
-            read_people_to_send(connection, sorted(involved)),
+            read_named_people(connection, sorted(involved), self._run.named),
             people.read_people(connection, involved, lock=False),
         )
         wanted = {

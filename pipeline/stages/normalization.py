@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.canonical import CANONICAL_FIELDS, IDENTIFYING_FIELDS
+from pipeline.canonical import CANONICAL_FIELDS, CUSTOM, IDENTIFYING_FIELDS
 from pipeline.records import Lead, Parked, Stage, Suppressed
 from pipeline.stages.mapping.earlier_touches import drop_later
 from pipeline.stages.validation.rules import NOTHING_TO_IDENTIFY
@@ -89,6 +89,8 @@ def _draft(lead: Lead, default_region: str | None) -> _Draft:
         normalize = _PLAN.get(field)
         if normalize is not None:
             draft.put(field, value, normalize(value if isinstance(value, str) else _text(value)))
+        elif field.startswith(CUSTOM):
+            draft.put(field, value, _own(value))
     _set_region(draft, default_region)
     regions = _regions(draft, default_region)
     draft.put_addresses("email", "other_emails", normalize_email)
@@ -225,6 +227,16 @@ class _Draft:
 
 def _text(value: Any) -> str:
     return to_text(value).value or ""
+
+
+def _own(value: Any) -> Normalized:
+    """A field that only its company knows: texts are tidied, all else stays as its mapping made it."""
+    if isinstance(value, str):
+        return normalize_paragraphs(value)
+    if not isinstance(value, list):
+        return Normalized(value)
+    entries = [normalize_cell(entry) if isinstance(entry, str) else Normalized(entry) for entry in value]
+    return Normalized([entry.value for entry in entries if entry.value is not None] or None)
 
 
 def _set_region(draft: _Draft, default_region: str | None) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.canonical import DESTINATION_SOURCES
+from pipeline.stages.destination_mapping.names import problem_of
 from pipeline.stages.rule_reader import Reader, unknown_name
 from pipeline.values.folding import fold
 
@@ -111,8 +111,9 @@ def _rule(reader: Reader, place: str, target: str, entry: Any) -> DestinationRul
     declared = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, DESTINATION_KEYS)
     sources = reader.texts(f"{place}.from", declared.get("from"))
     for source in sources:
-        if source not in DESTINATION_SOURCES:
-            reader.fail(f"{place}.from", unknown_name(source, DESTINATION_SOURCES))
+        problem = problem_of(source)
+        if problem is not None:
+            reader.fail(f"{place}.from", problem)
     if not sources and "constant" not in declared:
         reader.fail(place, "says neither `from` nor `constant`")
     kind = reader.one_of(f"{place}.as", declared.get("as", "text"), TYPES)

@@ -12,6 +12,7 @@ import msgspec
 
 from pipeline.errors import RecordError
 from pipeline.stages.destination_mapping.declarations import DestinationDeclaration, DestinationRule, read_destination
+from pipeline.stages.destination_mapping.names import named_in
 from pipeline.stages.destination_mapping.types import TYPES, UnfitError, cut
 from pipeline.stages.reloading import Reloading
 from pipeline.values.derived import RULES as DERIVED
@@ -38,12 +39,14 @@ class MappedPerson(NamedTuple):
 
 
 class DestinationMapping:
-    """One CRM's mapping, checked. `version` is `<name>@<version>+<hash of the content>`."""
+    """One CRM's mapping, checked. `version` is `<name>@<version>+<hash of the content>`; `named` is what has to be read
+    for it beside a person's own row."""
 
     def __init__(self, declaration: DestinationDeclaration) -> None:
         self.declaration = declaration
         self.destination = declaration.destination
         self.version = declaration.version
+        self.named = named_in(name for rule in declaration.fields for name in rule.sources)
         self.derived = tuple(
             dict.fromkeys(name for rule in declaration.fields for name in rule.sources if name in DERIVED)
         )
@@ -79,7 +82,7 @@ def map_person(
     confirmed: bytes | None = None,
     emptied: Collection[str] = (),
 ) -> MappedPerson:
-    """The CRM's fields of one person, from golden `values` and `attribution` (`canonical.ATTRIBUTION_NAMES`).
+    """The CRM's fields of one person, from golden `values` and `attribution`, with what is read as `mapping.named`.
 
     Both may lack any name. Empty values are left out and clear nothing that the CRM holds, except where the rule says
     so or the value is one of `emptied`: names whose value was taken back since. Fields written once are left out too

@@ -25,6 +25,7 @@ SOURCE_KEYS = (
     "lists",
     "lead",
     "touch",
+    "custom",
     "earlier_touches",
     "consent",
     "suppress",
@@ -47,6 +48,8 @@ FIELD_KEYS = (
     "vocabulary",
     "region_from",
 )
+# What a field of one's own may be: no address, number or price, which are several values or belong to somebody.
+CUSTOM_CONVERSIONS = ("text", "number", "count", "boolean", "list", "id", "date")
 LIST_KEYS = ("at", "name", "values", "ignored")
 EARLIER_TOUCH_KEYS = ("at", *TOUCH_FIELDS)
 CONSENT_KEYS = ("from", "as", "values", "purpose", "channel", "at", "policy_version")

@@ -5,18 +5,20 @@ Every error is a ConfigurationError that names file, path in the file, the value
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from connectors.kit.paths import parse_path
-from pipeline.canonical import CANONICAL_FIELDS, LEAD_FIELDS, TOUCH_FIELDS, default_conversion
+from pipeline.canonical import CANONICAL_FIELDS, CUSTOM, CUSTOM_NAME, LEAD_FIELDS, TOUCH_FIELDS, default_conversion
 from pipeline.records import SUPPRESSION_REASONS
 from pipeline.stages.mapping.consents import consent_channel, consent_purpose
 from pipeline.stages.mapping.language import (
     CONSENT_KEYS,
     CONSENT_TIME_KEYS,
+    CUSTOM_CONVERSIONS,
     DATE_ORDERS,
     DECIMAL_SIGNS,
     EARLIER_TOUCH_KEYS,
@@ -54,6 +56,7 @@ def read_source(path: Path) -> SourceDeclaration:
     if region is not None and (not isinstance(region, str) or country_code(region) != region):
         reader.fail("region", f"{region!r} is not an ISO 3166-1 alpha-2 code, such as US")
     rules = [*_field_rules(reader, content, "lead", LEAD_FIELDS), *_field_rules(reader, content, "touch", TOUCH_FIELDS)]
+    own = tuple(_custom_rules(reader, content.get("custom")))
     touches = tuple(_earlier_touches(reader, content.get("earlier_touches")))
     dated = {
         path: rule for rule in (*rules, *(touch.at for touch in touches)) if _is_dated(rule) for path in rule.paths
@@ -72,7 +75,7 @@ def read_source(path: Path) -> SourceDeclaration:
         region=region,
         headers=_headers(reader, content.get("headers")),
         lists=tuple(_list_rules(reader, content.get("lists"))),
-        fields=tuple(rules),
+        fields=(*rules, *own),
         earlier_touches=touches,
         consents=tuple(_consent_rules(reader, content.get("consent"), dated)),
         consent_lists=tuple(f"{container}consents" for container in containers),
@@ -92,6 +95,20 @@ def _field_rules(reader: Reader, content: dict[str, Any], section: str, allowed:
         if name not in allowed:
             reader.fail(place, unknown_name(name, allowed))
         yield _field_rule(reader, place, name, entry, default_conversion(name))
+
+
+def _custom_rules(reader: Reader, content: Any) -> Iterator[FieldRule]:
+    """Fields of one's own: a destination's mapping reads them as `custom.NAME`."""
+    for name, entry in reader.object("custom", content).items():
+        place = f"custom.{name}"
+        if not re.fullmatch(CUSTOM_NAME, name):
+            reader.fail(place, f"{name!r} is no name; allowed: small letters, digits and _, a letter first, at most 63")
+        if name in CANONICAL_FIELDS:
+            section = "touch" if name in TOUCH_FIELDS else "lead"
+            reader.fail(place, f"{name} is a field of ours: say it under `{section}`")
+        rule = _field_rule(reader, place, f"{CUSTOM}{name}", entry, "text")
+        reader.one_of(f"{place}.as", rule.conversion, CUSTOM_CONVERSIONS)
+        yield rule
 
 
 def _field_rule(reader: Reader, place: str, name: str, entry: Any, conversion: str) -> FieldRule:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.canonical import PERSON_FIELDS
+from pipeline.canonical import CUSTOM, CUSTOM_NAME, PERSON_FIELDS
 from pipeline.stages.rule_reader import Reader, unknown_name
 from pipeline.values.yaml_files import mapping_file
 
@@ -16,6 +17,7 @@ ADDRESSES = {"email": "other_emails", "phone": "other_phones"}
 SINGLE_FIELDS = tuple(name for name in PERSON_FIELDS if name not in ADDRESSES and name not in ADDRESSES.values())
 STRATEGIES = ("newest", "oldest", "longest", "most_complete", "most_frequent", "best_spelled")
 VOTED = ("most_frequent", "best_spelled")  # these need to know what else was said
+CUSTOM_STRATEGIES = ("newest", "oldest")  # of values that may be anything, lists too
 TEXT_STRATEGIES = ("longest", "most_complete", "best_spelled")
 # Kinds of address that are golden only where a person has no other.
 LAST_RESORTS = {"email": ("role", "placeholder", "disposable", "misspelled"), "phone": ("landline",)}
@@ -47,10 +49,16 @@ class GoldenRule:
 
 @dataclass(frozen=True, slots=True)
 class SurvivorshipRules:
-    """`version` is `survivorship@<version>+<hash of the content>`; `fields` has a rule for each golden field."""
+    """`version` is `survivorship@<version>+<hash of the content>`; `fields` has a rule for each golden field, and for
+    those custom ones that the file names; `custom` is that of the others."""
 
     version: str
     fields: dict[str, GoldenRule]
+    custom: GoldenRule = GoldenRule()
+
+    def of(self, name: str) -> GoldenRule:
+        """The rule of a field, a custom one maybe."""
+        return self.fields.get(name, self.custom)
 
 
 @cache
@@ -72,12 +80,18 @@ def read_survivorship(path: Path) -> SurvivorshipRules:
         if name in ADDRESSES.values():
             main = next(main for main, others in ADDRESSES.items() if others == name)
             reader.fail(f"fields.{name}", f"every address is kept; say of `{main}` which one is golden")
-        if name not in names:
+        if name not in names and not _is_custom(name):
             reader.fail(f"fields.{name}", unknown_name(name, names))
     rules = {name: _rule(reader, name, entry, default) for name, entry in declared.items()}
     return SurvivorshipRules(
-        reader.version("survivorship"), {name: rules.get(name, default) for name in (*SINGLE_FIELDS, *ADDRESSES)}
+        reader.version("survivorship"),
+        {**rules, **{name: rules.get(name, default) for name in names}},
+        GoldenRule(default.keep if default.keep in CUSTOM_STRATEGIES else "newest"),
     )
+
+
+def _is_custom(name: str) -> bool:
+    return name.startswith(CUSTOM) and re.fullmatch(CUSTOM_NAME, name.removeprefix(CUSTOM)) is not None
 
 
 def _rule(reader: Reader, name: str, entry: Any, default: GoldenRule) -> GoldenRule:
@@ -87,6 +101,10 @@ def _rule(reader: Reader, name: str, entry: Any, default: GoldenRule) -> GoldenR
     if keep in TEXT_STRATEGIES and (name in ADDRESSES or name in _NOT_TEXT):
         allowed = ", ".join(strategy for strategy in STRATEGIES if strategy not in TEXT_STRATEGIES)
         reader.fail(f"{place}.keep", f"{keep!r} is for names and other texts; allowed: {allowed}")
+    if _is_custom(name) and keep not in CUSTOM_STRATEGIES:
+        if "keep" in declared:
+            reader.fail(f"{place}.keep", f"{keep!r} is not for custom fields; allowed: {', '.join(CUSTOM_STRATEGIES)}")
+        keep = "newest"
     sources = reader.texts(f"{place}.source_priority", declared.get("source_priority"))
     if "source_priority" in declared and not sources:
         reader.fail(f"{place}.source_priority", "names no source")

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from pipeline.canonical import CUSTOM
 from pipeline.records import FieldValue, Lead, Profile
 from pipeline.stages.survivorship.rules import (
     ADDRESSES,
@@ -46,12 +47,16 @@ def merge_profile(profile: Profile, lead: Lead, rules: SurvivorshipRules | None 
 
     Empty values never overwrite. The profile handed in is left as it is.
     """
-    of_field = (rules or survivorship_rules()).fields
+    rules = rules or survivorship_rules()
+    of_field = rules.fields
     merged = Profile(dict(profile.fields), dict(profile.votes))
     for name in SINGLE_FIELDS:
         value = lead.fields.get(name)
         if not is_empty(value):
             _choose(merged, of_field[name], name, FieldValue(value, lead.source, lead.event_id, lead.occurred_at))
+    for name, value in lead.fields.items():
+        if name.startswith(CUSTOM) and not is_empty(value):
+            _choose(merged, rules.of(name), name, FieldValue(value, lead.source, lead.event_id, lead.occurred_at))
     for main, others in ADDRESSES.items():
         _merge_addresses(merged, of_field[main], lead, main, others)
     if profile.emptied:
@@ -61,11 +66,12 @@ def merge_profile(profile: Profile, lead: Lead, rules: SurvivorshipRules | None 
 
 def merge_profiles(profile: Profile, other: Profile, rules: SurvivorshipRules | None = None) -> Profile:
     """The profile of all leads of both: what merging each of those would give. `emptied` stays that of `profile`."""
-    of_field = (rules or survivorship_rules()).fields
+    rules = rules or survivorship_rules()
+    of_field = rules.fields
     merged = Profile(dict(profile.fields), dict(profile.votes), emptied=dict(profile.emptied))
-    for name in SINGLE_FIELDS:
+    for name in (*SINGLE_FIELDS, *(name for name in other.fields if name.startswith(CUSTOM))):
         if name in other.fields:
-            _choose(merged, of_field[name], name, *other.votes.get(name, [other.fields[name]]))
+            _choose(merged, rules.of(name), name, *other.votes.get(name, [other.fields[name]]))
     for main, others in ADDRESSES.items():
         theirs = other.fields.get(main)
         if theirs is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -22,6 +22,9 @@ class StoredConsent(NamedTuple):
     at: datetime
     evidence_id: UUID | None
     sealed_evidence: bytes | None
+    source: str | None = None
+    policy_version: str | None = None
+    is_superseded: bool = False  # its record says something else by now
 
     def __repr__(self) -> str:
         return f"<StoredConsent on {self.purpose} by {self.channel}>"
@@ -84,14 +87,25 @@ def columns_of(rows: Sequence[ConsentRow]) -> tuple[str, ...]:
     )
 
 
-def add_consents(connection: Connection, leads: Iterable[Lead]) -> None:
+# With a new version of whoever said something new of a brand that tells its CRMs: rows in the order all take them.
+_ADD_CONSENTS = f"""
+WITH added AS ({INSERT_CONSENTS} ON CONFLICT DO NOTHING RETURNING person_id, brand)
+UPDATE people SET version = version + 1, updated_at = now() WHERE person_id = ANY(ARRAY(
+    SELECT person_id FROM people
+    WHERE person_id IN (SELECT person_id FROM added WHERE brand = ANY(%s::text[])) ORDER BY person_id FOR UPDATE
+))
+"""  # noqa: S608 - put together from constants
+
+
+def add_consents(connection: Connection, leads: Iterable[Lead], *, told: Collection[str] = ()) -> None:
     """Store what leads with a person say about consent. One statement, none where they say nothing.
 
-    Append-only: what an event said of a purpose and channel is kept as first stored.
+    Append-only: what an event said of a purpose and channel is kept as first stored. `told`: brands whose CRMs are told
+    of consent; there a person's version grows by one with what is new, so a second run changes nothing.
     """
     rows = [row for lead in sorted(leads, key=lambda lead: lead.event_id) for row in consents_of(lead)]
     if rows:
-        connection.exec_driver_sql(INSERT_CONSENTS + "ON CONFLICT DO NOTHING", columns_of(rows))
+        connection.exec_driver_sql(_ADD_CONSENTS, (*columns_of(rows), arrays.texts(sorted(told))))
 
 
 _OF_PEOPLE = """
@@ -112,4 +126,37 @@ def read_consents(connection: Connection, person_ids: Sequence[UUID]) -> dict[UU
     for person_id, purpose, channel, granted, at, evidence_id, sealed in rows:
         opened = None if sealed is None else bytes(sealed)
         found.setdefault(person_id, []).append(StoredConsent(purpose, channel, granted, at, evidence_id, opened))
+    return found
+
+
+_OF_QUESTIONS = """
+SELECT c.person_id, c.purpose, c.channel, c.granted, c.at, e.evidence_id, e.sealed, c.source, c.policy_version,
+    v.superseded_by IS NOT NULL
+FROM consents c
+LEFT JOIN evidence_events x USING (event_id) LEFT JOIN evidence e ON e.evidence_id = x.evidence_id
+LEFT JOIN events v ON v.event_id = c.event_id
+WHERE c.person_id = ANY(%s::uuid[]) AND (c.purpose, c.channel) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
+ORDER BY c.at, c.event_id
+"""
+
+
+def read_answers_of(
+    connection: Connection, person_ids: Collection[UUID], questions: Collection[tuple[str, str]]
+) -> dict[UUID, list[StoredConsent]]:
+    """All that these people's leads ever said of these questions, (purpose, channel), oldest first; of those who were
+    asked. One statement, none without questions or people."""
+    found: dict[UUID, list[StoredConsent]] = {}
+    if not (person_ids and questions):
+        return found
+    ordered = sorted(questions)
+    values = (
+        arrays.uuids(person_ids),
+        arrays.texts(purpose for purpose, _ in ordered),
+        arrays.texts(channel for _, channel in ordered),
+    )
+    for person_id, purpose, channel, granted, at, evidence_id, sealed, *more in connection.exec_driver_sql(
+        _OF_QUESTIONS, values
+    ):
+        opened = None if sealed is None else bytes(sealed)
+        found.setdefault(person_id, []).append(StoredConsent(purpose, channel, granted, at, evidence_id, opened, *more))
     return found

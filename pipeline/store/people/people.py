@@ -30,6 +30,15 @@ def read_people(connection: Connection, person_ids: Iterable[UUID], *, lock: boo
     }
 
 
+def hold_people(connection: Connection, person_ids: Iterable[UUID]) -> None:
+    """Hold these people's rows until the transaction ends. One statement, none without ids."""
+    asked = set(person_ids)
+    if asked:
+        connection.exec_driver_sql(
+            "SELECT FROM people WHERE person_id = ANY(%s::uuid[]) ORDER BY person_id FOR UPDATE", (arrays.uuids(asked),)
+        )
+
+
 _INSERT = """
 INSERT INTO people (person_id, brand, version, profile)
 SELECT person_id, brand, version, decode(profile, 'base64')

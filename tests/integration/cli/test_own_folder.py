@@ -84,6 +84,19 @@ def test_a_mapping_of_the_companys_is_the_one_that_is_checked(company):
     assert "laed" in json.dumps(checked["mappings"][FORM])
 
 
+def test_a_destination_that_names_what_no_source_says_is_told_with_the_nearest_name(company):
+    (company / FORM).write_text((ROOT / FORM).read_text() + "custom: {shoe_size: fields.shoe_size}\n")
+    fields = "{A: custom.shoe_sise, B: custom.shoe_size, C: consent.marketing.emial.at, D: consent.loyalty.any}"
+    path = company / "mappings/destinations/named.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"destination: named\nversion: 1\nfields: {fields}\n")
+    checked = json.loads(run_process("mapping", "check", "--json").stdout)["mappings"]
+    custom, consent = sorted(checked["mappings/destinations/named.yaml"])
+    assert "fields.A.from: 'custom.shoe_sise' is not known (did you mean custom.shoe_size?)" in custom
+    assert "name it under `custom` in the mapping of a source: {shoe_sise: a.path}" in custom
+    assert "fields.C.from: 'emial' is no channel that a source asks for (did you mean email?)" in consent
+
+
 def test_a_wrong_file_of_rules_is_one_line_among_those_of_all_others(company):
     (company / "mappings/validation.yaml").write_text("rules: [[[")
     done = run_process("mapping", "check", "--json")

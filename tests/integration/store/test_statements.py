@@ -8,8 +8,10 @@ from uuid import UUID
 import pytest
 
 from pipeline.identity.matching.scoring import Comparison, MatchWeight
+from pipeline.privacy.people_to_send import read_named_people
 from pipeline.records import Consent, Due, Lead, Outcome, Parked, Stage, Suppressed, new_id
 from pipeline.routing import note_returns
+from pipeline.stages.destination_mapping.names import Named, named_in
 from pipeline.store.deliveries import deliveries
 from pipeline.store.engine import count_statements, transaction
 from pipeline.store.events import balance, events, quarantine
@@ -97,6 +99,8 @@ EXPECTED = {
     "want_deliveries": 1,
     "claim_deliveries": 1,
     "read_people_to_send": 1,
+    "read_named_people of a mapping that names no more": 1,
+    "read_named_people of one that names touches and consents": 3,
     "record_outcomes": 3,
     "sweeps of nothing": 2,
     "balance": 4,
@@ -178,7 +182,7 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     touches = [touch_of(lead.person_id, NOON + minutes(1), "a", event_id=lead.event_id) for lead in leads]
     run("add_touches", lambda it: add_touches(it, touches))
     run("apply_touches", lambda it: apply_touches(it, touches))
-    run("add_consents", lambda it: add_consents(it, leads))
+    run("add_consents", lambda it: add_consents(it, leads, told=["default"]))
 
     new = {lead.event_id for lead in leads}
     run("note_returns of new people", lambda it: note_returns(it, leads, new))
@@ -212,7 +216,13 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
         "claim_deliveries", lambda it: deliveries.claim_deliveries(it, "crm", "bulk", limit=size, lease_seconds=60)
     )
     run("read_people_to_send", lambda it: deliveries.read_people_to_send(it, [due.person_id for due in dues]))
-    assert len(dues) == size
+    asked = [due.person_id for due in dues]
+    run("read_named_people of a mapping that names no more", lambda it: read_named_people(it, asked, Named()))
+    named = named_in(["original_gclid", "latest_form_name", "consent.a.b", "consent.c.d.at"])
+    told = run(
+        "read_named_people of one that names touches and consents", lambda it: read_named_people(it, asked, named)
+    )
+    assert len(dues) == size == len(told)
     said = [Outcome(due.person_id, ("sent", "retry", "rejected")[place % 3]) for place, due in enumerate(dues)]
     run("record_outcomes", lambda it: _record(it, sending, dues, said))
     run("sweeps of nothing", lambda it: (events.sweep_leases(it), deliveries.sweep_deliveries(it, max_attempts=12)))
@@ -321,6 +331,7 @@ def test_nothing_to_do_takes_no_statement():
         add_consents(connection, [])
         deliveries.want_deliveries(connection, [])
         deliveries.read_people_to_send(connection, [])
+        read_named_people(connection, [], named_in(["latest_gclid", "consent.a.b"]))
         _record(connection, new_id(), [], [])
     assert seen.count == 0
     assert claim() is None

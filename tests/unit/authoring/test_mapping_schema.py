@@ -104,6 +104,7 @@ GOOD_SOURCES = [
     LEAD + "consent: {a: {from: x, at: {from: [y, z], formats: '%d/%m/%Y', zone: Europe/Madrid, order: dmy}}}\n",
     LEAD + "consent: {a: x, b: {purpose: p, channel: c, from: [y], values: {ok: true}, at: z, policy_version: v}}\n",
     LEAD + "suppress: {spam: [{from: hp}, {from: ms, below: 2000}], test: [{from: t, when: true}]}\n",
+    LEAD + "custom: {shoe_size: x, topics: {from: [y, z], as: list}, since: {from: a, as: date, order: dmy}}\n",
     LEAD + "region: ES\nkept: a\nignored: [b, c.d]\n",
 ]
 
@@ -127,6 +128,9 @@ GOOD_FIELDS = [
     "{from: industry, as: picklist, picklist: [A, B], values: {x: A, y: ''}, default: b, unlisted: default}",
     "{from: original_at, as: datetime, write: once}",
     "{from: original_campaign, write: once, when_empty: clear}",
+    "[original_gclid, latest_li_fat_id, custom.shoe_size]",
+    "{from: consent.marketing.email, as: boolean, values: {granted: true, denied: false, withdrawn: false}}",
+    "{from: consent.loyalty club.any.at, as: datetime, when_empty: clear}",
     "{from: merged_into, max: 36, when_empty: clear}",
 ]
 

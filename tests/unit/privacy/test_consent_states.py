@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.privacy.consent_states import Statement, consent_state
+from pipeline.privacy.consent_states import Statement, consent_answers, consent_state
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ANSWERS = {"yes": True, "no": False, "open": None}
@@ -92,3 +92,50 @@ def test_joining_people_never_makes_a_consent_laxer_than_either_s_refusal(one, o
     for question, state in joined.items():
         parts = [STRICTNESS.index(of[question]) for of in (alone, beside) if question in of]
         assert STRICTNESS.index(state) == max(parts)
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        ("ana yes", "granted"),
+        ("ana no", "denied"),
+        ("ana open", "unknown"),
+        ("ana yes, ana no", "withdrawn"),
+        ("ana no, ana yes", "granted"),
+        ("ana yes, =ana no", "withdrawn"),
+        ("ana no, ana yes, ana no", "withdrawn"),
+        ("ana yes, ben no", "denied"),  # whoever refused had granted nothing
+        ("ana yes, ana no, ben yes", "withdrawn"),
+        ("ana yes, ana no, ana open", "withdrawn"),
+    ],
+)
+def test_a_crm_is_told_of_a_refusal_whether_it_takes_something_back(said, state):
+    for order in permutations(statements(said)):
+        assert consent_answers(order)["marketing", "email"].state == state
+
+
+@given(st.lists(st.tuples(st.sampled_from(["ana", "ben"]), st.sampled_from([*ANSWERS])), min_size=1, max_size=6))
+def test_a_crm_and_whoever_looks_here_are_told_the_same(words):
+    made = statements(", ".join(" ".join(word) for word in words))
+    same = {"granted": "granted", "denied": "refused", "withdrawn": "refused", "unknown": "not_answered"}
+    assert same[consent_answers(made)["marketing", "email"].state] == consent_state(made)["marketing", "email"]
+
+
+def test_the_time_the_source_and_the_text_are_those_of_the_answer_that_counts():
+    made = [
+        Statement("marketing", "email", True, NOON, "ana", "forms", "2026-01"),
+        Statement("marketing", "email", False, NOON + timedelta(hours=1), "ana", "crm", "2026-02"),
+        Statement("marketing", "email", True, NOON + timedelta(hours=2), "ben", "fair", "2026-03"),
+    ]
+    said = consent_answers(made)["marketing", "email"].said
+    assert said is not None
+    assert (said.at, said.source, said.policy_version) == (NOON + timedelta(hours=1), "crm", "2026-02")
+
+
+def test_what_a_record_says_no_more_grants_nothing_but_makes_of_a_refusal_a_withdrawal():
+    former = Statement("marketing", "email", True, NOON, "ana", is_superseded=True)
+    now = Statement("marketing", "email", False, NOON + timedelta(hours=1), "ana")
+    assert consent_answers([former, now])["marketing", "email"].state == "withdrawn"
+    assert consent_answers([former]) == {}
+    silent = Statement("marketing", "email", False, NOON, "ana", is_superseded=True)
+    assert consent_answers([silent])["marketing", "email"].state == "denied"

@@ -143,6 +143,28 @@ def test_consents_are_kept_as_first_stored_and_fall_back_to_the_lead():
     assert rows == [("email", True, NOON + minutes(1), "box", "2"), ("phone", None, NOON, "web_form", None)]
 
 
+def test_what_is_new_of_a_consent_gives_its_person_a_new_version_where_a_crm_is_told_of_it():
+    ids = sorted(write_person(name=name) for name in "ab")
+    leads = [lead_of(new_id(), person_id) for person_id in ids]
+    for lead in leads:
+        lead.consents = [Consent("marketing", "email", granted=True), Consent("marketing", "sms", granted=None)]
+    before = [_person(person_id)["version"] for person_id in ids]
+
+    def versions(told: list[str]) -> list[int]:
+        with transaction() as connection:
+            add_consents(connection, leads, told=told)
+        return [_person(person_id)["version"] - was for person_id, was in zip(ids, before, strict=True)]
+
+    assert versions(["default"]) == [1, 1], "once, however many answers there are"
+    assert versions(["default"]) == [1, 1], "nothing new"
+    for lead in leads:
+        lead.consents = [Consent("marketing", "phone", granted=False)]
+    assert versions(["another"]) == [1, 1]
+    for lead in leads[:1]:
+        lead.consents = [Consent("newsletter", "email", granted=False)]
+    assert versions(["default"]) == [2, 1]
+
+
 def test_a_lead_without_a_person_leaves_no_consent():
     lead = lead_of(new_id())
     lead.consents = [Consent("marketing", "email", granted=True)]

@@ -108,3 +108,19 @@ def test_the_page_names_every_word_of_the_file():
         "last_resort",
     }
     assert [word for word in sorted(words) if f"`{word}`" not in page] == []
+
+
+def test_a_field_of_ones_own_has_a_rule_of_its_own_or_the_default_as_far_as_it_fits(tmp_path):
+    text = "version: 1\ndefault: most_frequent\nfields: {custom.size: {keep: oldest, source_priority: crm}}\n"
+    rules = read(tmp_path, text)
+    assert rules.of("custom.size") == GoldenRule("oldest", {"crm": 0})
+    assert rules.of("custom.topics") == GoldenRule("newest")
+    assert read(tmp_path, "version: 1\ndefault: oldest\n").of("custom.topics") == GoldenRule("oldest")
+    only_source = read(tmp_path, "version: 1\ndefault: most_frequent\nfields: {custom.size: {source_priority: crm}}\n")
+    assert only_source.of("custom.size") == GoldenRule("newest", {"crm": 0})
+
+
+@pytest.mark.parametrize("keep", ["longest", "most_frequent", "best_spelled"])
+def test_what_needs_a_text_cannot_be_said_of_a_field_of_ones_own(tmp_path, keep):
+    with pytest.raises(ConfigurationError, match=r"fields\.custom\.size\.keep: .*newest, oldest"):
+        read(tmp_path, f"version: 1\nfields: {{custom.size: {keep}}}\n")

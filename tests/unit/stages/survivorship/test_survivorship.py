@@ -362,3 +362,22 @@ def test_even_more_addresses_than_are_kept_give_the_same_in_any_order(random):
     expected = merged(*leads)
     random.shuffle(leads)
     assert merged(*leads) == expected
+
+
+def test_a_field_of_ones_own_is_golden_as_any_other_and_may_hold_anything():
+    leads = [
+        lead(1, **{"custom.size": 41, "custom.topics": ["a", "b"]}),
+        lead(2, **{"custom.size": 43.5, "custom.topics": []}),
+        lead(3, city="Bonn"),
+    ]
+    for order in permutations(leads):
+        assert merged(*order).values() == {"custom.size": 43.5, "custom.topics": ["a", "b"], "city": "Bonn"}
+    assert merge_profiles(merged(*leads[:1]), merged(*leads[1:])) == merged(*leads)
+    assert merge_profiles(merged(*leads[1:]), merged(*leads[:1])) == merged(*leads)
+    gone = taken_back(merged(*leads), merged(leads[0]), 7)
+    assert gone == {"city": 7}
+
+
+def test_the_oldest_or_a_sources_answer_may_be_what_survives_of_a_field_of_ones_own():
+    assert golden("custom.size", GoldenRule("oldest"), "41", "43") == "41"
+    assert golden("custom.size", GoldenRule(sources={"crm": 0}), ("crm", "41"), "43") == "41"

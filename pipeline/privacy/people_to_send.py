@@ -1,0 +1,52 @@
+"""People as a CRM is told of them: golden values, attribution, and of touches and consent what its mapping names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection
+
+from pipeline.privacy.consent_states import Answer
+from pipeline.privacy.person_consents import consent_answers_of
+from pipeline.stages.destination_mapping.names import ConsentName, Named
+from pipeline.store.deliveries import deliveries
+from pipeline.store.deliveries.deliveries import PersonToSend
+from pipeline.store.people.touch_facts import read_touch_facts
+
+_NEVER_ASKED = Answer()
+
+
+def read_named_people(connection: Connection, person_ids: Sequence[UUID], named: Named) -> dict[UUID, PersonToSend]:
+    """`read_people_to_send`, with what is `named` among the attribution. One statement, and one more for touches and
+    one for consents if any of these is named."""
+    people = deliveries.read_people_to_send(connection, person_ids)
+    if not (named and people):
+        return people
+    touches = read_touch_facts(connection, people, named.touches)
+    questions = {(name.purpose, name.channel) for name in named.consents}
+    answers = consent_answers_of(connection, people, questions)
+    return {
+        person_id: msgspec.structs.replace(
+            person,
+            attribution={
+                **person.attribution,
+                **touches.get(person_id, {}),
+                **_consents(named.consents, answers.get(person_id, {})),
+            },
+        )
+        for person_id, person in people.items()
+    }
+
+
+def _consents(names: Sequence[ConsentName], answers: dict[tuple[str, str], Answer]) -> dict[str, Any]:
+    """By name; of whom was never asked the state alone."""
+    found = {}
+    for name in names:
+        answer = answers.get((name.purpose, name.channel), _NEVER_ASKED)
+        value = getattr(answer.said, name.fact, None) if name.fact else answer.state
+        if value is not None:
+            found[name.name] = value
+    return found

@@ -1,0 +1,57 @@
+"""Facts of people's first touch and their last, beside those that stand in a person's own row."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.canonical import ATTRIBUTED_ENDS, TOUCH_DETAILS, TOUCH_FACTS
+from pipeline.stages.destination_mapping.names import TouchName
+from pipeline.store import arrays
+
+_COLUMNS = frozenset(TOUCH_FACTS) - frozenset(TOUCH_DETAILS)
+_MAPPINGS_KEPT = 64  # what several mappings name, and a run that asks for all of them at once
+
+
+def read_touch_facts(
+    connection: Connection, person_ids: Collection[UUID], names: Sequence[TouchName]
+) -> dict[UUID, dict[str, Any]]:
+    """By person and name; what a touch does not say is left out. One statement, none without names or people.
+
+    Which touch is the first and which the last stands in the person's row, whoever wrote it: attribution, a merge or a
+    correction.
+    """
+    if not (names and person_ids):
+        return {}
+    statement, facts = _statement(tuple(names))
+    rows = connection.exec_driver_sql(statement, (*facts, arrays.uuids(person_ids)))
+    return {
+        person_id: {touch.name: value for touch, value in zip(names, values, strict=True) if value is not None}
+        for person_id, *values in rows
+    }
+
+
+@lru_cache(maxsize=_MAPPINGS_KEPT)
+def _statement(names: tuple[TouchName, ...]) -> tuple[str, tuple[str, ...]]:
+    """The statement, and the values that go into it before the people. Only the touches that are named are read."""
+    read = [end for end in ATTRIBUTED_ENDS if any(touch.end == end for touch in names)]
+    joins = " ".join(
+        f"LEFT JOIN touches {end} ON {end}.event_id = p.{end}_event AND {end}.position = p.{end}_position"
+        for end in read
+    )
+    facts: list[str] = []
+    columns = ["p.person_id"]
+    for touch in names:
+        if touch.fact == "medium":  # before migration 0003 it stood among the details
+            columns.append(f"coalesce({touch.end}.medium, {touch.end}.details ->> 'medium')")
+        elif touch.fact in _COLUMNS:
+            columns.append(f"{touch.end}.{touch.fact}")
+        else:
+            columns.append(f"{touch.end}.{'details' if touch.fact in TOUCH_DETAILS else 'click_ids'} ->> %s")
+            facts.append(touch.fact)
+    statement = f"SELECT {', '.join(columns)} FROM people p {joins} WHERE p.person_id = ANY(%s::uuid[])"  # noqa: S608 - put together from constants
+    return statement, tuple(facts)
