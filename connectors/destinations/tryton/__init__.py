@@ -1,0 +1,216 @@
+"""Tryton: a party with contact mechanisms and an opportunity (a lead) for each person, 100 a write, over JSON-RPC.
+
+Tryton has no upsert, and one bad value rolls the whole request back. So a write looks first and then makes or changes
+what differs. A grant stands for one request where nothing differs, four where all are new, six at most, and two more
+where a session has to be opened. All together take no longer than `timeout_seconds`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from connectors.destinations.tryton import records as made
+from connectors.destinations.tryton.records import Wanted
+from connectors.destinations.tryton.rpc import TrytonAccount
+from connectors.kit import (
+    ConfigurationError,
+    Connection,
+    DestinationType,
+    Option,
+    Record,
+    TerminalError,
+    TransientError,
+    Usage,
+    WriteResult,
+)
+
+BATCH_SIZE = 100
+_RIGHTS = {
+    "party.party": "parties",
+    "party.contact_mechanism": "contact mechanisms",
+    "sale.opportunity": "opportunities",
+}
+_CLOSED = "the opportunity is closed in Tryton: it stays as it is, the party is kept"
+
+
+class TrytonWriter:
+    """One account. Not shared between threads: it holds one HTTP session.
+
+    A person's party has our id as its `code`, which Tryton keeps unique: whoever comes second is refused, so there is
+    never another. The opportunity has it as its `reference`, which is not unique; it is only made for a party that has
+    none, and after a request without an answer nobody comes back before the server must be done with it.
+    A party is ours while its code is our id: an opportunity that somebody moved to another party, or a party whose code
+    was changed, is found (by the opportunity) and the party is left alone.
+    """
+
+    sent_as = "sale.opportunity by reference"
+
+    def __init__(self, connection: Connection) -> None:
+        self.usage = Usage()
+        self._name = connection.name
+        options, secrets = connection.options, connection.secrets
+        if not options.get("database"):
+            raise ConfigurationError(
+                f"destinations.{connection.name}.options.database is not set: the name of Tryton's"
+            )
+        self._account = TrytonAccount(
+            name=connection.name,
+            base_url=connection.base_url,
+            database=str(options["database"]),
+            user=secrets["user"],
+            password=secrets["password"],
+            timeout=connection.timeout_seconds,
+            company=options.get("company"),
+        )
+
+    def write(self, records: Sequence[Record]) -> list[WriteResult]:
+        if len({record.key for record in records}) != len(records) or len(records) > BATCH_SIZE:
+            raise ValueError(f"a call takes at most {BATCH_SIZE} records with different keys; got {len(records)}")
+        if not records:
+            return []
+        fields = {name for record in records for name in record.fields}
+        if forbidden := sorted(fields & made.SET_BY_WRITER):
+            raise TerminalError(f"{self._name}: the mapping may not write {', '.join(forbidden)}: the writer sets it")
+        self._account.start(fields)
+        return _Batch(self._account, records).write()
+
+    def check(self) -> None:
+        self._account.start()
+        models = list(_RIGHTS)
+        allowed = self._account.read("ir.model.access.get_access", models)
+        for model in models:
+            rights = allowed.get(model) if isinstance(allowed, dict) else None
+            for right in ("read", "create", "write"):
+                if not isinstance(rights, dict) or not rights.get(right, True):
+                    raise TerminalError(f"{self._name}: the Tryton user may not {right} {_RIGHTS[model]}")
+
+    def close(self) -> None:
+        self._account.close()
+
+
+_ChangesOf = Callable[[Wanted, dict[str, Any]], dict[str, Any]]
+
+
+class _Batch:
+    """One write. `opportunities` and `parties` are what Tryton has of each key; a party that is not ours has an id and
+    nothing else."""
+
+    def __init__(self, account: TrytonAccount, records: Sequence[Record]) -> None:
+        self._account = account
+        self._records = records
+        self._wanted = {record.key: made.sort_fields(record) for record in records}
+        self._values = [value for record in records for value in (record.key, *record.fields.values())]
+        self._opportunities: dict[str, dict[str, Any]] = {}
+        self._parties: dict[str, dict[str, Any]] = {}
+        self._made: set[str] = set()  # keys of the opportunities that this write made
+
+    def write(self) -> list[WriteResult]:
+        self._find_opportunities()
+        self._find_parties()
+        self._change("party.party", self._parties, made.party_changes)
+        self._make_parties()
+        still_open = {key: known for key, known in self._opportunities.items() if not self._is_closed(key)}
+        self._change("sale.opportunity", still_open, self._opportunity_changes)
+        self._make_opportunities()
+        return [self._result(record) for record in self._records]
+
+    def _find_opportunities(self) -> None:
+        ids = [int(record.crm_id) for record in self._records if record.crm_id and record.crm_id.isdigit()]
+        domain = ["OR", ["reference", "in", list(self._wanted)], ["id", "in", ids]]
+        found = self._search("sale.opportunity", domain, made.fields_of_opportunities(list(self._wanted.values())))
+        key_of_id = {record.crm_id: record.key for record in self._records if record.crm_id}
+        for opportunity in found:
+            party = opportunity.get("party.") or {}
+            key = key_of_id.get(str(opportunity["id"]))
+            if key is None or key not in (opportunity.get("reference"), party.get("code")):
+                key = str(opportunity.get("reference"))  # the id is of another database, or of nobody's record
+            if key not in self._wanted or key in self._opportunities:
+                continue  # the eldest counts, should there be two
+            self._opportunities[key] = opportunity
+            if party:
+                is_ours = party.get("code") == key and not party.get("replaced_by")
+                self._parties[key] = party if is_ours else {"id": party["id"], "is_foreign": True}
+
+    def _find_parties(self) -> None:
+        missing = [key for key in self._wanted if key not in self._parties]
+        if not missing:
+            return
+        fields = made.fields_of_parties([self._wanted[key] for key in missing])
+        for party in self._search("party.party", [["code", "in", missing]], fields):
+            other = party.get("replaced_by")  # somebody merged it into this one, by hand
+            self._parties[party["code"]] = {"id": other, "is_foreign": True} if other else party
+
+    def _make_parties(self) -> None:
+        new = [wanted for key, wanted in self._wanted.items() if key not in self._parties and not self._is_closed(key)]
+        ids = self._create("party.party", [made.new_party(wanted) for wanted in new])
+        self._parties |= {wanted.key: {"id": party} for wanted, party in zip(new, ids, strict=True)}
+
+    def _make_opportunities(self) -> None:
+        new = [wanted for key, wanted in self._wanted.items() if key not in self._opportunities]
+        parties = [self._parties[wanted.key]["id"] for wanted in new]
+        rows = [made.new_opportunity(wanted, party) for wanted, party in zip(new, parties, strict=True)]
+        ids = self._create("sale.opportunity", rows)
+        for wanted, opportunity in zip(new, ids, strict=True):
+            self._opportunities[wanted.key] = {"id": opportunity, "state": "lead"}
+            self._made.add(wanted.key)
+
+    def _opportunity_changes(self, wanted: Wanted, opportunity: dict[str, Any]) -> dict[str, Any]:
+        changes = made.opportunity_changes(wanted, opportunity)
+        if opportunity.get("party") is None:  # its party was deleted
+            changes["party"] = self._parties[wanted.key]["id"]
+        return changes
+
+    def _search(self, model: str, domain: list[Any], fields: list[str]) -> list[dict[str, Any]]:
+        found = self._account.read(f"{model}.search_read", domain, 0, None, [["id", "ASC"]], fields)
+        if not isinstance(found, list) or not all(isinstance(entry, dict) and "id" in entry for entry in found):
+            raise TransientError(f"{self._account.name}: the answer to a search of {model} cannot be read")
+        return found
+
+    def _create(self, model: str, rows: list[dict[str, Any]]) -> list[int]:
+        if not rows:
+            return []
+        ids = self._account.write(f"{model}.create", rows, values=self._values)
+        if not isinstance(ids, list) or len(ids) != len(rows) or not all(isinstance(new_id, int) for new_id in ids):
+            # Which is whose is not known; the next write finds them by their keys.
+            raise TransientError(f"{self._account.name}: the answer to a create of {model} lacks ids")
+        return ids
+
+    def _change(self, model: str, known: dict[str, dict[str, Any]], changes_of: _ChangesOf) -> None:
+        pairs: list[Any] = []
+        for key, entry in known.items():
+            if not entry.get("is_foreign") and (values := changes_of(self._wanted[key], entry)):
+                pairs += ([entry["id"]], values)
+        if pairs:
+            self._account.write(f"{model}.write", *pairs, values=self._values)
+
+    def _is_closed(self, key: str) -> bool:
+        opportunity = self._opportunities.get(key)
+        return opportunity is not None and opportunity.get("state") not in made.OPEN_STATES
+
+    def _result(self, record: Record) -> WriteResult:
+        is_closed = self._is_closed(record.key)
+        return WriteResult(
+            record.key,
+            "written",
+            crm_id=str(self._opportunities[record.key]["id"]),
+            created=record.key in self._made,
+            code="opportunity_closed" if is_closed else None,
+            message=_CLOSED if is_closed else None,
+        )
+
+
+DESTINATION = DestinationType(
+    kind="tryton",
+    title="Tryton",
+    docs_url="https://docs.tryton.org/latest/server/topics/remote_procedure_call.html",
+    open=TrytonWriter,
+    batch_size=BATCH_SIZE,
+    calls_per_second=2.0,
+    burst=2,
+    options=(
+        Option("company", "integer", at_least=1, help="the id of the company that leads are for; not set: the user's"),
+        Option("database", help="the name of Tryton's database"),
+    ),
+    secrets=("password", "user"),
+)
