@@ -4,6 +4,7 @@
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
 	$(if $(shell $(name) -c 'import sys; print(sys.version_info >= (3, 11) or "")' 2>/dev/null),$(name))))
 VENV := .venv
+TRYTON := .venv-tryton
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
@@ -26,7 +27,7 @@ TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: lint
 	@$(TESTS) -m "not long" --hypothesis-profile short
 
-test-long: $(VENV)/.installed
+test-long: $(VENV)/.installed $(TRYTON)/.installed
 	@$(TESTS) -m "long or hypothesis" --hypothesis-profile long
 
 lint: $(VENV)/.installed
@@ -55,6 +56,12 @@ $(VENV)/.installed-bench: $(VENV)/.installed
 	$(PIP) install -c constraints.txt -e '.[test,bench]'
 	@touch $@
 
+# A CRM that is not ours, as a server for tests; its packages never meet ours. Without it those tests say so.
+$(TRYTON)/.installed: tests/data/tryton-requirements.txt $(VENV)/.installed
+	@{ $(BIN)/python -m venv --clear $(TRYTON) && \
+	$(TRYTON)/bin/python -m pip --disable-pip-version-check -q install -r $< && touch $@; } || \
+	echo "Tryton could not be installed: its tests are left out" >&2
+
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; install it, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "$(PYTHON) is Python %d.%d; 3.11 or newer is needed: make PYTHON=/path/to/python3.12" % sys.version_info[:2])'
@@ -68,4 +75,4 @@ constraints:
 	"$$folder/bin/pip" --disable-pip-version-check freeze --exclude afluente > constraints.txt
 
 clean:
-	rm -rf $(VENV) .run build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(TRYTON) .run build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -31,6 +31,7 @@ _RIGHTS = {
     "party.contact_mechanism": "contact mechanisms",
     "sale.opportunity": "opportunities",
 }
+_ERASED = "the party was erased in Tryton, and nothing is written to it any more"
 _CLOSED = "the opportunity is closed in Tryton: it stays as it is, the party is kept"
 
 
@@ -104,13 +105,14 @@ class _Batch:
         self._opportunities: dict[str, dict[str, Any]] = {}
         self._parties: dict[str, dict[str, Any]] = {}
         self._made: set[str] = set()  # keys of the opportunities that this write made
+        self._erased: set[str] = set()
 
     def write(self) -> list[WriteResult]:
         self._find_opportunities()
         self._find_parties()
         self._change("party.party", self._parties, made.party_changes)
         self._make_parties()
-        still_open = {key: known for key, known in self._opportunities.items() if not self._is_closed(key)}
+        still_open = {key: known for key, known in self._opportunities.items() if self._is_open(key)}
         self._change("sale.opportunity", still_open, self._opportunity_changes)
         self._make_opportunities()
         return [self._result(record) for record in self._records]
@@ -121,7 +123,8 @@ class _Batch:
         found = self._search("sale.opportunity", domain, made.fields_of_opportunities(list(self._wanted.values())))
         key_of_id = {record.crm_id: record.key for record in self._records if record.crm_id}
         for opportunity in found:
-            party = opportunity.get("party.") or {}
+            party = opportunity.get("party.")
+            party = party if isinstance(party, dict) else {}
             key = key_of_id.get(str(opportunity["id"]))
             if key is None or key not in (opportunity.get("reference"), party.get("code")):
                 key = str(opportunity.get("reference"))  # the id is of another database, or of nobody's record
@@ -130,24 +133,31 @@ class _Batch:
             self._opportunities[key] = opportunity
             if party:
                 is_ours = party.get("code") == key and not party.get("replaced_by")
-                self._parties[key] = party if is_ours else {"id": party["id"], "is_foreign": True}
+                self._note_party(key, party if is_ours else {"id": party["id"], "is_foreign": True})
 
     def _find_parties(self) -> None:
-        missing = [key for key in self._wanted if key not in self._parties]
+        missing = [key for key in self._wanted if key not in self._parties and key not in self._erased]
         if not missing:
             return
         fields = made.fields_of_parties([self._wanted[key] for key in missing])
         for party in self._search("party.party", [["code", "in", missing]], fields):
-            other = party.get("replaced_by")  # somebody merged it into this one, by hand
-            self._parties[party["code"]] = {"id": other, "is_foreign": True} if other else party
+            key, other = str(party.get("code")), party.get("replaced_by")
+            if key in self._wanted:  # `other`: somebody merged it into that one, by hand
+                self._note_party(key, {"id": other, "is_foreign": True} if other else party)
+
+    def _note_party(self, key: str, party: dict[str, Any]) -> None:
+        if made.is_erased(party):
+            self._erased.add(key)
+        else:
+            self._parties[key] = party
 
     def _make_parties(self) -> None:
-        new = [wanted for key, wanted in self._wanted.items() if key not in self._parties and not self._is_closed(key)]
+        new = [wanted for key, wanted in self._wanted.items() if key not in self._parties and self._is_open(key)]
         ids = self._create("party.party", [made.new_party(wanted) for wanted in new])
         self._parties |= {wanted.key: {"id": party} for wanted, party in zip(new, ids, strict=True)}
 
     def _make_opportunities(self) -> None:
-        new = [wanted for key, wanted in self._wanted.items() if key not in self._opportunities]
+        new = [wanted for key, wanted in self._wanted.items() if key not in self._opportunities and self._is_open(key)]
         parties = [self._parties[wanted.key]["id"] for wanted in new]
         rows = [made.new_opportunity(wanted, party) for wanted, party in zip(new, parties, strict=True)]
         ids = self._create("sale.opportunity", rows)
@@ -163,7 +173,7 @@ class _Batch:
 
     def _search(self, model: str, domain: list[Any], fields: list[str]) -> list[dict[str, Any]]:
         found = self._account.read(f"{model}.search_read", domain, 0, None, [["id", "ASC"]], fields)
-        if not isinstance(found, list) or not all(isinstance(entry, dict) and "id" in entry for entry in found):
+        if not isinstance(found, list) or not all(isinstance(entry, dict) and _have_ids(entry) for entry in found):
             raise TransientError(f"{self._account.name}: the answer to a search of {model} cannot be read")
         return found
 
@@ -184,20 +194,34 @@ class _Batch:
         if pairs:
             self._account.write(f"{model}.write", *pairs, values=self._values)
 
-    def _is_closed(self, key: str) -> bool:
-        opportunity = self._opportunities.get(key)
-        return opportunity is not None and opportunity.get("state") not in made.OPEN_STATES
+    def _is_open(self, key: str) -> bool:
+        """Whether its opportunity may be made or changed."""
+        known = self._opportunities.get(key)
+        return key not in self._erased and (known is None or known.get("state") in made.OPEN_STATES)
 
     def _result(self, record: Record) -> WriteResult:
-        is_closed = self._is_closed(record.key)
+        if record.key in self._erased:
+            return WriteResult(record.key, "rejected", code="party_erased", message=_ERASED)
+        is_open = self._is_open(record.key)
         return WriteResult(
             record.key,
             "written",
             crm_id=str(self._opportunities[record.key]["id"]),
             created=record.key in self._made,
-            code="opportunity_closed" if is_closed else None,
-            message=_CLOSED if is_closed else None,
+            code=None if is_open else "opportunity_closed",
+            message=None if is_open else _CLOSED,
         )
+
+
+def _have_ids(value: Any) -> bool:
+    """Whether each record of a search's answer, and each one read along with it, says which it is."""
+    if isinstance(value, list):
+        return all(isinstance(entry, dict) and _have_ids(entry) for entry in value)
+    if not isinstance(value, dict):
+        return value is None
+    return isinstance(value.get("id"), int) and all(
+        _have_ids(related) for name, related in value.items() if name.endswith(".")
+    )
 
 
 DESTINATION = DestinationType(

@@ -19,7 +19,7 @@ MECHANISMS = ("email", "phone", "mobile", "fax", "website", "skype", "sip", "irc
 SET_BY_WRITER = {"id", "party", "company", "reference", "number", "state", "party.id", "party.code", "party.name"} | {
     "party.contact_mechanisms"
 }
-OPEN_STATES = {"lead", "opportunity"}  # the others' fields are closed by Tryton
+OPEN_STATES = ("lead", "opportunity")  # the others' fields are closed by Tryton
 KEPT = "Kept by Afluente"  # begins the comment of each mechanism that is ours to change
 _KEPT_COMMENT = f"{KEPT}: a change made here is overwritten."
 _MARK = "-- Kept by Afluente. Write below this line. --"
@@ -67,12 +67,17 @@ def sort_fields(record: Record) -> Wanted:
 def fields_of_parties(wanted: Sequence[Wanted], *, prefix: str = "") -> list[str]:
     own = {name for person in wanted for name in person.party}
     mechanisms = [f"contact_mechanisms.{name}" for name in ("type", "value", "value_compact", "comment")]
-    return [f"{prefix}{name}" for name in ("code", "name", "replaced_by", *sorted(own), *mechanisms)]
+    return [f"{prefix}{name}" for name in ("code", "name", "active", "replaced_by", *sorted(own), *mechanisms)]
 
 
 def fields_of_opportunities(wanted: Sequence[Wanted]) -> list[str]:
     own = {name for person in wanted for name in person.opportunity}
     return ["reference", "state", "party", "comment", *sorted(own), *fields_of_parties(wanted, prefix="party.")]
+
+
+def is_erased(party: dict[str, Any]) -> bool:
+    """What Tryton's own way to forget a person leaves: an archived party without a name."""
+    return party.get("active") in (False, 0) and not party.get("name")
 
 
 def new_party(wanted: Wanted) -> dict[str, Any]:
@@ -102,7 +107,7 @@ def party_changes(wanted: Wanted, party: dict[str, Any]) -> dict[str, Any]:
 
 def opportunity_changes(wanted: Wanted, opportunity: dict[str, Any]) -> dict[str, Any]:
     values = _differing(wanted.opportunity, opportunity)
-    had = opportunity.get("comment") or ""
+    had = str(opportunity.get("comment") or "")
     comment = _comment(wanted, had)
     return {**values, "comment": comment} if comment != had else values
 
