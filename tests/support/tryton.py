@@ -37,8 +37,9 @@ needs_tryton = pytest.mark.skipif(
 class Tryton:
     """A server that runs. `rpc` calls it as its administrator."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, database: Path) -> None:
         self.port = port
+        self.database = database
         self.url = f"http://127.0.0.1:{port}"
         self.context: dict[str, Any] = {"company": 1, "active_test": False}
         self._auth = ""
@@ -69,7 +70,10 @@ class Tryton:
 
 class Line:
     """Passes requests on to a server, one for each connection. Where the next of `cuts` stands in a request, the
-    request is passed on whole and the client's connection is cut at once: the server works on, unheard."""
+    request is passed on whole and the client's connection is cut at once: the server works on, unheard. Between cuts
+    some requests go through, as a client that comes again at once should have its way."""
+
+    _BETWEEN = 6
 
     def __init__(self, port: int) -> None:
         self._upstream = ("127.0.0.1", port)
@@ -77,6 +81,7 @@ class Line:
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
         self.cuts: list[bytes] = []
         self.methods: list[str] = []
+        self._next_cut = 0  # how many requests there have to be before it
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -93,8 +98,9 @@ class Line:
             request = _read_request(client)
             server.sendall(request)
             self.methods.append(request.partition(b'"method":"')[2].partition(b'"')[0].decode())
-            if self.cuts and self.cuts[0] in request:
+            if self.cuts and self.cuts[0] in request and len(self.methods) > self._next_cut:
                 del self.cuts[0]
+                self._next_cut = len(self.methods) + self._BETWEEN
                 client.shutdown(socket.SHUT_RDWR)
                 client.close()
             while piece := server.recv(65_536):
@@ -191,7 +197,7 @@ def _serving(folder: Path) -> Iterator[Tryton]:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
                 break
             time.sleep(0.1)
-        yield Tryton(port)
+        yield Tryton(port, folder / "databases" / "crm.sqlite")
     finally:
         process.terminate()
         try:

@@ -27,7 +27,10 @@ _LEAST_SHARE_OF_TIME = 0.5
 _FIELD = re.compile(r'field "([^"]{1,60})"')
 # Said of a model or a field as a whole, so of everybody's record.
 _LACKS_RIGHT = re.compile(r'^You are not allowed to (?:access|create|modify the field "[^"]*" of|execute)\b')
-_LOST_RACE = re.compile(r"^The code on party must be unique|that don't exist")
+# The last two: SQLite's and PostgreSQL's words, where an admin made the reference unique (docs/tryton.md).
+_LOST_RACE = re.compile(
+    r"^The code on party must be unique|that don't exist|UNIQUE constraint failed|duplicate key value"
+)
 
 
 class TrytonAccount:

@@ -267,8 +267,9 @@ class TestRefusals:
             refused("UserError", "The code on party must be unique.", "", None),
             refused("UserError", 'You are trying to write to records "7" of "Party" that don\'t exist.', "", None),
             (200, {}, json.dumps({"id": 1, "error": ["ConcurrencyException", "Ada Brandt"]}).encode()),
+            failed('duplicate key value violates unique constraint "afluente_reference"'),
         ],
-        ids=["made meanwhile", "deleted meanwhile", "changed meanwhile"],
+        ids=["made meanwhile", "deleted meanwhile", "changed meanwhile", "reference taken"],
     )
     def test_who_loses_a_race_looks_again(self, server, answer):
         with pytest.raises(TransientError, match="somebody else was first") as caught:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import time
+import uuid
 from collections import Counter
 
 import pytest
 import requests
 
 from connectors.destinations.tryton import DESTINATION
-from connectors.kit import Connection, Record, RecordError, TerminalError
+from connectors.kit import Connection, Record, RecordError, TerminalError, TransientError
+from pipeline.delivery.halving import write_in_halves
 from pipeline.delivery.sender import deliver
 from pipeline.store.engine import transaction
 from tests.integration.delivery.test_sender import change, make_people, rows, states
+from tests.support.paths import ROOT
 from tests.support.services import forget_caches
 from tests.support.tryton import PASSWORD, USER, Line, needs_tryton, running_tryton
 
@@ -84,9 +89,7 @@ def test_five_hundred_people_on_a_line_that_is_cut_in_mid_write_are_five_hundred
     tryton, line, engine
 ):
     people = make_people(500, phone="+493023125001")
-    cuts = [b"party.party.create", b"sale.opportunity.create", b"sale.opportunity.search_read", b"party.party.create"]
-    cuts += [b"sale.opportunity.create"]
-    line.cuts = list(cuts)
+    line.cuts = [b"sale.opportunity.create", b"party.party.create", b"sale.opportunity.create"]
     send_all(500)
     assert line.cuts == []
     parties, leads, mechanisms = of(tryton, people)
@@ -116,6 +119,32 @@ def test_a_changed_phone_changes_the_mechanism_though_the_line_is_cut_while_it_i
     assert len(leads) == 60
 
 
+@pytest.fixture
+def unique_reference(tryton):
+    """The index that docs/tryton.md proposes."""
+    page = (ROOT / "docs" / "tryton.md").read_text(encoding="utf-8")
+    order = page.partition("```sql\n")[2].partition(";")[0]
+    with contextlib.closing(sqlite3.connect(tryton.database)) as connection:
+        connection.execute(order)
+        connection.commit()
+        yield
+        connection.execute("DROP INDEX afluente_reference")
+        connection.commit()
+
+
+def test_where_the_database_keeps_references_unique_who_comes_back_at_once_makes_no_second_one(
+    tryton, writer, line, unique_reference
+):
+    records = [Record(str(uuid.uuid4()), ADA) for _ in range(60)]
+    line.cuts = [b"sale.opportunity.create"]
+    with pytest.raises(TransientError):
+        writer.write(records)
+    written = write_in_halves(records, writer.write, may_call=lambda: True)
+    assert [result.state for result in written.results] == ["written"] * 60
+    keys = [record.key for record in records]
+    assert len(tryton.all("sale.opportunity", where=[["reference", "in", keys]])) == 60
+
+
 class TestTheWriter:
     def test_the_same_batch_twice_changes_nothing_and_asks_once(self, writer, line):
         records = [Record(f"twice-{number}", ADA) for number in range(5)]
@@ -139,6 +168,20 @@ class TestTheWriter:
         assert "Call me soon." in lead["comment"]
         assert "Call me.\n" not in lead["comment"]
         assert lead["comment"].endswith("\nWants a demo.")
+
+    def test_what_people_archived_is_seen_and_not_made_again(self, writer, tryton):
+        (first,) = writer.write([Record("archived", ADA)])
+        (party,) = tryton.all("party.party", where=[["code", "=", "archived"]])
+        mechanisms = [["party", "=", party["id"]]]
+        (phone,) = tryton.all("party.contact_mechanism", where=[*mechanisms, ["type", "=", "phone"]])
+        tryton.change("party.contact_mechanism", phone["id"], active=False)
+        tryton.change("party.party", party["id"], active=False)
+        tryton.change("sale.opportunity", int(first.crm_id), reference=None, party=None)
+        (second,) = writer.write([Record("archived", ADA)])
+        assert second.created
+        (lead,) = tryton.all("sale.opportunity", "party", where=[["reference", "=", "archived"]])
+        assert lead["party"] == party["id"]
+        assert len(tryton.all("party.contact_mechanism", where=mechanisms)) == 2
 
     def test_none_takes_a_mechanism_and_a_text_away(self, writer, tryton):
         writer.write([Record("clears", {**ADA, "description": "Brandt"})])
