@@ -37,9 +37,8 @@ needs_tryton = pytest.mark.skipif(
 class Tryton:
     """A server that runs. `rpc` calls it as its administrator."""
 
-    def __init__(self, port: int, database: Path) -> None:
+    def __init__(self, port: int) -> None:
         self.port = port
-        self.database = database
         self.url = f"http://127.0.0.1:{port}"
         self.context: dict[str, Any] = {"company": 1, "active_test": False}
         self._auth = ""
@@ -122,13 +121,15 @@ def _read_request(client: socket.socket) -> bytes:
 
 
 @contextlib.contextmanager
-def running_tryton(folder: Path) -> Iterator[Tryton]:
-    """A server on a copy of the made database."""
+def running_tryton(folder: Path, *, sql: str = "") -> Iterator[Tryton]:
+    """A server on a copy of the made database, to which `sql` was done."""
     made = PROGRAMS / "crm.sqlite"
     if not made.exists():
         _make_database(made)
     (folder / "databases").mkdir(parents=True)
-    shutil.copyfile(made, folder / "databases" / "crm.sqlite")
+    database = shutil.copyfile(made, folder / "databases" / "crm.sqlite")
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.executescript(sql)
     with _serving(folder) as tryton:
         tryton.log_in()
         yield tryton
@@ -197,7 +198,7 @@ def _serving(folder: Path) -> Iterator[Tryton]:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
                 break
             time.sleep(0.1)
-        yield Tryton(port, folder / "databases" / "crm.sqlite")
+        yield Tryton(port)
     finally:
         process.terminate()
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
 import time
 import uuid
 from collections import Counter
@@ -42,11 +41,14 @@ def line(tryton):
     opened.close()
 
 
+def open_writer(line):
+    return DESTINATION.connect(Connection("crm", line.url, options={"database": "crm"}, secrets=SECRETS))
+
+
 @pytest.fixture
 def writer(line):
-    opened = DESTINATION.connect(Connection("crm", line.url, options={"database": "crm"}, secrets=SECRETS))
-    yield opened
-    opened.close()
+    with contextlib.closing(open_writer(line)) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -119,30 +121,20 @@ def test_a_changed_phone_changes_the_mechanism_though_the_line_is_cut_while_it_i
     assert len(leads) == 60
 
 
-@pytest.fixture
-def unique_reference(tryton):
-    """The index that docs/tryton.md proposes."""
+def test_where_the_database_keeps_references_unique_who_comes_back_at_once_makes_no_second_one(tmp_path):
+    """With the index that docs/tryton.md proposes, and without any wait."""
     page = (ROOT / "docs" / "tryton.md").read_text(encoding="utf-8")
-    order = page.partition("```sql\n")[2].partition(";")[0]
-    with contextlib.closing(sqlite3.connect(tryton.database)) as connection:
-        connection.execute(order)
-        connection.commit()
-        yield
-        connection.execute("DROP INDEX afluente_reference")
-        connection.commit()
-
-
-def test_where_the_database_keeps_references_unique_who_comes_back_at_once_makes_no_second_one(
-    tryton, writer, line, unique_reference
-):
     records = [Record(str(uuid.uuid4()), ADA) for _ in range(60)]
-    line.cuts = [b"sale.opportunity.create"]
-    with pytest.raises(TransientError):
-        writer.write(records)
-    written = write_in_halves(records, writer.write, may_call=lambda: True)
-    assert [result.state for result in written.results] == ["written"] * 60
-    keys = [record.key for record in records]
-    assert len(tryton.all("sale.opportunity", where=[["reference", "in", keys]])) == 60
+    with running_tryton(tmp_path / "tryton", sql=page.partition("```sql\n")[2].partition("```")[0]) as tryton:
+        line = Line(tryton.port)
+        with contextlib.closing(line), contextlib.closing(open_writer(line)) as writer:
+            line.cuts = [b"sale.opportunity.create"]
+            with pytest.raises(TransientError):
+                writer.write(records)
+            written = write_in_halves(records, writer.write, may_call=lambda: True)
+        assert [result.state for result in written.results] == ["written"] * 60
+        leads = tryton.all("sale.opportunity", where=[["reference", "in", [record.key for record in records]]])
+        assert len(leads) == 60
 
 
 class TestTheWriter:
