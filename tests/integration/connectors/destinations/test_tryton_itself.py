@@ -42,7 +42,9 @@ def line(tryton):
 
 
 def open_writer(line):
-    return DESTINATION.connect(Connection("crm", line.url, options={"database": "crm"}, secrets=SECRETS))
+    """One with much patience: a busy machine is no defect."""
+    options = {"database": "crm"}
+    return DESTINATION.connect(Connection("crm", line.url, options=options, secrets=SECRETS, timeout_seconds=60.0))
 
 
 @pytest.fixture
@@ -70,7 +72,7 @@ def engine(database, redis_url, line, tmp_path, monkeypatch):
     forget_caches()
 
 
-def send_all(count: int, *, seconds: float = 200.0) -> None:
+def send_all(count: int, *, seconds: float = 400.0) -> None:
     until = time.monotonic() + seconds
     while states() != {"sent": count}:
         assert time.monotonic() < until, (states(), Counter(rows()))
