@@ -5,11 +5,12 @@ mapping, is wanted there. Safe beside running workers; what is done stays done.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from pipeline.errors import AfluenteError, RecordError
 from pipeline.lanes import BULK
@@ -136,11 +137,11 @@ def accept_key(destination: str) -> int:
         return replay_events(connection, reason=KEY_CHANGED, destination=destination)
 
 
-def lacking_now(on: Engine | None = None) -> list[str]:
+def lacking_now(begin: Callable[..., AbstractContextManager[Connection]] = transaction) -> list[str]:
     """Which destinations lack people who came before they were ones, as sentences that say what to do. Nothing if it
-    takes long to know, or cannot be known."""
+    takes long to know, or cannot be known. `begin` opens the transaction."""
     try:
-        with transaction(synchronous=False, timeout_seconds=_LACKING_SECONDS, on=on) as connection:
+        with begin(synchronous=False, timeout_seconds=_LACKING_SECONDS) as connection:
             lacking = backfill.count_people_lacking(connection, meant_pairs(), most=_COUNTED)
     except (AfluenteError, StoreError):
         return []

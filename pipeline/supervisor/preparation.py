@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from pipeline.errors import ConfigurationError, TransientError
@@ -35,11 +36,11 @@ def migrate_database(url: str) -> bool:
 def find_lacking(url: str) -> list[str]:
     """Which destinations lack people who came before they were ones, as sentences; none if it takes long to know."""
     from pipeline.recompute.deliveries import lacking_now
-    from pipeline.store.engine import make_engine
+    from pipeline.store.engine import make_engine, transaction
 
     engine = make_engine(url)
     try:
-        return lacking_now(engine)
+        return lacking_now(partial(transaction, on=engine))
     finally:
         engine.dispose()
 

@@ -386,6 +386,7 @@ def spoil(change) -> dict:
     return compose
 
 
+@pytest.mark.long
 def test_spoiled_files_are_caught():
     """Each check has seen a case that must fail it."""
 

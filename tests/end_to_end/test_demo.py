@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from pipeline.supervisor.data_folder import hold_folder
 from tests.support.paths import ROOT
@@ -25,6 +26,7 @@ def run_demo(folder: Path, **environment: str) -> subprocess.CompletedProcess[st
     )
 
 
+@pytest.mark.long
 def test_every_sample_ends_and_everything_is_stopped(tmp_path):
     # What belongs to another installation must not be touched, nor get a sample lead.
     (tmp_path / "afluente.yaml").write_text("destinations: {crm: {kind: salesforce, base_url: https://crm.invalid}}\n")

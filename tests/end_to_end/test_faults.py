@@ -10,6 +10,8 @@ from benchmarks.faults import find_doubles, shake
 from benchmarks.invented import write_csv
 from tests.support.system import AFLUENTE, System
 
+pytestmark = pytest.mark.long  # a whole system, for minutes
+
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory):
@@ -37,7 +39,7 @@ def test_a_second_up_on_the_same_folder_is_refused(system):
 
 @pytest.mark.parametrize(
     ("leads", "kills", "outage_seconds"),
-    [pytest.param(600, 4, 2, id="short"), pytest.param(2_000, 8, 5, id="long", marks=pytest.mark.long)],
+    [pytest.param(600, 4, 2, id="short"), pytest.param(2_000, 8, 5, id="long")],
 )
 def test_kills_wipes_and_outages_neither_lose_nor_double_a_lead(system, tmp_path, leads, kills, outage_seconds):
     file = tmp_path / "leads.csv"

@@ -135,6 +135,7 @@ def test_a_limit_is_waited_for_and_costs_no_delivery_an_attempt(crm):
     assert len(crm.records()) == 100
 
 
+@pytest.mark.long
 def test_an_outage_costs_no_delivery_an_attempt_and_ends_by_itself(crm):
     make_people(200)
     crm.order(status=500, seconds=3)

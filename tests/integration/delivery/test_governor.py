@@ -75,6 +75,7 @@ def test_four_processes_together_get_the_whole_rate_and_never_more_than_a_burst_
     assert 0.95 * RATE * seconds <= granted <= RATE * seconds + BURST
 
 
+@pytest.mark.long
 def test_a_redis_wiped_under_load_stops_nobody_and_grants_no_second_burst(redis_url, redis_client):
     seconds = 4.0
     wipes = 5

@@ -335,6 +335,7 @@ def test_an_answer_that_got_lost_makes_no_second_record(crm, fault):
     assert crm.written()["created"] == 400
 
 
+@pytest.mark.long
 def test_a_crm_that_limits_calls_is_called_less_often_and_no_attempt_is_lost(crm):
     crm.configure(calls_per_second=8, burst=1, batch_size=20)
     make_people(200)
@@ -552,6 +553,7 @@ def test_a_sender_out_of_time_says_that_more_is_due(crm):
     assert (report.sent, report.more_due) == (200, True)
 
 
+@pytest.mark.long
 def test_two_lanes_use_a_crm_s_whole_quota_and_are_hardly_ever_refused(crm):
     rate = 25
     crm.configure(calls_per_second=rate, burst=5, batch_size=1)

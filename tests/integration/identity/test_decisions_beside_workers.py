@@ -76,6 +76,7 @@ def decide(seed: int, until: threading.Event, done: list[str]) -> None:
             done.append("refused")
 
 
+@pytest.mark.long
 def test_words_beside_workers_lose_nothing_and_end_in_no_deadlock():
     capture(*(record(person, 0) for person in range(len(NAMES))))
     work()
