@@ -52,6 +52,7 @@ def test_finding_out_anew_by_the_same_rules_changes_nothing(crowd):
     assert rows("SELECT person_id, version FROM people ORDER BY 1") == versions
 
 
+@pytest.mark.long
 def test_merging_and_unmerging_any_two_people_leaves_no_trace(crowd):
     before = everything()
     for number in range(1, _PAIRS + 1):

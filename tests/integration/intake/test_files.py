@@ -302,7 +302,7 @@ def import_command(path: Path | str, then: str = "") -> list[str]:
     return [sys.executable, "-c", code]
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGKILL])
 def test_an_interrupted_import_is_simply_run_again(database, tmp_path, how):
     path = write(tmp_path, table([f"a{number},F,L,f{number}@example.org" for number in range(40_000)]))
     running = subprocess.Popen(import_command(path), stderr=subprocess.DEVNULL)
@@ -320,6 +320,7 @@ def test_an_interrupted_import_is_simply_run_again(database, tmp_path, how):
     assert count_events() == 40_000
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_file(database, tmp_path):
     """Four times the rows, the same memory: measured in processes of their own."""
     peaks = []

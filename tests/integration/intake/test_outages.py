@@ -179,6 +179,7 @@ def test_a_stop_waits_for_the_requests_under_way(own_postgresql, process):
     assert process.process.wait(15) is not None
 
 
+@pytest.mark.long
 def test_while_the_database_hangs_every_question_is_answered_within_seconds(own_postgresql, process):
     answer = process.post_leads(lead())
     event_id = answer.json()["accepted"][0]["event_id"]
