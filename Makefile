@@ -21,8 +21,9 @@ help:
 run: $(VENV)/.installed
 	@$(BIN)/python -m pipeline.cli.demo
 
-# Two processes that take whole files, the slowest first; tests/conftest.py sorts them.
-TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Three processes that take whole files, the slowest first (tests/conftest.py sorts them): on two processors, as many
+# tests wait for others than for a processor.
+TESTS := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test: lint
 	@$(TESTS) -m "not long" --hypothesis-profile short

@@ -149,6 +149,7 @@ def test_each_part_gets_the_secrets_that_it_needs_and_no_others(compose):
 
 
 @pytest.mark.parametrize("program", ["beat", "flower"])
+@pytest.mark.long
 def test_beat_and_flower_start_with_the_broker_alone(compose, program, tmp_path, redis_url):
     """With the variables that the compose file gives them, their paths put into a folder of the test."""
     (tmp_path / "broker_url").write_text(redis_url)
@@ -235,6 +236,7 @@ def problems_of_queues(compose: dict) -> list[str]:
     return found + [f"several services take from {queue}" for queue in sorted(set(served)) if served.count(queue) > 1]
 
 
+@pytest.mark.long
 def test_every_command_exists_with_its_options(compose):
     assert [p for name, service in ours(compose).items() for p in problems_of_command(name, service["command"])] == []
 

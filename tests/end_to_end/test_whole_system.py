@@ -12,6 +12,8 @@ import requests
 from tests.support.paths import DATABLIST
 from tests.support.system import API_KEY, System
 
+pytestmark = pytest.mark.long  # a whole system, for a minute
+
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory):

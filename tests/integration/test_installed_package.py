@@ -17,6 +17,8 @@ from tests.support.foreign import put_foreign_modules
 from tests.support.paths import ROOT
 from tests.support.wheels import Installation, build_wheel, copy_sources
 
+pytestmark = pytest.mark.long  # installs the wheel
+
 READY_SECONDS = 120
 FORMER_BUILD = "build/lib/pipeline/former_module.py"
 

@@ -19,6 +19,8 @@ from pipeline.store.engine import transaction
 from pipeline.store.events.events import insert_events
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.long  # workers that die, again and again
+
 
 @contextlib.contextmanager
 def worker(folder: Path):

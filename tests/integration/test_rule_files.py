@@ -75,6 +75,7 @@ def python_in(checkout, *arguments):
 
 
 @pytest.mark.parametrize("name", SLIPS)
+@pytest.mark.long
 def test_up_refuses_a_wrong_file_before_it_starts_anything(checkout, tmp_path, name):
     message = slip(checkout, name)
     done = python_in(checkout, "-c", UP, "up", "--data", str(tmp_path / "data"), "--port", "0")
@@ -84,6 +85,7 @@ def test_up_refuses_a_wrong_file_before_it_starts_anything(checkout, tmp_path, n
 
 
 @pytest.mark.parametrize("name", SLIPS)
+@pytest.mark.long
 def test_a_worker_refuses_a_wrong_file(checkout, redis_url, name):
     message = slip(checkout, name)
     done = python_in(checkout, "-m", "celery", "-A", "pipeline.app", "worker", "-n", "hot@%h", "-Q", "hot", "-c", "1")
@@ -98,6 +100,7 @@ def test_a_process_forked_later_goes_by_the_rules_read_before(checkout, redis_ur
 
 
 @pytest.mark.usefixtures("database", "redis_url")
+@pytest.mark.long
 def test_doctor_and_status_name_every_wrong_file(checkout):
     messages = {name: slip(checkout, name) for name in SLIPS}
     checks = {check["name"]: check for check in json.loads(run_in(checkout, "doctor", "--json").stdout)["checks"]}

@@ -61,6 +61,7 @@ def test_the_doctor_names_them(company):
     assert FORM in run("doctor").stdout
 
 
+@pytest.mark.long
 def test_a_broken_connector_of_the_companys_is_one_finding_of_the_doctors_and_stops_no_other_source(company):
     file = company / "connectors/sources/acme.py"
     file.write_text("CONNECTOR = Conector()\n")

@@ -183,6 +183,7 @@ def rows_of_bars(chart) -> list[list[int]]:
 
 
 @pytest.mark.usefixtures("database")
+@pytest.mark.long
 def test_the_legend_of_a_chart_lies_over_no_bar(tmp_path):
     store(*(touch(number * 10 + row, 1, name, "x") for row, name in enumerate("abcd") for number in range(5)))
     chart = tmp_path / "chart.png"

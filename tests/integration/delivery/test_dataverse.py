@@ -126,6 +126,7 @@ def test_texts_that_are_longer_than_dynamics_takes_are_cut_to_fit(crm):
     assert [len(fields[name]) for name in names] == [50, 100, 100, 2_000, 250]
 
 
+@pytest.mark.long
 def test_a_limit_is_waited_for_and_costs_no_delivery_an_attempt(crm):
     crm.configure(calls_per_second=8, burst=1, batch_size=20)
     make_people(100)

@@ -69,6 +69,7 @@ def granted_to_processes(
     return granted
 
 
+@pytest.mark.long
 def test_four_processes_together_get_the_whole_rate_and_never_more_than_a_burst_beyond_it(redis_url):
     seconds = 4.0
     granted = granted_to_processes(redis_url, seconds)

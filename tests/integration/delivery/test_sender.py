@@ -303,6 +303,7 @@ def test_records_left_out_of_an_answer_are_sent_again_and_stay_single(crm):
     assert len(crm.records()) == 100
 
 
+@pytest.mark.long
 def test_an_outage_of_any_length_costs_no_delivery_an_attempt_and_ends_by_itself(crm):
     make_people(600)
     crm.order(status=500, seconds=6)

@@ -311,6 +311,7 @@ def test_a_feed_that_needs_no_token_is_no_failure_of_doctor(feed, monkeypatch):
     newest_first=st.booleans(),
     cuts=st.lists(st.integers(1, 3), max_size=2),
 )
+@pytest.mark.long
 def test_all_records_come_in_exactly_once(feed, contents, most, tells, beyond, newest_first, cuts):
     with transaction() as connection:
         connection.exec_driver_sql("TRUNCATE cursors, events, event_keys, event_bodies")

@@ -15,6 +15,8 @@ from pipeline.store.engine import make_engine
 from tests.support.supervised import Up
 from tests.support.watching import has_ended, wait_until
 
+pytestmark = pytest.mark.long  # a disk of its own for each, and minutes for all
+
 EMBEDDED = {"AFLUENTE_DATABASE_URL": "", "AFLUENTE_BROKER_URL": ""}
 
 

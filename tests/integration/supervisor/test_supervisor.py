@@ -57,6 +57,7 @@ def test_it_says_ready_once_every_program_is(up):
         (["up", "--port", "0"], {"AFLUENTE_DATA": "."}, False),
     ],
 )
+@pytest.mark.long
 def test_who_names_the_folder_is_told_how_other_commands_find_it(up, arguments, environment, is_told):
     running = up({}, *arguments, **environment).wait_ready()
     hint = f"other commands find this installation by AFLUENTE_DATA={running.data}"
@@ -93,6 +94,7 @@ def test_programs_end_stage_by_stage_and_everything_is_cleared_away(up):
     assert not (running.data / "runtime.json").exists()
 
 
+@pytest.mark.long
 def test_a_program_that_does_not_end_in_its_time_is_killed(up):
     running = up({"deaf": {"mode": "deaf", "seconds": 1.0}}).wait_ready()
     pid = running.pid("deaf")
@@ -123,6 +125,7 @@ def test_a_killed_program_is_started_again_and_the_record_follows(up):
     assert "process_restarted" in running.process.communicate(timeout=30)[1]
 
 
+@pytest.mark.long
 def test_pauses_grow_while_a_program_keeps_dying(up):
     dying = "import sys, time; from pathlib import Path; Path(sys.argv[3]).touch(); time.sleep(0.3); sys.exit(3)"
     running = up({"steady": {}, "dying": {"code": dying}}).wait_ready()
@@ -132,6 +135,7 @@ def test_pauses_grow_while_a_program_keeps_dying(up):
     assert 2 <= logged.count("process_restarted") <= 6
 
 
+@pytest.mark.long
 def test_a_program_that_never_gets_ready_ends_up_with_the_end_of_its_log(up):
     broken = "import sys; sys.exit('this part is broken')"
     running = up({"fine": {}, "broken": {"code": broken}})
@@ -150,6 +154,7 @@ def test_programs_end_with_a_killed_supervisor(up):
     assert wait_until(lambda: all(has_ended(pid) for pid in pids), seconds=15)
 
 
+@pytest.mark.long
 def test_what_outlived_a_killed_supervisor_is_stopped_by_the_next(up):
     running = up({"deaf": {"mode": "deaf"}}).wait_ready()
     pid = running.pid("deaf")
@@ -181,6 +186,7 @@ def test_an_embedded_server_that_dies_is_started_again(up):
     assert running.stop() == 0
 
 
+@pytest.mark.long
 def test_a_beat_that_dies_with_the_embedded_redis_is_started_again_once_that_answers(up):
     running = up({"beat": {}}, AFLUENTE_BROKER_URL="").wait_ready()
     for name in ("redis", "beat"):
@@ -238,6 +244,7 @@ def test_a_source_set_up_under_another_name_signs_with_its_own_secret(up, tmp_pa
     assert (data / "credentials.json").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.long
 def test_people_of_before_are_brought_over_before_anything_starts(up, database):
     with transaction() as connection:
         connection.exec_driver_sql("INSERT INTO unfinished_upgrades (name) VALUES ('evidence')")
@@ -251,6 +258,7 @@ def test_people_of_before_are_brought_over_before_anything_starts(up, database):
     assert "the people of before" not in again.printed[0]
 
 
+@pytest.mark.long
 def test_it_does_not_start_when_they_cannot_be_brought_over(up, database):
     with transaction() as connection:
         connection.exec_driver_sql("INSERT INTO unfinished_upgrades (name) VALUES ('evidence')")

@@ -46,6 +46,7 @@ def numbers_of(region, dice):
 
 
 @pytest.mark.parametrize("seed", range(2))
+@pytest.mark.long
 def test_what_is_read_fast_is_read_as_the_library_reads_it(seed):
     dice = random.Random(seed)
     read_count = 0

@@ -110,6 +110,7 @@ def test_a_source_that_does_not_know_the_page_number_ends_and_says_so_once(size)
     assert "does not know the parameter page" in note
 
 
+@pytest.mark.long
 def test_a_source_that_says_more_for_ever_is_left_and_its_records_are_there():
     for feed in (Feed(leads(5), tells="has_more", knows_pages=False), Feed(leads(5), hidden={"l-0", "l-1"})):
         with serving(feed):
