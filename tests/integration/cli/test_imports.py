@@ -103,6 +103,7 @@ def test_a_bad_row_is_rejected_with_its_line_and_the_others_go_in(file):
 
 
 @pytest.mark.usefixtures("database")
+@pytest.mark.long
 def test_waiting_ends_when_every_row_has_ended_and_every_crm_was_told(file):
     waiting = start("import", str(file), "--source", "datablist", "--wait", "--json")
     try:
@@ -161,6 +162,7 @@ def test_rows_that_cannot_be_read_are_not_counted_as_if_they_were_others(file):
 
 
 @pytest.mark.usefixtures("database")
+@pytest.mark.long
 def test_waiting_for_rows_that_had_come_before_waits_for_those(file):
     answer("import", str(file), "--source", "datablist")
     waiting = start("import", str(file), "--source", "datablist", "--wait", "--json")

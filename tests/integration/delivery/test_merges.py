@@ -265,6 +265,7 @@ def restart() -> None:
     make_due_now()
 
 
+@pytest.mark.long
 def test_a_sender_killed_between_the_mark_and_its_answer_changes_nothing_in_the_end(crm):
     ada, ben = come(ADA, BEN)
     send()

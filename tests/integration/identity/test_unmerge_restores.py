@@ -43,6 +43,7 @@ def everything():
     return stored() | {"reviews": {one.people for one in waiting()}}
 
 
+@pytest.mark.long
 def test_finding_out_anew_by_the_same_rules_changes_nothing(crowd):
     before, versions = everything(), rows("SELECT person_id, version FROM people ORDER BY 1")
     done = recompute_people(pieces_at_once=70)
@@ -79,6 +80,7 @@ def test_several_merges_are_taken_back_one_by_one(crowd):
         assert everything() == state
 
 
+@pytest.mark.long
 def test_accepting_a_review_and_unmerging_leaves_no_trace(crowd):
     before, found = everything(), waiting()
     assert len(found) > 5
@@ -91,6 +93,7 @@ def test_accepting_a_review_and_unmerging_leaves_no_trace(crowd):
     assert everything() == before
 
 
+@pytest.mark.long
 def test_people_whom_rules_joined_stay_apart_once_a_human_parted_them(crowd):
     joined = sorted(person for person, pieces in people().items() if len(pieces) > 1)
     assert len(joined) > 50

@@ -86,6 +86,7 @@ def lead() -> dict[str, str]:
     return {"external_id": str(uuid.uuid4()), "email": "ada@example.org"}
 
 
+@pytest.mark.long
 def test_while_the_database_is_away_nothing_is_acknowledged_and_afterwards_all_goes_on(own_postgresql, process):
     assert process.post_leads(lead()).status_code == 202
     refused = lead()
@@ -107,6 +108,7 @@ def test_while_the_database_is_away_nothing_is_acknowledged_and_afterwards_all_g
     wait_until(lambda: answers(process, "/health/ready"))
 
 
+@pytest.mark.long
 def test_a_restart_of_the_database_costs_an_idle_receiver_nothing(own_postgresql, process):
     assert {process.post_leads(lead()).status_code for _ in range(5)} == {202}
     own_postgresql.stop()
@@ -163,6 +165,7 @@ def dsn() -> str:
     return os.environ["AFLUENTE_DATABASE_URL"].replace("+psycopg2", "")
 
 
+@pytest.mark.long
 def test_a_stop_waits_for_the_requests_under_way(own_postgresql, process):
     with closing(psycopg2.connect(dsn())) as connection, connection.cursor() as cursor:
         cursor.execute("LOCK TABLE event_keys IN ACCESS EXCLUSIVE MODE")
@@ -246,6 +249,7 @@ def test_too_many_waiting_events_are_refused_at_once(own_postgresql, monkeypatch
         assert {status for status, _ in statuses} == {202, 503}
 
 
+@pytest.mark.long
 def test_a_redis_that_accepts_and_never_answers_slows_no_one(own_postgresql, monkeypatch, tmp_path):
     path = short_socket(tmp_path)
     with socket.socket(socket.AF_UNIX) as deaf:

@@ -154,6 +154,7 @@ class _KilledError(Exception):
     pass
 
 
+@pytest.mark.long
 def test_a_run_that_was_killed_is_run_again(rules):
     leads(*MARRIED, {"full_name": "Bea Fulano", "email": "bea@fulano.example"})
     new = rules(same=8)
@@ -178,6 +179,7 @@ def test_only_a_brands_people_are_found_anew(rules):
     assert recompute_people(brand="default").joined == 1
 
 
+@pytest.mark.long
 def test_workers_go_on_meanwhile(rules):
     records = [
         {**one, "phone": f"+34 612 {number:03} 7{number:02}", "company": f"Company {more}"}

@@ -164,6 +164,7 @@ def test_a_second_owner_is_refused_with_the_first_ones_pid_and_the_folder(data):
         assert query(data, "SELECT 1") == [(1,)]
 
 
+@pytest.mark.long
 def test_servers_end_with_a_killed_owner_and_its_committed_rows_survive(data):
     owner, pids = start_owner(data)
     query(data, "CREATE TABLE kept AS SELECT 7 AS seven")
@@ -174,6 +175,7 @@ def test_servers_end_with_a_killed_owner_and_its_committed_rows_survive(data):
         assert query(data, "SELECT seven FROM kept") == [(7,)]
 
 
+@pytest.mark.long
 def test_a_killed_postgresql_leaves_files_the_next_run_recovers(data):
     owner, pids = start_owner(data)
     query(data, "CREATE TABLE kept AS SELECT 7 AS seven")
@@ -185,6 +187,7 @@ def test_a_killed_postgresql_leaves_files_the_next_run_recovers(data):
         assert query(data, "SELECT seven FROM kept") == [(7,)]
 
 
+@pytest.mark.long
 def test_servers_that_outlived_their_owner_are_stopped_first(data, monkeypatch):
     monkeypatch.setattr(data_folder, "LEFTOVER_SECONDS", 1.0)
     owner, pids = start_owner(data)
@@ -199,6 +202,7 @@ def test_servers_that_outlived_their_owner_are_stopped_first(data, monkeypatch):
         assert query(data, "SELECT 1") == [(1,)]
 
 
+@pytest.mark.long
 def test_a_pid_file_whose_number_went_to_another_program_is_no_obstacle(data):
     with running(data):
         pass
@@ -221,6 +225,7 @@ def find_owner(folder: Path) -> User | None:
     return None if found.st_uid == os.geteuid() else User(found.st_uid, found.st_gid, ACCOUNT)
 
 
+@pytest.mark.long
 def test_a_recorded_process_is_stopped_but_not_a_stranger_with_its_number(data):
     data.mkdir()
     ours, stranger = (subprocess.Popen(["/bin/sleep", "60"]) for _ in range(2))
@@ -243,6 +248,7 @@ def test_a_recorded_process_is_stopped_but_not_a_stranger_with_its_number(data):
             process.wait()
 
 
+@pytest.mark.long
 def test_a_first_start_killed_half_way_begins_anew(data):
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER, str(data)], env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE
@@ -254,6 +260,7 @@ def test_a_first_start_killed_half_way_begins_anew(data):
         assert query(data, "SELECT 1") == [(1,)]
 
 
+@pytest.mark.long
 def test_redis_files_that_cannot_be_read_are_set_aside(data):
     with running(data, database=False):
         redis_command(data, "SET kept seven")
@@ -264,6 +271,7 @@ def test_redis_files_that_cannot_be_read_are_set_aside(data):
     assert list(data.glob("redis.unreadable-*"))
 
 
+@pytest.mark.long
 def test_outside_servers_are_used_and_nothing_is_started(data, monkeypatch):
     monkeypatch.setenv("AFLUENTE_DATABASE_URL", "postgresql://afluente@db.example/leads")
     monkeypatch.setenv("AFLUENTE_BROKER_URL", "redis://broker.example:6379/0")
@@ -273,6 +281,7 @@ def test_outside_servers_are_used_and_nothing_is_started(data, monkeypatch):
     assert sorted(path.name for path in data.iterdir()) == ["lock"]
 
 
+@pytest.mark.long
 def test_only_the_missing_server_is_started(data, monkeypatch):
     monkeypatch.delenv("AFLUENTE_BROKER_URL", raising=False)
     monkeypatch.setenv("AFLUENTE_DATABASE_URL", "postgresql://afluente@db.example/leads")
@@ -282,6 +291,7 @@ def test_only_the_missing_server_is_started(data, monkeypatch):
         assert not (data / "postgres").exists()
 
 
+@pytest.mark.long
 def test_a_path_too_long_for_a_socket_still_works(tmp_path):
     data = tmp_path / ("deep" * 20) / "data"
     data.parent.mkdir()
@@ -292,6 +302,7 @@ def test_a_path_too_long_for_a_socket_still_works(tmp_path):
         shutil.rmtree(socket_folder(data), ignore_errors=True)
 
 
+@pytest.mark.long
 def test_the_url_reaches_the_database(data):
     import sqlalchemy
 
@@ -340,6 +351,7 @@ def open_folder() -> Iterator[Path]:
     ("umask", "others_execute", "lent"),
     [(0o022, True, 0), (0o077, True, CAP_DAC_READ_SEARCH), (0o077, False, CAP_DAC_OVERRIDE)],
 )
+@pytest.mark.long
 def test_as_root_postgresql_gets_a_capability_only_where_it_needs_one(open_folder, umask, others_execute, lent):
     packages = copy_of_binaries(open_folder / "private", umask=umask, others_execute=others_execute)
     data = open_folder / "private" / "data"
@@ -358,6 +370,7 @@ def test_as_root_postgresql_gets_a_capability_only_where_it_needs_one(open_folde
 
 
 @needs_root
+@pytest.mark.long
 def test_a_plain_user_runs_both_servers_as_himself(open_folder):
     home = open_folder / "home"
     home.mkdir()
@@ -381,6 +394,7 @@ def test_a_plain_user_runs_both_servers_as_himself(open_folder):
         Embedded(home / "data").start()
 
 
+@pytest.mark.long
 def test_a_server_that_cannot_start_shows_the_end_of_its_log(data):
     with pytest.raises(ConfigurationError, match=r"(?s)postgres ended with code 1.*no_such_setting"):
         Embedded(data, broker=False, postgresql_settings={"no_such_setting": "1"}).start()

@@ -64,6 +64,7 @@ def test_who_names_the_folder_is_told_how_other_commands_find_it(up, arguments, 
     assert (hint in "\n".join(running.printed)) is is_told
 
 
+@pytest.mark.long
 def test_outside_servers_are_used_and_none_is_started(up):
     running = up({"only": {}}).wait_ready()
     assert [entry["name"] for entry in running.runtime()["processes"]] == ["only"]
@@ -77,6 +78,7 @@ def test_outside_servers_are_used_and_none_is_started(up):
         ("AFLUENTE_BROKER_URL", "redis://:geheim@127.0.0.1:1/0"),
     ],
 )
+@pytest.mark.long
 def test_an_outside_server_that_does_not_answer_is_named_without_its_password(up, variable, url):
     running = up({"only": {}}, **{variable: url})
     error = running.process.communicate(timeout=60)[1]
@@ -104,6 +106,7 @@ def test_a_program_that_does_not_end_in_its_time_is_killed(up):
     assert has_ended(pid)
 
 
+@pytest.mark.long
 def test_a_second_signal_hurries(up):
     running = up({"deaf": {"mode": "deaf", "seconds": 50.0}}).wait_ready()
     running.process.send_signal(signal.SIGTERM)
@@ -114,6 +117,7 @@ def test_a_second_signal_hurries(up):
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.long
 def test_a_killed_program_is_started_again_and_the_record_follows(up):
     running = up({"worker": {}}).wait_ready()
     for kills in range(1, 4):
@@ -177,6 +181,7 @@ def test_a_second_up_on_the_same_folder_is_refused_and_harms_nothing(up):
     assert running.stop() == 0
 
 
+@pytest.mark.long
 def test_an_embedded_server_that_dies_is_started_again(up):
     running = up({"only": {}}, AFLUENTE_DATABASE_URL="", AFLUENTE_BROKER_URL="").wait_ready()
     for name in ("redis", "postgres"):
@@ -197,11 +202,13 @@ def test_a_beat_that_dies_with_the_embedded_redis_is_started_again_once_that_ans
     assert running.process.returncode == 0
 
 
+@pytest.mark.long
 def test_a_former_beat_cannot_be_forgotten_while_redis_is_away(tmp_path):
     with pytest.raises(ConfigurationError, match="the embedded Redis does not answer"):
         forget_former_beat(tmp_path)
 
 
+@pytest.mark.long
 def test_a_long_log_is_set_aside_at_the_start(up, tmp_path):
     logs = tmp_path / "data" / "logs"
     logs.mkdir(parents=True)
@@ -212,6 +219,7 @@ def test_a_long_log_is_set_aside_at_the_start(up, tmp_path):
     assert running.stop() == 0
 
 
+@pytest.mark.long
 def test_a_taken_port_is_an_error_and_the_other_parts_move_aside():
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -230,6 +238,7 @@ def test_a_taken_port_is_an_error_and_the_other_parts_move_aside():
         assert len(set(chosen.named().values())) == 3
 
 
+@pytest.mark.long
 def test_without_a_sandbox_no_address_is_given_for_it():
     assert set(choose_addresses(port=0, uses_sandbox=False).named()) == {"receiver", "flower"}
 

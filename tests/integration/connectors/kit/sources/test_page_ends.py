@@ -234,6 +234,7 @@ def test_records_that_move_to_another_page_while_it_is_read_are_not_lost(change,
     hidden=st.sets(st.integers(0, 24), max_size=3),
     cuts=st.lists(st.integers(1, 4), max_size=4),
 )
+@pytest.mark.long
 def test_every_record_comes_in_whatever_the_pages_and_wherever_a_run_is_cut(
     moments, size, most, tells, beyond, newest_first, is_inclusive, lookback, hidden, cuts
 ):
