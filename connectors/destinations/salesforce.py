@@ -22,8 +22,10 @@ from connectors.kit import (
     TransientError,
     Usage,
     WriteResult,
+    check_batch,
 )
-from connectors.kit.http import BearerToken, check_status, retry_after, session, translated
+from connectors.kit.authorized_http import AuthorizedCalls
+from connectors.kit.http import check_status, retry_after, session
 from connectors.kit.oauth import ClientCredentials, FixedToken, TokenSource
 from connectors.kit.redaction import without_values
 
@@ -71,15 +73,15 @@ class SalesforceWriter:
         self._root = f"{self._base_url}/services/data/{_version(options.get('api_version', '67.0'))}"
         self._session = session(self._base_url, timeout_seconds=connection.timeout_seconds)
         self._session.headers.update(_write_headers(options))
-        self._tokens = _token_source(connection, self._session)
+        tokens = _token_source(connection, self._session)
+        self._calls = AuthorizedCalls(self._name, self._session, tokens, note=self._note_usage)
 
     def write(self, records: Sequence[Record]) -> list[WriteResult]:
-        if len({record.key for record in records}) != len(records) or len(records) > BATCH_SIZE:
-            raise ValueError(f"a call takes at most {BATCH_SIZE} records with different keys; got {len(records)}")
+        check_batch(records, BATCH_SIZE)
         return self._write(records) if records else []
 
     def check(self) -> None:
-        response = self._call("GET", f"{self._root}/limits")
+        response = self._calls.request("GET", f"{self._root}/limits")
         self._raise_for(response)
 
     def close(self) -> None:
@@ -89,7 +91,7 @@ class SalesforceWriter:
         url = f"{self._root}/composite/sobjects/{quote(self._object)}/{quote(self._key_field)}"
         attributes = {"type": self._object}
         entries = [{"attributes": attributes, self._key_field: record.key, **record.fields} for record in records]
-        response = self._call("PATCH", url, orjson.dumps({"allOrNone": False, "records": entries}))
+        response = self._calls.request("PATCH", url, orjson.dumps({"allOrNone": False, "records": entries}))
         if _is_unreadable_to_them(response):
             raise _refusal_of_content(response, records)
         self._raise_for(response)
@@ -135,19 +137,8 @@ class SalesforceWriter:
             return any(words in message for words in _LOCK_WORDS)
         return code in _RETRY_CODES
 
-    def _call(self, method: str, url: str, body: bytes | None = None) -> requests.Response:
-        response = self._call_once(method, url, body)
-        if response.status_code == 401 and self._tokens.renew():
-            response = self._call_once(method, url, body)
-        if response.status_code == 401:
-            raise TerminalError(f"{self._name}: the access token is refused; check the destination's secrets")
-        return response
-
-    def _call_once(self, method: str, url: str, body: bytes | None) -> requests.Response:
-        with translated(self._name):
-            response = self._session.request(method, url, data=body, auth=BearerToken(self._tokens.token()))
+    def _note_usage(self, response: requests.Response) -> None:
         self.usage = _usage(response.headers.get("Sforce-Limit-Info")) or self.usage
-        return response
 
     def _raise_for(self, response: requests.Response) -> None:
         if response.status_code in (400, 403, 404):

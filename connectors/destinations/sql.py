@@ -15,6 +15,7 @@ from connectors.kit import (
     TerminalError,
     Usage,
     WriteResult,
+    check_batch,
 )
 from connectors.kit.postgres import SQL, Column, Composed, Database, Identifier, Literal, Run, Table, Wanted
 from connectors.kit.postgres.tables import checked_name
@@ -69,8 +70,7 @@ class SqlWriter:
 
     def write(self, records: Sequence[Record]) -> list[WriteResult]:
         """One transaction for all records; PostgreSQL takes all of them or, for one value, none (RecordError)."""
-        if len({record.key for record in records}) != len(records) or len(records) > BATCH_SIZE:
-            raise ValueError(f"a call takes at most {BATCH_SIZE} records with different keys; got {len(records)}")
+        check_batch(records, BATCH_SIZE)
         if not records:
             return []
         names = list(dict.fromkeys(name for record in records for name in record.fields))

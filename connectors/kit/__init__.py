@@ -9,6 +9,7 @@ from connectors.kit.destinations.declarations import (
     Usage,
     Writer,
     WriteResult,
+    check_batch,
 )
 from connectors.kit.destinations.options import Option
 from connectors.kit.errors import (
@@ -80,6 +81,7 @@ __all__ = [
     "WriteResult",
     "Writer",
     "ZoomValidation",
+    "check_batch",
     "destination_types",
     "sources",
 ]

@@ -109,4 +109,5 @@ class Faults:
 
 
 def as_json(spec: FaultSpec) -> dict[str, Any]:
-    return msgspec.to_builtins(spec)  # type: ignore[no-any-return]
+    fields: dict[str, Any] = msgspec.to_builtins(spec)
+    return fields

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
@@ -32,8 +31,10 @@ from connectors.kit import (
     TransientError,
     Usage,
     WriteResult,
+    check_batch,
 )
-from connectors.kit.http import BearerToken, Session, check_status, session, translated
+from connectors.kit.authorized_http import AuthorizedCalls
+from connectors.kit.http import Session, check_status, session
 from connectors.kit.multipart import Part, write_message, write_parts
 from connectors.kit.oauth import ClientCredentials, FixedToken, TokenSource
 from connectors.kit.redaction import without_values
@@ -41,7 +42,6 @@ from connectors.kit.redaction import without_values
 TOKEN_URL = "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"  # noqa: S105 - an address
 _MOST_PARTS = 1_000  # more are refused; environments that allow 250 have been seen
 _MAX_ANSWER_BYTES = 8_388_608  # a part is an id, or an error with a stack trace
-_SANDBOX_HOSTS = {"127.0.0.1", "localhost", "::1"}
 _SANDBOX_TENANT = "sandbox"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _HEADERS = {"Accept": "application/json", "OData-MaxVersion": "4.0", "OData-Version": "4.0"}
@@ -67,19 +67,18 @@ class DataverseWriter:
             connection.base_url, timeout_seconds=connection.timeout_seconds, max_answer_bytes=_MAX_ANSWER_BYTES
         )
         self._session.headers.update(_HEADERS)
-        self._tokens = _token_source(connection, self._session)
+        self._calls = AuthorizedCalls(self._name, self._session, _token_source(connection, self._session))
         self._held_until = 0.0  # monotonic seconds
 
     def write(self, records: Sequence[Record]) -> list[WriteResult]:
         """One call, however many records. Where a limit was reached in its midst, the rest is "retry" and the next call
         is not made before Dataverse's time to wait is over: QuotaError."""
-        if len({record.key for record in records}) != len(records) or len(records) > _MOST_PARTS:
-            raise ValueError(f"a call takes at most {_MOST_PARTS} records with different keys; got {len(records)}")
+        check_batch(records, _MOST_PARTS)
         return self._write(records) if records else []
 
     def check(self) -> None:
         """Reads one id: the table, both columns, and the right to read."""
-        response = self._call("GET", f"{self._root}/{self._names.table}?{self._select}&$top=1")
+        response = self._calls.request("GET", f"{self._root}/{self._names.table}?{self._select}&$top=1")
         self._raise_for(response)
 
     def close(self) -> None:
@@ -95,7 +94,7 @@ class DataverseWriter:
             "Prefer": "odata.continue-on-error",
         }
         parts = [self._part(place, record) for place, record in enumerate(records, start=1)]
-        response = self._call("POST", f"{self._root}/$batch", write_parts(parts, boundary), headers)
+        response = self._calls.request("POST", f"{self._root}/$batch", write_parts(parts, boundary), headers)
         answers = answers_by_record(response, records, self._names)
         if answers is None:
             self._raise_for(response, records)
@@ -129,24 +128,6 @@ class DataverseWriter:
         if len(limited) == len(answers):
             raise QuotaError(f"{self._name}: {_limit(limited[0].code)} is reached", retry_after=wait)
         self._held_until = time.monotonic() + wait
-
-    def _call(
-        self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
-    ) -> requests.Response:
-        response = self._call_once(method, url, body, headers)
-        if response.status_code == 401 and self._tokens.renew():
-            response = self._call_once(method, url, body, headers)
-        if response.status_code == 401:
-            raise TerminalError(f"{self._name}: the access token is refused; check the destination's secrets")
-        return response
-
-    def _call_once(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str] | None
-    ) -> requests.Response:
-        with translated(self._name):
-            return self._session.request(
-                method, url, data=body, headers=headers, auth=BearerToken(self._tokens.token())
-            )
 
     def _raise_for(self, response: requests.Response, records: Sequence[Record] = ()) -> None:
         """Raises unless the status is 2xx. The code in the body says more than the status."""
@@ -199,20 +180,20 @@ def _token_source(connection: Connection, http: Session) -> TokenSource:
     address = urlsplit(connection.base_url)
     return ClientCredentials(
         http,
-        _token_url(connection.name, connection.base_url, connection.options),
+        _token_url(connection),
         client_id=secrets["client_id"],
         client_secret=secrets["client_secret"],
         scope=f"{address.scheme}://{address.netloc.rpartition('@')[2]}/.default",
     )
 
 
-def _token_url(destination: str, base_url: str, options: Mapping[str, Any]) -> str:
-    url = str(options.get("token_url") or TOKEN_URL)
-    tenant = str(options.get("tenant_id") or "")
-    if url == TOKEN_URL and urlsplit(base_url).hostname in _SANDBOX_HOSTS:
-        url, tenant = f"{base_url.rstrip('/')}/{{tenant}}/oauth2/v2.0/token", tenant or _SANDBOX_TENANT
+def _token_url(connection: Connection) -> str:
+    url = str(connection.options.get("token_url") or TOKEN_URL)
+    tenant = str(connection.options.get("tenant_id") or "")
+    if url == TOKEN_URL and connection.is_local:
+        url, tenant = f"{connection.base_url.rstrip('/')}/{{tenant}}/oauth2/v2.0/token", tenant or _SANDBOX_TENANT
     if "{tenant}" in url and not tenant:
         raise ConfigurationError(
-            f"destinations.{destination}.options.tenant_id is not set: the id of the Entra ID tenant, or its domain"
+            f"destinations.{connection.name}.options.tenant_id is not set: the id of the Entra ID tenant, or its domain"
         )
     return url.replace("{tenant}", quote(tenant, safe=""))

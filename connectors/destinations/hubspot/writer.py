@@ -30,8 +30,10 @@ from connectors.kit import (
     TransientError,
     Usage,
     WriteResult,
+    check_batch,
 )
-from connectors.kit.http import BearerToken, Session, session, translated
+from connectors.kit.authorized_http import AuthorizedCalls
+from connectors.kit.http import Session, session
 from connectors.kit.oauth import FixedToken, RefreshToken, TokenSource
 from connectors.kit.redaction import without_values
 
@@ -65,18 +67,17 @@ class HubSpotWriter:
         self._root = self._base_url + contacts_path(connection.name, options.get("api_version", "v3"))
         self._session = session(self._base_url, timeout_seconds=connection.timeout_seconds)
         self._session.headers["Accept"] = "application/json"
-        self._tokens = _token_source(connection, self._session)
+        tokens = _token_source(connection, self._session)
+        self._calls = AuthorizedCalls(self._name, self._session, tokens, note=self._note_usage)
         self._put_off: set[str] = set()  # keys of records that waited for those of the other kind
 
     def write(self, records: Sequence[Record]) -> list[WriteResult]:
-        keys = [record.key for record in records]
-        if len(set(keys)) != len(keys) or len(keys) > BATCH_SIZE:
-            raise ValueError(f"a call takes at most {BATCH_SIZE} records with different keys; got {len(keys)}")
+        check_batch(records, BATCH_SIZE)
         if not records:
             return []
         chosen, results = self._choose(records)
         results |= self._update(chosen) if chosen[0].update_only else self._upsert(chosen)
-        return [results[key] for key in keys]
+        return [results[record.key] for record in records]
 
     def check(self) -> None:
         """Looks for a contact that is not there by our key: that tells a key property that is missing as well."""
@@ -231,21 +232,11 @@ class HubSpotWriter:
         )
 
     def _call(self, path: str, body: dict[str, Any]) -> requests.Response:
-        content = orjson.dumps(body)
-        response = self._call_once(path, content)
-        if response.status_code == 401 and self._tokens.renew():
-            response = self._call_once(path, content)
-        if response.status_code == 401:
-            raise TerminalError(f"{self._name}: the access token is refused; check the destination's secrets")
-        return response
-
-    def _call_once(self, path: str, content: bytes) -> requests.Response:
-        token = BearerToken(self._tokens.token())
         headers = {"Content-Type": "application/json"}
-        with translated(self._name):
-            response = self._session.post(f"{self._root}/{path}", data=content, headers=headers, auth=token)
+        return self._calls.request("POST", f"{self._root}/{path}", orjson.dumps(body), headers)
+
+    def _note_usage(self, response: requests.Response) -> None:
         self.usage = read_usage(response) or self.usage
-        return response
 
     def _is_of_key(self, error: Refusal) -> bool:
         if error.code == "CONFLICTING_UNIQUE_VALUE":

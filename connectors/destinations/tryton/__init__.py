@@ -23,6 +23,7 @@ from connectors.kit import (
     TransientError,
     Usage,
     WriteResult,
+    check_batch,
 )
 
 BATCH_SIZE = 100
@@ -66,8 +67,7 @@ class TrytonWriter:
         )
 
     def write(self, records: Sequence[Record]) -> list[WriteResult]:
-        if len({record.key for record in records}) != len(records) or len(records) > BATCH_SIZE:
-            raise ValueError(f"a call takes at most {BATCH_SIZE} records with different keys; got {len(records)}")
+        check_batch(records, BATCH_SIZE)
         if not records:
             return []
         fields = {name for record in records for name in record.fields}

@@ -28,6 +28,12 @@ class Record:
     crm_id: str | None = None
 
 
+def check_batch(records: Sequence[Record], most: int) -> None:
+    """Raises ValueError for what no caller may hand to a writer: more records than a call takes, or a key twice."""
+    if len({record.key for record in records}) != len(records) or len(records) > most:
+        raise ValueError(f"a call takes at most {most} records with different keys; got {len(records)}")
+
+
 @dataclass(frozen=True, slots=True)
 class WriteResult:
     """The CRM's word on one record. `state`: "written", "retry" (same record again later) or "rejected" (a human).
@@ -118,6 +124,11 @@ class Connection:
     timeout_seconds: float = 20.0
     fields: tuple[SentField, ...] = ()
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it leads to this machine, where a sandbox may answer."""
+        return urlsplit(self.base_url).hostname in _LOOPBACK
+
 
 @dataclass(frozen=True, slots=True)
 class DestinationType:
@@ -145,6 +156,6 @@ class DestinationType:
 
     def connect(self, connection: Connection) -> Writer:
         """A writer to it. Raises ConfigurationError for secrets or options that it cannot do without."""
-        if self.sandbox_secrets and not connection.secrets and urlsplit(connection.base_url).hostname in _LOOPBACK:
+        if self.sandbox_secrets and not connection.secrets and connection.is_local:
             connection = replace(connection, secrets=Secrets(connection.name, self.sandbox_secrets))
         return self.open(connection)

@@ -7,10 +7,8 @@ one object a call, a key no more than once.
 from __future__ import annotations
 
 import re
-import secrets
 import string
 import threading
-import time
 from base64 import b64decode
 from collections import Counter
 from typing import Any
@@ -22,6 +20,7 @@ from connectors.sandbox.dialects.dialect import Reply, Request, json_reply
 from connectors.sandbox.dialects.salesforce_rules import Refusal, find_refusal, find_unreadable
 from connectors.sandbox.faults import Faults, FaultSpec
 from connectors.sandbox.records import SandboxRecords
+from connectors.sandbox.tokens import IssuedTokens
 
 CLIENT_ID = CLIENT_SECRET = "sandbox"  # noqa: S105 - everyone may know it: there is nothing real behind it
 MAX_RECORDS = 200
@@ -42,7 +41,7 @@ class SalesforceDialect:
     def __init__(self, records: SandboxRecords, faults: Faults) -> None:
         self._records = records
         self._faults = faults
-        self._tokens: dict[str, float] = {}
+        self._tokens = IssuedTokens()
         self._lock = threading.Lock()
         self._used = 0
 
@@ -51,7 +50,7 @@ class SalesforceDialect:
             return self._issue_token(request, faults)
         if not request.path.startswith("/services/data/"):
             return None
-        if not self._is_authorized(request):
+        if not self._tokens.let_in(request):
             return _error(401, "INVALID_SESSION_ID", "Session expired or invalid", request)
         with self._lock:
             self._used += 1
@@ -119,19 +118,10 @@ class SalesforceDialect:
             return json_reply(
                 400, {"error": "invalid_client", "error_description": "invalid client credentials"}, route
             )
-        token = secrets.token_urlsafe(24)
-        now = time.monotonic()
         life = _TOKEN_LIFE_SECONDS if faults.token_seconds is None else faults.token_seconds
-        with self._lock:
-            self._tokens = {known: until for known, until in self._tokens.items() if until > now}
-            self._tokens[token] = now + life
+        token = self._tokens.issue(life)
         host = request.headers.get("host", "127.0.0.1")
         return json_reply(200, {"access_token": token, "instance_url": f"http://{host}", "token_type": "Bearer"}, route)
-
-    def _is_authorized(self, request: Request) -> bool:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        with self._lock:
-            return scheme.lower() == "bearer" and self._tokens.get(token, 0.0) > time.monotonic()
 
     def _read_one(self, request: Request, kind: str, key_field: str, key: str) -> Reply:
         stored = self._records.find(kind, key)

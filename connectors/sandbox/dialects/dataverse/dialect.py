@@ -8,9 +8,7 @@ together. One environment with leads and contacts; the alternate key of both is 
 from __future__ import annotations
 
 import re
-import secrets
 import threading
-import time
 from collections.abc import Sequence
 from urllib.parse import parse_qs
 
@@ -23,6 +21,7 @@ from connectors.sandbox.dialects.dataverse.tables import Changes, guid_of
 from connectors.sandbox.dialects.dialect import Reply, Request, json_reply
 from connectors.sandbox.faults import Faults, FaultSpec
 from connectors.sandbox.records import SandboxRecords
+from connectors.sandbox.tokens import IssuedTokens
 
 CLIENT_ID = CLIENT_SECRET = "sandbox"  # noqa: S105 - everyone may know it: there is nothing real behind it
 _TOKEN = re.compile(r"/[^/]+/oauth2/v2\.0/token")
@@ -44,7 +43,7 @@ class DataverseDialect:
     def __init__(self, records: SandboxRecords, faults: Faults) -> None:
         self._records = records
         self._faults = faults
-        self._tokens: dict[str, float] = {}
+        self._tokens = IssuedTokens()
         self._lock = threading.Lock()
         self._writing = threading.Lock()  # what a change rests on stays as it was until it is made
         self._used = 0
@@ -56,7 +55,7 @@ class DataverseDialect:
         root = ROOT.match(request.path)
         if root is None:
             return None
-        if not self._is_authorized(request):
+        if not self._tokens.let_in(request):
             return Reply(401, b"", f"{request.method} other", headers={"WWW-Authenticate": "Bearer"})
         with self._lock:
             self._used += 1
@@ -148,20 +147,11 @@ class DataverseDialect:
             return _token_error(401, "invalid_client", "AADSTS7000215: Invalid client secret provided", route)
         if form.get("scope") != scope:
             return _token_error(400, "invalid_scope", "AADSTS70011: The provided value for scope is not valid", route)
-        token = secrets.token_urlsafe(24)
-        now = time.monotonic()
         life = _TOKEN_LIFE_SECONDS if faults.token_seconds is None else faults.token_seconds
-        with self._lock:
-            self._tokens = {known: until for known, until in self._tokens.items() if until > now}
-            self._tokens[token] = now + life
+        token = self._tokens.issue(life)
         # Told in whole seconds, so a life of less than one ends before its time.
         told = {"token_type": "Bearer", "expires_in": max(1, int(life)), "ext_expires_in": max(1, int(life))}
         return json_reply(200, {**told, "access_token": token}, route)
-
-    def _is_authorized(self, request: Request) -> bool:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        with self._lock:
-            return scheme.lower() == "bearer" and self._tokens.get(token, 0.0) > time.monotonic()
 
 
 def _name_of(path: str) -> str:

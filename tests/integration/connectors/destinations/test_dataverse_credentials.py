@@ -42,7 +42,7 @@ def test_a_token_is_asked_for_by_client_credentials_with_the_scope_of_the_enviro
     ],
 )  # fmt: skip
 def test_tokens_come_from_entra_id_or_from_where_the_settings_say(options, url):
-    assert _token_url("crm", "https://acme.crm4.dynamics.com", options) == url
+    assert _token_url(Connection("crm", "https://acme.crm4.dynamics.com", options)) == url
 
 
 def test_a_tenant_that_is_not_named_is_asked_for_by_the_name_of_its_option():

@@ -1,0 +1,53 @@
+"""Calls of an account that is let in by an access token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import requests
+
+from connectors.kit.errors import TerminalError
+from connectors.kit.http import BearerToken, Session, translated
+from connectors.kit.oauth import TokenSource
+
+
+class AuthorizedCalls:
+    """Requests with a bearer token. One that is refused for it (401) is made again, once, with a new one.
+
+    `name` is the destination's, for messages. `note` sees every answer, that of a refused call too: the usage of a
+    quota stands in each.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        session: Session,
+        tokens: TokenSource,
+        *,
+        note: Callable[[requests.Response], None] = lambda _response: None,
+    ) -> None:
+        self._name = name
+        self._session = session
+        self._tokens = tokens
+        self._note = note
+
+    def request(
+        self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> requests.Response:
+        """The answer, whatever its status but 401. Raises TerminalError where the new token is refused too, or none can
+        be had; and what the token server and the network come to."""
+        response = self._request_once(method, url, body, headers)
+        if response.status_code == 401 and self._tokens.renew():
+            response = self._request_once(method, url, body, headers)
+        if response.status_code == 401:
+            raise TerminalError(f"{self._name}: the access token is refused; check the destination's secrets")
+        return response
+
+    def _request_once(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str] | None
+    ) -> requests.Response:
+        token = BearerToken(self._tokens.token())
+        with translated(self._name):
+            response = self._session.request(method, url, data=body, headers=headers, auth=token)
+        self._note(response)
+        return response
