@@ -83,7 +83,7 @@ class BoundedAdapter(HTTPAdapter):
             raise
         response.raw.release_conn()
         response._content = content  # noqa: SLF001 - requests has no public way to say that an answer is read
-        response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+        response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001 - as above; its stubs lack it
         return response
 
     def _read(self, response: requests.Response) -> Iterator[bytes]:

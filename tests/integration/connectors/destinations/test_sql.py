@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from connectors.kit import Record, RecordError
 from tests.support.target_database import TABLE, Target, mark, person
-
-
-@pytest.fixture
-def target(empty_database) -> Target:
-    return Target(empty_database)
-
-
-@pytest.fixture
-def writer(target) -> Iterator[Any]:
-    target.make_table()
-    opened = target.writer()
-    yield opened
-    opened.close()
 
 
 def said(results) -> list[tuple[Any, ...]]:

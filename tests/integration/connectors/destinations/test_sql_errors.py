@@ -23,19 +23,6 @@ from tests.support.target_database import TABLE, Target, person
 ADA = {"last_name": "Brandt", "email": "ada1@example.org"}
 
 
-@pytest.fixture
-def target(empty_database) -> Target:
-    return Target(empty_database)
-
-
-@pytest.fixture
-def writer(target) -> Iterator[Any]:
-    target.make_table()
-    opened = target.writer()
-    yield opened
-    opened.close()
-
-
 def refused(writer: Any, *records: Record) -> RecordError:
     with pytest.raises(RecordError) as raised:
         writer.write(records or [person()])

@@ -24,11 +24,6 @@ PAGE = (ROOT / "docs" / "sql.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
-def target(empty_database) -> Target:
-    return Target(empty_database)
-
-
-@pytest.fixture
 def loader(target) -> Iterator[str]:
     """A user without any right."""
     target.execute("CREATE ROLE loader LOGIN")
