@@ -13,19 +13,35 @@ from connectors.kit.errors import ConfigurationError
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
+SUBJECTS = ("person", "company", "touch")
+"""What a record can stand for. A touch is one contact of a person: a form sent, a call, a webinar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """To another record of the same CRM. `role`: the field or association by which the mapping names it, `object` the
+    CRM's name of what it leads to, `crm_id` the CRM's own id of it."""
+
+    role: str
+    object: str
+    crm_id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One wanted state. `key` is our external id (the person's id): the CRM upserts by it, so a repeat is harmless.
+    """One wanted state. `key` is our external id (the subject's id): the CRM upserts by it, so a repeat is harmless.
 
     `fields` are the CRM's own field names and values; None empties a field. `update_only`: a record that the CRM does
     not have (any more) must not be made for this; it is "written" with the code `record_gone`. Only kinds of CRM that
     declare `merge = "mark"` are given such records. `crm_id` is the CRM's own id of it, if it was written before.
+    `links`: to records that are there already; none of a role says nothing of what the CRM has there.
     """
 
     key: str
     fields: dict[str, Any] = field(repr=False)
     update_only: bool = False
     crm_id: str | None = None
+    links: tuple[Link, ...] = ()
 
 
 def check_batch(records: Sequence[Record], most: int) -> None:
@@ -115,7 +131,11 @@ class SentField:
 @dataclass(frozen=True, slots=True)
 class Connection:
     """How to reach one CRM account, with secrets already resolved; to ask for one that is not set raises
-    ConfigurationError. `fields` are all that the mapping may send."""
+    ConfigurationError. `fields` are all that the mapping may send.
+
+    `object`: the CRM's name of what is written, None for the one that persons are by the options; `subject`: what it
+    stands for. A writer is opened for each object of an account.
+    """
 
     name: str
     base_url: str
@@ -123,11 +143,23 @@ class Connection:
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     timeout_seconds: float = 20.0
     fields: tuple[SentField, ...] = ()
+    object: str | None = None
+    subject: str = "person"
 
     @property
     def is_local(self) -> bool:
         """Whether it leads to this machine, where a sandbox may answer."""
         return urlsplit(self.base_url).hostname in _LOOPBACK
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectType:
+    """An object that a kind of CRM can write: the CRM's name of it, or "*" for any, and what it may stand for. `links`:
+    the roles it may have, () for any field's name."""
+
+    name: str
+    subjects: tuple[str, ...]
+    links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +170,8 @@ class DestinationType:
     `options` and the names of `secrets` are what afluente.yaml may give; `sandbox_secrets` are taken for an address of
     this machine where none are given: those of its sandbox. `schemes` are what `base_url` may begin with. `merge` says
     what becomes of the record of a person who turned out to be another: `mark`, the mapping's field `from: merged_into`
-    says whose record to look at; `none`, it stays as it is.
+    says whose record to look at; `none`, it stays as it is. `objects`: what a mapping's section `objects:` may name;
+    without any a person's record is all that is written.
     """
 
     kind: str
@@ -153,6 +186,7 @@ class DestinationType:
     sandbox_secrets: Mapping[str, str] = field(default_factory=dict)
     merge: Literal["mark", "none"] = "none"
     schemes: tuple[str, ...] = ("http", "https")
+    objects: tuple[ObjectType, ...] = ()
 
     def connect(self, connection: Connection) -> Writer:
         """A writer to it. Raises ConfigurationError for secrets or options that it cannot do without."""

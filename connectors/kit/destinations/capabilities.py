@@ -1,0 +1,129 @@
+"""What a writer may be able to do beside writing. Each is a protocol that a writer of a CRM has or has not; the engine
+asks `isinstance`, and `DestinationType.abilities` says so for pages and `afluente doctor`.
+
+Each method makes one call, or as many as its text says, and raises as `Writer.write` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from connectors.kit.destinations.declarations import Record, WriteResult
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRecord:
+    """A record as the CRM has it. `key`: our external id in it, None if it has none. `fields`: by the CRM's names."""
+
+    crm_id: str
+    key: str | None
+    fields: dict[str, Any] = field(repr=False)
+
+
+@runtime_checkable
+class Reads(Protocol):
+    """Reads back what was written."""
+
+    def read(self, keys: Sequence[str]) -> dict[str, FoundRecord]:
+        """Records by our key, with the fields that the mapping sends; those that are not there are left out.
+
+        At most `batch_size` keys, one call.
+        """
+        ...
+
+
+@runtime_checkable
+class Deletes(Protocol):
+    """Makes records go, for people who are to be forgotten."""
+
+    def delete(self, records: Sequence[Record]) -> list[WriteResult]:
+        """A result for each record, in order: "written" once it is gone, also with the code `record_gone` where it was
+        not there any more. At most `batch_size` records; `crm_id` is used where it is known, else the key."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedField:
+    """A field as the CRM describes it. `kind`: one of the types of a mapping's `as`, or the CRM's own word for what is
+    none. `max_length` in characters. `values`: the active values of a picklist, None if any will do."""
+
+    name: str
+    kind: str
+    max_length: int | None = None
+    is_required: bool = False
+    is_writable: bool = True
+    values: tuple[str, ...] | None = None
+
+
+@runtime_checkable
+class Describes(Protocol):
+    """Says which fields there are, so that a mapping can be judged before the first lead is."""
+
+    def describe(self) -> tuple[DescribedField, ...]:
+        """All fields of the object that is written to, in one to three calls."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPerson:
+    """A person as the CRM has them. `values`: by canonical name (email, phone, first_name, last_name, full_name,
+    company, …), texts as the CRM spells them. `key`: our external id in the record, if it has one."""
+
+    crm_id: str
+    key: str | None
+    values: dict[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PeoplePage:
+    """`cursor`: asks for the next page; None on the last one."""
+
+    people: tuple[KnownPerson, ...]
+    cursor: str | None
+
+
+@runtime_checkable
+class Lists(Protocol):
+    """Goes through all people the CRM has."""
+
+    def list_people(self, cursor: str | None = None) -> PeoplePage:
+        """A page of people, in an order in which one who is added while it is read takes nobody's place. One call."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Whom to look for, by any of these; `key` tells the lookups of a call apart."""
+
+    key: str
+    emails: tuple[str, ...] = field(default=(), repr=False)
+    phones: tuple[str, ...] = field(default=(), repr=False)  # E.164
+
+
+@runtime_checkable
+class Finds(Protocol):
+    """Looks for people before it makes them."""
+
+    def find(self, lookups: Sequence[Lookup]) -> dict[str, tuple[KnownPerson, ...]]:
+        """The CRM's people with one of these addresses, by the lookup's key; those without any are left out.
+
+        At most `batch_size` lookups, one or two calls.
+        """
+        ...
+
+
+CAPABILITIES: dict[str, str] = {
+    "reads": "read",
+    "deletes": "delete",
+    "describes": "describe",
+    "lists": "list_people",
+    "finds": "find",
+}
+"""Each capability and the method by which a writer has it."""
+
+
+def abilities_of(writer: object) -> tuple[str, ...]:
+    """The names of what a writer, or its class, is able to do, in the order of `CAPABILITIES`."""
+    return tuple(name for name, method in CAPABILITIES.items() if callable(getattr(writer, method, None)))
