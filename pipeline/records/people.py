@@ -90,7 +90,11 @@ class Due(Fact, frozen=True):
 
     `once_digest` tells which values of the fields written once the CRM last confirmed; None: not known, send them.
     `sent_version` is the version the CRM last confirmed; 0: none. `sent_as` is what the CRM knows its record by, as the
-    writer names it; None: not known.
+    writer names it; None: not known. `content_id` tells what it has apart from other content, made by the mapping of
+    `mapping_version`; None: not known. `wanted`: "present", or "absent" for a record that is to go.
+
+    Of another object than a person's record `destination` names that too, `crm/Account`, and `person_id` is the id of
+    what it stands for.
     """
 
     destination: str
@@ -101,6 +105,9 @@ class Due(Fact, frozen=True):
     once_digest: bytes | None = None
     sent_version: int = 0
     sent_as: str | None = None
+    content_id: UUID | None = None
+    mapping_version: str | None = None
+    wanted: str = "present"
 
 
 class Outcome(Fact, frozen=True):

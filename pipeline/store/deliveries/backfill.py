@@ -167,7 +167,7 @@ def next_candidates(
 
 _AGAIN = """
 UPDATE deliveries SET state = 'due', lane = 'bulk', attempts = 0, next_attempt_at = now(), wanted_at = now(),
-    once_digest = CASE WHEN %(whole)s THEN NULL ELSE once_digest END
+    once_digest = CASE WHEN %(whole)s THEN NULL ELSE once_digest END, content_id = NULL
 WHERE destination = %(destination)s AND person_id = ANY(ARRAY(
     SELECT person_id FROM deliveries
     WHERE destination = %(destination)s AND person_id = ANY(%(people)s::uuid[]) AND state = 'sent'

@@ -90,20 +90,20 @@ def want_deliveries(connection: Connection, wanted: Sequence[tuple[str, UUID, st
 
 _CLAIM = """
 WITH due AS MATERIALIZED (
-    SELECT person_id, wanted_at FROM deliveries
+    SELECT person_id, wanted_at, content_id FROM deliveries
     WHERE destination = %(destination)s AND lane = %(lane)s AND state = 'due' AND next_attempt_at <= now()
     ORDER BY next_attempt_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 UPDATE deliveries d SET state = 'in_flight', claim = %(claim)s,
     lease_until = now() + make_interval(secs => %(lease)s),
-    wanted_version = greatest(d.wanted_version, person.version)
-FROM (SELECT person_id, version FROM due LEFT JOIN people USING (person_id)) AS person
+    wanted_version = greatest(d.wanted_version, person.version), content_id = NULL
+FROM (SELECT person_id, version, content_id FROM due LEFT JOIN people USING (person_id)) AS person
 WHERE d.person_id = ANY(ARRAY(SELECT person_id FROM due)) AND d.destination = %(destination)s
     AND person.person_id = d.person_id
     AND (%(linger)s <= 0 OR (SELECT count(*) >= %(limit)s OR min(wanted_at) <= now() - make_interval(secs => %(linger)s)
                              FROM due))
 RETURNING d.person_id, coalesce(person.version, d.wanted_version), d.attempts, d.external_id, d.once_digest,
-    d.sent_version, d.sent_as
+    d.sent_version, d.sent_as, person.content_id, d.mapping_version, d.wanted
 """
 
 
@@ -117,6 +117,8 @@ def claim_deliveries(
     linger_seconds: float = 0,
 ) -> tuple[UUID, list[Due]]:
     """Lease up to `limit` deliveries whose time has come, longest due first. One statement.
+
+    What the CRM has counts as unknown from here on: a call may reach it and its answer be lost.
 
     With `linger_seconds`: none while they fill no batch and the oldest was wanted less than that ago. `Due.version` is
     the person's version now: what is read in this transaction is at least that new.
@@ -134,8 +136,8 @@ def claim_deliveries(
         },
     )
     return claim, [
-        Due(destination, person, version, attempts, known, None if once is None else bytes(once), sent, sent_as)
-        for person, version, attempts, known, once, sent, sent_as in rows
+        Due(destination, person, version, attempts, known, None if once is None else bytes(once), *rest)
+        for person, version, attempts, known, once, *rest in rows
     ]
 
 
@@ -226,7 +228,7 @@ def release_deliveries(
 
 _OVERTAKEN = """
 UPDATE deliveries SET state = 'due', claim = gen_random_uuid(), lease_until = NULL, wanted_at = now(),
-    next_attempt_at = now(), once_digest = NULL
+    next_attempt_at = now(), once_digest = NULL, content_id = NULL
 WHERE destination = %(destination)s AND person_id = ANY(ARRAY(
     SELECT person_id FROM deliveries
     WHERE destination = %(destination)s AND person_id = ANY(%(people)s::uuid[])

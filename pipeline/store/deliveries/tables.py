@@ -1,5 +1,8 @@
 """Tables of deliveries: which version of a person each CRM should have and has, what was said of each call, and since
 when each CRM is one.
+
+A person's record stands under the destination's name. Another object of the CRM stands under both names, `crm/Account`,
+and its `person_id` is then the id of what it stands for: of a company, or the event of a touch.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from sqlalchemy import (
 from pipeline.lanes import LANES
 from pipeline.store.columns import count_column, metadata, moment_column, one_of
 
+WANTED = ("present", "absent")
 DELIVERY_STATES = ("due", "in_flight", "sent", "quarantined")
 
 deliveries = Table(
@@ -46,9 +50,12 @@ deliveries = Table(
     Column("mapping_version", Text),  # of the mapping by which the CRM was last told; NULL: not known
     Column("content_id", Uuid),  # a keyed digest of all that this mapping made of the person then
     Column("sent_as", Text),  # what the CRM knows its record by: object and key field; NULL: not known
+    Column("wanted", Text, nullable=False, server_default=text("'present'")),
+    Column("parent_id", Uuid),  # of a touch: the person to whose record it is linked
     PrimaryKeyConstraint("person_id", "destination", name="deliveries_pkey"),
     one_of("lane", LANES, "deliveries_lane_known"),
     one_of("state", DELIVERY_STATES, "deliveries_state_known"),
+    one_of("wanted", WANTED, "deliveries_wanted_known"),
 )
 Index(
     "deliveries_due",

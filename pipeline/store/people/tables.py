@@ -1,4 +1,4 @@
-"""Tables of people: golden records, touches, consents."""
+"""Tables of people: golden records, touches, consents, and the companies that people are of."""
 
 from __future__ import annotations
 
@@ -83,3 +83,25 @@ consents = Table(
     PrimaryKeyConstraint("event_id", "purpose", "channel", name="consents_pkey"),
 )
 Index("consents_person", consents.c.person_id)
+
+companies = Table(
+    "companies",
+    metadata,
+    Column("company_id", Uuid, nullable=False),
+    Column("brand", Text, nullable=False),
+    Column("key_id", Uuid, nullable=False),  # a keyed digest of its domain, or of its name where none is known
+    moment_column("created_at", nullable=False, is_now=True),
+    PrimaryKeyConstraint("company_id", name="companies_pkey"),
+)
+Index("companies_key", companies.c.brand, companies.c.key_id, unique=True)
+
+person_companies = Table(
+    "person_companies",
+    metadata,
+    Column("person_id", Uuid, nullable=False),
+    Column("company_id", Uuid, nullable=False),
+    Column("values_id", Uuid, nullable=False),  # a keyed digest of what the person says of it
+    moment_column("changed_at", nullable=False, is_now=True),
+    PrimaryKeyConstraint("person_id", name="person_companies_pkey"),
+)
+Index("person_companies_company", person_companies.c.company_id, person_companies.c.changed_at)
