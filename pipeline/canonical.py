@@ -126,3 +126,21 @@ DESTINATION_SOURCES = (
     "email_local_part",
     "merged_into",
 )
+
+# What the mapping of another object than a person's record may read. Of a company only what is its own: the streets and
+# numbers that people give are theirs.
+COMPANY_SOURCES = (
+    "company",
+    "website",
+    "company_domain",
+    "industry",
+    "employee_count",
+    "employee_range",
+    "city",
+    "state",
+    "state_code",
+    "country",
+    "company_id",
+)
+# Beside click ids. `summary` says in one line what the touch was.
+TOUCH_SOURCES = ("source", "channel", "campaign", "occurred_at", *TOUCH_FACTS, "summary", "event_id", "person_id")

@@ -41,6 +41,7 @@ from pipeline.store.engine import transaction
 from pipeline.store.events import drift, events, leases, quarantine, record_members
 from pipeline.store.identity import evidence_rows, people_moves, upgrades
 from pipeline.store.people import consents, people, touches
+from pipeline.targets import destination_of
 
 Item = TypeVar("Item")
 _log = get_logger(__name__)
@@ -240,12 +241,14 @@ def sweep() -> list[tuple[str, ...]]:
     if any(expired.values()) or parked:
         _log.warning("leases_expired", **{lane: expired.get(lane, 0) for lane in LANES}, quarantined=parked)
     hints: list[tuple[str, ...]] = [("dispatch", lane) for lane in LANES if pending.get(lane)]
-    hints += [
-        ("deliver", destination, lane)
-        for destination, lanes in due.items()
-        for lane, (count, _) in lanes.items()
-        if count and destination in settings().destinations
-    ]
+    hints += sorted(
+        {
+            ("deliver", destination_of(target), lane)
+            for target, lanes in due.items()
+            for lane, (count, _) in lanes.items()
+            if count and destination_of(target) in settings().destinations
+        }
+    )
     return hints
 
 

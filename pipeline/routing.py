@@ -17,7 +17,9 @@ from pipeline.settings.loading import settings
 from pipeline.stages.mappings_in_force import destination_mapping_in_force
 from pipeline.store.deliveries.backfill import ensure_in_force
 from pipeline.store.deliveries.deliveries import want_deliveries
+from pipeline.store.deliveries.objects import want_touches
 from pipeline.store.identity.notices import read_known_lanes, write_returns
+from pipeline.targets import destination_of, touch_targets
 
 _LANES_BY_INTENT = (BULK, HOT)  # the higher intent last: who asks by the hot lane waits for an answer
 _MORE_THAN_LEAST = _LANES_BY_INTENT[1:]  # what the least intent is known by, everybody is
@@ -32,13 +34,27 @@ class Returns(NamedTuple):
 
 
 def want_people(connection: Connection, people: Iterable[tuple[UUID, str]], lane: str) -> dict[tuple[str, str], int]:
-    """Want the present version of people, (person_id, brand), at the destinations of their brand. One statement.
+    """Want the present version of people, (person_id, brand), at the destinations of their brand, and their touches
+    where these become something. One statement, two with touches.
 
     Gives how many deliveries are due now because of this call, by (destination, lane).
     """
     destinations_for = settings().destinations_for
     wanted = {(destination, person_id) for person_id, brand in people for destination in destinations_for(brand)}
-    return want_deliveries(connection, [(destination, person_id, lane) for destination, person_id in sorted(wanted)])
+    due = want_deliveries(connection, [(destination, person_id, lane) for destination, person_id in sorted(wanted)])
+    told = {destination: _touch_targets(destination) for destination in {destination for destination, _ in wanted}}
+    contacts = [(target, person_id, lane) for destination, person_id in wanted for target in told[destination]]
+    for (target, touched_lane), count in want_touches(connection, contacts).items():
+        key = (destination_of(target), touched_lane)
+        due[key] = due.get(key, 0) + count
+    return due
+
+
+def _touch_targets(destination: str) -> tuple[str, ...]:
+    try:
+        return touch_targets(destination)
+    except ConfigurationError:  # its mapping never was readable: who sends says so, and a backfill wants them then
+        return ()
 
 
 def meant_pairs() -> list[tuple[str, str]]:

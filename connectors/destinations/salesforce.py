@@ -11,9 +11,11 @@ import orjson
 import requests
 
 from connectors.kit import (
+    SUBJECTS,
     ConfigurationError,
     Connection,
     DestinationType,
+    ObjectType,
     Option,
     QuotaError,
     Record,
@@ -67,7 +69,7 @@ class SalesforceWriter:
         self._name = connection.name
         self._base_url = connection.base_url.rstrip("/")
         options = connection.options
-        self._object = str(options.get("object", "Lead"))
+        self._object = connection.object or str(options.get("object", "Lead"))
         self._key_field = str(options.get("external_id_field", "Afluente_Id__c"))
         self.sent_as = f"{self._object} by {self._key_field}"
         self._root = f"{self._base_url}/services/data/{_version(options.get('api_version', '67.0'))}"
@@ -90,7 +92,15 @@ class SalesforceWriter:
     def _write(self, records: Sequence[Record]) -> list[WriteResult]:
         url = f"{self._root}/composite/sobjects/{quote(self._object)}/{quote(self._key_field)}"
         attributes = {"type": self._object}
-        entries = [{"attributes": attributes, self._key_field: record.key, **record.fields} for record in records]
+        entries = [
+            {
+                "attributes": attributes,
+                self._key_field: record.key,
+                **record.fields,
+                **{link.role: link.crm_id for link in record.links},
+            }
+            for record in records
+        ]
         response = self._calls.request("PATCH", url, orjson.dumps({"allOrNone": False, "records": entries}))
         if _is_unreadable_to_them(response):
             raise _refusal_of_content(response, records)
@@ -263,4 +273,5 @@ DESTINATION = DestinationType(
     secrets=("access_token", "client_id", "client_secret"),
     sandbox_secrets={"client_id": "sandbox", "client_secret": "sandbox"},
     merge="mark",
+    objects=(ObjectType("*", SUBJECTS),),
 )

@@ -14,6 +14,7 @@ from connectors.kit.destinations.capabilities import (
     abilities_of,
 )
 from connectors.kit.destinations.declarations import (
+    SUBJECTS,
     Connection,
     DestinationType,
     Link,
@@ -61,6 +62,7 @@ from connectors.kit.sources.handshakes import (
 from connectors.kit.sources.signatures import HmacSha256, StandardWebhooks
 
 __all__ = [
+    "SUBJECTS",
     "AfluenteError",
     "Answer",
     "Api",

@@ -121,7 +121,7 @@ class Sandbox:
         yield b"["
         separator = b""
         for record in self.records.stream():
-            yield separator + orjson.dumps({**record, "id": self.dialect.record_id(record["id"])})
+            yield separator + orjson.dumps({**record, "id": self.dialect.record_id(record["id"], record["object"])})
             separator = b",\n"
         yield b"]"
 

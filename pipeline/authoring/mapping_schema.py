@@ -11,18 +11,22 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any
 
+from connectors.kit import SUBJECTS
 from connectors.kit.paths import KEY_PATTERN, SELECTOR_PATTERN
 from pipeline.canonical import (
     CANONICAL_FIELDS,
+    COMPANY_SOURCES,
     CONSENT_FACTS,
     CUSTOM_NAME,
     DESTINATION_SOURCES,
     LEAD_FIELDS,
     TOUCH_FIELDS,
+    TOUCH_SOURCES,
     default_conversion,
 )
 from pipeline.errors import UsageError
 from pipeline.records import SUPPRESSION_REASONS
+from pipeline.stages.attribution.click_ids import click_ids
 from pipeline.stages.destination_mapping import declarations as destination
 from pipeline.stages.destination_mapping.names import touch_names
 from pipeline.stages.mapping.language import (
@@ -113,16 +117,21 @@ def destination_schema() -> Schema:
     """Of `mappings/destinations/*.yaml`."""
     rule = {**_object(_in_order(destination.DESTINATION_KEYS, _destination_options())), **_destination_conditions()}
     names = [*(name for name in DESTINATION_SOURCES if name != destination.MERGED_INTO), *touch_names()]
+    names += [name for name in (*COMPANY_SOURCES, *TOUCH_SOURCES, *click_ids()) if name not in names]
     sources = {"anyOf": [{"enum": names}, *_own_sources()]}
-    fields: Schema = {"anyOf": [_REF("sources"), rule]}
+    rules: Schema = {"type": "object", "minProperties": 1, "additionalProperties": {"anyOf": [_REF("sources"), rule]}}
+    links = {"type": "object", "additionalProperties": {"enum": ["person", "company"]}}
+    entry = _object({"of": {"enum": list(SUBJECTS)}, "links": links, "fields": rules}, required=("of", "fields"))
     properties: Schema = {
         "destination": {"type": "string", "pattern": "^[a-z0-9_]+$"},
         "version": _named("count it up when the meaning of something changes", _LENGTH),
-        "fields": {"type": "object", "minProperties": 1, "additionalProperties": fields},
+        "fields": _named("the record of a person", rules),
+        "objects": _named("several objects of the CRM", {"type": "object", "additionalProperties": entry}),
     }
     return {
         **_head("destination"),
-        **_object(properties, required=tuple(properties)),
+        **_object(properties, required=("destination", "version")),
+        "oneOf": [{"required": ["fields"]}, {"required": ["objects"]}],
         "definitions": {"sources": _one_or_several(sources), "texts": _one_or_several(_TEXT)},
     }
 
@@ -167,10 +176,7 @@ def _destination_options() -> Schema:
         "picklist": _named("the values the CRM knows", _REF("texts")),
         "unlisted": _named("what becomes of another value", {"enum": list(destination.UNLISTED)}),
         "write": _named("once: a human's change stays", {"enum": list(destination.WRITE)}),
-        "when_empty": _named(
-            "clear: the CRM's value is emptied where the person has none",
-            {"enum": list(destination.WHEN_EMPTY)},
-        ),
+        "when_empty": _named("clear: the CRM's value is emptied with ours", {"enum": list(destination.WHEN_EMPTY)}),
     }
 
 

@@ -15,6 +15,7 @@ from pipeline.delivery.writers import OpenWriter, close_writer, open_writer
 from pipeline.errors import ConfigurationError, QuotaError, TerminalError, TransientError
 from pipeline.logs import get_logger
 from pipeline.settings.loading import settings
+from pipeline.targets import Target
 
 _HALT_SECONDS = 60.0  # after a human is needed, one probe a minute sees that the remedy works
 _REDIS_AWAY_SECONDS = 1.0
@@ -31,9 +32,10 @@ _log = get_logger(__name__)
 class CallPermits:
     """One worker's permits to call one destination. Nothing here raises for what the CRM or Redis does."""
 
-    def __init__(self, destination: str, *, is_hot: bool, probe_seconds: float) -> None:
+    def __init__(self, target: Target, *, is_hot: bool, probe_seconds: float) -> None:
         client = shared_redis(settings().broker_url)
-        self._destination = destination
+        self._target = target
+        self._destination = target.destination
         self._is_hot = is_hot
         self._probe_seconds = probe_seconds
         self._governor = Governor(client)
@@ -48,7 +50,7 @@ class CallPermits:
                 self.waits_for = self._breaker.state(self._destination).reason
                 return None, wait
             try:
-                writer = open_writer(self._destination)
+                writer = open_writer(self._target)
             except (ConfigurationError, TerminalError) as error:
                 return None, self._halt(error)
             wait = self._take(writer)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from functools import cache
 
 import msgspec
 
 from connectors.kit import (
     Connection,
+    Deletes,
     DestinationType,
     Record,
     Secrets,
@@ -24,12 +26,14 @@ from pipeline.errors import ConfigurationError
 from pipeline.settings.declarations import DestinationSettings
 from pipeline.settings.loading import Settings, settings
 from pipeline.settings.secrets import reference
+from pipeline.stages.destination_mapping.declarations import PERSON
 from pipeline.stages.mapping.source_mapping import DestinationMapping
-from pipeline.stages.mappings_in_force import destination_mapping_in_force
+from pipeline.targets import Target, destination_of, mapping_of
 
 
 class OpenWriter(msgspec.Struct, frozen=True):
-    """A destination ready to be written to. `rate` is in calls per second, `batch_size` in records per call."""
+    """A destination ready to be written to: a person's record, or another object of it. `rate` is in calls per second,
+    `batch_size` in records per call."""
 
     destination: str
     writer: Writer
@@ -46,13 +50,27 @@ class OpenWriter(msgspec.Struct, frozen=True):
         return getattr(self.writer, "sent_as", None)
 
     @property
+    def can_delete(self) -> bool:
+        """Whether records of people who are to be forgotten can be made to go."""
+        return isinstance(self.writer, Deletes)
+
+    @property
     def usage(self) -> Usage:
         """What the CRM said of its long quota in its last answer."""
         return self.writer.usage
 
     def write(self, records: list[Record]) -> list[WriteResult]:
         """One result for each record, in the order given; "retry" for one left out. Raises as `Writer.write`."""
-        by_key = {result.key: result for result in self.writer.write(records)}
+        return self._complete(records, self.writer.write(records))
+
+    def delete(self, records: list[Record]) -> list[WriteResult]:
+        """As `write`, of records that are to go."""
+        assert isinstance(self.writer, Deletes)  # noqa: S101 - who asks has looked at `can_delete`
+        return self._complete(records, self.writer.delete(records))
+
+    @staticmethod
+    def _complete(records: list[Record], results: Sequence[WriteResult]) -> list[WriteResult]:
+        by_key = {result.key: result for result in results}
         return [
             by_key.get(record.key)
             or WriteResult(record.key, "retry", code="no_result", message="the connector says nothing of this record")
@@ -60,26 +78,31 @@ class OpenWriter(msgspec.Struct, frozen=True):
         ]
 
 
-def open_writer(destination: str) -> OpenWriter:
+def open_writer(target: Target) -> OpenWriter:
     """The writer of a destination of the settings, opened at first use. Raises ConfigurationError, and what opening it
     raises."""
     writers = _kept(os.getpid()).writers
-    configured = settings().destinations[destination]
-    mapping = destination_mapping_in_force(configured.mapping_name)
-    opened = writers.get(destination)
+    name, mapping = target.name, mapping_of(target)
+    opened = writers.get(name)
     if opened is not None and opened.mapping is not mapping:  # its file was edited meanwhile
-        if _sent_fields(opened.mapping) == _sent_fields(mapping):
-            writers[destination] = msgspec.structs.replace(opened, mapping=mapping)
+        if opened.mapping.object == mapping.object and _sent_fields(opened.mapping) == _sent_fields(mapping):
+            writers[name] = msgspec.structs.replace(opened, mapping=mapping)
         else:
-            close_writer(destination)  # it was told other fields
-    if destination not in writers:
-        writers[destination] = _open(destination, mapping)
-    return writers[destination]
+            _close(name)  # it was told other fields
+    if name not in writers:
+        writers[name] = _open(target.destination, mapping)
+    return writers[name]
 
 
 def close_writer(destination: str) -> None:
-    """The next call opens a new one, with secrets read anew."""
-    opened = _kept(os.getpid()).writers.pop(destination, None)
+    """The next call opens new ones, with secrets read anew."""
+    for name in list(_kept(os.getpid()).writers):
+        if destination_of(name) == destination:
+            _close(name)
+
+
+def _close(name: str) -> None:
+    opened = _kept(os.getpid()).writers.pop(name, None)
     if opened is not None:
         opened.writer.close()
 
@@ -88,6 +111,8 @@ def connection_to(destination: str, known: Settings, mapping: DestinationMapping
     """How to reach a destination, with its secrets resolved. Raises ConfigurationError naming what is wrong."""
     configured = known.destinations[destination]
     kind = kind_of(destination, configured)
+    if mapping is not None and mapping.object is not None:
+        check_object(kind, mapping)
     scheme, separator, _ = configured.base_url.partition("://")
     if scheme.lower() not in kind.schemes:
         raise ConfigurationError(  # without what comes after: some write a password there
@@ -112,7 +137,23 @@ def connection_to(destination: str, known: Settings, mapping: DestinationMapping
         secrets=Secrets(destination, secrets),
         timeout_seconds=configured.timeout_seconds,
         fields=_sent_fields(mapping) if mapping else (),
+        object=mapping.object if mapping else None,
+        subject=mapping.subject if mapping else PERSON,
     )
+
+
+def check_object(kind: DestinationType, mapping: DestinationMapping) -> None:
+    """Raises ConfigurationError for an object or a link that this kind of CRM does not have."""
+    place = f"mappings/destinations/{mapping.destination}.yaml: objects.{mapping.object}"
+    known = next((known for known in kind.objects if known.name in (mapping.object, "*")), None)
+    if known is None:
+        allowed = ", ".join(known.name for known in kind.objects) or "none, put `fields` at the root"
+        raise ConfigurationError(f"{place} is no object that {kind.title} takes; allowed: {allowed}")
+    if mapping.subject not in known.subjects:
+        raise ConfigurationError(f"{place}.of is {mapping.subject!r}; allowed: {', '.join(known.subjects)}")
+    for role, _ in mapping.links:
+        if known.links and role not in known.links:
+            raise ConfigurationError(f"{place}.links.{role} is not known; allowed: {', '.join(known.links)}")
 
 
 def kind_of(destination: str, configured: DestinationSettings) -> DestinationType:
@@ -132,6 +173,7 @@ def _sent_fields(mapping: DestinationMapping) -> tuple[SentField, ...]:
 def _open(destination: str, mapping: DestinationMapping) -> OpenWriter:
     configured = settings().destinations[destination]
     kind = kind_of(destination, configured)
+    is_person = mapping.subject == PERSON
     return OpenWriter(
         destination=destination,
         writer=kind.connect(connection_to(destination, settings(), mapping)),
@@ -140,7 +182,7 @@ def _open(destination: str, mapping: DestinationMapping) -> OpenWriter:
         rate=configured.calls_per_second or kind.calls_per_second,
         burst=configured.burst or kind.burst,
         timeout_seconds=configured.timeout_seconds,
-        can_mark=kind.merge == "mark",
+        can_mark=is_person and kind.merge == "mark",
     )
 
 

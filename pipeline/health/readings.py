@@ -26,7 +26,7 @@ from pipeline.store.events.quarantine import count_stages
 from pipeline.store.events.requests import count_requests
 from pipeline.store.events.revisions import ManyRevisions, many_revisions
 from pipeline.store.identity.reviews import count_reviews
-from pipeline.store.reports import LastError, destination_errors, source_errors
+from pipeline.store.last_errors import LastError, destination_errors, source_errors
 
 Reading = TypeVar("Reading")
 

@@ -14,7 +14,7 @@ from pipeline.health.thresholds import LEAST_FREE_BYTES, find_alarms
 from pipeline.recompute.deliveries import lacking_now
 from pipeline.settings.installation import read_runtime
 from pipeline.settings.loading import Settings, settings
-from pipeline.store.reports import LastError
+from pipeline.store.last_errors import LastError
 from pipeline.supervisor.data_folder import find_recorded
 
 

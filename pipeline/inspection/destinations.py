@@ -16,7 +16,7 @@ from pipeline.settings.declarations import DestinationSettings
 from pipeline.settings.loading import settings
 from pipeline.store.deliveries.backfill import DestinationCounts, count_by_destination, count_people_lacking
 from pipeline.store.engine import transaction
-from pipeline.store.reports import destination_errors
+from pipeline.store.last_errors import destination_errors
 
 if TYPE_CHECKING:
     from pipeline.recompute.deliveries import Backfilled

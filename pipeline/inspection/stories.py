@@ -41,6 +41,7 @@ from pipeline.privacy.person_consents import consent_state_of
 from pipeline.settings.loading import settings
 from pipeline.store.events.quarantine import show_quarantine
 from pipeline.store.reports import explain_event, explain_person, find_kind
+from pipeline.targets import destination_of
 from pipeline.values.derived import derive
 
 if TYPE_CHECKING:
@@ -256,12 +257,17 @@ def _forward(connection: Connection, person_id: UUID) -> ForwardedId | None:
 
 
 def _deliveries(person: Mapping[str, Any]) -> list[Delivery]:
-    """Each CRM with the calls that carried this person, and why it waits if it does."""
+    """Each record of a CRM with the calls that carried it, and why it waits if it does."""
     return [
         Delivery(
             **_columns_of(delivery, Delivery),
             calls=_parts(
-                Call, [call for call in person["delivery_log"] if call["destination"] == delivery["destination"]]
+                Call,
+                [
+                    call
+                    for call in person["delivery_log"]
+                    if (call["destination"], call["subject_id"]) == (delivery["destination"], delivery["subject_id"])
+                ],
             ),
             waits=_waits(delivery),
         )
@@ -272,7 +278,7 @@ def _deliveries(person: Mapping[str, Any]) -> list[Delivery]:
 def _waits(delivery: Mapping[str, Any]) -> str | None:
     if delivery["state"] != "due":
         return why_delivery_waits(delivery, None)
-    return why_delivery_waits(delivery, why_destination_waits(delivery["destination"]))
+    return why_delivery_waits(delivery, why_destination_waits(destination_of(delivery["destination"])))
 
 
 def _not_wanted(person: Mapping[str, Any]) -> dict[str, str]:

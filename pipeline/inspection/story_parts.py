@@ -140,9 +140,13 @@ class Call(Told, frozen=True, kw_only=True):
 
 
 class Delivery(Told, frozen=True, kw_only=True):
-    """What one CRM should have and has of a person. `waits`: why it is not made yet."""
+    """What one CRM should have and has of a person, or of their company or touch: then `destination` names the object
+    too, `crm/Account`, and `subject_id` is the company's or the event's. `wanted`: present, or absent for what is to
+    go. `waits`: why it is not made yet."""
 
     destination: str
+    subject_id: UUID
+    wanted: str
     state: str
     wanted_version: int
     sent_version: int

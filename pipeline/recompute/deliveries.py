@@ -13,19 +13,24 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.errors import AfluenteError, RecordError
+from pipeline.identity.companies import company_of
 from pipeline.lanes import BULK
 from pipeline.privacy.people_to_send import read_named_people
 from pipeline.routing import meant_pairs
 from pipeline.settings.loading import settings
+from pipeline.stages.destination_mapping.declarations import COMPANY
 from pipeline.stages.mapping.source_mapping import DestinationMapping, map_person
 from pipeline.stages.mappings_in_force import destination_mapping_in_force
 from pipeline.store.deliveries import backfill
 from pipeline.store.deliveries.backfill import Candidate
-from pipeline.store.deliveries.deliveries import PersonToSend, want_deliveries
+from pipeline.store.deliveries.deliveries import PersonToSend, read_people_to_send, want_deliveries
+from pipeline.store.deliveries.objects import count_touches_lacking, read_linked, want_touches
 from pipeline.store.engine import StoreError, transaction
 from pipeline.store.events.quarantine import replay_events
 from pipeline.store.keyring import blind_index
+from pipeline.store.people.companies import link_people
 from pipeline.store.people.people import count_people
+from pipeline.targets import targets_of, touch_targets
 
 KEY_CHANGED = "key_changed"
 _LACKING_SECONDS = 2.0  # nobody waits longer for it
@@ -92,17 +97,24 @@ def _backfill(
     sent = [candidate for candidate in page if candidate.state == "sent"]
     unknown = [candidate.person_id for candidate in sent if candidate.mapping_version is None]
     older = [candidate for candidate in sent if candidate.mapping_version not in (None, mapping.version)]
-    changed = _told_otherwise(connection, mapping, older)
+    changed = _told_otherwise(connection, mapping, older) | _without_company(connection, destination, sent)
     again = [candidate.person_id for candidate in sent] if everyone else sorted(changed)
+    touched = [
+        (target, candidate.person_id, BULK)
+        for target in touch_targets(destination)
+        for candidate in page
+        if candidate.lacks or candidate.state is not None
+    ]
     done.people += len(page)
     done.lacking += len(lacking)
     done.remapped += len(changed)
     done.unknown += len(unknown)
     if is_dry_run:
-        done.wanted += len(lacking) + len(again)
+        done.wanted += len(lacking) + len(again) + count_touches_lacking(connection, touched)
         return
     want_deliveries(connection, [(destination, person_id, BULK) for person_id in lacking])
     done.wanted += len(lacking) + backfill.want_again(connection, destination, again, whole=everyone)
+    done.wanted += sum(want_touches(connection, touched).values())
     same = {candidate.person_id: candidate.mapping_version for candidate in older if candidate.person_id not in changed}
     backfill.confirm_mapping(
         connection, destination, mapping.version, {person: version for person, version in same.items() if version}
@@ -118,6 +130,22 @@ def _told_otherwise(connection: Connection, mapping: DestinationMapping, older: 
         if (person := people.get(candidate.person_id)) is not None
         and _content_id(mapping, candidate.person_id, person) != candidate.content_id
     }
+
+
+def _without_company(connection: Connection, destination: str, sent: Sequence[Candidate]) -> set[UUID]:
+    """Of these people those whose company the destination was never told of, though its mapping names companies."""
+    target = next((target for target in targets_of(destination) if target.subject == COMPANY), None)
+    if target is None:
+        return set()
+    people = read_people_to_send(connection, [candidate.person_id for candidate in sent])
+    known = {
+        person_id: company
+        for person_id, person in people.items()
+        if (company := company_of(person.brand, person.values)) is not None
+    }
+    companies = link_people(connection, known).companies
+    told = read_linked(connection, target.name, {company_id: company_id for company_id in companies.values()})
+    return {person_id for person_id, company_id in companies.items() if company_id not in told}
 
 
 def _content_id(mapping: DestinationMapping, person_id: UUID, person: PersonToSend) -> UUID | None:

@@ -108,13 +108,15 @@ class Due(Fact, frozen=True):
     content_id: UUID | None = None
     mapping_version: str | None = None
     wanted: str = "present"
+    links_id: UUID | None = None
 
 
 class Outcome(Fact, frozen=True):
     """What the CRM said of one record: `state` is sent, retry or rejected.
 
     `once_digest` of a sent one: the values it now has in the fields written once; empty: it turned out to lack them, so
-    they are to be sent; None: nothing new is known of them. `content_id` tells what was sent apart from other content.
+    they are to be sent; None: nothing new is known of them. `content_id` tells what was sent apart from other content,
+    `links_id` the links it was sent with.
     """
 
     person_id: UUID
@@ -127,3 +129,4 @@ class Outcome(Fact, frozen=True):
     retry_after: float | None = None
     once_digest: bytes | None = None
     content_id: UUID | None = None
+    links_id: UUID | None = None

@@ -140,7 +140,7 @@ def stream_deliveries(
 
     `merged_into`: the person is one with that other, and its CRM record is marked, or left as it was.
     """
-    where, values = _where(destination=destination, **_period("wanted_at", since, until))
+    where, values = _where(**{"split_part(destination, '/', 1) =": destination}, **_period("wanted_at", since, until))
     yield from _stream(
         connection,
         f"SELECT d.{', d.'.join(_DELIVERY_COLUMNS)}, p.merged_into, d.next_attempt_at FROM deliveries d"  # noqa: S608 - put together from constants
@@ -182,12 +182,20 @@ def explain_event(connection: Connection, event_id: UUID) -> dict[str, Any] | No
     }
 
 
+# Of a person: their own record, that of their company, those of their touches.
+_OBJECTS = (
+    "person_id = ANY(ARRAY(SELECT %s::uuid UNION SELECT company_id FROM person_companies WHERE person_id = %s"
+    " UNION SELECT event_id FROM touches WHERE person_id = %s AND position = 0))"
+)
+
+
 def explain_person(connection: Connection, person_id: UUID) -> dict[str, Any] | None:
     """All that is known of a person; None if there is none.
 
     `person` (every column but the profile), `profile` (its opened Profile, with the origin of each field), `events`
     (by id), `history` (of who it is: its lines of `identity_log`), `touches`, `consents`, `deliveries`, `delivery_log`
-    (one row per CRM answer) and `quarantine` of its deliveries.
+    (one row per CRM answer) and `quarantine` of its deliveries: those of its own records, its company's and its
+    touches', whose id is `subject_id`.
     """
     people = _rows(connection, "SELECT * FROM people WHERE person_id = %s", person_id)
     if not people:
@@ -211,10 +219,16 @@ def explain_person(connection: Connection, person_id: UUID) -> dict[str, Any] | 
         ),
         "consents": _rows(connection, "SELECT * FROM consents WHERE person_id = %s ORDER BY at, event_id", person_id),
         "deliveries": _rows(
-            connection, "SELECT * FROM deliveries WHERE person_id = %s ORDER BY destination", person_id
+            connection,
+            f"SELECT *, person_id AS subject_id FROM deliveries WHERE {_OBJECTS} ORDER BY destination, person_id",  # noqa: S608 - put together from constants
+            *[person_id] * 3,
         ),
-        "delivery_log": _rows(connection, "SELECT * FROM delivery_log WHERE person_id = %s ORDER BY id", person_id),
-        "quarantine": _quarantine(connection, "person_id = %s", person_id),
+        "delivery_log": _rows(
+            connection,
+            f"SELECT *, person_id AS subject_id FROM delivery_log WHERE {_OBJECTS} ORDER BY id",  # noqa: S608 - put together from constants
+            *[person_id] * 3,
+        ),
+        "quarantine": _quarantine(connection, _OBJECTS, *[person_id] * 3),
     }
 
 
@@ -251,48 +265,6 @@ def read_status(connection: Connection, event_id: UUID) -> EventStatus | None:
     return EventStatus(events[0], waiting[0] if waiting else None, deliveries or [])
 
 
-# A delivery that was sent has no last error: whatever is due (partial index) or open in quarantine may have one.
-_DESTINATION_ERRORS = """
-SELECT DISTINCT ON (destination) destination, error, at FROM (
-    SELECT destination, last_error AS error, last_error_at AS at FROM deliveries
-    WHERE state = 'due' AND last_error IS NOT NULL
-    UNION ALL
-    SELECT destination, concat_ws(': ', code, message), created_at FROM quarantine
-    WHERE resolution = 'open' AND destination IS NOT NULL
-) AS known ORDER BY destination, at DESC
-"""
-_SOURCE_ERRORS = """
-SELECT DISTINCT ON (source) source, error, at FROM (
-    SELECT source, last_error AS error, coalesce(last_run_at, updated_at) AS at FROM cursors
-    WHERE last_error IS NOT NULL
-    UNION ALL
-    SELECT source, concat_ws(': ', code, message), created_at FROM quarantine
-    WHERE resolution = 'open' AND source IS NOT NULL AND destination IS NULL
-) AS known ORDER BY source, at DESC
-"""
-
-
-class LastError(msgspec.Struct, frozen=True):
-    """The newest error of a source or destination that still matters. `error` is a code and reason without values."""
-
-    error: str
-    at: datetime | None
-
-
-def destination_errors(connection: Connection) -> dict[str, LastError]:
-    """By destination, of those that have one. One statement."""
-    return _last_errors(connection, _DESTINATION_ERRORS)
-
-
-def source_errors(connection: Connection) -> dict[str, LastError]:
-    """By source, of those that have one: of its polls or of its events. One statement."""
-    return _last_errors(connection, _SOURCE_ERRORS)
-
-
-def _last_errors(connection: Connection, statement: str) -> dict[str, LastError]:
-    return {name: LastError(error, at) for name, error, at in connection.exec_driver_sql(statement)}
-
-
 def evidence_of_event(connection: Connection, event_id: UUID) -> UUID | None:
     """The id of the evidence that an event left; None if it did not get so far."""
     evidence_id: UUID | None = connection.exec_driver_sql(
@@ -325,12 +297,12 @@ def _person_of(connection: Connection, event_id: UUID) -> UUID | None:
     return person_id
 
 
-def _quarantine(connection: Connection, condition: str, value: UUID) -> list[dict[str, Any]]:
+def _quarantine(connection: Connection, condition: str, *values: UUID) -> list[dict[str, Any]]:
     return _rows(
         connection,
         "SELECT quarantine_id, event_id, destination, person_id, stage, code, field, message, created_at, resolution,"  # noqa: S608 - put together from constants
         f" resolved_at, why, patch IS NOT NULL AS has_patch FROM quarantine WHERE {condition} ORDER BY created_at",
-        value,
+        *values,
     )
 
 

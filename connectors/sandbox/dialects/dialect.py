@@ -57,7 +57,7 @@ class Dialect(Protocol):
         """The reply with its last result left out."""
         ...
 
-    def record_id(self, number: int) -> str:
+    def record_id(self, number: int, kind: str = "") -> str:
         """The CRM's own id for the sandbox's record number."""
         ...
 

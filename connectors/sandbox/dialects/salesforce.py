@@ -17,7 +17,12 @@ from urllib.parse import parse_qs, unquote
 import orjson
 
 from connectors.sandbox.dialects.dialect import Reply, Request, json_reply
-from connectors.sandbox.dialects.salesforce_rules import Refusal, find_refusal, find_unreadable
+from connectors.sandbox.dialects.salesforce_rules import (
+    REFERENCES,
+    Refusal,
+    find_refusal,
+    find_unreadable,
+)
 from connectors.sandbox.faults import Faults, FaultSpec
 from connectors.sandbox.records import SandboxRecords
 from connectors.sandbox.tokens import IssuedTokens
@@ -31,7 +36,7 @@ _LIMITS = re.compile(r"/services/data/v\d+\.\d+/limits/?")
 _TOKEN_LIFE_SECONDS = 7200.0
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _CHECK = string.ascii_uppercase + "012345"
-_PREFIXES = {"Lead": "00Q", "Contact": "003"}
+_PREFIXES = {"Lead": "00Q", "Contact": "003", "Account": "001", "Task": "00T", "CampaignMember": "00v"}
 
 
 class SalesforceDialect:
@@ -197,9 +202,31 @@ class SalesforceDialect:
             elif fault is not None and self._faults.strikes(fault.rate):
                 refusal = (fault.code, fault.message, [fault.field] if fault.field else [])
             else:
-                refusal = find_refusal(entry, kind, is_new=key not in known)
+                refusal = find_refusal(entry, kind, is_new=key not in known) or self._dangling(entry, kind)
             refusals.append(refusal)
         return refusals
+
+    def _dangling(self, entry: dict[str, Any], kind: str) -> Refusal | None:
+        """A reference to a record that is not there, or of another object."""
+        for name, objects in REFERENCES.get(kind, {}).items():
+            value = entry.get(name)
+            if value is None:
+                continue
+            target = next((target for target in objects if str(value).startswith(_PREFIXES[target])), None)
+            if target is None or self._records.find_number(target, _number(str(value))) is None:
+                return "INVALID_CROSS_REFERENCE_KEY", f"invalid cross reference id: {value}", [name]
+        return None
+
+
+def _number(record_id: str) -> int:
+    """The sandbox's own number of a record, -1 for what is no id."""
+    number = 0
+    for digit in record_id[3:15]:
+        place = _DIGITS.find(digit)
+        if place < 0:
+            return -1
+        number = number * 62 + place
+    return number
 
 
 def _failed(code: str, message: str, fields: list[str]) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""What Salesforce accepts in a lead or contact: types, names, required fields and lengths."""
+"""What Salesforce accepts in its standard objects: types, names, required fields and lengths, and which field leads to
+records of which objects.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,19 @@ from typing import Any
 
 Refusal = tuple[str, str, list[str]]  # statusCode, message, fields
 
-_REQUIRED = {"Lead": ("LastName", "Company"), "Contact": ("LastName",)}
+_REQUIRED = {"Lead": ("LastName", "Company"), "Contact": ("LastName",), "Account": ("Name",)}
+REFERENCES: dict[str, dict[str, tuple[str, ...]]] = {
+    "Contact": {"AccountId": ("Account",)},
+    "Task": {"WhoId": ("Lead", "Contact"), "WhatId": ("Account",)},
+}
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _LENGTHS = {
     "City": 40, "Company": 255, "Country": 80, "CountryCode": 10, "Description": 32_000, "Email": 80,
     "EmailBouncedReason": 255, "Fax": 40, "FirstName": 40, "Industry": 40, "LastName": 80, "LeadSource": 255,
     "MiddleName": 40, "MobilePhone": 40, "OwnerId": 18, "Phone": 40, "PostalCode": 20, "Rating": 40, "Salutation": 40,
     "State": 80, "StateCode": 10, "Status": 40, "Street": 255, "Suffix": 40, "Title": 128, "Website": 255,
+    "AccountId": 18, "ActivityDate": 10, "BillingCity": 40, "BillingCountry": 80, "BillingState": 80, "Name": 255,
+    "Priority": 40, "Subject": 255, "Type": 255, "WhatId": 18, "WhoId": 18,
 }  # fmt: skip
 _CUSTOM_LENGTH = 32_000  # a long text area; in a real org each custom field has its own
 _NUMBERS = {"AnnualRevenue", "Latitude", "Longitude", "NumberOfEmployees"}

@@ -5,14 +5,18 @@ Every error is a ConfigurationError that names file, path in the file, the value
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from connectors.kit import SUBJECTS
 from pipeline.stages.destination_mapping.names import problem_of
 from pipeline.stages.rule_reader import Reader, unknown_name
 from pipeline.values.folding import fold
 
+PERSON, COMPANY, TOUCH = SUBJECTS
+# Whose record what stands for a subject may be linked to.
+LINKS = {PERSON: (COMPANY,), COMPANY: (), TOUCH: (PERSON, COMPANY)}
 DESTINATION_KEYS = (
     "from",
     "constant",
@@ -84,34 +88,82 @@ class DestinationRule:
 
 @dataclass(frozen=True, slots=True)
 class DestinationDeclaration:
-    """A file of `mappings/destinations/`, checked."""
+    """A file of `mappings/destinations/`, checked: the record of a person, and `others`, each its own declaration.
+
+    `object`: the CRM's name of it; None: as the destination's options have it. `links`: field or association -> whose
+    record it leads to, "person" or "company".
+    """
 
     destination: str
     version: str
     fields: tuple[DestinationRule, ...]
+    object: str | None = None
+    subject: str = PERSON
+    links: tuple[tuple[str, str], ...] = ()
+    others: tuple[DestinationDeclaration, ...] = ()
 
 
 def read_destination(path: Path) -> DestinationDeclaration:
     """The checked content of a destination mapping. Raises ConfigurationError."""
     reader = Reader(path)
-    content = reader.object("", reader.content, ("destination", "version", "fields"))
+    content = reader.object("", reader.content, ("destination", "version", "fields", "objects"))
     name = reader.text("destination", content.get("destination"))
     if name != path.stem:
         reader.fail("destination", f"{name!r} must be the file's name, {path.stem!r}")
+    version = reader.version(name)
+    if "objects" not in content:
+        return _object(reader, "", content, DestinationDeclaration(name, version, ()))
+    if "fields" in content:
+        reader.fail("fields", "stands beside `objects`: put it into the object of persons, `of: person`")
+    declared = [
+        _object(reader, f"objects.{target}.", entry, DestinationDeclaration(name, version, (), object=target))
+        for target, entry in reader.object("objects", content["objects"]).items()
+    ]
+    people = [declaration for declaration in declared if declaration.subject == PERSON]
+    if len(people) != 1:
+        reader.fail("objects", f"has {len(people)} objects `of: person`; allowed: one, whose record a person is")
+    others = tuple(declaration for declaration in declared if declaration.subject != PERSON)
+    _check_links(reader, declared)
+    return replace(people[0], others=others)
+
+
+def _object(reader: Reader, place: str, entry: Any, blank: DestinationDeclaration) -> DestinationDeclaration:
+    """One object; `place` is where it stands, with a dot behind it; "" of a file that has that of persons alone."""
+    declared = entry if not place else reader.object(place.rstrip("."), entry, ("of", "fields", "links"))
+    subject = reader.one_of(f"{place}of", declared.get("of"), SUBJECTS) if place else PERSON
     rules = tuple(
-        _rule(reader, f"fields.{target}", target, entry)
-        for target, entry in reader.object("fields", content.get("fields")).items()
+        _rule(reader, f"{place}fields.{target}", target, rule, subject)
+        for target, rule in reader.object(f"{place}fields", declared.get("fields")).items()
     )
     if not rules:
-        reader.fail("fields", "maps no field")
-    return DestinationDeclaration(name, reader.version(name), rules)
+        reader.fail(f"{place}fields", "maps no field")
+    links = {
+        role: reader.one_of(f"{place}links.{role}", to, LINKS[subject])
+        for role, to in reader.object(f"{place}links", declared.get("links")).items()
+    }
+    for role in links:
+        if any(rule.name == role for rule in rules):
+            reader.fail(f"{place}links.{role}", "stands among the fields too")
+    if subject == TOUCH and PERSON not in links.values():
+        reader.fail(f"{place}links", "names no `person`: nobody would know whose contact it was")
+    return replace(blank, subject=subject, fields=rules, links=tuple(links.items()))
 
 
-def _rule(reader: Reader, place: str, target: str, entry: Any) -> DestinationRule:
+def _check_links(reader: Reader, declared: list[DestinationDeclaration]) -> None:
+    """What is linked to must be made too."""
+    subjects = [declaration.subject for declaration in declared]
+    for declaration in declared:
+        for role, to in declaration.links:
+            if subjects.count(to) != 1:
+                found = "no object" if to not in subjects else "several objects"
+                reader.fail(f"objects.{declaration.object}.links.{role}", f"there is {found} `of: {to}` to link it to")
+
+
+def _rule(reader: Reader, place: str, target: str, entry: Any, subject: str = PERSON) -> DestinationRule:
     declared = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, DESTINATION_KEYS)
     sources = reader.texts(f"{place}.from", declared.get("from"))
     for source in sources:
-        problem = problem_of(source)
+        problem = problem_of(source, subject)
         if problem is not None:
             reader.fail(f"{place}.from", problem)
     if not sources and "constant" not in declared:

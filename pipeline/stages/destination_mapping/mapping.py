@@ -11,7 +11,14 @@ from uuid import UUID
 import msgspec
 
 from pipeline.errors import RecordError
-from pipeline.stages.destination_mapping.declarations import DestinationDeclaration, DestinationRule, read_destination
+from pipeline.stages.destination_mapping.declarations import (
+    COMPANY,
+    PERSON,
+    TOUCH,
+    DestinationDeclaration,
+    DestinationRule,
+    read_destination,
+)
 from pipeline.stages.destination_mapping.names import named_in
 from pipeline.stages.destination_mapping.types import TYPES, UnfitError, cut
 from pipeline.stages.reloading import Reloading
@@ -19,9 +26,11 @@ from pipeline.values.derived import RULES as DERIVED
 from pipeline.values.folding import fold
 from pipeline.values.normalized import is_empty
 
+_ID_OF = {PERSON: "person_id", COMPANY: "company_id", TOUCH: "event_id"}
+
 
 class MappedPerson(NamedTuple):
-    """What a CRM gets of a person. `truncated` names the fields that were cut to fit.
+    """What a CRM gets of a person, a company or a touch. `truncated` names the fields that were cut to fit.
 
     `once_digest` tells the values of the fields written once apart from other values of them, and is None where there
     are none. `leaves_out_once`: they were confirmed already, so `fields` is without them. `content` is all that the
@@ -39,13 +48,16 @@ class MappedPerson(NamedTuple):
 
 
 class DestinationMapping:
-    """One CRM's mapping, checked. `version` is `<name>@<version>+<hash of the content>`; `named` is what has to be read
-    for it beside a person's own row."""
+    """One CRM's mapping, checked: of the record of a person, and `others`, each a mapping of its own, in the order in
+    which they are needed. `version` is `<name>@<version>+<hash of the content>`; `named` is what has to be read for it
+    beside a person's own row."""
 
     def __init__(self, declaration: DestinationDeclaration) -> None:
         self.declaration = declaration
         self.destination = declaration.destination
         self.version = declaration.version
+        self.object, self.subject, self.links = declaration.object, declaration.subject, declaration.links
+        self.others = tuple(DestinationMapping(other) for other in sorted(declaration.others, key=_by_need))
         self.named = named_in(name for rule in declaration.fields for name in rule.sources)
         self.derived = tuple(
             dict.fromkeys(name for rule in declaration.fields for name in rule.sources if name in DERIVED)
@@ -58,6 +70,10 @@ class DestinationMapping:
             for rule in declaration.fields
             if rule.picklist is not None
         }
+
+
+def _by_need(declaration: DestinationDeclaration) -> int:
+    return (COMPANY, PERSON, TOUCH).index(declaration.subject)
 
 
 def load_destination_mapping(name: str) -> DestinationMapping:
@@ -82,7 +98,8 @@ def map_person(
     confirmed: bytes | None = None,
     emptied: Collection[str] = (),
 ) -> MappedPerson:
-    """The CRM's fields of one person, from golden `values` and `attribution`, with what is read as `mapping.named`.
+    """The CRM's fields of one person, from golden `values` and `attribution`, with what is read as `mapping.named`; or
+    of a company or a touch, from what is known of it.
 
     Both may lack any name. Empty values are left out and clear nothing that the CRM holds, except where the rule says
     so or the value is one of `emptied`: names whose value was taken back since. Fields written once are left out too
@@ -129,13 +146,18 @@ def _known(
     mapping: DestinationMapping, person_id: UUID, values: dict[str, Any], attribution: dict[str, Any]
 ) -> dict[str, Any]:
     """All that the rules may name, derived values as far as they do."""
-    known = {**values, **attribution, "person_id": str(person_id)}
+    known = {**values, **attribution, **_ids(mapping, person_id)}
     email = values.get("email")
     if isinstance(email, str):
         known["email_local_part"] = email.rpartition("@")[0]
     for name in mapping.derived:
-        known[name] = DERIVED[name](values)
+        if name not in known:
+            known[name] = DERIVED[name](values)
     return known
+
+
+def _ids(mapping: DestinationMapping, subject_id: UUID) -> dict[str, str]:
+    return {_ID_OF[mapping.subject]: str(subject_id)}
 
 
 def map_merged(mapping: DestinationMapping, merged_into: UUID) -> MappedPerson:

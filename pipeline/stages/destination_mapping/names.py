@@ -15,16 +15,19 @@ import msgspec
 from connectors.kit.paths import parse_path
 from pipeline.canonical import (
     ATTRIBUTED_ENDS,
+    COMPANY_SOURCES,
     CONSENT,
     CONSENT_FACTS,
     CUSTOM,
     CUSTOM_NAME,
     DESTINATION_SOURCES,
     TOUCH_FACTS,
+    TOUCH_SOURCES,
 )
 from pipeline.errors import ConfigurationError
 from pipeline.stages.attribution.click_ids import click_ids
 from pipeline.stages.mapping.consents import consent_channel, consent_purpose
+from pipeline.values.nearest import unknown_name
 
 # Of an address what is in it of a person is not kept, so its fields are named by what is.
 _KEPT_AS = {"page_url": "landing_path", "referrer": "referrer_host", "reported_source": "source"}
@@ -83,8 +86,12 @@ def touch_names() -> dict[str, TouchName]:
     return {f"{end}_{fact}": TouchName(f"{end}_{fact}", end, fact) for end in ATTRIBUTED_ENDS for fact in facts}
 
 
-def problem_of(name: str) -> str | None:
-    """What is wrong with a name in `from`, with what is allowed and the nearest one; None: nothing is."""
+def problem_of(name: str, subject: str = "person") -> str | None:
+    """What is wrong with a name in `from` of what stands for this subject, with what is allowed and the nearest one;
+    None: nothing is."""
+    if subject != "person":
+        allowed = COMPANY_SOURCES if subject == "company" else (*TOUCH_SOURCES, *click_ids())
+        return None if name in allowed else f"of a {subject} {unknown_name(name, allowed)}"
     if name in DESTINATION_SOURCES or name in touch_names():
         return None
     if name.startswith(CUSTOM):

@@ -102,8 +102,9 @@ WHERE d.person_id = ANY(ARRAY(SELECT person_id FROM due)) AND d.destination = %(
     AND person.person_id = d.person_id
     AND (%(linger)s <= 0 OR (SELECT count(*) >= %(limit)s OR min(wanted_at) <= now() - make_interval(secs => %(linger)s)
                              FROM due))
-RETURNING d.person_id, coalesce(person.version, d.wanted_version), d.attempts, d.external_id, d.once_digest,
-    d.sent_version, d.sent_as, person.content_id, d.mapping_version, d.wanted
+RETURNING d.person_id, d.wanted_version, d.attempts, d.external_id, d.once_digest,
+    d.sent_version, d.sent_as, person.content_id, d.mapping_version, d.wanted,
+    d.links_id
 """
 
 
@@ -145,19 +146,20 @@ class PersonToSend(msgspec.Struct, frozen=True):
     """What a CRM gets of a person: `values` by canonical name, `attribution` by the names of `people export`.
 
     `merged_into`: the person it turned out to be. `emptied`: names that have no value any more, and since
-    which version.
+    which version. A company or a touch has values alone.
     """
 
     values: dict[str, Any]
     attribution: dict[str, Any]
     merged_into: UUID | None = None
     emptied: dict[str, int] = {}
+    brand: str = ""
 
     def __repr__(self) -> str:
         return "<PersonToSend>"
 
 
-_COLUMNS = ", ".join(("person_id", "profile", "merged_into", *ATTRIBUTION_NAMES))
+_COLUMNS = ", ".join(("person_id", "profile", "merged_into", "brand", *ATTRIBUTION_NAMES))
 _PEOPLE = f"SELECT {_COLUMNS} FROM people WHERE person_id = ANY(%s::uuid[])"  # noqa: S608 - put together from constants
 
 
@@ -166,13 +168,12 @@ def read_people_to_send(connection: Connection, person_ids: Sequence[UUID]) -> d
     if not person_ids:
         return {}
     people = {}
-    for person_id, sealed, merged_into, *attribution in connection.exec_driver_sql(
+    for person_id, sealed, merged_into, brand, *attribution in connection.exec_driver_sql(
         _PEOPLE, (arrays.uuids(person_ids),)
     ):
         profile = open_profile(sealed, person_id)
-        people[person_id] = PersonToSend(
-            profile.values(), dict(zip(ATTRIBUTION_NAMES, attribution, strict=True)), merged_into, profile.emptied
-        )
+        attributed = dict(zip(ATTRIBUTION_NAMES, attribution, strict=True))
+        people[person_id] = PersonToSend(profile.values(), attributed, merged_into, profile.emptied, brand)
     return people
 
 

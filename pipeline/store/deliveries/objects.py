@@ -41,11 +41,16 @@ def want_companies(connection: Connection, target: str, company_ids: Collection[
 # A touch that moved to another person is told once more, with the new link. Those that a source remembered from before
 # are facts of its event, not contacts of their own.
 _WANT_TOUCHES = f"""
-INSERT INTO deliveries AS known (destination, person_id, brand, lane, wanted_version, state, parent_id)
-SELECT asked.target, t.event_id, t.brand, asked.lane, 1, 'due', t.person_id
+INSERT INTO deliveries AS known
+    (destination, person_id, brand, lane, wanted_version, state, parent_id, next_attempt_at, last_error, last_error_at)
+SELECT asked.target, t.event_id, t.brand, asked.lane, 1, 'due', t.person_id,
+    now() + make_interval(secs => CASE WHEN p.external_id IS NULL THEN 10 ELSE 0 END),
+    CASE WHEN p.external_id IS NULL THEN 'waits: for its person' END,
+    CASE WHEN p.external_id IS NULL THEN now() END
 FROM unnest(%(people)s::uuid[], %(targets)s::text[], %(lanes)s::text[]) AS asked (person_id, target, lane)
 JOIN touches t ON t.person_id = asked.person_id AND t.position = 0
 LEFT JOIN deliveries d ON d.person_id = t.event_id AND d.destination = asked.target
+LEFT JOIN deliveries p ON p.person_id = t.person_id AND p.destination = split_part(asked.target, '/', 1)
 WHERE d.person_id IS NULL OR d.parent_id IS DISTINCT FROM t.person_id
 ORDER BY asked.target, t.event_id
 ON CONFLICT (person_id, destination) DO UPDATE SET parent_id = excluded.parent_id, wanted = 'present', {_AGAIN}
@@ -68,6 +73,24 @@ def want_touches(connection: Connection, wanted: Sequence[tuple[str, UUID, str]]
         for target, lane in connection.exec_driver_sql(_WANT_TOUCHES, values):
             made_due[target, lane] = made_due.get((target, lane), 0) + 1
     return made_due
+
+
+_COUNT_TOUCHES = """
+SELECT count(*) FROM unnest(%(people)s::uuid[], %(targets)s::text[]) AS asked (person_id, target)
+JOIN touches t ON t.person_id = asked.person_id AND t.position = 0
+WHERE NOT EXISTS (SELECT FROM deliveries d WHERE d.person_id = t.event_id AND d.destination = asked.target)
+"""
+
+
+def count_touches_lacking(connection: Connection, wanted: Sequence[tuple[str, UUID, str]]) -> int:
+    """How many `want_touches` would make due of those that are not wanted yet. One statement."""
+    if not wanted:
+        return 0
+    values = {
+        "targets": arrays.texts(target for target, _, _ in wanted),
+        "people": arrays.uuids(person_id for _, person_id, _ in wanted),
+    }
+    return int(connection.exec_driver_sql(_COUNT_TOUCHES, values).scalar_one())
 
 
 class Linked(msgspec.Struct, frozen=True):
@@ -98,7 +121,8 @@ def read_linked(connection: Connection, target: str, others: Mapping[UUID, UUID]
 
 _POSTPONE = """
 UPDATE deliveries SET state = 'due', lease_until = NULL, last_error = %(error)s, last_error_at = now(),
-    next_attempt_at = now() + make_interval(secs => least(3600, greatest(10, extract(epoch FROM now() - wanted_at) / 2)))
+    next_attempt_at = now() + make_interval(
+        secs => least(3600, greatest(10, extract(epoch FROM now() - wanted_at) / 2)))
 WHERE destination = %(target)s AND claim = %(claim)s AND state = 'in_flight' AND person_id = ANY(%(subjects)s::uuid[])
 """
 
@@ -114,22 +138,25 @@ def postpone(connection: Connection, target: str, claim: UUID, subject_ids: Coll
 # Who went without a link because the company had failed gets it when it is there.
 _WAKE_PEOPLE = """
 UPDATE deliveries SET state = 'due', next_attempt_at = now(), attempts = 0,
-    wanted_at = CASE WHEN state = 'due' THEN wanted_at ELSE now() END, content_id = NULL
+    wanted_at = CASE WHEN state = 'due' THEN wanted_at ELSE now() END
 WHERE destination = %(destination)s AND person_id = ANY(ARRAY(
     SELECT d.person_id FROM person_companies c JOIN deliveries d USING (person_id)
     WHERE c.company_id = ANY(%(companies)s::uuid[]) AND d.destination = %(destination)s
-        AND (d.state = 'sent' OR d.state = 'due' AND d.last_error LIKE 'waits%%')
+        AND (d.state = 'due' AND d.last_error LIKE 'waits%%'
+             OR d.state = 'sent' AND c.company_id = ANY(%(made)s::uuid[]))
     ORDER BY d.person_id FOR UPDATE OF d
 ))
 """
 
 
-def wake_people(connection: Connection, destination: str, company_ids: Collection[UUID]) -> None:
-    """The companies got their first answer: whoever waited for it is due now, and who is there without a link. One
-    statement."""
+def wake_people(
+    connection: Connection, destination: str, company_ids: Collection[UUID], made: Collection[UUID]
+) -> None:
+    """The companies got their first answer: whoever waited for it is due now, and of those that were `made` who is
+    there without a link. One statement."""
     if company_ids:
-        values = {"destination": destination, "companies": arrays.uuids(sorted(company_ids))}
-        connection.exec_driver_sql(_WAKE_PEOPLE, values)
+        values = {"companies": arrays.uuids(sorted(company_ids)), "made": arrays.uuids(sorted(made))}
+        connection.exec_driver_sql(_WAKE_PEOPLE, {**values, "destination": destination})
 
 
 _WAKE_TOUCHES = """

@@ -33,10 +33,11 @@ UPDATE deliveries d SET
                        ELSE d.once_digest END,
     mapping_version = CASE WHEN result.state = 'sent' THEN %(mapping)s ELSE d.mapping_version END,
     content_id = CASE WHEN result.state = 'sent' THEN result.content_id ELSE d.content_id END,
+    links_id = CASE WHEN result.state = 'sent' THEN result.links_id ELSE d.links_id END,
     sent_as = CASE WHEN result.state = 'sent' THEN coalesce(%(sent_as)s, d.sent_as) ELSE d.sent_as END
 FROM unnest(%(people)s::uuid[], %(states)s::text[], %(versions)s::int[], %(external_ids)s::text[], %(delays)s::float8[],
-    %(errors)s::text[], %(onces)s::bytea[], %(contents)s::uuid[])
-    AS result (person_id, state, version, external_id, delay, error, once, content_id)
+    %(errors)s::text[], %(onces)s::bytea[], %(contents)s::uuid[], %(links)s::uuid[])
+    AS result (person_id, state, version, external_id, delay, error, once, content_id, links_id)
 JOIN (
     SELECT person_id FROM deliveries
     WHERE person_id = ANY(%(people)s::uuid[]) AND destination = %(destination)s AND claim = %(claim)s
@@ -112,6 +113,7 @@ def record_outcomes(
             "errors": arrays.texts(_error(outcome) for outcome in ordered),
             "onces": arrays.blobs(outcome.once_digest for outcome in ordered),
             "contents": arrays.uuids(outcome.content_id for outcome in ordered),
+            "links": arrays.uuids(outcome.links_id for outcome in ordered),
             "mapping": mapping_version,
             "sent_as": sent_as,
         },

@@ -51,6 +51,7 @@ deliveries = Table(
     Column("content_id", Uuid),  # a keyed digest of all that this mapping made of the person then
     Column("sent_as", Text),  # what the CRM knows its record by: object and key field; NULL: not known
     Column("wanted", Text, nullable=False, server_default=text("'present'")),
+    Column("links_id", Uuid),  # a digest of the links that its record has; NULL: none
     Column("parent_id", Uuid),  # of a touch: the person to whose record it is linked
     PrimaryKeyConstraint("person_id", "destination", name="deliveries_pkey"),
     one_of("lane", LANES, "deliveries_lane_known"),

@@ -284,6 +284,9 @@ def _resolve(connection: Connection, quarantine_id: UUID, resolution: str, why: 
 def _filters(**wanted: str | None) -> tuple[list[str], dict[str, Any]]:
     """Conditions and values of those filters that are given: reason, source, destination, stage, field."""
     conditions = [f"{_FILTERED.get(name, name)} = %({name})s" for name, value in wanted.items() if value]
+    if wanted.get("destination"):  # of an account all its objects
+        conditions.remove("destination = %(destination)s")
+        conditions.append("%(destination)s IN (destination, split_part(destination, '/', 1))")
     return conditions, dict(wanted)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -55,3 +55,38 @@ def _statement(names: tuple[TouchName, ...]) -> tuple[str, tuple[str, ...]]:
             facts.append(touch.fact)
     statement = f"SELECT {', '.join(columns)} FROM people p {joins} WHERE p.person_id = ANY(%s::uuid[])"  # noqa: S608 - put together from constants
     return statement, tuple(facts)
+
+
+_TOUCH_COLUMNS = ("source", "channel", "campaign", "occurred_at", *(name for name in TOUCH_FACTS if name in _COLUMNS))
+_TOUCHES = f"""
+SELECT event_id, person_id, brand, details, click_ids, {", ".join(_TOUCH_COLUMNS)} FROM touches
+WHERE event_id = ANY(%s::uuid[]) AND position = 0
+"""  # noqa: S608 - put together from constants
+
+
+class TouchToSend(NamedTuple):
+    """A touch as a CRM may be told of it: `facts` by name, those that it has."""
+
+    person_id: UUID
+    brand: str
+    facts: dict[str, Any]
+
+
+def read_touches(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, TouchToSend]:
+    """The events' own touches as they are now; those that do not exist (any more) are left out. One statement."""
+    if not event_ids:
+        return {}
+    return {
+        event_id: TouchToSend(
+            person_id,
+            brand,
+            {
+                **details,
+                **click_ids,
+                **{name: value for name, value in zip(_TOUCH_COLUMNS, values, strict=True) if value is not None},
+            },
+        )
+        for event_id, person_id, brand, details, click_ids, *values in connection.exec_driver_sql(
+            _TOUCHES, (arrays.uuids(event_ids),)
+        )
+    }

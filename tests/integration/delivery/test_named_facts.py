@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.delivery import sender
+from pipeline.delivery import subjects
 from pipeline.delivery.sender import deliver
 from pipeline.identity.decisions import Decision
 from pipeline.identity.merges import merge_people
@@ -254,7 +254,7 @@ def test_touches_and_consents_cost_a_statement_each_and_only_where_they_are_name
     crm.configure(mapping=mapping)
     make_people(40)
     seen = []
-    genuine = sender.read_named_people
+    genuine = subjects.read_named_people
 
     def counted(*arguments: Any) -> Any:
         with count_statements() as counting:
@@ -262,6 +262,6 @@ def test_touches_and_consents_cost_a_statement_each_and_only_where_they_are_name
         seen.append((len(people), counting.count))
         return people
 
-    monkeypatch.setattr(sender, "read_named_people", counted)
+    monkeypatch.setattr(subjects, "read_named_people", counted)
     assert send() == 40
     assert seen == [(40, 1 + further)]

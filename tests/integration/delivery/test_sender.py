@@ -18,7 +18,7 @@ import redis
 
 from connectors.sandbox.server import Sandbox
 from pipeline import flow
-from pipeline.delivery import sender
+from pipeline.delivery import claims, sender
 from pipeline.delivery.breaker import Breaker
 from pipeline.delivery.governor import Governor
 from pipeline.delivery.sender import SendReport, deliver
@@ -454,14 +454,14 @@ def test_a_bug_in_one_person_s_path_stops_nobody_else_and_ends_in_quarantine_wit
     crm.configure(tuning={"delivery_attempts": 2})
     culprit = make_people(1)[0]
     make_people(20)
-    genuine = sender.map_person
+    genuine = claims.map_person
 
     def stumble(mapping, person_id, values, attribution, **known):
         if person_id == culprit.person_id:
             raise KeyError(values["email"])
         return genuine(mapping, person_id, values, attribution, **known)
 
-    monkeypatch.setattr(sender, "map_person", stumble)
+    monkeypatch.setattr(claims, "map_person", stumble)
     assert deliver("crm", "bulk", budget_seconds=5) == SendReport(sent=20, retried=1)
     make_due_now()
     deliver("crm", "bulk", budget_seconds=5)

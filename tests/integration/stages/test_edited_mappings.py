@@ -17,6 +17,7 @@ from pipeline.stages.mapping import source_mapping
 from pipeline.stages.mapping.source_mapping import read_source_mapping
 from pipeline.stages.reloading import Reloading
 from pipeline.store.engine import transaction
+from pipeline.targets import Target
 from pipeline.values.yaml_files import MAPPINGS
 from tests.support.command_line import capture, work
 
@@ -102,14 +103,14 @@ def test_an_open_writer_of_a_crm_takes_the_edited_mapping_and_stays_open(files):
     configured = settings().destinations[name]
     file = files / "destinations" / f"{configured.mapping_name}.yaml"
     close_writer(name)
-    first = open_writer(name)
-    assert open_writer(name) is first
+    first = open_writer(Target(name))
+    assert open_writer(Target(name)) is first
     edit(file, "version: 1", "version: 2")
-    second = open_writer(name)
+    second = open_writer(Target(name))
     assert second.writer is first.writer
     assert second.mapping.version == read_destination_mapping(file).version != first.mapping.version
     file.write_text("nonsense")
-    assert open_writer(name).mapping is second.mapping
+    assert open_writer(Target(name)).mapping is second.mapping
     close_writer(name)
 
 
@@ -118,9 +119,9 @@ def test_a_writer_is_opened_anew_for_fields_that_it_was_not_told_of(files):
     configured = settings().destinations[name]
     file = files / "destinations" / f"{configured.mapping_name}.yaml"
     close_writer(name)
-    first = open_writer(name)
+    first = open_writer(Target(name))
     edit(file, "fields:\n", "fields:\n  Rating: {from: product_interest, max: 40}\n")
-    second = open_writer(name)
+    second = open_writer(Target(name))
     assert second.writer is not first.writer
-    assert open_writer(name) is second
+    assert open_writer(Target(name)) is second
     close_writer(name)

@@ -94,7 +94,7 @@ class DataverseDialect:
     def shorten(self, reply: Reply) -> Reply:
         return without_last_part(reply)
 
-    def record_id(self, number: int) -> str:
+    def record_id(self, number: int, kind: str = "") -> str:  # noqa: ARG002 - ids of all kinds look alike here
         return guid_of(number)
 
     def _route(self, request: Request, root: str, faults: FaultSpec) -> Reply:

@@ -95,7 +95,7 @@ class HubSpotDialect:
             body["results"] = body["results"][:-1]
         return replace(reply, body=orjson.dumps(body))
 
-    def record_id(self, number: int) -> str:
+    def record_id(self, number: int, kind: str = "") -> str:  # noqa: ARG002 - ids of all kinds look alike here
         return str(FIRST_ID + number)
 
     def _route(self, request: Request, faults: FaultSpec) -> Reply:

@@ -16,6 +16,7 @@ depends_on = None
 _DELIVERIES = """
 ALTER TABLE deliveries ADD COLUMN wanted text NOT NULL DEFAULT 'present';
 ALTER TABLE deliveries ADD COLUMN parent_id uuid;
+ALTER TABLE deliveries ADD COLUMN links_id uuid;
 ALTER TABLE deliveries ADD CONSTRAINT deliveries_wanted_known CHECK (wanted IN ('present', 'absent')) NOT VALID;
 """
 _COMPANIES = """

@@ -1,0 +1,206 @@
+"""One claim of a sender: what is due, read with what it is about, and each as the record that the CRM is to have."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection
+
+from connectors.kit import Link, Record, WriteResult
+from pipeline.delivery.subjects import SubjectReader
+from pipeline.delivery.writers import OpenWriter
+from pipeline.errors import RecordError, place_of
+from pipeline.logs import get_logger
+from pipeline.records import Due, Outcome, Stage
+from pipeline.stages.destination_mapping.mapping import MappedPerson
+from pipeline.stages.mapping.source_mapping import map_merged, map_person
+from pipeline.store.deliveries import deliveries
+from pipeline.store.keyring import blind_index
+from pipeline.targets import Target
+
+ABSENT = "absent"
+_CANNOT_MARK = "no call was made: the CRM or its mapping has no way to mark a merged person's record"
+_UNCHANGED = "the CRM has it so already: no call was made"
+_log = get_logger(__name__)
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """`until`: when the last call must have ended, in monotonic seconds, which pass while a process is stopped too."""
+
+    claim_id: UUID
+    until: float
+    dues: list[Due]
+    values: dict[UUID, deliveries.PersonToSend]
+    links: dict[UUID, tuple[Link, ...]]
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """What a claim comes to: records to write, records that are to go, and outcomes that need no call."""
+
+    records: list[Record]
+    gone: list[Record]
+    mapped: dict[UUID, MappedPerson]
+    outcomes: list[Outcome]
+
+
+def claim_batch(
+    connection: Connection,
+    target: Target,
+    writer: OpenWriter,
+    lane: str,
+    *,
+    until: float,
+    lease_seconds: float,
+    linger_seconds: float,
+) -> Claimed | None:
+    """A batch of what is due, with what it is about as it is now. None: nothing is, or too little for its age."""
+    claim_id, dues = deliveries.claim_deliveries(
+        connection,
+        target.name,
+        lane,
+        limit=writer.batch_size,
+        lease_seconds=lease_seconds,
+        linger_seconds=linger_seconds,
+    )
+    if not dues:
+        return None
+    reader = SubjectReader(connection, target, writer.mapping, claim=claim_id, lane=lane)
+    found = reader.read(dues)
+    held = [due for due in dues if due.person_id not in found.waiting]
+    return Claimed(claim_id, until, held, found.values, found.links)
+
+
+def prepare(target: Target, writer: OpenWriter, claimed: Claimed) -> Prepared:
+    """Each in the CRM's fields; what cannot be mapped, or is there so already, never reaches a call."""
+    prepared = Prepared([], [], {}, [])
+    for due in claimed.dues:
+        if due.wanted == ABSENT:
+            _prepare_absent(writer, due, prepared)
+            continue
+        subject = claimed.values.get(due.person_id)
+        if subject is None:
+            prepared.outcomes.append(
+                Outcome(due.person_id, "rejected", code=f"{target.subject}_missing", message="erased")
+            )
+            continue
+        decided = _other_key(writer, due) or _map(writer, due, subject, claimed.links.get(due.person_id, ()))
+        if isinstance(decided, Outcome):
+            prepared.outcomes.append(decided)
+            continue
+        prepared.mapped[due.person_id] = decided
+        prepared.records.append(
+            Record(
+                str(due.person_id),
+                decided.fields,
+                update_only=subject.merged_into is not None,
+                crm_id=due.external_id,
+                links=claimed.links.get(due.person_id, ()),
+            )
+        )
+    return prepared
+
+
+def _prepare_absent(writer: OpenWriter, due: Due, prepared: Prepared) -> None:
+    if writer.can_delete:  # also where no answer was ever recorded: a call may have come through
+        prepared.gone.append(Record(str(due.person_id), {}, crm_id=due.external_id))
+    elif due.external_id is None and not due.sent_version:
+        prepared.outcomes.append(Outcome(due.person_id, "sent", code="never_sent", message="no record is known"))
+    else:
+        known = f" {due.external_id}" if due.external_id else ""
+        message = f"this kind of CRM deletes nothing for us: remove its record{known} there by hand"
+        prepared.outcomes.append(Outcome(due.person_id, "sent", code="kept", message=message))
+
+
+def _map(
+    writer: OpenWriter, due: Due, subject: deliveries.PersonToSend, links: tuple[Link, ...]
+) -> MappedPerson | Outcome:
+    if subject.merged_into is not None:
+        marked = map_merged(writer.mapping, subject.merged_into) if writer.can_mark else MappedPerson({})
+        return marked if marked.fields else Outcome(due.person_id, "sent", code="merged", message=_CANNOT_MARK)
+    try:
+        mapped = map_person(
+            writer.mapping,
+            due.person_id,
+            subject.values,
+            subject.attribution,
+            confirmed=due.once_digest,
+            emptied=[name for name, version in subject.emptied.items() if version > due.sent_version],
+        )
+    except RecordError as error:
+        return Outcome(due.person_id, "rejected", code=error.code, field=error.field, message=error.message)
+    except Exception as error:  # noqa: BLE001 - a bug in one record's path never stops the others
+        _log.error("record_failed", stage=Stage.DELIVER, person=str(due.person_id), place=place_of(error))
+        return Outcome(due.person_id, "retry", code="bug", message=place_of(error))
+    if _is_known(writer, due, mapped) and _links_id(links) == due.links_id:
+        return Outcome(
+            due.person_id,
+            "sent",
+            code="unchanged",
+            message=_UNCHANGED,
+            content_id=due.content_id,
+            links_id=due.links_id,
+        )
+    return mapped
+
+
+def _links_id(links: tuple[Link, ...]) -> UUID | None:
+    """What tells these links from others; None: there are none."""
+    if not links:
+        return None
+    return blind_index().content_id(msgspec.json.encode([(link.role, link.object, link.crm_id) for link in links]))
+
+
+def _is_known(writer: OpenWriter, due: Due, mapped: MappedPerson) -> bool:
+    """Whether the CRM confirmed just this, made by this mapping, with nothing else tried since."""
+    return (
+        due.content_id is not None
+        and due.mapping_version == writer.mapping.version
+        and (mapped.once_digest is None or mapped.leaves_out_once)
+        and blind_index().content_id(mapped.content) == due.content_id
+    )
+
+
+def outcome_of(result: WriteResult, mapped: MappedPerson, due: Due, links: tuple[Link, ...]) -> Outcome:
+    """What a record that was written to, or was to be, has come to."""
+    is_written = result.state == "written"
+    lacks_once = mapped.leaves_out_once and result.created is True  # the CRM had lost the record meanwhile
+    code, message = result.code, result.message
+    if is_written and not code and result.created and due.external_id:
+        code, message = "made_again", f"its record {due.external_id} was not there under our key any more: a new one"
+    elif is_written and not code and mapped.truncated:
+        code, message = "truncated", f"cut to fit: {', '.join(mapped.truncated)}"
+    return Outcome(
+        due.person_id,
+        "sent" if is_written else result.state,
+        external_id=result.crm_id,
+        created=result.created,
+        code=code,
+        field=result.field,
+        message=message,
+        once_digest=b"" if lacks_once else mapped.once_digest,
+        content_id=blind_index().content_id(mapped.content) if is_written and mapped.content else None,
+        links_id=_links_id(links) if is_written else None,
+    )
+
+
+def deletion_of(result: WriteResult, due: Due) -> Outcome:
+    """What a record that was to go has come to."""
+    is_gone = result.state == "written"
+    code, message = (result.code or "deleted", result.message) if is_gone else (result.code, result.message)
+    return Outcome(due.person_id, "sent" if is_gone else result.state, code=code, field=result.field, message=message)
+
+
+def _other_key(writer: OpenWriter, due: Due) -> Outcome | None:
+    """What becomes of a record that the CRM knows by another key than the one that is written to now."""
+    if not (due.external_id and due.sent_as and writer.sent_as) or due.sent_as == writer.sent_as:
+        return None
+    name = writer.destination
+    return Outcome(
+        due.person_id,
+        "rejected",
+        code="key_changed",
+        message=f"the CRM has it as {due.sent_as}, and as {writer.sent_as} would make a second record. Set"
+        f" destinations.{name}.options as they were; or copy the keys in the CRM, then `afluente destination backfill"
+        f" {name} --rekeyed`",
+    )

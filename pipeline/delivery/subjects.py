@@ -1,0 +1,163 @@
+"""What is due of a target, read in the claim's own transaction: people, companies, touches as they are now, and the
+records of the same CRM that theirs are linked to.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from connectors.kit import Link
+from pipeline.identity.companies import company_of, company_values
+from pipeline.privacy.people_to_send import read_named_people
+from pipeline.records import Due, Outcome
+from pipeline.stages.destination_mapping.declarations import COMPANY, PERSON, TOUCH
+from pipeline.stages.destination_mapping.mapping import DestinationMapping
+from pipeline.store.deliveries.deliveries import PersonToSend
+from pipeline.store.deliveries.objects import (
+    Linked,
+    postpone,
+    read_linked,
+    wake_people,
+    wake_touches,
+    want_companies,
+)
+from pipeline.store.people.companies import companies_of, link_people, read_members
+from pipeline.store.people.touch_facts import read_touches
+from pipeline.targets import Target, targets_of
+
+_UNKNOWN = Linked(None, is_untried=False)
+
+
+class Subjects(NamedTuple):
+    """`values` of each as a mapping reads them, whatever it stands for; who does not exist any more is left out.
+    `links`: those of each that the CRM has. `waiting`: given back, as what they are to be linked to was not tried yet.
+    """
+
+    values: dict[UUID, PersonToSend]
+    links: dict[UUID, tuple[Link, ...]]
+    waiting: frozenset[UUID] = frozenset()
+
+
+class SubjectReader:
+    """Reads what one claim is about."""
+
+    def __init__(
+        self, connection: Connection, target: Target, mapping: DestinationMapping, *, claim: UUID, lane: str
+    ) -> None:
+        self._connection = connection
+        self._target = target
+        self._mapping = mapping
+        self._claim = claim
+        self._lane = lane
+        self._others = {other.subject: other for other in targets_of(target.destination)}
+        self._people_of_touches: dict[UUID, UUID] = {}
+
+    def read(self, dues: Sequence[Due]) -> Subjects:
+        """People: as `read_named_people`; where there are companies two to five statements more, and two for each
+        link. Companies and touches: one, and the links."""
+        values = self._values([due.person_id for due in dues if due.wanted == "present"])
+        if not self._mapping.links:
+            return Subjects(values, {})
+        return self._link(values)
+
+    def _values(self, ids: Sequence[UUID]) -> dict[UUID, PersonToSend]:
+        if self._target.subject == PERSON:
+            people = read_named_people(self._connection, ids, self._mapping.named)
+            if COMPANY in self._others:
+                self._want_companies(people)
+            return people
+        if self._target.subject == COMPANY:
+            members: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
+            for company_id, values in read_members(self._connection, ids):
+                members[company_id].append(values)
+            return {company_id: PersonToSend(company_values(people), {}) for company_id, people in members.items()}
+        touches = read_touches(self._connection, ids)
+        self._people_of_touches = {event_id: touch.person_id for event_id, touch in touches.items()}
+        return {
+            event_id: PersonToSend(
+                {**touch.facts, "person_id": str(touch.person_id), "summary": summary_of(touch.facts)}, {}
+            )
+            for event_id, touch in touches.items()
+        }
+
+    def _want_companies(self, people: Mapping[UUID, PersonToSend]) -> None:
+        """Note of which companies these people are, and want those of which something else is said."""
+        linked = link_people(
+            self._connection,
+            {
+                person_id: found
+                for person_id, person in people.items()
+                if person.merged_into is None and (found := company_of(person.brand, person.values)) is not None
+            },
+        )
+        companies = set(linked.companies.values())
+        target = self._others[COMPANY].name
+        known = read_linked(self._connection, target, {company_id: company_id for company_id in companies})
+        want_companies(self._connection, target, linked.changed | (companies - known.keys()), self._lane)
+
+    def _link(self, values: dict[UUID, PersonToSend]) -> Subjects:
+        links: dict[UUID, list[Link]] = defaultdict(list)
+        waiting: dict[str, set[UUID]] = defaultdict(set)
+        for role, subject in self._mapping.links:
+            other = self._others[subject]
+            name = other.object or subject
+            needed = self._needed(subject, values)
+            linked = read_linked(self._connection, other.name, needed)
+            for subject_id in needed:
+                found = linked.get(subject_id, _UNKNOWN)
+                if found.crm_id is not None:
+                    links[subject_id].append(Link(role, name, found.crm_id))
+                elif found.is_untried or subject == PERSON:  # a contact that is nobody's says nothing
+                    waiting[name].add(subject_id)
+        for name, subject_ids in waiting.items():
+            postpone(self._connection, self._target.name, self._claim, subject_ids, f"for its {name}")
+        stopped: frozenset[UUID] = frozenset().union(*waiting.values())
+        present = {subject_id: value for subject_id, value in values.items() if subject_id not in stopped}
+        return Subjects(present, {subject_id: tuple(found) for subject_id, found in links.items()}, stopped)
+
+    def _needed(self, subject: str, values: Mapping[UUID, PersonToSend]) -> dict[UUID, UUID]:
+        """What each is to be linked to: id -> id of the other subject."""
+        if self._target.subject == PERSON:
+            alive = [person_id for person_id, person in values.items() if person.merged_into is None]
+            return companies_of(self._connection, alive)
+        if subject == PERSON:
+            return self._people_of_touches
+        companies = companies_of(self._connection, set(self._people_of_touches.values()))
+        return {
+            event_id: companies[person_id]
+            for event_id, person_id in self._people_of_touches.items()
+            if person_id in companies
+        }
+
+
+def wake_others(connection: Connection, target: Target, dues: Sequence[Due], outcomes: Sequence[Outcome]) -> None:
+    """Whoever waits for the first answer about these is due now. At most one statement for each object that is linked
+    to this one."""
+    first = {due.person_id for due in dues if due.external_id is None}
+    answered = {outcome.person_id for outcome in outcomes if outcome.person_id in first}
+    made = {outcome.person_id for outcome in outcomes if outcome.person_id in answered and outcome.external_id}
+    if not answered:
+        return
+    for other in targets_of(target.destination):
+        if target.subject == COMPANY and other.subject == PERSON:
+            wake_people(connection, other.name, answered, made)
+        elif target.subject == PERSON and other.subject == TOUCH:
+            wake_touches(connection, other.name, made)
+
+
+def summary_of(facts: Mapping[str, Any]) -> str:
+    """One line that says what a touch was, for whoever reads it at the CRM. Pure.
+
+    `facts`: those of the touch by name, as `TOUCH_SOURCES` lists them.
+    """
+    what = facts.get("form_name") or facts.get("event_name") or facts["source"]
+    came = [str(facts["channel"])] if facts.get("channel") else []
+    came += [str(facts[name]) for name in ("campaign_name", "ad_name", "partner") if facts.get(name)]
+    if facts.get("campaign") and "campaign_name" not in facts:
+        came.append(str(facts["campaign"]))
+    return f"{what}: {', '.join(came)}" if came else str(what)

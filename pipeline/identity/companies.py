@@ -1,0 +1,60 @@
+"""Which company somebody is of, and what a company is by what its people say. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from pipeline.canonical import COMPANY_SOURCES
+from pipeline.store.keyring import blind_index
+from pipeline.store.people.companies import CompanyOf
+from pipeline.values.companies.companies import match_form
+from pipeline.values.derived import RULES as DERIVED
+from pipeline.values.normalized import is_empty
+from pipeline.values.web.websites import company_domain
+
+_SAID = tuple(name for name in COMPANY_SOURCES if name not in ("company_domain", "state_code", "company_id"))
+
+
+def company_of(brand: str, values: Mapping[str, Any]) -> CompanyOf | None:
+    """The company of somebody with these golden values, by its domain, else by its name; None: none is known.
+
+    Two names that are alike never make one company of two domains, nor a name one of a domain.
+    """
+    domain, name = company_domain(values), values.get("company")
+    if domain is not None:
+        key = f"domain:{domain}"
+    elif isinstance(name, str) and (form := match_form(name)):
+        key = f"name:{form}"
+    else:
+        return None
+    said = {field: values[field] for field in _SAID if field in values}
+    index = blind_index()
+    return CompanyOf(
+        brand,
+        index.content_id(f"company:{brand}:{key}".encode()),
+        index.content_id(b"company:" + msgspec.json.encode({**said, "company_domain": domain}, order="sorted")),
+    )
+
+
+def company_values(people: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of each fact what most of a company's people say, and of several what was said most lately.
+
+    `people`: golden values, who spoke last first. A number or list counts as what it is, so equal ones count together.
+    """
+    said = [{**{name: person.get(name) for name in _SAID}, **_derived(person)} for person in people]
+    found = {}
+    for name in (*_SAID, "company_domain", "state_code"):
+        values = [person[name] for person in said if not is_empty(person.get(name))]
+        if values:
+            counts = Counter(values)
+            most = max(counts.values())
+            found[name] = next(value for value in values if counts[value] == most)
+    return found
+
+
+def _derived(person: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: DERIVED[name](person) for name in ("company_domain", "state_code")}
