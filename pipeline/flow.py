@@ -30,8 +30,8 @@ from pipeline.identity.resolution import resolve_people
 from pipeline.identity.revisions import Revisions, Superseded, require_current, set_aside
 from pipeline.lanes import HOT, LANES
 from pipeline.logs import get_logger
-from pipeline.records import SUPERSEDED, Batch, Claim, Lead, Parked, Stage, Suppressed, Touch
-from pipeline.replay import Decided, connector_of, map_raw_event, normalize_mapped, note_connectors
+from pipeline.records import SUPERSEDED, Batch, Claim, Lead, Parked, RawEvent, Stage, Suppressed, Touch
+from pipeline.replay import Decided, connectors_of, map_raw_event, normalize_mapped, note_connectors
 from pipeline.routing import note_destinations, note_returns, told_of_consent, want_people
 from pipeline.settings.loading import settings
 from pipeline.stages.attribution.touches import touches_of
@@ -67,13 +67,15 @@ def map_claim(claim: Claim) -> Batch:
             leases.release_unread(connection, claim.claim_id, [raw.event_id for raw in raw_events])
         patches = quarantine.read_patches(connection, [raw.event_id for raw in raw_events])
     note_connectors(raw_events)
-    refresh_source_mappings({connector_of(source) for source in {raw.source for raw in raw_events}})
+    slugs = connectors_of(raw_events)
+    refresh_source_mappings(set(slugs.values()))
     batch = Batch(claim_id=claim.claim_id, lane=claim.lane)
+
+    def read_fields(raw: RawEvent) -> Decided:
+        return map_raw_event(raw, patches.get(raw.event_id), slugs[raw.source])
+
     for raw in raw_events:
-        _sort(
-            batch,
-            _decide(Stage.MAP_FIELDS, raw.event_id, raw, lambda raw: map_raw_event(raw, patches.get(raw.event_id))),
-        )
+        _sort(batch, _decide(Stage.MAP_FIELDS, raw.event_id, raw, read_fields))
     return batch
 
 

@@ -47,9 +47,13 @@ def decide_event(
     return normalize_lead(mapped, default_region=region) if isinstance(mapped, Lead) else mapped
 
 
-def map_raw_event(raw: RawEvent, patch: dict[str, Any] | None) -> Decided:
-    """Name the fields of one event by its source's mapping in force; parked if that mapping cannot be read."""
-    slug = connector_of(raw.source)
+def map_raw_event(raw: RawEvent, patch: dict[str, Any] | None, slug: str | None = None) -> Decided:
+    """Name the fields of one event by its source's mapping in force; parked if that mapping cannot be read.
+
+    `slug`: what `connectors_of` gives of its source. Who maps many events asks once for all: it looks for
+    files.
+    """
+    slug = slug or connector_of(raw.source)
     try:
         mapping = load_source_mapping(slug)
     except ConfigurationError as error:
@@ -64,9 +68,9 @@ def normalize_mapped(lead: Lead) -> Decided:
     return normalize_lead(lead, default_region=settings().region_for(lead.source, lead.brand))
 
 
-def decide_again(raw: RawEvent, patch: dict[str, Any] | None) -> Decided:
-    """Map and normalize one event by the mapping in force."""
-    mapped = map_raw_event(raw, patch)
+def decide_again(raw: RawEvent, patch: dict[str, Any] | None, slug: str | None = None) -> Decided:
+    """Map and normalize one event by the mapping in force. `slug` as above."""
+    mapped = map_raw_event(raw, patch, slug)
     return normalize_mapped(mapped) if isinstance(mapped, Lead) else mapped
 
 
@@ -79,8 +83,10 @@ def recompute_leads(
     for start in range(0, len(event_ids), _EVENTS_AT_ONCE):
         page = event_ids[start : start + _EVENTS_AT_ONCE]
         patches = quarantine.read_patches(connection, page)
-        for raw in events.read_events(connection, page, with_superseded=with_superseded):
-            decided = decide_again(raw, patches.get(raw.event_id))
+        raw_events = events.read_events(connection, page, with_superseded=with_superseded)
+        slugs = connectors_of(raw_events)
+        for raw in raw_events:
+            decided = decide_again(raw, patches.get(raw.event_id), slugs[raw.source])
             if isinstance(decided, Lead):
                 yield decided
 
@@ -88,7 +94,7 @@ def recompute_leads(
 def require_mappings(connection: Connection, event_ids: Sequence[UUID]) -> None:
     """Raises ConfigurationError if these events give no lead because a mapping is wrong. One that is gone may be so."""
     raw_events = events.read_events(connection, event_ids, with_requests=False)
-    slugs = {connector_of(source) for source in {raw.source for raw in raw_events}}
+    slugs = set(connectors_of(raw_events).values())
     refresh_source_mappings(slugs)
     for slug in sorted(slugs):
         if has_source_mapping(slug):
@@ -109,6 +115,11 @@ def connector_of(source: str) -> str:
     if configured or source in settings().sources or has_source_mapping(source):
         return configured or source
     return remembered_connector(source) or source
+
+
+def connectors_of(raws: Iterable[RawEvent]) -> dict[str, str]:
+    """`connector_of` for each source of these events: {source: slug}."""
+    return {source: connector_of(source) for source in {raw.source for raw in raws}}
 
 
 def note_connectors(raws: Iterable[RawEvent]) -> None:

@@ -62,14 +62,15 @@ def limit_evidence(
     return {evidence_id: _only(cache.added_evidence(evidence_id), *min(keys)) for evidence_id, keys in kept.items()}
 
 
-def _uses_by_key(new: Iterable[NewEvidence], cache: EvidenceCache) -> dict[int, set[_Use]]:
-    uses: dict[int, set[_Use]] = {}
+def _uses_by_key(new: Iterable[NewEvidence], cache: EvidenceCache) -> dict[int, list[_Use]]:
+    """None is there twice: a piece of evidence names a key once."""
+    uses: dict[int, list[_Use]] = {}
     for row in {row.evidence_id: row for row in new}.values():
         evidence = cache.added_evidence(row.evidence_id)
         for kind, value in cache.named_keys(row.evidence_id):
             if kind in STRONG_KINDS:
                 key = cache.number(row.brand, *own_key(evidence, kind, value))
-                uses.setdefault(key, set()).add(_Use(kind, value, evidence.name, row.evidence_id))
+                uses.setdefault(key, []).append(_Use(kind, value, evidence.name, row.evidence_id))
     return uses
 
 

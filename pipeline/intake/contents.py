@@ -10,7 +10,6 @@ import hashlib
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -30,6 +29,7 @@ from connectors.kit.sources.idempotency import (
 from connectors.kit.sources.parts import BESIDE
 from pipeline.errors import ConfigurationError, RecordError
 from pipeline.records import NewEvent, RawEvent, Receipt
+from pipeline.records.base import Fact
 from pipeline.replay import connector_in_force
 from pipeline.stages.mapping.bodies import ROW, shaped_record
 from pipeline.stages.mapping.contents import EVERYTHING, Contents, read_reading
@@ -48,23 +48,21 @@ _CONTENT = 16  # the rest of it
 _EVERYTHING = Contents(EVERYTHING)
 
 
-@dataclass(frozen=True, slots=True)
-class Plain:
+class Plain(Fact, frozen=True):
     """A record about to be stored, for the keys it may have had. `named_by`: of a call with an idempotency key."""
 
     connector: Connector
-    record: dict[str, Any] = field(repr=False)
-    shaped: dict[str, Any] = field(repr=False)  # as a mapping gets it
+    record: dict[str, Any]
+    shaped: dict[str, Any]  # as a mapping gets it
     content: bytes
     contact: bytes | None = None
     header_value: str | None = None
     index: int = 0
-    named_by: Naming | None = field(default=None, repr=False)
+    named_by: Naming | None = None
     is_row: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Naming:
+class Naming(Fact, frozen=True):
     """The idempotency key of a call, which belongs to whoever holds an API key of that name, and a lead's place in it.
 
     A lead without `external_id` is known by key and content: none hides another, in whatever list it comes again. One
@@ -87,8 +85,7 @@ class Naming:
         return hashlib.sha256(f"api-key\x00{self.key}\x00{place}".encode(errors="replace")).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Fact, frozen=True):
     """What tells a record apart from others, as a NewEvent has it."""
 
     digest: bytes

@@ -29,7 +29,7 @@ from pipeline.recompute.crm_changes import destination_mappings
 from pipeline.recompute.lead_rewriting import Rewriting, Run
 from pipeline.recompute.replay_report import Replayed, WouldStop
 from pipeline.records import Batch, Lead, Parked, RawEvent, Stage, Suppressed, new_id
-from pipeline.replay import Decided, connector_of, decide_again
+from pipeline.replay import Decided, connectors_of, decide_again
 from pipeline.settings.loading import settings
 from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
 from pipeline.stages.mappings_in_force import refresh_source_mappings
@@ -115,11 +115,12 @@ def _map(page: Sequence[SettledEvent]) -> tuple[list[Lead], list[WouldStop], int
     with transaction() as connection:
         patches = quarantine.read_patches(connection, event_ids)
         raw_events = events.read_events(connection, event_ids, with_superseded=False)
-    refresh_source_mappings({connector_of(source) for source in {raw.source for raw in raw_events}})
+    slugs = connectors_of(raw_events)
+    refresh_source_mappings(set(slugs.values()))
     leads: list[Lead] = []
     stopped: list[WouldStop] = []
     for raw in raw_events:
-        decided = _decide(raw, patches.get(raw.event_id))
+        decided = _decide(raw, patches.get(raw.event_id), slugs[raw.source])
         if isinstance(decided, Lead):
             decided.raw, decided.flags, decided.custom = {}, {}, {}
             leads.append(decided)
@@ -130,10 +131,10 @@ def _map(page: Sequence[SettledEvent]) -> tuple[list[Lead], list[WouldStop], int
     return leads, stopped, len(raw_events)
 
 
-def _decide(raw: RawEvent, patch: dict[str, object] | None) -> Decided:
+def _decide(raw: RawEvent, patch: dict[str, object] | None, slug: str) -> Decided:
     """A bug that one lead meets is that lead's, as in the pipeline."""
     try:
-        return decide_again(raw, patch)
+        return decide_again(raw, patch, slug)
     except Exception as error:  # noqa: BLE001 - one lead's bug must not end the run
         return Parked(raw.event_id, Stage.UNKNOWN, "bug", place_of(error))
 

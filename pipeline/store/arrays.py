@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from binascii import b2a_base64
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
 
+Value = TypeVar("Value")
 _encode_json = msgspec.json.Encoder().encode
 
 
@@ -51,6 +52,12 @@ def sealed(values: Iterable[bytes]) -> str:
 def texts(values: Iterable[str | None]) -> str:
     """For `%s::text[]`. What PostgreSQL's text cannot hold (NUL, lone surrogates) becomes a replacement character."""
     return clean("{" + ",".join(["NULL" if value is None else _quoted(value) for value in values]) + "}")
+
+
+def filled(literal: Callable[[Iterable[Value | None]], str], values: Sequence[Value | None]) -> str:
+    """For one of several arrays that a statement has read side by side (`unnest(a, b)`), beside one that is whole: of
+    a column without any value nothing is sent, as the server fills up a shorter array itself."""
+    return "{}" if values.count(None) == len(values) else literal(values)
 
 
 def documents(values: Iterable[dict[str, Any]]) -> str:

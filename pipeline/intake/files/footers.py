@@ -29,10 +29,12 @@ class Footer:
 
     def may_hold(self, cells: Sequence[str]) -> bool:
         """Whether this line, not empty, may be of the footer. An address makes it a lead."""
+        if not (self._is_below_blank or self._has_begun) and _are_filled(cells[: _MOST_CELLS + 1]):  # nearly every line
+            return False
         filled = [cell for cell in cells if cell and not cell.isspace()]
         is_below_blank, has_begun = self._is_below_blank, self._has_begun
         self._is_below_blank = self._has_begun = False
-        if len(filled) > _MOST_CELLS or not filled or self._width < _LEAST_COLUMNS:  # nearly every line
+        if len(filled) > _MOST_CELLS or not filled or self._width < _LEAST_COLUMNS:
             return False
         if any("@" in cell or _has_number(cell) for cell in filled):
             return False
@@ -40,6 +42,11 @@ class Footer:
         goes_on = has_begun and (is_sentence or len(cells) < self._width)
         self._has_begun = goes_on or (is_below_blank and is_sentence) or _is_sum(filled[0])
         return self._has_begun
+
+
+def _are_filled(cells: Sequence[str]) -> bool:
+    """Whether these are more than a footer's line fills."""
+    return len(cells) > _MOST_CELLS and all(cell and not cell.isspace() for cell in cells)
 
 
 def _is_sum(cell: str) -> bool:

@@ -123,14 +123,15 @@ class Contents:
         if names is None:
             return None
         try:
-            kept = {names[key]: text for key, cell in record.items() if key in names and (text := cell.strip())}
-            written = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
+            kept = {name: text for name, column in names if (text := record[column].strip())}
+            written = orjson.dumps(kept)
         except (AttributeError, TypeError):  # a cell that is no text
             return None
         return written if kept and (written.isascii() or is_normalized("NFC", written.decode())) else None
 
-    def _plan_anew(self, columns: tuple[str, ...], is_row: bool) -> dict[str, str] | None:  # noqa: FBT001 - of a cache
-        """The columns that count, by their names; None if a title has another spelling than its own."""
+    def _plan_anew(self, columns: tuple[str, ...], is_row: bool) -> list[tuple[str, str]] | None:  # noqa: FBT001 - of a cache
+        """(name, column) of the columns that count, in the order in which names are written; None if a title has
+        another spelling than its own."""
         if any(_title(column) != column for column in columns):
             return None
         counting = tuple(
@@ -138,7 +139,8 @@ class Contents:
             for column in columns
             if column not in self._literal and (self._ignored.get(column) != {} or column in self._read)
         )
-        return dict(zip(counting, counting, strict=True)) | (_folded(counting) if is_row else {})
+        folded = _folded(counting) if is_row else {}
+        return sorted((folded.get(column, column), column) for column in counting)
 
     def _part(self, value: Any, ignored: Tree | None, read: Tree | None, path: str, depth: int) -> Any:
         """What counts of a part: nothing is ignored of it (None), all ({}), or some."""

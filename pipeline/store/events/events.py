@@ -139,16 +139,19 @@ def _store_events(
             arrays.texts(event.source for event in fresh),
             arrays.texts(event.lane for event in fresh),
             arrays.texts(event.external_id for event in fresh),
-            arrays.moments(event.occurred_at for event in fresh),
+            arrays.filled(arrays.moments, [event.occurred_at for event in fresh]),
             arrays.booleans(event.unproven for event in fresh),
             arrays.sealed(event.sealed for event in fresh),
-            arrays.uuids(None if event.request is None else event.request.request_id for event in fresh),
-            arrays.moments(event.revised_at for event in fresh),
-            arrays.blobs(event.contact for event in fresh),
-            arrays.uuids(group.record_id if group and group.revisions else None for group in groups),
+            arrays.filled(
+                arrays.uuids, [None if event.request is None else event.request.request_id for event in fresh]
+            ),
+            arrays.filled(arrays.moments, [event.revised_at for event in fresh]),
+            arrays.filled(arrays.blobs, [event.contact for event in fresh]),
+            arrays.filled(arrays.uuids, [group.record_id if group and group.revisions else None for group in groups]),
             arrays.booleans(event.adds for event in fresh),
-            arrays.uuids(
-                group.place_of(event)[1] if group else None for event, group in zip(fresh, groups, strict=True)
+            arrays.filled(
+                arrays.uuids,
+                [group.place_of(event)[1] if group else None for event, group in zip(fresh, groups, strict=True)],
             ),
         ),
     )

@@ -34,7 +34,9 @@ Reread = Callable[[Connection, Sequence[UUID]], Mapping[UUID, Said]]
 
 
 class KeyGroup:
-    """The arrivals of one call under one key, and what is stored under it."""
+    """The arrivals of one call under one key, and what is stored under it. Nearly always there is one."""
+
+    __slots__ = ("_counted", "_known", "arrivals", "content", "count", "record_id", "repeats", "revisions")
 
     def __init__(self, first_id: UUID) -> None:
         self.record_id = first_id  # the first event of the record
@@ -56,6 +58,8 @@ class KeyGroup:
     @property
     def repeats_of_first(self) -> int:
         """How many arrivals say no more than the first one."""
+        if len(self.arrivals) == 1:
+            return 0
         return sum(event.content in (None, self.first.content) for event in self.arrivals) - 1
 
     def meet(self, record_id: UUID, content: bytes | None, count: int, *, is_new: bool) -> None:

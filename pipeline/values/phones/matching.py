@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberType
 
-from pipeline.values.phones.plans import is_valid
+from pipeline.values.phones.plans import is_valid, kind_of, read_plain
 from pipeline.values.vocabularies import vocabulary
 
 _TYPES = {
@@ -63,6 +63,9 @@ def phone_type(e164: str) -> str | None:
     """
     if e164[:1] != "+" or not e164.isascii() or not e164[1:].isdecimal():
         return None
+    plain = read_plain(e164, None)
+    if plain is not None:
+        return kind_of(*plain)
     try:
         return _TYPES.get(phonenumbers.number_type(phonenumbers.parse(e164)))
     except NumberParseException:

@@ -34,6 +34,9 @@ class Plan(NamedTuple):
     trunk_prefix: re.Pattern[str] | None
     is_trunk_plain: bool  # the prefix is digits to be taken off, nothing more
     exit_code: re.Pattern[str]
+    leading_digits: re.Pattern[str] | None  # by which its numbers are known among regions of one country code
+    kinds: tuple[tuple[str, frozenset[int], re.Pattern[str]], ...]  # name, lengths (empty: any), numbers
+    is_mobile_as_fixed: bool
     always_with_trunk: tuple[
         tuple[re.Pattern[str], re.Pattern[str] | None], ...
     ]  # numbers written with the trunk prefix
@@ -85,6 +88,38 @@ def is_valid(code: str, national: str, region: str | None = None) -> bool:
     return any(
         _is_valid_in(plan, national) for name in _REGIONS.get(code, ()) if (plan := _plan_of(code, name)) is not None
     )
+
+
+def kind_of(code: str, national: str) -> str | None:
+    """What kind of line a number is, by the library's own order: `fixed`, `mobile`, …; None for an invalid one."""
+    for region in _REGIONS.get(code, ()):
+        plan = _plan_of(code, region)
+        if plan is None:
+            continue
+        if len(_REGIONS[code]) > 1 and plan.leading_digits is not None:
+            if plan.leading_digits.match(national):
+                return _kind_in(plan, national)
+        elif kind := _kind_in(plan, national):
+            return kind
+    return None
+
+
+def _kind_in(plan: Plan, national: str) -> str | None:
+    if not plan.general.fullmatch(national) or len(national) not in plan.lengths:
+        return None
+    found: str | None = None
+    for kind, lengths, pattern in plan.kinds:
+        if (lengths and len(national) not in lengths) or not pattern.fullmatch(national):
+            continue
+        if kind == "fixed":
+            if plan.is_mobile_as_fixed:
+                return "fixed_or_mobile"
+            found = kind
+        elif kind == "mobile":
+            return kind if found is None else "fixed_or_mobile"
+        else:
+            return kind
+    return found
 
 
 def lacks_trunk(region: str, digits: str) -> bool:
@@ -166,7 +201,25 @@ def _compiled(metadata: PhoneMetadata) -> Plan:
         trunk_prefix=re.compile(prefix) if prefix else None,
         is_trunk_plain=bool(prefix and _PLAIN_PREFIX.match(prefix) and not metadata.national_prefix_transform_rule),
         exit_code=re.compile(metadata.international_prefix) if metadata.international_prefix else _NEVER,
+        leading_digits=re.compile(metadata.leading_digits) if metadata.leading_digits else None,
+        kinds=_kinds(metadata),
+        is_mobile_as_fixed=metadata.same_mobile_and_fixed_line_pattern,
         always_with_trunk=_formats_with_trunk(metadata),
+    )
+
+
+def _kinds(metadata: PhoneMetadata) -> tuple[tuple[str, frozenset[int], re.Pattern[str]], ...]:
+    """In the order in which the library asks for them."""
+    named = (
+        ("premium", metadata.premium_rate), ("toll_free", metadata.toll_free), ("shared_cost", metadata.shared_cost),
+        ("voip", metadata.voip), ("personal", metadata.personal_number), ("pager", metadata.pager),
+        ("company_wide", metadata.uan), ("voicemail", metadata.voicemail), ("fixed", metadata.fixed_line),
+        ("mobile", None if metadata.same_mobile_and_fixed_line_pattern else metadata.mobile),
+    )  # fmt: skip
+    return tuple(
+        (name, frozenset(kind.possible_length), re.compile(str(kind.national_number_pattern)))
+        for name, kind in named
+        if kind is not None and kind.national_number_pattern
     )
 
 

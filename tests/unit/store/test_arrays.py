@@ -38,3 +38,8 @@ def _read(literal: str) -> dict[str, object]:
     read = json.loads(quoted.replace('\\"', '"').replace("\\\\", "\\"))
     assert isinstance(read, dict)
     return read
+
+
+def test_a_column_without_any_value_is_left_to_the_server_to_fill():
+    assert arrays.filled(arrays.numbers, [None, None]) == "{}"
+    assert arrays.filled(arrays.numbers, [None, 0]) == "{NULL,0}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
@@ -14,7 +16,7 @@ from pipeline.records import Parked, Stage, Suppressed, new_id
 from pipeline.store.engine import transaction
 from pipeline.store.events import events, leases, quarantine
 from tests.support.command_line import capture, work
-from tests.support.store_rows import claim, column, lead_of, new_event, states, store
+from tests.support.store_rows import NOON, claim, column, lead_of, new_event, states, store
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -291,3 +293,44 @@ def test_waiting_events_are_counted_fresh_and_lost_alike():
         waiting = events.oldest_pending(connection)
     assert set(waiting) == {"bulk"}
     assert waiting["bulk"] == (3, column("received_at", ids[0]))
+
+
+def test_what_only_one_event_of_a_batch_has_stays_that_one_s():
+    plain, other = (replace(new_event(key), occurred_at=None) for key in "ac")
+    dated = replace(new_event("b"), occurred_at=NOON, revised_at=NOON, contact=b"whoever!")
+    with transaction() as connection:
+        events.insert_events(connection, [plain, dated, other])
+        rows = connection.exec_driver_sql("SELECT event_id, occurred_at, revised_at, contact FROM events ORDER BY 1")
+        found = {
+            event_id: (occurred_at, revised_at, contact and bytes(contact))
+            for event_id, occurred_at, revised_at, contact in rows
+        }
+    assert found == {
+        plain.event_id: (None, None, None),
+        dated.event_id: (NOON, NOON, b"whoever!"),
+        other.event_id: (None, None, None),
+    }
+
+
+def test_a_batch_of_any_size_looks_for_its_mapping_s_file_as_often():
+    """A look at the disk for each lead was a tenth of what an import cost."""
+
+    def looks(count: int) -> int:
+        store(count)
+        work_claim = claim(limit=count)
+        seen = 0
+
+        def count_looks(_frame: object, happened: str, function: object) -> None:
+            nonlocal seen
+            seen += happened == "c_call" and function is os.stat
+
+        sys.setprofile(count_looks)
+        try:
+            batch = flow.map_claim(work_claim)
+        finally:
+            sys.setprofile(None)
+        assert len(batch.leads) + len(batch.parked) == count
+        return seen
+
+    looks(1)  # rules are read at first use
+    assert looks(20) == looks(1) > 0
