@@ -191,6 +191,8 @@ class _Readings:
             (brand, source): self._others(connection, brand, source, _contents(slug))
             for brand, source, slug in sorted(instances)
         }
+        if not any(others.values()):  # nearly always: the mapping never ignored anything else
+            return
         asked: list[tuple[str, str, bytes]] = []
         of: list[NewEvent] = []
         for event, plain in arrivals:
