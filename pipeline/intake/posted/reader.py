@@ -14,9 +14,9 @@ import pickle
 import resource
 import signal
 import socket
-import sys
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 
 from connectors.kit import Connector, sources
 from pipeline.errors import place_of
@@ -38,7 +38,7 @@ from pipeline.stages.mapping.contents import Contents, read_reading
 
 _NICENESS = 10
 _MOST_BYTES = 1 << 30  # of address space: a body that wants more is refused
-_GROWN_BYTES = 300 << 20  # of memory once used: then another reader takes over, so that none stays large
+_GROWN_BYTES = 300 << 20  # of memory in use after a body: then another reader takes over, so that none stays large
 _GRACE_SECONDS = 2.0  # the receiver ends a reader that hangs; this is for where the receiver is no more
 
 
@@ -116,8 +116,11 @@ def _give_way() -> None:
 
 
 def _is_grown() -> bool:
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used * (1 if sys.platform == "darwin" else 1024) > _GROWN_BYTES
+    try:
+        pages = int(Path("/proc/self/statm").read_bytes().split()[1])
+    except (OSError, IndexError, ValueError):  # another system: the limit of address space has to do
+        return False
+    return pages * resource.getpagesize() > _GROWN_BYTES
 
 
 if __name__ == "__main__":

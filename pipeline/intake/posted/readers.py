@@ -67,13 +67,14 @@ class Readers:
         self,
         connectors: Mapping[str, Connector],
         *,
-        seconds: float = _BODY_SECONDS,
+        seconds: float | None = None,
         on_end: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._seconds = seconds
+        self._seconds = _BODY_SECONDS if seconds is None else seconds
         self._on_end = on_end
         self._connectors = {connector.source: connector for connector in connectors.values()}
         self._guard = threading.Lock()
+        self._starts = threading.Lock()
         self._idle: list[_Reader] = []
         self._all: set[_Reader] = set()
         self._is_stopping = False
@@ -148,25 +149,39 @@ class Readers:
         raise ReaderEndedError(DIED)
 
     def _start_first(self) -> None:
-        with suppress(_NoReaderError):
+        with suppress(_NoReaderError, ReaderEndedError):
             self._give_back(self._take())
 
     def _take(self) -> _Reader:
+        reader = self._take_idle()
+        if reader is not None:
+            return reader
+        with self._starts:  # one at a time: while the first one starts, its bodies wait for it
+            reader = self._take_idle()
+            if reader is not None:
+                return reader
+            if time.monotonic() < self._not_before:
+                raise _NoReaderError
+            try:
+                return self._start()
+            except (OSError, EOFError, ValueError) as error:
+                if self._is_stopping:
+                    raise ReaderEndedError(DIED) from None
+                self._not_before = time.monotonic() + _AGAIN_SECONDS
+                _log.error("reader_not_started", error=type(error).__name__)
+                raise _NoReaderError from None
+
+    def _take_idle(self) -> _Reader | None:
         with self._guard:
+            if self._is_stopping:
+                raise ReaderEndedError(DIED)
             while self._idle:
                 reader = self._idle.pop()
                 if reader.is_alive:
                     return reader
                 self._all.discard(reader)
                 reader.close()
-            if self._is_stopping or time.monotonic() < self._not_before:
-                raise _NoReaderError
-        try:
-            return self._start()
-        except (OSError, EOFError, ValueError) as error:
-            self._not_before = time.monotonic() + _AGAIN_SECONDS
-            _log.error("reader_not_started", error=type(error).__name__)
-            raise _NoReaderError from None
+        return None
 
     def _start(self) -> _Reader:
         reader = _Reader()

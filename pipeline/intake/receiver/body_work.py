@@ -16,13 +16,22 @@ from pipeline.intake.posted.readers import MOST
 from pipeline.intake.receiver.answers import RefusedError, refused_later
 
 SMALL_BYTES = 8_192  # done in the event loop: less than a millisecond
-UNPROVEN_BYTES = 4_096  # the same for what anybody may have sent, and wants to take long
+_UNPROVEN_BYTES = 4_096  # the same for what anybody may have sent
+_UNPROVEN_MARKS = 300  # of what parts values in all formats: the time that reading takes grows with them
+_MARKS = (b",", b"&", b"{", b"[", b";", b"\n")
 _THREADS = 3
 _SOURCE_THREADS = 2  # of one source at once, so that one thread is for the others
 _SOURCE_READERS = 1
 _WAITING = 100  # bodies of one source
 _WAIT_SECONDS = 10.0
 Done = TypeVar("Done")
+
+
+def is_read_at_once(body: bytes, *, is_proven: bool) -> bool:
+    """Whether a body is read within a millisecond or two, whatever it holds."""
+    if is_proven:
+        return len(body) <= SMALL_BYTES
+    return len(body) <= _UNPROVEN_BYTES and sum(map(body.count, _MARKS)) <= _UNPROVEN_MARKS
 
 
 class BodyWork:

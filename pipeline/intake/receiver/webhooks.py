@@ -20,7 +20,7 @@ from pipeline.intake.posted.readers import ReaderEndedError, ReaderFaultError
 from pipeline.intake.posted.records import NotTakenError, read_posted
 from pipeline.intake.receiver.admission import check_content_type, claims_proof
 from pipeline.intake.receiver.answers import RefusedError, refused_later, unavailable
-from pipeline.intake.receiver.body_work import SMALL_BYTES, UNPROVEN_BYTES
+from pipeline.intake.receiver.body_work import is_read_at_once
 from pipeline.intake.receiver.handshakes import answer_asked, answer_posted, response_of
 from pipeline.intake.receiver.receiver import Receiver
 from pipeline.intake.receiver.request_bodies import read_body
@@ -113,7 +113,7 @@ async def _read(receiver: Receiver, instance: SourceInstance, request: Request, 
     content_type = request.headers.get("content-type", "")
     header_value = message_id_of(dict(request.headers), webhook.idempotency_header)
     readings = known_readings(instance.brand, instance.slug)
-    is_small = len(body) <= (UNPROVEN_BYTES if webhook.signature is None else SMALL_BYTES)
+    is_small = is_read_at_once(body, is_proven=webhook.signature is not None)
     read = partial(
         read_posted if is_small else receiver.readers.read,
         instance.connector,
