@@ -37,6 +37,7 @@ from pipeline.stages.mapping.contents import Contents
 DIED, HUNG = "died", "hung"
 MOST = 2
 _BODY_SECONDS = 10.0  # for one body; the slowest of 256 kB takes a third of a second
+_LATER_SECONDS = 3.0  # when the receiver has answered its first requests
 _START_SECONDS = 60.0  # on a machine that is busy with the rest of the start
 _AGAIN_SECONDS = 30.0  # after a start that failed
 _KEPT_VARIABLES = frozenset(
@@ -58,7 +59,7 @@ class _NoReaderError(Exception):
 
 
 class Readers:
-    """At most as many processes as threads call `read` at once; started when they are needed, the first one at once.
+    """At most as many processes as threads call `read` at once; started when they are needed, the first one before.
 
     `on_end` is told why a reader ended that should not have (DIED, HUNG), from whichever thread saw it.
     """
@@ -79,13 +80,18 @@ class Readers:
         self._all: set[_Reader] = set()
         self._is_stopping = False
         self._not_before = 0.0
+        self._first: threading.Timer | None = None
 
     def start(self) -> None:
-        """Start the first reader in the background."""
-        threading.Thread(target=self._start_first, name="intake-reader-start", daemon=True).start()
+        """Start the first reader soon, in the background: the first large body need not wait for it."""
+        self._first = threading.Timer(_LATER_SECONDS, self._start_first)
+        self._first.daemon = True
+        self._first.start()
 
     def stop(self) -> None:
         """End all of them. A body that is being read is given up: its sender has had no answer."""
+        if self._first is not None:
+            self._first.cancel()
         with self._guard:
             self._is_stopping = True
             readers, self._all, self._idle = self._all, set(), []
@@ -149,6 +155,8 @@ class Readers:
         raise ReaderEndedError(DIED)
 
     def _start_first(self) -> None:
+        if self.pids:
+            return
         with suppress(_NoReaderError, ReaderEndedError):
             self._give_back(self._take())
 

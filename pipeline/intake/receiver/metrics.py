@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from pipeline.health.installation_gauges import InstallationGauges
+from pipeline.intake.posted.readers import DIED, HUNG
 from pipeline.intake.receiver.group_writer import Committed
 from pipeline.records import Receipt
 from pipeline.settings.loading import Settings
@@ -54,6 +55,8 @@ class IntakeMetrics:
             ["reason"],
             registry=self.registry,
         )
+        for reason in (DIED, HUNG):
+            self._readers_ended.labels(reason)  # from now on 0: what grows is seen from its first time on
         waiting = Gauge("afluente_intake_queued_events", "Wait for a writer", registry=self.registry)
         waiting.set_function(queued)
         self._installation = InstallationGauges(settings)

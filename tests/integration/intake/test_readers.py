@@ -170,9 +170,19 @@ def test_the_readers_of_a_receiver_that_was_killed_end_by_themselves(database, m
 # ---- what a reader is ----
 
 
-def test_a_reader_holds_no_secret_and_gives_way_to_others_within_bounds(readers, monkeypatch):
-    assert read(readers, sources()["web_form"], json.dumps(large_form()).encode())
-    (process,) = [psutil.Process(pid) for pid in readers.pids]
+def test_a_reader_holds_no_secret_and_gives_way_to_others_within_bounds(monkeypatch):
+    for name in ("AFLUENTE_SECRET_KEYS", "AFLUENTE_API_KEYS", "AFLUENTE_DATABASE_URL", "HOOKS_SECRET"):
+        monkeypatch.setenv(name, "held by the receiver")
+    own = Readers(sources())
+    try:
+        assert read(own, sources()["web_form"], json.dumps(large_form()).encode())
+        (process,) = [psutil.Process(pid) for pid in own.pids]
+        assert_is_bounded(process)
+    finally:
+        own.stop()
+
+
+def assert_is_bounded(process: psutil.Process) -> None:
     names = set(process.environ())
     assert {name for name in names if name.startswith("AFLUENTE_")} <= {"AFLUENTE_HOME", "AFLUENTE_CONFIG"}
     assert not {name for name in names if "SECRET" in name or "KEY" in name}
