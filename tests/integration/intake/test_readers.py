@@ -6,7 +6,9 @@ import dataclasses
 import gc
 import json
 import os
+import pickle
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +20,7 @@ import psutil
 import pytest
 
 from connectors.kit import Connector, Webhook, sources
+from pipeline.intake.posted import messages
 from pipeline.intake.posted import readers as posted_readers
 from pipeline.intake.posted.read_bodies import ReadBody
 from pipeline.intake.posted.readers import Readers
@@ -165,6 +168,24 @@ def test_the_readers_of_a_receiver_that_was_killed_end_by_themselves(database, m
         process.kill()
         process.wait()
     wait_until(lambda: not reader.is_running() or reader.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_a_reader_that_hangs_ends_by_itself_where_its_receiver_is_no_more():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        command = [sys.executable, "-m", "pipeline.intake.posted.reader", "--fd", str(theirs.fileno())]
+        process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+        try:
+            theirs.close()
+            messages.send(ours, messages.Introduction({"troublesome": pickle.dumps(TROUBLESOME)}, 0.5))
+            assert messages.to_ready(messages.receive(ours, seconds=60)).slugs == ["troublesome"]
+            body = json.dumps(lead(does="hang")).encode()
+            messages.send(ours, messages.Job("troublesome", body, JSON, None))
+            ours.close()
+            assert process.wait(60) == -signal.SIGALRM
+        finally:
+            process.kill()
+            process.wait()
 
 
 # ---- what a reader is ----
