@@ -15,7 +15,9 @@ import structlog
 _PAUSE_SECONDS = 60.0
 _MOST_KINDS = 1_000
 # What a stranger causes by a request, or a broken setting by every one: once a minute says as much as each time.
-_REPEATED = frozenset({"request_not_served", "request_failed", "source_secret_unreadable", "source_broken"})
+_REPEATED = frozenset(
+    {"request_not_served", "request_failed", "source_secret_unreadable", "source_broken", "reader_ended"}
+)
 
 
 class Sparingly(logging.Filter):

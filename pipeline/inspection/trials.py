@@ -214,7 +214,7 @@ def _try_row(opened: OpenedFile, row: FileRow) -> RowTrial:
 
 
 def _try_part(instance: SourceInstance, number: int, part: Part, body: OpenedRequest) -> RowTrial:
-    from pipeline.intake.bodies import seen_record
+    from pipeline.intake.posted.records import seen_record
     from pipeline.records import AS_IT_CAME, STORED, Envelope
 
     pointer = Envelope("", b"", {}, {STORED: AS_IT_CAME, "place": part.place})

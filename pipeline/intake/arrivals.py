@@ -8,13 +8,12 @@ from typing import Any
 
 from connectors.kit.sources.idempotency import event_id_of, occurred_at_of
 from pipeline.crypto.encryption import seal_envelope
-from pipeline.intake.contents import Naming, Told, tell_apart
 from pipeline.intake.instances import SourceInstance
+from pipeline.intake.keys import Former, Naming, Told, tell_apart
+from pipeline.intake.posted.records import PostedRecord, shown_id
 from pipeline.records import Envelope, NewEvent, NewRequest, new_id
-from pipeline.values.redaction import looks_personal
 
 JSON = "application/json"
-_ID_LENGTH = 255  # a longer id of the source still makes the idempotency key, but is not shown in lists
 _HEADER_LENGTH = 1_000
 _HEADER_NAME_LENGTH = 100
 _HEADER_COUNT = 40
@@ -66,7 +65,7 @@ def new_event(
         digest=told.digest,
         event_id=event_id,
         sealed=seal_envelope(envelope, event_id),
-        external_id=external_id if external_id is not None and _may_stand_in_clear(external_id) else None,
+        external_id=shown_id(connector, record),
         occurred_at=occurred_at_of(connector, record),
         content=told.content,
         revised_at=told.revised_at,
@@ -74,13 +73,41 @@ def new_event(
         adds=told.adds,
         plain=told.plain,
         request=request,
-        unproven=envelope.origin.get("via") == "webhook" and envelope.origin.get("verified_by") is None,
+        unproven=_is_unproven(envelope),
     )
 
 
-def _may_stand_in_clear(external_id: str) -> bool:
-    """Some senders use the person's address or number as the id: it then stays in the sealed body alone."""
-    return len(external_id) <= _ID_LENGTH and not looks_personal(external_id)
+def posted_event(
+    instance: SourceInstance,
+    record: PostedRecord,
+    envelope: Envelope,
+    *,
+    former: Former | None,
+    request: NewRequest | None = None,
+) -> NewEvent:
+    """One event about to be stored, of a record of a body that was read. `former`: for the keys it may have had."""
+    event_id = new_id()
+    return NewEvent(
+        brand=instance.brand,
+        source=instance.slug,
+        lane=instance.lane,
+        digest=record.digest,
+        event_id=event_id,
+        sealed=seal_envelope(envelope, event_id),
+        external_id=record.shown_id,
+        occurred_at=record.occurred_at,
+        content=record.content if record.is_named else None,
+        revised_at=record.revised_at,
+        contact=record.contact,
+        adds=record.adds,
+        plain=former,
+        request=request,
+        unproven=_is_unproven(envelope),
+    )
+
+
+def _is_unproven(envelope: Envelope) -> bool:
+    return envelope.origin.get("via") == "webhook" and envelope.origin.get("verified_by") is None
 
 
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:

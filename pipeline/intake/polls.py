@@ -20,9 +20,10 @@ from connectors.kit.sources.polling import Page, Rejected, poll_pages
 from pipeline.errors import ConfigurationError, QuotaError, TerminalError, TransientError, place_of
 from pipeline.hints import hint_dispatch
 from pipeline.intake.arrivals import JSON, new_event
-from pipeline.intake.bodies import beside_of_page, seen_record
+from pipeline.intake.bodies import beside_of_page
 from pipeline.intake.contents import store_events
 from pipeline.intake.instances import SourceBook, SourceInstance
+from pipeline.intake.posted.records import seen_record
 from pipeline.logs import get_logger
 from pipeline.records import AS_IT_CAME, STORED, Envelope, NewEvent
 from pipeline.settings.loading import Settings, settings, settings_read_at

@@ -10,10 +10,10 @@ from connectors.kit import Connector
 from connectors.kit.sources.parts import Part
 from connectors.kit.sources.records import UnreadableBody, decode_body
 from pipeline.intake.arrivals import JSON
-from pipeline.intake.bodies import seen_record
 from pipeline.intake.files.contents import FileContents, OverlongLine, text_lines
 from pipeline.intake.files.json_documents import CountFound, read_documents
 from pipeline.intake.files.rows import FileRow
+from pipeline.intake.posted.records import seen_record
 
 _LINE_LIMIT = 8 * 1_048_576  # characters
 

@@ -9,17 +9,13 @@ Three buckets of a source, so that strangers never use up what its own sender ma
 
 from __future__ import annotations
 
-from typing import Any
-
 from connectors.kit import Signature
 from connectors.kit.sources.content_types import MAX_LENGTH, read_content_type
-from pipeline.errors import AfluenteError, ConfigurationError
 from pipeline.intake.instances import SourceInstance
+from pipeline.intake.posted.records import PostedRecord
 from pipeline.intake.receiver.answers import RefusedError, refused_later
 from pipeline.intake.receiver.rate_limits import RateLimits
 from pipeline.settings.loading import Settings
-from pipeline.stages.mapping.bodies import nest_form_keys
-from pipeline.stages.mapping.source_mapping import load_source_mapping
 
 _UNPROVEN_PER_SECOND = 20.0
 _UNPROVEN_BURST = 100.0
@@ -55,10 +51,10 @@ class Admission:
             )
         return RefusedError(401, "bad_signature", "the signature is missing, wrong or too old")
 
-    def check_entries(self, instance: SourceInstance, records: list[dict[str, Any]]) -> None:
+    def check_entries(self, instance: SourceInstance, records: list[PostedRecord]) -> None:
         """Let in what a source that signs nothing sends, as far as it identifies anybody. 422 for a flood of others."""
         for record in records:
-            if _identifies_somebody(instance, record):
+            if record.identifies:
                 continue
             wait = self._limits.take(
                 ("nameless", instance.brand, instance.slug), rate_per_second=_NAMELESS_PER_SECOND, burst=_NAMELESS_BURST
@@ -88,13 +84,3 @@ def check_content_type(header: str) -> None:
     found = read_content_type(header)
     if found.charset is not None and found.codec is None:
         raise RefusedError(415, "charset_not_accepted", "this charset is not understood here; send UTF-8")
-
-
-def _identifies_somebody(instance: SourceInstance, record: dict[str, Any]) -> bool:
-    try:
-        mapping = load_source_mapping(instance.connector.source)
-        return mapping.identifies(mapping.shape(nest_form_keys(record)))
-    except ConfigurationError:
-        return True  # whoever mends the mapping replays what came meanwhile
-    except (AfluenteError, RecursionError):
-        return False

@@ -15,8 +15,8 @@ from connectors.kit.sources.records import MAX_VALUES, UnreadableBody, decode_bo
 from pipeline.canonical import IDENTIFYING_FIELDS
 from pipeline.errors import TransientError
 from pipeline.intake.arrivals import JSON, kept_headers, new_event
-from pipeline.intake.contents import Naming
 from pipeline.intake.instances import SourceInstance
+from pipeline.intake.keys import Naming
 from pipeline.intake.receiver.admission import check_content_type
 from pipeline.intake.receiver.answers import RefusedError, json_answer, refused_later, unavailable
 from pipeline.intake.receiver.auth import POST_ROLES, READ_ROLES, authorize

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from pipeline.health.installation_gauges import InstallationGauges
+from pipeline.intake.posted.readers import DIED, HUNG
 from pipeline.intake.receiver.group_writer import Committed
 from pipeline.records import Receipt
 from pipeline.settings.loading import Settings
@@ -48,6 +49,14 @@ class IntakeMetrics:
         self._commit_events = Histogram(
             "afluente_intake_commit_events", "Events in one commit", buckets=_SIZES, registry=self.registry
         )
+        self._readers_ended = Counter(
+            "afluente_intake_readers_ended",
+            "Processes that read large bodies and ended under one; reason is died or hung",
+            ["reason"],
+            registry=self.registry,
+        )
+        for reason in (DIED, HUNG):
+            self._readers_ended.labels(reason)  # from now on 0: what grows is seen from its first time on
         waiting = Gauge("afluente_intake_queued_events", "Wait for a writer", registry=self.registry)
         waiting.set_function(queued)
         self._installation = InstallationGauges(settings)
@@ -76,6 +85,9 @@ class IntakeMetrics:
         with self._commit_guard:
             self._commit_events.observe(committed.events)
             self._commit_seconds.observe(committed.seconds)
+
+    def note_reader_end(self, reason: str) -> None:
+        self._readers_ended.labels(reason).inc()
 
     def text(self) -> bytes:
         """Prometheus's text format. May wait a second for the database: call it off the event loop."""

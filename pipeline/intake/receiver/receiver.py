@@ -15,6 +15,7 @@ from pipeline.crypto.encryption import cipher
 from pipeline.errors import TransientError
 from pipeline.intake.instances import BrokenSourceError, SourceBook, SourceInstance, UnknownSourceError
 from pipeline.intake.lane_hints import LaneHints
+from pipeline.intake.posted.readers import Readers
 from pipeline.intake.receiver.admission import Admission
 from pipeline.intake.receiver.answers import RefusedError, refused_later
 from pipeline.intake.receiver.body_work import BodyWork
@@ -26,7 +27,7 @@ from pipeline.intake.receiver.request_counts import HANDSHAKE, TAKEN, RequestCou
 from pipeline.logs import get_logger
 from pipeline.settings.loading import Settings
 
-_READER_THREADS = 2  # with the writers' two they stay within the connections of one process
+_ASKER_THREADS = 2  # with the writers' two they stay within the connections of one process
 _ANSWER_SECONDS = 5.0  # for a question to the database: one that hangs is as good as away
 _log = get_logger(__name__)
 Answered = TypeVar("Answered")
@@ -46,7 +47,8 @@ class Receiver:
     metrics: IntakeMetrics = field(init=False)
     request_counts: RequestCounts = field(default_factory=RequestCounts)
     readiness: Readiness = field(init=False)
-    readers: ThreadPoolExecutor = field(init=False)
+    readers: Readers = field(init=False)
+    askers: ThreadPoolExecutor = field(init=False)
     probes: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
@@ -55,7 +57,8 @@ class Receiver:
         self.admission = Admission(self.settings, RateLimits())
         self.metrics = IntakeMetrics(self.settings, queued=lambda: self.writer.queued)
         self.readiness = Readiness(self.settings)
-        self.readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="intake-reader")
+        self.readers = Readers(self.connectors, on_end=self.metrics.note_reader_end)
+        self.askers = ThreadPoolExecutor(_ASKER_THREADS, thread_name_prefix="intake-asker")
         self.probes = ThreadPoolExecutor(1, thread_name_prefix="intake-probe")
 
     def start(self) -> None:
@@ -64,6 +67,7 @@ class Receiver:
         self.writer.start()
         self.hints.start()
         self.request_counts.start()
+        self.readers.start()
 
     def stop(self) -> None:
         """Blocks until what waited is stored."""
@@ -72,15 +76,16 @@ class Receiver:
         self.request_counts.stop()
         self.metrics.stop()
         self.body_work.stop()
-        self.readers.shutdown(wait=False, cancel_futures=True)
+        self.readers.stop()
+        self.askers.shutdown(wait=False, cancel_futures=True)
         self.probes.shutdown(wait=False, cancel_futures=True)
 
     async def ask(self, question: Callable[[], Answered]) -> Answered:
         """What a question to the database gives, asked in a thread. Raises TransientError if that takes too long."""
-        return await self._ask(self.readers, question)
+        return await self._ask(self.askers, question)
 
     async def ask_readiness(self) -> tuple[int, dict[str, Any]]:
-        """HTTP status and report; in a thread of its own, so that no reader's question is in its way."""
+        """HTTP status and report; in a thread of its own, so that no other question is in its way."""
         try:
             return await self._ask(self.probes, self.readiness.ask)
         except TransientError:

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from connectors.kit import Signature, Webhook
 from connectors.kit.sources.handshakes import handshakes_of
-from connectors.kit.sources.records import MAX_VALUES, UnreadableBody, holds_too_many_values, split_body
 from connectors.kit.sources.signatures import message_id_of
 from pipeline.errors import TransientError
-from pipeline.intake.bodies import events_of_body, seen_record
+from pipeline.intake.bodies import events_of_body
+from pipeline.intake.contents import known_readings
 from pipeline.intake.instances import SourceInstance
+from pipeline.intake.posted.read_bodies import ReadBody
+from pipeline.intake.posted.readers import ReaderEndedError, ReaderFaultError
+from pipeline.intake.posted.records import NotTakenError, read_posted
 from pipeline.intake.receiver.admission import check_content_type, claims_proof
 from pipeline.intake.receiver.answers import RefusedError, refused_later, unavailable
+from pipeline.intake.receiver.body_work import is_read_at_once
 from pipeline.intake.receiver.handshakes import answer_asked, answer_posted, response_of
 from pipeline.intake.receiver.receiver import Receiver
 from pipeline.intake.receiver.request_bodies import read_body
-from pipeline.records import EVENTS_HEADER, NewEvent, Receipt
+from pipeline.logs import get_logger
+from pipeline.records import EVENTS_HEADER, Receipt
 
+_log = get_logger(__name__)
 _SHOWN_IDS = 20  # of a body of many leads: a header is no list
 
 
@@ -53,7 +58,10 @@ async def take_webhook(receiver: Receiver, request: Request, instance: SourceIns
         receiver.admission.let_in(instance)
     if asked := answer_posted(receiver, instance, request, body, is_signed=True):
         return asked
-    make = partial(_make_events, receiver, instance, request=request, body=body, verified_by=verified_by)
+    read = await _read(receiver, instance, request, body)
+    if signature is None:
+        receiver.admission.check_entries(instance, read.records)
+    make = partial(events_of_body, instance, read, dict(request.headers), verified_by=verified_by)
     events = await receiver.body_work.run(instance.slug, len(body), make)
     receiver.admission.count_records(instance, len(events))
     receipts: list[Receipt] = []
@@ -99,38 +107,28 @@ def _is_proven(
     return signature.verify(secrets=secrets, headers=seen, body=body, now=time.time())
 
 
-def _make_events(
-    receiver: Receiver, instance: SourceInstance, *, request: Request, body: bytes, verified_by: str | None
-) -> list[NewEvent]:
+async def _read(receiver: Receiver, instance: SourceInstance, request: Request, body: bytes) -> ReadBody:
+    """The records of a body. A large one, and one of strangers already where it is middling, is read elsewhere."""
     webhook = _webhook_of(instance)
     content_type = request.headers.get("content-type", "")
-    headers = dict(request.headers)
+    header_value = message_id_of(dict(request.headers), webhook.idempotency_header)
+    readings = known_readings(instance.brand, instance.slug)
+    is_small = is_read_at_once(body, is_proven=webhook.signature is not None)
+    read = partial(
+        read_posted if is_small else receiver.readers.read,
+        instance.connector,
+        body,
+        content_type,
+        header_value=header_value,
+        readings=readings,
+    )
     try:
-        parts = split_body(instance.connector, body, content_type)
-        check_amount([part.value for part in parts], webhook.record_limit, len(body))
-        seen = [seen_record(instance.connector, part) for part in parts]
-        if webhook.signature is None:
-            receiver.admission.check_entries(instance, seen)
-        return events_of_body(
-            instance,
-            parts,
-            body,
-            content_type,
-            headers,
-            seen=seen,
-            header_value=message_id_of(headers, webhook.idempotency_header),
-            verified_by=verified_by,
-        )
-    except UnreadableBody as error:
-        status = 415 if error.code == "content_type_not_accepted" else 400
-        raise RefusedError(status, error.code, error.message, line=error.line, column=error.column) from None
-    except (TypeError, RecursionError):  # what is valid JSON and yet cannot be written again
-        raise RefusedError(400, "unreadable_json", "the body is nested too deeply") from None
-
-
-def check_amount(records: list[dict[str, Any]], limit: int, size: int) -> None:
-    """Raises RefusedError for more records than one body may hold, and for a record of more values than leads have."""
-    if len(records) > limit:
-        raise RefusedError(413, "too_many_records", f"one body of this source may hold {limit} records", limit=limit)
-    if size > 2 * MAX_VALUES and any(map(holds_too_many_values, records)):
-        raise RefusedError(413, "too_many_values", f"one lead may hold {MAX_VALUES} keys and entries")
+        records = read() if is_small else await receiver.body_work.read(instance.slug, read)
+    except NotTakenError as error:
+        raise RefusedError(error.status, error.error, error.message, **error.extra) from None
+    except ReaderEndedError:
+        raise refused_later(503, "not_read", "this body could not be read in time; send it again", seconds=5) from None
+    except ReaderFaultError as error:
+        _log.error("request_failed", source=instance.slug, place=str(error))
+        raise RefusedError(500, "bug", "this failed here; nothing was taken") from None
+    return ReadBody(instance.connector, body, content_type, header_value, readings, records)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from connectors.kit.sources.idempotency import former_digest
-from pipeline.intake import contents
+from pipeline.intake import contents, keys
 from pipeline.intake.arrivals import new_event
 from pipeline.intake.files.imports import import_file
 from pipeline.intake.instances import SourceBook
@@ -35,7 +35,7 @@ def mapping(tmp_path, monkeypatch) -> Path:
     """The mapping of datablist, to be edited; this process reads the copy, as a company's."""
     shutil.copytree(MAPPINGS, tmp_path / "home" / "mappings")
     monkeypatch.setenv("AFLUENTE_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(contents, "_REFRESH_SECONDS", 0.0)
+    monkeypatch.setattr(keys, "_REFRESH_SECONDS", 0.0)
     monkeypatch.setattr(contents, "_READINGS_SECONDS", 0.0)
     fresh = Reloading("sources", read_source_mapping, missing="no mapping for")
     for name, value in vars(fresh).items():
