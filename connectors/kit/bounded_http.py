@@ -11,8 +11,8 @@ import http.client
 import io
 import time
 import zlib
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
+from functools import partial, partialmethod
 from typing import Any
 
 import requests
@@ -57,11 +57,13 @@ class Limits:
 
 
 class BoundedAdapter(HTTPAdapter):
-    """Gives answers that are read to their end and unpacked, or raises an exception of requests."""
+    """Gives answers that are read to their end and unpacked, or raises an exception of requests.
 
-    def __init__(self, limits: Limits) -> None:
+    `connection` makes the socket of a connection in place of urllib3's own way."""
+
+    def __init__(self, limits: Limits, *, connection: Callable[[HTTPConnection], Any] | None = None) -> None:
         self._limits = limits
-        self._pools = _pool_classes(limits)
+        self._pools = _pool_classes(limits, connection)
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -175,9 +177,15 @@ class _TimedResponse(http.client.HTTPResponse):
         self.fp = io.BufferedReader(_TimedRaw(raw, sock, limits))
 
 
-def _pool_classes(limits: Limits) -> dict[str, Any]:
+def _connected(line: HTTPConnection, connection: Callable[[HTTPConnection], Any]) -> Any:
+    return connection(line)
+
+
+def _pool_classes(limits: Limits, connection: Callable[[HTTPConnection], Any] | None) -> dict[str, Any]:
     """The connection pools of one session: requests gives no other way to reach the answers' sockets."""
-    timed = {"response_class": partial(_TimedResponse, limits=limits)}
+    timed: dict[str, Any] = {"response_class": partial(_TimedResponse, limits=limits)}
+    if connection is not None:
+        timed["_new_conn"] = partialmethod(_connected, connection)
     plain = type("TimedConnection", (HTTPConnection,), timed)
     secure = type("TimedSecureConnection", (HTTPSConnection,), timed)
     return {
