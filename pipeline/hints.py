@@ -16,7 +16,7 @@ import redis
 from kombu import Connection
 from kombu.exceptions import KombuError
 
-from pipeline.lanes import DELIVER_QUEUES, LANES
+from pipeline.lanes import DELIVER_QUEUES, LANES, WEBHOOK_QUEUE
 from pipeline.logs import get_logger
 from pipeline.settings.loading import settings
 
@@ -72,6 +72,11 @@ def hint_deliver(destination: str, lane: str) -> bool:
         {"destination": destination, "lane": lane},
         queue,
     )
+
+
+def hint_webhooks() -> bool:
+    """Say that messages to other systems are due."""
+    return _hint("afluente:hint:webhooks", "webhooks.send", {}, WEBHOOK_QUEUE)
 
 
 def hint_all() -> None:

@@ -16,15 +16,18 @@ from pipeline.app import app
 from pipeline.crypto.encryption import open_batch, seal_batch
 from pipeline.delivery.sender import deliver as send_due
 from pipeline.errors import ConfigurationError, TransientError, place_of
-from pipeline.hints import hint_deliver, hint_dispatch, take_hint
+from pipeline.hints import hint_deliver, hint_dispatch, hint_webhooks, take_hint
 from pipeline.lanes import LANES
 from pipeline.logs import get_logger
 from pipeline.messages import ClaimNote, SealedBatch
 from pipeline.records import Batch, Claim, Stage
+from pipeline.webhooks.sender import send_due as send_due_webhooks
+from pipeline.webhooks.upkeep import purge_webhooks, sweep_webhooks
 
 _log = get_logger(__name__)
 _PAUSES_SECONDS = (0.2, 1.0)  # a database that restarts or a deadlock: soon over, or the lease will tell
 _DELIVER_BUDGET_SECONDS = 10.0
+_WEBHOOK_BUDGET_SECONDS = 60.0  # its end waits for slow endpoints, beside which the next one serves the others
 _POLL_HINT_SECONDS = 30  # a source that is still due then is named again; hints must not pile up behind slow feeds
 _PATIENCE_SECONDS = 1.0  # longer waits are the sweep's
 
@@ -160,6 +163,17 @@ def deliver(destination: str, lane: str) -> dict[str, int | str]:
     return done
 
 
+@app.task(name="webhooks.send")
+def send_webhooks() -> dict[str, int]:
+    """Send what the outbox holds, for a bounded time. Returns counts."""
+    take_hint("webhooks")
+    report = send_due_webhooks(budget_seconds=_WEBHOOK_BUDGET_SECONDS)
+    if report.more_due:
+        hint_webhooks()
+    counts = {"delivered": report.delivered, "retried": report.retried, "failed": report.failed}
+    return {**counts, "dropped": report.dropped}
+
+
 @app.task(name="sources.pull")  # the name is kept for good, docs/decisions/0019 says why
 def poll_source(source: str, brand: str) -> dict[str, int]:
     """Read a polled source from its cursor on. Returns counts."""
@@ -175,6 +189,8 @@ def sweep() -> int:
     hints = flow.sweep()
     for kind, *rest in hints:
         (hint_dispatch if kind == "dispatch" else hint_deliver)(*rest)
+    if sweep_webhooks():
+        hint_webhooks()
     return len(hints)
 
 
@@ -191,12 +207,13 @@ def start_polls() -> int:
 
 @app.task(name="ops.maintain")
 def maintain() -> None:
-    """Make the coming months' partitions."""
+    """Make the coming months' partitions, and forget messages to other systems that ended long ago."""
     from pipeline.store.engine import transaction
     from pipeline.store.schema import ensure_partitions
 
     with transaction() as connection:
         ensure_partitions(connection)
+    purge_webhooks()
 
 
 @signals.task_failure.connect

@@ -34,6 +34,7 @@ from pipeline.cli.commands import (
     source,
     status,
     up,
+    webhook,
 )
 from pipeline.cli.terminal.output import example, print_line, print_problem
 from pipeline.errors import AfluenteError, ConfigurationError, RecordError, UsageError
@@ -99,6 +100,7 @@ app.add_typer(leads.commands, name="leads")
 app.add_typer(people.commands, name="people")
 app.add_typer(deliveries.commands, name="deliveries")
 app.add_typer(destination.commands, name="destination")
+app.add_typer(webhook.commands, name="webhook")
 app.add_typer(explain.commands)
 app.add_typer(report.commands, name="report")
 app.add_typer(attribution.commands, name="attribution")

@@ -144,6 +144,15 @@ def open_evidence(sealed: bytes, evidence_id: UUID) -> bytes:
     return cipher().open(sealed, context=b"evidence:" + evidence_id.bytes)
 
 
+def seal_hook(packed: bytes, name: str) -> bytes:
+    """Of a subscription: its address and its secret."""
+    return cipher().seal(packed, context=b"hook:" + name.encode())
+
+
+def open_hook(sealed: bytes, name: str) -> bytes:
+    return cipher().open(sealed, context=b"hook:" + name.encode())
+
+
 def seal_batch(batch: Batch) -> bytes:
     """Compressed first: Celery and Redis move a message six times a hop, and leads of one batch are much alike."""
     return cipher().seal(zlib.compress(_batch_to_bytes(batch), level=1), context=b"batch:" + batch.claim_id.bytes)

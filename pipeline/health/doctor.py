@@ -21,6 +21,7 @@ from pipeline.health.machine_checks import (
 from pipeline.health.request_checks import check_requests
 from pipeline.health.secret_checks import check_secrets
 from pipeline.health.service_checks import check_clocks, check_database, check_redis, check_revisions
+from pipeline.health.webhook_checks import check_webhooks
 from pipeline.settings.loading import Settings, load_settings
 
 __all__ = ["Check", "run_checks"]
@@ -53,3 +54,4 @@ def _checks(known: Settings | None) -> Iterator[Check]:
     yield from check_revisions()
     yield from check_requests()
     yield from check_destinations(known)
+    yield from check_webhooks(known)

@@ -52,9 +52,28 @@ def _of_database(reading: DatabaseReading | None) -> Iterator[GaugeMetricFamily]
     for source, count in reading.drift.items():
         drift.add_metric([source], count)
     yield from (pending, oldest, in_flight, due, oldest_due, quarantined, drift)
+    yield from _of_webhooks(reading)
     yield GaugeMetricFamily(
         "afluente_reviews_waiting", "Pairs of people that a human is asked about", value=reading.reviews_waiting
     )
+
+
+def _of_webhooks(reading: DatabaseReading) -> Iterator[GaugeMetricFamily]:
+    messages = GaugeMetricFamily(
+        "afluente_webhook_messages", "Messages to other systems that are no success yet", labels=["endpoint", "state"]
+    )
+    oldest = GaugeMetricFamily(
+        "afluente_webhook_oldest_due_seconds", "Age of the oldest that is still to be sent", labels=["endpoint"]
+    )
+    failures = GaugeMetricFamily("afluente_webhook_failures", "Calls in a row that failed", labels=["endpoint"])
+    off = GaugeMetricFamily("afluente_webhook_off", "1 if its messages are held", labels=["endpoint"])
+    for name, webhook in reading.webhooks.items():
+        for state in ("due", "in_flight", "held", "failed"):
+            messages.add_metric([name, state], getattr(webhook.backlog, state))
+        oldest.add_metric([name], webhook.backlog.oldest_seconds)
+        failures.add_metric([name], webhook.failures)
+        off.add_metric([name], float(webhook.state.startswith("off")))
+    yield from (messages, oldest, failures, off)
 
 
 def _of_redis(reading: RedisReading | None) -> Iterator[GaugeMetricFamily]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
+from sqlalchemy import Connection
 
 from pipeline.delivery.shared_state import shared_redis, translated_redis_errors
 from pipeline.delivery.standing import Standing, read_standings
@@ -27,6 +28,10 @@ from pipeline.store.events.requests import count_requests
 from pipeline.store.events.revisions import ManyRevisions, many_revisions
 from pipeline.store.identity.reviews import count_reviews
 from pipeline.store.last_errors import LastError, destination_errors, source_errors
+from pipeline.store.webhooks.endpoints import read_endpoints
+from pipeline.store.webhooks.messages import Backlog as WebhookBacklog
+from pipeline.store.webhooks.messages import read_backlogs
+from pipeline.webhooks.hooks import state_of
 
 Reading = TypeVar("Reading")
 
@@ -41,11 +46,21 @@ class Backlog(msgspec.Struct, frozen=True):
     oldest_seconds: float
 
 
+class WebhookReading(msgspec.Struct, frozen=True):
+    """An endpoint of outgoing webhooks: on, paused, or off with the reason; how many calls in a row failed, and what of
+    its messages waits."""
+
+    state: str
+    failures: int
+    last_code: str | None
+    backlog: WebhookBacklog
+
+
 class DatabaseReading(msgspec.Struct, frozen=True):
     """What PostgreSQL knows. `quarantined` counts open rows by stage, `in_flight` claims by lane, `drift` the fields of
     a source that its mapping has not decided about, `reviews_waiting` pairs of people that a human is asked about,
     `requests` what became of the last minutes' requests, by source and outcome. `many_revisions`: sources with ids that
-    come with ever other content."""
+    come with ever other content. `webhooks`: endpoints that other systems are told at."""
 
     pending: dict[str, Backlog]
     due: dict[str, dict[str, Backlog]]
@@ -58,6 +73,7 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     requests: dict[str, dict[str, int]] = {}
     many_revisions: dict[str, ManyRevisions] = {}
     cursors: dict[PollKey, StoredCursor] = {}
+    webhooks: dict[str, WebhookReading] = {}
 
 
 class RedisReading(msgspec.Struct, frozen=True):
@@ -111,7 +127,23 @@ def read_database() -> DatabaseReading:
             many_revisions=many_revisions(connection),
             cursors=read_cursors(connection),
             requests=count_requests(connection, minutes=WINDOW_MINUTES),
+            webhooks=_webhooks(connection, now),
         )
+
+
+def _webhooks(connection: Connection, now: datetime) -> dict[str, WebhookReading]:
+    """Of those that still stand in the settings or are subscribed."""
+    backlogs = read_backlogs(connection)
+    return {
+        endpoint.name: WebhookReading(
+            state_of(endpoint, now),
+            endpoint.failures,
+            endpoint.last_code,
+            backlogs.get(endpoint.name, WebhookBacklog()),
+        )
+        for endpoint in read_endpoints(connection)
+        if endpoint.is_declared
+    }
 
 
 def read_redis(known: Settings) -> RedisReading:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from connectors.kit.registry import broken_sources
 from pipeline.delivery.standing import Standing
 from pipeline.health.connector_checks import find_wrong_mappings
@@ -23,8 +25,8 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
 
     Keys: addresses, processes [{name, pid, alive}], database and redis ("up" or what is wrong), pending and in_flight
     by lane, queues and unacked (messages), due by destination and lane, destinations, sources, quarantined by stage,
-    drift (undecided fields by source), requests (of the last minutes, by source and outcome), reviews_waiting
-    (pairs of people for a human), problems (sentences).
+    drift (undecided fields by source), webhooks (state and backlog by endpoint), requests (of the last minutes, by
+    source and outcome), reviews_waiting (pairs of people for a human), problems (sentences).
     """
     known = known or settings()
     runtime = read_runtime(known.data)
@@ -46,6 +48,7 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
         "quarantined": database.quarantined if database else {},
         "drift": database.drift if database else {},
         "requests": database.requests if database else {},
+        "webhooks": _webhooks(database),
         "reviews_waiting": database.reviews_waiting if database else None,
         "problems": [
             *(
@@ -105,6 +108,18 @@ def _shared_state(state: Standing | None) -> dict[str, Any]:
         "rate_factor": round(state.quota.factor, 3),
         "calls_used": state.quota.used,
         "calls_limit": state.quota.limit,
+    }
+
+
+def _webhooks(database: DatabaseReading | None) -> dict[str, dict[str, Any]]:
+    return {
+        name: {
+            "state": webhook.state,
+            "failures": webhook.failures,
+            "last_code": webhook.last_code,
+            **msgspec.structs.asdict(webhook.backlog),
+        }
+        for name, webhook in sorted((database.webhooks if database else {}).items())
     }
 
 

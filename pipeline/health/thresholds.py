@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.delivery.standing import why_halted
-from pipeline.health.readings import DatabaseReading, Readings, RedisReading
+from pipeline.health.readings import DatabaseReading, Readings, RedisReading, WebhookReading
 from pipeline.health.request_checks import find_refused
 from pipeline.lanes import BULK, HOT
 from pipeline.store.events.revisions import ManyRevisions
@@ -11,6 +11,12 @@ from pipeline.values.counting import counted
 
 OLDEST_PENDING_SECONDS = {HOT: 60.0, BULK: 900.0}  # a hot lead is worth minutes; an import may take a quarter hour
 OLDEST_DUE_SECONDS = {HOT: 120.0, BULK: 1800.0}
+OLDEST_MESSAGE_SECONDS = 900.0  # to another system: two tries five minutes apart were not enough
+OFF_REASONS = {
+    "gone": "switched off, because it answered 410",
+    "failing": "switched off, because it failed for too long",
+    "by hand": "switched off by hand",
+}
 UNTAKEN_MESSAGES = 1_000  # hints are few: this many mean that nobody consumes the queue
 REDIS_MEMORY_SHARE = 0.7  # a full broker refuses messages
 LEAST_FREE_BYTES = 100_000_000  # doctor is content with a gigabyte; below this, hours are left, or minutes
@@ -50,11 +56,28 @@ def _of_database(reading: DatabaseReading) -> list[str]:
         for source, found in sorted(reading.many_revisions.items())
     ]
     alarms += find_refused(reading.requests)
+    alarms += [
+        sentence for name, webhook in sorted(reading.webhooks.items()) for sentence in _of_webhook(name, webhook)
+    ]
     open_count = sum(reading.quarantined.values())
     if open_count:
         waits = "1 waits" if open_count == 1 else f"{open_count} wait"
         alarms.append(f"quarantine: {waits} for a human; see `afluente quarantine list`")
     return alarms
+
+
+def _of_webhook(name: str, webhook: WebhookReading) -> list[str]:
+    backlog = webhook.backlog
+    waits = f"{counted(backlog.held, 'message')} held" if backlog.held else "nothing waits yet"
+    if webhook.state.startswith("off: ") and "afluente.yaml" not in webhook.state:
+        reason = OFF_REASONS.get(webhook.state.removeprefix("off: "), webhook.state)
+        return [f"webhook {name}: {reason} ({waits}); mend it, then `afluente webhook enable {name}`"]
+    if backlog.oldest_seconds > OLDEST_MESSAGE_SECONDS:
+        waiting = counted(backlog.due + backlog.in_flight, "message")
+        last = webhook.last_code or "none yet"
+        seconds = round(backlog.oldest_seconds)
+        return [f"webhook {name}: the oldest of {waiting} waits since {seconds} s; its last answer: {last}"]
+    return []
 
 
 def describe_revisions(found: ManyRevisions) -> str:

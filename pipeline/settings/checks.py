@@ -17,6 +17,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.lanes import LANES
 from pipeline.settings.declarations import SettingsFile
 from pipeline.settings.secrets import reference
+from pipeline.settings.webhook_checks import problems_of_policy, problems_of_webhook
 from pipeline.values.nearest import unknown_name
 from pipeline.values.places.country_codes import COUNTRY_CODES
 
@@ -185,6 +186,9 @@ def _of_sense(content: Mapping[str, Any]) -> Iterator[Problem]:
             if isinstance(name, str) and not _SLUG.match(name):
                 yield place, "names are lower-case letters, digits and _, and begin with a letter"
             yield from _of_entry(entry, place, known)
+    for name, entry in _objects(content, "webhooks").items():
+        yield from problems_of_webhook(name, entry, known)
+    yield from problems_of_policy(_objects(content, "hooks"), "hooks")
     flower = _objects(content, "flower")
     yield from ((f"flower.{key}", unknown_name(str(key), ("auth",))) for key in flower if key != "auth")
     if isinstance(flower.get("auth"), str):

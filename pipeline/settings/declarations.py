@@ -88,12 +88,50 @@ class ReceiverSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     describe_sources: bool = False  # /docs and /openapi.json name brands and sources to anybody
 
 
+# Before each further attempt of a message: about three days in all, as the specification of Standard Webhooks has it.
+RETRY_SECONDS = (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
+
+
+class WebhookPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How messages go out, and what of a person is in them: ids and what `fields` names, nothing else."""
+
+    enabled: bool = True
+    fields: list[str] = []
+    consent: str | None = None  # PURPOSE.CHANNEL that a person must have granted when a message about it is sent
+    allow_private: bool = False  # http:// and addresses of one's own network
+    timeout_seconds: Annotated[float, msgspec.Meta(gt=0, le=60)] = 15.0
+    concurrent: Annotated[int, msgspec.Meta(ge=1, le=16)] = 4  # calls at once to one endpoint
+    retry_seconds: list[Annotated[float, msgspec.Meta(gt=0, le=604_800)]] = msgspec.field(
+        default_factory=lambda: list(RETRY_SECONDS)
+    )
+    disable_after_days: Annotated[float, msgspec.Meta(gt=0, le=365)] = 5.0  # of failures without a success
+    disable_after_failed: Count = 20  # messages in a row that ran out of attempts
+    keep_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 30  # ended messages, for `webhook replay`
+
+
+class WebhookSettings(WebhookPolicy, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One endpoint that messages go to. `secrets` holds references only: `signing`, two while one is replaced."""
+
+    url: str
+    secrets: dict[str, str | list[str]]
+    events: list[str]
+    brands: list[str] | None = None
+
+
+class HookSettings(WebhookPolicy, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All endpoints that subscribe by the API (`POST /v1/hooks`)."""
+
+    most: Count = 100  # subscriptions at a time
+
+
 class SettingsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     brands: dict[str, BrandSettings] = {}
     sources: dict[str, SourceSettings] = {}
     destinations: dict[str, DestinationSettings] = {}
     tuning: Tuning = Tuning()
     receiver: ReceiverSettings = ReceiverSettings()
+    webhooks: dict[str, WebhookSettings] = {}
+    hooks: HookSettings = HookSettings()
     flower: dict[str, str] = {}
 
 

@@ -26,13 +26,15 @@ from pipeline.settings.declarations import (
     ApiKey,
     BrandSettings,
     DestinationSettings,
+    HookSettings,
     ReceiverSettings,
     SettingsFile,
     SourceSettings,
     Tuning,
+    WebhookSettings,
 )
 from pipeline.settings.installation import embedded_broker_url, embedded_database_url, read_credentials, read_runtime
-from pipeline.settings.secrets import Environment, Reference, file_variable, reference
+from pipeline.settings.secrets import Environment, Reference, file_variable, is_reference, reference
 from pipeline.values.yaml_files import PlainLoader, is_too_deep
 
 
@@ -57,6 +59,8 @@ class Settings(msgspec.Struct, frozen=True):
     flower_auth: Reference | None
     uses_sandbox: bool
     is_sandbox_told: bool  # its address is that of one that runs, not just the usual one
+    webhooks: dict[str, WebhookSettings] = {}
+    hooks: HookSettings = HookSettings()
 
     def source(self, slug: str) -> SourceSettings:
         """Settings of a source; defaults if afluente.yaml does not mention it."""
@@ -98,6 +102,16 @@ class Settings(msgspec.Struct, frozen=True):
     def _resolved(self, configured: str | list[str], place: str) -> list[str]:
         texts = [configured] if isinstance(configured, str) else configured
         return [reference(text, place).resolve(self.environ) for text in texts]
+
+    def webhook_url(self, name: str) -> str:
+        """The address of an endpoint, which may be a reference: some addresses are a secret themselves. Raises
+        ConfigurationError."""
+        url = self.webhooks[name].url
+        return self._resolved(url, f"webhooks.{name}.url")[0] if is_reference(url) else url
+
+    def webhook_secrets(self, name: str) -> list[str]:
+        """Signing secrets of an endpoint, all of which sign. Raises ConfigurationError if one cannot be had."""
+        return self._resolved(self.webhooks[name].secrets["signing"], f"webhooks.{name}.secrets.signing")
 
     def source_token(self, slug: str, variable: str | None) -> str | None:
         """Bearer token of a polled source, or None."""
@@ -170,6 +184,8 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
         flower_auth=reference(parsed.flower["auth"], "flower.auth") if "auth" in parsed.flower else None,
         uses_sandbox=uses_sandbox,
         is_sandbox_told=bool(address),
+        webhooks=parsed.webhooks,
+        hooks=parsed.hooks,
     )
 
 

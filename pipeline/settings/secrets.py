@@ -72,6 +72,11 @@ def reference(text: str, where: str) -> Reference:
     return Reference(match.group(1), match.group(2))
 
 
+def is_reference(text: str) -> bool:
+    """Whether a text that may be either is a reference, not the thing itself."""
+    return _REFERENCE.match(text) is not None
+
+
 def file_variable(name: str, env: Mapping[str, str]) -> str | None:
     """The content of the file that a variable names, as container platforms mount secrets; None if it is not set."""
     path = env.get(name)

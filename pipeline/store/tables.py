@@ -14,8 +14,9 @@ from pipeline.store.deliveries import tables as deliveries
 from pipeline.store.events import tables as events
 from pipeline.store.identity import tables as identity
 from pipeline.store.people import tables as people
+from pipeline.store.webhooks import tables as webhooks
 
-__all__ = ["deliveries", "events", "identity", "keyring", "metadata", "people"]
+__all__ = ["deliveries", "events", "identity", "keyring", "metadata", "people", "webhooks"]
 
 keyring = Table(
     "keyring",

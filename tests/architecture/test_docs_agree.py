@@ -129,6 +129,8 @@ def test_every_variable_on_the_settings_page_is_read():
         ("destinations", declarations.DestinationSettings),
         ("tuning", declarations.Tuning),
         ("receiver", declarations.ReceiverSettings),
+        ("webhooks", declarations.WebhookSettings),
+        ("hooks", declarations.HookSettings),
     ],
 )
 def test_each_key_of_the_settings_file_is_described(heading, struct):

@@ -33,6 +33,13 @@ def add_delivery(state: str, *, lane: str = "bulk", error: str | None = None) ->
         )
 
 
+def add_endpoint(name: str = "orders") -> None:
+    with transaction() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO webhook_endpoints (name, events) VALUES (%s, ARRAY['lead.settled'])", (name,)
+        )
+
+
 def age(table: str, column: str, seconds: int) -> None:
     with transaction() as connection:
         connection.exec_driver_sql(f"UPDATE {table} SET {column} = now() - make_interval(secs => {seconds})")

@@ -34,6 +34,7 @@ _STATEFUL = (
     "pipeline.delivery",
     "pipeline.hints",
     "pipeline.intake",
+    "pipeline.webhooks",
 )
 
 

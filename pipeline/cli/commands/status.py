@@ -72,6 +72,11 @@ def _print_status(now: dict[str, Any]) -> None:
         if refused := refused_of(outcomes):
             reasons = ", ".join(f"{name} {count}" for name, count in refused.items())
             print_line(f"{source}: requests refused in the last {WINDOW_MINUTES} minutes: {reasons}")
+    for name, webhook in now["webhooks"].items():
+        counts = ", ".join(
+            f"{webhook[state]} {state}" for state in ("due", "in_flight", "held", "failed") if webhook[state]
+        )
+        print_line(f"webhook {name}: {webhook['state']}" + f"; messages: {counts}" * bool(counts))
     if now["drift"]:
         fields = ", ".join(f"{source} {count}" for source, count in sorted(now["drift"].items()))
         print_line(f"fields nobody has decided about: {fields} (`afluente mapping drift` names them)")

@@ -9,6 +9,7 @@ from connectors.kit import Connector, Webhook
 from connectors.kit.registry import shipped_sources
 from pipeline.canonical import CANONICAL_FIELDS, CONSENTS, IDENTIFYING_FIELDS
 from pipeline.intake.instances import SourceBook
+from pipeline.intake.receiver import api_hooks
 from pipeline.intake.receiver.api_leads import MAX_BODY_BYTES, MAX_LEADS
 from pipeline.settings.declarations import ApiKey
 
@@ -73,6 +74,7 @@ def document(known: Described) -> Json:
         "paths": {
             "/v1/leads": {"post": _post_leads()},
             "/v1/leads/{event_id}": {"get": _get_lead()},
+            **api_hooks.described_paths(_refusals, _path_parameter),
             "/in/{brand}/{source}": {
                 "parameters": [
                     _path_parameter("brand", {"enum": known.brands} if known.brands else {"examples": ["default"]}),
@@ -108,7 +110,7 @@ def page(known: Described) -> str:
         f"<tr><td><code>{method.upper()} {escape(path)}</code></td><td>{escape(operation['summary'])}</td></tr>"
         for path, operations in document(known)["paths"].items()
         for method, operation in operations.items()
-        if method in ("get", "post")
+        if method in ("get", "post", "delete")
     )
     sources = "".join(
         f"<tr><td><code>{escape(address)}</code></td><td>{escape(title)}</td><td>{escape(formats)}</td><td>{proof}</td></tr>"
@@ -221,6 +223,7 @@ def _refusals(*statuses: int) -> Json:
         403: "The key's role or the token does not allow this",
         404: "No such source, brand or event",
         405: "Not this way",
+        409: "There are as many subscriptions as are allowed",
         408: "The body did not come in time",
         413: "Too large",
         415: "Content type or encoding is not accepted",

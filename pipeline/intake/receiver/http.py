@@ -20,7 +20,7 @@ from starlette.routing import Route
 from connectors.kit import Connector, sources
 from pipeline.errors import AfluenteError, TransientError, place_of
 from pipeline.intake.instances import SourceInstance
-from pipeline.intake.receiver import api_description
+from pipeline.intake.receiver import api_description, api_hooks
 from pipeline.intake.receiver.answers import RefusedError, json_answer, unavailable
 from pipeline.intake.receiver.api_leads import get_lead, post_leads
 from pipeline.intake.receiver.auth import authorize
@@ -76,6 +76,10 @@ class _Routes:
             Route("/in/{brand}/{source}", self.webhook, methods=["POST", "GET", "OPTIONS"]),
             Route("/v1/leads", self.post, methods=["POST"]),
             Route("/v1/leads/{event_id}", self.get, methods=["GET"]),
+            Route("/v1/hooks", self.hook(api_hooks.subscribe), methods=["POST"]),
+            Route("/v1/hooks", self.hook(api_hooks.list_hooks), methods=["GET"]),
+            Route("/v1/hooks/sample/{event}", self.hook(api_hooks.sample), methods=["GET"]),
+            Route("/v1/hooks/{hook_id}", self.hook(api_hooks.unsubscribe), methods=["DELETE"]),
             Route("/health/live", self.live, methods=["GET"]),
             Route("/health/ready", self.ready, methods=["GET"]),
             Route("/metrics", self.metrics, methods=["GET"]),
@@ -104,6 +108,12 @@ class _Routes:
 
     async def get(self, request: Request) -> Response:
         return await self._answered("status", lambda request: get_lead(self._receiver, request), request)
+
+    def hook(self, answer: Callable[[Receiver, Request], Awaitable[Response]]) -> Handler:
+        async def handle(request: Request) -> Response:
+            return await self._answered("hooks", lambda request: answer(self._receiver, request), request)
+
+        return handle
 
     async def _answered(self, source: str, handle: Handler, request: Request) -> Response:
         """Run a handler, count it, and turn what it raises into an answer that says what to do."""

@@ -14,7 +14,7 @@ from pipeline.health.installation_gauges import InstallationGauges
 from pipeline.records import new_id
 from pipeline.stages.mapping.source_mapping import load_source_mapping
 from pipeline.store.engine import transaction
-from tests.support.installation_rows import add_delivery, add_events
+from tests.support.installation_rows import add_delivery, add_endpoint, add_events
 from tests.support.intake_server import Receiver, running_receiver
 from tests.support.paths import ROOT
 from tests.support.services import forget_caches
@@ -79,6 +79,7 @@ def test_every_metric_that_a_page_names_is_at_a_running_receiver(installation):
     add_delivery("due")
     add_quarantined()
     add_undecided_path()
+    add_endpoint()
     with running_receiver() as receiver:
         receiver.post_leads({"email": "ada@example.org"})
         served = samples(receiver)

@@ -23,6 +23,7 @@ def say(tmp_path):
     return read
 
 
+HOOK = "webhooks: { a: {url: 'https://hooks.example.org/x', secrets: {signing: 'env:X'}, "
 CRM = "destinations: {crm: {kind: salesforce, base_url: 'https://crm.example', "
 
 
@@ -57,6 +58,39 @@ CRM = "destinations: {crm: {kind: salesforce, base_url: 'https://crm.example', "
         ("destinations: {crm: {kind: salesforce}}", "destinations.crm: base_url is missing"),
         ("destinations: {crm: {kind: salesforce, base_url: crm.example}}", "destinations.crm.base_url: 'crm.example'"),
         ("destinations: {crm: }", "destinations.crm: nothing is not an object"),
+        (
+            HOOK + "events: [lead.setled]}}",
+            "webhooks.a.events[0]: 'lead.setled' is not known (did you mean lead.settled?)",
+        ),
+        (HOOK + "events: []}}", "webhooks.a.events: is empty; name some of lead.settled"),
+        (
+            HOOK + "events: [lead.settled], fields: [emial]}}",
+            "webhooks.a.fields[0]: 'emial' is not known (did you mean",
+        ),
+        (HOOK + "events: [lead.settled], brands: [casa]}}", "webhooks.a.brands[0]: 'casa' is not known"),
+        (HOOK + "events: [lead.settled], consent: marketing}}", "webhooks.a.consent: 'marketing' names no question"),
+        (
+            HOOK + "events: [lead.settled], timeout_seconds: 90}}",
+            "webhooks.a.timeout_seconds: 90 is too large; at most",
+        ),
+        (HOOK + "events: [lead.settled], retry_seconds: [0]}}", "webhooks.a.retry_seconds[0]: 0 is too small"),
+        (
+            HOOK.replace("env:X", "whsec_abc") + "events: [lead.settled]}}",
+            "webhooks.a.secrets.signing: a secret must be",
+        ),
+        (HOOK.replace("signing", "signin") + "events: [lead.settled]}}", "webhooks.a.secrets: signing is missing"),
+        (
+            HOOK.replace("https", "http") + "events: [lead.settled]}}",
+            "webhooks.a.url: must begin with https://; for one",
+        ),
+        (HOOK.replace("hooks.", "u:p@hooks.") + "events: [lead.settled]}}", "webhooks.a.url: holds credentials"),
+        (
+            HOOK.replace("hooks.example.org", "10.0.0.1") + "events: [lead.settled]}}",
+            "set webhooks.a.allow_private: true",
+        ),
+        (HOOK.replace(" a:", " hook_a:") + "events: [lead.settled]}}", "webhooks.hook_a: names are lower-case letters"),
+        ("hooks: {fields: [emial]}", "hooks.fields[0]: 'emial' is not known"),
+        ("hooks: {most: 0}", "hooks.most: 0 is too small"),
         ("brands: {b: {brand: x}}", "brands.b.brand: 'brand' is not known"),
         ("source: {}", "source: 'source' is not known (did you mean sources?); allowed: brands, destinations, flower"),
         ("sources: {api: {lane: warm}}", "sources.api.lane: 'warm' is not known; allowed: bulk, hot"),

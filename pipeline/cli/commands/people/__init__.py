@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.commands import people_review
+from pipeline.cli.commands.people import review
 from pipeline.cli.terminal.connection import RUN_AGAIN, database, installation, parse_id
 from pipeline.cli.terminal.decisions import By, Why, name_of, print_result
 from pipeline.cli.terminal.moments import Since, Until, parse_moment, parse_period
@@ -285,4 +285,4 @@ def renew(
         print_line(f"{done.left} left as they are: some of their leads would not go through today")
 
 
-commands.add_typer(people_review.commands, name="review")
+commands.add_typer(review.commands, name="review")
