@@ -23,6 +23,7 @@ from connectors.kit import (
     TerminalError,
     TransientError,
     Usage,
+    Window,
     WriteResult,
     check_batch,
 )
@@ -76,7 +77,9 @@ class SalesforceWriter:
         self._session = session(self._base_url, timeout_seconds=connection.timeout_seconds)
         self._session.headers.update(_write_headers(options))
         tokens = _token_source(connection, self._session)
-        self._calls = AuthorizedCalls(self._name, self._session, tokens, note=self._note_usage)
+        self._calls = AuthorizedCalls(
+            self._name, self._session, tokens, before_call=connection.before_call, note=self._note_usage
+        )
 
     def write(self, records: Sequence[Record]) -> list[WriteResult]:
         check_batch(records, BATCH_SIZE)
@@ -262,6 +265,7 @@ DESTINATION = DestinationType(
     batch_size=BATCH_SIZE,
     calls_per_second=25.0,
     burst=25,
+    windows=(Window("day", calls=100_000, seconds=86_400, floor=0.05),),  # until an answer tells the account's own
     options=(
         Option("allow_duplicate_alerts", "boolean", help="save in spite of duplicate rules that only warn"),
         Option("api_version", ("number", "text"), default="67.0", help="such as 67.0"),

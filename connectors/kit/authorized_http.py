@@ -14,8 +14,9 @@ from connectors.kit.oauth import TokenSource
 class AuthorizedCalls:
     """Requests with a bearer token. One that is refused for it (401) is made again, once, with a new one.
 
-    `name` is the destination's, for messages. `note` sees every answer, that of a refused call too: the usage of a
-    quota stands in each.
+    `name` is the destination's, for messages. `before_call` is the connection's: each request waits for its grant. A
+    token is asked for without one: no CRM counts that. `note` sees every answer, that of a refused call too: the usage
+    of a quota stands in each.
     """
 
     def __init__(
@@ -24,11 +25,13 @@ class AuthorizedCalls:
         session: Session,
         tokens: TokenSource,
         *,
+        before_call: Callable[[int], None] = lambda _cost: None,
         note: Callable[[requests.Response], None] = lambda _response: None,
     ) -> None:
         self._name = name
         self._session = session
         self._tokens = tokens
+        self._before_call = before_call
         self._note = note
 
     def request(
@@ -47,6 +50,7 @@ class AuthorizedCalls:
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str] | None
     ) -> requests.Response:
         token = BearerToken(self._tokens.token())
+        self._before_call(1)
         with translated(self._name):
             response = self._session.request(method, url, data=body, headers=headers, auth=token)
         self._note(response)

@@ -25,11 +25,13 @@ class TransientError(AfluenteError):
 
 
 class QuotaError(AfluenteError):
-    """The upstream's limit is reached. `retry_after` is in seconds."""
+    """The upstream's limit is reached. `retry_after` is in seconds. `window` names the declared window that is full,
+    where the upstream told no time: it goes on as that window empties."""
 
-    def __init__(self, message: str, *, retry_after: float) -> None:
+    def __init__(self, message: str, *, retry_after: float, window: str | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.window = window
 
 
 class RecordError(AfluenteError):

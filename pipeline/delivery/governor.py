@@ -1,17 +1,22 @@
-"""The shared quota: one token bucket per destination, whatever the number of workers and machines.
+"""The shared quota of one account of a CRM, whatever the number of workers, machines and destinations that use it.
 
-The bucket is a Lua script on Redis's clock (docs/decisions/0011-governor.md). It slows down for everybody when one
-worker is refused, and speeds up again by itself.
+A token bucket and any number of windows, granted all or none by a Lua script on Redis's clock
+(docs/decisions/0011-governor.md). It slows down for everybody when one worker is refused, and speeds up again by
+itself; it sees in what the CRM says how much other applications of the account call, and leaves them room.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from connectors.kit import Usage
-from pipeline.delivery.shared_state import SharedScript, translated_redis_errors
+from connectors.kit import Usage, Window
+from pipeline.delivery.shared_state import SharedScript
+from pipeline.lanes import HOT
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -19,57 +24,136 @@ if TYPE_CHECKING:
 _MICROSECONDS = 1_000_000
 
 
+class Grant(msgspec.Struct, frozen=True):
+    """An answer to `take`: granted if `wait` (seconds) is 0. `at` says when, on Redis's clock. `waits_for`: the window
+    that is full, None for anything else."""
+
+    wait: float
+    at: int = 0
+    waits_for: str | None = None
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """What stood in a window as a call began, at `at` of Redis's clock: calls of all, and how many of others had been
+    noted ever."""
+
+    at: int
+    total: int
+    noted: int
+
+
+class WindowState(msgspec.Struct, frozen=True):
+    """One window as it stands: our calls and those seen of others, of the limit in force."""
+
+    name: str
+    own: int
+    others: int
+    limit: float
+    seconds: float
+
+
 class QuotaState(msgspec.Struct, frozen=True):
-    """One bucket as `afluente status` shows it. `factor` is the share of the rate in force, 1.0 unless slowed down."""
+    """The quota as `afluente status` shows it. `factor` is the share of the rate in force, 1.0 unless slowed down.
+
+    `full` is the window that the last asked waits for, `full_lane` the lane that asked, `full_seconds` for how long.
+    """
 
     factor: float
     blocked_seconds: float
     used: int | None = None
     limit: int | None = None
+    windows: tuple[WindowState, ...] = ()
+    full: str | None = None
+    full_lane: str | None = None
+    full_seconds: float = 0.0
+
+    @property
+    def next_call_seconds(self) -> float:
+        """Until a call is made again, whatever its lane."""
+        return max(self.blocked_seconds, self.full_seconds if self.full_lane == HOT else 0.0)
 
 
 class Governor:
-    """Grants calls. Fails closed: every method raises TransientError while Redis is away."""
+    """Grants calls of accounts. Fails closed: every method raises TransientError while Redis is away."""
 
     def __init__(self, client: Redis) -> None:
-        self._client = client
         self._script = SharedScript(client, "governor")
 
-    def take(self, destination: str, tokens: int = 1, *, rate: float, burst: int, reserve: int = 0) -> float:
-        """Take `tokens` calls at `rate` calls per second. Returns the seconds to wait, 0.0 when granted.
+    def take(
+        self,
+        account: str,
+        calls: int = 1,
+        *,
+        rate: float,
+        burst: int,
+        reserve: int = 0,
+        windows: Sequence[Window] = (),
+        lane: str = HOT,
+    ) -> Grant:
+        """Take `calls` at `rate` calls per second and in all `windows`, or nothing: then wait and ask again.
 
-        A lane that may wait leaves `reserve` tokens in the bucket, so that the hot lane finds them at once. A caller
-        told to wait has taken nothing and asks again.
+        A lane that may wait leaves `reserve` tokens in the bucket, so that the hot lane finds them at once. While both
+        lanes wait, hot calls come first, and every fifth is the bulk lane's.
         """
-        return self._script.run(destination, "take", tokens, rate, burst, reserve) / _MICROSECONDS
+        wait, at, what = self._ask(account, windows, "take", calls, rate, burst, reserve, lane)
+        return Grant(int(wait) / _MICROSECONDS, int(at), windows[int(what) - 1].name if int(what) > 0 else None)
 
-    def give_back(self, destination: str, tokens: int = 1) -> None:
-        """Return calls that were granted and not made."""
-        self._script.run(destination, "return", tokens)
+    def spend(self, account: str, calls: int = 1, *, at: int, windows: Sequence[Window]) -> list[Counted] | None:
+        """Calls granted at `at` begin now: windows count from here. Gives what stands in each window; None where the
+        grant is so old that a window has forgotten it, so that another one is needed."""
+        is_held, *rest = self._ask(account, windows, "spend", calls, at)
+        if not int(is_held):
+            return None
+        began_at, *counts = map(int, rest)
+        return [Counted(began_at, total, noted) for total, noted in zip(counts[::2], counts[1::2], strict=True)]
 
-    def slow_down(self, destination: str, retry_after: float) -> None:
-        """The destination refused a call: nobody calls for `retry_after` seconds, then at half the rate.
+    def give_back(self, account: str, calls: int = 1, *, at: int = 0, windows: Sequence[Window] = ()) -> None:
+        """Return calls that were granted at `at` and not made."""
+        self._ask(account, windows, "return", calls, at)
+
+    def slow_down(self, account: str, retry_after: float) -> None:
+        """The CRM refused a call: nobody calls for `retry_after` seconds, then at half the rate.
 
         Refusals of calls that were under way together halve the rate once. It recovers in steps while none comes.
         """
-        self._script.run(destination, "slow", retry_after)
+        self._ask(account, (), "slow", retry_after)
 
-    def observe(self, destination: str, usage: Usage) -> None:
-        """Note what the destination said of its long quota (a day's calls). Near its end only the hot lane calls."""
+    def fill(self, account: str, window: str, *, windows: Sequence[Window]) -> None:
+        """The CRM refused a call for this window: others have used what we took for free. It empties as time passes."""
+        self._ask(account, windows, "full", window)
+
+    def observe(
+        self, account: str, usage: Usage, *, counted: Sequence[Counted] = (), windows: Sequence[Window] = ()
+    ) -> None:
+        """Note what the CRM said in answer to a call, as which began `counted` stood in the windows.
+
+        What was used without us is others': room is left for it. Without windows, near the end of a long quota only the
+        hot lane calls.
+        """
+        told = {said.name: (said.used, said.limit) for said in usage.windows}
+        has_long = usage.used is not None and usage.limit is not None
+        if has_long and windows:
+            told.setdefault(max(windows, key=lambda window: window.seconds).name, (usage.used or 0, usage.limit or 0))
+        heard = [
+            {
+                "name": window.name,
+                "used": told[window.name][0],
+                "limit": told[window.name][1],
+                **msgspec.to_builtins(stood),
+            }
+            for window, stood in zip(windows, counted, strict=False)
+            if window.name in told
+        ]
+        if heard:
+            self._ask(account, windows, "told", json.dumps(heard))
         if usage.used is not None and usage.limit is not None:
-            self._script.run(destination, "observe", usage.used, usage.limit)
+            self._ask(account, windows, "observe", usage.used, usage.limit)
 
-    def state(self, destination: str) -> QuotaState:
-        """The bucket as it stands; for reports only, because it is old as soon as it is read."""
-        with translated_redis_errors():
-            pipe = self._client.pipeline(transaction=False)
-            pipe.time()
-            pipe.hmget(self._script.key(destination), "factor", "blocked_until", "used", "limit")
-            (seconds, microseconds), (factor, blocked_until, used, limit) = pipe.execute()
-        now = seconds * _MICROSECONDS + microseconds
-        return QuotaState(
-            factor=float(factor or 1),
-            blocked_seconds=max(0.0, (float(blocked_until or 0) - now) / _MICROSECONDS),
-            used=int(used) if used is not None else None,
-            limit=int(limit) if limit is not None else None,
-        )
+    def state(self, account: str) -> QuotaState:
+        """The quota as it stands; for reports only, because it is old as soon as it is read."""
+        return msgspec.json.decode(self._script.ask(account, "state", "[]"), type=QuotaState)
+
+    def _ask(self, account: str, windows: Sequence[Window], command: str, *arguments: str | float) -> list[str]:
+        described = json.dumps([asdict(window) for window in windows])
+        answer: list[str] = self._script.ask(account, command, described, *arguments)
+        return answer

@@ -10,6 +10,7 @@ from typing import TypeVar
 from connectors.kit import Usage
 from pipeline.delivery.breaker import Breaker
 from pipeline.delivery.governor import Governor
+from pipeline.delivery.grants import Grants
 from pipeline.delivery.shared_state import shared_redis
 from pipeline.delivery.writers import OpenWriter, close_writer, open_writer
 from pipeline.errors import ConfigurationError, QuotaError, TerminalError, TransientError
@@ -21,7 +22,6 @@ _HALT_SECONDS = 60.0  # after a human is needed, one probe a minute sees that th
 _REDIS_AWAY_SECONDS = 1.0
 _SHORTEST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 5.0  # after a call that failed as a whole; the breaker paces what lasts longer
-_HOT_RESERVE_SHARE = 4  # the bulk lane leaves a fourth of a full bucket to the hot lane
 _REASON_LENGTH = 300
 
 Shared = TypeVar("Shared")
@@ -36,14 +36,13 @@ class CallPermits:
         client = shared_redis(settings().broker_url)
         self._target = target
         self._destination = target.destination
-        self._is_hot = is_hot
         self._probe_seconds = probe_seconds
-        self._governor = Governor(client)
         self._breaker = Breaker(client)
+        self._grants = Grants(Governor(client), is_hot=is_hot)
         self.waits_for: str | None = None  # why the latest answer was to wait
 
     def acquire(self) -> tuple[OpenWriter | None, float]:
-        """The writer with one call granted, or None and the seconds to wait before asking again."""
+        """The writer with the calls of one write granted, or None and the seconds to wait before asking again."""
         try:
             wait = self._breaker.ask(self._destination, probe_seconds=self._probe_seconds)
             if wait > 0:
@@ -53,9 +52,9 @@ class CallPermits:
                 writer = open_writer(self._target)
             except (ConfigurationError, TerminalError) as error:
                 return None, self._halt(error)
-            wait = self._take(writer)
+            wait = self._grants.begin(writer)
             if wait > 0:
-                self.waits_for = "its quota"
+                self.waits_for = self._grants.waits_for
                 self._breaker.decline(self._destination)
                 return None, wait
         except TransientError as error:
@@ -65,10 +64,10 @@ class CallPermits:
         return writer, 0.0
 
     def acquire_again(self, writer: OpenWriter, *, until: float) -> bool:
-        """One more call for the same claim: waits for the quota, but lets no call begin that may end after `until`
+        """One more write for the same claim: waits for the quota, but lets none begin that may end after `until`
         (monotonic seconds)."""
         try:
-            while (wait := self._take(writer)) > 0:
+            while (wait := self._grants.take_for_write()) > 0:
                 if time.monotonic() + wait + writer.timeout_seconds > until:
                     return False
                 time.sleep(wait)
@@ -77,14 +76,15 @@ class CallPermits:
         return time.monotonic() + writer.timeout_seconds <= until
 
     def put_back(self) -> None:
-        """There was nothing to send: the call is another worker's, and so is the probe."""
-        self._share(lambda: self._governor.give_back(self._destination))
+        """There was nothing to send: the calls are another worker's, and so is the probe."""
+        self._share(lambda: self._grants.end(was_written=False))
         self._share(lambda: self._breaker.decline(self._destination))
 
     def report(self, trouble: Exception | None, usage: Usage) -> float:
         """Let all workers know how the calls of a claim ended. Returns the seconds to leave the destination alone."""
         name = self._destination
-        self._share(lambda: self._governor.observe(name, usage))
+        self._share(lambda: self._grants.observe(usage))
+        self._share(lambda: self._grants.end(was_written=True))
         if isinstance(trouble, TerminalError | ConfigurationError):
             return self._halt(trouble)
         if isinstance(trouble, TransientError):
@@ -97,15 +97,10 @@ class CallPermits:
         if self._share(lambda: self._breaker.success(name)):
             _log.warning("destination_resumed", destination=name)
         if isinstance(trouble, QuotaError):
-            retry_after = trouble.retry_after
-            self.waits_for = reason_of(trouble)
-            self._share(lambda: self._governor.slow_down(name, retry_after))
-            return retry_after
+            error = trouble
+            self.waits_for = reason_of(error)
+            return self._share(lambda: self._grants.refused(error)) or error.retry_after
         return 0.0
-
-    def _take(self, writer: OpenWriter) -> float:
-        reserve = 0 if self._is_hot else writer.burst // _HOT_RESERVE_SHARE
-        return self._governor.take(self._destination, rate=writer.rate, burst=writer.burst, reserve=reserve)
 
     def _halt(self, error: Exception) -> float:
         close_writer(self._destination)  # the next probe reads the secrets anew

@@ -81,10 +81,13 @@ class SharedScript:
         self._script = client.register_script(source)
 
     def run(self, destination: str, *arguments: str | float) -> float:
-        """The script's answer. Raises TransientError while Redis is away."""
-        with translated_redis_errors():
-            answer: Any = self._script(keys=[self.key(destination)], args=list(arguments))
-        return float(answer)
+        """The number that the script answers. Raises TransientError while Redis is away."""
+        return float(self.ask(destination, *arguments))
 
-    def key(self, destination: str) -> str:
-        return self._prefix + destination
+    def ask(self, name: str, *arguments: str | float) -> Any:
+        """Whatever the script answers. Raises TransientError while Redis is away."""
+        with translated_redis_errors():
+            return self._script(keys=[self.key(name)], args=list(arguments))
+
+    def key(self, name: str) -> str:
+        return self._prefix + name

@@ -6,21 +6,38 @@ from collections.abc import Iterable
 
 import msgspec
 
+from pipeline.delivery.accounts import account_of
 from pipeline.delivery.breaker import Breaker, BreakerState
 from pipeline.delivery.governor import Governor, QuotaState
 from pipeline.delivery.shared_state import shared_redis
+from pipeline.lanes import HOT
+from pipeline.settings.loading import Settings
 
 
 class Standing(msgspec.Struct, frozen=True):
     breaker: BreakerState
     quota: QuotaState
+    account: str = ""
 
 
-def read_standings(broker_url: str, names: Iterable[str]) -> dict[str, Standing]:
-    """Of each destination. Raises TransientError while Redis is away."""
-    client = shared_redis(broker_url)
+def read_standings(known: Settings, names: Iterable[str]) -> dict[str, Standing]:
+    """Of each destination; the quota is that of its account. Raises TransientError while Redis is away."""
+    client = shared_redis(known.broker_url)
     breaker, governor = Breaker(client), Governor(client)
-    return {name: Standing(breaker.state(name), governor.state(name)) for name in names}
+    accounts = {name: account_of(name, known) for name in names}
+    return {name: Standing(breaker.state(name), governor.state(account), account) for name, account in accounts.items()}
+
+
+def why_quota_waits(standing: Standing) -> str | None:
+    """What keeps calls back for want of quota, and until when; None if they are made."""
+    quota = standing.quota
+    if quota.blocked_seconds > 0:
+        return f"the CRM's quota is used up; the next call is made in {quota.blocked_seconds:.0f} s"
+    if quota.full is None:
+        return None
+    who = "the next call is made" if quota.full_lane == HOT else "hot leads go on, bulk does"
+    where = f"the quota of account {standing.account} is used up in the window {quota.full}"
+    return f"{where}; {who} in {quota.full_seconds:.0f} s"
 
 
 def why_halted(name: str, breaker: BreakerState) -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 
 import msgspec
@@ -19,11 +20,10 @@ from connectors.kit import (
     Usage,
     Writer,
     WriteResult,
-    destination_types,
 )
 from connectors.kit.destinations.options import read_options
+from pipeline.delivery.accounts import AccountQuota, kind_of, quota_of
 from pipeline.errors import ConfigurationError
-from pipeline.settings.declarations import DestinationSettings
 from pipeline.settings.loading import Settings, settings
 from pipeline.settings.secrets import reference
 from pipeline.stages.destination_mapping.declarations import PERSON
@@ -31,16 +31,27 @@ from pipeline.stages.mapping.source_mapping import DestinationMapping
 from pipeline.targets import Target, destination_of, mapping_of
 
 
+class CallCounter:
+    """Where a writer announces its calls. Whoever has the grants listens while a write goes on."""
+
+    def __init__(self) -> None:
+        self.listener: Callable[[int], None] | None = None
+
+    def before_call(self, cost: int = 1) -> None:
+        if self.listener is not None:
+            self.listener(cost)
+
+
 class OpenWriter(msgspec.Struct, frozen=True):
-    """A destination ready to be written to: a person's record, or another object of it. `rate` is in calls per second,
-    `batch_size` in records per call."""
+    """A destination ready to be written to: a person's record, or another object of it. `batch_size` is in records per
+    call, `quota` that of its account, `calls` where the writer announces each call."""
 
     destination: str
     writer: Writer
     mapping: DestinationMapping
     batch_size: int
-    rate: float
-    burst: int
+    quota: AccountQuota
+    calls: CallCounter
     timeout_seconds: float
     can_mark: bool = False  # whose record stands for a person who was merged
 
@@ -156,16 +167,6 @@ def check_object(kind: DestinationType, mapping: DestinationMapping) -> None:
             raise ConfigurationError(f"{place}.links.{role} is not known; allowed: {', '.join(known.links)}")
 
 
-def kind_of(destination: str, configured: DestinationSettings) -> DestinationType:
-    """The declared kind of a destination. Raises ConfigurationError naming the kinds there are."""
-    kinds = destination_types()
-    if configured.kind not in kinds:
-        raise ConfigurationError(
-            f"destinations.{destination}.kind is {configured.kind!r}; allowed: {', '.join(sorted(kinds))}"
-        )
-    return kinds[configured.kind]
-
-
 def _sent_fields(mapping: DestinationMapping) -> tuple[SentField, ...]:
     return tuple(SentField(rule.name, rule.kind, rule.max_length) for rule in mapping.declaration.fields)
 
@@ -174,13 +175,15 @@ def _open(destination: str, mapping: DestinationMapping) -> OpenWriter:
     configured = settings().destinations[destination]
     kind = kind_of(destination, configured)
     is_person = mapping.subject == PERSON
+    calls = CallCounter()
+    connection = replace(connection_to(destination, settings(), mapping), before_call=calls.before_call)
     return OpenWriter(
         destination=destination,
-        writer=kind.connect(connection_to(destination, settings(), mapping)),
+        writer=kind.connect(connection),
         mapping=mapping,
         batch_size=min(configured.batch_size or kind.batch_size, kind.batch_size),
-        rate=configured.calls_per_second or kind.calls_per_second,
-        burst=configured.burst or kind.burst,
+        quota=quota_of(destination, settings()),
+        calls=calls,
         timeout_seconds=configured.timeout_seconds,
         can_mark=is_person and kind.merge == "mark",
     )

@@ -8,7 +8,9 @@ from functools import cache
 from connectors.kit import Connector, Poll, Webhook, sources
 from connectors.kit.registry import broken_sources
 from connectors.kit.sources.handshakes import secrets_of_webhook
-from pipeline.delivery.writers import connection_to, kind_of
+from pipeline.delivery.accounts import kind_of, quota_of
+from pipeline.delivery.standing import read_standings, why_quota_waits
+from pipeline.delivery.writers import connection_to
 from pipeline.errors import AfluenteError, ConfigurationError, QuotaError, TerminalError, place_of
 from pipeline.health.checks import Check, failed, passed
 from pipeline.health.poll_checks import check_polled, read_poll_states
@@ -178,6 +180,7 @@ def _check_destination(known: Settings, name: str) -> Check:
     configured = known.destinations[name]
     try:
         kind = kind_of(name, configured)
+        quota_of(name, known)
         _raise_trouble(DESTINATION_MAPPINGS.trouble(configured.mapping_name))
         mapping = DESTINATION_MAPPINGS.get(configured.mapping_name)
         writer = kind.connect(connection_to(name, known, mapping))
@@ -199,7 +202,15 @@ def _check_destination(known: Settings, name: str) -> Check:
             f"bug: {place_of(error)}",
             f"report it to the owner of connectors/destinations/{configured.kind}.py",
         )
-    return passed(label, f"{kind.title} at {configured.base_url} lets us in")
+    return passed(label, f"{kind.title} at {configured.base_url} lets us in{_quota_remark(known, name)}")
+
+
+def _quota_remark(known: Settings, name: str) -> str:
+    try:
+        waits = why_quota_waits(read_standings(known, [name])[name])
+    except AfluenteError:
+        return ""  # Redis has a check of its own
+    return f"; {waits}" if waits else ""
 
 
 def _raise_trouble(why: str | None) -> None:

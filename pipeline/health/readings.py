@@ -161,7 +161,7 @@ def read_redis(known: Settings) -> RedisReading:
         queues=dict(zip(QUEUES, lengths, strict=True)),
         unacked=unacked,
         destinations=read_standings(
-            known.broker_url,
+            known,
             sorted(name for name, destination in known.destinations.items() if destination.enabled),
         ),
         memory_bytes=int(memory["used_memory"]),

@@ -104,10 +104,11 @@ def _shared_state(state: Standing | None) -> dict[str, Any]:
     return {
         "breaker": state.breaker.state,
         "halted_because": state.breaker.reason if state.breaker.state != "closed" else None,
-        "next_call_in_seconds": round(max(state.breaker.open_seconds, state.quota.blocked_seconds), 1),
+        "next_call_in_seconds": round(max(state.breaker.open_seconds, state.quota.next_call_seconds), 1),
         "rate_factor": round(state.quota.factor, 3),
         "calls_used": state.quota.used,
         "calls_limit": state.quota.limit,
+        "full_window": state.quota.full,
     }
 
 

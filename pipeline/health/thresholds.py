@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.delivery.standing import why_halted
+from pipeline.delivery.standing import why_halted, why_quota_waits
 from pipeline.health.readings import DatabaseReading, Readings, RedisReading, WebhookReading
 from pipeline.health.request_checks import find_refused
 from pipeline.lanes import BULK, HOT
@@ -20,6 +20,7 @@ OFF_REASONS = {
 UNTAKEN_MESSAGES = 1_000  # hints are few: this many mean that nobody consumes the queue
 REDIS_MEMORY_SHARE = 0.7  # a full broker refuses messages
 LEAST_FREE_BYTES = 100_000_000  # doctor is content with a gigabyte; below this, hours are left, or minutes
+LONG_FULL_SECONDS = 60.0  # a day's calls, not those of some seconds, are used up
 SLOWED_BELOW = 0.5  # share of the rate in force
 REVISIONS_REMEDY = (
     "if they are of different people, its event_id names no record, and each takes the place of the one before:"
@@ -96,6 +97,8 @@ def _of_redis(reading: RedisReading) -> list[str]:
     for name, destination in reading.destinations.items():
         if halted := why_halted(name, destination.breaker):
             alarms.append(f"{name}: {halted}")
+        if destination.quota.full_seconds > LONG_FULL_SECONDS and (waits := why_quota_waits(destination)):
+            alarms.append(f"{name}: {waits}")
         if destination.quota.factor < SLOWED_BELOW:
             alarms.append(
                 f"{name}: slowed down to {destination.quota.factor:.0%} of its rate, because it refused calls"

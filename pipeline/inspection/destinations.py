@@ -25,10 +25,15 @@ COUNTED_LACKING = 1_000_000  # people: who has more waits longer for a precise n
 
 
 class QuotaRow(msgspec.Struct, frozen=True):
-    """What is known of a long quota: calls used of how many, as the CRM last said it; None: it never did."""
+    """What is known of a window of the account: calls used of how many in `seconds`, and how many of them others made.
+
+    Without a window: the long quota as the CRM last said it; None: it never did."""
 
     used: int | None
     limit: int | None
+    window: str | None = None
+    seconds: float | None = None
+    others: int | None = None
 
 
 class DestinationRow(msgspec.Struct, frozen=True):
@@ -145,9 +150,14 @@ def _state(name: str, configured: DestinationSettings | None) -> tuple[str, list
     if not configured.enabled:
         return "disabled", []
     try:
-        standing = read_standings(settings().broker_url, [name])[name]
+        standing = read_standings(settings(), [name])[name]
     except TransientError:
         return "unknown", []
     quota = standing.quota
-    quotas = [] if quota.limit is None else [QuotaRow(quota.used, quota.limit)]
+    quotas = [
+        QuotaRow(window.own + window.others, int(window.limit), window.name, window.seconds, window.others)
+        for window in sorted(quota.windows, key=lambda window: window.seconds)
+    ]
+    if not quotas and quota.limit is not None:
+        quotas = [QuotaRow(quota.used, quota.limit)]
     return ("ready" if standing.breaker.state == "closed" else "halted"), quotas

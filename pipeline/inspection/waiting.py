@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.delivery.standing import read_standings, why_halted
+from pipeline.delivery.standing import read_standings, why_halted, why_quota_waits
 from pipeline.errors import TransientError
 from pipeline.settings.loading import settings
 
@@ -19,14 +19,12 @@ def why_destination_waits(destination: str) -> str | None:
     if not configured.enabled:
         return f"the destination is disabled (destinations.{destination}.enabled in afluente.yaml)"
     try:
-        standing = read_standings(settings().broker_url, [destination])[destination]
+        standing = read_standings(settings(), [destination])[destination]
     except TransientError:
         return "Redis does not answer, without which no call is made"
     if halted := why_halted(destination, standing.breaker):
         return halted
-    if standing.quota.blocked_seconds > 0:
-        return f"the CRM's quota is used up; the next call is made in {standing.quota.blocked_seconds:.0f} s"
-    return None
+    return why_quota_waits(standing)
 
 
 def why_delivery_waits(delivery: Mapping[str, Any], of_destination: str | None) -> str | None:

@@ -210,9 +210,21 @@ def _of_entry(entry: Any, place: str, brands: set[str]) -> Iterator[Problem]:
         address = entry.get(key)
         if isinstance(address, str) and "://" not in address:
             yield f"{place}.{key}", f"{_shown(address, key)} is no address; it begins with https:// or another scheme"
+    if place.startswith("destinations."):
+        yield from _of_account(entry, place)
     if place.startswith("sources."):
         yield from _of_secret_names(entry.get("secrets"), place, brands)
     yield from _of_references(entry, place)
+
+
+def _of_account(entry: Mapping[str, Any], place: str) -> Iterator[Problem]:
+    """Names by which workers share a quota."""
+    windows = entry.get("windows")
+    named = [("account", entry.get("account"))]
+    named += [(f"windows.{name}", name) for name in (windows if isinstance(windows, dict) else ())]
+    for key, name in named:
+        if isinstance(name, str) and not _SLUG.match(name):
+            yield f"{place}.{key}", "names are lower-case letters, digits and _, and begin with a letter"
 
 
 def _of_secret_names(secrets: Any, place: str, brands: set[str]) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ LOG_FORMATS = ("text", "json")
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]  # a day is no pace any more but a mistake
 WholeSeconds = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=0.95)]
 PerSecond = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
 
 
@@ -45,8 +46,18 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: dict[str, Any] = {}
 
 
+class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A limit of an account: at most `calls` in any `seconds`. What is not given is as the kind declares it."""
+
+    calls: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)] | None = None
+    seconds: Annotated[float, msgspec.Meta(ge=0.1, le=31 * 86_400)] | None = None
+    reserve: Share | None = None
+    floor: Share | None = None
+
+
 class DestinationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One CRM account. `secrets` hold references only."""
+    """One way to write to a CRM account. `secrets` hold references only. `account` names whose quota it uses, if other
+    destinations use the same."""
 
     kind: str
     base_url: str
@@ -55,6 +66,8 @@ class DestinationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     enabled: bool = True
     calls_per_second: PerSecond | None = None
     burst: Count | None = None
+    account: str | None = None
+    windows: dict[str, WindowSettings] = {}
     batch_size: Count | None = None
     timeout_seconds: Annotated[float, msgspec.Meta(gt=0, le=600)] = 20.0
     options: dict[str, Any] = {}

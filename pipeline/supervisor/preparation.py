@@ -46,12 +46,13 @@ def find_lacking(url: str) -> list[str]:
 
 
 def refuse_unknown_kinds(settings: Settings) -> None:
-    """Raises ConfigurationError if a destination in use is of a kind that there is not: nothing could be sent."""
-    from pipeline.delivery.writers import kind_of
+    """Raises ConfigurationError if a destination in use is of a kind that there is not, or has a window that is not
+    complete: nothing could be sent."""
+    from pipeline.delivery.accounts import quota_of
 
     for name, destination in sorted(settings.destinations.items()):
         if destination.enabled:
-            kind_of(name, destination)
+            quota_of(name, settings)
 
 
 def signing_sources(settings: Settings) -> list[str]:

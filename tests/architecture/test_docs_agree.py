@@ -127,6 +127,7 @@ def test_every_variable_on_the_settings_page_is_read():
         ("brands", declarations.BrandSettings),
         ("sources", declarations.SourceSettings),
         ("destinations", declarations.DestinationSettings),
+        ("windows", declarations.WindowSettings),
         ("tuning", declarations.Tuning),
         ("receiver", declarations.ReceiverSettings),
         ("webhooks", declarations.WebhookSettings),

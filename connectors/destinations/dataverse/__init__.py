@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connectors.destinations.dataverse.writer import TOKEN_URL, DataverseWriter
-from connectors.kit import DestinationType, Option
+from connectors.kit import DestinationType, Option, Window
 
 DESTINATION = DestinationType(
     kind="dataverse",
@@ -13,6 +13,7 @@ DESTINATION = DestinationType(
     batch_size=100,
     calls_per_second=2.0,  # a call of 100 is some seconds of execution, of which there are 1,200 in five minutes
     burst=4,
+    windows=(Window("five_minutes", calls=6_000, seconds=300),),
     options=(
         Option("api_version", ("number", "text"), default="9.2", help="version of the Web API"),
         Option("external_id_field", default="new_afluenteid", help="the column of the alternate key that holds our id"),

@@ -67,7 +67,8 @@ class DataverseWriter:
             connection.base_url, timeout_seconds=connection.timeout_seconds, max_answer_bytes=_MAX_ANSWER_BYTES
         )
         self._session.headers.update(_HEADERS)
-        self._calls = AuthorizedCalls(self._name, self._session, _token_source(connection, self._session))
+        tokens = _token_source(connection, self._session)
+        self._calls = AuthorizedCalls(self._name, self._session, tokens, before_call=connection.before_call)
         self._held_until = 0.0  # monotonic seconds
 
     def write(self, records: Sequence[Record]) -> list[WriteResult]:

@@ -1,7 +1,8 @@
 """HubSpot: contacts upserted by a unique property of ours, 100 a call, one result or error for each by its trace id."""
 
+from connectors.destinations.hubspot.answers import TEN_SECONDS
 from connectors.destinations.hubspot.writer import BATCH_SIZE, KEY_PROPERTY, HubSpotWriter
-from connectors.kit import DestinationType, Option
+from connectors.kit import DestinationType, Option, Window
 
 DESTINATION = DestinationType(
     kind="hubspot",
@@ -9,8 +10,9 @@ DESTINATION = DestinationType(
     docs_url="https://developers.hubspot.com/docs/api-reference/crm-contacts-v3/batch/post-crm-v3-objects-contacts-batch-upsert",
     open=HubSpotWriter,
     batch_size=BATCH_SIZE,
-    calls_per_second=9.0,  # with the burst 99 in ten seconds: the smallest account may make 100
-    burst=9,
+    calls_per_second=19.0,  # as many as the larger accounts may make in ten seconds; windows say what this one may
+    burst=19,
+    windows=(Window(TEN_SECONDS, calls=100, seconds=10), Window("day", calls=250_000, seconds=86_400, floor=0.05)),
     options=(
         Option("api_version", default="v3", help="v3, or a dated one such as 2026-03"),
         Option("external_id_property", default=KEY_PROPERTY, help="the property with unique values that holds our id"),

@@ -15,10 +15,11 @@ from typing import Any
 import orjson
 import requests
 
-from connectors.kit import QuotaError, Record, TerminalError, TransientError, Usage, WriteResult
+from connectors.kit import QuotaError, Record, TerminalError, TransientError, Usage, WindowUsage, WriteResult
 from connectors.kit.http import check_status, retry_after
 from connectors.kit.redaction import without_values
 
+TEN_SECONDS = "ten_seconds"  # the name of the window
 _DAILY_WAIT_SECONDS = 3600.0  # the day ends at midnight where the account is, which no answer says
 _WINDOW_SECONDS = 10.0
 _LOCK_WAIT_SECONDS = 2.0
@@ -153,11 +154,20 @@ def raise_for(response: requests.Response, name: str) -> None:
 
 
 def read_usage(response: requests.Response) -> Usage | None:
-    """Of the day; None for apps of the marketplace and where nothing was said."""
-    limit, left = (response.headers.get(f"X-HubSpot-RateLimit-{name}", "") for name in ("Daily", "Daily-Remaining"))
+    """Of the day, which apps of the marketplace are not told, and of ten seconds; None where nothing was said."""
+    day, ten = _used_and_limit(response, "Daily"), _used_and_limit(response, "Max")
+    if day is None and ten is None:
+        return None
+    used, limit = day or (None, None)
+    return Usage(used=used, limit=limit, windows=(WindowUsage(TEN_SECONDS, *ten),) if ten else ())
+
+
+def _used_and_limit(response: requests.Response, name: str) -> tuple[int, int] | None:
+    remaining = "Remaining" if name == "Max" else f"{name}-Remaining"
+    limit, left = (response.headers.get(f"X-HubSpot-RateLimit-{part}", "") for part in (name, remaining))
     if not (limit.isdecimal() and left.isdecimal()):
         return None
-    return Usage(used=max(0, int(limit) - int(left)), limit=int(limit))
+    return max(0, int(limit) - int(left)), int(limit)
 
 
 def read_json(response: requests.Response) -> dict[str, Any]:
@@ -178,9 +188,11 @@ def _quota_error(response: requests.Response, name: str) -> QuotaError:
             f"{name}: the daily quota is reached", retry_after=_DAILY_WAIT_SECONDS if wait is None else wait
         )
     interval = response.headers.get("X-HubSpot-RateLimit-Interval-Milliseconds", "")
-    window = min(int(interval) / 1000, 60.0) if interval.isdecimal() else _WINDOW_SECONDS
+    seconds = min(int(interval) / 1000, 60.0) if interval.isdecimal() else _WINDOW_SECONDS
     return QuotaError(
-        f"{name}: the limit of calls in ten seconds is reached", retry_after=window if wait is None else wait
+        f"{name}: the limit of calls in ten seconds is reached",
+        retry_after=seconds if wait is None else wait,
+        window=TEN_SECONDS if wait is None else None,
     )
 
 

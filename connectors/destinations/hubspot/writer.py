@@ -68,7 +68,9 @@ class HubSpotWriter:
         self._session = session(self._base_url, timeout_seconds=connection.timeout_seconds)
         self._session.headers["Accept"] = "application/json"
         tokens = _token_source(connection, self._session)
-        self._calls = AuthorizedCalls(self._name, self._session, tokens, note=self._note_usage)
+        self._calls = AuthorizedCalls(
+            self._name, self._session, tokens, before_call=connection.before_call, note=self._note_usage
+        )
         self._put_off: set[str] = set()  # keys of records that waited for those of the other kind
 
     def write(self, records: Sequence[Record]) -> list[WriteResult]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 from base64 import b64encode
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -40,9 +40,19 @@ class TrytonAccount:
     """
 
     def __init__(
-        self, *, name: str, base_url: str, database: str, user: str, password: str, timeout: float, company: int | None
+        self,
+        *,
+        name: str,
+        base_url: str,
+        database: str,
+        user: str,
+        password: str,
+        timeout: float,
+        company: int | None,
+        before_call: Callable[[int], None],
     ) -> None:
         self.name = name
+        self._before_call = before_call
         self._url = f"{base_url.rstrip('/')}/{quote(database, safe='')}/rpc/"
         self._user = user
         self._password = password
@@ -145,6 +155,7 @@ class TrytonAccount:
         return self._auth
 
     def _post(self, body: dict[str, Any], auth: AuthBase | None) -> requests.Response:
+        self._before_call(1)
         left = max(1.0, self._until - time.monotonic())
         with translated(self.name):
             return self._http.post(

@@ -70,11 +70,38 @@ class WriteResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """A limit of the account: at most `calls` in any `seconds`, all applications together.
+
+    Where the CRM tells its limit, that counts in place of `calls`; with `is_cap` it may only lower it. We never use the
+    share `reserve`, and the bulk lane leaves the share `floor` to the hot lane.
+    """
+
+    name: str
+    calls: int
+    seconds: float
+    reserve: float = 0.0
+    floor: float = 0.0
+    is_cap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WindowUsage:
+    """What the CRM said of one of its windows: calls used, ours and those of others, and its limit."""
+
+    name: str
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
-    """What the CRM said in the last answer of its long quota (a day's calls); None where it said nothing."""
+    """What the CRM said in the last answer of its longest window (a day's calls), None where it said nothing; and of
+    shorter windows. A writer makes a new one for each answer that says something: that tells which call it is of."""
 
     used: int | None = None
     limit: int | None = None
+    windows: tuple[WindowUsage, ...] = ()
 
 
 class Writer(Protocol):
@@ -89,8 +116,9 @@ class Writer(Protocol):
     def write(self, records: Sequence[Record]) -> list[WriteResult]:
         """Write at most `batch_size` records; one result for each, in the order given.
 
-        Makes one call, for which the caller has a grant of the quota; only a call refused for an access token that ran
-        out is made again with a new one. A writer never divides the records itself: each part needs a grant.
+        The caller has a grant of the quota for `DestinationType.calls_per_write` calls. A writer that may make more, or
+        fewer, says so before each call by `Connection.before_call`, which takes a further grant where none is left; the
+        others are counted as one call. A writer never divides the records itself.
 
         Raises TransientError, QuotaError or TerminalError when the call as a whole came to nothing. A record for which
         the answer holds neither result nor error is "retry": its state is unknown and an upsert may be repeated.
@@ -128,6 +156,10 @@ class SentField:
     max_length: int | None = None
 
 
+def _uncounted(_cost: int = 1) -> None:
+    """Where nobody counts calls: `check`, and tests of a writer alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """How to reach one CRM account, with secrets already resolved; to ask for one that is not set raises
@@ -135,6 +167,9 @@ class Connection:
 
     `object`: the CRM's name of what is written, None for the one that persons are by the options; `subject`: what it
     stands for. A writer is opened for each object of an account.
+
+    `before_call` is to be called before each call that the CRM counts, with what it costs if that is more than one. It
+    waits for a grant of the quota; raises QuotaError where none can be had in good time, TransientError without Redis.
     """
 
     name: str
@@ -145,6 +180,7 @@ class Connection:
     fields: tuple[SentField, ...] = ()
     object: str | None = None
     subject: str = "person"
+    before_call: Callable[[int], None] = field(default=_uncounted, repr=False, compare=False)
 
     @property
     def is_local(self) -> bool:
@@ -166,7 +202,8 @@ class ObjectType:
 class DestinationType:
     """A kind of CRM. The module holds one constant, `DESTINATION`.
 
-    `calls_per_second` and `burst` are the defaults of the shared quota; afluente.yaml may say otherwise.
+    `calls_per_second`, `burst` and `windows` are the defaults of the shared quota; afluente.yaml may say otherwise. All
+    of them hold at once. `calls_per_write` are granted together before a write; what it does not make is given back.
     `options` and the names of `secrets` are what afluente.yaml may give; `sandbox_secrets` are taken for an address of
     this machine where none are given: those of its sandbox. `schemes` are what `base_url` may begin with. `merge` says
     what becomes of the record of a person who turned out to be another: `mark`, the mapping's field `from: merged_into`
@@ -187,6 +224,8 @@ class DestinationType:
     merge: Literal["mark", "none"] = "none"
     schemes: tuple[str, ...] = ("http", "https")
     objects: tuple[ObjectType, ...] = ()
+    windows: tuple[Window, ...] = ()
+    calls_per_write: int = 1
 
     def connect(self, connection: Connection) -> Writer:
         """A writer to it. Raises ConfigurationError for secrets or options that it cannot do without."""

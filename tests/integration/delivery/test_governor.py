@@ -24,8 +24,8 @@ def governor(redis_url) -> Governor:
     return Governor(shared_redis(redis_url))
 
 
-def take(governor: Governor, **changes) -> float:
-    return governor.take("crm", **({"rate": RATE, "burst": BURST} | changes))
+def take(governor: Governor, calls: int = 1, **changes) -> float:
+    return governor.take("crm", calls, **({"rate": RATE, "burst": BURST} | changes)).wait
 
 
 def drain(governor: Governor) -> None:
@@ -110,17 +110,17 @@ def test_a_redis_wiped_again_and_again_does_not_stop_a_lane_that_leaves_a_reserv
 
 def test_the_wait_told_is_the_wait_needed(governor):
     drain(governor)
-    wait = take(governor, tokens=5)
+    wait = take(governor, calls=5)
     assert 0.03 <= wait <= 5 / RATE
     time.sleep(wait)
-    assert take(governor, tokens=5) == 0
+    assert take(governor, calls=5) == 0
 
 
 def test_a_batch_larger_than_the_burst_is_granted_in_time(governor):
-    wait = take(governor, tokens=3 * BURST)
+    wait = take(governor, calls=3 * BURST)
     assert wait <= 3 * BURST / RATE
     time.sleep(wait)
-    assert take(governor, tokens=3 * BURST) == 0
+    assert take(governor, calls=3 * BURST) == 0
 
 
 def test_the_bulk_lane_leaves_its_reserve_to_the_hot_lane(governor):
@@ -157,7 +157,7 @@ def test_after_a_refusal_nobody_calls_until_the_time_named_and_then_at_half_the_
     assert 0.4 < governor.state("crm").blocked_seconds <= 0.5
     time.sleep(0.52)
     drain(governor)
-    assert take(governor, tokens=5) == pytest.approx(5 / (RATE / 2), rel=0.25)
+    assert take(governor, calls=5) == pytest.approx(5 / (RATE / 2), rel=0.25)
 
 
 def test_refusals_of_calls_under_way_together_halve_the_rate_once(governor):
@@ -197,7 +197,7 @@ def test_near_the_end_of_a_day_s_quota_only_the_hot_lane_calls(governor):
 
 def test_destinations_do_not_share_a_bucket(governor):
     drain(governor)
-    assert governor.take("another", rate=RATE, burst=BURST) == 0
+    assert governor.take("another", rate=RATE, burst=BURST).wait == 0
 
 
 def test_a_bucket_nobody_uses_is_forgotten_after_a_day(governor, redis_client):

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from connectors.kit import destination_types
-from pipeline.delivery import sender, writers
+from pipeline.delivery import accounts, sender, writers
 from pipeline.delivery.sender import deliver
 from pipeline.identity.decisions import Decision
 from pipeline.identity.merges import merge_people
@@ -196,7 +196,7 @@ def test_a_crm_that_cannot_be_marked_gets_no_call_for_a_merged_person(crm, monke
     send()
     before = in_crm(crm)
     kinds = {name: dataclasses.replace(kind, merge="none") for name, kind in destination_types().items()}
-    monkeypatch.setattr(writers, "destination_types", lambda: kinds)
+    monkeypatch.setattr(accounts, "destination_types", lambda: kinds)
     writers.close_writer("crm")
     merge_people(ada, ben, ME)
     send()

@@ -51,6 +51,13 @@ CRM = "destinations: {crm: {kind: salesforce, base_url: 'https://crm.example', "
         (CRM + "calls_per_second: 0}}", "destinations.crm.calls_per_second: 0 is too small; it must be more than 0"),
         (CRM + "calls_per_second: -3}}", "destinations.crm.calls_per_second"),
         (CRM + "timeout_seconds: 99999}}", "destinations.crm.timeout_seconds: 99999 is too large; at most 600"),
+        (CRM + "account: Our Company}}", "destinations.crm.account: names are lower-case letters"),
+        (CRM + "windows: {Day: {}}}}", "destinations.crm.windows.Day: names are lower-case letters"),
+        (CRM + "windows: {day: {calls: 0}}}}", "destinations.crm.windows.day.calls: 0 is too small; at least 1"),
+        (CRM + "windows: {day: {seconds: 0}}}}", "destinations.crm.windows.day.seconds: 0 is too small; at least 0.1"),
+        (CRM + "windows: {day: {reserve: 1.5}}}}", "destinations.crm.windows.day.reserve: 1.5 is too large"),
+        (CRM + "windows: {day: {call: 5}}}}", "destinations.crm.windows.day.call: 'call' is not known (did you mean"),
+        (CRM + "windows: [day]}}", "destinations.crm.windows: ['day'] is not an object"),
         (
             CRM + "base_ulr: x}}",
             "destinations.crm.base_ulr: 'base_ulr' is not known (did you mean base_url?); allowed:",

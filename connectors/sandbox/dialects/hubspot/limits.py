@@ -22,10 +22,12 @@ class Limits:
 
     def __init__(self) -> None:
         self.calls_in_window = CALLS_IN_WINDOW
+        self.day_seconds = 86_400.0
         self._lock = threading.Lock()
         self._calls: deque[float] = deque()
         self._searches: deque[float] = deque()
         self._today = 0
+        self._day_began = time.monotonic()
 
     def take(self, *, is_search: bool, daily_limit: int | None) -> tuple[str | None, dict[str, str]]:
         """The policy that a call is against, None if it may go on; and the headers of its answer: none of a search."""
@@ -38,6 +40,8 @@ class Limits:
                 return ("SECONDLY" if is_over else None), {}
             limit = CALLS_A_DAY if daily_limit is None else daily_limit
             policy = None
+            if now - self._day_began >= self.day_seconds:  # HubSpot's day does not roll: it begins anew
+                self._today, self._day_began = 0, now
             if self._today >= limit:
                 policy = "DAILY"
             elif _is_over(self._calls, now - WINDOW_SECONDS, self.calls_in_window):
