@@ -167,7 +167,7 @@ def kind_of(destination: str, configured: DestinationSettings) -> DestinationTyp
 
 
 def _sent_fields(mapping: DestinationMapping) -> tuple[SentField, ...]:
-    return tuple(SentField(rule.name, rule.kind, rule.max_length) for rule in mapping.declaration.fields)
+    return tuple(SentField(rule.name, rule.kind, rule.max_length, rule.picklist) for rule in mapping.declaration.fields)
 
 
 def _open(destination: str, mapping: DestinationMapping) -> OpenWriter:

@@ -121,11 +121,13 @@ class Secrets(dict[str, str]):
 
 @dataclass(frozen=True, slots=True)
 class SentField:
-    """A field that the mapping sends: its type, as the mapping's `as` names it, and its `max` in characters."""
+    """A field that the mapping sends: its type, as the mapping's `as` names it, its `max` in characters, and the words
+    of its `picklist`."""
 
     name: str
     kind: str = "text"
     max_length: int | None = None
+    values: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,13 @@ class DestinationType:
     merge: Literal["mark", "none"] = "none"
     schemes: tuple[str, ...] = ("http", "https")
     objects: tuple[ObjectType, ...] = ()
+
+    @property
+    def abilities(self) -> tuple[str, ...]:
+        """What its writers are able to do beside writing, by the names of `capabilities.CAPABILITIES`."""
+        from connectors.kit.destinations.capabilities import abilities_of
+
+        return abilities_of(self.open)
 
     def connect(self, connection: Connection) -> Writer:
         """A writer to it. Raises ConfigurationError for secrets or options that it cannot do without."""
