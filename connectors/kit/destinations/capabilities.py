@@ -124,7 +124,7 @@ class SetsUp(Protocol):
     def setup(self, *, dry_run: bool = False) -> tuple[str, ...]:
         """A sentence for each thing that was made, or with `dry_run` would be; () where nothing is missing.
 
-        Makes what is not there and changes nothing that is. Three calls, and one for each thing made, at most.
+        Makes what is not there and changes nothing that is. Four calls, and one for each thing made, at most.
         """
         ...
 
