@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any
 from urllib.parse import unquote
+from uuid import NAMESPACE_OID, uuid5
 
 import orjson
 
@@ -15,7 +16,7 @@ from connectors.sandbox.dialects.dataverse.operations import Answer, Operation
 from connectors.sandbox.dialects.dataverse.rules import CHOICES, TABLES, Table, standard_columns
 
 _ONE = re.compile(
-    r"EntityDefinitions\(LogicalName='(\w+)'\)(?:/(Attributes|Keys)(?:/Microsoft\.Dynamics\.CRM\.(\w+))?)?"
+    r"EntityDefinitions\((?:LogicalName='(\w+)'|([0-9a-f-]{36}))\)(?:/(Attributes|Keys)(?:/Microsoft\.Dynamics\.CRM\.(\w+))?)?"
 )
 _TABLE_OF = re.compile(r"(LogicalName|EntitySetName) eq '(\w+)'")
 _KEY = "new_afluenteid"
@@ -38,13 +39,16 @@ class Metadata:
         match = _ONE.fullmatch(path)
         if match is None:
             return None
-        table = next((table for table in TABLES.values() if table.logical_name == match[1]), None)
+        called = (match[1], match[2])
+        table = next(
+            (table for table in TABLES.values() if called in ((table.logical_name, None), (None, _id(table)))), None
+        )
         if table is None:
-            raise refusal("0x80060888", f"Could not find an entity with name {match[1]}.")
+            raise refusal("0x80060888", f"Could not find an entity with name {match[1] or match[2]}.")
         if operation.method == "GET":
-            return self._read(table, match[2], match[3])
-        if operation.method == "POST" and match[2] and not match[3]:
-            return self._make(table, match[2], operation)
+            return self._read(table, match[3], match[4])
+        if operation.method == "POST" and match[3] and not match[4]:
+            return self._make(table, match[3], operation)
         raise ODataError(405, "0x80060888", "The requested resource does not support http method.")
 
     def _tables(self, operation: Operation) -> Answer:
@@ -118,11 +122,16 @@ class Metadata:
     @staticmethod
     def _table(table: Table) -> dict[str, Any]:
         return {
+            "MetadataId": _id(table),
             "LogicalName": table.logical_name,
             "SchemaName": table.logical_name.capitalize(),
             "EntitySetName": table.name,
             "PrimaryIdAttribute": table.id_column,
         }
+
+
+def _id(table: Table) -> str:
+    return str(uuid5(NAMESPACE_OID, table.logical_name))
 
 
 def _check_label(wanted: dict[str, Any]) -> None:
