@@ -128,7 +128,9 @@ def test_everybody_is_listed_once_page_by_page_while_somebody_is_added_and_someb
 
 def test_people_are_found_by_an_address_in_a_column_of_any_name(target):
     target.execute(f"CREATE SCHEMA afluente; CREATE TABLE {TABLE} ({FIRST_COLUMNS}, mail text, phone text)")
-    target.execute(f"INSERT INTO {TABLE} VALUES ('a', 'A', 'Ada@Example.org', NULL), ('b', 'B', NULL, '(202) 555-0123')")
+    target.execute(
+        f"INSERT INTO {TABLE} VALUES ('a', 'A', 'Ada@Example.org', NULL), ('b', 'B', NULL, '(202) 555-0123')"
+    )
     crm = target.writer(fields=(SentField("last_name"), SentField("mail", "email")))
     found = crm.find(
         [Lookup("ada", ("ada@example.org",)), Lookup("bob", (), ("+12025550123",)), Lookup("no", ("n@n.n",))]
