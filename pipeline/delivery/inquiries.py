@@ -1,0 +1,60 @@
+"""A destination asked by hand, beside the workers: a writer of one's own, closed after use, and what it tells of its
+fields. Nobody's deliveries wait for it, and no quota is asked: it is a handful of calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from connectors.kit import Describes, DestinationType, Writer
+from pipeline.delivery.writers import connection_to, kind_of
+from pipeline.errors import ConfigurationError, UsageError
+from pipeline.settings.loading import Settings
+from pipeline.stages.destination_mapping.described import Misfit, find_misfits
+from pipeline.stages.destination_mapping.mapping import DESTINATION_MAPPINGS, DestinationMapping
+
+
+class Inquiry(msgspec.Struct, frozen=True):
+    """A destination, its mapping as the file stands now, and a writer for whoever asks."""
+
+    name: str
+    kind: DestinationType
+    mapping: DestinationMapping
+    writer: Writer
+
+    @property
+    def sent_as(self) -> str | None:
+        """What the CRM knows our records by, if the writer says so."""
+        return getattr(self.writer, "sent_as", None)
+
+    def misfits(self) -> list[Misfit] | None:
+        """What of the mapping does not fit the fields that the CRM describes; None where this kind describes nothing.
+        Raises as `Writer.write` does."""
+        if not isinstance(self.writer, Describes):
+            return None
+        return find_misfits(self.mapping, self.writer.describe(), key=self.sent_as)
+
+
+@contextmanager
+def inquire(known: Settings, name: str) -> Iterator[Inquiry]:
+    """Raises UsageError for a name that afluente.yaml does not have, ConfigurationError for settings or a mapping file
+    that are wrong."""
+    if name not in known.destinations:
+        raise UsageError(f"there is no destination {name!r} in afluente.yaml; known: {_names(known)}")
+    configured = known.destinations[name]
+    kind = kind_of(name, configured)
+    trouble = DESTINATION_MAPPINGS.trouble(configured.mapping_name)
+    if trouble is not None:
+        raise ConfigurationError(trouble)
+    mapping = DESTINATION_MAPPINGS.get(configured.mapping_name)
+    writer = kind.connect(connection_to(name, known, mapping))
+    try:
+        yield Inquiry(name, kind, mapping, writer)
+    finally:
+        writer.close()
+
+
+def _names(known: Settings) -> str:
+    return ", ".join(sorted(known.destinations)) or "none"
