@@ -105,8 +105,8 @@ class DataverseAbilities:
         for attribute in self._values(f"{table}/Attributes/{of_choices}"):
             options = (attribute.get("OptionSet") or {}).get("Options") or []
             choices[str(attribute.get("LogicalName"))] = tuple(str(option.get("Value")) for option in options)
-        ready = [column for column, status in keys.items() if status == "Active"]
-        return described_columns(attributes, choices, ready)
+        key = self._names.key_field
+        return described_columns(attributes, choices, key if keys.get(key) == "Active" else None)
 
     def setup(self, *, dry_run: bool = False) -> tuple[str, ...]:
         """Makes columns of the mapping that are missing and have a publisher's prefix, the one that holds our id, and

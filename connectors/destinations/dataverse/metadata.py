@@ -30,11 +30,10 @@ _PREFIX = "Microsoft.Dynamics.CRM."
 
 
 def described_columns(
-    attributes: Iterable[Mapping[str, Any]], choices: Mapping[str, tuple[str, ...]], keys: Iterable[str]
+    attributes: Iterable[Mapping[str, Any]], choices: Mapping[str, tuple[str, ...]], key: str | None
 ) -> tuple[DescribedField, ...]:
-    """`choices`: the numbers of each; `keys`: columns that are an alternate key by themselves, ready for use."""
+    """`choices`: the numbers of each; `key`: the column of our id, if it is an alternate key that is ready."""
     found: list[DescribedField] = []
-    keyed = set(keys)
     for attribute in attributes:
         name, word = str(attribute.get("LogicalName")), str(attribute.get("AttributeType"))
         if attribute.get("AttributeOf") or word == "Virtual":
@@ -53,7 +52,7 @@ def described_columns(
                 is_required=is_required and is_writable,
                 is_writable=is_writable and word not in _REFERENCES,
                 values=choices.get(name),
-                is_key=name in keyed,
+                is_key=name == key,
             )
         )
     return tuple(found)

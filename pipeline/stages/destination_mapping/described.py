@@ -26,6 +26,7 @@ _TAKES = {
     "datetime": {"date", "datetime"},
 }
 _MOST_NAMED = 8  # words of a picklist in a sentence
+_LIKENESS = 0.75  # of a name that may have been meant
 MADE_BY_SETUP = ("missing", "no_key")
 
 
@@ -71,7 +72,7 @@ def _of_rule(rule: DestinationRule, known: dict[str, DescribedField]) -> Iterato
     place = f"fields.{rule.name}"
     field = known.get(rule.name)
     if field is None:
-        near = get_close_matches(rule.name, known, 1)
+        near = get_close_matches(rule.name, known, 1, _LIKENESS)
         close = f" (did you mean {near[0]}?)" if near else ""
         problem, remedy = f"the CRM has no such field{close}", "make it there, or take the line out"
         yield Misfit("missing", rule.name, place, problem, remedy)

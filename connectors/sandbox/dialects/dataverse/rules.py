@@ -133,6 +133,8 @@ def _problem_of_number(table: Table, name: str, value: Any) -> ODataError | None
 
 
 def _problem_of_text(table: Table, name: str, value: Any) -> ODataError | None:
+    if name not in _LENGTHS and name not in _MADE and isinstance(value, bool | int | float):
+        return None  # a column of one's own is of any type
     if not isinstance(value, str):
         return _wrong_type(value, "Edm.String")
     most = _OURS if name in _MADE else _LENGTHS.get(name, _CUSTOM_LENGTH)
