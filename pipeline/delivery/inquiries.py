@@ -19,22 +19,25 @@ from pipeline.stages.destination_mapping.mapping import DESTINATION_MAPPINGS, De
 class Inquiry(msgspec.Struct, frozen=True):
     """A destination, its mapping as the file stands now, and a writer for whoever asks."""
 
+    known: Settings
     name: str
     kind: DestinationType
     mapping: DestinationMapping
     writer: Writer
 
-    @property
-    def sent_as(self) -> str | None:
-        """What the CRM knows our records by, if the writer says so."""
-        return getattr(self.writer, "sent_as", None)
-
     def misfits(self) -> list[Misfit] | None:
-        """What of the mapping does not fit the fields that the CRM describes; None where this kind describes nothing.
-        Raises as `Writer.write` does."""
+        """What of the mapping does not fit the fields that the CRM describes, of every object that the mapping names;
+        None where this kind describes nothing. Raises as `Writer.write` does."""
         if not isinstance(self.writer, Describes):
             return None
-        return find_misfits(self.mapping, self.writer.describe(), key=self.sent_as)
+        found = _misfits_of(self.writer, self.writer, self.mapping)
+        for other in self.mapping.others:
+            writer = self.kind.connect(connection_to(self.name, self.known, other))
+            try:
+                found += _misfits_of(writer, writer, other) if isinstance(writer, Describes) else []
+            finally:
+                writer.close()
+        return found
 
 
 @contextmanager
@@ -51,9 +54,14 @@ def inquire(known: Settings, name: str) -> Iterator[Inquiry]:
     mapping = DESTINATION_MAPPINGS.get(configured.mapping_name)
     writer = kind.connect(connection_to(name, known, mapping))
     try:
-        yield Inquiry(name, kind, mapping, writer)
+        yield Inquiry(known, name, kind, mapping, writer)
     finally:
         writer.close()
+
+
+def _misfits_of(writer: Writer, describer: Describes, mapping: DestinationMapping) -> list[Misfit]:
+    """`sent_as`: what the CRM knows our records by, if the writer says so."""
+    return find_misfits(mapping, describer.describe(), key=getattr(writer, "sent_as", None))
 
 
 def _names(known: Settings) -> str:

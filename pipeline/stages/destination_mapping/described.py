@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from connectors.kit.destinations.capabilities import DescribedField
@@ -56,7 +56,8 @@ def find_misfits(
     """In the order of the file, then what the CRM asks for beside it. `key`: what its records are known by."""
     known = {field.name: field for field in described}
     found = [misfit for rule in mapping.declaration.fields for misfit in _of_rule(rule, known)]
-    mapped = {rule.name for rule in mapping.declaration.fields}
+    below = "" if mapping.object is None else f"objects.{mapping.object}."
+    mapped = {rule.name for rule in mapping.declaration.fields} | {role for role, _ in mapping.links}
     found += [
         Misfit("required", name, f"fields.{name}", "the CRM requires it and the mapping does not send it", "add a line")
         for name, field in known.items()
@@ -65,7 +66,7 @@ def find_misfits(
     if known and not any(field.is_key for field in known.values()):
         problem = f"the CRM has no field that keeps our id and has each value once{f' ({key})' if key else ''}"
         found.append(Misfit("no_key", "", "", problem, "make it there, or name another in the destination's options"))
-    return found
+    return [replace(misfit, place=f"{below}{misfit.place}") if misfit.place else misfit for misfit in found]
 
 
 def _of_rule(rule: DestinationRule, known: dict[str, DescribedField]) -> Iterator[Misfit]:

@@ -31,8 +31,8 @@ KEY = "Afluente_Id__c"
 _KEPT = ("Id", "IsConverted", "IsDeleted", "CreatedDate", "LastModifiedDate")  # by Salesforce itself
 _NAMED_BY_PARTS = ("Lead", "Contact")  # whose Name is made of first and last name
 _OF_OTHERS = {
-    "Lead": {"AccountId", "ActivityDate", "BillingCity", "BillingCountry", "BillingState", "Priority", "Subject", "Type",
-             "WhatId", "WhoId"},
+    "Lead": {"AccountId", "ActivityDate", "BillingCity", "BillingCountry", "BillingState", "Priority", "Subject",
+             "Type", "WhatId", "WhoId"},
     "Contact": {"ActivityDate", "BillingCity", "BillingCountry", "BillingState", "Company", "IsConverted", "Priority",
                 "Status", "Subject", "Type", "WhatId", "WhoId"},
 }  # fmt: skip
@@ -50,7 +50,7 @@ _PICKLISTS = {
     "Salutation": ("Mr.", "Ms.", "Mrs.", "Dr.", "Prof."),
     "Status": ("Open - Not Contacted", "Working - Contacted", "Closed - Converted", "Closed - Not Converted"),
 }
-_RESTRICTED = {"Status"}  # the others take any text
+_RESTRICTED = {("Lead", "Status")}  # the others take any text
 _CUSTOM = {
     KEY: "string", "Afluente_Merged_Into__c": "string", "Afluente_Rerouted_At__c": "datetime",
     "Original_Source__c": "string", "Original_Channel__c": "string", "Original_Campaign__c": "string",
@@ -86,7 +86,7 @@ def find_refusal(entry: Mapping[str, Any], kind: str, *, is_new: bool) -> Refusa
     if kept:
         return "INVALID_FIELD_FOR_INSERT_UPDATE", f"Unable to create/update fields: {', '.join(kept)}.", kept
     for name, value in entry.items():
-        if name in _RESTRICTED and value and value not in _PICKLISTS[name]:
+        if (kind, name) in _RESTRICTED and value and value not in _PICKLISTS[name]:
             message = f"{name}: bad value for restricted picklist field: {value}"
             return "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, [name]
         limit = _CUSTOM_TEXT if _CUSTOM.get(name) == "string" else _LENGTHS.get(name, _CUSTOM_LENGTH)
@@ -157,6 +157,6 @@ def _described(kind: str, name: str) -> dict[str, Any]:
         "custom": name.endswith("__c"),
         "externalId": name == KEY,
         "unique": name == KEY,
-        "restrictedPicklist": name in _RESTRICTED,
+        "restrictedPicklist": (kind, name) in _RESTRICTED,
         "picklistValues": values,
     }

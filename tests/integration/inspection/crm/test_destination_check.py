@@ -232,6 +232,23 @@ def test_mapping_check_names_file_and_path_of_what_the_crm_does_not_take(crm_of)
     assert "no destination" in problem("mapping", "check", "--destination", "other", code=2)
 
 
+def test_every_object_that_a_mapping_names_is_compared_with_what_the_crm_tells_of_it(crm_of, tmp_path):
+    crm_of("salesforce", LEAD)
+    objects = {
+        "Account": {"of": "company", "fields": {"Name": "company", "BillingCity": {"from": "city", "max": 41}}},
+        "Contact": {"of": "person", "links": {"AccountId": "company"}, "fields": {**LEAD, "Zodiac": {"from": "city"}}},
+    }
+    objects["Contact"]["fields"].pop("Company")
+    mapping = {"destination": "own", "version": 1, "objects": objects}
+    (tmp_path / "mappings" / "destinations" / "own.yaml").write_text(json.dumps(mapping))
+    told = answer("mapping", "check", "--destination", "crm", code=1)["mappings"]["mappings/destinations/own.yaml"]
+    assert [sentence.partition(": ")[0] for sentence in told] == [
+        "objects.Contact.fields.Zodiac",
+        "objects.Account.fields.Name",
+        "objects.Account.fields.BillingCity.max",
+    ]
+
+
 def test_doctor_tells_of_a_mapping_that_does_not_fit_and_writes_nothing(crm_of):
     sandbox = crm_of("salesforce", {**LEAD, "City": {"from": "city", "max": 41}, "Nope": {"from": "city"}})
     checks = {made["name"]: made for made in answer("doctor", code=None)["checks"]}

@@ -50,7 +50,7 @@ def test_each_field_is_shown_as_it_would_be_sent_with_whose_value_it_is_and_noth
         "Email": ("ada@example.com", "email", ""),
         "City": ("Sprin", "city", "cut to 5 characters"),
         "Phone": (None, None, "left out: the person has none"),
-        "LeadSource": ("Other", "original_channel", "written once"),
+        "LeadSource": ("Direct", "original_channel", "written once"),
         "Rating": ("Hot", "constant", ""),
     }
     assert (found["destination"], found["kind"], found["state"], found["differs"]) == ("crm", "salesforce", "due", None)
