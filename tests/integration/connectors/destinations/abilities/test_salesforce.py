@@ -148,3 +148,13 @@ def test_a_field_of_the_mapping_that_is_not_there_is_an_error_that_names_it(sand
     crm = DESTINATION.connect(Connection("crm", sandbox.address, fields=(SentField("Nope"),)))
     with pytest.raises(TerminalError, match="INVALID_FIELD"):
         crm.read(["p-1"])
+
+
+def test_whose_lead_was_converted_is_neither_listed_nor_found_and_contacts_have_no_such_question(server):
+    server.script = [said({"done": True, "records": []})]
+    for crm in (scripted(server.url), scripted(server.url, options={"object": "Contact"})):
+        crm.list_people()
+        crm.find([Lookup("ada", ("ada@example.org",))])
+    asked = [call["query"]["q"] for call in server.asked]
+    assert ["IsConverted = false" in question for question in asked] == [True, True, False, False]
+    assert ["Company" in question for question in asked] == [True, True, False, False]
