@@ -122,6 +122,7 @@ def test_everybody_is_listed_once_page_by_page_while_somebody_is_added_and_someb
         crm.write([Record(f"key-{number:03}", FIELDS) for number in range(begin, begin + 251)])
     first = crm.list_people()
     crm.delete([Record("key-000", {})])
+    make_lead(dataverse, firstname="Closed", statecode=1)
     theirs = make_lead(dataverse, firstname="Later")
     second = crm.list_people(first.cursor)
     listed = [person.crm_id for page in (first, second) for person in page.people]

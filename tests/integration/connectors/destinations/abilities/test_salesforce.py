@@ -94,8 +94,8 @@ def test_a_key_that_is_not_unique_in_salesforce_is_described_as_none(server):
 
 
 def test_everybody_is_listed_once_page_by_page_while_somebody_is_added(crm, sandbox):
-    crm.write([record(f"p-{number:03}") for number in range(200)])
-    crm.write([record(f"q-{number:03}") for number in range(5)])
+    crm.write([record(f"p-{number:03}", LastName=f"Sample{999 - number}") for number in range(200)])
+    crm.write([record(f"q-{number:03}", LastName=f"Before{number}") for number in range(5)])
     first = crm.list_people()
     theirs = by_hand(sandbox, LastName="Later")
     second = crm.list_people(first.cursor)
@@ -103,7 +103,7 @@ def test_everybody_is_listed_once_page_by_page_while_somebody_is_added(crm, sand
     assert (len(first.people), second.cursor) == (200, None)
     assert len({person.crm_id for person in people}) == len(people) == 206
     assert [(person.crm_id, person.key) for person in people][-1] == (theirs, None)
-    assert people[0].values == {"last_name": "Brandt", "full_name": "Brandt", "company": "Brandt GmbH"}
+    assert people[0].values == {"last_name": "Sample999", "full_name": "Sample999", "company": "Brandt GmbH"}
 
 
 def test_people_are_found_by_address_whatever_its_case_and_by_a_number_as_americans_write_it(crm, sandbox):
