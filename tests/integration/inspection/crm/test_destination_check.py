@@ -87,6 +87,66 @@ def test_a_mapping_that_does_not_fit_is_told_line_by_line_before_any_record_is_w
     assert [call["route"] for call in calls(sandbox) if "composite" in call["route"]] == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "fields", "wrong"),
+    [
+        (
+            "hubspot",
+            {
+                "lastname": {"constant": "Sample"},
+                "zodiac": {"from": "first_name"},
+                "lifecyclestage": {"constant": "fresh"},
+                "createdate": {"from": "latest_at", "as": "datetime"},
+                "message": {"from": "message", "max": 65_537},
+                "afluente_employee_count": {"from": "company"},
+            },
+            ["zodiac", "lifecyclestage.constant", "createdate", "message.max", "afluente_employee_count.as"],
+        ),
+        (
+            "dataverse",
+            {
+                "subject": {"constant": "Demo"},
+                "lastname": {"constant": "Sample"},
+                "zodiac": {"from": "first_name"},
+                "leadqualitycode": {"from": "product_interest", "as": "integer", "values": {"Demo": 4}},
+                "leadid": {"from": "person_id"},
+                "description": {"from": "message", "max": 2_001},
+                "numberofemployees": {"from": "company"},
+            },
+            ["zodiac", "leadqualitycode.values.Demo", "leadid", "description.max", "numberofemployees.as"],
+        ),
+    ],
+)
+def test_each_way_in_which_a_mapping_does_not_fit_is_told_of_each_crm(crm_of, kind, fields, wrong):
+    sandbox = crm_of(kind, fields)
+    _, told = check(code=1)
+    places = [made["detail"].removeprefix("mappings/destinations/own.yaml: ") for made in told if not made["ok"]]
+    assert [place.partition(":")[0].removeprefix("fields.") for place in places] == wrong
+    assert records(sandbox) == []
+
+
+def test_each_way_in_which_a_mapping_does_not_fit_is_told_of_a_table(table, monkeypatch):
+    monkeypatch.setenv("TEAM_USER", "postgres")
+    fields = {
+        "zodiac": {"from": "first_name"},
+        "plan": {"from": "product_interest", "as": "picklist", "picklist": ["gold", "tin"]},
+        "joined": {"from": "city"},
+        "city": {"from": "city", "max": 41},
+        "employee_count": {"from": "company"},
+    }
+    team = table(fields, "joined text GENERATED ALWAYS AS (last_name || city) STORED, must text NOT NULL")
+    team.execute("CREATE TYPE plan AS ENUM ('gold', 'silver'); ALTER TABLE afluente.contacts ADD COLUMN plan plan")
+    told = answer("mapping", "check", "--destination", "crm", code=1)["mappings"]["mappings/destinations/own.yaml"]
+    assert [sentence.partition(": ")[0].removeprefix("fields.") for sentence in told] == [
+        "zodiac",
+        "plan.picklist",
+        "joined",
+        "city.max",
+        "employee_count.as",
+        "must",
+    ]
+
+
 def test_what_the_crm_requires_and_the_mapping_does_not_send_is_told(crm_of):
     crm_of("salesforce", {"LastName": {"from": "last_name"}})
     _, told = check(code=1)
