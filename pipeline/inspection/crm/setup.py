@@ -35,14 +35,16 @@ def set_up(name: str, *, is_dry_run: bool = False) -> SetUp:
                 refused = str(error)
         is_pending = is_able and is_dry_run and refused is None
         try:
-            misfits = inquiry.misfits() or []
+            misfits = inquiry.misfits()
         except TerminalError:
             if not (made or refused):
                 raise
             misfits = []  # of a table that is still to be made nothing can be told
+        if misfits is None and not is_able:
+            refused = f"{inquiry.kind.title} neither tells which fields it has nor lets us make any"
         by_hand = [
             f"{file_of(inquiry)}: {misfit.sentence}"
-            for misfit in misfits
+            for misfit in misfits or ()
             if not (is_pending and misfit.code in MADE_BY_SETUP and _is_among(misfit.field, made))
         ]
     return SetUp(list(made), by_hand, refused)
