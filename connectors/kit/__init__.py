@@ -11,6 +11,7 @@ from connectors.kit.destinations.capabilities import (
     Lookup,
     PeoplePage,
     Reads,
+    SetsUp,
     abilities_of,
 )
 from connectors.kit.destinations.declarations import (
@@ -100,6 +101,7 @@ __all__ = [
     "Secret",
     "Secrets",
     "SentField",
+    "SetsUp",
     "Signature",
     "SignedToken",
     "SlackChallenge",

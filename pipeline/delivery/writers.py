@@ -168,7 +168,7 @@ def check_object(kind: DestinationType, mapping: DestinationMapping) -> None:
 
 
 def _sent_fields(mapping: DestinationMapping) -> tuple[SentField, ...]:
-    return tuple(SentField(rule.name, rule.kind, rule.max_length) for rule in mapping.declaration.fields)
+    return tuple(SentField(rule.name, rule.kind, rule.max_length, rule.picklist) for rule in mapping.declaration.fields)
 
 
 def _open(destination: str, mapping: DestinationMapping) -> OpenWriter:

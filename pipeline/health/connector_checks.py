@@ -8,9 +8,9 @@ from functools import cache
 from connectors.kit import Connector, Poll, Webhook, sources
 from connectors.kit.registry import broken_sources
 from connectors.kit.sources.handshakes import secrets_of_webhook
-from pipeline.delivery.accounts import kind_of, quota_of
+from pipeline.delivery.accounts import quota_of
+from pipeline.delivery.inquiries import Inquiry, inquire
 from pipeline.delivery.standing import read_standings, why_quota_waits
-from pipeline.delivery.writers import connection_to
 from pipeline.errors import AfluenteError, ConfigurationError, QuotaError, TerminalError, place_of
 from pipeline.health.checks import Check, failed, passed
 from pipeline.health.poll_checks import check_polled, read_poll_states
@@ -45,14 +45,14 @@ def check_sources(known: Settings, *, asks: bool = True) -> Iterator[Check]:
 
 
 def check_destinations(known: Settings) -> Iterator[Check]:
-    """One cheap authenticated call to each CRM in use."""
+    """A few calls to each CRM in use: one cheap authenticated one, and up to three for what fields there are."""
     for name, configured in sorted(known.destinations.items()):
         if known.uses_sandbox and not known.is_sandbox_told:
             # Its usual port may be another program's: one that does not answer would take the patience of a call.
             remedy = "start it with `afluente up`, or set up a CRM"
             yield failed(f"destination {name}", "the sandbox does not run here", remedy)
         elif configured.enabled:
-            yield _check_destination(known, name)
+            yield from _check_destination(known, name)
 
 
 def find_wrong_mappings(known: Settings) -> list[str]:
@@ -175,34 +175,44 @@ def _brands_of(known: Settings, name: str) -> list[str]:
     return known.source(name).brands or sorted(known.brands)
 
 
-def _check_destination(known: Settings, name: str) -> Check:
+def _check_destination(known: Settings, name: str) -> Iterator[Check]:
+    """Whether the CRM lets us in, then whether the mapping fits the fields that it tells."""
     label = f"destination {name}"
     configured = known.destinations[name]
     try:
-        kind = kind_of(name, configured)
         quota_of(name, known)
-        _raise_trouble(DESTINATION_MAPPINGS.trouble(configured.mapping_name))
-        mapping = DESTINATION_MAPPINGS.get(configured.mapping_name)
-        writer = kind.connect(connection_to(name, known, mapping))
-        try:
-            writer.check()
-        finally:
-            writer.close()
+        with inquire(known, name) as inquiry:
+            inquiry.writer.check()
+            yield passed(label, f"{inquiry.kind.title} at {configured.base_url} lets us in{_quota_remark(known, name)}")
+            yield from _check_mapping_of(inquiry)
     except ConfigurationError as error:
-        return failed(label, str(error), "correct it as the message says")
+        yield failed(label, str(error), "correct it as the message says")
     except TerminalError as error:
-        return failed(label, str(error), f"mend destinations.{name}.secrets; what is due goes out by itself then")
+        yield failed(label, str(error), f"mend destinations.{name}.secrets; what is due goes out by itself then")
     except QuotaError as error:
-        return failed(label, str(error), "nothing: deliveries wait for the quota")
+        yield failed(label, str(error), "nothing: deliveries wait for the quota")
     except AfluenteError as error:
-        return failed(label, str(error), f"is {configured.base_url} right and reachable? Deliveries wait meanwhile")
+        yield failed(label, str(error), f"is {configured.base_url} right and reachable? Deliveries wait meanwhile")
     except Exception as error:  # noqa: BLE001 - a connector's bug must not hide the other checks
-        return failed(
-            label,
-            f"bug: {place_of(error)}",
-            f"report it to the owner of connectors/destinations/{configured.kind}.py",
-        )
-    return passed(label, f"{kind.title} at {configured.base_url} lets us in{_quota_remark(known, name)}")
+        remedy = f"report it to the owner of connectors/destinations/{configured.kind}.py"
+        yield failed(label, f"bug: {place_of(error)}", remedy)
+
+
+def _check_mapping_of(inquiry: Inquiry) -> Iterator[Check]:
+    """Left out where the CRM tells nothing of its fields, or not to us."""
+    label = f"mapping of {inquiry.name}"
+    try:
+        misfits = inquiry.misfits()
+    except AfluenteError:
+        return
+    if misfits is None:
+        return
+    if not misfits:
+        yield passed(label, f"fits the fields that {inquiry.kind.title} tells")
+        return
+    more = f", and {len(misfits) - 1} more" if len(misfits) > 1 else ""
+    remedy = f"{misfits[0].remedy}; `afluente destination check {inquiry.name} --no-write` tells all"
+    yield failed(label, f"{misfits[0].what}{more}", remedy)
 
 
 def _quota_remark(known: Settings, name: str) -> str:

@@ -28,7 +28,7 @@ __all__ = ["Check", "run_checks"]
 
 
 def run_checks(known: Settings | None = None) -> list[Check]:
-    """Every check, in the order in which a human would ask. Takes seconds: it calls each CRM once."""
+    """Every check, in the order in which a human would ask. Takes seconds: it calls each CRM a few times."""
     return list(_checks(known))
 
 

@@ -134,6 +134,24 @@ def result_of(record: Record, answer: Answer | None, names: Names) -> WriteResul
     )
 
 
+def deletion_of(record: Record, answer: Answer | None) -> WriteResult:
+    """What became of a record that was to be deleted."""
+    if answer is None:
+        return WriteResult(record.key, "retry", code="no_result", message="the answer says nothing of this record")
+    if answer.is_success:
+        return WriteResult(record.key, "written", crm_id=record.crm_id)
+    if answer.code in _GONE:
+        return WriteResult(record.key, "written", crm_id=record.crm_id, code="record_gone", message="nothing to delete")
+    is_passing_now = answer.is_limited or is_passing(answer.code, answer.message)
+    return WriteResult(
+        record.key,
+        "retry" if is_passing_now or (answer.code is None and answer.status >= 500) else "rejected",
+        code=answer.code or f"status_{answer.status}",
+        message=without_values(answer.message, record.fields.values()),
+        blames_setting=_blames_setting(answer),
+    )
+
+
 def error_of(body: bytes) -> tuple[str | None, str]:
     """Code, in lower case, and message of `{"error": {"code", "message"}}`; (None, "") where it is something else."""
     return _error(_json(body))

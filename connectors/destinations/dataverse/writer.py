@@ -11,6 +11,7 @@ from uuid import uuid4
 import orjson
 import requests
 
+from connectors.destinations.dataverse.abilities import DataverseAbilities
 from connectors.destinations.dataverse.answers import (
     LIMITS,
     Answer,
@@ -47,7 +48,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _HEADERS = {"Accept": "application/json", "OData-MaxVersion": "4.0", "OData-Version": "4.0"}
 
 
-class DataverseWriter:
+class DataverseWriter(DataverseAbilities):
     """Not shared between threads: it holds one HTTP session.
 
     The limits that Dataverse tells in its headers are those of one of its servers in five minutes, no quota of a day:
@@ -58,6 +59,7 @@ class DataverseWriter:
         self.usage = Usage()
         self._name = connection.name
         self._names = _names(connection)
+        self._fields = connection.fields
         self.sent_as = f"{self._names.table} by {self._names.key_field}"
         version = str(connection.options.get("api_version", "9.2")).removeprefix("v")
         self._root = f"{connection.base_url.rstrip('/')}/api/data/v{quote(version)}"

@@ -1,7 +1,8 @@
 """HubSpot: contacts upserted by a unique property of ours, 100 a call, one result or error for each by its trace id."""
 
+from connectors.destinations.hubspot.abilities import BATCH_SIZE
 from connectors.destinations.hubspot.answers import TEN_SECONDS
-from connectors.destinations.hubspot.writer import BATCH_SIZE, KEY_PROPERTY, HubSpotWriter
+from connectors.destinations.hubspot.writer import KEY_PROPERTY, HubSpotWriter
 from connectors.kit import DestinationType, Option, Window
 
 DESTINATION = DestinationType(

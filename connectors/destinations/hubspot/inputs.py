@@ -35,17 +35,22 @@ def property_text(value: Any) -> str:
     return str(value)
 
 
-def read_body(ids: Sequence[str], key_property: str, *, id_property: str | None = None) -> dict[str, Any]:
-    body = {"inputs": [{"id": name} for name in ids], "properties": [key_property], "propertiesWithHistory": []}
+def read_body(
+    ids: Sequence[str], key_property: str, *, id_property: str | None = None, more: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Asks for the key and `more` properties."""
+    names = list(dict.fromkeys((key_property, *more)))
+    body = {"inputs": [{"id": name} for name in ids], "properties": names, "propertiesWithHistory": []}
     return body if id_property is None else {**body, "idProperty": id_property}
 
 
-def contacts_path(destination: str, version: Any) -> str:
+def contacts_path(destination: str, version: Any, *, part: str = "objects") -> str:
+    """`part`: objects, or properties."""
     text = str(version)
     if re.fullmatch(r"v\d+", text):
-        return f"/crm/{text}/objects/contacts"
+        return f"/crm/{text}/{part}/contacts"
     if re.fullmatch(r"\d{4}-\d{2}", text):
-        return f"/crm/objects/{text}/contacts"
+        return f"/crm/{part}/{text}/contacts"
     raise ConfigurationError(
         f"destinations.{destination}.options.api_version is {text!r}; allowed: v3 or such as 2026-03"
     )

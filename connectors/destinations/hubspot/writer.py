@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import requests
 
+from connectors.destinations.hubspot.abilities import BATCH_SIZE, HubSpotAbilities
 from connectors.destinations.hubspot.answers import (
     BatchAnswer,
     Refusal,
@@ -37,14 +38,13 @@ from connectors.kit.http import Session, session
 from connectors.kit.oauth import FixedToken, RefreshToken, TokenSource
 from connectors.kit.redaction import without_values
 
-BATCH_SIZE = 100
 KEY_PROPERTY = "afluente_id"
 _NOBODY = "afluente-check"  # an id that no contact has
 _GONE = "OBJECT_NOT_FOUND"
 _MOST_PUT_OFF = 10_000
 
 
-class HubSpotWriter:
+class HubSpotWriter(HubSpotAbilities):
     """One account. Not shared between threads: it holds one HTTP session.
 
     A write makes one call, `batch/upsert`, or `batch/update` where all of its records are only to be updated: an upsert
@@ -64,7 +64,10 @@ class HubSpotWriter:
         self._key_property = str(options.get("external_id_property", KEY_PROPERTY))
         self._links = options.get("on_existing_email", "link") == "link"
         self.sent_as = f"contacts by {self._key_property}"
-        self._root = self._base_url + contacts_path(connection.name, options.get("api_version", "v3"))
+        self._fields = connection.fields
+        version = options.get("api_version", "v3")
+        self._root = self._base_url + contacts_path(connection.name, version)
+        self._properties = self._base_url + contacts_path(connection.name, version, part="properties")
         self._session = session(self._base_url, timeout_seconds=connection.timeout_seconds)
         self._session.headers["Accept"] = "application/json"
         tokens = _token_source(connection, self._session)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from connectors.destinations.tryton import records as made
+from connectors.destinations.tryton.abilities import BATCH_SIZE, TrytonAbilities
 from connectors.destinations.tryton.records import Wanted
 from connectors.destinations.tryton.rpc import TrytonAccount
 from connectors.kit import (
@@ -27,7 +28,6 @@ from connectors.kit import (
     check_batch,
 )
 
-BATCH_SIZE = 100
 _RIGHTS = {
     "party.party": "parties",
     "party.contact_mechanism": "contact mechanisms",
@@ -37,7 +37,7 @@ _ERASED = "the party was erased in Tryton, and nothing is written to it any more
 _CLOSED = "the opportunity is closed in Tryton: it stays as it is, the party is kept"
 
 
-class TrytonWriter:
+class TrytonWriter(TrytonAbilities):
     """One account. Not shared between threads: it holds one HTTP session.
 
     A person's party has our id as its `code`, which Tryton keeps unique: whoever comes second is refused, so there is
@@ -52,6 +52,7 @@ class TrytonWriter:
     def __init__(self, connection: Connection) -> None:
         self.usage = Usage()
         self._name = connection.name
+        self._fields = connection.fields
         options, secrets = connection.options, connection.secrets
         if not options.get("database"):
             raise ConfigurationError(

@@ -54,7 +54,7 @@ def sort_fields(record: Record) -> Wanted:
         elif name == "comment":
             wanted.text, wanted.has_text = (None if value is None else str(value)), True
         elif name.startswith("comment."):
-            wanted.lines[name.removeprefix("comment.").replace(":", " ").strip()[:60]] = _one_line(value)
+            wanted.lines[_label(name)] = _one_line(value)
         elif name == "description":
             wanted.opportunity[name] = _one_line(value)  # Tryton refuses a second line there
         else:
@@ -73,6 +73,37 @@ def fields_of_parties(wanted: Sequence[Wanted], *, prefix: str = "") -> list[str
 def fields_of_opportunities(wanted: Sequence[Wanted]) -> list[str]:
     own = {name for person in wanted for name in person.opportunity}
     return ["reference", "state", "party", "comment", *sorted(own), *fields_of_parties(wanted, prefix="party.")]
+
+
+def read_fields(names: Sequence[str], opportunity: dict[str, Any]) -> dict[str, Any]:
+    """What Tryton has, by the names that a mapping uses; a name that it does not have is None."""
+    related = opportunity.get("party.")
+    party: dict[str, Any] = related if isinstance(related, dict) else {}
+    mechanisms = {str(known.get("type")): known.get("value") for known in party.get("contact_mechanisms.") or []}
+    mechanisms |= {
+        str(known.get("type")): known.get("value")
+        for known in party.get("contact_mechanisms.") or []
+        if str(known.get("comment") or "").startswith(KEPT)
+    }
+    lines, text = _ours_of(str(opportunity.get("comment") or ""))
+    name = str(party.get("name") or "")
+    first, _, last = name.partition(" ") if "first_name" in names else ("", "", name)
+    known_names = {"name": name, "first_name": first, "last_name": last if last or "first_name" not in names else name}
+    found: dict[str, Any] = {}
+    for wanted in names:
+        if wanted in known_names:
+            found[wanted] = known_names[wanted] or None
+        elif wanted in MECHANISMS:
+            found[wanted] = mechanisms.get(wanted)
+        elif wanted.startswith("party."):
+            found[wanted] = party.get(wanted.removeprefix("party."))
+        elif wanted == "comment":
+            found[wanted] = text or None
+        elif wanted.startswith("comment."):
+            found[wanted] = lines.get(_label(wanted))
+        else:
+            found[wanted] = opportunity.get(wanted)
+    return found
 
 
 def is_erased(party: dict[str, Any]) -> bool:
@@ -156,10 +187,7 @@ def _comment(wanted: Wanted, had: str) -> str:
     ours, mark, theirs = had.replace("\r\n", "\n").partition(_MARK)
     if not mark:
         ours, theirs = "", f"\n{ours}" if ours else ""
-    head, _, text = ours.partition("\n\n")
-    lines: dict[str, str | None] = {
-        found[1]: found[2] for line in head.split("\n") if (found := _LINE.fullmatch(line)) is not None
-    }
+    lines, text = _parts_of(ours)
     lines |= wanted.lines
     text = (wanted.text or "") if wanted.has_text else text
     head = "\n".join(f"{label}: {value}" for label, value in lines.items() if value)
@@ -168,6 +196,24 @@ def _comment(wanted: Wanted, had: str) -> str:
         return theirs.lstrip("\n")
     made = f"{head}\n\n{text}\n{_MARK}{theirs}" if text else f"{head}\n\n{_MARK}{theirs}"
     return had if made.split() == had.split() else made
+
+
+def _ours_of(comment: str) -> tuple[dict[str, str | None], str]:
+    """Lines by label and the text, of what stands above the mark."""
+    ours, mark, _ = comment.replace("\r\n", "\n").partition(_MARK)
+    lines, text = _parts_of(ours if mark else "")
+    return lines, text.strip()
+
+
+def _parts_of(ours: str) -> tuple[dict[str, str | None], str]:
+    head, _, text = ours.partition("\n\n")
+    lines = {found[1]: found[2] for line in head.split("\n") if (found := _LINE.fullmatch(line)) is not None}
+    return dict(lines), text
+
+
+def _label(name: str) -> str:
+    """Of a line, from the mapping's `comment.Label`."""
+    return name.removeprefix("comment.").replace(":", " ").strip()[:60]
 
 
 def _differing(wanted: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,8 @@ class Deletes(Protocol):
 @dataclass(frozen=True, slots=True)
 class DescribedField:
     """A field as the CRM describes it. `kind`: one of the types of a mapping's `as`, or the CRM's own word for what is
-    none. `max_length` in characters. `values`: the active values of a picklist, None if any will do."""
+    none. `max_length` in characters. `values`: the active values of a picklist, None if any will do. `converts`: it
+    takes values of other types too and writes them as its own. `is_key`: our id can be kept in it and be found by."""
 
     name: str
     kind: str
@@ -55,6 +56,8 @@ class DescribedField:
     is_required: bool = False
     is_writable: bool = True
     values: tuple[str, ...] | None = None
+    converts: bool = False
+    is_key: bool = False
 
 
 @runtime_checkable
@@ -114,12 +117,25 @@ class Finds(Protocol):
         ...
 
 
+@runtime_checkable
+class SetsUp(Protocol):
+    """Makes in the CRM what the mapping needs there."""
+
+    def setup(self, *, dry_run: bool = False) -> tuple[str, ...]:
+        """A sentence for each thing that was made, or with `dry_run` would be; () where nothing is missing.
+
+        Makes what is not there and changes nothing that is. Four calls, and one for each thing made, at most.
+        """
+        ...
+
+
 CAPABILITIES: dict[str, str] = {
     "reads": "read",
     "deletes": "delete",
     "describes": "describe",
     "lists": "list_people",
     "finds": "find",
+    "sets_up": "setup",
 }
 """Each capability and the method by which a writer has it."""
 

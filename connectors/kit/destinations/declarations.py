@@ -149,11 +149,13 @@ class Secrets(dict[str, str]):
 
 @dataclass(frozen=True, slots=True)
 class SentField:
-    """A field that the mapping sends: its type, as the mapping's `as` names it, and its `max` in characters."""
+    """A field that the mapping sends: its type, as the mapping's `as` names it, its `max` in characters, and the words
+    of its `picklist`."""
 
     name: str
     kind: str = "text"
     max_length: int | None = None
+    values: tuple[str, ...] | None = None
 
 
 def _uncounted(_cost: int = 1) -> None:
@@ -226,6 +228,13 @@ class DestinationType:
     objects: tuple[ObjectType, ...] = ()
     windows: tuple[Window, ...] = ()
     calls_per_write: int = 1
+
+    @property
+    def abilities(self) -> tuple[str, ...]:
+        """What its writers are able to do beside writing, by the names of `capabilities.CAPABILITIES`."""
+        from connectors.kit.destinations.capabilities import abilities_of
+
+        return abilities_of(self.open)
 
     def connect(self, connection: Connection) -> Writer:
         """A writer to it. Raises ConfigurationError for secrets or options that it cannot do without."""

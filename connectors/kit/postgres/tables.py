@@ -28,6 +28,17 @@ SELECT a.attname, format_type(a.atttypid, a.atttypmod), c.relkind,
 FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid JOIN pg_attribute a ON a.attrelid = c.oid
      LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
 WHERE n.nspname = {} AND c.relname = {} AND a.attnum > 0 AND NOT a.attisdropped""")
+_DESCRIBE = SQL("""
+SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull AND NOT a.atthasdef AND a.attidentity = '',
+       a.attgenerated = '' AND a.attidentity <> 'a' AND has_column_privilege(c.oid, a.attnum, 'INSERT')
+           AND has_column_privilege(c.oid, a.attnum, 'UPDATE'),
+       EXISTS (SELECT FROM pg_index i
+               WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
+                 AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum),
+       (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = a.atttypid)
+FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE n.nspname = {} AND c.relname = {} AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum""")
 _MAY_CREATE = SQL("""
 SELECT n.oid IS NOT NULL,
        CASE WHEN n.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
@@ -53,8 +64,24 @@ class Column:
 
     @property
     def max_length(self) -> int | None:
-        limited = _LIMITED.fullmatch(self.type_name)
-        return int(limited[1]) if limited else None
+        return _length(self.type_name)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """A column as a mapping sees it. `is_required`: neither empty nor filled by the table. `is_writable`: by us, and no
+    generated one. `is_unique`: by itself. `labels` of an enumerated type."""
+
+    name: str
+    type_name: str
+    is_required: bool
+    is_writable: bool
+    is_unique: bool
+    labels: tuple[str, ...] | None
+
+    @property
+    def max_length(self) -> int | None:
+        return _length(self.type_name)
 
 
 class Table:
@@ -96,6 +123,19 @@ class Table:
         if lacking:
             raise TerminalError(f"{self._destination}: the table {self.shown} has {' And '.join(lacking)}")
         return found
+
+    def describe(self, run: Run) -> tuple[ColumnFacts, ...]:
+        """Its columns, whatever they lack; () where there is no such table."""
+        rows = run(_DESCRIBE.format(Literal(self._schema), Literal(self._name)))
+        return tuple(
+            ColumnFacts(name, type_name, is_required, is_writable, is_unique, tuple(labels) if labels else None)
+            for name, type_name, is_required, is_writable, is_unique, labels in rows
+        )
+
+    def add_columns(self, run: Run, wanted: Sequence[Wanted]) -> None:
+        """Give it columns, in the transaction of `run`."""
+        for column in wanted:
+            run(SQL(f"ALTER TABLE {self.shown} ADD COLUMN IF NOT EXISTS {quoted(column.name)} {column.type_name}"))
 
     def statements(self, wanted: Sequence[Wanted]) -> list[str]:
         """The statements that make schema and table."""
@@ -154,6 +194,11 @@ class Table:
         if lacking:
             said.append(f"no right to {', '.join(lacking)}: GRANT {', '.join(lacking)} ON {self.shown} TO …;")
         return said
+
+
+def _length(type_name: str) -> int | None:
+    limited = _LIMITED.fullmatch(type_name)
+    return int(limited[1]) if limited else None
 
 
 def quoted(name: str) -> str:

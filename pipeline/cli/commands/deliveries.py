@@ -8,11 +8,49 @@ import typer
 
 from pipeline.cli.terminal.connection import database
 from pipeline.cli.terminal.moments import Since, Until, parse_period
-from pipeline.cli.terminal.output import example, print_note
+from pipeline.cli.terminal.output import AsJson, example, print_json, print_note
 from pipeline.cli.terminal.rows import AsFormat, ForExcel, OutFile, RowFormat, write_rows
 from pipeline.values.counting import counted
 
 commands = typer.Typer(help="What each CRM should have and has.", no_args_is_help=True)
+
+
+@commands.command(
+    "preview",
+    epilog=example(
+        "afluente deliveries preview ada.sample@example.com",
+        "afluente deliveries preview ada.sample@example.com --destination crm",
+    ),
+)
+def preview(
+    *,
+    person: Annotated[
+        str,
+        typer.Argument(
+            metavar="PERSON",
+            help="Id of a person or a lead, an e-mail address, a phone number, or the id that a source or a CRM gave.",
+        ),
+    ],
+    destination: Annotated[str | None, typer.Option("--destination", help="Only this CRM.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what would be sent of a person, without sending it.
+
+    Of each CRM: every field of its mapping with the value as it would be sent, which of our values it is, and whether
+    it is cut, left out or written once; and whether that differs from what the CRM confirmed last. These are personal
+    data: they go nowhere but to this terminal. Where several people are known by what you give, they are listed.
+    """
+    from pipeline.cli.terminal.crm_checks import print_previews
+    from pipeline.cli.terminal.story import print_found
+    from pipeline.inspection.crm.previews import find_person, preview_deliveries
+
+    with database(timeout_seconds=0) as connection:
+        found = find_person(connection, person)
+        if len(found) > 1:
+            print_json({"kind": "several", "found": found}) if as_json else print_found(found)
+            return
+        previews = preview_deliveries(connection, found[0].id, destination=destination)
+    print_json({"person_id": found[0].id, "deliveries": previews}) if as_json else print_previews(previews)
 
 
 @commands.command(

@@ -108,6 +108,65 @@ def backfill(
         _print_backfilled(name, done, is_dry_run=dry_run, everyone=everyone)
 
 
+@commands.command(
+    "check", epilog=example("afluente destination check crm --no-write", "afluente destination check crm --json")
+)
+def check(
+    *,
+    name: Annotated[str, typer.Argument(help="A destination of afluente.yaml.")],
+    write: Annotated[
+        bool, typer.Option("--write/--no-write", help="Also write one record, read it back and delete it.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Check a destination, from its address to a record in it.
+
+    In order: address and credentials, rights, each field of the mapping against what the CRM says of it, limits; then
+    one record of an invented person is written, read back field by field, and deleted, also where a step fails. A
+    mapping that does not fit is told before anything is written. Nothing of it is kept here. Exit 1 if a step fails.
+    """
+    from msgspec.structs import asdict
+
+    from pipeline.cli.terminal.connection import keep_logs_quiet
+    from pipeline.cli.terminal.crm_checks import print_check
+    from pipeline.inspection.crm.checks import check_destination
+
+    keep_logs_quiet()
+    checks = check_destination(name, writes=write, on_check=print_check if not as_json else lambda _check: None)
+    is_well = all(made.ok for made in checks)
+    if as_json:
+        print_json({"destination": name, "ok": is_well, "checks": [asdict(made) for made in checks]})
+    if not is_well:
+        raise typer.Exit(1)
+
+
+@commands.command("setup", epilog=example("afluente destination setup crm --dry-run", "afluente destination setup crm"))
+def setup(
+    *,
+    name: Annotated[str, typer.Argument(help="A destination of afluente.yaml.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made, and make nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make in a CRM what its mapping needs.
+
+    Fields of the mapping that are missing there, and the one that keeps our id, where this kind of CRM lets a program
+    make them; the rest is said, for whoever makes it by hand. What is there is left as it is, so it may be run again.
+    Exit 1 if something is left to do by hand.
+    """
+    from pipeline.cli.terminal.connection import keep_logs_quiet
+    from pipeline.cli.terminal.crm_checks import print_setup
+    from pipeline.inspection.crm.setup import set_up
+
+    keep_logs_quiet()
+    done = set_up(name, is_dry_run=dry_run)
+    if as_json:
+        print_json({"destination": name, "dry_run": dry_run, "setup": done})
+    else:
+        print_setup(done, name, is_dry_run=dry_run)
+    if done.by_hand or done.refused:
+        raise typer.Exit(1)
+
+
 def _counts(done: Backfilled) -> dict[str, int]:
     return {
         "people": done.people,

@@ -13,8 +13,8 @@ commands = typer.Typer()
 def doctor(*, as_json: AsJson = False) -> None:
     """Check the whole installation.
 
-    Settings, keys, connections, credentials, clocks, versions: names what fails and its remedy. Calls each CRM once and
-    changes nothing. Exit 1 if a check fails.
+    Settings, keys, connections, credentials, mappings against what CRMs tell of their fields, clocks, versions: names
+    what fails and its remedy. Calls each CRM a few times and changes nothing. Exit 1 if a check fails.
     """
     from msgspec.structs import asdict
 

@@ -25,17 +25,30 @@ _ROWS = 3  # shown as a table unless said otherwise
 commands = typer.Typer(help="What a source's fields are called here, and a CRM's.", no_args_is_help=True)
 
 
-@commands.command("check", epilog=example("afluente mapping check"))
-def check_mappings(*, as_json: AsJson = False) -> None:
+@commands.command("check", epilog=example("afluente mapping check", "afluente mapping check --destination crm"))
+def check_mappings(
+    *,
+    destination: Annotated[
+        str | None,
+        typer.Option("--destination", help="Also compare its mapping with the fields that the CRM itself tells."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Check every mapping.
 
     Of sources and destinations, and the rules of identity and survivorship: says what is wrong, in which file and
-    where, and which fields of the samples nobody has mapped, kept or ignored. Exit 1 if there is anything to settle.
+    where, and which fields of the samples nobody has mapped, kept or ignored. With --destination a CRM is asked which
+    fields it has, how long they are, and which values they take. Exit 1 if there is anything to settle.
     """
     from connectors.kit.folders import overridden_files
     from pipeline.authoring.mapping_checks import check_mappings as find_problems
 
     problems = find_problems()
+    if destination is not None:
+        from pipeline.inspection.crm.checks import mapping_problems
+
+        for path, sentences in mapping_problems(destination).items():
+            problems[path] = [*problems.get(path, []), *sentences]
     overridden = [path for path in overridden_files() if path.startswith("mappings/")]
     if as_json:
         print_json({"ok": not any(problems.values()), "mappings": problems, "overridden": overridden})

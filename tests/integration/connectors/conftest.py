@@ -53,7 +53,7 @@ class _ScriptedHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_POST = do_PATCH = do_GET  # noqa: N815 - the names the base class looks for
+    do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the names the base class looks for
 
     def log_message(self, *_: Any) -> None:
         """Quiet."""

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 from connectors.sandbox.dialects.dataverse.addresses import ROOT, read_address
 from connectors.sandbox.dialects.dataverse.batch import ROUTE, answer_batch, without_last_part
 from connectors.sandbox.dialects.dataverse.errors import ODataError, refusal
+from connectors.sandbox.dialects.dataverse.metadata import Metadata
 from connectors.sandbox.dialects.dataverse.operations import Answer, Operation, failed, plan
 from connectors.sandbox.dialects.dataverse.queries import read
 from connectors.sandbox.dialects.dataverse.tables import Changes, guid_of
@@ -44,6 +45,7 @@ class DataverseDialect:
         self._records = records
         self._faults = faults
         self._tokens = IssuedTokens()
+        self.metadata = Metadata()
         self._lock = threading.Lock()
         self._writing = threading.Lock()  # what a change rests on stays as it was until it is made
         self._used = 0
@@ -115,6 +117,10 @@ class DataverseDialect:
     def _run(self, operations: Sequence[Operation], faults: FaultSpec) -> list[Answer] | ODataError:
         """One request, or those of a change set: all of them or none."""
         try:
+            with self._writing:
+                told = self.metadata.answer(operations[0])
+            if told is not None:
+                return [told]
             if operations[0].method == "GET":
                 return [read(operations[0], self._records)]
             with self._writing:

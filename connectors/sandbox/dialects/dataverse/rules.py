@@ -11,6 +11,9 @@ from typing import Any
 from connectors.sandbox.dialects.dataverse.errors import ODataError, refusal, unreadable
 
 _CUSTOM = re.compile(r"new_[a-z0-9_]+")
+_MADE = [f"new_{which}{what}" for which in ("original", "latest") for what in ("source", "channel", "campaign")]
+_OURS = 255
+_LONG = 2_000
 _CUSTOM_LENGTH = 4_000  # the most of a line of text; in a real environment each column has its own
 _BIND = re.compile(r"/?(?:\w+)\([^()]+\)")
 
@@ -47,11 +50,48 @@ CHOICES = {
 }
 _BOOLEANS = {"donotbulkemail", "donotemail", "donotphone", "msdyn_gdproptout"}
 _DATES = {"new_reroutedat"}
+_KEPT = {
+    "createdon": "DateTime",
+    "modifiedon": "DateTime",
+    "statecode": "State",
+}  # by Dataverse; as every table has them
 
 
 def is_column(table: Table, name: str) -> bool:
     known = (table.id_column, *_LENGTHS, *_INTEGERS, *CHOICES, *_BOOLEANS, *_DATES)
     return name in known or bool(_CUSTOM.fullmatch(name))
+
+
+def standard_columns(table: Table) -> list[dict[str, Any]]:
+    """As `EntityDefinitions(LogicalName='lead')/Attributes` tells them: those that Dynamics brings, and those that
+    docs/dataverse.md has an admin make."""
+    shown = [_shown(table.id_column, "Uniqueidentifier", is_kept=True)]
+    shown += [_shown(name, word, is_kept=True) for name, word in _KEPT.items()]
+    for name, length in _LENGTHS.items():
+        word = "Memo" if length >= _LONG else "String"
+        required = "ApplicationRequired" if table.name == "leads" and name in ("lastname", "subject") else "None"
+        form = "Email" if name.startswith("emailaddress") else "Url" if name == "websiteurl" else "Text"
+        shown.append(_shown(name, word, required=required, MaxLength=length, FormatName={"Value": form}))
+    shown += [_shown(name, "Integer") for name in _INTEGERS]
+    shown += [_shown(name, "Picklist") for name in CHOICES if name != "statecode"]
+    shown += [_shown(name, "Boolean") for name in sorted(_BOOLEANS)]
+    shown += [_shown(name, "DateTime", Format="DateAndTime") for name in sorted(_DATES)]
+    shown += [_shown(name, "String", MaxLength=_OURS, FormatName={"Value": "Text"}) for name in _MADE]
+    return [*shown, _shown("ownerid", "Owner")]
+
+
+def _shown(name: str, word: str, *, is_kept: bool = False, required: str = "None", **more: Any) -> dict[str, Any]:
+    return {
+        "@odata.type": f"#Microsoft.Dynamics.CRM.{word}AttributeMetadata",
+        "LogicalName": name,
+        "SchemaName": name,
+        "AttributeType": word,
+        "AttributeOf": None,
+        "IsValidForCreate": not is_kept,
+        "IsValidForUpdate": not is_kept,
+        "RequiredLevel": {"Value": required, "CanBeChanged": True},
+        **more,
+    }
 
 
 def check_fields(table: Table, fields: Mapping[str, Any]) -> None:
@@ -93,9 +133,11 @@ def _problem_of_number(table: Table, name: str, value: Any) -> ODataError | None
 
 
 def _problem_of_text(table: Table, name: str, value: Any) -> ODataError | None:
+    if name not in _LENGTHS and name not in _MADE and isinstance(value, bool | int | float):
+        return None  # a column of one's own is of any type
     if not isinstance(value, str):
         return _wrong_type(value, "Edm.String")
-    most = _LENGTHS.get(name, _CUSTOM_LENGTH)
+    most = _OURS if name in _MADE else _LENGTHS.get(name, _CUSTOM_LENGTH)
     if len(value) <= most:
         return None
     return refusal(

@@ -259,8 +259,9 @@ def test_doctor_says_that_the_database_lets_us_in_or_what_it_lacks(target, setti
     [found] = check_destinations(known)
     assert (found.ok, "there is no table" in found.detail) == (False, True)
     target.execute(page_statements())
-    [found] = check_destinations(known)
+    found, mapped = check_destinations(known)
     assert (found.ok, "lets us in" in found.detail) == (True, True)
+    assert (mapped.ok, mapped.name) == (True, "mapping of warehouse")
     target.execute(f"ALTER TABLE {TABLE} DROP company_domain")
     [found] = check_destinations(known)
     assert 'ADD COLUMN "company_domain" varchar(253)' in found.detail

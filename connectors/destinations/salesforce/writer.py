@@ -1,4 +1,4 @@
-"""Salesforce: sObject Collections upsert by an external id, 200 records a call, one result for each record."""
+"""The writer: one result for each record, and every failure sorted by what happens next."""
 
 from __future__ import annotations
 
@@ -10,20 +10,16 @@ from urllib.parse import quote
 import orjson
 import requests
 
+from connectors.destinations.salesforce.abilities import BATCH_SIZE, SalesforceAbilities
 from connectors.kit import (
-    SUBJECTS,
     ConfigurationError,
     Connection,
-    DestinationType,
-    ObjectType,
-    Option,
     QuotaError,
     Record,
     RecordError,
     TerminalError,
     TransientError,
     Usage,
-    Window,
     WriteResult,
     check_batch,
 )
@@ -32,7 +28,6 @@ from connectors.kit.http import check_status, retry_after, session
 from connectors.kit.oauth import ClientCredentials, FixedToken, TokenSource
 from connectors.kit.redaction import without_values
 
-BATCH_SIZE = 200
 _DAILY_LIMIT_WAIT_SECONDS = 3600.0
 _CONCURRENCY_WAIT_SECONDS = 5.0
 
@@ -62,13 +57,14 @@ _CONFIGURATION_CODES = {
 _LOCK_WORDS = ("UNABLE_TO_LOCK_ROW", "Too many SOQL queries")
 
 
-class SalesforceWriter:
+class SalesforceWriter(SalesforceAbilities):
     """One account. Not shared between threads: it holds one HTTP session."""
 
     def __init__(self, connection: Connection) -> None:
         self.usage = Usage()
         self._name = connection.name
         self._base_url = connection.base_url.rstrip("/")
+        self._fields = connection.fields
         options = connection.options
         self._object = connection.object or str(options.get("object", "Lead"))
         self._key_field = str(options.get("external_id_field", "Afluente_Id__c"))
@@ -255,27 +251,3 @@ def _usage(header: str | None) -> Usage | None:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-DESTINATION = DestinationType(
-    kind="salesforce",
-    title="Salesforce",
-    docs_url="https://developer.salesforce.com/docs/platform/api-rest/guide/resources-composite-sobjects-collections-upsert.html",
-    open=SalesforceWriter,
-    batch_size=BATCH_SIZE,
-    calls_per_second=25.0,
-    burst=25,
-    windows=(Window("day", calls=100_000, seconds=86_400, floor=0.05),),  # until an answer tells the account's own
-    options=(
-        Option("allow_duplicate_alerts", "boolean", help="save in spite of duplicate rules that only warn"),
-        Option("api_version", ("number", "text"), default="67.0", help="such as 67.0"),
-        Option("auto_assign", ("boolean", "text"), help="true, false or a rule's id; not set: the active rule"),
-        Option("external_id_field", default="Afluente_Id__c", help="the unique field that holds our id"),
-        Option("object", default="Lead", help="Lead or Contact"),
-        Option("token_url", "url", help="where tokens come from, if not below base_url"),
-    ),
-    secrets=("access_token", "client_id", "client_secret"),
-    sandbox_secrets={"client_id": "sandbox", "client_secret": "sandbox"},
-    merge="mark",
-    objects=(ObjectType("*", SUBJECTS),),
-)

@@ -1,15 +1,14 @@
-"""A table of any PostgreSQL database: rows upserted by our id, a batch in one statement and one transaction."""
+"""The writer: a batch in one statement and one transaction."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
 
+from connectors.destinations.sql.abilities import BATCH_SIZE, KEPT_FIRST, KEPT_LAST, KEY, SqlAbilities
 from connectors.kit import (
     ConfigurationError,
     Connection,
-    DestinationType,
-    Option,
     Record,
     RecordError,
     TerminalError,
@@ -20,10 +19,7 @@ from connectors.kit import (
 from connectors.kit.postgres import SQL, Column, Composed, Database, Identifier, Literal, Run, Table, Wanted
 from connectors.kit.postgres.tables import checked_name
 
-BATCH_SIZE = 500
-KEY = "afluente_id"
-_WRITTEN_FIRST, _WRITTEN_LAST = "first_written_at", "updated_at"
-_KEPT = (Wanted(_WRITTEN_FIRST, "timestamptz NOT NULL"), Wanted(_WRITTEN_LAST, "timestamptz NOT NULL"))
+_KEPT = (Wanted(KEPT_FIRST, "timestamptz NOT NULL"), Wanted(KEPT_LAST, "timestamptz NOT NULL"))
 _TYPES = {"number": "numeric", "integer": "bigint", "boolean": "boolean", "date": "date", "datetime": "timestamptz"}
 _TOO_LONG = "string_data_right_truncation"
 
@@ -51,7 +47,7 @@ SELECT sent.{key}::text, written.is_new, known.{key} IS NOT NULL
 FROM sent LEFT JOIN written USING ({key}) LEFT JOIN known USING ({key})"""
 
 
-class SqlWriter:
+class SqlWriter(SqlAbilities):
     """One table. Not shared between threads: it holds one connection."""
 
     def __init__(self, connection: Connection) -> None:
@@ -61,6 +57,7 @@ class SqlWriter:
         schema, table = str(options.get("schema", "afluente")), str(options.get("table", "contacts"))
         self._table = Table(self._name, schema, table, KEY)
         self._creates = bool(options.get("create_tables", False))
+        self._sent = connection.fields
         self._fields = {field.name: _wanted(field.name, field.kind, field.max_length) for field in connection.fields}
         for name in self._fields:
             self._check_field(name)
@@ -128,7 +125,7 @@ class SqlWriter:
 
     def _check_field(self, name: str) -> None:
         checked_name(f"destinations.{self._name}: a field of its mapping", name)
-        if name in (KEY, _WRITTEN_FIRST, _WRITTEN_LAST):
+        if name in (KEY, KEPT_FIRST, KEPT_LAST):
             raise ConfigurationError(
                 f"destinations.{self._name}: its mapping has a field {name}, which Afluente keeps itself: name it"
                 " otherwise"
@@ -177,15 +174,15 @@ def _upsert(table: Table, columns: Sequence[Column], records: Sequence[Record]) 
     return SQL(_UPSERT).format(
         table=table.identifier,
         key=key,
-        first=Identifier(_WRITTEN_FIRST),
-        last=Identifier(_WRITTEN_LAST),
+        first=Identifier(KEPT_FIRST),
+        last=Identifier(KEPT_LAST),
         # Everything but letters and digits of English escaped, so that no text is too odd to be sent and refused.
         rows=Literal(json.dumps(rows)),
         absent=Literal(json.dumps(absent)),
         marks=Literal([record.key for record in records if record.update_only]),
         columns=SQL(", ").join([key, *(Identifier(column.name) for column in columns)]),
         proposed=SQL(", ").join([SQL("sent.{}").format(key), *map(proposed, columns)]),
-        changes=SQL(", ").join([*changes, SQL("{} = now()").format(Identifier(_WRITTEN_LAST))]),
+        changes=SQL(", ").join([*changes, SQL("{} = now()").format(Identifier(KEPT_LAST))]),
         differs=SQL(" OR ").join(differs) if differs else SQL("false"),
     )
 
@@ -201,27 +198,3 @@ def _result(record: Record, is_new: bool | None, is_known: bool) -> WriteResult:
 def _wanted(name: str, kind: str = "text", max_length: int | None = None) -> Wanted:
     text = f"varchar({max_length})" if max_length else "text"
     return Wanted(name, _TYPES.get(kind, text))
-
-
-DESTINATION = DestinationType(
-    kind="sql",
-    title="PostgreSQL",
-    docs_url="https://www.postgresql.org/docs/current/sql-insert.html",
-    open=SqlWriter,
-    batch_size=BATCH_SIZE,
-    calls_per_second=20.0,
-    burst=20,
-    options=(
-        Option("create_tables", "boolean", default=False, help="make schema and table where they are not there"),
-        Option("schema", default="afluente", help="the schema that the table is in"),
-        Option(
-            "sslmode",
-            allowed=("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
-            help="how the connection is encrypted; not set: where the server can (prefer)",
-        ),
-        Option("table", default="contacts", help="the table that people are written to"),
-    ),
-    secrets=("password", "user"),
-    merge="mark",
-    schemes=("postgresql", "postgres"),
-)

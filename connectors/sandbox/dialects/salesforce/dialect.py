@@ -1,4 +1,4 @@
-"""Salesforce's dialect: the token endpoint, collections upsert, one record by external id, limits.
+"""The dialect's routes: the token endpoint, collections upsert and deletion, single records, queries, describe, limits.
 
 Rules a client can break are kept: external ids are unique, at most 200 records a call, required fields, lengths, types,
 one object a call, a key no more than once.
@@ -7,7 +7,6 @@ one object a call, a key no more than once.
 from __future__ import annotations
 
 import re
-import string
 import threading
 from base64 import b64decode
 from collections import Counter
@@ -17,12 +16,8 @@ from urllib.parse import parse_qs, unquote
 import orjson
 
 from connectors.sandbox.dialects.dialect import Reply, Request, json_reply
-from connectors.sandbox.dialects.salesforce_rules import (
-    REFERENCES,
-    Refusal,
-    find_refusal,
-    find_unreadable,
-)
+from connectors.sandbox.dialects.salesforce.rows import PREFIXES, RefusedError, Rows, number_of, record_id
+from connectors.sandbox.dialects.salesforce.rules import REFERENCES, Refusal, describe, find_refusal, find_unreadable
 from connectors.sandbox.faults import Faults, FaultSpec
 from connectors.sandbox.records import SandboxRecords
 from connectors.sandbox.tokens import IssuedTokens
@@ -32,11 +27,11 @@ MAX_RECORDS = 200
 DAILY_LIMIT = 5_000_000
 _UPSERT = re.compile(r"/services/data/v\d+\.\d+/composite/sobjects/(\w+)/(\w+)")
 _ONE = re.compile(r"/services/data/v\d+\.\d+/sobjects/(\w+)/(\w+)/([^/]+)")
+_BY_ID = re.compile(r"/services/data/v\d+\.\d+/sobjects/(\w+)(?:/(\w+))?/?")
+_MANY = re.compile(r"/services/data/v\d+\.\d+/composite/sobjects/?")
+_QUERY = re.compile(r"/services/data/v\d+\.\d+/query(?:/([\w-]+))?/?")
 _LIMITS = re.compile(r"/services/data/v\d+\.\d+/limits/?")
 _TOKEN_LIFE_SECONDS = 7200.0
-_DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
-_CHECK = string.ascii_uppercase + "012345"
-_PREFIXES = {"Lead": "00Q", "Contact": "003", "Account": "001", "Task": "00T", "CampaignMember": "00v"}
 
 
 class SalesforceDialect:
@@ -48,6 +43,7 @@ class SalesforceDialect:
         self._faults = faults
         self._tokens = IssuedTokens()
         self._lock = threading.Lock()
+        self._rows = Rows(records)
         self._used = 0
 
     def answer(self, request: Request, faults: FaultSpec) -> Reply | None:
@@ -88,26 +84,48 @@ class SalesforceDialect:
         return Reply(reply.status, orjson.dumps(entries[:-1]), reply.route, headers=reply.headers, counts=reply.counts)
 
     def record_id(self, number: int, kind: str = "Lead") -> str:
-        """Fifteen characters and a checksum of three, as Salesforce makes them."""
-        digits = ""
-        while number:
-            number, rest = divmod(number, 62)
-            digits = _DIGITS[rest] + digits
-        short = _PREFIXES.get(kind, "a00") + digits.rjust(12, "0")
-        check = (sum((short[at + bit] in string.ascii_uppercase) << bit for bit in range(5)) for at in (0, 5, 10))
-        return short + "".join(_CHECK[value] for value in check)
+        return record_id(number, kind)
 
     def _route(self, request: Request, faults: FaultSpec) -> Reply:
+        try:
+            reply = self._route_records(request, faults) or self._route_questions(request, faults)
+        except RefusedError as error:
+            return _error(error.status, error.code, error.message, request)
+        return reply or _error(404, "NOT_FOUND", "The requested resource does not exist", request)
+
+    def _route_records(self, request: Request, faults: FaultSpec) -> Reply | None:
         if match := _UPSERT.fullmatch(request.path):
-            if request.method == "PATCH":
-                return self._upsert(request, match[1], match[2], faults)
-        elif (match := _ONE.fullmatch(request.path)) and request.method == "GET":
+            return self._upsert(request, match[1], match[2], faults) if request.method == "PATCH" else None
+        if (match := _ONE.fullmatch(request.path)) and request.method == "GET":
             return self._read_one(request, match[1], match[2], unquote(match[3]))
-        elif _LIMITS.fullmatch(request.path) and request.method == "GET":
+        if _MANY.fullmatch(request.path) and request.method == "DELETE":
+            ids = request.query.get("ids", "")
+            if len(ids.split(",")) > MAX_RECORDS:
+                raise RefusedError(400, "EXCEEDED_ID_LIMIT", f"record limit reached: {MAX_RECORDS}")
+            return self._rows.delete_many(ids)
+        return None
+
+    def _route_questions(self, request: Request, faults: FaultSpec) -> Reply | None:
+        if _LIMITS.fullmatch(request.path) and request.method == "GET":
             limit = faults.daily_limit or DAILY_LIMIT
             daily = {"Max": limit, "Remaining": max(0, limit - self._used)}
             return json_reply(200, {"DailyApiRequests": daily}, "GET limits")
-        return _error(404, "NOT_FOUND", "The requested resource does not exist", request)
+        if (match := _QUERY.fullmatch(request.path)) and request.method == "GET":
+            return self._rows.next_page(match[1], request.path) if match[1] else self._rows.query(request)
+        match = _BY_ID.fullmatch(request.path)
+        if match is None or match[1] not in PREFIXES:
+            return None
+        kind, crm_id = match[1], match[2]
+        if crm_id is None:
+            return self._rows.create(kind, request.body) if request.method == "POST" else None
+        if crm_id == "describe":
+            return json_reply(200, describe(kind), f"GET describe/{kind}") if request.method == "GET" else None
+        work = {
+            "GET": lambda: self._rows.read(kind, crm_id),
+            "PATCH": lambda: self._rows.update(kind, crm_id, request.body),
+            "DELETE": lambda: self._rows.delete_one(kind, crm_id),
+        }
+        return work[request.method]() if request.method in work else None
 
     def _issue_token(self, request: Request, faults: FaultSpec) -> Reply:
         route = "POST token"
@@ -151,6 +169,7 @@ class SalesforceDialect:
             refusal = find_unreadable(entry, kind, key_field)
             if refusal is not None:
                 return _error(400, *refusal, request, route)
+        self._rows.key_fields[kind] = key_field
         errors = self._refusals(entries, keys, kind, key_field, faults)
         if call.get("allOrNone") and any(errors):
             rolled_back: Refusal = (
@@ -212,21 +231,10 @@ class SalesforceDialect:
             value = entry.get(name)
             if value is None:
                 continue
-            target = next((target for target in objects if str(value).startswith(_PREFIXES[target])), None)
-            if target is None or self._records.find_number(target, _number(str(value))) is None:
+            target = next((target for target in objects if str(value).startswith(PREFIXES[target])), None)
+            if target is None or self._records.find_number(target, number_of(str(value))) is None:
                 return "INVALID_CROSS_REFERENCE_KEY", f"invalid cross reference id: {value}", [name]
         return None
-
-
-def _number(record_id: str) -> int:
-    """The sandbox's own number of a record, -1 for what is no id."""
-    number = 0
-    for digit in record_id[3:15]:
-        place = _DIGITS.find(digit)
-        if place < 0:
-            return -1
-        number = number * 62 + place
-    return number
 
 
 def _failed(code: str, message: str, fields: list[str]) -> dict[str, Any]:
@@ -235,6 +243,3 @@ def _failed(code: str, message: str, fields: list[str]) -> dict[str, Any]:
 
 def _error(status: int, code: str, message: str, request: Request, route: str | None = None) -> Reply:
     return json_reply(status, [{"message": message, "errorCode": code}], route or f"{request.method} other")
-
-
-DIALECT = SalesforceDialect

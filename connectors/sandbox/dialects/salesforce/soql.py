@@ -1,0 +1,155 @@
+"""As much of SOQL as programs ask by: fields of one object, conditions, an order and a limit.
+
+`SELECT Id, Email FROM Lead WHERE (Email = 'a@example.org' OR Phone IN ('1','2')) AND Id > '00Q…' ORDER BY Id LIMIT 200`
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_TOKEN = re.compile(r"\s*('(?:\\.|[^'\\])*'|[A-Za-z_]\w*|-?\d+(?:\.\d+)?|<=|>=|!=|[(),=<>])", re.DOTALL)
+_WORDS: dict[str, Any] = {"true": True, "false": False, "null": None}
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "=": lambda here, asked: bool(here == asked),
+    "!=": lambda here, asked: bool(here != asked),
+    ">": lambda here, asked: here is not None and bool(here > asked),
+    ">=": lambda here, asked: here is not None and bool(here >= asked),
+    "<": lambda here, asked: here is not None and bool(here < asked),
+    "<=": lambda here, asked: here is not None and bool(here <= asked),
+}
+
+Holds = Callable[[Mapping[str, Any]], bool]
+
+
+class QueryError(Exception):
+    """A query that cannot be read. The text is Salesforce's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """`names` are all fields that it speaks of."""
+
+    fields: tuple[str, ...]
+    object: str
+    holds: Holds
+    order: str | None
+    is_descending: bool
+    limit: int | None
+    names: frozenset[str]
+
+
+def read_query(text: str) -> Query:
+    """Raises QueryError."""
+    return _Parser(text).query()
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._tokens: list[str] = []
+        place = 0
+        while place < len(text.rstrip()):
+            match = _TOKEN.match(text, place)
+            if match is None:
+                raise QueryError(f"unexpected token: '{text[place : place + 1]}'")
+            self._tokens.append(match[1])
+            place = match.end()
+        self._place = 0
+        self._names: set[str] = set()
+
+    def query(self) -> Query:
+        self._expect("select")
+        fields = [self._name()]
+        while self._skip(","):
+            fields.append(self._name())
+        self._expect("from")
+        kind = self._next()
+        holds: Holds = self._either() if self._skip("where") else lambda _row: True
+        order, is_descending, limit = None, False, None
+        if self._skip("order"):
+            self._expect("by")
+            order = self._name()
+            is_descending = self._skip("desc")
+            self._skip("asc")
+        if self._skip("limit"):
+            limit = int(self._next())
+        if self._place < len(self._tokens):
+            raise QueryError(f"unexpected token: '{self._tokens[self._place]}'")
+        return Query(tuple(fields), kind, holds, order, is_descending, limit, frozenset(self._names))
+
+    def _either(self) -> Holds:
+        """Conditions joined by AND or by OR; as in Salesforce, both beside each other need parentheses."""
+        parts = [self._condition()]
+        word = next((word for word in ("and", "or") if self._is(word)), None)
+        while word is not None and self._skip(word):
+            parts.append(self._condition())
+        if self._is("and") or self._is("or"):
+            raise QueryError(f"unexpected token: {self._tokens[self._place]}")
+        return (
+            (lambda row: any(part(row) for part in parts)) if word == "or" else lambda row: all(p(row) for p in parts)
+        )
+
+    def _condition(self) -> Holds:
+        if self._skip("("):
+            inner = self._either()
+            self._expect(")")
+            return inner
+        name = self._name()
+        if self._skip("in"):
+            self._expect("(")
+            values = [self._value()]
+            while self._skip(","):
+                values.append(self._value())
+            self._expect(")")
+            return lambda row: any(_compared(row.get(name), value, "=") for value in values)
+        operator = self._next()
+        if operator not in _COMPARE:
+            raise QueryError(f"unexpected token: '{operator}'")
+        value = self._value()
+        return lambda row: _compared(row.get(name), value, operator)
+
+    def _value(self) -> Any:
+        token = self._next()
+        if token.startswith("'"):
+            return re.sub(r"\\(.)", r"\1", token[1:-1], flags=re.DOTALL)
+        if token.lower() in _WORDS:
+            return _WORDS[token.lower()]
+        try:
+            return float(token)
+        except ValueError:
+            raise QueryError(f"unexpected token: '{token}'") from None
+
+    def _name(self) -> str:
+        name = self._next()
+        if not re.fullmatch(r"[A-Za-z]\w*", name):
+            raise QueryError(f"unexpected token: '{name}'")
+        self._names.add(name)
+        return name
+
+    def _next(self) -> str:
+        if self._place >= len(self._tokens):
+            raise QueryError("unexpected token: '<EOF>'")
+        self._place += 1
+        return self._tokens[self._place - 1]
+
+    def _is(self, word: str) -> bool:
+        return self._place < len(self._tokens) and self._tokens[self._place].lower() == word
+
+    def _skip(self, word: str) -> bool:
+        found = self._is(word)
+        self._place += found
+        return found
+
+    def _expect(self, word: str) -> None:
+        if not self._skip(word):
+            found = self._tokens[self._place] if self._place < len(self._tokens) else "<EOF>"
+            raise QueryError(f"unexpected token: '{found}'")
+
+
+def _compared(here: Any, asked: Any, operator: str) -> bool:
+    """Texts are equal whatever their case, and in order of their letters as ids are."""
+    if isinstance(here, str) and isinstance(asked, str) and operator in ("=", "!="):
+        here, asked = here.casefold(), asked.casefold()
+    return _COMPARE[operator](here, asked)

@@ -1,0 +1,55 @@
+"""`afluente destination setup`: what a mapping needs in its CRM is made there, or said to whoever makes it by hand."""
+
+from __future__ import annotations
+
+import msgspec
+
+from connectors.kit import SetsUp
+from pipeline.delivery.inquiries import inquire
+from pipeline.errors import TerminalError
+from pipeline.inspection.crm.checks import file_of
+from pipeline.settings.loading import settings
+from pipeline.stages.destination_mapping.described import MADE_BY_SETUP
+
+
+class SetUp(msgspec.Struct, frozen=True):
+    """`made`: what was made, or would be. `by_hand`: sentences of what is left to a human. `refused`: why the CRM let
+    us make nothing."""
+
+    made: list[str]
+    by_hand: list[str]
+    refused: str | None = None
+
+
+def set_up(name: str, *, is_dry_run: bool = False) -> SetUp:
+    """Safe to run again: what is there is left as it is. Raises UsageError, ConfigurationError, and what the CRM and
+    the network come to, TerminalError only where nothing can be asked."""
+    with inquire(settings(), name) as inquiry:
+        writer, refused = inquiry.writer, None
+        made: tuple[str, ...] = ()
+        is_able = isinstance(writer, SetsUp)
+        if isinstance(writer, SetsUp):
+            try:
+                made = writer.setup(dry_run=is_dry_run)
+            except TerminalError as error:
+                refused = str(error)
+        is_pending = is_able and is_dry_run and refused is None
+        try:
+            misfits = inquiry.misfits()
+        except TerminalError:
+            if not (made or refused):
+                raise
+            misfits = []  # of a table that is still to be made nothing can be told
+        if misfits is None and not is_able:
+            refused = f"{inquiry.kind.title} neither tells which fields it has nor lets us make any"
+        by_hand = [
+            f"{file_of(inquiry)}: {misfit.sentence}"
+            for misfit in misfits or ()
+            if not (is_pending and misfit.code in MADE_BY_SETUP and _is_among(misfit.field, made))
+        ]
+    return SetUp(list(made), by_hand, refused)
+
+
+def _is_among(field: str, made: tuple[str, ...]) -> bool:
+    """Whether a sentence speaks of the field; of our id's, any does."""
+    return not field or any(field in sentence.split() for sentence in made)
