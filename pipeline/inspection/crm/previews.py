@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from pipeline.delivery.writers import kind_of
+from pipeline.delivery.accounts import kind_of
 from pipeline.errors import NotFoundError, RecordError, UsageError
 from pipeline.inspection.finding import Found, find
 from pipeline.privacy.people_to_send import read_named_people

@@ -16,6 +16,7 @@ from pipeline.identity.decisions import Decision
 from pipeline.identity.merges import merge_people
 from pipeline.recompute.deliveries import backfill_destination
 from pipeline.stages.destination_mapping.declarations import read_destination
+from pipeline.store.deliveries.objects import want_absent
 from pipeline.store.engine import transaction
 from tests.integration.delivery.test_named_facts import write_destination
 from tests.integration.delivery.test_sender import crm, forget_breaker, make_due_now
@@ -267,3 +268,12 @@ def test_with_faults_and_killed_senders_there_is_one_record_for_each_company_per
     assert Counter(record["object"] for record in crm.records()) == {"Contact": 200, "Account": 40, "Task": 600}
     assert all("AccountId" in record["fields"] for record in of(crm, "Contact"))
     assert all(set(record["fields"]) >= {"WhoId", "WhatId"} for record in of(crm, "Task"))
+
+
+def test_what_is_wanted_absent_is_gone_from_the_crm_and_stays_gone(company, crm):
+    ada, _ = come(ADA, BEN)
+    send()
+    with transaction() as connection:
+        want_absent(connection, [ada])
+    send()
+    assert sorted(by_email(crm)) == ["ben@brandt.example"]
