@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from connectors.kit import registry
 from tests.support.command_line import answer, problem, run
 
 CONNECTOR = """
@@ -38,7 +39,7 @@ DESTINATION = DestinationType(
 
 
 @pytest.fixture
-def written(configured, tmp_path):
+def written(configured, tmp_path, monkeypatch):
     """The file that its writer writes to."""
     (tmp_path / "connectors" / "destinations").mkdir(parents=True)
     (tmp_path / "connectors" / "destinations" / "bare.py").write_text(CONNECTOR)
@@ -49,7 +50,10 @@ def written(configured, tmp_path):
         base_url="https://crm.example.org",
         options={"file": str(path)},
     )
-    return path
+    registry.forget()  # kinds are read once
+    yield path
+    monkeypatch.undo()
+    registry.forget()
 
 
 def test_the_check_writes_and_says_what_is_left_to_a_human(written):
