@@ -175,7 +175,7 @@ def _destination_options() -> Schema:
         "values": _named("our words and the CRM's for them", _TABLE),
         "picklist": _named("the values the CRM knows", _REF("texts")),
         "unlisted": _named("what becomes of another value", {"enum": list(destination.UNLISTED)}),
-        "write": _named("once: a human's change stays", {"enum": list(destination.WRITE)}),
+        "write": _named("whose value stays in the CRM", {"enum": list(destination.WRITE)}),
         "when_empty": _named("clear: the CRM's value is emptied with ours", {"enum": list(destination.WHEN_EMPTY)}),
     }
 

@@ -74,6 +74,10 @@ class Breaker:
         if it was closed until now."""
         return self._script.run(destination, "halt", int(seconds * _MICROSECONDS), reason) == 1
 
+    def resume(self, destination: str) -> bool:
+        """Whoever mended what it needed says so: calls go on at once. True if they were halted."""
+        return self.success(destination)
+
     def state(self, destination: str) -> BreakerState:
         """The breaker as it stands, for reports."""
         with translated_redis_errors():

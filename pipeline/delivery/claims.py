@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import Connection
 
-from connectors.kit import Link, Record, WriteResult
+from connectors.kit import FoundRecord, Link, Record, WriteResult
 from pipeline.delivery.subjects import SubjectReader
 from pipeline.delivery.writers import OpenWriter
 from pipeline.errors import RecordError, place_of
@@ -18,6 +20,7 @@ from pipeline.stages.mapping.source_mapping import map_merged, map_person
 from pipeline.store.deliveries import deliveries
 from pipeline.store.keyring import blind_index
 from pipeline.targets import Target
+from pipeline.values.normalized import is_empty
 
 ABSENT = "absent"
 _CANNOT_MARK = "no call was made: the CRM or its mapping has no way to mark a merged person's record"
@@ -126,6 +129,7 @@ def _map(
             subject.attribution,
             confirmed=due.once_digest,
             emptied=[name for name, version in subject.emptied.items() if version > due.sent_version],
+            is_there=due.external_id is not None,
         )
     except RecordError as error:
         return Outcome(due.person_id, "rejected", code=error.code, field=error.field, message=error.message)
@@ -159,6 +163,19 @@ def _is_known(writer: OpenWriter, due: Due, mapped: MappedPerson) -> bool:
         and (mapped.once_digest is None or mapped.leaves_out_once)
         and blind_index().content_id(mapped.content) == due.content_id
     )
+
+
+def leave_filled(records: Sequence[Record], mapped: Mapping[UUID, MappedPerson], writer: OpenWriter) -> list[Record]:
+    """The records without those fields that are only to be filled and that the CRM has a value of. One call; raises as
+    `Writer.write` does."""
+    asked = [record.key for record in records if mapped[UUID(record.key)].fills]
+    there = writer.read(asked)
+    return [_unfilled(record, mapped[UUID(record.key)].fills, there.get(record.key)) for record in records]
+
+
+def _unfilled(record: Record, fills: tuple[str, ...], found: FoundRecord | None) -> Record:
+    kept = {name for name in fills if found is not None and not is_empty(found.fields.get(name))}
+    return replace(record, fields={name: value for name, value in record.fields.items() if name not in kept})
 
 
 def outcome_of(result: WriteResult, mapped: MappedPerson, due: Due, links: tuple[Link, ...]) -> Outcome:

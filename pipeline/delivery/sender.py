@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from pipeline.delivery.backoff import backoff_seconds
-from pipeline.delivery.claims import Claimed, Prepared, claim_batch, deletion_of, outcome_of, prepare
+from pipeline.delivery.claims import Claimed, Prepared, claim_batch, deletion_of, leave_filled, outcome_of, prepare
 from pipeline.delivery.halving import Written, write_in_halves
 from pipeline.delivery.permits import CallPermits, reason_of
 from pipeline.delivery.subjects import wake_others
@@ -202,9 +202,17 @@ class _Sender:
         gone, written = Written(), Written(unsent=prepared.records)
         if prepared.gone:
             gone = write_in_halves(prepared.gone, writer.delete, may_call=may_call)
-        if prepared.records and gone.trouble is None and (not prepared.gone or may_call()):
-            written = write_in_halves(prepared.records, writer.write, may_call=may_call)
-        return gone, written
+        if not prepared.records or gone.trouble is not None or (prepared.gone and not may_call()):
+            return gone, written
+        records = prepared.records
+        if any(mapped.fills for mapped in prepared.mapped.values()):
+            try:
+                records = leave_filled(records, prepared.mapped, writer)
+            except (TransientError, QuotaError, TerminalError, ConfigurationError) as error:
+                return gone, Written(unsent=records, trouble=error)
+            if not may_call():
+                return gone, written
+        return gone, write_in_halves(records, writer.write, may_call=may_call)
 
     def _forget_once(self, claimed: Claimed, mapped: dict[UUID, MappedPerson]) -> None:
         """Before a call that changes fields written once: what the CRM last confirmed is not what it has any more.

@@ -14,6 +14,8 @@ from connectors.kit import (
     Connection,
     Deletes,
     DestinationType,
+    FoundRecord,
+    Reads,
     Record,
     Secrets,
     SentField,
@@ -78,6 +80,10 @@ class OpenWriter(msgspec.Struct, frozen=True):
         """As `write`, of records that are to go."""
         assert isinstance(self.writer, Deletes)  # noqa: S101 - who asks has looked at `can_delete`
         return self._complete(records, self.writer.delete(records))
+
+    def read(self, keys: list[str]) -> dict[str, FoundRecord]:
+        """Records by our key, as the CRM has them; nothing where it does not tell."""
+        return self.writer.read(keys) if isinstance(self.writer, Reads) else {}
 
     @staticmethod
     def _complete(records: list[Record], results: Sequence[WriteResult]) -> list[WriteResult]:

@@ -9,12 +9,16 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from pipeline.delivery.breaker import Breaker
+from pipeline.delivery.shared_state import shared_redis
 from pipeline.delivery.standing import read_standings
 from pipeline.errors import RefusedError, TransientError, UsageError
+from pipeline.hints import hint_deliver
+from pipeline.lanes import LANES
 from pipeline.routing import meant_pairs
 from pipeline.settings.declarations import DestinationSettings
 from pipeline.settings.loading import settings
-from pipeline.store.deliveries.backfill import DestinationCounts, count_by_destination, count_people_lacking
+from pipeline.store.deliveries.backfill import DestinationCounts, count_by_destination, count_people_lacking, try_now
 from pipeline.store.engine import transaction
 from pipeline.store.last_errors import destination_errors
 
@@ -52,6 +56,24 @@ class DestinationRow(msgspec.Struct, frozen=True):
     last_error: str | None
     last_sent_at: datetime | None
     quotas: list[QuotaRow]
+
+
+def resume_destination(name: str) -> bool:
+    """Let calls to a destination go on at once, instead of when the next one is tried. True if they were halted; what
+    waits for its next try is sent either way. Raises UsageError for a name that is not known, RefusedError for one that
+    is disabled, TransientError without database or Redis."""
+    known = settings()
+    if name not in known.destinations:
+        names = ", ".join(sorted(known.destinations)) or "none"
+        raise UsageError(f"there is no destination {name!r} in afluente.yaml; known: {names}")
+    if not known.destinations[name].enabled:
+        raise RefusedError(f"destinations.{name}.enabled is false in afluente.yaml: set it to true, then start again")
+    was_halted = Breaker(shared_redis(known.broker_url)).resume(name)
+    with transaction() as connection:
+        try_now(connection, name)
+    for lane in LANES:
+        hint_deliver(name, lane)
+    return was_halted
 
 
 def list_destinations() -> list[DestinationRow]:

@@ -52,6 +52,27 @@ def list_destinations(*, as_json: AsJson = False) -> None:
     )
 
 
+@commands.command("resume", epilog=example("afluente destination resume crm"))
+def resume(
+    *,
+    name: Annotated[str, typer.Argument(help="A destination of afluente.yaml.")],
+    as_json: AsJson = False,
+) -> None:
+    """Let calls to a destination go on at once.
+
+    For after a token, a right or a setting was mended: by itself one call a minute is tried. What waited is sent now;
+    if the fault is still there, the destination halts again and nothing is lost.
+    """
+    from pipeline.inspection import destinations
+
+    with installation():
+        was_halted = destinations.resume_destination(name)
+    if as_json:
+        print_json({"destination": name, "was_halted": was_halted})
+    else:
+        print_line(f"{name}: calls go on" if was_halted else f"{name}: calls were not halted; what is due is sent")
+
+
 @commands.command(
     "backfill",
     epilog=example(

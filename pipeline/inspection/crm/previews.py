@@ -17,7 +17,7 @@ from pipeline.errors import NotFoundError, RecordError, UsageError
 from pipeline.inspection.finding import Found, find
 from pipeline.privacy.people_to_send import read_named_people
 from pipeline.settings.loading import settings
-from pipeline.stages.destination_mapping.declarations import DestinationRule
+from pipeline.stages.destination_mapping.declarations import CRM_WINS, FILL_IF_EMPTY, DestinationRule
 from pipeline.stages.destination_mapping.mapping import DestinationMapping, map_merged, map_person
 from pipeline.stages.mappings_in_force import destination_mapping_in_force
 from pipeline.store.deliveries.deliveries import PersonToSend
@@ -133,7 +133,15 @@ def _of_person(
         if delivery.get("content_id") is not None:
             differs = delivery["content_id"] != blind_index().content_id(mapped.content)
     fields = [
-        _field(rule, mapping, known.person_id, person, emptied=emptied, is_confirmed=once and rule.is_once)
+        _field(
+            rule,
+            mapping,
+            known.person_id,
+            person,
+            emptied=emptied,
+            is_confirmed=once and rule.is_once,
+            is_there=known.external_id is not None,
+        )
         for rule in mapping.declaration.fields
     ]
     return msgspec.structs.replace(known, fields=fields, problem=problem, differs=differs)
@@ -147,6 +155,7 @@ def _field(
     *,
     emptied: list[str],
     is_confirmed: bool,
+    is_there: bool,
 ) -> PreviewField:
     """One rule, mapped alone."""
 
@@ -178,4 +187,8 @@ def _field(
         remarks.append("left out: written once, and the CRM has it")
     elif rule.is_once:
         remarks.append("written once")
+    elif rule.write == FILL_IF_EMPTY:
+        remarks.append("sent only where the CRM has none")
+    elif rule.write == CRM_WINS:
+        remarks.append("left out: the CRM keeps its own" if is_there else "sent when the record is made")
     return PreviewField(rule.name, value, origin or DEFAULT, "; ".join(remarks))

@@ -38,7 +38,7 @@ DESTINATION_KEYS = (
 TYPES = ("text", "number", "integer", "boolean", "date", "datetime", "email", "phone", "url", "list", "picklist")
 TOO_LONG = ("refuse", "truncate")
 UNLISTED = ("quarantine", "leave_out", "default")
-WRITE = ("always", "once")
+ALWAYS, ONCE, FILL_IF_EMPTY, CRM_WINS = WRITE = ("always", "once", "fill_if_empty", "crm_wins")
 WHEN_EMPTY = ("leave_out", "clear")
 MERGED_INTO = "merged_into"  # the person it turned out to be; its field is all that is written of a merged person
 # Option -> the types beside which it may stand.
@@ -56,7 +56,8 @@ OPTION_TYPES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class DestinationRule:
-    """One CRM field. `is_once`: what a human changed in the CRM is left alone until our value changes. `clears`: where
+    """One CRM field. `write`: "once", what a human changed in the CRM is left alone until our value changes;
+    "fill_if_empty", whatever the CRM has is left alone; "crm_wins", it is sent when the record is made. `clears`: where
     the person has no value, the CRM's is emptied too.
 
     `max_length` counts characters, `digits` those before the decimal point. `picklist` None: any value will do.
@@ -77,8 +78,12 @@ class DestinationRule:
     values: dict[str, Any] = field(default_factory=dict)
     picklist: tuple[str, ...] | None = None
     unlisted: str = "quarantine"
-    is_once: bool = False
+    write: str = ALWAYS
     clears: bool = False
+
+    @property
+    def is_once(self) -> bool:
+        return self.write == ONCE
 
     @property
     def is_mark(self) -> bool:
@@ -189,13 +194,19 @@ def _rule(reader: Reader, place: str, target: str, entry: Any, subject: str = PE
         values=reader.object(f"{place}.values", declared.get("values")),
         picklist=reader.texts(f"{place}.picklist", declared["picklist"]) if "picklist" in declared else None,
         unlisted=reader.one_of(f"{place}.unlisted", declared.get("unlisted", "quarantine"), UNLISTED),
-        is_once=reader.one_of(f"{place}.write", declared.get("write", "always"), WRITE) == "once",
+        write=reader.one_of(f"{place}.write", declared.get("write", ALWAYS), WRITE),
         clears=reader.one_of(f"{place}.when_empty", declared.get("when_empty", "leave_out"), WHEN_EMPTY) == "clear",
     )
     _check_emptiness(reader, place, rule)
     _check_picklist(reader, place, rule, says_unlisted="unlisted" in declared)
-    if rule.is_once and rule.required:
-        reader.fail(f"{place}.write", "'once' cannot be said of a required field: a later call would be refused")
+    if rule.write != ALWAYS and rule.required:
+        reader.fail(
+            f"{place}.write", f"{rule.write!r} cannot be said of a required field: a later call would be refused"
+        )
+    if rule.write in (FILL_IF_EMPTY, CRM_WINS) and rule.clears:
+        reader.fail(
+            f"{place}.write", f"{rule.write!r} cannot stand beside `when_empty: clear`: it never empties a field"
+        )
     if rule.truncates and rule.max_length is None:
         reader.fail(f"{place}.too_long", "needs a `max` to cut at")
     return rule
@@ -208,7 +219,7 @@ def _check_emptiness(reader: Reader, place: str, rule: DestinationRule) -> None:
         return
     if not rule.is_mark:
         reader.fail(f"{place}.from", f"{MERGED_INTO} must stand alone: it is all that a merged person's record gets")
-    if not rule.clears or rule.is_once:
+    if not rule.clears or rule.write != ALWAYS:
         reader.fail(place, f"`from: {MERGED_INTO}` needs `when_empty: clear` and no `write`, else a mark would stay")
 
 

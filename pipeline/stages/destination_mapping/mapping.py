@@ -12,7 +12,11 @@ import msgspec
 
 from pipeline.errors import RecordError
 from pipeline.stages.destination_mapping.declarations import (
+    ALWAYS,
     COMPANY,
+    CRM_WINS,
+    FILL_IF_EMPTY,
+    ONCE,
     PERSON,
     TOUCH,
     DestinationDeclaration,
@@ -35,6 +39,7 @@ class MappedPerson(NamedTuple):
     `once_digest` tells the values of the fields written once apart from other values of them, and is None where there
     are none. `leaves_out_once`: they were confirmed already, so `fields` is without them. `content` is all that the
     mapping makes of the person, whatever the CRM was told before: two mappings that make the same give the same bytes.
+    `fills`: fields that are to be sent only where the CRM has none of its own.
     """
 
     fields: dict[str, Any]
@@ -42,6 +47,7 @@ class MappedPerson(NamedTuple):
     once_digest: bytes | None = None
     leaves_out_once: bool = False
     content: bytes = b""
+    fills: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<MappedPerson: {len(self.fields)} fields>"
@@ -97,13 +103,15 @@ def map_person(
     *,
     confirmed: bytes | None = None,
     emptied: Collection[str] = (),
+    is_there: bool = False,
 ) -> MappedPerson:
     """The CRM's fields of one person, from golden `values` and `attribution`, with what is read as `mapping.named`; or
     of a company or a touch, from what is known of it.
 
     Both may lack any name. Empty values are left out and clear nothing that the CRM holds, except where the rule says
     so or the value is one of `emptied`: names whose value was taken back since. Fields written once are left out too
-    where `confirmed`, the digest the CRM last confirmed, is that of their values. Raises RecordError
+    where `confirmed`, the digest the CRM last confirmed, is that of their values, and those that are the CRM's to keep
+    where the record `is_there`. Raises RecordError
     (`too_long`, `missing_required`, `wrong_type`, `invalid_email`, `out_of_range`, `unlisted`) for what the CRM would
     refuse, before any call.
     """
@@ -112,6 +120,8 @@ def map_person(
     once: dict[str, Any] = {}
     once_cleared: dict[str, Any] = {}
     taken: dict[str, Any] = {}
+    made: dict[str, Any] = {}  # sent when the record is made, and never again
+    fills: list[str] = []
     truncated: list[str] = []
     taken_back = set(emptied)
     if "email" in taken_back:
@@ -125,21 +135,23 @@ def map_person(
                 )
             if rule.clears:
                 (once_cleared if rule.is_once else fields)[rule.name] = None
-            elif not taken_back.isdisjoint(rule.sources):
+            elif rule.write in (ALWAYS, ONCE) and not taken_back.isdisjoint(rule.sources):
                 (once_cleared if rule.is_once else taken)[rule.name] = None
             continue
         fitted, is_cut = _fitted(rule, value)
         if is_cut:
             truncated.append(rule.name)
-        (once if rule.is_once else fields)[rule.name] = fitted
+        if rule.write == FILL_IF_EMPTY:
+            fills.append(rule.name)
+        (once if rule.is_once else made if rule.write == CRM_WINS else fields)[rule.name] = fitted
     digest = _digest(person_id, once) if once else None
     content = msgspec.json.encode({**fields, **once}, order="sorted")
-    fields |= taken
-    if digest is not None and digest == confirmed:
-        cut_fields = tuple(name for name in truncated if name in fields)
-        return MappedPerson(fields, cut_fields, digest, leaves_out_once=True, content=content)
-    fields |= {**once, **(once_cleared if once else {})}
-    return MappedPerson(fields, tuple(truncated), digest, content=content)
+    fields |= taken if is_there else {**taken, **made}
+    is_confirmed = digest is not None and digest == confirmed
+    if not is_confirmed:
+        fields |= {**once, **(once_cleared if once else {})}
+    cut_fields = tuple(name for name in truncated if name in fields)
+    return MappedPerson(fields, cut_fields, digest, is_confirmed, content, tuple(fills) if is_there else ())
 
 
 def _known(

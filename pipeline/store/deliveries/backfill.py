@@ -185,6 +185,21 @@ def want_again(connection: Connection, destination: str, person_ids: Sequence[UU
     return connection.exec_driver_sql(_AGAIN, values).rowcount
 
 
+_NOW = """
+UPDATE deliveries SET next_attempt_at = now() WHERE (person_id, destination) IN (
+    SELECT person_id, destination FROM deliveries
+    WHERE split_part(destination, '/', 1) = %s AND state = 'due' AND next_attempt_at > now()
+    ORDER BY person_id, destination FOR UPDATE
+)
+"""
+
+
+def try_now(connection: Connection, destination: str) -> int:
+    """Let what waits for its next try at a destination, of all its objects, be tried now; gives how many. One
+    statement."""
+    return connection.exec_driver_sql(_NOW, (destination,)).rowcount
+
+
 _CONFIRM = """
 UPDATE deliveries d SET mapping_version = %(mapping)s
 WHERE destination = %(destination)s AND state = 'sent' AND mapping_version = ANY(%(former)s::text[])
