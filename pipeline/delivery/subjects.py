@@ -27,7 +27,7 @@ from pipeline.store.deliveries.objects import (
     want_companies,
 )
 from pipeline.store.people.companies import companies_of, link_people, read_members
-from pipeline.store.people.touch_facts import read_touches
+from pipeline.store.people.touch_facts import TouchToSend, read_touches
 from pipeline.targets import Target, targets_of
 
 _UNKNOWN = Linked(None, is_untried=False)
@@ -78,12 +78,7 @@ class SubjectReader:
             return {company_id: PersonToSend(company_values(people), {}) for company_id, people in members.items()}
         touches = read_touches(self._connection, ids)
         self._people_of_touches = {event_id: touch.person_id for event_id, touch in touches.items()}
-        return {
-            event_id: PersonToSend(
-                {**touch.facts, "person_id": str(touch.person_id), "summary": summary_of(touch.facts)}, {}
-            )
-            for event_id, touch in touches.items()
-        }
+        return {event_id: PersonToSend(facts_to_send(touch), {}) for event_id, touch in touches.items()}
 
     def _want_companies(self, people: Mapping[UUID, PersonToSend]) -> None:
         """Note of which companies these people are, and want those of which something else is said."""
@@ -148,6 +143,11 @@ def wake_others(connection: Connection, target: Target, dues: Sequence[Due], out
             wake_people(connection, other.name, answered, made)
         elif target.subject == PERSON and other.subject == TOUCH:
             wake_touches(connection, other.name, made)
+
+
+def facts_to_send(touch: TouchToSend) -> dict[str, Any]:
+    """What a mapping may read of a touch, by name. Pure."""
+    return {**touch.facts, "person_id": str(touch.person_id), "summary": summary_of(touch.facts)}
 
 
 def summary_of(facts: Mapping[str, Any]) -> str:

@@ -13,22 +13,35 @@ from uuid import UUID
 import msgspec
 
 from pipeline.delivery.accounts import kind_of
+from pipeline.delivery.subjects import facts_to_send
 from pipeline.errors import NotFoundError, RecordError, UsageError
+from pipeline.identity.companies import company_of, company_values
 from pipeline.inspection.finding import Found, find
 from pipeline.privacy.people_to_send import read_named_people
 from pipeline.settings.loading import settings
-from pipeline.stages.destination_mapping.declarations import CRM_WINS, FILL_IF_EMPTY, DestinationRule
+from pipeline.stages.destination_mapping.declarations import (
+    COMPANY,
+    CRM_WINS,
+    FILL_IF_EMPTY,
+    PERSON,
+    DestinationRule,
+)
 from pipeline.stages.destination_mapping.mapping import DestinationMapping, map_merged, map_person
 from pipeline.stages.mappings_in_force import destination_mapping_in_force
-from pipeline.store.deliveries.deliveries import PersonToSend
+from pipeline.store.deliveries.deliveries import PersonToSend, read_people_to_send
 from pipeline.store.keyring import blind_index
+from pipeline.store.people.companies import companies_of, read_members
+from pipeline.store.people.touch_facts import read_touches, touches_of_person
 from pipeline.store.reports import explain_person, read_status
+from pipeline.targets import destination_of, targets_of
 from pipeline.values.normalized import is_empty
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 CONSTANT, DEFAULT = "constant", "default"
+_NOT_MADE = UUID(int=0)
+Deliveries = Mapping[tuple[str, UUID], Mapping[str, Any]]  # (destination or `crm/Account`, id of what it is of) -> row
 
 
 class PreviewField(msgspec.Struct, frozen=True):
@@ -45,8 +58,10 @@ class PreviewField(msgspec.Struct, frozen=True):
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """What one destination would be sent. `problem`: why nothing would be, in words. `differs`: from what the CRM
-    confirmed last, fields written once included; None where that is not known, or it has nothing yet."""
+    """What one destination would be sent: of the person, or of their company or touch, whose id is `subject_id` and
+    whose object the destination's name ends with, `crm/Account`. `problem`: why nothing would be, in words. `differs`:
+    from what the CRM confirmed last, fields written once included; None where that is not known, or it has nothing yet.
+    """
 
     destination: str
     kind: str
@@ -56,6 +71,8 @@ class Preview(msgspec.Struct, frozen=True):
     fields: list[PreviewField]
     problem: str | None = None
     differs: bool | None = None
+    subject: str = PERSON
+    subject_id: UUID | None = None
 
 
 def find_person(connection: Connection, text: str) -> list[Found]:
@@ -84,35 +101,100 @@ def preview_deliveries(connection: Connection, person_id: UUID, *, destination: 
         raise UsageError(f"is {destination!r}; known: {known}", argument="destination")
     if destination is not None and destination not in meant:
         raise UsageError(f"{destination} is not for {facts['person']['brand']}", argument="destination")
-    deliveries = {row["destination"]: row for row in facts["deliveries"]}
-    names = meant if destination is None else [destination]
-    return [_preview(connection, name, person_id, deliveries.get(name, {})) for name in names]
+    deliveries = {(row["destination"], row["subject_id"]): row for row in facts["deliveries"]}
+    found = []
+    for name in meant if destination is None else [destination]:
+        mapping = destination_mapping_in_force(settings().destinations[name].mapping_name)
+        found.append(_preview(connection, name, mapping, person_id, deliveries))
+        if facts["person"]["merged_into"] is None:
+            found += _previews_of_others(connection, name, mapping, person_id, deliveries)
+    return found
 
 
-def _preview(connection: Connection, name: str, person_id: UUID, delivery: Mapping[str, Any]) -> Preview:
-    configured = settings().destinations[name]
-    mapping = destination_mapping_in_force(configured.mapping_name)
+def _preview(
+    connection: Connection, name: str, mapping: DestinationMapping, person_id: UUID, deliveries: Deliveries
+) -> Preview:
     person = read_named_people(connection, [person_id], mapping.named)[person_id]
-    kind = kind_of(name, configured)
-    known = Preview(
-        destination=name,
-        kind=kind.kind,
-        person_id=person_id,
-        state=str(delivery.get("state", "not wanted yet")),
-        external_id=delivery.get("external_id"),
-        fields=[],
-    )
+    kind = kind_of(name, settings().destinations[name])
+    delivery = deliveries.get((name, person_id), {})
+    known = _blank(name, mapping, person_id, person_id, delivery)
     if person.merged_into is not None:
         fields = map_merged(mapping, person.merged_into).fields if kind.merge == "mark" else {}
         shown = [PreviewField(field, value, "merged_into") for field, value in fields.items()]
         problem = None if shown else f"the person is one with {person.merged_into} now, and there is no way to mark it"
         return msgspec.structs.replace(known, fields=shown, problem=problem)
-    return _of_person(known, mapping, person, delivery)
+    links = _links(connection, name, mapping, person_id, deliveries)
+    return _with_fields(known, mapping, person, delivery, links)
 
 
-def _of_person(
-    known: Preview, mapping: DestinationMapping, person: PersonToSend, delivery: Mapping[str, Any]
+def _blank(
+    name: str, mapping: DestinationMapping, person_id: UUID, subject_id: UUID, delivery: Mapping[str, Any]
 ) -> Preview:
+    destination = destination_of(name)
+    return Preview(
+        destination=name,
+        kind=kind_of(destination, settings().destinations[destination]).kind,
+        person_id=person_id,
+        state=str(delivery.get("state", "not wanted yet")),
+        external_id=delivery.get("external_id"),
+        fields=[],
+        subject=mapping.subject,
+        subject_id=subject_id,
+    )
+
+
+def _previews_of_others(
+    connection: Connection, name: str, mapping: DestinationMapping, person_id: UUID, deliveries: Deliveries
+) -> list[Preview]:
+    """Of the person's company and touches, where the mapping makes something of them."""
+    found = []
+    for other in mapping.others:
+        target = f"{name}/{other.object}"
+        for subject_id, values in _subjects(connection, other, person_id).items():
+            delivery = deliveries.get((target, subject_id), {})
+            links = _links(connection, name, other, person_id, deliveries)
+            known = _blank(target, other, person_id, subject_id, delivery)
+            found.append(_with_fields(known, other, PersonToSend(values, {}), delivery, links))
+    return found
+
+
+def _subjects(connection: Connection, other: DestinationMapping, person_id: UUID) -> dict[UUID, dict[str, Any]]:
+    """What stands for them, as it would be sent. A company that nobody was sent with yet has no id of its own."""
+    if other.subject == COMPANY:
+        company_id = companies_of(connection, [person_id]).get(person_id)
+        if company_id is not None:
+            return {company_id: company_values([values for _, values in read_members(connection, [company_id])])}
+        person = read_people_to_send(connection, [person_id])[person_id]
+        known = company_of(person.brand, person.values)
+        return {} if known is None else {_NOT_MADE: company_values([person.values])}
+    touches = read_touches(connection, touches_of_person(connection, person_id))
+    return {event_id: facts_to_send(touch) for event_id, touch in touches.items()}
+
+
+def _links(
+    connection: Connection, name: str, mapping: DestinationMapping, person_id: UUID, deliveries: Deliveries
+) -> list[PreviewField]:
+    """The records it would be linked to, by their ids at the CRM."""
+    found = []
+    companies = companies_of(connection, [person_id])
+    for role, subject in mapping.links:
+        target = next(target for target in targets_of(name) if target.subject == subject)
+        subject_id = person_id if subject == PERSON else companies.get(person_id)
+        delivery = deliveries.get((target.name, subject_id), {}) if subject_id else {}
+        crm_id = delivery.get("external_id")
+        remark = f"link to the {subject}" if crm_id else f"link to the {subject}, which is not there yet"
+        found.append(PreviewField(role, crm_id, subject, remark))
+    return found
+
+
+def _with_fields(
+    known: Preview,
+    mapping: DestinationMapping,
+    person: PersonToSend,
+    delivery: Mapping[str, Any],
+    links: list[PreviewField],
+) -> Preview:
+    subject_id = known.subject_id or known.person_id
     sent_version = int(delivery.get("sent_version") or 0)
     emptied = [name for name, version in person.emptied.items() if version > sent_version]
     digest = delivery.get("once_digest")
@@ -120,7 +202,7 @@ def _of_person(
     try:
         mapped = map_person(
             mapping,
-            known.person_id,
+            subject_id,
             person.values,
             person.attribution,
             confirmed=bytes(digest) if digest else None,
@@ -136,7 +218,7 @@ def _of_person(
         _field(
             rule,
             mapping,
-            known.person_id,
+            subject_id,
             person,
             emptied=emptied,
             is_confirmed=once and rule.is_once,
@@ -144,7 +226,7 @@ def _of_person(
         )
         for rule in mapping.declaration.fields
     ]
-    return msgspec.structs.replace(known, fields=fields, problem=problem, differs=differs)
+    return msgspec.structs.replace(known, fields=[*fields, *links], problem=problem, differs=differs)
 
 
 def _field(
@@ -160,7 +242,7 @@ def _field(
     """One rule, mapped alone."""
 
     def mapped(only: DestinationRule, gone: list[str]) -> Any:
-        alone = DestinationMapping(replace(mapping.declaration, fields=(only,)))
+        alone = DestinationMapping(replace(mapping.declaration, fields=(only,), others=()))
         return map_person(alone, person_id, person.values, person.attribution, emptied=gone)
 
     origin = CONSTANT if rule.constant is not None else None

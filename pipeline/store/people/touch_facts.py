@@ -64,6 +64,16 @@ WHERE event_id = ANY(%s::uuid[]) AND position = 0
 """  # noqa: S608 - put together from constants
 
 
+def touches_of_person(connection: Connection, person_id: UUID) -> list[UUID]:
+    """The events whose own touches are this person's, oldest first. One statement."""
+    return list(
+        connection.exec_driver_sql(
+            "SELECT event_id FROM touches WHERE person_id = %s AND position = 0 ORDER BY occurred_at, event_id",
+            (person_id,),
+        ).scalars()
+    )
+
+
 class TouchToSend(NamedTuple):
     """A touch as a CRM may be told of it: `facts` by name, those that it has."""
 

@@ -277,3 +277,23 @@ def test_what_is_wanted_absent_is_gone_from_the_crm_and_stays_gone(company, crm)
         want_absent(connection, [ada])
     send()
     assert sorted(by_email(crm)) == ["ben@brandt.example"]
+
+
+def test_a_preview_shows_company_and_touches_beside_the_person_and_sends_nothing(company, crm):
+    (ada,) = come(ADA)
+    before = {found["destination"]: found for found in answer("deliveries", "preview", str(ada))["deliveries"]}
+    assert {name: found["state"] for name, found in before.items()} == {
+        "crm": "due",
+        "crm/Account": "not wanted yet",
+        "crm/Task": "due",
+    }
+    fields = {field["field"]: field for field in before["crm/Account"]["fields"]}
+    assert (fields["Name"]["value"], fields["Name"]["origin"]) == ("Brandt GmbH", "company")
+    links = {field["field"]: field for field in before["crm"]["fields"]}
+    assert links["AccountId"]["remark"] == "link to the company, which is not there yet"
+    assert crm.calls() == 0
+    send()
+    after = {found["destination"]: found for found in answer("deliveries", "preview", str(ada))["deliveries"]}
+    assert {found["differs"] for found in after.values()} == {False}
+    (account,) = of(crm, "Account")
+    assert {field["field"]: field["value"] for field in after["crm"]["fields"]}["AccountId"] == account["id"]
