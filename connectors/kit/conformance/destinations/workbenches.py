@@ -1,0 +1,205 @@
+"""What a check is given: one kind of CRM, somebody who answers for it, and a way to look inside."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import uuid4
+
+from connectors.kit.conformance.destinations.line import Line
+from connectors.kit.destinations.declarations import Connection, DestinationType, Record, Writer, WriteResult
+from connectors.kit.errors import AfluenteError
+
+TIMEOUT_SECONDS = 10.0  # of a writer, where nothing is to time out
+
+
+class NotApplicable(Exception):  # noqa: N818 - no error: a kind that has no use for a check
+    """Why a check says nothing of a kind, as a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a check: `problems`, or why it does not apply."""
+
+    check: str
+    problems: tuple[str, ...] = ()
+    skipped: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRecord:
+    """A record as the CRM has it, seen by another way than the writer's where there is one."""
+
+    key: str
+    crm_id: str
+    fields: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """An object that leads to another: `to_fields` make a record of the object `to`, `fields` one of `object`, whose
+    `role` is to lead there. `linked_id` reads in a seen record of `object` where the role leads."""
+
+    object: str
+    fields: Mapping[str, Any]
+    role: str
+    to: str
+    to_fields: Mapping[str, Any]
+    subject: str = "person"
+    to_subject: str = "company"
+
+
+@dataclass
+class Workbench:
+    """`connection` leads to whoever answers for the CRM, through `line` where it speaks HTTP.
+
+    `fields_of` makes the CRM's fields of canonical values (email, first_name, last_name, company, job_title, city), as
+    the mapping does. `seen` gives the records of these keys, of an object or of the one that people are; None where
+    nobody can look inside.
+    `refused` are fields that the CRM refuses, of one record; by default an e-mail that is none and too long as well.
+    `calls_per_write`: the requests that one grant of the quota stands for, those for tokens apart. `usage_headers` are
+    what the CRM would say of (used, limit). `lose_answers` makes what is no HTTP lose the answer to the next write
+    after it was done.
+    """
+
+    destination: DestinationType
+    connection: Connection
+    fields_of: Callable[[Mapping[str, Any]], dict[str, Any]]
+    seen: Callable[[Sequence[str], str | None], list[SeenRecord]] | None
+    line: Line | None = None
+    refused: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    calls_per_write: int = 1
+    usage_headers: Callable[[int, int], Mapping[str, str]] | None = None
+    lose_answers: Callable[[], None] | None = None
+    linked: Linked | None = None
+    is_upstream_local: bool = True
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1), repr=False)
+    _run: str = field(default_factory=lambda: uuid4().hex[:8])
+
+    def be_well(self) -> None:
+        if self.line is not None:
+            self.line.be_well()
+
+    def need_line(self) -> Line:
+        """Raises NotApplicable where answers cannot be spoiled."""
+        if self.line is None:
+            raise NotApplicable("speaks no HTTP: there is no answer with a status, headers and results to spoil")
+        return self.line
+
+    @contextlib.contextmanager
+    def writer(self, **changed: Any) -> Iterator[Any]:
+        """A writer of its own; `changed` takes the place of parts of the connection."""
+        opened: Writer = self.destination.connect(replace(self.connection, **changed))
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+    def people(self, count: int, **values: Any) -> list[Record]:
+        """New invented people, each with a key and an address of its own."""
+        return [self.person(str(uuid4()), **values) for _ in range(count)]
+
+    def person(self, key: str, **values: Any) -> Record:
+        number = next(self._numbers)
+        known = {
+            "email": f"vera{number}.{self._run}@example.org",
+            "first_name": "Vera",
+            "last_name": f"Quillfeather{number}",
+            "full_name": f"Vera Quillfeather{number}",
+            "company": f"Bramblewick {number}",
+            "job_title": "Cartographer",
+            "city": "Lissabon",
+        }
+        return Record(key, self.fields_of({**known, **values}))
+
+    def changed(self, record: Record) -> Record:
+        """The same person with another city, or where the CRM gets no city with another job title or company."""
+        for name, value in (("city", "Coimbra"), ("job_title", "Lighthouse keeper"), ("company", "Marrowby")):
+            plain, other = self.fields_of(_PLAIN), self.fields_of({**_PLAIN, name: value})
+            differing = {field: other[field] for field in other if other[field] != plain.get(field)}
+            if differing:
+                return replace(record, fields={**record.fields, **differing})
+        raise NotApplicable("its mapping sends neither city nor job title nor company: nothing to change")
+
+    def field_of(self, name: str) -> str:
+        """The CRM's field that a canonical one goes to alone. Raises NotApplicable."""
+        whole = self.fields_of(_PLAIN)
+        bare = self.fields_of({known: value for known, value in _PLAIN.items() if known != name})
+        for sent in whole:
+            if sent not in bare and whole[sent] == _PLAIN[name]:
+                return sent
+        raise NotApplicable(f"its mapping sends no field that holds {name} alone")
+
+    def optional_field(self) -> str:
+        """A field that may be empty."""
+        for name in ("city", "job_title"):
+            with contextlib.suppress(NotApplicable):
+                return self.field_of(name)
+        raise NotApplicable("its mapping sends neither city nor job title as it is: no field that may be empty")
+
+    def refused_person(self) -> Record:
+        """Somebody the CRM refuses, whose values nobody else has."""
+        [record] = self.people(1)
+        if self.refused is not None:
+            return replace(record, fields=self.refused(dict(record.fields)))
+        # No address and too long, for those that check the one and those that check the other.
+        unfit = "vera quillfeather, Bramblewick " + "Rowanberry " * 30
+        return replace(record, fields={**record.fields, self.field_of("email"): unfit})
+
+    def seen_by_key(self, records: Sequence[Record], object_name: str | None = None) -> dict[str, list[SeenRecord]]:
+        """What the CRM has of these records: one each, if all is well. Raises NotApplicable where nobody can look."""
+        if self.seen is None:
+            raise NotApplicable("nobody can look into it: its writer has no method read")
+        keys = [record.key for record in records]
+        found: dict[str, list[SeenRecord]] = {key: [] for key in keys}
+        for seen in self.seen(keys, object_name):
+            if seen.key in found:
+                found[seen.key].append(seen)
+        return found
+
+
+_PLAIN = {
+    "email": "vera0@example.org",
+    "first_name": "Vera",
+    "last_name": "Quillfeather",
+    "full_name": "Vera Quillfeather",
+    "company": "Bramblewick",
+    "job_title": "Cartographer",
+    "city": "Lissabon",
+}
+
+WorkbenchCheck = Callable[[Workbench], list[str]]
+
+
+def wrong_results(records: Sequence[Record], results: Sequence[WriteResult], *states: str) -> list[str]:
+    """What is wrong with the results of a write: one for each record, in order, in one of these states."""
+    if [result.key for result in results] != [record.key for record in records]:
+        return [
+            f"{len(results)} results for {len(records)} records, or not in their order: one each, in the order given"
+        ]
+    return [
+        f"record {place} is {result.state!r} ({result.code}); due: {' or '.join(states)}"
+        for place, result in enumerate(results)
+        if result.state not in states
+    ]
+
+
+def not_alone(records: Sequence[Record], bench: Workbench) -> list[str]:
+    """Records of which the CRM has none, or more than one."""
+    seen = bench.seen_by_key(records)
+    return [
+        f"the CRM has {len(seen[record.key])} records of record {place}; one is due"
+        for place, record in enumerate(records)
+        if len(seen[record.key]) != 1
+    ]
+
+
+def attempt(work: Callable[[], Any]) -> tuple[Any, AfluenteError | None]:
+    """What a call gave, or the error of ours that it raised. Any other exception goes through: it is a finding."""
+    try:
+        return work(), None
+    except AfluenteError as error:
+        return None, error

@@ -1,0 +1,90 @@
+"""A workbench for each kind of CRM that comes along: its sandbox where there is one, else what is declared here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from connectors.kit import Connection, SentField, destination_types
+from connectors.kit.conformance.destinations import Linked, SeenRecord, Workbench
+from connectors.kit.conformance.destinations.line import Line
+from connectors.kit.conformance.destinations.workbenches import TIMEOUT_SECONDS
+from connectors.sandbox.dialects import dialects
+from connectors.sandbox.server import Sandbox
+from pipeline.authoring.destination_checks import fields_by
+from pipeline.stages.destination_mapping.mapping import DestinationMapping, load_destination_mapping
+from tests.support.sql_workbench import sql_workbench
+
+FACTS: dict[str, dict[str, Any]] = {
+    "salesforce": {
+        "usage_headers": lambda used, limit: {"Sforce-Limit-Info": f"api-usage={used}/{limit}"},
+        "linked": Linked("Contact", {"LastName": "Quillfeather"}, "AccountId", "Account", {"Name": "Bramblewick"}),
+    },
+    "hubspot": {
+        "usage_headers": lambda used, limit: {
+            "X-HubSpot-RateLimit-Daily": str(limit),
+            "X-HubSpot-RateLimit-Daily-Remaining": str(limit - used),
+        }
+    },
+}
+"""What a workbench of a kind with a sandbox has to know beyond what all have."""
+
+OTHERS: dict[str, Callable[..., contextlib.AbstractContextManager[Workbench]]] = {"sql": sql_workbench}
+"""Workbenches of kinds without a sandbox: given the kind's mapping, a folder, and the URL of an empty database."""
+
+ELSEWHERE = {"tryton": "a server of its own answers for it: test_tryton_itself.py"}
+"""Kinds without a workbench, and why."""
+
+
+def sent_fields(mapping: DestinationMapping) -> tuple[SentField, ...]:
+    return tuple(SentField(rule.name, rule.kind, rule.max_length) for rule in mapping.declaration.fields)
+
+
+@contextlib.contextmanager
+def sandbox_workbench(kind: str, folder: Path) -> Iterator[Workbench]:
+    """Its sandbox behind a line."""
+    mapping = load_destination_mapping(kind)
+    with contextlib.ExitStack() as opened:
+        sandbox = opened.enter_context(Sandbox(port=0, state=folder / "crm.sqlite", dialect=kind))
+        line = opened.enter_context(Line(sandbox.address, keeps_host=True))
+        destination = destination_types()[kind]
+        yield Workbench(
+            destination,
+            Connection("crm", line.url, timeout_seconds=TIMEOUT_SECONDS, fields=sent_fields(mapping)),
+            fields_by(mapping),
+            lambda _keys, name: seen_in(sandbox, name),
+            line,
+            **FACTS.get(kind, {}),
+        )
+
+
+def seen_in(sandbox: Sandbox, name: str | None) -> list[SeenRecord]:
+    records = list(sandbox.records.stream())
+    return [
+        SeenRecord(
+            record["external_id"], sandbox.dialect.record_id(record["id"], record["object"]), dict(record["fields"])
+        )
+        for record in records
+        if name is None or record["object"] == name
+    ]
+
+
+@contextlib.contextmanager
+def workbench_of(kind: str, folder: Path, database_url: Callable[[], str]) -> Iterator[Workbench]:
+    """Raises LookupError for a kind that nobody declared one for."""
+    if kind in dialects():
+        with sandbox_workbench(kind, folder) as bench:
+            yield bench
+        return
+    if kind not in OTHERS:
+        raise LookupError(
+            f"{kind} has no workbench: give it a dialect of the sandbox, or an entry in OTHERS of {__name__}"
+        )
+    mapping = load_destination_mapping(kind)
+    with OTHERS[kind](database_url()) as bench:
+        bench.fields_of = fields_by(mapping)
+        bench.connection = replace(bench.connection, fields=sent_fields(mapping))
+        yield bench
