@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+import orjson
 import requests
 from requests.auth import AuthBase
 from requests.utils import get_environ_proxies
@@ -148,6 +149,26 @@ def check_status(response: requests.Response, what: str, *, now: Callable[[], fl
     if 300 <= status < 400:
         raise TerminalError(f"{what}: answered {status}, a redirect to another host; set the final address")
     raise TerminalError(f"{what}: answered {status}; the address or the request is not what it expects")
+
+
+def json_object(response: requests.Response, what: str) -> dict[str, Any]:
+    """The JSON object of an answer whose status was looked at. Raises TransientError where it holds none: it was cut
+    short, or something else than the CRM answered."""
+    try:
+        answer = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise TransientError(f"{what}: the answer cannot be read: it is no JSON object")
+    return answer
+
+
+def json_list(answer: dict[str, Any], name: str, what: str) -> list[dict[str, Any]]:
+    """The list of objects that an answer has under `name`. Raises TransientError where it has none."""
+    found = answer.get(name)
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise TransientError(f"{what}: the answer cannot be read: {name} is no list of objects")
+    return found
 
 
 def retry_after(response: requests.Response, *, now: float) -> float | None:

@@ -6,6 +6,7 @@ test_destination_checks.py shows each one failing.
 """
 
 from connectors.kit.conformance.destinations.ability_checks import (
+    abilities_fail_as_writing_does,
     delete_takes_what_was_named_and_nothing_else,
     description_knows_every_field_sent,
     find_gives_those_with_the_address,
@@ -99,6 +100,7 @@ CHECKS: tuple[WorkbenchCheck, ...] = (
     find_gives_those_with_the_address,
     list_gives_everybody_once,
     description_knows_every_field_sent,
+    abilities_fail_as_writing_does,
 )
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from connectors.kit.conformance.destinations.line import LineAnswer
 from connectors.kit.conformance.destinations.workbenches import NotApplicable, Workbench, wrong_results
 from connectors.kit.destinations.capabilities import CAPABILITIES, Lookup, abilities_of
+from connectors.kit.errors import AfluenteError, QuotaError, TerminalError, TransientError
 
 _MOST_PAGES = 10_000
+_JSON = {"Content-Type": "application/json"}
 
 
 def read_gives_back_what_was_written(bench: Workbench) -> list[str]:
@@ -97,6 +100,49 @@ def description_knows_every_field_sent(bench: Workbench) -> list[str]:
     closed = [name for name in people[0].fields if name in described and not described[name].is_writable]
     if closed:
         problems.append(f"described as not writable, and yet written: {', '.join(closed)}")
+    return problems
+
+
+def abilities_fail_as_writing_does(bench: Workbench) -> list[str]:
+    """An answer that cannot be read is not "nobody is there", and a refused token or a failure is the error it is for a
+    write."""
+    line = bench.need_line()
+    [person] = bench.people(1)
+    uses: dict[str, Callable[[Any], Any]] = {
+        "read": lambda writer: writer.read([person.key]),
+        "delete": lambda writer: writer.delete([person]),
+        "find": lambda writer: writer.find([Lookup("x", emails=("vera@example.org",))]),
+        "list_people": lambda writer: writer.list_people(),
+        "describe": lambda writer: writer.describe(),
+    }
+    answers: dict[str, tuple[LineAnswer, type[AfluenteError]]] = {
+        "a page": (LineAnswer(200, {"Content-Type": "text/html"}, b"<html>Welcome</html>"), TransientError),
+        "an empty list": (LineAnswer(200, _JSON, b"[]"), TransientError),
+        "an empty object": (LineAnswer(200, _JSON, b"{}"), TransientError),
+        "null": (LineAnswer(200, _JSON, b"null"), TransientError),
+        "503": (LineAnswer(503, _JSON, b"{}"), TransientError),
+        "403": (LineAnswer(403, _JSON, b"{}"), TerminalError),
+        "429": (LineAnswer(429, _JSON, b"{}"), QuotaError),
+    }
+    problems = []
+    with bench.writer() as writer:
+        methods = [CAPABILITIES[ability] for ability in abilities_of(writer) if CAPABILITIES[ability] in uses]
+    if not methods:
+        raise NotApplicable("its writer is able to do nothing beside writing")
+    for method in methods:
+        for what, (answer, due) in answers.items():
+            line.answer = answer
+            with bench.writer() as writer:
+                try:
+                    said = uses[method](writer)
+                except due:
+                    continue
+                except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+                    problems.append(f"{method}: {what} becomes {type(error).__name__}; due: {due.__name__}")
+                    continue
+            if method == "delete" and [result.state for result in said] == ["retry"]:
+                continue
+            problems.append(f"{method}: {what} is taken for an answer; due: {due.__name__}")
     return problems
 
 

@@ -132,8 +132,8 @@ def silence_is_told_apart_from_refusal(bench: Workbench) -> list[str]:
         line.hangs_up = True
         problems = _unless_passing(attempt(lambda: writer.write(people))[1], "a connection that is cut")
         line.be_well()
-    with bench.writer(timeout_seconds=0.2) as writer:
-        line.waits_seconds = 1.0
+    with bench.writer(timeout_seconds=0.15) as writer:
+        line.waits_seconds = 0.6
         problems += _unless_passing(attempt(lambda: writer.write(people))[1], "an answer that comes too late")
         line.be_well()
     return problems

@@ -1,0 +1,77 @@
+"""No check without a counter-example: each small wrong writer fails the checks named beside it, and no others."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+import pytest
+
+from connectors.kit import destination_types
+from connectors.kit.conformance.destinations import CHECKS, SeenRecord, run_check, run_checks
+from pipeline.authoring.destination_checks import workbench_to
+from tests.support.spoiled_writers import SPOILED
+from tests.support.strangers_crm import strangers_crm
+from tests.support.workbenches import sandbox_workbench
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    """Heron's, looked into from inside: records whose ref is a key of ours, with `#` and a number behind or not."""
+    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as opened:
+        heron = opened.enter_context(contextlib.contextmanager(strangers_crm)(tmp_path_factory.mktemp("h"), patch))
+
+        def seen(keys, _object):
+            people = list(heron.people.values())
+            known = [(person["ref"].partition("#")[0], person) for person in people]
+            return [SeenRecord(key, person["id"], dict(person["attributes"])) for key, person in known if key in keys]
+
+        bench = opened.enter_context(workbench_to("heron"))
+        bench.seen = seen
+        bench.usage_headers = lambda used, limit: {"X-Heron-Calls": f"{used}/{limit}"}
+        yield bench
+
+
+def failed(outcomes) -> dict[str, tuple[str, ...]]:
+    return {outcome.check: outcome.problems for outcome in outcomes if outcome.problems}
+
+
+def test_the_right_writer_passes_every_check_but_that_of_links(bench):
+    outcomes = run_checks(bench)
+    assert failed(outcomes) == {}
+    assert [outcome.check for outcome in outcomes if outcome.skipped] == ["links_are_kept"]
+
+
+def spoiled(bench, name):
+    spoil, expected = SPOILED[name]
+    return replace(bench, destination=replace(bench.destination, open=spoil(bench.destination.open))), expected
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_a_wrong_writer_fails_the_checks_named_for_it(bench, name):
+    wrong, expected = spoiled(bench, name)
+    found = failed(run_check(check, wrong) for check in CHECKS if check.__name__ in expected)
+    assert set(found) == expected
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", SPOILED)
+def test_a_wrong_writer_fails_no_other_check(bench, name):
+    wrong, expected = spoiled(bench, name)
+    found = failed(run_checks(wrong))
+    assert set(found) == expected, found
+
+
+def test_a_writer_that_forgets_links_fails_their_check(tmp_path):
+    class Wrong(destination_types()["salesforce"].open):
+        def write(self, records):
+            return super().write([replace(record, links=()) for record in records])
+
+    with sandbox_workbench("salesforce", tmp_path) as bench:
+        wrong = replace(bench, destination=replace(bench.destination, open=Wrong))
+        assert set(failed(run_checks(wrong))) == {"links_are_kept"}
+
+
+def test_every_check_has_a_writer_that_fails_it():
+    caught = {check for _, checks in SPOILED.values() for check in checks} | {"links_are_kept"}
+    assert caught == {check.__name__ for check in CHECKS}
