@@ -14,7 +14,7 @@ from connectors.kit.conformance.destinations.line import Line
 from connectors.kit.conformance.destinations.workbenches import TIMEOUT_SECONDS
 from connectors.sandbox.dialects import dialects
 from connectors.sandbox.server import Sandbox
-from pipeline.authoring.destination_checks import fields_by
+from pipeline.authoring.destination_conformance import fields_by
 from pipeline.stages.destination_mapping.mapping import DestinationMapping, load_destination_mapping
 from tests.support.sql_workbench import sql_workbench
 
@@ -40,7 +40,7 @@ ELSEWHERE = {"tryton": "a server of its own answers for it: test_tryton_itself.p
 
 
 def sent_fields(mapping: DestinationMapping) -> tuple[SentField, ...]:
-    return tuple(SentField(rule.name, rule.kind, rule.max_length) for rule in mapping.declaration.fields)
+    return tuple(SentField(rule.name, rule.kind, rule.max_length, rule.picklist) for rule in mapping.declaration.fields)
 
 
 @contextlib.contextmanager

@@ -161,6 +161,39 @@ def check(
         raise typer.Exit(1)
 
 
+@commands.command(
+    "conform",
+    epilog=example("afluente destination conform sandbox", "afluente destination conform acme_trial --test-account"),
+)
+def conform(
+    *,
+    name: Annotated[str, typer.Argument(help="A destination of afluente.yaml.")],
+    test_account: Annotated[
+        bool, typer.Option("--test-account", help="Say that it is an account for tests, if it is not on this machine.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the conformance checks of a kind of CRM on an account for tests.
+
+    For whoever writes a connector. Some hundred invented people are written, again and again, while a line between
+    writer and CRM loses, cuts, shuffles and refuses answers; they are deleted again where the writer is able to. A
+    check that does not apply says why. Nothing of it is kept here. Exit 1 if one falls short.
+    """
+    from pipeline.authoring.destination_conformance import check_conformance
+    from pipeline.cli.terminal.connection import keep_logs_quiet
+    from pipeline.cli.terminal.findings import print_outcomes
+
+    keep_logs_quiet()
+    outcomes = check_conformance(name, is_test_account=test_account)
+    is_well = not any(outcome.problems for outcome in outcomes)
+    if as_json:
+        print_json({"destination": name, "ok": is_well, "checks": outcomes})
+    else:
+        print_outcomes(outcomes)
+    if not is_well:
+        raise typer.Exit(1)
+
+
 @commands.command("setup", epilog=example("afluente destination setup crm --dry-run", "afluente destination setup crm"))
 def setup(
     *,

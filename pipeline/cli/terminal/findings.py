@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from connectors.kit.conformance.destinations import Outcome
 from pipeline.cli.terminal.output import print_line
 
 
@@ -13,3 +14,13 @@ def print_findings(findings: Mapping[str, Sequence[str]]) -> None:
         print_line(f"{name}: {'ok' if not sentences else f'{len(sentences)} to settle'}")
         for sentence in sentences:
             print_line(f"  {sentence}")
+
+
+def print_outcomes(outcomes: Sequence[Outcome]) -> None:
+    """Checks of a kind of CRM by their names, read as sentences."""
+    for outcome in outcomes:
+        name = outcome.check.replace("_", " ")
+        if outcome.skipped is not None:
+            print_line(f"{name}: does not apply: {outcome.skipped}")
+        else:
+            print_findings({name: outcome.problems})

@@ -12,7 +12,7 @@ from connectors.kit.conformance.destinations.workbenches import (
     wrong_results,
 )
 from connectors.kit.destinations.declarations import Record
-from connectors.kit.errors import RecordError
+from connectors.kit.errors import AfluenteError, RecordError
 
 _FAR_TOO_MANY = 11  # times the size of a batch: some take more than they declare, for who sets more
 _TELLING_LENGTH = 4
@@ -61,6 +61,8 @@ def too_many_records_are_a_mistake_of_the_caller(bench: Workbench) -> list[str]:
                 problems.append(f"{what}: written; call check_batch first")
             except ValueError:
                 pass
+            except AfluenteError as error:
+                problems.append(f"{what}: {type(error).__name__}; call check_batch first")
     if bench.line is not None and bench.line.calls:
         problems.append("calls were made for a batch that no call takes")
     return problems

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
-from connectors.kit.conformance.destinations.line import Line, LineAnswer
+from connectors.kit.conformance.destinations.line import LineAnswer
 from connectors.kit.conformance.destinations.workbenches import NotApplicable, Workbench, attempt, wrong_results
-from connectors.kit.destinations.declarations import Secrets, Usage
+from connectors.kit.destinations.declarations import Secrets
 from connectors.kit.errors import ConfigurationError, TerminalError, TransientError
 
 _JSON = {"Content-Type": "application/json"}
@@ -80,7 +81,7 @@ def refused_token_is_renewed_once(bench: Workbench) -> list[str]:
 def usage_is_read_from_every_answer(bench: Workbench) -> list[str]:
     """What an answer says of the quota counts until the next one: of a success, of a refused call."""
     if bench.usage_headers is None:
-        raise NotApplicable("says nothing of a day's quota in its answers")
+        raise NotApplicable("its workbench knows no headers of a quota (usage_headers)")
     line = bench.need_line()
     people = bench.people(1)
     problems = []
@@ -89,40 +90,37 @@ def usage_is_read_from_every_answer(bench: Workbench) -> list[str]:
             line.headers = bench.usage_headers(used, 1000)
             line.answer = None if status == 200 else LineAnswer(status, _JSON, b"{}")
             attempt(lambda: writer.write(people))
-            if writer.usage != Usage(used, 1000):
+            if (writer.usage.used, writer.usage.limit) != (used, 1000):
                 problems.append(f"after a {status} that says {used} of 1000, usage is {writer.usage}")
     return problems
 
 
 def calls_stay_within_the_grant(bench: Workbench) -> list[str]:
-    """A grant of the quota stands for one write: no call again by itself, no halves, whatever is answered."""
+    """A call is announced before it is made, or it is the one that a write stands for. A write makes as many as are
+    declared: no call again by itself, no halves, whatever is answered."""
     line = bench.need_line()
     people = bench.people(6)
-    problems = []
-
-    def ordered(line: Line, **faults: object) -> None:
-        line.be_well()
-        for name, value in faults.items():
-            setattr(line, name, value)
-
-    faults: dict[str, Callable[[], None]] = {
-        "all is well": lambda: ordered(line),
-        "the answer is 400": lambda: ordered(line, answer=LineAnswer(400, _JSON, b"{}")),
-        "the answer is 413": lambda: ordered(line, answer=LineAnswer(413, _JSON, b"{}")),
-        "the answer is 429": lambda: ordered(line, answer=LineAnswer(429, _JSON, b"{}")),
-        "the answer is 503": lambda: ordered(line, answer=LineAnswer(503, _JSON, b"{}")),
-        "the connection is cut": lambda: ordered(line, hangs_up=True),
-        "the answer cannot be read": lambda: ordered(line, answer=LineAnswer(200, _JSON, b"[")),
+    with_refused = [*people, bench.refused_person()]
+    faults: dict[str, dict[str, Any]] = {
+        "all is well": {},
+        "the answer is 400": {"answer": LineAnswer(400, _JSON, b"{}")},
+        "the answer is 413": {"answer": LineAnswer(413, _JSON, b"{}")},
+        "the answer is 429": {"answer": LineAnswer(429, _JSON, b"{}")},
+        "the answer is 503": {"answer": LineAnswer(503, _JSON, b"{}")},
+        "the connection is cut": {"hangs_up": True},
+        "the answer cannot be read": {"answer": LineAnswer(200, _JSON, b"[")},
+        "a record is refused": {},
     }
-    for what, order in faults.items():
+    most = bench.destination.calls_per_write
+    problems = []
+    for what, fault in faults.items():
+        bench.be_well()
+        for name, value in fault.items():
+            setattr(line, name, value)
         with bench.writer() as writer:
-            order()
-            attempt(lambda: writer.write(people))
-        if line.calls > bench.calls_per_write:
-            problems.append(f"{what}: {line.calls} calls for one grant; {bench.calls_per_write} at most")
-    line.be_well()
-    with bench.writer() as writer:
-        attempt(lambda: writer.write([*people, bench.refused_person()]))
-    if line.calls > bench.calls_per_write:
-        problems.append(f"a record is refused: {line.calls} calls for one grant; {bench.calls_per_write} at most")
+            attempt(partial(writer.write, with_refused if what == "a record is refused" else people))
+        if line.calls > most:
+            problems.append(f"{what}: {line.calls} calls for a write; declared are {most} (calls_per_write)")
+        if line.calls > max(bench.announced, 1):
+            problems.append(f"{what}: {line.calls} calls, announced were {bench.announced} (before_call)")
     return problems

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from connectors.kit.conformance.destinations.line import Line
+from connectors.kit.destinations.capabilities import Deletes
 from connectors.kit.destinations.declarations import Connection, DestinationType, Record, Writer, WriteResult
 from connectors.kit.errors import AfluenteError
 
@@ -60,9 +61,8 @@ class Workbench:
     the mapping does. `seen` gives the records of these keys, of an object or of the one that people are; None where
     nobody can look inside.
     `refused` are fields that the CRM refuses, of one record; by default an e-mail that is none and too long as well.
-    `calls_per_write`: the requests that one grant of the quota stands for, those for tokens apart. `usage_headers` are
-    what the CRM would say of (used, limit). `lose_answers` makes what is no HTTP lose the answer to the next write
-    after it was done.
+    `usage_headers` are what the CRM would say of (used, limit). `lose_answers` makes what is no HTTP lose the answer to
+    the next write after it was done.
     """
 
     destination: DestinationType
@@ -71,15 +71,18 @@ class Workbench:
     seen: Callable[[Sequence[str], str | None], list[SeenRecord]] | None
     line: Line | None = None
     refused: Callable[[dict[str, Any]], dict[str, Any]] | None = None
-    calls_per_write: int = 1
     usage_headers: Callable[[int, int], Mapping[str, str]] | None = None
     lose_answers: Callable[[], None] | None = None
     linked: Linked | None = None
     is_upstream_local: bool = True
+    announced: int = field(default=0, init=False)  # calls that a writer asked a grant for
+    _made: dict[str, Record] = field(default_factory=dict, repr=False)  # people by key, since `clear_away`
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1), repr=False)
     _run: str = field(default_factory=lambda: uuid4().hex[:8])
 
     def be_well(self) -> None:
+        """No fault, and no call counted."""
+        self.announced = 0
         if self.line is not None:
             self.line.be_well()
 
@@ -92,11 +95,25 @@ class Workbench:
     @contextlib.contextmanager
     def writer(self, **changed: Any) -> Iterator[Any]:
         """A writer of its own; `changed` takes the place of parts of the connection."""
-        opened: Writer = self.destination.connect(replace(self.connection, **changed))
+        connection = replace(self.connection, **{"before_call": self._announce, **changed})
+        opened: Writer = self.destination.connect(connection)
         try:
             yield opened
         finally:
             opened.close()
+
+    def clear_away(self) -> None:
+        """Delete all people made so far, where the writer is able to."""
+        made, self._made = list(self._made.values()), {}
+        with self.writer() as writer:
+            if not isinstance(writer, Deletes):
+                return
+            size = self.destination.batch_size
+            for begin in range(0, len(made), size):
+                writer.delete(made[begin : begin + size])
+
+    def _announce(self, cost: int = 1) -> None:
+        self.announced += cost
 
     def people(self, count: int, **values: Any) -> list[Record]:
         """New invented people, each with a key and an address of its own."""
@@ -113,7 +130,8 @@ class Workbench:
             "job_title": "Cartographer",
             "city": "Lissabon",
         }
-        return Record(key, self.fields_of({**known, **values}))
+        self._made[key] = Record(key, self.fields_of({**known, **values}))
+        return self._made[key]
 
     def changed(self, record: Record) -> Record:
         """The same person with another city, or where the CRM gets no city with another job title or company."""

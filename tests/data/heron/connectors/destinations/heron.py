@@ -47,7 +47,7 @@ class HeronWriter:
             client_id=connection.secrets["client_id"],
             client_secret=connection.secrets["client_secret"],
         )
-        self._calls = AuthorizedCalls(self._name, self._session, tokens, note=self._note_usage)
+        self._calls = AuthorizedCalls(self._name, self._session, tokens, before_call=connection.before_call, note=self._note_usage)
 
     def write(self, records: Sequence[Record]) -> list[WriteResult]:
         check_batch(records, BATCH_SIZE)

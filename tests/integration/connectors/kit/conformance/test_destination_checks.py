@@ -9,7 +9,7 @@ import pytest
 
 from connectors.kit import destination_types
 from connectors.kit.conformance.destinations import CHECKS, SeenRecord, run_check, run_checks
-from pipeline.authoring.destination_checks import workbench_to
+from pipeline.authoring.destination_conformance import workbench_to
 from tests.support.spoiled_writers import SPOILED
 from tests.support.strangers_crm import strangers_crm
 from tests.support.workbenches import sandbox_workbench

@@ -11,7 +11,8 @@ from uuid import UUID
 from connectors.kit import Reads
 from connectors.kit.conformance.destinations import Outcome, SeenRecord, Workbench, run_checks
 from connectors.kit.conformance.destinations.line import Line
-from pipeline.delivery.writers import connection_to, kind_of
+from pipeline.delivery.accounts import kind_of
+from pipeline.delivery.writers import connection_to
 from pipeline.errors import ConfigurationError, UsageError
 from pipeline.settings.loading import settings
 from pipeline.stages.destination_mapping.mapping import DestinationMapping, load_destination_mapping, map_person
@@ -19,24 +20,27 @@ from pipeline.stages.destination_mapping.mapping import DestinationMapping, load
 _NOBODY = UUID(int=0)
 
 
-def check_destination(name: str, *, is_test_account: bool = False, calls_per_write: int = 1) -> list[Outcome]:
-    """The outcome of each check. Invented people are written, some more than four times a full batch, and are left
-    there where the writer cannot delete.
+def check_conformance(name: str, *, is_test_account: bool = False) -> list[Outcome]:
+    """The outcome of each check. A few hundred invented people are written, and deleted again where the writer is able
+    to.
 
     Raises UsageError unless the account is on this machine or said to be one for tests, ConfigurationError where it
     cannot be opened.
     """
-    with workbench_to(name, calls_per_write=calls_per_write) as bench:
+    with workbench_to(name) as bench:
         if not (is_test_account or bench.is_upstream_local):
             raise UsageError(
                 f"{name} leads to another machine, and the checks write invented people into it: name a test account in"
                 " afluente.yaml, and say that it is one"
             )
-        return run_checks(bench)
+        try:
+            return run_checks(bench)
+        finally:
+            bench.clear_away()
 
 
 @contextlib.contextmanager
-def workbench_to(name: str, *, calls_per_write: int = 1) -> Iterator[Workbench]:
+def workbench_to(name: str) -> Iterator[Workbench]:
     """The account behind a line, where it speaks HTTP. Raises ConfigurationError."""
     known = settings()
     if name not in known.destinations:
@@ -59,7 +63,6 @@ def workbench_to(name: str, *, calls_per_write: int = 1) -> Iterator[Workbench]:
             fields_by(mapping),
             seen_by(reader) if isinstance(reader, Reads) else None,
             line,
-            calls_per_write=calls_per_write,
             is_upstream_local=connection.is_local,
         )
 
