@@ -40,6 +40,7 @@ _RETRY_CODES = {
     "SERVICE_UNAVAILABLE",
     "TIMEOUT",
 }
+NO_REASON = "no_reason_given"
 _ASK_THEIR_SUPPORT = {522, 525, 526}
 _EXISTING = re.compile(r"Existing ID:\s*(\d+)")
 _HOLDER = re.compile(r"(\d+) already has that value")
@@ -122,7 +123,7 @@ def read_refusal(error: Mapping[str, Any]) -> Refusal:
     property_name = _issue_field(issue)
     existing = _EXISTING.search(text) or (_HOLDER.search(text) if property_name == "email" else None)
     return Refusal(
-        _issue_code(issue) or _code(error.get("category")) or _code(error.get("errorType")) or "no_reason_given",
+        _issue_code(issue) or _code(error.get("category")) or _code(error.get("errorType")) or NO_REASON,
         property_name,
         message,
         existing and existing[1],
@@ -137,6 +138,8 @@ def raise_for(response: requests.Response, name: str) -> None:
     wait = retry_after(response, now=time.time())
     if status == 423:
         raise TransientError(f"{name}: answered 423, locked", retry_after=max(wait or 0.0, _LOCK_WAIT_SECONDS))
+    if status == 409:
+        raise TransientError(f"{name}: answered 409, a conflict, and names no reason", retry_after=wait)
     if status == 477:
         wait = _MIGRATION_WAIT_SECONDS if wait is None else wait
         raise TransientError(

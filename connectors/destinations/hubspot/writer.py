@@ -12,6 +12,7 @@ import requests
 
 from connectors.destinations.hubspot.abilities import BATCH_SIZE, HubSpotAbilities
 from connectors.destinations.hubspot.answers import (
+    NO_REASON,
     BatchAnswer,
     Refusal,
     raise_for,
@@ -202,7 +203,11 @@ class HubSpotWriter(HubSpotAbilities):
         """One call. Raises RecordError where it is refused as a whole for what is in it, of several records."""
         response = self._call(path, {"inputs": inputs})
         error = read_refusal(read_json(response))
-        is_of_content = response.status_code in (400, 409, 413) or (response.status_code == 404 and error.code == _GONE)
+        is_of_content = (
+            response.status_code in (400, 413)
+            or (response.status_code == 409 and error.code != NO_REASON)
+            or (response.status_code == 404 and error.code == _GONE)
+        )
         if not is_of_content:
             raise_for(response, self._name)
             answer = read_batch(response, [record.key for record in records], self._key_property)

@@ -73,14 +73,14 @@ class Line:
 
     def reply(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> LineAnswer | None:
         """What to answer; None hangs up."""
-        is_for_token = method == "POST" and b"grant_type" in body[:_LONGEST_FORM]
+        is_for_token = self.is_for_token(method, body)
         with self._lock:
             if is_for_token:
                 self.token_calls += 1
             else:
                 self.calls += 1
         if is_for_token:
-            return self._passed_on(method, path, headers, body)
+            return self.pass_on(method, path, headers, body)
         if self.hangs_up:
             return None
         if self.refuses_tokens or self._is_refused(headers.get("authorization", "")):
@@ -88,12 +88,16 @@ class Line:
         time.sleep(self.waits_seconds)
         if self.answer is not None:
             return LineAnswer(self.answer.status, {**self.answer.headers, **self.headers}, self.answer.body)
-        answer = self._passed_on(method, path, headers, body)
+        answer = self.pass_on(method, path, headers, body)
         if self.loses_answers:
             return None
         if self.spoil is not None:
             answer = self.spoil(answer)
         return LineAnswer(answer.status, {**answer.headers, **self.headers}, answer.body)
+
+    @staticmethod
+    def is_for_token(method: str, body: bytes) -> bool:
+        return method == "POST" and b"grant_type" in body[:_LONGEST_FORM]
 
     def _is_refused(self, token: str) -> bool:
         with self._lock:
@@ -101,7 +105,7 @@ class Line:
                 self.refused_token = token
             return self.refused_token is not None and self.refused_token == token
 
-    def _passed_on(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> LineAnswer:
+    def pass_on(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> LineAnswer:
         kept = {name: value for name, value in headers.items() if name not in self._not_passed_on}
         kept["accept-encoding"] = "identity"
         with self._lock:  # a session is not for sharing; checks make one call at a time anyway
