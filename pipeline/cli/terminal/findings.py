@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from connectors.kit.conformance.destinations import Outcome
 from pipeline.cli.terminal.output import print_line
+
+if TYPE_CHECKING:
+    from connectors.kit.conformance.destinations import Outcome
 
 
 def print_findings(findings: Mapping[str, Sequence[str]]) -> None:

@@ -18,6 +18,8 @@ from connectors.kit import (
     destination_types,
     registry,
 )
+from connectors.kit.conformance.destinations import CHECKS, Workbench, run_check
+from connectors.kit.conformance.destinations.line import Line
 from pipeline.delivery.writers import connection_to
 from pipeline.health.connector_checks import check_destinations
 from pipeline.settings.loading import load_settings
@@ -107,6 +109,28 @@ def test_a_call_that_came_to_nothing_is_the_error_that_the_page_says(writer, ser
     with pytest.raises(error) as raised:
         writer.write([ADA])
     assert "ada" not in str(raised.value)
+
+
+ASKED_WITHOUT_THE_CRM = (
+    "missing_secrets_are_a_sentence",
+    "empty_batch_makes_no_call",
+    "too_many_records_are_a_mistake_of_the_caller",
+    "unreadable_answer_is_not_taken_for_success",
+    "silence_is_told_apart_from_refusal",
+    "each_status_becomes_its_error",
+    "retry_after_is_kept",
+    "calls_stay_within_the_grant",
+)
+
+
+@pytest.mark.parametrize("name", ASKED_WITHOUT_THE_CRM)
+def test_the_writer_conforms_as_far_as_it_can_be_asked_without_its_crm(company, server, name):
+    server.script = [says(result(ADA, id=7))]
+    [check] = [check for check in CHECKS if check.__name__ == name]
+    with Line(server.url) as line:
+        connection = Connection("acme", line.url, secrets={"token": "t"})
+        outcome = run_check(check, Workbench(destination_types()["acme_crm"], connection, dict, None, line))
+    assert outcome.problems == ()
 
 
 def check(folder, environ: dict[str, str], url: str):
