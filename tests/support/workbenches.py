@@ -8,15 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from connectors.kit import Connection, SentField, destination_types
+from connectors.kit import Connection, DestinationType, SentField, destination_types
 from connectors.kit.conformance.destinations import Linked, SeenRecord, Workbench
-from connectors.kit.conformance.destinations.line import Line
+from connectors.kit.conformance.destinations.line import Line, Pace
 from connectors.kit.conformance.destinations.workbenches import TIMEOUT_SECONDS
 from connectors.sandbox.dialects import dialects
 from connectors.sandbox.server import Sandbox
-from pipeline.authoring.destination_conformance import fields_by
+from pipeline.inspection.crm.conformance import fields_by
 from pipeline.stages.destination_mapping.mapping import DestinationMapping, load_destination_mapping
 from tests.support.sql_workbench import sql_workbench
+
+_SHORT_SECONDS = 300
 
 FACTS: dict[str, dict[str, Any]] = {
     "salesforce": {
@@ -43,14 +45,20 @@ def sent_fields(mapping: DestinationMapping) -> tuple[SentField, ...]:
     return tuple(SentField(rule.name, rule.kind, rule.max_length, rule.picklist) for rule in mapping.declaration.fields)
 
 
+def pace_of(destination: DestinationType) -> Pace | None:
+    """What its sandbox takes: the short windows of the kind are kept there too."""
+    short = [window.calls / window.seconds for window in destination.windows if window.seconds <= _SHORT_SECONDS]
+    return Pace(min(short) * 0.9, 8) if short else None
+
+
 @contextlib.contextmanager
 def sandbox_workbench(kind: str, folder: Path) -> Iterator[Workbench]:
     """Its sandbox behind a line."""
     mapping = load_destination_mapping(kind)
     with contextlib.ExitStack() as opened:
         sandbox = opened.enter_context(Sandbox(port=0, state=folder / "crm.sqlite", dialect=kind))
-        line = opened.enter_context(Line(sandbox.address, keeps_host=True))
         destination = destination_types()[kind]
+        line = opened.enter_context(Line(sandbox.address, keeps_host=True, pace=pace_of(destination)))
         yield Workbench(
             destination,
             Connection("crm", line.url, timeout_seconds=TIMEOUT_SECONDS, fields=sent_fields(mapping)),

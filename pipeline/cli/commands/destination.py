@@ -179,9 +179,9 @@ def conform(
     writer and CRM loses, cuts, shuffles and refuses answers; they are deleted again where the writer is able to. A
     check that does not apply says why. Nothing of it is kept here. Exit 1 if one falls short.
     """
-    from pipeline.authoring.destination_conformance import check_conformance
     from pipeline.cli.terminal.connection import keep_logs_quiet
     from pipeline.cli.terminal.findings import print_outcomes
+    from pipeline.inspection.crm.conformance import check_conformance
 
     keep_logs_quiet()
     outcomes = check_conformance(name, is_test_account=test_account)

@@ -106,3 +106,25 @@ def describes_half_of_its_fields(right):
             return super().describe()[::2]
 
     return Wrong
+
+
+@must_fail("setup_makes_what_is_missing_once")
+def makes_something_in_a_dry_run(right):
+    made: set[str] = set()
+
+    class Wrong(right):
+        def setup(self, *, dry_run: bool = False) -> tuple[str, ...]:
+            missing = {"a field", "a key"} - made
+            made.update(missing)
+            return tuple(sorted(missing))
+
+    return Wrong
+
+
+@must_fail("setup_makes_what_is_missing_once")
+def makes_nothing_and_says_so(right):
+    class Wrong(right):
+        def setup(self, *, dry_run: bool = False) -> tuple[str, ...]:
+            return ("a field",)
+
+    return Wrong

@@ -12,6 +12,7 @@ from connectors.kit.conformance.destinations.ability_checks import (
     find_gives_those_with_the_address,
     list_gives_everybody_once,
     read_gives_back_what_was_written,
+    setup_makes_what_is_missing_once,
 )
 from connectors.kit.conformance.destinations.answer_checks import (
     answer_without_ids_is_not_taken_for_success,
@@ -100,6 +101,7 @@ CHECKS: tuple[WorkbenchCheck, ...] = (
     find_gives_those_with_the_address,
     list_gives_everybody_once,
     description_knows_every_field_sent,
+    setup_makes_what_is_missing_once,
     abilities_fail_as_writing_does,
 )
 

@@ -103,6 +103,22 @@ def description_knows_every_field_sent(bench: Workbench) -> list[str]:
     return problems
 
 
+def setup_makes_what_is_missing_once(bench: Workbench) -> list[str]:
+    """A dry run makes nothing and says what would be made; after it was made nothing is missing."""
+    with _able(bench, "sets_up") as writer:
+        first, second = writer.setup(dry_run=True), writer.setup(dry_run=True)
+        made = writer.setup()
+        left = writer.setup(dry_run=True)
+    problems = []
+    if first != second:
+        problems.append("a dry run says something else the second time: did it make something?")
+    if len(made) != len(first):
+        problems.append(f"{len(first)} things were missing, and {len(made)} were made")
+    if left:
+        problems.append(f"{len(left)} things are missing still after all was made")
+    return problems
+
+
 def abilities_fail_as_writing_does(bench: Workbench) -> list[str]:
     """An answer that cannot be read is not "nobody is there", and a refused token or a failure is the error it is for a
     write."""

@@ -30,12 +30,31 @@ class LineAnswer:
 Spoil = Callable[[LineAnswer], LineAnswer]
 
 
+class Pace:
+    """At most `burst` calls at once, and `per_second` from then on: a test account has its limits too."""
+
+    def __init__(self, per_second: float, burst: int) -> None:
+        self._per_second, self._burst = per_second, float(burst)
+        self._left = self._burst
+        self._at = time.monotonic()
+        self._lock = threading.Lock()
+
+    def wait(self, cost: int = 1) -> None:
+        with self._lock:
+            now = time.monotonic()
+            self._left = min(self._burst, self._left + (now - self._at) * self._per_second) - cost
+            self._at = now
+            wait = -self._left / self._per_second
+        time.sleep(max(0.0, wait))
+
+
 class Line:
     """Use it as a context manager. Requests for an access token are known by their `grant_type`: no fault strikes
     them, and they are counted apart. `keeps_host`: the line's own address stands in `Host`, for a sandbox that compares
-    it with what else a request says; a CRM far away wants its own."""
+    it with what else a request says; a CRM far away wants its own. `pace` holds for what is passed on."""
 
-    def __init__(self, upstream: str, *, keeps_host: bool = False) -> None:
+    def __init__(self, upstream: str, *, keeps_host: bool = False, pace: Pace | None = None) -> None:
+        self._pace = pace
         self._upstream = upstream.rstrip("/")
         self._not_passed_on = _NOT_PASSED_ON if keeps_host else _NOT_PASSED_ON | {"host"}
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -106,6 +125,8 @@ class Line:
             return self.refused_token is not None and self.refused_token == token
 
     def pass_on(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> LineAnswer:
+        if self._pace is not None:
+            self._pace.wait()
         kept = {name: value for name, value in headers.items() if name not in self._not_passed_on}
         kept["accept-encoding"] = "identity"
         with self._lock:  # a session is not for sharing; checks make one call at a time anyway

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,8 +14,10 @@ from uuid import uuid4
 from connectors.kit.conformance.destinations.line import Line
 from connectors.kit.destinations.capabilities import Deletes
 from connectors.kit.destinations.declarations import Connection, DestinationType, Record, Writer, WriteResult
-from connectors.kit.errors import AfluenteError
+from connectors.kit.errors import AfluenteError, QuotaError, TransientError
 
+_MORE_ROUNDS = 20  # of deleting, where an account's limit ends one in its midst
+_LONGEST_WAIT_SECONDS = 15.0
 TIMEOUT_SECONDS = 10.0  # of a writer, where nothing is to time out
 
 
@@ -103,14 +107,25 @@ class Workbench:
             opened.close()
 
     def clear_away(self) -> None:
-        """Delete all people made so far, where the writer is able to."""
-        made, self._made = list(self._made.values()), {}
+        """Delete all people made so far, where the writer is able to. Raises as it does, and TransientError where some
+        are left."""
+        left, self._made = list(self._made.values()), {}
+        size = self.destination.batch_size
         with self.writer() as writer:
             if not isinstance(writer, Deletes):
                 return
-            size = self.destination.batch_size
-            for begin in range(0, len(made), size):
-                writer.delete(made[begin : begin + size])
+            for _ in range(math.ceil(len(left) / size) + _MORE_ROUNDS):
+                try:
+                    results = writer.delete(left[:size])
+                except QuotaError as error:
+                    results = [WriteResult(record.key, "retry", message=str(error)) for record in left[:size]]
+                    time.sleep(min(error.retry_after, _LONGEST_WAIT_SECONDS))
+                again = {result.key for result in results if result.state == "retry"}
+                left = [record for record in left[:size] if record.key in again] + left[size:]
+                if not left:
+                    return
+        said = next((result.message for result in results if result.state == "retry"), None)
+        raise TransientError(f"{len(left)} are left ({said})")
 
     def _announce(self, cost: int = 1) -> None:
         self.announced += cost

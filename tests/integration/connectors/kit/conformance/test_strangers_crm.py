@@ -9,8 +9,8 @@ import pytest
 
 from connectors.kit import registry
 from connectors.kit.conformance.destinations import CHECKS
-from pipeline.authoring.destination_conformance import check_conformance
 from pipeline.errors import ConfigurationError, UsageError
+from pipeline.inspection.crm.conformance import check_conformance
 from tests.support.command_line import run
 from tests.support.services import forget_caches
 from tests.support.strangers_crm import strangers_crm
@@ -18,6 +18,7 @@ from tests.support.strangers_crm import strangers_crm
 SAYS_NO_MORE = {
     "links_are_kept": "declares no objects beside the record of a person",
     "usage_is_read_from_every_answer": "its workbench knows no headers of a quota (usage_headers)",
+    "setup_makes_what_is_missing_once": "its writer has no method setup",
 }
 
 

@@ -10,10 +10,10 @@ from uuid import UUID
 
 from connectors.kit import Reads
 from connectors.kit.conformance.destinations import Outcome, SeenRecord, Workbench, run_checks
-from connectors.kit.conformance.destinations.line import Line
+from connectors.kit.conformance.destinations.line import Line, Pace
 from pipeline.delivery.accounts import kind_of
 from pipeline.delivery.writers import connection_to
-from pipeline.errors import ConfigurationError, UsageError
+from pipeline.errors import AfluenteError, ConfigurationError, UsageError
 from pipeline.settings.loading import settings
 from pipeline.stages.destination_mapping.mapping import DestinationMapping, load_destination_mapping, map_person
 
@@ -34,9 +34,17 @@ def check_conformance(name: str, *, is_test_account: bool = False) -> list[Outco
                 " afluente.yaml, and say that it is one"
             )
         try:
-            return run_checks(bench)
-        finally:
+            outcomes = run_checks(bench)
+        except BaseException:  # Ctrl-C too: nobody invented is left behind
+            with contextlib.suppress(AfluenteError):
+                bench.clear_away()
+            raise
+        try:
             bench.clear_away()
+        except AfluenteError as error:
+            problem = f"some of the invented people may be left in the account: {error}"
+            outcomes.append(Outcome("invented_people_are_deleted_again", (problem,)))
+        return outcomes
 
 
 @contextlib.contextmanager
@@ -50,13 +58,15 @@ def workbench_to(name: str) -> Iterator[Workbench]:
     kind = kind_of(name, known.destinations[name])
     mapping = load_destination_mapping(kind.kind)
     connection = connection_to(name, known, mapping)
+    quota = known.destinations[name]
+    pace = Pace(quota.calls_per_second or kind.calls_per_second, quota.burst or kind.burst)
     with contextlib.ExitStack() as opened:
         line = None
         through = connection
         if "https" in kind.schemes:
-            line = opened.enter_context(Line(connection.base_url))
+            line = opened.enter_context(Line(connection.base_url, keeps_host=connection.is_local, pace=pace))
             through = replace(connection, base_url=line.url)
-        reader = opened.enter_context(contextlib.closing(kind.connect(connection)))
+        reader = opened.enter_context(contextlib.closing(kind.connect(replace(connection, before_call=pace.wait))))
         yield Workbench(
             kind,
             through,
