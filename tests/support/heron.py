@@ -70,11 +70,11 @@ class Heron:
     def _bulk(self, people: list[dict[str, Any]]) -> Answer:
         if len(people) > MOST:
             return 413, {"problem": "too_many"}
-        outcome = [self._upsert(person) for person in people]
+        outcome = [self.add(person) for person in people]
         status = 207 if any(entry["status"] == "refused" for entry in outcome) else 200
         return status, {"outcome": list(reversed(outcome))}  # in no order that anybody promised
 
-    def _upsert(self, person: dict[str, Any]) -> dict[str, Any]:
+    def add(self, person: dict[str, Any]) -> dict[str, Any]:
         ref, attributes = person["ref"], person["attributes"]
         known = self.people.get(ref)
         if known is None and person.get("only_existing"):

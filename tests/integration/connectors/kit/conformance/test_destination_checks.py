@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 
 import pytest
@@ -18,17 +17,25 @@ NOT_OF_HERON = ["links_are_kept", "setup_makes_what_is_missing_once"]
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory):
-    """Heron's, looked into from inside: records whose ref is a key of ours, with `#` and a number behind or not."""
-    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as opened:
-        heron = opened.enter_context(contextlib.contextmanager(strangers_crm)(tmp_path_factory.mktemp("h"), patch))
+def heron(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        yield from strangers_crm(tmp_path_factory.mktemp("heron"), patch)
 
-        def seen(keys, _object):
-            people = list(heron.people.values())
-            known = [(person["ref"].partition("#")[0], person) for person in people]
-            return [SeenRecord(key, person["id"], dict(person["attributes"])) for key, person in known if key in keys]
 
-        bench = opened.enter_context(workbench_to("heron"))
+@pytest.fixture
+def bench(heron):
+    """Heron's, with more people in it already than a page of its list has; looked into from inside: records whose
+    ref is a key of ours, with `#` and a number behind or not."""
+    heron.people.clear()
+    for number in range(60):
+        heron.add({"ref": f"before-{number}", "attributes": {"email": f"before{number}@example.org"}})
+
+    def seen(keys, _object):
+        people = list(heron.people.values())
+        known = [(person["ref"].partition("#")[0], person) for person in people]
+        return [SeenRecord(key, person["id"], dict(person["attributes"])) for key, person in known if key in keys]
+
+    with workbench_to("heron") as bench:
         bench.seen = seen
         bench.usage_headers = lambda used, limit: {"X-Heron-Calls": f"{used}/{limit}"}
         yield bench
