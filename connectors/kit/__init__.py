@@ -39,6 +39,7 @@ from connectors.kit.errors import (
     TerminalError,
     TransientError,
 )
+from connectors.kit.paths import get_path
 from connectors.kit.registry import destination_types, sources
 from connectors.kit.sources.declarations import (
     Answer,
@@ -62,6 +63,8 @@ from connectors.kit.sources.handshakes import (
     VerifyToken,
     ZoomValidation,
 )
+from connectors.kit.sources.questions import Question, answers_by_name, entries_at, question_name
+from connectors.kit.sources.shared_secrets import SharedSecret
 from connectors.kit.sources.signatures import HmacSha256, StandardWebhooks
 
 __all__ = [
@@ -94,6 +97,7 @@ __all__ = [
     "PageNumber",
     "PeoplePage",
     "Poll",
+    "Question",
     "QuotaError",
     "Reads",
     "Record",
@@ -102,6 +106,7 @@ __all__ = [
     "Secrets",
     "SentField",
     "SetsUp",
+    "SharedSecret",
     "Signature",
     "SignedToken",
     "SlackChallenge",
@@ -117,7 +122,11 @@ __all__ = [
     "Writer",
     "ZoomValidation",
     "abilities_of",
+    "answers_by_name",
     "check_batch",
     "destination_types",
+    "entries_at",
+    "get_path",
+    "question_name",
     "sources",
 ]

@@ -27,7 +27,8 @@ class Signature(Protocol):
     """How a request proves that it comes from the source.
 
     A scheme may also have `is_claimed(headers)`: False where a request does not even say that it is signed, which is
-    then known before its body is read; and `fault_of(secret)`: why a secret can prove nothing, or None.
+    then known before its body is read; `fault_of(secret)`: why a secret can prove nothing, or None; and `signs_body`:
+    False where it proves who posts and nothing about the body.
     """
 
     @property

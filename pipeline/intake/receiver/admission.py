@@ -49,7 +49,7 @@ class Admission:
             return refused_later(
                 429, "too_many_unproven", "too many requests without a valid signature come here", seconds=wait
             )
-        return RefusedError(401, "bad_signature", "the signature is missing, wrong or too old")
+        return RefusedError(401, "bad_signature", "the signature or secret is missing, wrong or too old")
 
     def check_entries(self, instance: SourceInstance, records: list[PostedRecord]) -> None:
         """Let in what a source that signs nothing sends, as far as it identifies anybody. 422 for a flood of others."""

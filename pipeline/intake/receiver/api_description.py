@@ -140,7 +140,13 @@ def _row(brand: str, slug: str, connector: Connector) -> tuple[str, str, str, st
     webhook = connector.intake
     assert isinstance(webhook, Webhook)  # noqa: S101 - as the callers choose them
     formats = ", ".join(_FORMATS[name] for name in webhook.formats)
-    return f"/in/{brand}/{slug}", connector.title, formats, "signed" if webhook.signature else "not signed"
+    return f"/in/{brand}/{slug}", connector.title, formats, _proof(webhook)
+
+
+def _proof(webhook: Webhook) -> str:
+    if webhook.signature is None:
+        return "not signed"
+    return "signed" if getattr(webhook.signature, "signs_body", True) else "a secret that is shown"
 
 
 def _is_webhook(connector: Connector) -> bool:

@@ -43,7 +43,7 @@ async def take_webhook(receiver: Receiver, request: Request, instance: SourceIns
     elif (
         _secrets(receiver, instance, signature)
         and not handshakes_of(webhook)  # some are posted unsigned, so the body must be read
-        and not claims_proof(signature, dict(request.headers))
+        and not claims_proof(signature, _seen(receiver, request))
     ):
         raise receiver.admission.refuse_unproven(instance)
     body = await read_body(request, webhook.max_body_bytes, receiver.body_work, instance.slug)
@@ -102,9 +102,12 @@ def _is_proven(
     receiver: Receiver, instance: SourceInstance, signature: Signature, *, request: Request, body: bytes
 ) -> bool:
     secrets = _secrets(receiver, instance, signature)
-    # What some schemes sign beside the body; no header of a request can begin with a colon.
-    seen = {**dict(request.headers), ":method": request.method, ":uri": receiver.public_address(request)}
-    return signature.verify(secrets=secrets, headers=seen, body=body, now=time.time())
+    return signature.verify(secrets=secrets, headers=_seen(receiver, request), body=body, now=time.time())
+
+
+def _seen(receiver: Receiver, request: Request) -> dict[str, str]:
+    """What schemes look at beside the body; no header of a request can begin with a colon."""
+    return {**dict(request.headers), ":method": request.method, ":uri": receiver.public_address(request)}
 
 
 async def _read(receiver: Receiver, instance: SourceInstance, request: Request, body: bytes) -> ReadBody:

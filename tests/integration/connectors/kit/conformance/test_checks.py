@@ -8,7 +8,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from connectors.kit import Connector, Cursor, HmacSha256, PageNumber, Poll, Secret, Webhook
+from connectors.kit import Connector, Cursor, HmacSha256, PageNumber, Poll, Secret, SharedSecret, Webhook
 from connectors.kit.conformance import CHECKS, Case, Rule, Trial, run_checks
 from connectors.kit.sources.samples import Sample
 
@@ -217,3 +217,17 @@ def test_a_mapping_that_cannot_be_read_is_the_finding_and_no_flood_of_others():
     broken = replace(GOOD, mapping_problem="acme_forms.yaml: not YAML", mapping_source=None)
     assert run_checks(broken) == ["acme_forms.yaml: not YAML"]
     assert run_checks(GOOD) == []
+
+
+def test_a_secret_that_is_shown_need_not_tell_an_altered_body():
+    good = with_intake(GOOD, signature=SharedSecret(Secret("ACME_FORMS_SECRET")))
+    assert run_checks(good) == []
+
+
+def test_a_scheme_that_looks_at_nothing_is_found_though_it_says_that_it_signs_no_body():
+    class Careless(SharedSecret):
+        def verify(self, **_):
+            return True
+
+    problems = run_checks(with_intake(GOOD, signature=Careless(Secret("ACME_FORMS_SECRET"))))
+    assert problems == ["another secret is accepted", "a request without the header authorization is accepted"]

@@ -1,0 +1,58 @@
+"""The proof of senders that sign nothing: a secret that they show with each request.
+
+It tells who posts, not that the body is as it was sent, and whoever sees a request has the secret: where a sender can
+sign, `HmacSha256` and `StandardWebhooks` are better.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlsplit
+
+from connectors.kit.sources.declarations import Secret
+
+_LONGEST = 1_024  # characters of what is compared
+_MOST_PARAMETERS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class SharedSecret:
+    """A secret shown as `Authorization: Bearer …`, or, by senders that know an address alone, as `?secret=…` of it.
+
+    The receiver gives the address as the pseudo-header `:uri`. `signs_body` False: an altered body proves as much.
+    """
+
+    secret: Secret
+    param: str = "secret"
+    signs_body: bool = field(default=False, init=False)
+
+    def is_claimed(self, headers: Mapping[str, str]) -> bool:
+        return any(True for _ in self._shown(headers))
+
+    def fault_of(self, secret: str) -> str | None:
+        return None if secret.strip() else "is empty"
+
+    def verify(self, *, secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: float) -> bool:
+        del body, now  # neither is proven by it
+        known = [secret.encode() for secret in secrets if secret.strip()]
+        is_ours = False
+        for shown in self._shown(headers):
+            for secret in known:  # all of them: the time taken does not tell which was near
+                is_ours |= hmac.compare_digest(secret, shown)
+        return is_ours
+
+    def sign(self, *, secret: str, body: bytes, message_id: str, now: float) -> dict[str, str]:
+        del body, message_id, now
+        return {"Authorization": f"Bearer {secret}"}
+
+    def _shown(self, headers: Mapping[str, str]) -> Iterator[bytes]:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and token.strip():
+            yield token.strip()[:_LONGEST].encode(errors="replace")
+        try:
+            pairs = parse_qsl(urlsplit(headers.get(":uri", "")).query, max_num_fields=_MOST_PARAMETERS)
+        except ValueError:  # more parameters than senders have, or no address at all
+            return
+        yield from (value[:_LONGEST].encode(errors="replace") for name, value in pairs if name == self.param and value)
