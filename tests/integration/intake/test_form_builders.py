@@ -12,6 +12,10 @@ import pytest
 from connectors.kit import SharedSecret, sources
 from connectors.kit.sources.samples import Sample, samples_of
 from pipeline.settings.loading import load_settings
+from pipeline.store.engine import transaction
+from pipeline.store.people import people as people_rows
+from tests.support.command_line import work
+from tests.support.identity_rows import rows
 from tests.support.intake_server import Receiver, count_events, running_receiver, stored_events
 
 BUILDERS = ["typeform", "tally", "jotform", "contact_form_7", "gravity_forms", "elementor", "google_forms"]
@@ -121,3 +125,46 @@ def test_an_edited_answer_of_google_forms_is_a_revision_of_the_former_one(receiv
     second = send(receiver, "google_forms", body=body.replace(b"Logistics", b"Retail"))
     assert first.headers["Afluente-Events"] != second.headers["Afluente-Events"]
     assert count_events("google_forms") == 2
+
+
+def known_people() -> list[dict[str, object]]:
+    with transaction() as connection:
+        ids = connection.exec_driver_sql("SELECT person_id FROM people WHERE merged_into IS NULL").scalars()
+        found = people_rows.read_people(connection, set(ids), lock=False)
+    return [person.profile.values() for person in found.values()]
+
+
+def test_who_fills_in_forms_of_all_builders_is_one_person_with_a_touch_of_each(receiver):
+    for source in BUILDERS:
+        send(receiver, source)
+    work()
+    (person,) = known_people()
+    assert (person["email"], person["company"], person["phone"]) == (
+        "ada.brandt@example.org",
+        "Brandt GmbH",
+        "+493023125041",
+    )
+    assert rows("SELECT count(*) FROM touches") == [(len(BUILDERS),)]
+    assert rows("SELECT state, count(*) FROM events GROUP BY state") == [("settled", len(BUILDERS))]
+
+
+@pytest.mark.parametrize("is_sent_first", [False, True])
+def test_a_typeform_that_was_left_and_then_sent_is_one_lead_in_whatever_order_they_come(receiver, is_sent_first):
+    left = json.loads(typical("typeform").body)
+    left["event_type"] = "form_response_partial"
+    bodies = [json.dumps(left).encode(), typical("typeform").body]
+    for body in reversed(bodies) if is_sent_first else bodies:
+        assert send(receiver, "typeform", body=body).status_code == 200
+        work()
+    (person,) = known_people()
+    assert person["email"] == "ada.brandt@example.org"
+    assert rows("SELECT count(*) FROM touches") == [(1,)]
+
+
+def test_a_typeform_that_was_only_left_is_nobody(receiver):
+    left = json.loads(typical("typeform").body)
+    left["event_type"] = "form_response_partial"
+    send(receiver, "typeform", body=json.dumps(left).encode())
+    work()
+    assert known_people() == []
+    assert rows("SELECT state, reason FROM events") == [("suppressed", "no_consent")]
