@@ -94,6 +94,13 @@ def test_a_signed_builder_takes_no_secret_in_the_address(receiver):
     assert send(receiver, "typeform", is_bare=True, suffix=f"?secret={SECRET}").status_code == 401
 
 
+def test_the_page_of_the_api_says_how_each_builder_proves_itself(receiver):
+    page = receiver.get("/docs").text
+    for source in BUILDERS:
+        row = next(row for row in page.split("<tr>") if f"/in/default/{source}<" in row)
+        assert ("a secret that is shown" in row) == (source in SHOWN)
+
+
 def test_without_a_secret_nothing_is_taken_and_it_may_be_sent_again(database):
     with running_receiver(load_settings()) as receiver:
         assert send(receiver, "jotform").status_code == 503
