@@ -42,10 +42,12 @@ def question_name(title: Any) -> str:
     """
     if not isinstance(title, str):
         return ""
-    text = unicodedata.normalize("NFKD", title[: _LONGEST * 4])
-    text = "".join(sign for sign in text if not unicodedata.combining(sign))
+    text = title[: _LONGEST * 4]
+    if not text.isascii():
+        text = "".join(sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign))
+        text = unicodedata.normalize("NFC", text)
     text = _HUMP.sub("_", _E_MAIL.sub("email", _APOSTROPHE.sub("", text)))
-    return _NO_WORD.sub("_", unicodedata.normalize("NFC", text).lower()).strip("_")[:_LONGEST].strip("_")
+    return _NO_WORD.sub("_", text.lower()).strip("_")[:_LONGEST].strip("_")
 
 
 def answers_by_name(questions: Iterable[Question]) -> dict[str, Any]:
