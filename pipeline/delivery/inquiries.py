@@ -31,14 +31,23 @@ class Inquiry(msgspec.Struct, frozen=True):
         None where this kind describes nothing. Raises as `Writer.write` does."""
         if not isinstance(self.writer, Describes):
             return None
-        found = _misfits_of(self.writer, self.writer, self.mapping)
+        return [
+            misfit
+            for mapping, writer in self.objects()
+            if isinstance(writer, Describes)
+            for misfit in _misfits_of(writer, writer, mapping)
+        ]
+
+    def objects(self) -> Iterator[tuple[DestinationMapping, Writer]]:
+        """Each object that the mapping names with a writer of its own, which is closed when the next one is asked for;
+        that of persons first."""
+        yield self.mapping, self.writer
         for other in self.mapping.others:
             writer = self.kind.connect(connection_to(self.name, self.known, other))
             try:
-                found += _misfits_of(writer, writer, other) if isinstance(writer, Describes) else []
+                yield other, writer
             finally:
                 writer.close()
-        return found
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def open_writer(target: Target) -> OpenWriter:
     name, mapping = target.name, mapping_of(target)
     opened = writers.get(name)
     if opened is not None and opened.mapping is not mapping:  # its file was edited meanwhile
-        if opened.mapping.object == mapping.object and _sent_fields(opened.mapping) == _sent_fields(mapping):
+        if _is_told_the_same(opened.mapping, mapping):
             writers[name] = msgspec.structs.replace(opened, mapping=mapping)
         else:
             _close(name)  # it was told other fields
@@ -156,6 +156,7 @@ def connection_to(destination: str, known: Settings, mapping: DestinationMapping
         fields=_sent_fields(mapping) if mapping else (),
         object=mapping.object if mapping else None,
         subject=mapping.subject if mapping else PERSON,
+        links=_roles(mapping) if mapping else (),
     )
 
 
@@ -175,6 +176,19 @@ def check_object(kind: DestinationType, mapping: DestinationMapping) -> None:
 
 def _sent_fields(mapping: DestinationMapping) -> tuple[SentField, ...]:
     return tuple(SentField(rule.name, rule.kind, rule.max_length, rule.picklist) for rule in mapping.declaration.fields)
+
+
+def _roles(mapping: DestinationMapping) -> tuple[str, ...]:
+    return tuple(role for role, _ in mapping.links)
+
+
+def _is_told_the_same(former: DestinationMapping, mapping: DestinationMapping) -> bool:
+    """Whether a writer that was opened for the former mapping does for this one too."""
+    return (former.object, _sent_fields(former), _roles(former)) == (
+        mapping.object,
+        _sent_fields(mapping),
+        _roles(mapping),
+    )
 
 
 def _open(destination: str, mapping: DestinationMapping) -> OpenWriter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from connectors.destinations.dataverse.objects import OBJECTS
 from connectors.destinations.dataverse.writer import TOKEN_URL, DataverseWriter
 from connectors.kit import DestinationType, Option, Window
 
@@ -26,4 +27,5 @@ DESTINATION = DestinationType(
     secrets=("access_token", "client_id", "client_secret"),
     sandbox_secrets={"client_id": "sandbox", "client_secret": "sandbox"},
     merge="mark",
+    objects=OBJECTS,
 )

@@ -59,6 +59,7 @@ class DataverseAbilities:
 
     _name: str
     _names: Names
+    _object: str | None
     _root: str
     _fields: tuple[SentField, ...]
     _calls: AuthorizedCalls
@@ -115,6 +116,7 @@ class DataverseAbilities:
         Raises TerminalError where the user may not change the table.
         """
         there = {described.name for described in self.describe()}
+        of_table = f" of {self._object}" if self._object else ""
         table, keys = self._table()
         key = SentField(self._names.key_field, max_length=100)
         made = []
@@ -124,11 +126,11 @@ class DataverseAbilities:
             body = column_to_make(field)
             if not dry_run:
                 self._make(f"{table}/Attributes", body)
-            made.append(f"column {field.name} ({kind_of(body)})")
+            made.append(f"column {field.name} ({kind_of(body)}){of_table}")
         if key.name not in keys:
             if not dry_run:
                 self._make(f"{table}/Keys", key_to_make(key.name))
-            made.append(f"alternate key of {key.name}")
+            made.append(f"alternate key of {key.name}{of_table}")
         return tuple(made)
 
     def list_people(self, cursor: str | None = None) -> PeoplePage:

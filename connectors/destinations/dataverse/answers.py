@@ -23,7 +23,8 @@ LIMITS = {
 }
 _UNSAID_WAITS = {"0x80072326": 5.0}  # seconds
 _UNSAID_WAIT = 30.0
-_GONE = {"0x80040217", "0x80060891"}  # no such id, no such key
+_NO_SUCH_ROW = "0x80040217"
+_GONE = {_NO_SUCH_ROW, "0x80060891"}  # no such id, no such key
 _KEY_TAKEN = {"0x80040237", "0x80060892"}
 # The same record may pass later.
 _PASSING = {
@@ -36,7 +37,7 @@ _SQL_PASSING = re.compile(r"\b(?:1205|1222)\b|deadlock|timeout", re.IGNORECASE)
 _PASSING_STATUSES = {408, 425, 429, 502, 503, 504}
 # A human has to change the settings, the mapping or Dataverse: for all records, or for what this one touches.
 _SETTINGS = {
-    "0x80040217",  # what a column of this record points to is not there
+    _NO_SUCH_ROW,  # what a column of this record points to is not there
     "0x80040220",  # a privilege is missing
     "0x80040225",  # the user is disabled
     "0x80048306",  # a privilege is missing
@@ -130,7 +131,8 @@ def result_of(record: Record, answer: Answer | None, names: Names) -> WriteResul
         code=code,
         field=_field(answer.message, record),
         message=without_values(answer.message, record.fields.values()),
-        blames_setting=_blames_setting(answer),
+        # One that it is to be linked to was deleted there: of all who have that link, the same is said of each.
+        blames_setting=_blames_setting(answer) and not (record.links and answer.code == _NO_SUCH_ROW),
     )
 
 

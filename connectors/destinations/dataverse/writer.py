@@ -22,6 +22,7 @@ from connectors.destinations.dataverse.answers import (
     result_of,
     wait_asked_for,
 )
+from connectors.destinations.dataverse.objects import ID_FIELDS, reference_of
 from connectors.kit import (
     ConfigurationError,
     Connection,
@@ -59,6 +60,7 @@ class DataverseWriter(DataverseAbilities):
         self.usage = Usage()
         self._name = connection.name
         self._names = _names(connection)
+        self._object = connection.object
         self._fields = connection.fields
         self.sent_as = f"{self._names.table} by {self._names.key_field}"
         version = str(connection.options.get("api_version", "9.2")).removeprefix("v")
@@ -109,6 +111,7 @@ class DataverseWriter(DataverseAbilities):
         key = quote(record.key.replace("'", "''"), safe="")
         address = f"{self._root}/{self._names.table}({self._names.key_field}='{key}')"
         fields = {name: value for name, value in record.fields.items() if name != self._names.key_field}
+        fields |= dict(map(reference_of, record.links))
         body = orjson.dumps(fields)
         headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Accept": "application/json"}
         if self._is_told_of_created:
@@ -159,8 +162,8 @@ def _limit(code: str | None) -> str:
 def _names(connection: Connection) -> Names:
     options = connection.options
     names = Names(
-        table=str(options.get("table", "leads")),
-        id_field=str(options.get("id_field", "leadid")),
+        table=connection.object or str(options.get("table", "leads")),
+        id_field=ID_FIELDS.get(connection.object or "") or str(options.get("id_field", "leadid")),
         key_field=str(options.get("external_id_field", "new_afluenteid")),
     )
     for option, value in (("table", names.table), ("id_field", names.id_field), ("external_id_field", names.key_field)):

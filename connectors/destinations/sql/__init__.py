@@ -1,8 +1,8 @@
-"""A table of any PostgreSQL database: rows upserted by our id, a batch in one statement and one transaction."""
+"""Tables of any PostgreSQL database: rows upserted by our id, a batch in one statement and one transaction."""
 
 from connectors.destinations.sql.abilities import BATCH_SIZE
 from connectors.destinations.sql.writer import SqlWriter
-from connectors.kit import DestinationType, Option
+from connectors.kit import SUBJECTS, DestinationType, ObjectType, Option
 
 __all__ = ["DESTINATION", "SqlWriter"]
 
@@ -27,4 +27,5 @@ DESTINATION = DestinationType(
     secrets=("password", "user"),
     merge="mark",
     schemes=("postgresql", "postgres"),
+    objects=(ObjectType("*", SUBJECTS),),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from connectors.destinations.sql.abilities import BATCH_SIZE, KEPT_FIRST, KEPT_LAST, KEY, SqlAbilities
 from connectors.kit import (
@@ -11,6 +12,7 @@ from connectors.kit import (
     Connection,
     Record,
     RecordError,
+    SentField,
     TerminalError,
     Usage,
     WriteResult,
@@ -55,10 +57,12 @@ class SqlWriter(SqlAbilities):
         self._name = connection.name
         options = connection.options
         schema, table = str(options.get("schema", "afluente")), str(options.get("table", "contacts"))
+        table = connection.object or table
         self._table = Table(self._name, schema, table, KEY)
         self._creates = bool(options.get("create_tables", False))
-        self._sent = connection.fields
-        self._fields = {field.name: _wanted(field.name, field.kind, field.max_length) for field in connection.fields}
+        # A link is a column too: it holds the key of a row of another table.
+        self._sent = (*connection.fields, *(SentField(role) for role in connection.links))
+        self._fields = {field.name: _wanted(field.name, field.kind, field.max_length) for field in self._sent}
         for name in self._fields:
             self._check_field(name)
         self._columns: dict[str, Column] = {}
@@ -70,6 +74,7 @@ class SqlWriter(SqlAbilities):
         check_batch(records, BATCH_SIZE)
         if not records:
             return []
+        records = [_with_links(record) for record in records]
         names = list(dict.fromkeys(name for record in records for name in record.fields))
         values = (value for record in records for value in record.fields.values())
         try:
@@ -140,6 +145,12 @@ class SqlWriter(SqlAbilities):
             if limit is not None and isinstance(value, str) and len(value) > limit:
                 return RecordError(error.code, field=name, message=error.message)
         return error
+
+
+def _with_links(record: Record) -> Record:
+    if not record.links:
+        return record
+    return replace(record, fields={**record.fields, **{link.role: link.crm_id for link in record.links}})
 
 
 def _upsert(table: Table, columns: Sequence[Column], records: Sequence[Record]) -> Composed:

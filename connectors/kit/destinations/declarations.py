@@ -168,7 +168,7 @@ class Connection:
     ConfigurationError. `fields` are all that the mapping may send.
 
     `object`: the CRM's name of what is written, None for the one that persons are by the options; `subject`: what it
-    stands for. A writer is opened for each object of an account.
+    stands for; `links`: the roles by which it may be linked. A writer is opened for each object of an account.
 
     `before_call` is to be called before each call that the CRM counts, with what it costs if that is more than one. It
     waits for a grant of the quota; raises QuotaError where none can be had in good time, TransientError without Redis.
@@ -182,6 +182,7 @@ class Connection:
     fields: tuple[SentField, ...] = ()
     object: str | None = None
     subject: str = "person"
+    links: tuple[str, ...] = ()
     before_call: Callable[[int], None] = field(default=_uncounted, repr=False, compare=False)
 
     @property

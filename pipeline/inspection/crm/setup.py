@@ -28,11 +28,11 @@ def set_up(name: str, *, is_dry_run: bool = False) -> SetUp:
         writer, refused = inquiry.writer, None
         made: tuple[str, ...] = ()
         is_able = isinstance(writer, SetsUp)
-        if isinstance(writer, SetsUp):
-            try:
-                made = writer.setup(dry_run=is_dry_run)
-            except TerminalError as error:
-                refused = str(error)
+        try:
+            for _, opened in inquiry.objects():
+                made += opened.setup(dry_run=is_dry_run) if isinstance(opened, SetsUp) else ()
+        except TerminalError as error:
+            refused = str(error)
         is_pending = is_able and is_dry_run and refused is None
         try:
             misfits = inquiry.misfits()

@@ -2,7 +2,7 @@
 
 Rules a client can break are kept: the scope of a token, names, types and lengths of columns, the alternate key and what
 breaks it in an address, preconditions, at most 1,000 requests in a batch, change sets and UpsertMultiple that hold
-together. One environment with leads and contacts; the alternate key of both is `new_afluenteid`.
+together. One environment with leads, contacts, accounts and tasks; the alternate key of each is `new_afluenteid`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,15 @@ import orjson
 
 from connectors.sandbox.dialects.dataverse.addresses import Address, read_address
 from connectors.sandbox.dialects.dataverse.errors import ODataError, bad_request, refusal, unreadable
-from connectors.sandbox.dialects.dataverse.rules import Table, check_fields, is_column
+from connectors.sandbox.dialects.dataverse.rules import (
+    BIND,
+    TABLES,
+    Table,
+    bound_to,
+    check_fields,
+    is_column,
+    replaced_by,
+)
 from connectors.sandbox.dialects.dataverse.tables import Changes, Outcome, Row
 
 
@@ -104,7 +112,8 @@ def _plan_upsert(operation: Operation, address: Address, changes: Changes) -> Fi
     if kept_as is None:
         kept_as, own = changes.new_place(address)
         fields = {**fields, **own}
-    changes.write(table, kept_as, _without_keys(table, fields))
+    _check_targets(fields, changes)
+    changes.write(table, kept_as, {**_without_keys(table, fields), **replaced_by(fields)})
     return _finish(operation, table, kept_as, changes)
 
 
@@ -127,8 +136,18 @@ def _create(table: Table, fields: Mapping[str, Any], changes: Changes) -> str:
             " record cannot be created. Select one or more unique values and try again.",
         )
     kept_as, own = changes.new_place(address)
+    _check_targets(fields, changes)
     changes.write(table, kept_as, {**_without_keys(table, fields), **own})
     return kept_as
+
+
+def _check_targets(fields: Mapping[str, Any], changes: Changes) -> None:
+    """Raises ODataError for a reference to a row that is not there, of a table that the sandbox has."""
+    for name, value in fields.items():
+        if name.endswith(BIND) and bound_to(value)[0] in TABLES:
+            address = read_address(value.removeprefix("/"))
+            if changes.find(address) is None:
+                raise not_found(address)
 
 
 def _plan_many(operation: Operation, address: Address, changes: Changes) -> Finish:

@@ -1,9 +1,11 @@
-"""What Dataverse accepts in a lead or contact: names of columns, types and lengths. The Web API asks for no column."""
+"""What Dataverse accepts in a lead, contact, account or task: names of columns, types, lengths and references. The Web
+API asks for no column.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +17,8 @@ _MADE = [f"new_{which}{what}" for which in ("original", "latest") for what in ("
 _OURS = 255
 _LONG = 2_000
 _CUSTOM_LENGTH = 4_000  # the most of a line of text; in a real environment each column has its own
-_BIND = re.compile(r"/?(?:\w+)\([^()]+\)")
+BIND = "@odata.bind"
+_BOUND = re.compile(r"/?(\w+)\(([^()]+)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,25 @@ class Table:
 TABLES = {
     "leads": Table("leads", "lead", "leadid"),
     "contacts": Table("contacts", "contact", "contactid"),
+    "accounts": Table("accounts", "account", "accountid"),
+    "tasks": Table("tasks", "task", "activityid"),
 }
-_LENGTHS = {
+_REFERENCES = {
+    "leads": {"parentaccountid": "accounts", "parentcontactid": "contacts"},
+    "contacts": {"parentcustomerid_account": "accounts", "parentcustomerid_contact": "contacts"},
+    "accounts": {"parentaccountid": "accounts", "primarycontactid": "contacts"},
+    "tasks": {
+        "regardingobjectid_account_task": "accounts",
+        "regardingobjectid_contact_task": "contacts",
+        "regardingobjectid_lead_task": "leads",
+    },
+}
+_OF_OTHERS = ("ownerid", "campaignid", "transactioncurrencyid")  # to tables that the sandbox has not
+_ONE_OF = (
+    "regardingobjectid_",
+    "parentcustomerid_",
+)  # one of these at a time: a new one takes its place
+_PERSON_LENGTHS = {
     "address1_city": 80, "address1_country": 80, "address1_line1": 250, "address1_line2": 250, "address1_line3": 250,
     "address1_postalcode": 20, "address1_stateorprovince": 50, "companyname": 100, "description": 2_000,
     "emailaddress1": 100, "emailaddress2": 100, "emailaddress3": 100, "fax": 50, "firstname": 50, "jobtitle": 100,
@@ -40,6 +60,17 @@ _LENGTHS = {
     "pager": 20, "qualificationcomments": 2_000, "salutation": 100, "sic": 20, "subject": 300, "telephone1": 50,
     "telephone2": 50, "telephone3": 50, "websiteurl": 200,
 }  # fmt: skip
+_LENGTHS = {
+    "leads": _PERSON_LENGTHS,
+    "contacts": _PERSON_LENGTHS,
+    "accounts": {
+        "accountnumber": 20, "address1_city": 80, "address1_country": 80, "address1_line1": 250,
+        "address1_postalcode": 20, "address1_stateorprovince": 50, "description": 2_000, "emailaddress1": 100,
+        "name": 160, "new_afluenteid": 100, "sic": 20, "telephone1": 50, "websiteurl": 200,
+    },
+    "tasks": {"category": 250, "description": 2_000, "new_afluenteid": 100, "subcategory": 250, "subject": 200},
+}  # fmt: skip
+_REQUIRED = {"leads": ("lastname", "subject"), "accounts": ("name",), "tasks": ("subject",)}  # on forms
 _INTEGERS = {"numberofemployees": range(1_000_001)}
 CHOICES = {
     "industrycode": range(1, 34),
@@ -50,6 +81,7 @@ CHOICES = {
 }
 _BOOLEANS = {"donotbulkemail", "donotemail", "donotphone", "msdyn_gdproptout"}
 _DATES = {"new_reroutedat"}
+_OF_A_TASK = {"scheduledstart", "scheduledend"}
 _KEPT = {
     "createdon": "DateTime",
     "modifiedon": "DateTime",
@@ -58,7 +90,7 @@ _KEPT = {
 
 
 def is_column(table: Table, name: str) -> bool:
-    known = (table.id_column, *_LENGTHS, *_INTEGERS, *CHOICES, *_BOOLEANS, *_DATES)
+    known = (table.id_column, *_LENGTHS[table.name], *_INTEGERS, *CHOICES, *_BOOLEANS, *_dates(table))
     return name in known or bool(_CUSTOM.fullmatch(name))
 
 
@@ -67,15 +99,15 @@ def standard_columns(table: Table) -> list[dict[str, Any]]:
     docs/dataverse.md has an admin make."""
     shown = [_shown(table.id_column, "Uniqueidentifier", is_kept=True)]
     shown += [_shown(name, word, is_kept=True) for name, word in _KEPT.items()]
-    for name, length in _LENGTHS.items():
+    for name, length in _LENGTHS[table.name].items():
         word = "Memo" if length >= _LONG else "String"
-        required = "ApplicationRequired" if table.name == "leads" and name in ("lastname", "subject") else "None"
+        required = "ApplicationRequired" if name in _REQUIRED.get(table.name, ()) else "None"
         form = "Email" if name.startswith("emailaddress") else "Url" if name == "websiteurl" else "Text"
         shown.append(_shown(name, word, required=required, MaxLength=length, FormatName={"Value": form}))
     shown += [_shown(name, "Integer") for name in _INTEGERS]
     shown += [_shown(name, "Picklist") for name in CHOICES if name != "statecode"]
     shown += [_shown(name, "Boolean") for name in sorted(_BOOLEANS)]
-    shown += [_shown(name, "DateTime", Format="DateAndTime") for name in sorted(_DATES)]
+    shown += [_shown(name, "DateTime", Format="DateAndTime") for name in sorted(_dates(table))]
     shown += [_shown(name, "String", MaxLength=_OURS, FormatName={"Value": "Text"}) for name in _MADE]
     return [*shown, _shown("ownerid", "Owner")]
 
@@ -97,9 +129,8 @@ def _shown(name: str, word: str, *, is_kept: bool = False, required: str = "None
 def check_fields(table: Table, fields: Mapping[str, Any]) -> None:
     """Raises ODataError for the first value that does not fit."""
     for name, value in fields.items():
-        if name.endswith("@odata.bind"):
-            if not isinstance(value, str) or not _BIND.fullmatch(value):
-                raise unreadable(f"The value of '{name}' is no reference to a record.")
+        if name.endswith(BIND):
+            _check_reference(table, name.removesuffix(BIND), value)
             continue
         if not is_column(table, name):
             raise unreadable(
@@ -110,12 +141,40 @@ def check_fields(table: Table, fields: Mapping[str, Any]) -> None:
             raise problem
 
 
+def bound_to(value: str) -> tuple[str, str]:
+    """Entity set and what stands in the parentheses, of a reference that was checked."""
+    match = _BOUND.fullmatch(value)
+    return (match[1], match[2]) if match else ("", "")
+
+
+def replaced_by(names: Iterable[str]) -> dict[str, None]:
+    """The references that are gone where these are given: a task is about one row, a contact has one parent."""
+    given = set(names)
+    known = {f"{name}{BIND}" for references in _REFERENCES.values() for name in references}
+    groups = {group for group in _ONE_OF for name in given & known if name.startswith(group)}
+    return dict.fromkeys(name for name in known - given if any(name.startswith(group) for group in groups))
+
+
+def _check_reference(table: Table, name: str, value: Any) -> None:
+    wanted = _REFERENCES[table.name].get(name)
+    if wanted is None and name not in _OF_OTHERS and not _CUSTOM.fullmatch(name.lower()):
+        raise unreadable(
+            f"An undeclared property '{name}' which only has property annotations in the payload but no property value"
+            " was found in the payload."
+        )
+    match = _BOUND.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise unreadable(f"The value of '{name}' is no reference to a record.")
+    if wanted is not None and match[1] != wanted:
+        raise unreadable(f"The reference of '{name}' leads to {match[1]}; {wanted} was expected.")
+
+
 def _problem(table: Table, name: str, value: Any) -> ODataError | None:
     if name in _INTEGERS or name in CHOICES:
         return _problem_of_number(table, name, value)
     if name in _BOOLEANS:
         return None if isinstance(value, bool) else _wrong_type(value, "Edm.Boolean")
-    if name in _DATES:
+    if name in _dates(table):
         return None if _is_time(value) else _wrong_type(value, "Edm.DateTimeOffset")
     return _problem_of_text(table, name, value)
 
@@ -133,11 +192,12 @@ def _problem_of_number(table: Table, name: str, value: Any) -> ODataError | None
 
 
 def _problem_of_text(table: Table, name: str, value: Any) -> ODataError | None:
-    if name not in _LENGTHS and name not in _MADE and isinstance(value, bool | int | float):
+    lengths = _LENGTHS[table.name]
+    if name not in lengths and name not in _MADE and isinstance(value, bool | int | float):
         return None  # a column of one's own is of any type
     if not isinstance(value, str):
         return _wrong_type(value, "Edm.String")
-    most = _OURS if name in _MADE else _LENGTHS.get(name, _CUSTOM_LENGTH)
+    most = _OURS if name in _MADE else lengths.get(name, _CUSTOM_LENGTH)
     if len(value) <= most:
         return None
     return refusal(
@@ -145,6 +205,10 @@ def _problem_of_text(table: Table, name: str, value: Any) -> ODataError | None:
         f"A validation error occurred.  The length of the '{name}' attribute of the '{table.logical_name}' entity"
         f" exceeded the maximum allowed length of '{most}'.",
     )
+
+
+def _dates(table: Table) -> set[str]:
+    return _DATES | (_OF_A_TASK if table.name == "tasks" else set())
 
 
 def _is_time(value: Any) -> bool:
