@@ -11,8 +11,6 @@ import orjson
 from connectors.sandbox.dialects.dialect import Reply, json_reply
 from connectors.sandbox.dialects.hubspot.properties import Issue
 
-GONE = "Could not get some CONTACT objects, they may be deleted or not exist. Check that ids are valid."
-
 
 class CallRefusedError(Exception):
     """A call that is refused as a whole."""
@@ -40,6 +38,10 @@ def error_reply(status: int, category: str, message: str, route: str = "", **mor
 def not_valid(issues: Sequence[Issue]) -> dict[str, Any]:
     listed = orjson.dumps([issue.shown() for issue in issues]).decode()
     return error("VALIDATION_ERROR", f"Property values were not valid: {listed}")
+
+
+def gone(kind: str) -> str:
+    return f"Could not get some {kind.upper()} objects, they may be deleted or not exist. Check that ids are valid."
 
 
 def already_there(contact_id: str) -> dict[str, Any]:
