@@ -12,6 +12,7 @@ import requests
 
 from connectors.destinations.hubspot.answers import raise_for, read_json, read_refusal
 from connectors.destinations.hubspot.inputs import read_body
+from connectors.destinations.hubspot.objects import CONTACTS, ObjectFacts
 from connectors.destinations.hubspot.properties import described_property, missing_properties
 from connectors.kit import (
     DescribedField,
@@ -59,6 +60,8 @@ class HubSpotAbilities:
     _root: str
     _properties: str
     _key_property: str
+    _object: ObjectFacts
+    _is_named: bool  # by the mapping
     _fields: tuple[SentField, ...]
     _calls: AuthorizedCalls
 
@@ -74,16 +77,18 @@ class HubSpotAbilities:
         return found
 
     def delete(self, records: Sequence[Record]) -> list[WriteResult]:
-        """Erases contacts as privacy law asks for it (`gdpr-delete`), which cannot be undone. One call for each record,
-        and one before them for the ids of those whose `crm_id` is not known.
+        """Erases contacts as privacy law asks for it (`gdpr-delete`), which cannot be undone: one call for each record.
+        HubSpot does not let an erased address in again. Other objects are archived, all of them by one call.
 
-        HubSpot does not let an erased address in again.
+        One call before them for the ids of those whose `crm_id` is not known.
         """
         check_batch(records, BATCH_SIZE)
         unknown = [record.key for record in records if not record.crm_id]
         ids = {record.key: record.crm_id for record in records if record.crm_id}
         if unknown:
             ids |= {key: found.crm_id for key, found in self.read(unknown).items()}
+        if self._object.name != CONTACTS:
+            return self._archive(records, ids)
         results: list[WriteResult] = []
         for record in records:
             try:
@@ -100,31 +105,64 @@ class HubSpotAbilities:
 
     def describe(self) -> tuple[DescribedField, ...]:
         """One call."""
+        is_mark_enough = self._object.is_activity
+        return tuple(
+            described_property(entry, self._key_property, is_mark_enough=is_mark_enough)
+            for entry in self._known_properties()
+        )
+
+    def setup(self, *, dry_run: bool = False) -> tuple[str, ...]:
+        """Makes the properties of the mapping that are missing, and the unique one that holds our id: two calls.
+
+        One more for notes and tasks, and another where HubSpot takes no unique one there: it is made without.
+        """
+        wanted = missing_properties(
+            self._known_properties(), self._fields, self._key_property, beside=self._object.named_by
+        )
+        if wanted and not dry_run:
+            key = next((entry for entry in wanted if entry.get("hasUniqueValue")), None)
+            if self._object.is_activity and key is not None:
+                self._make_key(key)
+                wanted_now = [entry for entry in wanted if entry is not key]
+            else:
+                wanted_now = wanted
+            if wanted_now:
+                self._make_properties(wanted_now)
+        of_object = f" of {self._object.name}" if self._is_named else ""
+        return tuple(
+            f"property {entry['name']} ({entry['type']}{', unique' if entry.get('hasUniqueValue') else ''}){of_object}"
+            for entry in wanted
+        )
+
+    def _known_properties(self) -> list[dict[str, Any]]:
         response = self._calls.request("GET", self._properties)
         raise_for(response, self._name)
         found = read_json(response).get("results")
         if not isinstance(found, list):
             raise TransientError(f"{self._name}: the list of properties cannot be read")
-        return tuple(described_property(entry, self._key_property) for entry in found if isinstance(entry, dict))
+        return [entry for entry in found if isinstance(entry, dict)]
 
-    def setup(self, *, dry_run: bool = False) -> tuple[str, ...]:
-        """Makes the properties of the mapping that are missing, and the unique one that holds our id: two calls."""
-        wanted = missing_properties(self.describe(), self._fields, self._key_property)
-        if wanted and not dry_run:
-            body = orjson.dumps({"inputs": wanted})
-            headers = {"Content-Type": "application/json"}
-            response = self._calls.request("POST", f"{self._properties}/batch/create", body, headers)
-            refusal = read_refusal(read_json(response))
-            if response.status_code in (400, 409):
-                raise TerminalError(f"{self._name}: HubSpot does not make the properties ({refusal.code})")
+    def _make_key(self, key: dict[str, Any]) -> None:
+        """With unique values where HubSpot has such properties of this object; `key` says afterwards what was made."""
+        headers = {"Content-Type": "application/json"}
+        response = self._calls.request("POST", self._properties, orjson.dumps(key), headers)
+        if response.status_code == 400:
+            del key["hasUniqueValue"]
+            self._make_properties([key])
+        else:
             raise_for(response, self._name)
-            if errors := read_json(response).get("errors"):
-                codes = {read_refusal(error).code for error in errors if isinstance(error, dict)}
-                raise TerminalError(f"{self._name}: HubSpot made not all properties ({', '.join(sorted(codes))})")
-        return tuple(
-            f"property {entry['name']} ({entry['type']}{', unique' if entry.get('hasUniqueValue') else ''})"
-            for entry in wanted
-        )
+
+    def _make_properties(self, wanted: Sequence[Mapping[str, Any]]) -> None:
+        body = orjson.dumps({"inputs": list(wanted)})
+        headers = {"Content-Type": "application/json"}
+        response = self._calls.request("POST", f"{self._properties}/batch/create", body, headers)
+        refusal = read_refusal(read_json(response))
+        if response.status_code in (400, 409):
+            raise TerminalError(f"{self._name}: HubSpot does not make the properties ({refusal.code})")
+        raise_for(response, self._name)
+        if errors := read_json(response).get("errors"):
+            codes = {read_refusal(error).code for error in errors if isinstance(error, dict)}
+            raise TerminalError(f"{self._name}: HubSpot made not all properties ({', '.join(sorted(codes))})")
 
     def list_people(self, cursor: str | None = None) -> PeoplePage:
         """One call for 100 contacts, in the order of their ids, which grow."""
@@ -153,6 +191,17 @@ class HubSpotAbilities:
         }
         return people_by_lookup(lookups, map(self._person, contacts), others)
 
+    def _archive(self, records: Sequence[Record], ids: Mapping[str, str]) -> list[WriteResult]:
+        """HubSpot says nothing of each: what is not there any more is archived as well."""
+        if ids:
+            raise_for(self._post("batch/archive", {"inputs": [{"id": crm_id} for crm_id in ids.values()]}), self._name)
+        return [
+            WriteResult(record.key, "written", crm_id=ids[record.key])
+            if record.key in ids
+            else WriteResult(record.key, "written", code="record_gone", message="nothing to delete")
+            for record in records
+        ]
+
     def _erase(self, key: str, crm_id: str | None) -> WriteResult:
         if crm_id is None:
             return WriteResult(key, "written", code="record_gone", message="nothing to delete")
@@ -172,6 +221,16 @@ class HubSpotAbilities:
         response = self._post("batch/read", body)
         if response.status_code == 404 and read_refusal(read_json(response)).code == _GONE:
             return []
+        if response.status_code == 400 and self._object.is_activity:
+            return self._search_marks(ids, names)
+        raise_for(response, self._name)
+        return self._contacts(response)
+
+    def _search_marks(self, keys: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:
+        """Where our key is no unique property nothing is read by it; HubSpot's search knows it, some seconds late."""
+        filters = [{"propertyName": self._key_property, "operator": "IN", "values": list(keys)}]
+        asked = {"filterGroups": [{"filters": filters}], "properties": [self._key_property, *names]}
+        response = self._post("search", {**asked, "limit": _MOST_FOUND, "after": "0", "sorts": []})
         raise_for(response, self._name)
         return self._contacts(response)
 

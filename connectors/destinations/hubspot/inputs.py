@@ -44,13 +44,13 @@ def read_body(
     return body if id_property is None else {**body, "idProperty": id_property}
 
 
-def contacts_path(destination: str, version: Any, *, part: str = "objects") -> str:
+def object_path(destination: str, name: str, version: Any, *, part: str = "objects") -> str:
     """`part`: objects, or properties."""
     text = str(version)
     if re.fullmatch(r"v\d+", text):
-        return f"/crm/{text}/{part}/contacts"
+        return f"/crm/{text}/{part}/{name}"
     if re.fullmatch(r"\d{4}-\d{2}", text):
-        return f"/crm/{part}/{text}/contacts"
+        return f"/crm/{part}/{text}/{name}"
     raise ConfigurationError(
         f"destinations.{destination}.options.api_version is {text!r}; allowed: v3 or such as 2026-03"
     )

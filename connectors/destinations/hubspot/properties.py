@@ -19,6 +19,7 @@ _KINDS = {
 }
 _MOST_CHARACTERS = 65_536
 _ONE_LINE = 255
+_USUAL_GROUP = "contactinformation"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _TYPES = {
     "number": ("number", "number"),
@@ -28,11 +29,13 @@ _TYPES = {
     "datetime": ("datetime", "date"),
     "picklist": ("enumeration", "select"),
 }
-_GROUP = "contactinformation"
 
 
-def described_property(entry: Mapping[str, Any], key_property: str) -> DescribedField:
-    """No text says how long it may be, and none of them is required. Values go as texts, so a text takes any type."""
+def described_property(entry: Mapping[str, Any], key_property: str, *, is_mark_enough: bool = False) -> DescribedField:
+    """No text says how long it may be, and none of them is required. Values go as texts, so a text takes any type.
+
+    `is_mark_enough`: our key may stand in a property whose values are not unique.
+    """
     word = str(entry.get("type"))
     kind = "list" if word == "enumeration" and entry.get("fieldType") == "checkbox" else _KINDS.get(word, word)
     rights = entry.get("modificationMetadata")
@@ -51,19 +54,20 @@ def described_property(entry: Mapping[str, Any], key_property: str) -> Described
         is_writable=not (is_read_only or entry.get("calculated")),
         values=values if word == "enumeration" and values else None,
         converts=kind in ("text", "phone"),
-        is_key=name == key_property and bool(entry.get("hasUniqueValue")),
+        is_key=name == key_property and (is_mark_enough or bool(entry.get("hasUniqueValue"))),
     )
 
 
 def missing_properties(
-    known: Iterable[DescribedField], fields: Sequence[SentField], key_property: str
+    known: Iterable[Mapping[str, Any]], fields: Sequence[SentField], key_property: str, *, beside: str
 ) -> list[dict[str, Any]]:
-    """What to make, as HubSpot is told. Names that HubSpot cannot have are left out."""
-    there = {described.name for described in known}
+    """What to make, as HubSpot is told, the key first, in the group that the property `beside` is in. Names that
+    HubSpot cannot have are left out. `known`: as HubSpot describes what there is."""
+    groups = {str(entry.get("name")): entry.get("groupName") for entry in known}
     key = SentField(key_property, max_length=_ONE_LINE)
-    wanted = [] if key_property in there else [{**_text(key), "hasUniqueValue": True}]
-    wanted += [_property(field) for field in fields if field.name not in there and _NAME.fullmatch(field.name)]
-    return wanted
+    wanted = [] if key_property in groups else [{**_text(key), "hasUniqueValue": True}]
+    wanted += [_property(field) for field in fields if field.name not in groups and _NAME.fullmatch(field.name)]
+    return [{**made, "groupName": groups.get(beside) or _USUAL_GROUP} for made in wanted]
 
 
 def _property(field: SentField) -> dict[str, Any]:
@@ -85,7 +89,6 @@ def _text(field: SentField) -> dict[str, Any]:
         "label": field.name.removeprefix("afluente_").replace("_", " ").title(),
         "type": "string",
         "fieldType": "textarea" if is_long else "text",
-        "groupName": _GROUP,
     }
 
 

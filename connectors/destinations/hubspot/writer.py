@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,11 @@ from connectors.destinations.hubspot.answers import (
     read_refusal,
     read_usage,
 )
-from connectors.destinations.hubspot.inputs import batch_input, contacts_path, read_body
+from connectors.destinations.hubspot.associations import Associations, with_links
+from connectors.destinations.hubspot.emails import KnownByEmail, waits
+from connectors.destinations.hubspot.inputs import batch_input, object_path, read_body
+from connectors.destinations.hubspot.marked import MarkedWrites
+from connectors.destinations.hubspot.objects import CONTACTS, FACTS
 from connectors.kit import (
     ConfigurationError,
     Connection,
@@ -43,10 +47,15 @@ KEY_PROPERTY = "afluente_id"
 _NOBODY = "afluente-check"  # an id that no contact has
 _GONE = "OBJECT_NOT_FOUND"
 _MOST_PUT_OFF = 10_000
+_NOT_UNIQUE = re.compile(r"\b(?:non-unique|not unique)\b")
+
+
+class KeyNotUniqueError(TerminalError):
+    """The property that holds our id may have a value twice."""
 
 
 class HubSpotWriter(HubSpotAbilities):
-    """One account. Not shared between threads: it holds one HTTP session.
+    """One object of an account. Not shared between threads: it holds one HTTP session.
 
     A write makes one call, `batch/upsert`, or `batch/update` where all of its records are only to be updated: an upsert
     would make them. Of a call that holds both kinds one waits ("retry"), by turns.
@@ -55,6 +64,8 @@ class HubSpotWriter(HubSpotAbilities):
     key, up to three calls more are made, however many they are: one reads whose they are (`batch/read`), one writes
     record and key onto those that are nobody's (`batch/update`), and one writes all but the e-mail of those whose
     e-mail is another person's (`batch/upsert`). So nobody gets a second contact, and nobody is refused for ever.
+
+    Records with links are associated by further calls (`Associations.link`).
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -63,18 +74,24 @@ class HubSpotWriter(HubSpotAbilities):
         self._base_url = connection.base_url.rstrip("/")
         options = connection.options
         self._key_property = str(options.get("external_id_property", KEY_PROPERTY))
-        self._links = options.get("on_existing_email", "link") == "link"
-        self.sent_as = f"contacts by {self._key_property}"
+        self._object = FACTS[connection.object or CONTACTS]
+        self._is_named = connection.object is not None
+        self._links = self._object.name == CONTACTS and options.get("on_existing_email", "link") == "link"
+        self.sent_as = f"{self._object.name} by {self._key_property}"
         self._fields = connection.fields
-        version = options.get("api_version", "v3")
-        self._root = self._base_url + contacts_path(connection.name, version)
-        self._properties = self._base_url + contacts_path(connection.name, version, part="properties")
+        self._version = options.get("api_version", "v3")
+        self._root = self._base_url + object_path(connection.name, self._object.name, self._version)
+        self._properties = self._base_url + object_path(
+            connection.name, self._object.name, self._version, part="properties"
+        )
         self._session = session(self._base_url, timeout_seconds=connection.timeout_seconds)
         self._session.headers["Accept"] = "application/json"
         tokens = _token_source(connection, self._session)
         self._calls = AuthorizedCalls(
             self._name, self._session, tokens, before_call=connection.before_call, note=self._note_usage
         )
+        self._associations = Associations(self._name, self._base_url, self._object.name, self._calls, self._read_keys)
+        self._marks = False  # whether our key is no more than a mark, which nothing can be upserted by
         self._put_off: set[str] = set()  # keys of records that waited for those of the other kind
 
     def write(self, records: Sequence[Record]) -> list[WriteResult]:
@@ -82,16 +99,24 @@ class HubSpotWriter(HubSpotAbilities):
         if not records:
             return []
         chosen, results = self._choose(records)
-        results |= self._update(chosen) if chosen[0].update_only else self._upsert(chosen)
+        if chosen[0].update_only:
+            results |= self._update(chosen)
+        elif self._marks:
+            results |= self._write_marked(chosen)
+        else:
+            results |= self._upsert(chosen)
         return [results[record.key] for record in records]
 
     def check(self) -> None:
-        """Looks for a contact that is not there by our key: that tells a key property that is missing as well."""
+        """Looks for one that is not there by our key: that tells a key property that is missing as well."""
         response = self._call("batch/read", read_body([_NOBODY], self._key_property, id_property=self._key_property))
         if response.status_code == 404 and read_refusal(read_json(response)).code == _GONE:
             return
         if response.status_code == 400:
-            raise self._key_error(read_refusal(read_json(response)))
+            error = self._key_error(read_refusal(read_json(response)))
+            if not (self._object.is_activity and isinstance(error, KeyNotUniqueError)):
+                raise error
+            return
         raise_for(response, self._name)
 
     def close(self) -> None:
@@ -105,9 +130,7 @@ class HubSpotWriter(HubSpotAbilities):
         if marks and others:
             marks_first = any(mark.key in self._put_off for mark in marks)
             chosen, rest = (marks, others) if marks_first else (others, marks)
-            waiting = {
-                record.key: _waits(record, "sent_apart", "others of this batch took the call") for record in rest
-            }
+            waiting = {record.key: waits(record, "sent_apart", "others of this batch took the call") for record in rest}
         else:
             chosen = marks or others
         self._put_off.difference_update(record.key for record in chosen)
@@ -115,9 +138,9 @@ class HubSpotWriter(HubSpotAbilities):
             self._put_off.update(waiting)
         first_with: dict[str, str] = {}
         for record in sorted(chosen, key=lambda record: record.crm_id is None):
-            email = record.fields.get("email")
+            email = record.fields.get("email") if self._object.name == CONTACTS else None
             if isinstance(email, str) and first_with.setdefault(email.strip().lower(), record.key) != record.key:
-                waiting[record.key] = _waits(record, "same_email", "another record of this call has the same e-mail")
+                waiting[record.key] = waits(record, "same_email", "another record of this call has the same e-mail")
         return [record for record in chosen if record.key not in waiting], waiting
 
     def _update(self, records: Sequence[Record]) -> dict[str, WriteResult]:
@@ -132,72 +155,64 @@ class HubSpotWriter(HubSpotAbilities):
         return results
 
     def _upsert(self, records: Sequence[Record]) -> dict[str, WriteResult]:
-        answer = self._send("batch/upsert", [batch_input(record, self._key_property) for record in records], records)
+        try:
+            inputs = [batch_input(record, self._key_property) for record in records]
+            answer = self._send("batch/upsert", inputs, records)
+        except KeyNotUniqueError:
+            if not self._object.is_activity:
+                raise
+            self._marks = True
+            return self._write_marked(records)
         results = {record.key: self._result(record, answer) for record in records}
+        return with_links(self._associations, records, self._taken_over(records, answer, results))
+
+    def _write_marked(self, records: Sequence[Record]) -> dict[str, WriteResult]:
+        marked = MarkedWrites(
+            self._object,
+            self._key_property,
+            self._associations,
+            read_keys=self._read_keys,
+            search=lambda keys: {key: found.crm_id for key, found in self.read(keys).items()},
+            send=self._send,
+            result_of=self._result,
+        )
+        results, done = marked.write(records)
+        return with_links(self._associations, records, results, done=done)
+
+    def _taken_over(
+        self, records: Sequence[Record], answer: BatchAnswer, results: dict[str, WriteResult]
+    ) -> dict[str, WriteResult]:
+        """With the results of those whose e-mail another contact has already."""
         existing = {key: refusal.existing_id for key, refusal in answer.refusals.items() if refusal.existing_id}
         known = [record for record in records if record.key in existing]
         if not known or not self._links:
             return results
         try:
-            return results | self._link(known, existing, sent=results)
+            return results | KnownByEmail(
+                self._key_property, read_keys=self._read_keys, send=self._send, result_of=self._result
+            ).write(known, existing, sent=results)
         except (TransientError, QuotaError, RecordError) as error:
             if len(known) == len(records) and not isinstance(error, RecordError):
                 raise
             message = str(error)
-            return results | {record.key: _waits(record, "not_linked", message) for record in known}
+            return results | {record.key: waits(record, "not_linked", message) for record in known}
 
-    def _link(
-        self, records: Sequence[Record], existing: Mapping[str, str], *, sent: Collection[str]
-    ) -> dict[str, WriteResult]:
-        """Write records onto the contacts that have their e-mail (`existing`: ids by key), where those are nobody's.
-
-        `sent` are the keys of the whole call: one of them may just have given the e-mail up.
-        """
-        owners = self._read_owners(sorted(set(existing.values())))
-        results: dict[str, WriteResult] = {}
-        free: dict[str, Record] = {}
-        taken: list[Record] = []
-        for record in records:
-            contact = existing[record.key]
-            owner = owners.get(contact)
-            if owner is None or contact in free or (owner in sent and owner != record.key):
-                message = f"contact {contact}, which has the e-mail, is changing: looked at again later"
-                results[record.key] = _waits(record, "CONFLICT", message)
-            elif owner not in ("", record.key) or record.crm_id not in (None, contact):
-                taken.append(record)
-            else:
-                free[contact] = record
-        if free:
-            inputs = [batch_input(record, self._key_property, contact) for contact, record in free.items()]
-            answer = self._send("batch/update", inputs, list(free.values()))
-            for record in free.values():
-                result = self._result(record, answer)
-                results[record.key] = _linked(result) if result.state == "written" else result
-        return results | self._write_without_email(taken, existing) if taken else results
-
-    def _write_without_email(self, records: Sequence[Record], existing: Mapping[str, str]) -> dict[str, WriteResult]:
-        """Of whom another contact has the e-mail, all else is written, and a human merges the two contacts."""
-        bare = [replace(record, fields={**record.fields}) for record in records]
-        for record in bare:
-            record.fields.pop("email", None)
-        answer = self._send("batch/upsert", [batch_input(record, self._key_property) for record in bare], bare)
-        results = {}
-        for record in bare:
-            result = self._result(record, answer)
-            results[record.key] = _taken(result, existing[record.key]) if result.state == "written" else result
-        return results
-
-    def _read_owners(self, contacts: Sequence[str]) -> dict[str, str]:
-        """Our key that each contact has, "" for none; without those that are gone."""
-        response = self._call("batch/read", read_body(contacts, self._key_property))
-        raise_for(response, self._name)
-        found = read_json(response).get("results")
-        owners = {}
-        for contact in found if isinstance(found, list) else []:
-            properties = contact.get("properties") if isinstance(contact, dict) else None
-            if isinstance(properties, dict):
-                owners[str(contact.get("id"))] = str(properties.get(self._key_property) or "")
-        return owners
+    def _read_keys(self, name: str, ids: Sequence[str]) -> dict[str, str]:
+        """Our key that each row of an object has, "" for none; without those that are gone."""
+        keys = {}
+        for begin in range(0, len(ids), BATCH_SIZE):
+            body = orjson.dumps(read_body(ids[begin : begin + BATCH_SIZE], self._key_property))
+            url = f"{self._base_url}{object_path(self._name, name, self._version)}/batch/read"
+            response = self._calls.request("POST", url, body, {"Content-Type": "application/json"})
+            if response.status_code == 404 and read_refusal(read_json(response)).code == _GONE:
+                continue
+            raise_for(response, self._name)
+            found = read_json(response).get("results")
+            for row in found if isinstance(found, list) else []:
+                properties = row.get("properties") if isinstance(row, dict) else None
+                if isinstance(properties, dict):
+                    keys[str(row.get("id"))] = str(properties.get(self._key_property) or "")
+        return keys
 
     def _send(self, path: str, inputs: list[dict[str, Any]], records: Sequence[Record]) -> BatchAnswer:
         """One call. Raises RecordError where it is refused as a whole for what is in it, of several records."""
@@ -233,9 +248,9 @@ class HubSpotWriter(HubSpotAbilities):
         result = answer.results.get(record.key)
         if result is None:
             code = answer.doubtful[0].code if answer.doubtful else "no_result"
-            return _waits(record, code, "the answer says nothing of this record")
+            return waits(record, code, "the answer says nothing of this record")
         if not result.get("id"):
-            return _waits(record, "no_id", "accepted, but the answer names no id")
+            return waits(record, "no_id", "accepted, but the answer names no id")
         created = result.get("new")
         return WriteResult(
             record.key, "written", crm_id=str(result["id"]), created=created if isinstance(created, bool) else None
@@ -254,41 +269,22 @@ class HubSpotWriter(HubSpotAbilities):
         is_named = re.search(rf"\b{re.escape(self._key_property)}\b", error.message) is not None
         return (
             is_named
-            or "non-unique" in error.message
+            or _NOT_UNIQUE.search(error.message) is not None
             or (error.is_setting and error.property_name == self._key_property)
         )
 
     def _key_error(self, error: Refusal) -> TerminalError:
-        return TerminalError(
-            f"{self._name}: refuses {self._key_property} as the key of contacts ({error.code}): make it in HubSpot, a"
-            " property of contacts with unique values (hasUniqueValue), or name it in options.external_id_property"
+        name = self._object.name
+        kind = KeyNotUniqueError if _NOT_UNIQUE.search(error.message) else TerminalError
+        return kind(
+            f"{self._name}: refuses {self._key_property} as the key of {name} ({error.code}): make it in HubSpot, a"
+            f" property of {name} with unique values (hasUniqueValue), or name it in options.external_id_property"
         )
 
     @staticmethod
     def _record_error(error: Refusal, records: Sequence[Record]) -> RecordError:
         values = [value for record in records for value in record.fields.values()]
         return RecordError(error.code, field=error.property_name, message=without_values(error.message, values))
-
-
-def _waits(record: Record, code: str, message: str) -> WriteResult:
-    return WriteResult(record.key, "retry", code=code, message=message)
-
-
-def _linked(result: WriteResult) -> WriteResult:
-    return replace(
-        result, created=False, code="linked", message="was in HubSpot by its e-mail; has our key from now on"
-    )
-
-
-def _taken(result: WriteResult, contact: str) -> WriteResult:
-    return replace(
-        result,
-        state="rejected",
-        code="CONFLICT",
-        field="email",
-        message=f"contact {contact} has this e-mail and is another person's: merge the two in HubSpot, then replay."
-        " All but the e-mail was written",
-    )
 
 
 def _token_source(connection: Connection, http: Session) -> TokenSource:

@@ -113,7 +113,7 @@ class Batches:
             properties.setdefault(entry.id_property, str(entry.id))
         for name, crm_id in entry.associated:
             if not self._associations.has(name, crm_id):
-                return None, error("OBJECT_NOT_FOUND", gone(OBJECTS[name].kind), context={"ids": [crm_id]})
+                return None, error("OBJECT_NOT_FOUND", gone(OBJECTS[name].kind))
         refusal = self._refusal(properties, row, draft)
         return (None, refusal) if refusal else (Change(row, properties), {})
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 
 import orjson
@@ -41,10 +42,7 @@ class HubSpotDialect:
         self._lock = threading.Lock()
         properties = {name: properties_of(name) for name in OBJECTS}
         self._rows = {
-            name: Rows(
-                records, known.kind, {wanted.name for wanted in properties[name].values() if _is_key(name, wanted)}
-            )
-            for name, known in OBJECTS.items()
+            name: Rows(records, known.kind, _keys_of(name, properties[name])) for name, known in OBJECTS.items()
         }
         self.associations = Associations(self._rows)
         self.objects = {
@@ -113,5 +111,6 @@ class HubSpotDialect:
         return reply or error_reply(404, "OBJECT_NOT_FOUND", "resource not found", f"{request.method} other")
 
 
-def _is_key(name: str, wanted: Property) -> bool:
-    return wanted.has_unique_value or (name, wanted.name) == ("contacts", "email")
+def _keys_of(name: str, properties: Mapping[str, Property]) -> set[str]:
+    own = {wanted.name for wanted in properties.values() if wanted.has_unique_value}
+    return own | ({"email"} if name == "contacts" else set())
