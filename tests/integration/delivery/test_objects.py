@@ -55,7 +55,9 @@ def open_crm(kind: str, request: pytest.FixtureRequest, tmp_path, monkeypatch) -
     with Sandbox(port=0, state=tmp_path / "crm.sqlite", dialect=kind) as sandbox:
         if kind == "hubspot":
             sandbox.dialect.limits.calls_in_window = 10_000
-        yield Crm(sandbox, tmp_path / "afluente.yaml")
+        opened = Crm(sandbox, tmp_path / "afluente.yaml")
+        opened.sandbox = sandbox
+        yield opened
 
 
 @pytest.fixture(params=list(SPELLINGS))
@@ -247,10 +249,7 @@ def test_a_mapping_that_names_an_object_twice_for_people_or_links_to_nothing_is_
         (mapping.replace("of: touch", "of: deal"), "objects.Task.of"),
         (mapping.replace("from: summary", "from: email"), "objects.Task.fields.Subject.from"),
         (mapping.replace("from: industry", "from: phone"), "of a company"),
-        (
-            without_accounts,
-            "no object `of: company`",
-        ),
+        (without_accounts, "no object `of: company`"),
     ):
         path = tmp_path / "whole.yaml"
         path.write_text(broken, encoding="utf-8")
@@ -288,6 +287,20 @@ def test_with_faults_and_killed_senders_there_is_one_record_for_each_company_per
     assert all(touch[to] for touch in of(crm, TOUCH) for to in linked)
 
 
+@pytest.mark.long
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("crm", ["hubspot"], indirect=True)
+def test_where_hubspot_has_no_unique_property_of_notes_none_is_made_twice_either(company, crm):
+    crm.sandbox.dialect.objects["notes"].refuse_unique_values()
+    crm.sandbox.dialect.search_lag_seconds = 5.0
+    come(*({**ADA, "occurred_at": f"2026-03-02T{hour:02}:00:00Z"} for hour in range(24)), *([BEN, EVE] * 3))
+    send_through_kills(crm)
+    notes = Counter(record["fields"]["afluente_id"] for record in crm.records() if record["object"] == "note")
+    assert set(notes.values()) == {1}
+    assert len(notes) == len(rows("SELECT FROM deliveries WHERE destination = 'crm/notes'"))
+    assert all(note[PERSON] and note[COMPANY] for note in of(crm, TOUCH))
+
+
 def send_through_kills(crm: Any) -> None:
     """Six senders, each killed in its midst, at a CRM that fails as it may; then until nothing is due any more."""
     has_faults = hasattr(crm, "order")
@@ -318,6 +331,7 @@ def test_what_is_wanted_absent_is_gone_from_the_crm_and_stays_gone(company, crm)
     assert sorted(by_email(crm)) == ["ben@brandt.example"]
 
 
+@pytest.mark.parametrize("crm", ["salesforce"], indirect=True)
 def test_a_preview_shows_company_and_touches_beside_the_person_and_sends_nothing(company, crm):
     (ada,) = come(ADA)
     before = {found["destination"]: found for found in answer("deliveries", "preview", str(ada))["deliveries"]}
@@ -334,5 +348,5 @@ def test_a_preview_shows_company_and_touches_beside_the_person_and_sends_nothing
     send()
     after = {found["destination"]: found for found in answer("deliveries", "preview", str(ada))["deliveries"]}
     assert {found["differs"] for found in after.values()} == {False}
-    (account,) = of(crm, "Account")
+    (account,) = of(crm, COMPANY)
     assert {field["field"]: field["value"] for field in after["crm"]["fields"]}["AccountId"] == account["id"]
