@@ -1,4 +1,4 @@
-"""HubSpot: contacts upserted by a unique property of ours, 100 a call, one result or error for each by its trace id."""
+"""HubSpot: contacts, companies, notes and tasks, upserted by a unique property of ours, 100 a call, and associated."""
 
 from connectors.destinations.hubspot.abilities import BATCH_SIZE
 from connectors.destinations.hubspot.answers import TEN_SECONDS

@@ -1,4 +1,4 @@
-"""HubSpot's dialect: tokens, contacts in batches and alone, search, properties, erasure."""
+"""HubSpot's dialect: tokens, contacts, companies, notes and tasks in batches and alone, associations, properties."""
 
 from connectors.sandbox.dialects.hubspot.routes import HubSpotDialect
 

@@ -110,8 +110,10 @@ class Associations:
                     continue
                 before = sides[name][crm_id].get(other_name)
                 known = self._rows[name].associated(row, other_name) if before is None else before
-                rest = [one for one in known if one != other]
-                sides[name][crm_id][other_name] = [*rest, other] if is_made else rest
+                if is_made:
+                    sides[name][crm_id][other_name] = known if other in known else [*known, other]
+                else:
+                    sides[name][crm_id][other_name] = [linked for linked in known if linked != other]
         for name, wanted in sides.items():
             self._rows[name].associate(wanted)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.support.command_line import answer, run
 from tests.support.hubspot_crm import by_hand
+from tests.support.services import forget_caches
 
 CONTACT = {
     "lastname": {"from": "last_name", "required": True, "default": "Unknown"},
@@ -27,6 +28,31 @@ def test_properties_of_hubspot_are_made_and_then_the_whole_check_holds(crm_of):
     assert (done["made"], done["by_hand"], done["refused"]) == (wanted, [], None)
     assert set_up()["made"] == []
     assert answer("destination", "check", "crm")["ok"]
+
+
+def test_what_each_object_of_the_mapping_needs_is_made(crm_of, tmp_path):
+    sandbox = crm_of("hubspot", CONTACT, options={"external_id_property": "our_id"})
+    mapping = tmp_path / "mappings" / "destinations" / "own.yaml"
+    mapping.write_text(
+        """
+destination: own
+version: 2
+objects:
+  contacts: {of: person, links: {companies: company}, fields: {lastname: {constant: X, required: true}}}
+  companies: {of: company, fields: {name: {from: company, required: true}, their_rank: {from: industry}}}
+  notes: {of: touch, links: {contacts: person}, fields: {hs_timestamp: {from: occurred_at, as: datetime}}}
+"""
+    )
+    forget_caches()
+    assert set_up()["made"] == [
+        "property our_id (string, unique) of contacts",
+        "property our_id (string, unique) of companies",
+        "property their_rank (string) of companies",
+        "property our_id (string, unique) of notes",
+    ]
+    assert set_up()["made"] == []
+    for path in ("contacts/our_id", "companies/their_rank", "notes/our_id"):
+        assert by_hand(sandbox, "GET", f"/crm/v3/properties/{path}").status_code == 200
 
 
 def test_columns_of_dataverse_are_made_and_then_the_whole_check_holds(crm_of):
