@@ -40,19 +40,19 @@ class Associations:
     def link(self, records: Sequence[Record], results: Mapping[str, WriteResult]) -> dict[str, WriteResult]:
         """Associate records that were written with what they are linked to; gives the results of those that could not.
 
-        One call for each role. Where records were written before, one more for each role looks what they are associated
-        with: what we associated them with earlier, and is another now, is undone by two calls more.
+        One call for each object that is linked to. Where records were written before, one more for each looks what they
+        are associated with: what we associated them with earlier, and is another now, is undone by two calls more.
         """
         refused: dict[str, WriteResult] = {}
-        roles = dict.fromkeys(link.role for record in records for link in record.links)
-        for role in roles:
+        others = dict.fromkeys(link.object for record in records for link in record.links)
+        for other in others:
             wanted = {
                 str(results[record.key].crm_id): (record, link)
                 for record in records
                 for link in record.links
-                if link.role == role
+                if link.object == other
             }
-            refused |= self._link_role(role, wanted)
+            refused |= self._link_to(other, wanted)
         return refused
 
     def read(self, other: str, ids: Sequence[str], *, is_reverse: bool = False) -> dict[str, list[str]]:
@@ -75,13 +75,13 @@ class Associations:
                 inputs += [{"id": crm_id, "after": str(after)}] if after else []
         return found
 
-    def _link_role(self, role: str, wanted: Mapping[str, tuple[Record, Link]]) -> dict[str, WriteResult]:
+    def _link_to(self, name: str, wanted: Mapping[str, tuple[Record, Link]]) -> dict[str, WriteResult]:
         known = [crm_id for crm_id, (record, _) in wanted.items() if record.crm_id]
-        there = self.read(role, known) if known else {}
+        there = self.read(name, known) if known else {}
         missing = [
             (crm_id, link.crm_id) for crm_id, (_, link) in wanted.items() if link.crm_id not in there.get(crm_id, ())
         ]
-        unmade = self._make(role, missing) if missing else []
+        unmade = self._make(name, missing) if missing else []
         former = [
             (crm_id, other)
             for crm_id, others in there.items()
@@ -89,48 +89,48 @@ class Associations:
             if crm_id in wanted and other != wanted[crm_id][1].crm_id
         ]
         if former:
-            self._undo(role, former)
-        return self._refusals(role, unmade, wanted)
+            self._undo(name, former)
+        return self._refusals(name, unmade, wanted)
 
-    def _make(self, role: str, pairs: Sequence[Pair]) -> list[Pair]:
+    def _make(self, name: str, pairs: Sequence[Pair]) -> list[Pair]:
         """Those that were not made."""
-        response = self._post(f"{self._name}/{role}/batch/associate/default", [_input(*pair) for pair in pairs])
+        response = self._post(f"{self._name}/{name}/batch/associate/default", [_input(*pair) for pair in pairs])
         if response.status_code not in _REFUSED:
             raise_for(response, self._destination)
         made = {frozenset((_id(entry.get("from")), _id(entry.get("to")))) for entry in _entries(read_json(response))}
         unmade = [pair for pair in pairs if frozenset(pair) not in made]
-        if response.status_code in _REFUSED and not self._gone(role, unmade):
+        if response.status_code in _REFUSED and not self._gone(name, unmade):
             code = read_refusal(read_json(response)).code
-            raise RecordError(code, field=role, message=f"HubSpot associates {self._name} with no {role}")
+            raise RecordError(code, field=name, message=f"HubSpot associates {self._name} with no {name}")
         return unmade
 
-    def _undo(self, role: str, pairs: Sequence[Pair]) -> None:
+    def _undo(self, name: str, pairs: Sequence[Pair]) -> None:
         """Of what others associated nothing is undone: only what leads to a record of ours."""
-        keys = self._read_keys(role, sorted({other for _, other in pairs}))
+        keys = self._read_keys(name, sorted({other for _, other in pairs}))
         ours = [(crm_id, other) for crm_id, other in pairs if keys.get(other)]
         if not ours:
             return
         inputs = [{"from": {"id": crm_id}, "to": [{"id": other}]} for crm_id, other in ours]
-        raise_for(self._post(f"{self._name}/{role}/batch/archive", inputs), self._destination)
+        raise_for(self._post(f"{self._name}/{name}/batch/archive", inputs), self._destination)
 
     def _refusals(
-        self, role: str, unmade: Sequence[Pair], wanted: Mapping[str, tuple[Record, Link]]
+        self, name: str, unmade: Sequence[Pair], wanted: Mapping[str, tuple[Record, Link]]
     ) -> dict[str, WriteResult]:
-        gone = self._gone(role, unmade) if unmade else set()
+        gone = self._gone(name, unmade) if unmade else set()
         results = {}
         for crm_id, other in unmade:
             key = wanted[crm_id][0].key
             if other in gone:
-                message = f"{role} {other}, to which it leads, is not in HubSpot any more. All else was written"
-                results[key] = WriteResult(key, "rejected", crm_id=crm_id, code=LINK_GONE, field=role, message=message)
+                message = f"{name} {other}, to which it leads, is not in HubSpot any more. All else was written"
+                results[key] = WriteResult(key, "rejected", crm_id=crm_id, code=LINK_GONE, field=name, message=message)
             else:
                 results[key] = not_linked(key, "the answer says nothing of its association")
         return results
 
-    def _gone(self, role: str, pairs: Sequence[Pair]) -> set[str]:
+    def _gone(self, name: str, pairs: Sequence[Pair]) -> set[str]:
         """Ids of the other object that are not there."""
         others = sorted({other for _, other in pairs})
-        return set(others) - self._read_keys(role, others).keys()
+        return set(others) - self._read_keys(name, others).keys()
 
     def _post(self, path: str, inputs: Sequence[Mapping[str, Any]]) -> requests.Response:
         headers = {"Content-Type": "application/json"}

@@ -69,9 +69,8 @@ class MarkedWrites:
         if not unknown:
             return known
         known |= self._search(sorted(unknown))
-        contacts = {
-            link.crm_id for record in records if record.key in unknown for link in record.links if link.role == CONTACTS
-        }
+        links = [link for record in records if record.key in unknown for link in record.links]
+        contacts = {link.crm_id for link in links if link.object == CONTACTS}
         associated = self._associations.read(CONTACTS, sorted(contacts), is_reverse=True)
         ids = sorted({crm_id for several in associated.values() for crm_id in several})
         keys: Mapping[str, str] = self._read_keys(self._facts.name, ids)
@@ -83,7 +82,7 @@ class MarkedWrites:
         associations = [
             {
                 "to": {"id": link.crm_id},
-                "types": [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": types[link.role]}],
+                "types": [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": types[link.object]}],
             }
             for link in record.links
         ]
