@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from connectors.destinations.sql import DESTINATION
 from connectors.kit import Connection
-from connectors.kit.conformance.destinations import SeenRecord, Workbench
+from connectors.kit.conformance.destinations import Linked, SeenRecord, Workbench
 from connectors.kit.conformance.destinations.workbenches import TIMEOUT_SECONDS
 from tests.support.target_database import TABLE, Target
 
@@ -71,13 +71,15 @@ def sql_workbench(database_url: str) -> Iterator[Workbench]:
         timeout_seconds=TIMEOUT_SECONDS,
     )
 
-    def seen(_keys: Sequence[str], _object: str | None) -> list[SeenRecord]:
-        if target.execute(f"SELECT to_regclass('{TABLE}')") == [(None,)]:
+    def seen(_keys: Sequence[str], name: str | None) -> list[SeenRecord]:
+        table = TABLE if name is None else f"afluente.{name}"
+        if target.execute(f"SELECT to_regclass('{table}')") == [(None,)]:
             return []
-        rows = target.execute(f"SELECT afluente_id, to_jsonb(kept) - 'updated_at' FROM {TABLE} kept")
+        rows = target.execute(f"SELECT afluente_id, to_jsonb(kept) - 'updated_at' FROM {table} kept")
         return [SeenRecord(key, key, fields) for key, fields in rows]
 
     try:
-        yield Workbench(DESTINATION, connection, dict, seen, lose_answers=line.lose_commit)
+        linked = Linked("buyers", {"last_name": "Quillfeather"}, "company_id", "companies", {"company": "Bramblewick"})
+        yield Workbench(DESTINATION, connection, dict, seen, lose_answers=line.lose_commit, linked=linked)
     finally:
         line.close()

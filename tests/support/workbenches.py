@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -29,10 +30,31 @@ FACTS: dict[str, dict[str, Any]] = {
         "usage_headers": lambda used, limit: {
             "X-HubSpot-RateLimit-Daily": str(limit),
             "X-HubSpot-RateLimit-Daily-Remaining": str(limit - used),
-        }
+        },
+        "linked": Linked(
+            "contacts",
+            {"lastname": "Quillfeather"},
+            "companies",
+            "companies",
+            {"name": "Bramblewick"},
+            linked_id=lambda fields: "".join(fields.get("associations.companies", [])),
+        ),
+    },
+    "dataverse": {
+        "linked": Linked(
+            "contacts",
+            {"lastname": "Quillfeather"},
+            "parentcustomerid_account",
+            "accounts",
+            {"name": "Bramblewick"},
+            linked_id=lambda fields: re.sub(r".*\(|\)", "", fields.get("parentcustomerid_account@odata.bind", "")),
+        )
     },
 }
 """What a workbench of a kind with a sandbox has to know beyond what all have."""
+
+RECORDED_AS = {"hubspot": {"contacts": "contact", "companies": "company"}}
+"""What objects are called in the sandbox's records where that is not their name in the API."""
 
 OTHERS: dict[str, Callable[..., contextlib.AbstractContextManager[Workbench]]] = {"sql": sql_workbench}
 """Workbenches of kinds without a sandbox: given the kind's mapping, a folder, and the URL of an empty database."""
@@ -58,12 +80,13 @@ def sandbox_workbench(kind: str, folder: Path) -> Iterator[Workbench]:
     with contextlib.ExitStack() as opened:
         sandbox = opened.enter_context(Sandbox(port=0, state=folder / "crm.sqlite", dialect=kind))
         destination = destination_types()[kind]
+        recorded_as = RECORDED_AS.get(kind, {})
         line = opened.enter_context(Line(sandbox.address, keeps_host=True, pace=pace_of(destination)))
         yield Workbench(
             destination,
             Connection("crm", line.url, timeout_seconds=TIMEOUT_SECONDS, fields=sent_fields(mapping)),
             fields_by(mapping),
-            lambda _keys, name: seen_in(sandbox, name),
+            lambda _keys, name: seen_in(sandbox, recorded_as.get(name or "", name)),
             line,
             **FACTS.get(kind, {}),
         )

@@ -136,12 +136,12 @@ def links_are_kept(bench: Workbench) -> list[str]:
     with bench.writer(object=linked.to, subject=linked.to_subject) as writer:
         [led_to] = writer.write([target])
     record = Record(str(uuid4()), dict(linked.fields))
-    with bench.writer(object=linked.object, subject=linked.subject) as writer:
+    with bench.writer(object=linked.object, subject=linked.subject, links=(linked.role,)) as writer:
         link = Link(linked.role, linked.to, str(led_to.crm_id))
         results = [*writer.write([replace(record, links=(link,))]), *writer.write([record])]
     problems = wrong_results([record, record], results, "written")
     found = bench.seen_by_key([record], linked.object)[record.key]
-    if [seen.fields.get(linked.role) for seen in found] != [led_to.crm_id]:
+    if [linked.leads_to(seen.fields) for seen in found] != [led_to.crm_id]:
         problems.append(f"{linked.role} does not lead to the record that the link names")
     return problems
 

@@ -46,7 +46,8 @@ class SeenRecord:
 @dataclass(frozen=True, slots=True)
 class Linked:
     """An object that leads to another: `to_fields` make a record of the object `to`, `fields` one of `object`, whose
-    `role` is to lead there. `linked_id` reads in a seen record of `object` where the role leads."""
+    `role` is to lead there. `linked_id` reads in the fields of a seen record of `object` where the role leads: by
+    default in the one of the role's name."""
 
     object: str
     fields: Mapping[str, Any]
@@ -55,6 +56,10 @@ class Linked:
     to_fields: Mapping[str, Any]
     subject: str = "person"
     to_subject: str = "company"
+    linked_id: Callable[[Mapping[str, Any]], Any] | None = None
+
+    def leads_to(self, fields: Mapping[str, Any]) -> Any:
+        return fields.get(self.role) if self.linked_id is None else self.linked_id(fields)
 
 
 @dataclass
