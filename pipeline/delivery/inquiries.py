@@ -31,11 +31,11 @@ class Inquiry(msgspec.Struct, frozen=True):
         None where this kind describes nothing. Raises as `Writer.write` does."""
         if not isinstance(self.writer, Describes):
             return None
-        found = _misfits_of(self.writer, self.writer, self.mapping)
+        found = _misfits_of(self.kind, self.writer, self.mapping)
         for other in self.mapping.others:
             writer = self.kind.connect(connection_to(self.name, self.known, other))
             try:
-                found += _misfits_of(writer, writer, other) if isinstance(writer, Describes) else []
+                found += _misfits_of(self.kind, writer, other)
             finally:
                 writer.close()
         return found
@@ -60,9 +60,22 @@ def inquire(known: Settings, name: str) -> Iterator[Inquiry]:
         writer.close()
 
 
-def _misfits_of(writer: Writer, describer: Describes, mapping: DestinationMapping) -> list[Misfit]:
-    """`sent_as`: what the CRM knows our records by, if the writer says so."""
-    return find_misfits(mapping, describer.describe(), key=getattr(writer, "sent_as", None))
+def _misfits_of(kind: DestinationType, writer: Writer, mapping: DestinationMapping) -> list[Misfit]:
+    """Of one object; none where its writer describes nothing. `sent_as`: what the CRM knows our records by, if the
+    writer says so."""
+    if not isinstance(writer, Describes):
+        return []
+    return find_misfits(
+        mapping,
+        writer.describe(),
+        key=getattr(writer, "sent_as", None),
+        links_are_fields=_takes_any_field(kind, mapping.object),
+    )
+
+
+def _takes_any_field(kind: DestinationType, name: str | None) -> bool:
+    """Whether an object is linked to others by its fields; else by roles that the kind declares."""
+    return any(known.name in (name, "*") and not known.links for known in kind.objects)
 
 
 def _names(known: Settings) -> str:

@@ -11,9 +11,10 @@ import msgspec
 
 from pipeline.delivery.breaker import Breaker
 from pipeline.delivery.shared_state import shared_redis
-from pipeline.delivery.standing import read_standings
-from pipeline.errors import RefusedError, TransientError, UsageError
+from pipeline.delivery.standing import read_standings, why_quota_waits
+from pipeline.errors import ConfigurationError, RefusedError, TransientError, UsageError
 from pipeline.hints import hint_deliver
+from pipeline.inspection.waiting import why_destination_waits
 from pipeline.lanes import LANES
 from pipeline.routing import meant_pairs
 from pipeline.settings.declarations import DestinationSettings
@@ -21,6 +22,7 @@ from pipeline.settings.loading import settings
 from pipeline.store.deliveries.backfill import DestinationCounts, count_by_destination, count_people_lacking, try_now
 from pipeline.store.engine import transaction
 from pipeline.store.last_errors import destination_errors
+from pipeline.targets import destination_of, targets_of
 
 if TYPE_CHECKING:
     from pipeline.recompute.deliveries import Backfilled
@@ -41,8 +43,9 @@ class QuotaRow(msgspec.Struct, frozen=True):
 
 
 class DestinationRow(msgspec.Struct, frozen=True):
-    """One destination. `state`: ready, halted, disabled, gone (only its deliveries are left) or unknown (Redis is
-    away). `account` is the CRM's host, `lacking` how many people have no delivery that they are meant for."""
+    """One destination, or another object that its mapping names (`crm/Account`). `state`: ready, halted, disabled, gone
+    (only its deliveries are left) or unknown (Redis is away). `account` is the CRM's host, `lacking` how many people
+    have no delivery that they are meant for, `waits` what keeps calls back, and until when."""
 
     name: str
     kind: str | None
@@ -56,6 +59,7 @@ class DestinationRow(msgspec.Struct, frozen=True):
     last_error: str | None
     last_sent_at: datetime | None
     quotas: list[QuotaRow]
+    waits: str | None = None
 
 
 def resume_destination(name: str) -> bool:
@@ -76,6 +80,12 @@ def resume_destination(name: str) -> bool:
     return was_halted
 
 
+def quota_wait(name: str) -> str | None:
+    """What keeps calls to a destination back for want of quota, and until when: no `resume` shortens that. Raises
+    TransientError without Redis."""
+    return why_quota_waits(read_standings(settings(), [name])[name])
+
+
 def list_destinations() -> list[DestinationRow]:
     """Every destination of afluente.yaml, and those that only deliveries are left of. Raises TransientError if the
     database is away."""
@@ -86,8 +96,8 @@ def list_destinations() -> list[DestinationRow]:
         lacking = count_people_lacking(connection, meant_pairs(), most=COUNTED_LACKING)
     rows = []
     for name in sorted({*known.destinations, *counts}):
-        configured, counted = known.destinations.get(name), counts.get(name, DestinationCounts({}, None))
-        state, quotas = _state(name, configured)
+        configured, counted = _configured(name), counts.get(name, DestinationCounts({}, None))
+        state, quotas = _state(destination_of(name), configured)
         rows.append(
             DestinationRow(
                 name=name,
@@ -102,6 +112,7 @@ def list_destinations() -> list[DestinationRow]:
                 last_error=errors[name].error if name in errors else None,
                 last_sent_at=counted.loaded_at,
                 quotas=quotas,
+                waits=why_destination_waits(name) if configured else None,
             )
         )
     return rows
@@ -160,6 +171,19 @@ def _usable(name: str) -> DestinationSettings:
     if not known[name].enabled:
         raise RefusedError(f"{name} is disabled: set destinations.{name}.enabled to true, restart, and run this again")
     return known[name]
+
+
+def _configured(name: str) -> DestinationSettings | None:
+    """The settings of a destination, or of the one whose mapping names this object."""
+    destination = destination_of(name)
+    configured = settings().destinations.get(destination)
+    if configured is None or name == destination:
+        return configured
+    try:
+        is_named = any(target.name == name for target in targets_of(destination))
+    except ConfigurationError:
+        is_named = True  # a mapping that nobody can read takes no object away
+    return configured if is_named else None
 
 
 def _brands(configured: DestinationSettings) -> list[str]:
