@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from connectors.kit import Deletes, Reads, Record
 from pipeline.delivery.inquiries import Inquiry, inquire
+from pipeline.delivery.standing import how_access_is_mended
 from pipeline.errors import (
     AfluenteError,
     ConfigurationError,
@@ -234,7 +235,7 @@ def remedy_of(error: Exception, name: str) -> str:
     if isinstance(error, UsageError | ConfigurationError):
         return "correct it as the message says"
     if isinstance(error, TerminalError):
-        return f"mend destinations.{name}.secrets or options, or the account's rights in the CRM"
+        return how_access_is_mended(name, settings().destinations[name])
     if isinstance(error, QuotaError):
         return "run this again when the quota is there again"
     if isinstance(error, RecordError):

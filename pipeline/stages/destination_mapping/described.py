@@ -33,13 +33,14 @@ MADE_BY_SETUP = ("missing", "no_key")
 @dataclass(frozen=True, slots=True)
 class Misfit:
     """One thing that does not fit. `place` is the path in the mapping's file, "" where it is about no line of it.
-    `code`: missing, not_writable, type, too_short, picklist, required or no_key."""
+    `code`: missing, not_writable, type, too_short, picklist, required or no_key. `near`: a name that may be meant."""
 
     code: str
     field: str
     place: str
     problem: str
     remedy: str
+    near: str | None = None
 
     @property
     def what(self) -> str:
@@ -84,7 +85,7 @@ def _of_name(name: str, known: dict[str, DescribedField], below: str) -> Iterato
         near = get_close_matches(name, known, 1, _LIKENESS)
         close = f" (did you mean {near[0]}?)" if near else ""
         problem, remedy = f"the CRM has no such field{close}", "make it there, or take the line out"
-        yield Misfit("missing", name, place, problem, remedy)
+        yield Misfit("missing", name, place, problem, remedy, near[0] if near else None)
     elif not field.is_writable:
         problem, remedy = "the CRM does not let us write it", "give us the right to, or take the line out"
         yield Misfit("not_writable", name, place, problem, remedy)
