@@ -47,7 +47,7 @@ def _of_database(reading: DatabaseReading) -> list[str]:
     ]
     alarms += [
         f"{destination}: the oldest of {counted(backlog.count, f'{lane} delivery', f'{lane} deliveries')}"
-        f" is due since {backlog.oldest_seconds:.0f} s; `afluente doctor` looks for what keeps it"
+        f" is due since {backlog.oldest_seconds:.0f} s; `afluente destination list` says what for"
         for destination, lanes in sorted(reading.due.items())
         for lane, backlog in sorted(lanes.items())
         if backlog.oldest_seconds > OLDEST_DUE_SECONDS[lane]

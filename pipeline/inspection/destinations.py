@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from pipeline.delivery.accounts import account_of, quota_of
 from pipeline.delivery.breaker import Breaker
+from pipeline.delivery.governor import Governor
 from pipeline.delivery.shared_state import shared_redis
 from pipeline.delivery.standing import read_standings, why_quota_waits
 from pipeline.errors import ConfigurationError, RefusedError, TransientError, UsageError
@@ -64,15 +66,19 @@ class DestinationRow(msgspec.Struct, frozen=True):
 
 def resume_destination(name: str) -> bool:
     """Let calls to a destination go on at once, instead of when the next one is tried. True if they were halted; what
-    waits for its next try is sent either way. Raises UsageError for a name that is not known, RefusedError for one that
-    is disabled, TransientError without database or Redis."""
+    waits for its next try is sent either way, and a refusal for want of quota is put to the test.
+
+    Raises UsageError for a name that is not known, RefusedError for one that is disabled, TransientError without
+    database or Redis."""
     known = settings()
     if name not in known.destinations:
         names = ", ".join(sorted(known.destinations)) or "none"
         raise UsageError(f"there is no destination {name!r} in afluente.yaml; known: {names}")
     if not known.destinations[name].enabled:
         raise RefusedError(f"destinations.{name}.enabled is false in afluente.yaml: set it to true, then start again")
-    was_halted = Breaker(shared_redis(known.broker_url)).resume(name)
+    client = shared_redis(known.broker_url)
+    was_halted = Breaker(client).resume(name)
+    Governor(client).lift(account_of(name, known), windows=quota_of(name, known).windows)
     with transaction() as connection:
         try_now(connection, name)
     for lane in LANES:
@@ -81,8 +87,8 @@ def resume_destination(name: str) -> bool:
 
 
 def quota_wait(name: str) -> str | None:
-    """What keeps calls to a destination back for want of quota, and until when: no `resume` shortens that. Raises
-    TransientError without Redis."""
+    """What keeps calls to a destination back for want of quota, and until when: after a `resume`, a window that is
+    full. Raises TransientError without Redis."""
     return why_quota_waits(read_standings(settings(), [name])[name])
 
 

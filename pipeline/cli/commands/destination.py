@@ -64,8 +64,9 @@ def resume(
 ) -> None:
     """Let calls to a destination go on at once.
 
-    For after a token, a right or a setting was mended: by itself one call a minute is tried. What waited is sent now;
-    if the fault is still there, the destination halts again and nothing is lost.
+    For after a token, a right or a setting was mended, or the account's quota raised: by itself one call a minute is
+    tried, or none until the time that the CRM named. What waited is sent now; if the fault is still there, the
+    destination waits again and nothing is lost. Calls that were made still count in their windows.
     """
     from pipeline.inspection import destinations
 

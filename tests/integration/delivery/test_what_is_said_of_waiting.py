@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from connectors.kit import Usage, WindowUsage
+from pipeline.delivery.accounts import quota_of
 from pipeline.delivery.governor import Governor
 from pipeline.delivery.sender import deliver
 from pipeline.delivery.shared_state import shared_redis
 from pipeline.settings.loading import settings
 from tests.integration.delivery.test_named_facts import write_destination
-from tests.integration.delivery.test_objects import ADA, OBJECTS, come, company
+from tests.integration.delivery.test_objects import ADA, BEN, OBJECTS, come, company
 from tests.integration.delivery.test_sender import crm
 from tests.support.command_line import answer, lines, run
 
@@ -53,15 +55,49 @@ def test_an_object_that_is_due_waits_for_what_its_crm_waits_for(company, crm):
     assert {name for name in waits if "quota is used up" in waits[name]} == {"crm", "crm/Task"}
 
 
-def test_a_quota_that_is_used_up_is_said_with_its_end_and_resume_does_not_promise_otherwise(company, crm):
+def test_a_quota_that_is_used_up_is_said_with_its_end(company, crm):
     come(ADA)
     use_up_the_quota()
     said = "the CRM's quota is used up; the next call is made in "
     assert any(problem.startswith(f"crm: {said}") for problem in answer("status")["problems"])
     assert str(listed()["crm"]["waits"]).startswith(said)
     assert f"crm: {said}" in run("destination", "list").stdout
+
+
+def test_after_the_quota_was_raised_one_command_sends_what_waited_and_a_refusal_makes_it_wait_again(company, crm):
+    crm.configure(mapping="alone")
+    come(ADA)
+    use_up_the_quota()
+    send()
+    assert crm.calls() == 0
+    crm.order(status=429, retry_after=2000)
+    run("destination", "resume", "crm")
+    send()
+    assert "quota is used up" in str(listed()["crm"]["waits"])
+    crm.order()
     resumed = run("destination", "resume", "crm")
-    assert (resumed.returncode, resumed.stdout.startswith(f"crm: calls were not halted, but {said}")) == (0, True)
+    assert (resumed.returncode, resumed.stdout) == (0, "crm: calls were not halted; what is due is sent\n")
+    send()
+    assert (listed()["crm"]["sent"], listed()["crm"]["waits"]) == (1, None)
+
+
+def test_a_limit_that_an_answer_told_counts_no_more_once_a_human_says_that_it_was_raised(company, crm):
+    crm.configure(mapping="alone", windows={"day": {"seconds": 86400}})
+    come(ADA)
+    send()
+    known, client = quota_of("crm", settings()), shared_redis(settings().broker_url)
+    governor = Governor(client)
+    (day,) = [window for window in known.windows if window.seconds == 86400]
+    spent = governor.spend(
+        "crm", at=governor.take("crm", rate=1000, burst=10, windows=known.windows).at, windows=known.windows
+    )
+    governor.observe("crm", Usage(windows=(WindowUsage(day.name, 1, 1),)), counted=spent or (), windows=known.windows)
+    come(BEN)
+    send()
+    assert "in the window day" in str(listed()["crm"]["waits"])
+    assert run("destination", "resume", "crm").returncode == 0
+    send()
+    assert listed()["crm"]["sent"] == 2
 
 
 def test_halted_calls_are_said_with_the_command_that_lets_them_go_on(company, crm, monkeypatch):
