@@ -12,14 +12,18 @@ from connectors.kit.conformance.mapping_checks import (
     every_mapped_path_occurs,
     mapping_is_sound,
 )
-from connectors.kit.registry import sources
+from connectors.kit.registry import destination_types, sources
 from pipeline.authoring.conformance_cases import make_case
 from pipeline.canonical import CUSTOM
+from pipeline.delivery.accounts import kind_of
+from pipeline.delivery.writers import check_object
 from pipeline.errors import ConfigurationError
 from pipeline.identity.matching.name_agreement import nicknames
 from pipeline.identity.matching.rules import read_rules
+from pipeline.settings.loading import settings
+from pipeline.stages.destination_mapping.mapping import DESTINATION_MAPPINGS, DestinationMapping
 from pipeline.stages.destination_mapping.names import ConsentName
-from pipeline.stages.mapping.source_mapping import load_destination_mapping, load_source_mapping
+from pipeline.stages.mapping.source_mapping import load_source_mapping
 from pipeline.stages.survivorship.rules import read_survivorship
 from pipeline.stages.validation.rules import read_rules as read_validation
 from pipeline.values.nearest import unknown_name
@@ -76,12 +80,13 @@ def _said_by_sources() -> _Said:
 
 
 def _check_destination(path: Path, said: _Said) -> list[str]:
-    try:
-        mapping = load_destination_mapping(path.stem)
-    except ConfigurationError as error:
-        return [str(error)]
+    trouble = DESTINATION_MAPPINGS.trouble(path.stem)  # as the file is now, whatever version is in force
+    if trouble is not None:
+        return [trouble]
+    mapping = DESTINATION_MAPPINGS.get(path.stem)
     sources = {name: rule.name for rule in mapping.declaration.fields for name in rule.sources}
-    problems = [f"fields.{sources[name]}.from: {problem}" for name, problem in _unsaid(mapping.named.consents, said)]
+    problems = _refused_objects(mapping)
+    problems += [f"fields.{sources[name]}.from: {problem}" for name, problem in _unsaid(mapping.named.consents, said)]
     problems += [
         f"fields.{rule}.from: {unknown_name(name, said.custom) if said.custom else repr(name) + ' is not known'}; name"
         f" it under `custom` in the mapping of a source: {{{name.removeprefix(CUSTOM)}: a.path}}"
@@ -89,6 +94,29 @@ def _check_destination(path: Path, said: _Said) -> list[str]:
         if name.startswith(CUSTOM) and name not in said.custom
     ]
     return problems
+
+
+def _refused_objects(mapping: DestinationMapping) -> list[str]:
+    """What of `objects` the kinds of CRM that it is for do not take: those of afluente.yaml, else the one of its
+    name."""
+    try:
+        kinds = [
+            kind_of(name, configured)
+            for name, configured in settings().destinations.items()
+            if configured.mapping_name == mapping.destination
+        ]
+    except ConfigurationError:  # `doctor` tells of settings
+        return []
+    kinds = kinds or [kind for name, kind in destination_types().items() if name == mapping.destination]
+    problems: dict[str, None] = {}
+    for kind in kinds:
+        for described in (mapping, *mapping.others):
+            try:
+                if described.object is not None:
+                    check_object(kind, described)
+            except ConfigurationError as error:
+                problems[str(error).partition(": ")[2]] = None  # its path stands above
+    return list(problems)
 
 
 def _unsaid(names: Iterable[ConsentName], said: _Said) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@
 --                                             granted so long ago that a window has forgotten them
 --   return  calls at                       -> {0}
 --   slow    retry_after                    -> {0}
+--   lift                                   -> {0}: a human says that calls are taken again: limits as they were told count no more
 --   full    window                         -> {0}: it was refused there, whatever we counted
 --   observe used limit                     -> {0}: of an account without windows
 --   told    JSON of {name, used, limit, at, total, noted}, the last three as `spend` gave them -> {0}
@@ -290,6 +291,10 @@ elseif command == 'return' then
   end
 elseif command == 'slow' then
   slow(tonumber(ARGV[3]))
+elseif command == 'lift' then
+  blocked_until, factor_at = math.min(blocked_until, now), math.min(factor_at, now)
+  lanes.full_until = 0
+  for _, wanted in ipairs(asked) do windows[wanted.name].told = nil end  -- the next answer tells it anew
 elseif command == 'full' then
   for _, wanted in ipairs(asked) do
     local window = windows[wanted.name]

@@ -118,6 +118,11 @@ class Governor:
         """
         self._ask(account, (), "slow", retry_after)
 
+    def lift(self, account: str, *, windows: Sequence[Window] = ()) -> None:
+        """A human says that the CRM takes calls again: ask it now, at the rate in force, not when it said to come
+        back. Its limits are those declared until an answer tells them anew; what was called still counts."""
+        self._ask(account, windows, "lift")
+
     def fill(self, account: str, window: str, *, windows: Sequence[Window]) -> None:
         """The CRM refused a call for this window: others have used what we took for free. It empties as time passes."""
         self._ask(account, windows, "full", window)

@@ -31,12 +31,7 @@ class Inquiry(msgspec.Struct, frozen=True):
         None where this kind describes nothing. Raises as `Writer.write` does."""
         if not isinstance(self.writer, Describes):
             return None
-        return [
-            misfit
-            for mapping, writer in self.objects()
-            if isinstance(writer, Describes)
-            for misfit in _misfits_of(writer, writer, mapping)
-        ]
+        return [misfit for mapping, writer in self.objects() for misfit in _misfits_of(self.kind, writer, mapping)]
 
     def objects(self) -> Iterator[tuple[DestinationMapping, Writer]]:
         """Each object that the mapping names with a writer of its own, which is closed when the next one is asked for;
@@ -69,9 +64,22 @@ def inquire(known: Settings, name: str) -> Iterator[Inquiry]:
         writer.close()
 
 
-def _misfits_of(writer: Writer, describer: Describes, mapping: DestinationMapping) -> list[Misfit]:
-    """`sent_as`: what the CRM knows our records by, if the writer says so."""
-    return find_misfits(mapping, describer.describe(), key=getattr(writer, "sent_as", None))
+def _misfits_of(kind: DestinationType, writer: Writer, mapping: DestinationMapping) -> list[Misfit]:
+    """Of one object; none where its writer describes nothing. `sent_as`: what the CRM knows our records by, if the
+    writer says so."""
+    if not isinstance(writer, Describes):
+        return []
+    return find_misfits(
+        mapping,
+        writer.describe(),
+        key=getattr(writer, "sent_as", None),
+        links_are_fields=_takes_any_field(kind, mapping.object),
+    )
+
+
+def _takes_any_field(kind: DestinationType, name: str | None) -> bool:
+    """Whether an object is linked to others by its fields; else by roles that the kind declares."""
+    return any(known.name in (name, "*") and not known.links for known in kind.objects)
 
 
 def _names(known: Settings) -> str:

@@ -11,6 +11,7 @@ from pipeline.delivery.breaker import Breaker, BreakerState
 from pipeline.delivery.governor import Governor, QuotaState
 from pipeline.delivery.shared_state import shared_redis
 from pipeline.lanes import HOT
+from pipeline.settings.declarations import DestinationSettings
 from pipeline.settings.loading import Settings
 
 
@@ -45,6 +46,16 @@ def why_halted(name: str, breaker: BreakerState) -> str | None:
     if breaker.state == "closed":
         return None
     return f"calls are halted ({without_name(name, breaker.reason)}); one is tried in {breaker.open_seconds:.0f} s"
+
+
+def how_access_is_mended(name: str, configured: DestinationSettings) -> str:
+    """What to do where a CRM does not let us in, or not do what we want there."""
+    mend = f"mend destinations.{name}.secrets or the account's rights, then `afluente destination resume {name}`"
+    variables = sorted(text.removeprefix("env:") for text in configured.secrets.values() if text.startswith("env:"))
+    if not variables:
+        return mend
+    named = variables[0] if len(variables) == 1 else f"one of {', '.join(variables)}"
+    return f"{mend}; for a new value of {named} start Afluente again: what runs keeps the one it began with"
 
 
 def without_name(name: str, reason: str | None) -> str:

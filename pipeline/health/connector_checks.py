@@ -10,7 +10,7 @@ from connectors.kit.registry import broken_sources
 from connectors.kit.sources.handshakes import secrets_of_webhook
 from pipeline.delivery.accounts import quota_of
 from pipeline.delivery.inquiries import Inquiry, inquire
-from pipeline.delivery.standing import read_standings, why_quota_waits
+from pipeline.delivery.standing import how_access_is_mended, read_standings, why_quota_waits
 from pipeline.errors import AfluenteError, ConfigurationError, QuotaError, TerminalError, place_of
 from pipeline.health.checks import Check, failed, passed
 from pipeline.health.poll_checks import check_polled, read_poll_states
@@ -188,9 +188,9 @@ def _check_destination(known: Settings, name: str) -> Iterator[Check]:
     except ConfigurationError as error:
         yield failed(label, str(error), "correct it as the message says")
     except TerminalError as error:
-        yield failed(label, str(error), f"mend destinations.{name}.secrets; what is due goes out by itself then")
+        yield failed(label, str(error), how_access_is_mended(name, configured))
     except QuotaError as error:
-        yield failed(label, str(error), "nothing: deliveries wait for the quota")
+        yield failed(label, f"{error}{_quota_remark(known, name)}", "nothing: deliveries wait for the quota")
     except AfluenteError as error:
         yield failed(label, str(error), f"is {configured.base_url} right and reachable? Deliveries wait meanwhile")
     except Exception as error:  # noqa: BLE001 - a connector's bug must not hide the other checks

@@ -47,7 +47,7 @@ def _of_database(reading: DatabaseReading) -> list[str]:
     ]
     alarms += [
         f"{destination}: the oldest of {counted(backlog.count, f'{lane} delivery', f'{lane} deliveries')}"
-        f" is due since {backlog.oldest_seconds:.0f} s"
+        f" is due since {backlog.oldest_seconds:.0f} s; `afluente destination list` says what for"
         for destination, lanes in sorted(reading.due.items())
         for lane, backlog in sorted(lanes.items())
         if backlog.oldest_seconds > OLDEST_DUE_SECONDS[lane]
@@ -96,8 +96,11 @@ def _of_redis(reading: RedisReading) -> list[str]:
     ]
     for name, destination in reading.destinations.items():
         if halted := why_halted(name, destination.breaker):
-            alarms.append(f"{name}: {halted}")
-        if destination.quota.full_seconds > LONG_FULL_SECONDS and (waits := why_quota_waits(destination)):
+            alarms.append(
+                f"{name}: {halted}; `afluente doctor` says what to mend, `afluente destination resume {name}` goes on"
+            )
+        full_seconds = max(destination.quota.full_seconds, destination.quota.blocked_seconds)
+        if full_seconds > LONG_FULL_SECONDS and (waits := why_quota_waits(destination)):
             alarms.append(f"{name}: {waits}")
         if destination.quota.factor < SLOWED_BELOW:
             alarms.append(

@@ -9,11 +9,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from pipeline.delivery.accounts import account_of, quota_of
 from pipeline.delivery.breaker import Breaker
+from pipeline.delivery.governor import Governor
 from pipeline.delivery.shared_state import shared_redis
-from pipeline.delivery.standing import read_standings
-from pipeline.errors import RefusedError, TransientError, UsageError
+from pipeline.delivery.standing import read_standings, why_quota_waits
+from pipeline.errors import ConfigurationError, RefusedError, TransientError, UsageError
 from pipeline.hints import hint_deliver
+from pipeline.inspection.waiting import why_destination_waits
 from pipeline.lanes import LANES
 from pipeline.routing import meant_pairs
 from pipeline.settings.declarations import DestinationSettings
@@ -21,6 +24,7 @@ from pipeline.settings.loading import settings
 from pipeline.store.deliveries.backfill import DestinationCounts, count_by_destination, count_people_lacking, try_now
 from pipeline.store.engine import transaction
 from pipeline.store.last_errors import destination_errors
+from pipeline.targets import destination_of, targets_of
 
 if TYPE_CHECKING:
     from pipeline.recompute.deliveries import Backfilled
@@ -41,8 +45,9 @@ class QuotaRow(msgspec.Struct, frozen=True):
 
 
 class DestinationRow(msgspec.Struct, frozen=True):
-    """One destination. `state`: ready, halted, disabled, gone (only its deliveries are left) or unknown (Redis is
-    away). `account` is the CRM's host, `lacking` how many people have no delivery that they are meant for."""
+    """One destination, or another object that its mapping names (`crm/Account`). `state`: ready, halted, disabled, gone
+    (only its deliveries are left) or unknown (Redis is away). `account` is the CRM's host, `lacking` how many people
+    have no delivery that they are meant for, `waits` what keeps calls back, and until when."""
 
     name: str
     kind: str | None
@@ -56,24 +61,35 @@ class DestinationRow(msgspec.Struct, frozen=True):
     last_error: str | None
     last_sent_at: datetime | None
     quotas: list[QuotaRow]
+    waits: str | None = None
 
 
 def resume_destination(name: str) -> bool:
     """Let calls to a destination go on at once, instead of when the next one is tried. True if they were halted; what
-    waits for its next try is sent either way. Raises UsageError for a name that is not known, RefusedError for one that
-    is disabled, TransientError without database or Redis."""
+    waits for its next try is sent either way, and a refusal for want of quota is put to the test.
+
+    Raises UsageError for a name that is not known, RefusedError for one that is disabled, TransientError without
+    database or Redis."""
     known = settings()
     if name not in known.destinations:
         names = ", ".join(sorted(known.destinations)) or "none"
         raise UsageError(f"there is no destination {name!r} in afluente.yaml; known: {names}")
     if not known.destinations[name].enabled:
         raise RefusedError(f"destinations.{name}.enabled is false in afluente.yaml: set it to true, then start again")
-    was_halted = Breaker(shared_redis(known.broker_url)).resume(name)
+    client = shared_redis(known.broker_url)
+    was_halted = Breaker(client).resume(name)
+    Governor(client).lift(account_of(name, known), windows=quota_of(name, known).windows)
     with transaction() as connection:
         try_now(connection, name)
     for lane in LANES:
         hint_deliver(name, lane)
     return was_halted
+
+
+def quota_wait(name: str) -> str | None:
+    """What keeps calls to a destination back for want of quota, and until when: after a `resume`, a window that is
+    full. Raises TransientError without Redis."""
+    return why_quota_waits(read_standings(settings(), [name])[name])
 
 
 def list_destinations() -> list[DestinationRow]:
@@ -86,8 +102,8 @@ def list_destinations() -> list[DestinationRow]:
         lacking = count_people_lacking(connection, meant_pairs(), most=COUNTED_LACKING)
     rows = []
     for name in sorted({*known.destinations, *counts}):
-        configured, counted = known.destinations.get(name), counts.get(name, DestinationCounts({}, None))
-        state, quotas = _state(name, configured)
+        configured, counted = _configured(name), counts.get(name, DestinationCounts({}, None))
+        state, quotas = _state(destination_of(name), configured)
         rows.append(
             DestinationRow(
                 name=name,
@@ -102,6 +118,7 @@ def list_destinations() -> list[DestinationRow]:
                 last_error=errors[name].error if name in errors else None,
                 last_sent_at=counted.loaded_at,
                 quotas=quotas,
+                waits=why_destination_waits(name) if configured else None,
             )
         )
     return rows
@@ -160,6 +177,19 @@ def _usable(name: str) -> DestinationSettings:
     if not known[name].enabled:
         raise RefusedError(f"{name} is disabled: set destinations.{name}.enabled to true, restart, and run this again")
     return known[name]
+
+
+def _configured(name: str) -> DestinationSettings | None:
+    """The settings of a destination, or of the one whose mapping names this object."""
+    destination = destination_of(name)
+    configured = settings().destinations.get(destination)
+    if configured is None or name == destination:
+        return configured
+    try:
+        is_named = any(target.name == name for target in targets_of(destination))
+    except ConfigurationError:
+        is_named = True  # a mapping that nobody can read takes no object away
+    return configured if is_named else None
 
 
 def _brands(configured: DestinationSettings) -> list[str]:

@@ -41,7 +41,6 @@ from pipeline.privacy.person_consents import consent_state_of
 from pipeline.settings.loading import settings
 from pipeline.store.events.quarantine import show_quarantine
 from pipeline.store.reports import explain_event, explain_person, find_kind
-from pipeline.targets import destination_of
 from pipeline.values.derived import derive
 
 if TYPE_CHECKING:
@@ -278,7 +277,7 @@ def _deliveries(person: Mapping[str, Any]) -> list[Delivery]:
 def _waits(delivery: Mapping[str, Any]) -> str | None:
     if delivery["state"] != "due":
         return why_delivery_waits(delivery, None)
-    return why_delivery_waits(delivery, why_destination_waits(destination_of(delivery["destination"])))
+    return why_delivery_waits(delivery, why_destination_waits(delivery["destination"]))
 
 
 def _not_wanted(person: Mapping[str, Any]) -> dict[str, str]:

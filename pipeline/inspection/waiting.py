@@ -9,10 +9,13 @@ from typing import Any
 from pipeline.delivery.standing import read_standings, why_halted, why_quota_waits
 from pipeline.errors import TransientError
 from pipeline.settings.loading import settings
+from pipeline.targets import destination_of
 
 
-def why_destination_waits(destination: str) -> str | None:
-    """What keeps all calls to a destination back; None if they are made as their time comes."""
+def why_destination_waits(target: str) -> str | None:
+    """What keeps all calls to a destination back, or to the one of `crm/Account`; None if they are made as their time
+    comes."""
+    destination = destination_of(target)
     configured = settings().destinations.get(destination)
     if configured is None:
         return f"there is no destinations.{destination} in afluente.yaml any more"

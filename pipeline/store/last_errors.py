@@ -13,7 +13,7 @@ SELECT DISTINCT ON (split_part(destination, '/', 1)) split_part(destination, '/'
     SELECT destination, last_error AS error, last_error_at AS at FROM deliveries
     WHERE state = 'due' AND last_error IS NOT NULL AND last_error NOT LIKE 'waits: %%'
     UNION ALL
-    SELECT destination, concat_ws(': ', code, message), created_at FROM quarantine
+    SELECT destination, concat_ws(': ', concat_ws(' ', code, field), message), created_at FROM quarantine
     WHERE resolution = 'open' AND destination IS NOT NULL
 ) AS known ORDER BY 1, at DESC
 """

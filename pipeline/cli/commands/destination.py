@@ -50,6 +50,10 @@ def list_destinations(*, as_json: AsJson = False) -> None:
         ],
         numbers=("due", "sent", "quarantined", "lacking"),
     )
+    for row in rows:
+        if row.waits and "/" not in row.name:  # its other objects wait for the same
+            resume_it = f"; once mended, `afluente destination resume {row.name}`" if row.state == "halted" else ""
+            print_line(f"{row.name}: {row.waits}{resume_it}")
 
 
 @commands.command("resume", epilog=example("afluente destination resume crm"))
@@ -60,15 +64,21 @@ def resume(
 ) -> None:
     """Let calls to a destination go on at once.
 
-    For after a token, a right or a setting was mended: by itself one call a minute is tried. What waited is sent now;
-    if the fault is still there, the destination halts again and nothing is lost.
+    For after a token, a right or a setting was mended, or the account's quota raised: by itself one call a minute is
+    tried, or none until the time that the CRM named. What waited is sent now; if the fault is still there, the
+    destination waits again and nothing is lost. Calls that were made still count in their windows.
     """
     from pipeline.inspection import destinations
 
     with installation():
         was_halted = destinations.resume_destination(name)
+        waits = destinations.quota_wait(name)
     if as_json:
-        print_json({"destination": name, "was_halted": was_halted})
+        print_json({"destination": name, "was_halted": was_halted, "waits": waits})
+        return
+    halt = "are halted no more" if was_halted else "were not halted"
+    if waits:
+        print_line(f"{name}: calls {halt}, but {waits}; nothing is lost meanwhile")
     else:
         print_line(f"{name}: calls go on" if was_halted else f"{name}: calls were not halted; what is due is sent")
 

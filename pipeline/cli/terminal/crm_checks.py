@@ -46,6 +46,8 @@ def print_setup(done: SetUp, name: str, *, is_dry_run: bool) -> None:
     """What was made, and what is left to a human."""
     for made in done.made:
         print_line(f"{'would make' if is_dry_run else 'made'} {made}")
+    for sentence in done.doubtful:
+        print_line(f"Before you let it be made: {sentence}")
     if done.refused:
         print_line(f"nothing could be made: {done.refused}")
     if done.by_hand:

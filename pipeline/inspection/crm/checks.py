@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from connectors.kit import Deletes, Reads, Record
 from pipeline.delivery.inquiries import Inquiry, inquire
+from pipeline.delivery.standing import how_access_is_mended
 from pipeline.errors import (
     AfluenteError,
     ConfigurationError,
@@ -96,7 +97,8 @@ def _check_fields(inquiry: Inquiry, checks: _Checks) -> bool:
         return checks.add(
             failed(_RIGHTS, told(error), remedy if isinstance(error, TerminalError) else remedy_of(error, inquiry.name))
         )
-    count = len(inquiry.mapping.declaration.fields)
+    objects = (inquiry.mapping, *inquiry.mapping.others)
+    count = sum(len(mapping.declaration.fields) for mapping in objects)
     if misfits is None:
         return checks.add(passed(_FIELDS, "this kind of CRM does not tell which fields it has"))
     closed = sum(misfit.code == "not_writable" for misfit in misfits)
@@ -108,7 +110,8 @@ def _check_fields(inquiry: Inquiry, checks: _Checks) -> bool:
     for misfit in misfits:
         checks.add(failed(_FIELDS, f"{file_of(inquiry)}: {misfit.what}", misfit.remedy))
     if not misfits:
-        checks.add(passed(_FIELDS, f"all {count} of {file_of(inquiry)} fit"))
+        of = "" if len(objects) == 1 else f" of {len(objects)} objects"
+        checks.add(passed(_FIELDS, f"all {count}{of} of {file_of(inquiry)} fit"))
     return not misfits
 
 
@@ -160,7 +163,8 @@ class _Trial:
             return self._checks.add(failed(_WRITE, told(error), remedy_of(error, self._inquiry.name)))
         self._crm_id = result.crm_id
         if result.state == "written":
-            return self._checks.add(passed(_WRITE, f"{len(record.fields)} fields, as {result.crm_id}"))
+            rest = "; companies and touches are not tried" if self._inquiry.mapping.others else ""
+            return self._checks.add(passed(_WRITE, f"{len(record.fields)} fields, as {result.crm_id}{rest}"))
         reason = ", ".join(part for part in (result.code, result.field, result.message) if part)
         remedy = "run this again later" if result.state == "retry" else "correct the mapping, or the CRM's rules"
         return self._checks.add(failed(_WRITE, f"the CRM did not take it: {reason}", remedy))
@@ -231,7 +235,7 @@ def remedy_of(error: Exception, name: str) -> str:
     if isinstance(error, UsageError | ConfigurationError):
         return "correct it as the message says"
     if isinstance(error, TerminalError):
-        return f"mend destinations.{name}.secrets or options, or the account's rights in the CRM"
+        return how_access_is_mended(name, settings().destinations[name])
     if isinstance(error, QuotaError):
         return "run this again when the quota is there again"
     if isinstance(error, RecordError):

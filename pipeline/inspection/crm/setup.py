@@ -14,11 +14,12 @@ from pipeline.stages.destination_mapping.described import MADE_BY_SETUP
 
 class SetUp(msgspec.Struct, frozen=True):
     """`made`: what was made, or would be. `by_hand`: sentences of what is left to a human. `refused`: why the CRM let
-    us make nothing."""
+    us make nothing. `doubtful`: of what would be made, names that look like one that is there."""
 
     made: list[str]
     by_hand: list[str]
     refused: str | None = None
+    doubtful: list[str] = []
 
 
 def set_up(name: str, *, is_dry_run: bool = False) -> SetUp:
@@ -42,12 +43,15 @@ def set_up(name: str, *, is_dry_run: bool = False) -> SetUp:
             misfits = []  # of a table that is still to be made nothing can be told
         if misfits is None and not is_able:
             refused = f"{inquiry.kind.title} neither tells which fields it has nor lets us make any"
-        by_hand = [
-            f"{file_of(inquiry)}: {misfit.sentence}"
+        to_make = [
+            misfit
             for misfit in misfits or ()
-            if not (is_pending and misfit.code in MADE_BY_SETUP and _is_among(misfit.field, made))
+            if is_pending and misfit.code in MADE_BY_SETUP and _is_among(misfit.field, made)
         ]
-    return SetUp(list(made), by_hand, refused)
+        left = [misfit for misfit in misfits or () if misfit not in to_make]
+        by_hand = [f"{file_of(inquiry)}: {misfit.sentence}" for misfit in left]
+        doubtful = [f"{file_of(inquiry)}: {misfit.what}" for misfit in to_make if misfit.near]
+    return SetUp(list(made), by_hand, refused, doubtful)
 
 
 def _is_among(field: str, made: tuple[str, ...]) -> bool:

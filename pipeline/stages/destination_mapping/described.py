@@ -33,13 +33,14 @@ MADE_BY_SETUP = ("missing", "no_key")
 @dataclass(frozen=True, slots=True)
 class Misfit:
     """One thing that does not fit. `place` is the path in the mapping's file, "" where it is about no line of it.
-    `code`: missing, not_writable, type, too_short, picklist, required or no_key."""
+    `code`: missing, not_writable, type, too_short, picklist, required or no_key. `near`: a name that may be meant."""
 
     code: str
     field: str
     place: str
     problem: str
     remedy: str
+    near: str | None = None
 
     @property
     def what(self) -> str:
@@ -51,11 +52,19 @@ class Misfit:
 
 
 def find_misfits(
-    mapping: DestinationMapping, described: Iterable[DescribedField], *, key: str | None = None
+    mapping: DestinationMapping,
+    described: Iterable[DescribedField],
+    *,
+    key: str | None = None,
+    links_are_fields: bool = False,
 ) -> list[Misfit]:
-    """In the order of the file, then what the CRM asks for beside it. `key`: what its records are known by."""
+    """In the order of the file, then what the CRM asks for beside it. `key`: what its records are known by;
+    `links_are_fields`: the mapping's links are names of fields, which the CRM describes too."""
     known = {field.name: field for field in described}
-    found = [misfit for rule in mapping.declaration.fields for misfit in _of_rule(rule, known)]
+    found = [
+        misfit for role, _ in mapping.links if links_are_fields and known for misfit in _of_name(role, known, "links")
+    ]
+    found += [misfit for rule in mapping.declaration.fields for misfit in _of_rule(rule, known)]
     below = "" if mapping.object is None else f"objects.{mapping.object}."
     mapped = {rule.name for rule in mapping.declaration.fields} | {role for role, _ in mapping.links}
     found += [
@@ -69,18 +78,24 @@ def find_misfits(
     return [replace(misfit, place=f"{below}{misfit.place}") if misfit.place else misfit for misfit in found]
 
 
+def _of_name(name: str, known: dict[str, DescribedField], below: str) -> Iterator[Misfit]:
+    """Of a field, or a link, that is not there or not ours to write; `below`: the part of the file that names it."""
+    place, field = f"{below}.{name}", known.get(name)
+    if field is None:
+        near = get_close_matches(name, known, 1, _LIKENESS)
+        close = f" (did you mean {near[0]}?)" if near else ""
+        problem, remedy = f"the CRM has no such field{close}", "make it there, or take the line out"
+        yield Misfit("missing", name, place, problem, remedy, near[0] if near else None)
+    elif not field.is_writable:
+        problem, remedy = "the CRM does not let us write it", "give us the right to, or take the line out"
+        yield Misfit("not_writable", name, place, problem, remedy)
+
+
 def _of_rule(rule: DestinationRule, known: dict[str, DescribedField]) -> Iterator[Misfit]:
     place = f"fields.{rule.name}"
     field = known.get(rule.name)
-    if field is None:
-        near = get_close_matches(rule.name, known, 1, _LIKENESS)
-        close = f" (did you mean {near[0]}?)" if near else ""
-        problem, remedy = f"the CRM has no such field{close}", "make it there, or take the line out"
-        yield Misfit("missing", rule.name, place, problem, remedy)
-        return
-    if not field.is_writable:
-        problem, remedy = "the CRM does not let us write it", "give us the right to, or take the line out"
-        yield Misfit("not_writable", rule.name, place, problem, remedy)
+    if field is None or not field.is_writable:
+        yield from _of_name(rule.name, known, "fields")
         return
     takes = None if field.converts else _TAKES.get(field.kind)
     if takes is not None and rule.kind not in takes:

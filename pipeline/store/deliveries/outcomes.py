@@ -166,4 +166,5 @@ def _delay(outcome: Outcome, due: Due, backoff: Callable[[int], float]) -> float
 def _error(outcome: Outcome) -> str | None:
     if outcome.state == "sent":
         return None
-    return ": ".join(part for part in (outcome.code or outcome.state, outcome.message) if part)
+    what = " ".join(part for part in (outcome.code or outcome.state, outcome.field) if part)
+    return ": ".join(part for part in (what, outcome.message) if part)

@@ -316,3 +316,26 @@ def test_doctor_tells_of_a_mapping_that_does_not_fit_and_writes_nothing(crm_of):
     assert "fields.City.max" in checks["mapping of crm"]["detail"]
     assert "and 1 more" in checks["mapping of crm"]["detail"]
     assert requests.get(f"{sandbox.address}/_calls", timeout=5).json()["records"]["written"] == 0
+
+
+def test_an_object_that_the_kind_of_crm_does_not_take_is_told_without_asking_the_crm(crm_of, tmp_path):
+    sandbox = crm_of("hubspot", LEAD)
+    path = tmp_path / "mappings" / "destinations" / "own.yaml"
+    path.write_text(
+        json.dumps({"destination": "own", "version": 1, "objects": {"Zebra": {"of": "person", "fields": LEAD}}})
+    )
+    (said,) = answer("mapping", "check", code=1)["mappings"]["mappings/destinations/own.yaml"]
+    assert said.startswith("objects.Zebra is no object that HubSpot takes; allowed: ")
+    assert calls(sandbox) == []
+
+
+def test_where_a_secret_is_in_a_variable_its_remedy_says_that_what_runs_keeps_the_former(crm_of, monkeypatch, tmp_path):
+    monkeypatch.setenv("CRM_TOKEN", "revoked")
+    crm_of("salesforce", LEAD, secrets={"access_token": "env:CRM_TOKEN"})
+    told, _ = check(code=1)
+    remedy = told["address and credentials"]["remedy"]
+    assert "`afluente destination resume crm`; for a new value of CRM_TOKEN start Afluente again" in remedy
+    (tmp_path / "token").write_text("revoked")
+    crm_of("salesforce", LEAD, secrets={"access_token": f"file:{tmp_path / 'token'}"})
+    told, _ = check(code=1)
+    assert told["address and credentials"]["remedy"].endswith("then `afluente destination resume crm`")

@@ -55,6 +55,13 @@ objects:
         assert by_hand(sandbox, "GET", f"/crm/v3/properties/{path}").status_code == 200
 
 
+def test_a_name_that_looks_like_one_that_is_there_is_said_before_it_is_made(crm_of):
+    crm_of("hubspot", {**CONTACT, "jobtitel": {"from": "job_title"}})
+    said = "mappings/destinations/own.yaml: fields.jobtitel: the CRM has no such field (did you mean jobtitle?)"
+    assert set_up("--dry-run")["doubtful"] == [said]
+    assert f"Before you let it be made: {said}" in run("destination", "setup", "crm", "--dry-run").stdout
+
+
 def test_columns_of_dataverse_are_made_and_then_the_whole_check_holds(crm_of):
     fields = {"lastname": {"from": "last_name", "required": True, "default": "Unknown"}}
     fields |= {"subject": {"constant": "Demo"}, "new_seats": SEATS}
