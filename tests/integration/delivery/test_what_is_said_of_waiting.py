@@ -11,11 +11,13 @@ from pipeline.delivery.sender import deliver
 from pipeline.delivery.shared_state import shared_redis
 from pipeline.settings.loading import settings
 from tests.integration.delivery.test_named_facts import write_destination
-from tests.integration.delivery.test_objects import ADA, BEN, OBJECTS, come, company
-from tests.integration.delivery.test_sender import crm
+from tests.integration.delivery.test_objects import ADA, BEN, come, company, crm
 from tests.support.command_line import answer, lines, run
+from tests.support.crm_objects import SALESFORCE
 
 __all__ = ["company", "crm"]
+
+pytestmark = pytest.mark.parametrize("crm", ["salesforce"], indirect=True)
 
 
 def send() -> None:
@@ -122,7 +124,7 @@ def test_what_is_tried_again_and_what_waits_for_a_human_name_the_field_they_are_
 
 def test_a_link_is_held_against_the_fields_of_the_crm_as_any_field_is(company, crm):
     assert ".links." not in run("destination", "check", "crm", "--no-write").stdout
-    write_destination(company, "linked", OBJECTS.replace("whole", "linked").replace("WhatId:", "WhattId:"))
+    write_destination(company, "linked", SALESFORCE.mapping.replace("whole", "linked").replace("WhatId:", "WhattId:"))
     crm.configure(mapping="linked")
     done = run("destination", "check", "crm", "--no-write")
     assert done.returncode == 1
