@@ -30,6 +30,7 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 MAX_RETRY_AFTER_SECONDS = 3600.0
 _UNSAID_QUOTA_WAIT_SECONDS = 30.0
 _MOST_REDIRECTS = 10
+_MOST_DIGITS = 15
 # Wrong addresses and headers stay wrong: a human has to change the settings.
 _WRONG_SETTINGS = (
     requests.exceptions.InvalidURL,
@@ -187,6 +188,12 @@ def retry_after(response: requests.Response, *, now: float) -> float | None:
             return None
         seconds = until - (_http_date(response.headers.get("Date", "")) or now)
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)
+
+
+def whole_number(text: str) -> int | None:
+    """Of a header's digits; None for anything else, and for more digits than any count has."""
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
 
 def _http_date(text: str) -> float | None:

@@ -15,6 +15,7 @@ from pipeline.delivery.writers import OpenWriter
 from pipeline.errors import RecordError, place_of
 from pipeline.logs import get_logger
 from pipeline.records import Due, Outcome, Stage
+from pipeline.stages.destination_mapping.declarations import COMPANY
 from pipeline.stages.destination_mapping.mapping import MappedPerson
 from pipeline.stages.mapping.source_mapping import map_merged, map_person
 from pipeline.store.deliveries import deliveries
@@ -24,6 +25,7 @@ from pipeline.values.normalized import is_empty
 
 ABSENT = "absent"
 _CANNOT_MARK = "no call was made: the CRM or its mapping has no way to mark a merged person's record"
+_NOBODY = "nobody is of this company any more: no call was made"
 _UNCHANGED = "the CRM has it so already: no call was made"
 _log = get_logger(__name__)
 
@@ -36,6 +38,7 @@ class Claimed(msgspec.Struct, frozen=True):
     dues: list[Due]
     values: dict[UUID, deliveries.PersonToSend]
     links: dict[UUID, tuple[Link, ...]]
+    unlinked: frozenset[UUID] = frozenset()
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -71,7 +74,7 @@ def claim_batch(
     reader = SubjectReader(connection, target, writer.mapping, claim=claim_id, lane=lane)
     found = reader.read(dues)
     held = [due for due in dues if due.person_id not in found.waiting]
-    return Claimed(claim_id, until, held, found.values, found.links)
+    return Claimed(claim_id, until, held, found.values, found.links, found.unlinked)
 
 
 def prepare(target: Target, writer: OpenWriter, claimed: Claimed) -> Prepared:
@@ -83,9 +86,7 @@ def prepare(target: Target, writer: OpenWriter, claimed: Claimed) -> Prepared:
             continue
         subject = claimed.values.get(due.person_id)
         if subject is None:
-            prepared.outcomes.append(
-                Outcome(due.person_id, "rejected", code=f"{target.subject}_missing", message="erased")
-            )
+            prepared.outcomes.append(_missing(target, due))
             continue
         decided = _other_key(writer, due) or _map(writer, due, subject, claimed.links.get(due.person_id, ()))
         if isinstance(decided, Outcome):
@@ -102,6 +103,14 @@ def prepare(target: Target, writer: OpenWriter, claimed: Claimed) -> Prepared:
             )
         )
     return prepared
+
+
+def _missing(target: Target, due: Due) -> Outcome:
+    """Of a company whose people became others, or are of another one now, there is nothing to tell, and nothing for a
+    human to mend."""
+    if target.subject == COMPANY:
+        return Outcome(due.person_id, "sent", code="nobody_left", message=_NOBODY)
+    return Outcome(due.person_id, "rejected", code=f"{target.subject}_missing", message="erased")
 
 
 def _prepare_absent(writer: OpenWriter, due: Due, prepared: Prepared) -> None:

@@ -38,6 +38,7 @@ local LANE_GRACE = 500000
 local PACED = 600                -- s: windows as short as this are not used up in one go, but evenly
 local PACE = 1.1                 -- so much faster than evenly, that what was missed is made up for
 local AT_ONCE = 0.05             -- share of the window that may be called at once
+local LONGEST_REFUSAL = 86400000000  -- a day: whoever is told to wait longer was told so by a clock that was wrong
 
 local key, command = KEYS[1], ARGV[1]
 local asked = cjson.decode(ARGV[2])
@@ -54,10 +55,17 @@ local blocked_until = tonumber(stored[5]) or 0
 local windows = stored[10] and cmsgpack.unpack(stored[10]) or {}
 local lanes = stored[11] and cmsgpack.unpack(stored[11]) or {hot = 0, bulk = 0, owed = 0, full_until = 0}
 
+-- A clock that was ahead and was set back: what it stamped counts as of now, else nobody would call until it is there again.
+if blocked_until > now + LONGEST_REFUSAL then blocked_until = now end
+at, factor_at = math.min(at, now), math.min(factor_at, math.max(now, blocked_until))
+local usage_at, halved_at = math.min(tonumber(stored[8]) or 0, now), math.min(tonumber(stored[9]) or 0, now)
+for _, lane in ipairs({'hot', 'bulk'}) do lanes[lane] = math.min(lanes[lane], now + LANE_WAITS + LANE_GRACE) end
+
 -- A window is a log of slices {number, own calls, others' calls}, oldest first, with the sums of both.
 local function forget(window)
-  local kept = {}
+  local kept, latest = {}, math.floor(now / window.slice)
   for _, slice in ipairs(window.log) do
+    slice[1] = math.min(slice[1], latest)
     if (slice[1] + 1) * window.slice + window.length <= now then
       window.own, window.others = window.own - slice[2], window.others - slice[3]
     else
@@ -113,6 +121,8 @@ local function open_windows()
       note(window, own, others)
     end
     window.length, window.seconds = length, wanted.seconds
+    window.told_at, window.asked_at = math.min(window.told_at, now), math.min(window.asked_at or 0, now)
+    window.began = math.min(window.began, now)
     if #window.log == 0 then window.began = now end
     window.limit = window.told or wanted.calls
     if wanted.is_cap then window.limit = math.min(window.limit, wanted.calls) end
@@ -189,8 +199,8 @@ local function take(calls, rate, burst, reserve, lane)
   local spare = spare_for_other(lane)
   reserve = stored[1] and math.max(0, math.min(math.max(reserve, spare), capacity - calls)) or 0
   tokens = math.min(capacity, tokens + math.max(0, now - math.max(at, blocked_until)) * force / 1000000)
-  at = math.max(now, at)
-  local used, limit, usage_at = tonumber(stored[6]), tonumber(stored[7]), tonumber(stored[8]) or 0
+  at = now
+  local used, limit = tonumber(stored[6]), tonumber(stored[7])
   local wait, what = 0, 0
   if blocked_until > now then
     wait, what = blocked_until - now, -1
@@ -233,7 +243,6 @@ local function spend(calls, granted_at)
 end
 
 local function slow(retry_after)
-  local halved_at = tonumber(stored[9]) or 0
   if now >= blocked_until and now - halved_at > SAME_REFUSAL then
     factor = math.max(FLOOR, factor * HALVE)
     redis.call('HSET', key, 'halved_at', string.format('%.0f', now))
@@ -249,7 +258,7 @@ local function hear(said)
   local window = windows[said.name]
   if not window then return end
   window.told, window.told_at = said.limit, now
-  local known = said.total + (window.noted - said.noted)
+  local known = said.total + math.max(0, window.noted - said.noted)  -- below it: Redis was wiped meanwhile
   local began_in = math.floor(said.at / window.slice)
   for _, slice in ipairs(window.log) do  -- those may have been faster
     if slice[1] > began_in and slice[1] <= began_in + OVERTAKING then known = known + slice[2] end

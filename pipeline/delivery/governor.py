@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 _MICROSECONDS = 1_000_000
+_MOST_CALLS = 10**12  # of a window: more is no quota that any CRM has
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -133,10 +134,10 @@ class Governor:
         """Note what the CRM said in answer to a call, as which began `counted` stood in the windows.
 
         What was used without us is others': room is left for it. Without windows, near the end of a long quota only the
-        hot lane calls.
+        hot lane calls. Numbers that no quota has are passed over.
         """
-        told = {said.name: (said.used, said.limit) for said in usage.windows}
-        has_long = usage.used is not None and usage.limit is not None
+        told = {said.name: (said.used, said.limit) for said in usage.windows if _makes_sense(said.used, said.limit)}
+        has_long = _makes_sense(usage.used, usage.limit)
         if has_long and windows:
             told.setdefault(max(windows, key=lambda window: window.seconds).name, (usage.used or 0, usage.limit or 0))
         heard = [
@@ -151,8 +152,8 @@ class Governor:
         ]
         if heard:
             self._ask(account, windows, "told", json.dumps(heard))
-        if usage.used is not None and usage.limit is not None:
-            self._ask(account, windows, "observe", usage.used, usage.limit)
+        if has_long:
+            self._ask(account, windows, "observe", str(usage.used), str(usage.limit))
 
     def state(self, account: str) -> QuotaState:
         """The quota as it stands; for reports only, because it is old as soon as it is read."""
@@ -162,3 +163,8 @@ class Governor:
         described = json.dumps([asdict(window) for window in windows])
         answer: list[str] = self._script.ask(account, command, described, *arguments)
         return answer
+
+
+def _makes_sense(used: int | None, limit: int | None) -> bool:
+    """Of a limit of 0, and of numbers that are no numbers to Lua, no time to wait could be made."""
+    return used is not None and limit is not None and 0 <= used <= _MOST_CALLS and 1 <= limit <= _MOST_CALLS

@@ -16,7 +16,7 @@ from pipeline.delivery.backoff import backoff_seconds
 from pipeline.delivery.claims import Claimed, Prepared, claim_batch, deletion_of, leave_filled, outcome_of, prepare
 from pipeline.delivery.halving import Written, write_in_halves
 from pipeline.delivery.permits import CallPermits, reason_of
-from pipeline.delivery.subjects import wake_others
+from pipeline.delivery.subjects import wake_people_of, wake_touches_of
 from pipeline.delivery.writers import OpenWriter
 from pipeline.errors import ConfigurationError, QuotaError, TerminalError, TransientError, place_of
 from pipeline.lanes import HOT
@@ -244,6 +244,7 @@ class _Sender:
         held = 0
         with transaction() as connection:
             if outcomes:
+                wake_people_of(connection, self._target, claimed.dues, outcomes)
                 recorded = deliveries.record_outcomes(
                     connection,
                     self._target.name,
@@ -257,7 +258,8 @@ class _Sender:
                     sent_as=writer.sent_as,
                 )
                 held += len(recorded)
-                wake_others(connection, self._target, claimed.dues, outcomes)
+                unlinked = claimed.unlinked.intersection(recorded)
+                wake_touches_of(connection, self._target, claimed.dues, outcomes, unlinked=unlinked)
             if len(outcomes) < len(claimed.dues):
                 held += deliveries.release_deliveries(
                     connection,

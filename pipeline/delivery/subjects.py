@@ -5,14 +5,15 @@ records of the same CRM that theirs are linked to.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from connectors.kit import Link
-from pipeline.identity.companies import company_of, company_values
+from pipeline.identity.companies import company_of, company_values, speaks_of_it
+from pipeline.lanes import HOT
 from pipeline.privacy.people_to_send import read_named_people
 from pipeline.records import Due, Outcome
 from pipeline.stages.destination_mapping.declarations import COMPANY, PERSON, TOUCH
@@ -20,6 +21,8 @@ from pipeline.stages.destination_mapping.mapping import DestinationMapping
 from pipeline.store.deliveries.deliveries import PersonToSend
 from pipeline.store.deliveries.objects import (
     Linked,
+    hasten,
+    link_now,
     postpone,
     read_linked,
     wake_people,
@@ -36,11 +39,13 @@ _UNKNOWN = Linked(None, is_untried=False)
 class Subjects(NamedTuple):
     """`values` of each as a mapping reads them, whatever it stands for; who does not exist any more is left out.
     `links`: those of each that the CRM has. `waiting`: given back, as what they are to be linked to was not tried yet.
+    `unlinked`: whose company was tried in vain, and who go without it.
     """
 
     values: dict[UUID, PersonToSend]
     links: dict[UUID, tuple[Link, ...]]
     waiting: frozenset[UUID] = frozenset()
+    unlinked: frozenset[UUID] = frozenset()
 
 
 class SubjectReader:
@@ -73,8 +78,8 @@ class SubjectReader:
             return people
         if self._target.subject == COMPANY:
             members: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
-            for company_id, values in read_members(self._connection, ids):
-                members[company_id].append(values)
+            for member in filter(speaks_of_it, read_members(self._connection, ids)):
+                members[member.company_id].append(member.values)
             return {company_id: PersonToSend(company_values(people), {}) for company_id, people in members.items()}
         touches = read_touches(self._connection, ids)
         self._people_of_touches = {event_id: touch.person_id for event_id, touch in touches.items()}
@@ -93,11 +98,13 @@ class SubjectReader:
         companies = set(linked.companies.values())
         target = self._others[COMPANY].name
         known = read_linked(self._connection, target, {company_id: company_id for company_id in companies})
-        want_companies(self._connection, target, linked.changed | (companies - known.keys()), self._lane)
+        unmade = {company_id for company_id, found in known.items() if found.is_unmade}
+        want_companies(self._connection, target, linked.changed | unmade | (companies - known.keys()), self._lane)
 
     def _link(self, values: dict[UUID, PersonToSend]) -> Subjects:
         links: dict[UUID, list[Link]] = defaultdict(list)
         waiting: dict[str, set[UUID]] = defaultdict(set)
+        unlinked: set[UUID] = set()
         for role, subject in self._mapping.links:
             other = self._others[subject]
             name = other.object or subject
@@ -109,11 +116,16 @@ class SubjectReader:
                     links[subject_id].append(Link(role, name, found.crm_id))
                 elif found.is_untried or subject == PERSON:  # a contact that is nobody's says nothing
                     waiting[name].add(subject_id)
+                else:
+                    unlinked.add(subject_id)
+            if self._lane == HOT and subject == COMPANY:
+                hasten(self._connection, other.name, {needed[subject_id] for subject_id in waiting[name]})
         for name, subject_ids in waiting.items():
             postpone(self._connection, self._target.name, self._claim, subject_ids, f"for its {name}")
         stopped: frozenset[UUID] = frozenset().union(*waiting.values())
         present = {subject_id: value for subject_id, value in values.items() if subject_id not in stopped}
-        return Subjects(present, {subject_id: tuple(found) for subject_id, found in links.items()}, stopped)
+        by_subject = {subject_id: tuple(found) for subject_id, found in links.items()}
+        return Subjects(present, by_subject, stopped, frozenset(unlinked - stopped))
 
     def _needed(self, subject: str, values: Mapping[UUID, PersonToSend]) -> dict[UUID, UUID]:
         """What each is to be linked to: id -> id of the other subject."""
@@ -130,19 +142,46 @@ class SubjectReader:
         }
 
 
-def wake_others(connection: Connection, target: Target, dues: Sequence[Due], outcomes: Sequence[Outcome]) -> None:
-    """Whoever waits for the first answer about these is due now. At most one statement for each object that is linked
-    to this one."""
-    first = {due.person_id for due in dues if due.external_id is None}
-    answered = {outcome.person_id for outcome in outcomes if outcome.person_id in first}
-    made = {outcome.person_id for outcome in outcomes if outcome.person_id in answered and outcome.external_id}
-    if not answered:
+def wake_people_of(connection: Connection, target: Target, dues: Sequence[Due], outcomes: Sequence[Outcome]) -> None:
+    """People who wait for the first answer about these companies are due now, and those whose company has another
+    record than before. Before the outcomes are written. One statement for companies, none for others."""
+    if target.subject != COMPANY:
         return
+    answered = {due.person_id for due in dues if due.external_id is None} & {outcome.person_id for outcome in outcomes}
+    made = _made(dues, outcomes)
     for other in targets_of(target.destination):
-        if target.subject == COMPANY and other.subject == PERSON:
-            wake_people(connection, other.name, answered, made)
-        elif target.subject == PERSON and other.subject == TOUCH:
+        if other.subject == PERSON:
+            wake_people(connection, other.name, answered | made, made)
+
+
+def wake_touches_of(
+    connection: Connection,
+    target: Target,
+    dues: Sequence[Due],
+    outcomes: Sequence[Outcome],
+    *,
+    unlinked: Collection[UUID],
+) -> None:
+    """Touches that wait for these people are due now; and the people themselves who went without their company
+    (`unlinked`), if that was made meanwhile. After the outcomes are written. At most two statements, for people."""
+    if target.subject != PERSON:
+        return
+    made = _made(dues, outcomes)
+    for other in targets_of(target.destination):
+        if other.subject == TOUCH:
             wake_touches(connection, other.name, made)
+        elif other.subject == COMPANY:
+            link_now(connection, target.name, other.name, unlinked)
+
+
+def _made(dues: Sequence[Due], outcomes: Sequence[Outcome]) -> set[UUID]:
+    """Those that have a record now which they had not before."""
+    known = {due.person_id: due.external_id for due in dues}
+    return {
+        outcome.person_id
+        for outcome in outcomes
+        if outcome.external_id and outcome.external_id != known.get(outcome.person_id, outcome.external_id)
+    }
 
 
 def facts_to_send(touch: TouchToSend) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import msgspec
 
 from pipeline.canonical import COMPANY_SOURCES
 from pipeline.store.keyring import blind_index
-from pipeline.store.people.companies import CompanyOf
+from pipeline.store.people.companies import CompanyOf, Member
 from pipeline.values.companies.companies import match_form
 from pipeline.values.derived import RULES as DERIVED
 from pipeline.values.normalized import is_empty
@@ -38,6 +38,12 @@ def company_of(brand: str, values: Mapping[str, Any]) -> CompanyOf | None:
         index.content_id(f"company:{brand}:{key}".encode()),
         index.content_id(b"company:" + msgspec.json.encode({**said, "company_domain": domain}, order="sorted")),
     )
+
+
+def speaks_of_it(member: Member) -> bool:
+    """Whether somebody is still of the company that they were of: who says another one now says nothing of this."""
+    now = company_of(member.brand, member.values)
+    return now is not None and now.key_id == member.key_id
 
 
 def company_values(people: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ def obey(record: dict[str, Any]) -> dict[str, Any]:
             time.sleep(0.01)
     if record.get("does") == "die":
         os.kill(os.getpid(), signal.SIGKILL)
+    if record.get("does") == "boast":  # as a reader that a body has taken over
+        os.write(int(sys.argv[sys.argv.index("--fd") + 1]), (1 << 62).to_bytes(8, "big"))
     while record.get("does") == "hang":
         pass
     return record

@@ -16,7 +16,7 @@ import orjson
 import requests
 
 from connectors.kit import QuotaError, Record, TerminalError, TransientError, Usage, WindowUsage, WriteResult
-from connectors.kit.http import check_status, retry_after
+from connectors.kit.http import check_status, retry_after, whole_number
 from connectors.kit.redaction import without_values
 
 TEN_SECONDS = "ten_seconds"  # the name of the window
@@ -167,10 +167,8 @@ def read_usage(response: requests.Response) -> Usage | None:
 
 def _used_and_limit(response: requests.Response, name: str) -> tuple[int, int] | None:
     remaining = "Remaining" if name == "Max" else f"{name}-Remaining"
-    limit, left = (response.headers.get(f"X-HubSpot-RateLimit-{part}", "") for part in (name, remaining))
-    if not (limit.isdecimal() and left.isdecimal()):
-        return None
-    return max(0, int(limit) - int(left)), int(limit)
+    limit, left = (whole_number(response.headers.get(f"X-HubSpot-RateLimit-{part}", "")) for part in (name, remaining))
+    return None if limit is None or left is None else (max(0, limit - left), limit)
 
 
 def read_json(response: requests.Response) -> dict[str, Any]:
@@ -190,8 +188,8 @@ def _quota_error(response: requests.Response, name: str) -> QuotaError:
         return QuotaError(
             f"{name}: the daily quota is reached", retry_after=_DAILY_WAIT_SECONDS if wait is None else wait
         )
-    interval = response.headers.get("X-HubSpot-RateLimit-Interval-Milliseconds", "")
-    seconds = min(int(interval) / 1000, 60.0) if interval.isdecimal() else _WINDOW_SECONDS
+    interval = whole_number(response.headers.get("X-HubSpot-RateLimit-Interval-Milliseconds", ""))
+    seconds = _WINDOW_SECONDS if interval is None else min(interval / 1000, 60.0)
     return QuotaError(
         f"{name}: the limit of calls in ten seconds is reached",
         retry_after=seconds if wait is None else wait,

@@ -24,7 +24,7 @@ from connectors.kit import (
     check_batch,
 )
 from connectors.kit.authorized_http import AuthorizedCalls
-from connectors.kit.http import check_status, retry_after, session
+from connectors.kit.http import check_status, retry_after, session, whole_number
 from connectors.kit.oauth import ClientCredentials, FixedToken, TokenSource
 from connectors.kit.redaction import without_values
 
@@ -243,9 +243,9 @@ def _usage(header: str | None) -> Usage | None:
     """`api-usage=25/5000; per-app-api-usage=17/250(appName=x)`."""
     for part in (header or "").split(";"):
         name, _, value = part.partition("=")
-        used, _, limit = value.partition("(")[0].partition("/")
-        if name.strip() == "api-usage" and used.strip().isdigit() and limit.strip().isdigit():
-            return Usage(used=int(used), limit=int(limit))
+        used, limit = map(whole_number, value.partition("(")[0].partition("/")[::2])
+        if name.strip() == "api-usage" and used is not None and limit is not None:
+            return Usage(used=used, limit=limit)
     return None
 
 

@@ -15,7 +15,7 @@ import msgspec
 from pipeline.delivery.accounts import kind_of
 from pipeline.delivery.subjects import facts_to_send
 from pipeline.errors import NotFoundError, RecordError, UsageError
-from pipeline.identity.companies import company_of, company_values
+from pipeline.identity.companies import company_of, company_values, speaks_of_it
 from pipeline.inspection.finding import Found, find
 from pipeline.privacy.people_to_send import read_named_people
 from pipeline.settings.loading import settings
@@ -163,7 +163,8 @@ def _subjects(connection: Connection, other: DestinationMapping, person_id: UUID
     if other.subject == COMPANY:
         company_id = companies_of(connection, [person_id]).get(person_id)
         if company_id is not None:
-            return {company_id: company_values([values for _, values in read_members(connection, [company_id])])}
+            members = filter(speaks_of_it, read_members(connection, [company_id]))
+            return {company_id: company_values([member.values for member in members])}
         person = read_people_to_send(connection, [person_id])[person_id]
         known = company_of(person.brand, person.values)
         return {} if known is None else {_NOT_MADE: company_values([person.values])}

@@ -14,6 +14,7 @@ import msgspec
 from pipeline.intake.posted.records import PostedRecord
 
 _LENGTH_BYTES = 8
+_MOST_BYTES = 256 << 20  # of a message: no body that is taken has more, nor is more known of its records
 
 
 class Introduction(msgspec.Struct, frozen=True):
@@ -80,9 +81,12 @@ def send(line: socket.socket, message: msgspec.Struct) -> None:
 
 
 def receive(line: socket.socket, *, seconds: float | None = None) -> bytes:
-    """The next message. Raises EOFError where none follows, TimeoutError where it is not there in `seconds`."""
+    """The next message. Raises EOFError where none follows, TimeoutError where it is not there in `seconds`, ValueError
+    for one that is too long to be one: who reads strangers' bytes may have become theirs."""
     deadline = None if seconds is None else time.monotonic() + seconds
     length = int.from_bytes(_receive(line, _LENGTH_BYTES, deadline), "big")
+    if length > _MOST_BYTES:
+        raise ValueError("no message is as long as that")
     return bytes(_receive(line, length, deadline))
 
 

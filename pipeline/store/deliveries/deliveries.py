@@ -228,14 +228,15 @@ def release_deliveries(
 
 
 _OVERTAKEN = """
-UPDATE deliveries SET state = 'due', claim = gen_random_uuid(), lease_until = NULL, wanted_at = now(),
-    next_attempt_at = now(), once_digest = NULL, content_id = NULL
+UPDATE deliveries SET state = 'due', claim = gen_random_uuid(), lease_until = NULL,
+    wanted_at = CASE WHEN state = 'due' THEN wanted_at ELSE now() END,
+    next_attempt_at = CASE WHEN state = 'due' THEN next_attempt_at ELSE now() END, once_digest = NULL, content_id = NULL
 WHERE destination = %(destination)s AND person_id = ANY(ARRAY(
     SELECT person_id FROM deliveries
     WHERE destination = %(destination)s AND person_id = ANY(%(people)s::uuid[])
-        AND state IN ('sent', 'in_flight') AND claim IS DISTINCT FROM %(claim)s
+        AND state IN ('due', 'sent', 'in_flight') AND claim IS DISTINCT FROM %(claim)s
     ORDER BY person_id FOR UPDATE
-)) AND state IN ('sent', 'in_flight') AND claim IS DISTINCT FROM %(claim)s
+)) AND state IN ('due', 'sent', 'in_flight') AND claim IS DISTINCT FROM %(claim)s
 """
 
 

@@ -94,14 +94,17 @@ def count_touches_lacking(connection: Connection, wanted: Sequence[tuple[str, UU
 
 
 class Linked(msgspec.Struct, frozen=True):
-    """What a record is to be linked to, as the CRM has it. `is_untried`: the CRM was not asked to make it yet."""
+    """What a record is to be linked to, as the CRM has it. `is_untried`: the CRM was not asked to make it yet.
+    `is_unmade`: nor will it be, as nobody was left to tell anything of it."""
 
     crm_id: str | None
     is_untried: bool
+    is_unmade: bool = False
 
 
 _LINKED = """
-SELECT asked.subject_id, d.external_id, d.state IN ('due', 'in_flight') AND d.attempts = 0
+SELECT asked.subject_id, d.external_id, d.state IN ('due', 'in_flight') AND d.attempts = 0,
+    d.state = 'sent' AND d.external_id IS NULL AND d.content_id IS NULL
 FROM unnest(%(subjects)s::uuid[], %(others)s::uuid[]) AS asked (subject_id, other_id)
 JOIN deliveries d ON d.person_id = asked.other_id AND d.destination = %(target)s AND d.wanted = 'present'
 """
@@ -114,9 +117,25 @@ def read_linked(connection: Connection, target: str, others: Mapping[UUID, UUID]
         return {}
     values = {"target": target, "subjects": arrays.uuids(others), "others": arrays.uuids(others.values())}
     return {
-        subject_id: Linked(crm_id, bool(is_untried))
-        for subject_id, crm_id, is_untried in connection.exec_driver_sql(_LINKED, values)
+        subject_id: Linked(crm_id, bool(is_untried), bool(is_unmade))
+        for subject_id, crm_id, is_untried, is_unmade in connection.exec_driver_sql(_LINKED, values)
     }
+
+
+_HASTEN = """
+UPDATE deliveries SET lane = 'hot' WHERE destination = %(target)s AND lane = 'bulk' AND person_id = ANY(ARRAY(
+    SELECT person_id FROM deliveries
+    WHERE destination = %(target)s AND person_id = ANY(%(subjects)s::uuid[]) AND lane = 'bulk' AND state = 'due'
+    ORDER BY person_id FOR UPDATE
+))
+"""
+
+
+def hasten(connection: Connection, target: str, subject_ids: Collection[UUID]) -> None:
+    """What somebody of the hot lane waits for is of the hot lane too. One statement."""
+    if subject_ids:
+        values = {"target": target, "subjects": arrays.uuids(sorted(subject_ids))}
+        connection.exec_driver_sql(_HASTEN, values)
 
 
 _POSTPONE = """
@@ -135,15 +154,19 @@ def postpone(connection: Connection, target: str, claim: UUID, subject_ids: Coll
         connection.exec_driver_sql(_POSTPONE, {**values, "error": f"{WAITS}: {reason}"})
 
 
-# Who went without a link because the company had failed gets it when it is there.
+# Who went without a link because the company had failed gets it when it is there. Who is under way just now is waited
+# for where its outcome is being written, and else finds the company by itself then (`link_now`).
 _WAKE_PEOPLE = """
-UPDATE deliveries SET state = 'due', next_attempt_at = now(), attempts = 0,
-    wanted_at = CASE WHEN state = 'due' THEN wanted_at ELSE now() END
+UPDATE deliveries SET
+    state = CASE WHEN state = 'in_flight' THEN 'in_flight' ELSE 'due' END,
+    next_attempt_at = CASE WHEN state = 'in_flight' THEN next_attempt_at ELSE now() END,
+    attempts = CASE WHEN state = 'in_flight' THEN attempts ELSE 0 END,
+    wanted_at = CASE WHEN state = 'sent' THEN now() ELSE wanted_at END
 WHERE destination = %(destination)s AND person_id = ANY(ARRAY(
     SELECT d.person_id FROM person_companies c JOIN deliveries d USING (person_id)
     WHERE c.company_id = ANY(%(companies)s::uuid[]) AND d.destination = %(destination)s
         AND (d.state = 'due' AND d.last_error LIKE 'waits%%'
-             OR d.state = 'sent' AND c.company_id = ANY(%(made)s::uuid[]))
+             OR d.state IN ('sent', 'in_flight') AND c.company_id = ANY(%(made)s::uuid[]))
     ORDER BY d.person_id FOR UPDATE OF d
 ))
 """
@@ -153,10 +176,29 @@ def wake_people(
     connection: Connection, destination: str, company_ids: Collection[UUID], made: Collection[UUID]
 ) -> None:
     """The companies got their first answer: whoever waited for it is due now, and of those that were `made` who is
-    there without a link. One statement."""
+    there without a link. Before anything is locked of the companies: who claims people wants companies after it. One
+    statement."""
     if company_ids:
         values = {"companies": arrays.uuids(sorted(company_ids)), "made": arrays.uuids(sorted(made))}
         connection.exec_driver_sql(_WAKE_PEOPLE, {**values, "destination": destination})
+
+
+_LINK_NOW = """
+UPDATE deliveries SET state = 'due', next_attempt_at = now(), wanted_at = now()
+WHERE destination = %(destination)s AND state = 'sent' AND person_id = ANY(ARRAY(
+    SELECT c.person_id FROM person_companies c JOIN deliveries d ON d.person_id = c.company_id
+    WHERE c.person_id = ANY(%(people)s::uuid[]) AND d.destination = %(companies)s AND d.wanted = 'present'
+        AND d.external_id IS NOT NULL
+))
+"""
+
+
+def link_now(connection: Connection, destination: str, companies: str, person_ids: Collection[UUID]) -> None:
+    """These people were sent without a link to their company: whose company was made meanwhile is due again. In the
+    transaction of their outcomes. One statement."""
+    if person_ids:
+        values = {"destination": destination, "companies": companies, "people": arrays.uuids(sorted(person_ids))}
+        connection.exec_driver_sql(_LINK_NOW, values)
 
 
 _WAKE_TOUCHES = """

@@ -99,20 +99,30 @@ def companies_of(connection: Connection, person_ids: Collection[UUID]) -> dict[U
 
 
 _READ = """
-SELECT asked.company_id, p.person_id, p.profile FROM unnest(%(companies)s::uuid[]) AS asked (company_id)
+SELECT k.company_id, k.brand, k.key_id, member.person_id, member.profile FROM companies k
 CROSS JOIN LATERAL (
-    SELECT person_id, changed_at FROM person_companies c WHERE c.company_id = asked.company_id
-    ORDER BY changed_at DESC, person_id DESC LIMIT %(most)s
+    SELECT c.person_id, c.changed_at, p.profile FROM person_companies c
+    JOIN people p ON p.person_id = c.person_id AND p.merged_into IS NULL
+    WHERE c.company_id = k.company_id
+    ORDER BY c.changed_at DESC, c.person_id DESC LIMIT %(most)s
 ) AS member
-JOIN people p ON p.person_id = member.person_id AND p.merged_into IS NULL
-ORDER BY asked.company_id, member.changed_at DESC, member.person_id DESC
+WHERE k.company_id = ANY(%(companies)s::uuid[])
+ORDER BY k.company_id, member.changed_at DESC, member.person_id DESC
 """
 
 
-def read_members(connection: Connection, company_ids: Collection[UUID]) -> Iterator[tuple[UUID, dict[str, Any]]]:
-    """(company, golden values of one of its people), who spoke of it last first, at most `PEOPLE_READ` of a company.
-    One statement."""
+class Member(NamedTuple):
+    """Somebody who was of this company when they were last sent, with their golden values of now."""
+
+    company_id: UUID
+    brand: str
+    key_id: UUID
+    values: dict[str, Any]
+
+
+def read_members(connection: Connection, company_ids: Collection[UUID]) -> Iterator[Member]:
+    """Who spoke of it last first, at most `PEOPLE_READ` of a company. One statement."""
     if company_ids:
         values = {"companies": arrays.uuids(company_ids), "most": PEOPLE_READ}
-        for company_id, person_id, sealed in connection.exec_driver_sql(_READ, values):
-            yield company_id, open_profile(sealed, person_id).values()
+        for company_id, brand, key_id, person_id, sealed in connection.exec_driver_sql(_READ, values):
+            yield Member(company_id, brand, key_id, open_profile(sealed, person_id).values())

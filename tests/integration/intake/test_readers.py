@@ -117,6 +117,13 @@ def test_a_body_that_kills_each_reader_is_503_and_the_next_body_is_taken(receive
     assert 'afluente_intake_readers_ended_total{reason="died"} 2.0' in receiver.get("/metrics").text
 
 
+def test_a_reader_that_announces_more_than_there_is_memory_is_ended_and_the_next_body_is_taken(receiver):
+    answer = receiver.post("/in/default/troublesome", json=lead(does="boast"))
+    assert (answer.status_code, answer.json()["error"]) == (503, "not_read")
+    assert post(receiver, lead()) == 200
+    assert len(reading_processes()) == 1
+
+
 def test_a_body_that_takes_too_long_is_503_while_others_are_answered_and_its_reader_ends(
     database, monkeypatch, request
 ):

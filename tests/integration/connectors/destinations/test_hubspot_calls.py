@@ -69,6 +69,7 @@ class TestQuotas:
             ({"X-HubSpot-RateLimit-Interval-Milliseconds": "4000"}, 4.0),
             ({"X-HubSpot-RateLimit-Interval-Milliseconds": "999999999"}, 60.0),
             ({"X-HubSpot-RateLimit-Interval-Milliseconds": "soon"}, 10.0),
+            ({"X-HubSpot-RateLimit-Interval-Milliseconds": "9" * 5000}, 10.0),
             ({"Retry-After": "17"}, 17.0),
         ],
     )

@@ -241,6 +241,8 @@ class TestUsage:
             ("api-usage=25/5000; per-app-api-usage=17/250(appName=x)", Usage(25, 5000)),
             ("per-app-api-usage=17/250(appName=x); api-usage = 25/5000 ", Usage(25, 5000)),
             ("api-usage=many", Usage()),
+            ("api-usage=²/5000", Usage()),
+            (f"api-usage=25/{'9' * 5000}", Usage()),
             ("", Usage()),
         ],
     )
