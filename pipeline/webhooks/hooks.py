@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from connectors.kit.public_addresses import RefusedAddressError, fault_of_url, resolve
-from pipeline.errors import NotFoundError, RefusedError, UsageError
+from pipeline.errors import ConfigurationError, NotFoundError, RefusedError, UsageError
 from pipeline.records import new_id
 from pipeline.records.webhooks import HOOK_PREFIX, WEBHOOK_EVENTS
 from pipeline.settings.declarations import ApiKey
@@ -112,12 +112,13 @@ def new_secret() -> str:
     return f"whsec_{base64.b64encode(os.urandom(_SECRET_BYTES)).decode()}"
 
 
-def sample(known: Settings, event: str) -> dict[str, Any]:
-    """What a message of this event looks like to a subscriber, with invented ids and values. Raises UsageError."""
+def sample(known: Settings, event: str, key: ApiKey) -> dict[str, Any]:
+    """What a message of this event looks like to a subscriber with this key, with invented ids and values. Raises
+    UsageError."""
     if event not in WEBHOOK_EVENTS:
         raise UsageError(unknown_name(event, WEBHOOK_EVENTS), argument="event")
     kind = event.partition(".")[0]
-    data: dict[str, Any] = {"brand": sorted(known.brands)[0]}
+    data: dict[str, Any] = {"brand": min(key.brands or known.brands)}
     if kind == "lead":
         data |= {
             "event_id": _EXAMPLE_EVENT_ID,
@@ -135,7 +136,7 @@ def sample(known: Settings, event: str) -> dict[str, Any]:
         is_sent = event == "delivery.sent"
         data |= {
             "person_id": _EXAMPLE_ID,
-            "destination": sorted(known.destinations)[0],
+            "destination": min(known.destinations, default="crm"),
             "state": event.partition(".")[2],
             "version": 1 if is_sent else 0,
             "crm_id": "00Q000000000001" if is_sent else None,
@@ -170,13 +171,21 @@ def _listed(endpoint: Endpoint) -> Hook:
     return Hook(
         endpoint.name,
         endpoint.events[0],
-        urlsplit(open_target(endpoint).url).hostname or "",
+        _host(endpoint),
         state_of(endpoint, datetime.now(UTC)),
         endpoint.since,
         endpoint.brands,
         endpoint.key_name,
         endpoint.last_code,
     )
+
+
+def _host(endpoint: Endpoint) -> str:
+    """The host that it leads to; "" where its address cannot be opened, as the key that sealed it is gone."""
+    try:
+        return urlsplit(open_target(endpoint).url).hostname or ""
+    except ConfigurationError:
+        return ""
 
 
 def state_of(endpoint: Endpoint, now: datetime) -> str:

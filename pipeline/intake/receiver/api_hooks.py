@@ -54,9 +54,9 @@ async def list_hooks(receiver: Receiver, request: Request) -> Response:
 
 async def sample(receiver: Receiver, request: Request) -> Response:
     """A list of one invented message, as tools ask for it while an automation is set up. Raises RefusedError."""
-    _authorized(receiver, request)
+    key = _authorized(receiver, request)
     try:
-        return json_answer([hooks.sample(receiver.settings, request.path_params["event"])])
+        return json_answer([hooks.sample(receiver.settings, request.path_params["event"], key)])
     except UsageError as error:
         raise RefusedError(404, "unknown_event", str(error)) from None
 

@@ -27,7 +27,7 @@ _WANT_COMPANIES = f"""
 INSERT INTO deliveries AS known (destination, person_id, brand, lane, wanted_version, state)
 SELECT %(target)s, company_id, brand, %(lane)s, 1, 'due' FROM companies
 WHERE company_id = ANY(%(companies)s::uuid[]) ORDER BY company_id
-ON CONFLICT (person_id, destination) DO UPDATE SET {_AGAIN}
+ON CONFLICT (person_id, destination) DO UPDATE SET wanted = 'present', {_AGAIN}
 """  # noqa: S608 - put together from constants
 
 

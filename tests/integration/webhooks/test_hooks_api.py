@@ -205,6 +205,18 @@ def test_the_sample_of_a_settled_lead_has_the_keys_of_a_real_one(api, installati
     assert receiver.received[0].content["data"].keys() == sample["data"].keys()
 
 
+def test_a_sample_names_no_brand_that_the_key_may_not_see(api):
+    (of_one,) = api.ask("GET", "/v1/hooks/sample/person.created", key=OF_CASA).json()
+    assert of_one["data"]["brand"] == "casa"
+
+
+def test_a_subscription_whose_address_cannot_be_opened_hides_no_other(api, receiver):
+    first, second = (api.subscribe(receiver.url).json()["id"] for _ in range(2))
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE webhook_endpoints SET sealed = '\\x00' WHERE name = %s", (first,))
+    assert {hook["id"]: hook["host"] for hook in api.hooks()} == {first: "", second: "127.0.0.1"}
+
+
 def test_an_event_that_is_none_has_no_sample(api):
     assert api.ask("GET", "/v1/hooks/sample/lead.lost").status_code == 404
 
