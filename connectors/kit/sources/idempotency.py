@@ -16,6 +16,8 @@ from connectors.kit.times import parse_time
 _NO_IDS = frozenset(
     {"0", "null", "none", "nil", "nan", "undefined", "n/a", "-", "00000000-0000-0000-0000-000000000000"}
 )
+FIRST = "first"  # of `Connector.revisions`: what was said first stands
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DIGITS = 9  # shorter numbers count versions, not seconds
 
 
@@ -86,7 +88,10 @@ def occurred_at_of(connector: Connector, record: dict[str, Any]) -> datetime | N
 
 def revised_at_of(connector: Connector, record: dict[str, Any]) -> datetime | None:
     """When the source says the record was last changed, aware and in UTC. A number that only grows, as a version does,
-    is given as that many seconds after 1970."""
+    is given as that many seconds after 1970. Where the first delivery stands, time is counted backwards from 1970."""
+    if connector.revisions == FIRST:
+        moment = occurred_at_of(connector, record)
+        return None if moment is None else _EPOCH - (moment - _EPOCH)
     path = connector.revised_at
     if path is None and isinstance(connector.intake, Poll) and connector.intake.cursor is not None:
         path = connector.intake.cursor.field

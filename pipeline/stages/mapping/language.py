@@ -54,7 +54,7 @@ LIST_KEYS = ("at", "name", "values", "ignored")
 EARLIER_TOUCH_KEYS = ("at", *TOUCH_FIELDS)
 CONSENT_KEYS = ("from", "as", "values", "purpose", "channel", "at", "policy_version")
 CONSENT_TIME_KEYS = ("from", "formats", "zone", "order")
-SUPPRESS_KEYS = ("from", "when", "below")
+SUPPRESS_KEYS = ("from", "when", "below", "is", "is_not")
 
 DATE_ORDERS = ("dmy", "mdy", "ymd")
 DECIMAL_SIGNS = (".", ",")
@@ -128,12 +128,15 @@ class ConsentRule:
 
 @dataclass(frozen=True, slots=True)
 class SuppressRule:
-    """A lead that must not go on: `paths` filled (`when: filled`), true (`when: true`) or a number below `below`."""
+    """A lead that must not go on: `paths` filled (`when: filled`), true (`when: true`), a number below `below`, one of
+    the words `is`, or filled with none of the words `is_not`."""
 
     reason: str
     paths: tuple[str, ...]
     when: str = "filled"
     below: float | None = None
+    is_one_of: tuple[str, ...] = ()
+    is_none_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
