@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -19,6 +19,7 @@ class KeyInBody:
     name: str
     secret: Secret
     most_bytes: int = 65_536  # a stranger's body is read before anything is proven
+    signs_body: bool = field(default=False, init=False)
 
     def fault_of(self, secret: str) -> str | None:
         return None if secret.strip() else "is empty"

@@ -295,6 +295,8 @@ def _suppress_rules(reader: Reader, content: Any) -> tuple[SuppressRule, ...]:
             below = declared.get("below")
             if below is not None and (isinstance(below, bool) or not isinstance(below, int | float)):
                 reader.fail(f"{place}.below", f"{below!r} is not a number")
+            if len(said := [key for key in ("when", "below", "is", "is_not") if key in declared]) > 1:
+                reader.fail(place, f"says {' and '.join(said)}; a rule says one of when, below, is and is_not")
             when = "true" if declared.get("when") is True else declared.get("when", "filled")
             rules.append(
                 SuppressRule(
