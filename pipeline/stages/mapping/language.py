@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.canonical import TOUCH_FIELDS
+from pipeline.records import NOT_A_LEAD, SUPPRESSION_REASONS
 
 # The first line of a source mapping: by it editors find the schema, wherever the repository lies.
 SCHEMA_LINE = "# yaml-language-server: $schema=../schema/source.json"
@@ -54,6 +55,7 @@ LIST_KEYS = ("at", "name", "values", "ignored")
 EARLIER_TOUCH_KEYS = ("at", *TOUCH_FIELDS)
 CONSENT_KEYS = ("from", "as", "values", "purpose", "channel", "at", "policy_version")
 CONSENT_TIME_KEYS = ("from", "formats", "zone", "order")
+SUPPRESS_REASONS = (*SUPPRESSION_REASONS, NOT_A_LEAD)
 SUPPRESS_KEYS = ("from", "when", "below", "is", "is_not")
 
 DATE_ORDERS = ("dmy", "mdy", "ymd")

@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 from connectors.kit.paths import parse_path
 from pipeline.canonical import CANONICAL_FIELDS, CUSTOM, CUSTOM_NAME, LEAD_FIELDS, TOUCH_FIELDS, default_conversion
-from pipeline.records import NOT_A_LEAD, SUPPRESSION_REASONS
 from pipeline.stages.mapping.consents import consent_channel, consent_purpose
 from pipeline.stages.mapping.language import (
     CONSENT_KEYS,
@@ -27,6 +26,7 @@ from pipeline.stages.mapping.language import (
     OPTION_TYPES,
     SOURCE_KEYS,
     SUPPRESS_KEYS,
+    SUPPRESS_REASONS,
     ConsentRule,
     EarlierTouchRule,
     FieldRule,
@@ -290,7 +290,7 @@ def _consent_rules(reader: Reader, content: Any, dated: dict[str, FieldRule]) ->
 
 def _suppress_rules(reader: Reader, content: Any) -> tuple[SuppressRule, ...]:
     rules = []
-    for reason, entries in reader.object("suppress", content, (*SUPPRESSION_REASONS, NOT_A_LEAD)).items():
+    for reason, entries in reader.object("suppress", content, SUPPRESS_REASONS).items():
         for place, declared in reader.objects(f"suppress.{reason}", entries, SUPPRESS_KEYS):
             below = declared.get("below")
             if below is not None and (isinstance(below, bool) or not isinstance(below, int | float)):
