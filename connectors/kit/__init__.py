@@ -56,6 +56,7 @@ from connectors.kit.sources.declarations import (
 from connectors.kit.sources.handshakes import (
     CrcToken,
     Echo,
+    FormPing,
     GraphValidation,
     Greeting,
     SignedToken,
@@ -63,6 +64,7 @@ from connectors.kit.sources.handshakes import (
     VerifyToken,
     ZoomValidation,
 )
+from connectors.kit.sources.key_in_body import KeyInBody
 from connectors.kit.sources.questions import Question, answers_by_name, entries_at, question_name
 from connectors.kit.sources.shared_secrets import SharedSecret
 from connectors.kit.sources.signatures import HmacSha256, StandardWebhooks
@@ -84,10 +86,12 @@ __all__ = [
     "Echo",
     "File",
     "Finds",
+    "FormPing",
     "FoundRecord",
     "GraphValidation",
     "Greeting",
     "HmacSha256",
+    "KeyInBody",
     "KnownPerson",
     "Link",
     "Lists",

@@ -25,7 +25,6 @@ from pipeline.canonical import (
     default_conversion,
 )
 from pipeline.errors import UsageError
-from pipeline.records import SUPPRESSION_REASONS
 from pipeline.stages.attribution.click_ids import click_ids
 from pipeline.stages.destination_mapping import declarations as destination
 from pipeline.stages.destination_mapping.names import touch_names
@@ -41,6 +40,7 @@ from pipeline.stages.mapping.language import (
     OPTION_TYPES,
     SOURCE_KEYS,
     SUPPRESS_KEYS,
+    SUPPRESS_REASONS,
 )
 from pipeline.values.conversions import CONVERSION_NAMES
 from pipeline.values.vocabularies import vocabulary, word_tables
@@ -92,7 +92,7 @@ def source_schema() -> Schema:
         "custom": _named("fields of your own, which destinations read as custom.NAME", _custom_fields()),
         "earlier_touches": _named("contacts before this one that the record remembers", _list(_earlier_touch())),
         "consent": _named("statements of consent", {"type": "object", "additionalProperties": _consent()}),
-        "suppress": _named("leads that must not go on", _object(dict.fromkeys(SUPPRESSION_REASONS, _suppressions()))),
+        "suppress": _named("leads that must not go on", _object(dict.fromkeys(SUPPRESS_REASONS, _suppressions()))),
         "kept": _named("decided: stays under `custom`", _REF("paths")),
         "ignored": _named("decided: not kept", _REF("paths")),
     }
@@ -302,6 +302,8 @@ def _suppressions() -> Schema:
         "from": _REF("paths"),
         "when": _named("filled unless said otherwise", {"enum": ["filled", "true", True]}),
         "below": _named("a number smaller than this, and more than 0", _NUMBER),
+        "is": _named("one of these words, whatever their case", _REF("texts")),
+        "is_not": _named("filled with something else than these words", _REF("texts")),
     }
     return _list(_object(_in_order(SUPPRESS_KEYS, properties), required=("from",)))
 
@@ -328,9 +330,7 @@ def _one_or_several(item: Schema) -> Schema:
 
 
 def _named(description: str, schema: Schema) -> Schema:
-    return (
-        {"description": description, "allOf": [schema]} if "$ref" in schema else {"description": description, **schema}
-    )
+    return {"description": description, **({"allOf": [schema]} if "$ref" in schema else schema)}
 
 
 def _in_order(keys: Iterable[str], properties: Mapping[str, Schema]) -> Schema:

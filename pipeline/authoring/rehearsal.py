@@ -49,6 +49,7 @@ def send(instance: SourceInstance, sample: Sample, address: str) -> Sent:
     """One post to the receiver at `address`. Raises as `send_sample` does."""
     import requests
 
+    sample = _keyed(instance, sample)
     url, headers = _request(instance, sample, address.rstrip("/"))
     try:
         answer = requests.post(url, data=sample.body, headers=headers, timeout=_TIMEOUT_SECONDS, allow_redirects=False)
@@ -118,7 +119,19 @@ def _request(instance: SourceInstance, sample: Sample, address: str) -> tuple[st
     return url, headers
 
 
-def _sign(signature: Signature, instance: SourceInstance, body: bytes, message_id: str, url: str) -> dict[str, str]:
+def _keyed(instance: SourceInstance, sample: Sample) -> Sample:
+    """The sample with the key of this installation in its body, where the source sends it there."""
+    from dataclasses import replace
+
+    from connectors.kit.sources.key_in_body import KeyInBody, signed_body
+
+    signature = instance.webhook.signature if instance.webhook is not None else None
+    if not isinstance(signature, KeyInBody):
+        return sample
+    return replace(sample, body=signed_body(signature, _secret(signature, instance), sample.body))
+
+
+def _secret(signature: Signature, instance: SourceInstance) -> str:
     from pipeline.settings.loading import settings
 
     secrets = settings().source_secrets(instance.slug, signature.secret.name, brand=instance.brand)
@@ -127,10 +140,15 @@ def _sign(signature: Signature, instance: SourceInstance, body: bytes, message_i
             f"{instance.slug} signs its requests, and its secret is not known here: set {signature.secret.name}, or"
             f" sources.{instance.slug}.secret in afluente.yaml"
         )
+    return secrets[0]
+
+
+def _sign(signature: Signature, instance: SourceInstance, body: bytes, message_id: str, url: str) -> dict[str, str]:
     extra: dict[str, Any] = {}
     if "headers" in inspect.signature(signature.sign).parameters:
         extra["headers"] = {":method": "POST", ":uri": url}
-    return signature.sign(secret=secrets[0], body=body, message_id=message_id, now=time.time(), **extra)
+    secret = _secret(signature, instance)
+    return signature.sign(secret=secret, body=body, message_id=message_id, now=time.time(), **extra)
 
 
 def _api_key() -> str:

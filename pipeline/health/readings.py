@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from pipeline.delivery.shared_state import shared_redis, translated_redis_errors
 from pipeline.delivery.standing import Standing, read_standings
 from pipeline.errors import AfluenteError
+from pipeline.health.doubtful_ids import doubtful_ids
 from pipeline.health.drift import drifting_fields
 from pipeline.health.request_checks import WINDOW_MINUTES
 from pipeline.lanes import LANES, NODES
@@ -25,7 +26,7 @@ from pipeline.store.events.cursors import PollKey, StoredCursor, read_cursors
 from pipeline.store.events.leases import count_in_flight_batches, oldest_pending
 from pipeline.store.events.quarantine import count_stages
 from pipeline.store.events.requests import count_requests
-from pipeline.store.events.revisions import ManyRevisions, many_revisions
+from pipeline.store.events.revisions import ManyRevisions
 from pipeline.store.identity.reviews import count_reviews
 from pipeline.store.last_errors import LastError, destination_errors, source_errors
 from pipeline.store.webhooks.endpoints import read_endpoints
@@ -124,7 +125,7 @@ def read_database() -> DatabaseReading:
             source_errors=source_errors(connection),
             drift=drifting_fields(connection),
             reviews_waiting=count_reviews(connection),
-            many_revisions=many_revisions(connection),
+            many_revisions=doubtful_ids(connection),
             cursors=read_cursors(connection),
             requests=count_requests(connection, minutes=WINDOW_MINUTES),
             webhooks=_webhooks(connection, now),

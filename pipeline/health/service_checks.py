@@ -9,12 +9,12 @@ from typing import Any
 from pipeline.delivery.shared_state import shared_redis, translated_redis_errors
 from pipeline.errors import AfluenteError, ConfigurationError
 from pipeline.health.checks import Check, failed, passed
+from pipeline.health.doubtful_ids import doubtful_ids
 from pipeline.health.machine_checks import host_of
 from pipeline.health.thresholds import REVISIONS_REMEDY, describe_revisions
 from pipeline.identity.matching.evidence import KEYS_VERSION
 from pipeline.settings.loading import Settings
 from pipeline.store.engine import StoreError, engine, server_time, server_version, transaction
-from pipeline.store.events.revisions import many_revisions
 from pipeline.store.identity.upgrades import is_finished
 from pipeline.store.keyring import blind_index
 from pipeline.store.schema import is_current
@@ -59,7 +59,7 @@ def check_revisions() -> Iterator[Check]:
     """Sources whose ids come with ever other content: those ids may be of no record."""
     try:
         with transaction(synchronous=False) as connection:
-            found = many_revisions(connection) if is_current(engine()) else {}
+            found = doubtful_ids(connection) if is_current(engine()) else {}
     except (AfluenteError, StoreError):  # its own check says so
         return
     for source, many in sorted(found.items()):

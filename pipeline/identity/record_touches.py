@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from connectors.kit.sources.idempotency import FOLLOWS
 from pipeline.records import Lead
 from pipeline.replay import recompute_leads
 from pipeline.store.events import record_members
@@ -57,13 +58,26 @@ def plan_touches(connection: Connection, leads: Sequence[Lead]) -> RecordTouches
 
 
 def _by_contact(contacts: Iterable[Contact]) -> Iterator[list[Contact]]:
-    """Those of one contact with one person. What names no contact is the first one."""
+    """Those of one contact with one person: first what names it, then what follows it, in whatever order they came."""
     for _, members in groupby(contacts, key=lambda contact: (contact.record_id, contact.person_id)):
         group = list(members)
         named: dict[bytes | None, list[Contact]] = {}
-        for contact in group:
-            named.setdefault(contact.contact if contact.contact is not None else group[0].contact, []).append(contact)
+        for contact in sorted(group, key=lambda contact: contact.contact == FOLLOWS):
+            named.setdefault(_which(contact, group), []).append(contact)
         yield from named.values()
+
+
+def _which(contact: Contact, group: Sequence[Contact]) -> bytes | None:
+    """The contact that an event of a record is of. What names none is the first one; what follows is of the latest one
+    named before it."""
+    if contact.contact is None:
+        return group[0].contact
+    if contact.contact != FOLLOWS:
+        return contact.contact
+    before = [
+        other for other in group if other.contact not in (None, FOLLOWS) and other.happened_at <= contact.happened_at
+    ]
+    return max(before, key=lambda other: other.happened_at).contact if before else FOLLOWS
 
 
 def _first_lead(connection: Connection, candidates: Sequence[Contact], own: dict[UUID, Lead]) -> Lead | None:

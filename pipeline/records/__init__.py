@@ -19,7 +19,7 @@ from pipeline.records.arrivals import (
     RawEvent,
     Receipt,
 )
-from pipeline.records.base import EVENT_STATES, SUPERSEDED, SUPPRESSION_REASONS, Stage, new_id
+from pipeline.records.base import EVENT_STATES, NOT_A_LEAD, SUPERSEDED, SUPPRESSION_REASONS, Stage, new_id
 from pipeline.records.leads import Batch, Consent, EarlierTouch, Lead, Parked, Suppressed
 from pipeline.records.people import Due, FieldValue, Outcome, PathTouch, Person, Profile, Touch
 
@@ -27,6 +27,7 @@ __all__ = [
     "AS_IT_CAME",
     "EVENTS_HEADER",
     "EVENT_STATES",
+    "NOT_A_LEAD",
     "STORED",
     "SUPERSEDED",
     "SUPPRESSION_REASONS",

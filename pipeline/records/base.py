@@ -11,6 +11,8 @@ import msgspec
 
 EVENT_STATES = ("pending", "in_flight", "settled", "quarantined", "suppressed")
 SUPPRESSION_REASONS = ("test", "erased", "no_consent", "spam")
+# Why an event is suppressed that its source's mapping takes for no lead at all: a cancellation, a receipt.
+NOT_A_LEAD = "not_a_lead"
 SUPERSEDED = "superseded"  # why an event is suppressed that a revision of its record took the place of
 
 

@@ -80,8 +80,8 @@ class Parked(Fact, frozen=True, array_like=True):
 
 
 class Suppressed(Fact, frozen=True, array_like=True):
-    """A lead that must not go on, with one of SUPPRESSION_REASONS or SUPERSEDED; `rule` of mappings/validation.yaml,
-    if any."""
+    """A lead that must not go on, with one of SUPPRESSION_REASONS, NOT_A_LEAD or SUPERSEDED; `rule` of
+    mappings/validation.yaml, if any."""
 
     event_id: UUID
     reason: str

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from pipeline.canonical import ATTRIBUTION_NAMES
 from pipeline.crypto.encryption import open_profile
+from pipeline.store.events.reasons import TOLD_REASON, told_reason
 
 _FETCHED_ROWS = 500  # at once from the server's cursor
 
@@ -26,7 +27,7 @@ _EVENT_COLUMNS = (
     "occurred_at",
     "lane",
     "channel",
-    "reason",
+    TOLD_REASON,
     "mapping_version",
 )
 _DELIVERY_COLUMNS = (
@@ -159,7 +160,7 @@ def explain_event(connection: Connection, event_id: UUID) -> dict[str, Any] | No
     events = _rows(connection, "SELECT * FROM events WHERE event_id = %s", event_id)
     if not events:
         return None
-    event = events[0]
+    event = events[0] | {"reason": told_reason(events[0]["state"], events[0]["reason"])}
     person_id = event["person_id"] or _person_of(connection, event_id)
     return {
         "event": event,
@@ -244,8 +245,8 @@ def read_status(connection: Connection, event_id: UUID) -> EventStatus | None:
     """Where an event is, in ids and states only; None if there is no such event. At most three statements."""
     events = _rows(
         connection,
-        "SELECT event_id, external_id, brand, source, lane, state, reason, received_at, occurred_at, settled_at,"
-        " person_id, channel FROM events WHERE event_id = %s",
+        f"SELECT event_id, external_id, brand, source, lane, state, {TOLD_REASON}, received_at, occurred_at,"  # noqa: S608 - as above
+        " settled_at, person_id, channel FROM events WHERE event_id = %s",
         event_id,
     )
     if not events:

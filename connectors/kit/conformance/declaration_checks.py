@@ -15,7 +15,7 @@ _SLUG = re.compile(r"[a-z][a-z0-9_]{1,62}")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
 _TIERS = ("bronze", "silver", "gold")
 _LANES = ("hot", "bulk")
-_REVISIONS = ("replace", "add")
+_REVISIONS = ("replace", "add", "first")
 _FORMATS = ("json", "form", "text")
 
 

@@ -15,6 +15,7 @@ from connectors.kit.conformance.cases import TYPICAL, Case
 from connectors.kit.errors import AfluenteError, TerminalError
 from connectors.kit.http import session
 from connectors.kit.sources.declarations import Poll, Webhook
+from connectors.kit.sources.key_in_body import KeyInBody, signed_body
 from connectors.kit.sources.polling import Page, poll_pages
 from connectors.kit.sources.records import split_body
 
@@ -29,7 +30,9 @@ def signature_is_checked(case: Case) -> list[str]:
     typical = case.sample(TYPICAL)
     if not isinstance(intake, Webhook) or intake.signature is None or typical is None:
         return []
-    scheme, body = intake.signature, typical.body
+    scheme, body = intake.signature, signed_body(intake.signature, _SECRET, typical.body)
+    if isinstance(scheme, KeyInBody):
+        return _key_in_body_is_checked(scheme, body)
     signed = scheme.sign(secret=_SECRET, body=body, message_id="msg_check", now=_NOW)
     headers = {name.lower(): value for name, value in signed.items()} | _ADDRESS
 
@@ -49,6 +52,20 @@ def signature_is_checked(case: Case) -> list[str]:
         if passes(given={key: value for key, value in headers.items() if key != name})
     ]
     return problems
+
+
+def _key_in_body_is_checked(scheme: KeyInBody, body: bytes) -> list[str]:
+    """The body proves itself by a key alone: without it, or with another, it is refused."""
+    bodies = {
+        "its own key is refused": (body, True),
+        "another key is accepted": (scheme.write_key("another key", body), False),
+        "a body without the key is accepted": (b"{}", False),
+    }
+    return [
+        problem
+        for problem, (sent, wanted) in bodies.items()
+        if scheme.verify(secrets=[_SECRET], headers=_ADDRESS, body=sent, now=_NOW) is not wanted
+    ]
 
 
 def poll_reads_every_page_once(case: Case) -> list[str]:

@@ -194,7 +194,8 @@ class Connector:
     - `contact_at`: paths whose first filled value tells contacts of one record apart. Without it a record is one
       contact, however often it is revised, and has one touch.
     - `revisions`: "replace", a revision takes the place of what the record said before; or "add", each delivery says
-      something of its own, as the second step of a form that sends only the new answers. Where nothing proves who
+      something of its own, as the second step of a form that sends only the new answers; or "first", what was said
+      first stands and later deliveries are set aside, as the messages of a conversation. Where nothing proves who
       sent a webhook, revisions always add: a stranger who knows an id can take nothing away.
     """
 

@@ -21,6 +21,7 @@ from connectors.kit.sources.declarations import Answer, Handshake, Question, Sec
 
 _ECHO_LENGTH = 4_096  # characters; tokens have some dozens
 _BODY_BYTES = 65_536  # of a request that may be one
+_PING_BYTES = 200
 
 
 class HandshakeRefusedError(AfluenteError):
@@ -165,6 +166,23 @@ class Greeting:
 
     def answer(self, question: Question) -> Answer | None:
         return self.reply if question.method in {"GET", "HEAD"} else None
+
+
+@dataclass(frozen=True, slots=True)
+class FormPing:
+    """A POST of a form that holds one field and nothing else, unsigned, and only wants a 2xx (WooCommerce)."""
+
+    name: str
+    reply: Answer = field(default_factory=Answer)
+    secrets: tuple[Secret, ...] = field(default=(), init=False)
+    is_signed: bool = field(default=False, init=False)
+
+    def answer(self, question: Question) -> Answer | None:
+        is_form = question.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+        if question.method != "POST" or not is_form or len(question.body) > _PING_BYTES:
+            return None
+        name, _, value = question.body.strip().partition(b"=")
+        return self.reply if name == self.name.encode() and value.isalnum() else None
 
 
 def handshakes_of(webhook: Webhook) -> tuple[Handshake, ...]:

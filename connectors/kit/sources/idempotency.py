@@ -16,6 +16,9 @@ from connectors.kit.times import parse_time
 _NO_IDS = frozenset(
     {"0", "null", "none", "nil", "nan", "undefined", "n/a", "-", "00000000-0000-0000-0000-000000000000"}
 )
+FIRST = "first"  # of `Connector.revisions`: what was said first stands
+FOLLOWS = bytes(8)  # of `contact_of`
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DIGITS = 9  # shorter numbers count versions, not seconds
 
 
@@ -86,7 +89,10 @@ def occurred_at_of(connector: Connector, record: dict[str, Any]) -> datetime | N
 
 def revised_at_of(connector: Connector, record: dict[str, Any]) -> datetime | None:
     """When the source says the record was last changed, aware and in UTC. A number that only grows, as a version does,
-    is given as that many seconds after 1970."""
+    is given as that many seconds after 1970. Where the first delivery stands, time is counted backwards from 1970."""
+    if connector.revisions == FIRST:
+        moment = occurred_at_of(connector, record)
+        return None if moment is None else _EPOCH - (moment - _EPOCH)
     path = connector.revised_at
     if path is None and isinstance(connector.intake, Poll) and connector.intake.cursor is not None:
         path = connector.intake.cursor.field
@@ -100,7 +106,11 @@ def revised_at_of(connector: Connector, record: dict[str, Any]) -> datetime | No
 
 
 def contact_of(connector: Connector, record: dict[str, Any]) -> bytes | None:
-    """8 bytes that differ between contacts of one record; None where the record does not say which one it is."""
+    """8 bytes that differ between contacts of one record; None where the record does not say which one it is.
+
+    FOLLOWS where revisions stand beside each other or the first one stands: what names no contact there goes on with
+    the one before it, as an answer in a conversation or another day for a meeting.
+    """
     for path in connector.contact_at:
         value = get_path(record, path)
         text = _text(value)
@@ -108,7 +118,7 @@ def contact_of(connector: Connector, record: dict[str, Any]) -> bytes | None:
             moment = parse_time(value)
             meant = moment.isoformat() if moment is not None else text
             return _digest("contact", f"{path}\x00{meant}".encode(errors="replace"))[:8]
-    return None
+    return FOLLOWS if connector.contact_at and connector.revisions != "replace" else None
 
 
 def _text(value: Any) -> str:

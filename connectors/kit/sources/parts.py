@@ -65,7 +65,8 @@ def as_paths(records_at: RecordsAt) -> tuple[str, ...]:
 def take_apart(document: Any, records_at: RecordsAt) -> list[Part]:
     """The records of a body in their order, each place once; lists in lists are gone through.
 
-    An empty list holds none, and so does null. Raises RecordsMissingError if there is nothing at any of the paths.
+    An object in which a record of another path stands is none itself. An empty list holds none, and so does null.
+    Raises RecordsMissingError if there is nothing at any of the paths.
     """
     paths = as_paths(records_at)
     whole = _Way("", document, ())
@@ -77,7 +78,9 @@ def take_apart(document: Any, records_at: RecordsAt) -> list[Part]:
     if not search.is_found:
         raise RecordsMissingError("records_missing", message=f"the body has nothing at {' or '.join(paths)}")
     views = _Views(search.ways)
-    parts = {way.place: Part(way.place, way.value, views.of(way.above)) for way in search.ways}
+    parts = {
+        way.place: Part(way.place, way.value, views.of(way.above)) for way in search.ways if not views.leads(way.value)
+    }
     return list(parts.values())
 
 
@@ -235,6 +238,10 @@ class _Views:
         for way in ways:
             for node, key in way.above:
                 self._led.setdefault(id(node), set()).add(key)
+
+    def leads(self, value: Any) -> bool:
+        """Whether there are records in this object."""
+        return isinstance(value, dict) and id(value) in self._led
 
     def of(self, above: tuple[tuple[dict[str, Any], str], ...]) -> Beside | None:
         view: Beside | None = None

@@ -141,7 +141,7 @@ def release(
     """Say that a lead is real which was suppressed as test or spam.
 
     It is worked on again from the request as it was stored, and no rule of mappings/validation.yaml or of its source's
-    mapping stops it a second time. What a mapping suppressed as `no_consent` stays suppressed.
+    mapping stops it a second time. What a mapping suppressed as `no_consent` or `not_a_lead` stays suppressed.
     """
     from pipeline.inspection import quarantined
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.canonical import TOUCH_FIELDS
+from pipeline.records import NOT_A_LEAD, SUPPRESSION_REASONS
 
 # The first line of a source mapping: by it editors find the schema, wherever the repository lies.
 SCHEMA_LINE = "# yaml-language-server: $schema=../schema/source.json"
@@ -54,7 +55,8 @@ LIST_KEYS = ("at", "name", "values", "ignored")
 EARLIER_TOUCH_KEYS = ("at", *TOUCH_FIELDS)
 CONSENT_KEYS = ("from", "as", "values", "purpose", "channel", "at", "policy_version")
 CONSENT_TIME_KEYS = ("from", "formats", "zone", "order")
-SUPPRESS_KEYS = ("from", "when", "below")
+SUPPRESS_REASONS = (*SUPPRESSION_REASONS, NOT_A_LEAD)
+SUPPRESS_KEYS = ("from", "when", "below", "is", "is_not")
 
 DATE_ORDERS = ("dmy", "mdy", "ymd")
 DECIMAL_SIGNS = (".", ",")
@@ -128,12 +130,15 @@ class ConsentRule:
 
 @dataclass(frozen=True, slots=True)
 class SuppressRule:
-    """A lead that must not go on: `paths` filled (`when: filled`), true (`when: true`) or a number below `below`."""
+    """A lead that must not go on: `paths` filled (`when: filled`), true (`when: true`), a number below `below`, one of
+    the words `is`, or filled with none of the words `is_not`."""
 
     reason: str
     paths: tuple[str, ...]
     when: str = "filled"
     below: float | None = None
+    is_one_of: tuple[str, ...] = ()
+    is_none_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 from connectors.kit.paths import parse_path
 from pipeline.canonical import CANONICAL_FIELDS, CUSTOM, CUSTOM_NAME, LEAD_FIELDS, TOUCH_FIELDS, default_conversion
-from pipeline.records import SUPPRESSION_REASONS
 from pipeline.stages.mapping.consents import consent_channel, consent_purpose
 from pipeline.stages.mapping.language import (
     CONSENT_KEYS,
@@ -27,6 +26,7 @@ from pipeline.stages.mapping.language import (
     OPTION_TYPES,
     SOURCE_KEYS,
     SUPPRESS_KEYS,
+    SUPPRESS_REASONS,
     ConsentRule,
     EarlierTouchRule,
     FieldRule,
@@ -290,11 +290,13 @@ def _consent_rules(reader: Reader, content: Any, dated: dict[str, FieldRule]) ->
 
 def _suppress_rules(reader: Reader, content: Any) -> tuple[SuppressRule, ...]:
     rules = []
-    for reason, entries in reader.object("suppress", content, SUPPRESSION_REASONS).items():
+    for reason, entries in reader.object("suppress", content, SUPPRESS_REASONS).items():
         for place, declared in reader.objects(f"suppress.{reason}", entries, SUPPRESS_KEYS):
             below = declared.get("below")
             if below is not None and (isinstance(below, bool) or not isinstance(below, int | float)):
                 reader.fail(f"{place}.below", f"{below!r} is not a number")
+            if len(said := [key for key in ("when", "below", "is", "is_not") if key in declared]) > 1:
+                reader.fail(place, f"says {' and '.join(said)}; a rule says one of when, below, is and is_not")
             when = "true" if declared.get("when") is True else declared.get("when", "filled")
             rules.append(
                 SuppressRule(
@@ -302,6 +304,8 @@ def _suppress_rules(reader: Reader, content: Any) -> tuple[SuppressRule, ...]:
                     paths=reader.paths(f"{place}.from", declared.get("from")),
                     when=reader.one_of(f"{place}.when", when, ("filled", "true")),
                     below=below,
+                    is_one_of=reader.texts(f"{place}.is", declared.get("is")),
+                    is_none_of=reader.texts(f"{place}.is_not", declared.get("is_not")),
                 )
             )
             if not rules[-1].paths:

@@ -247,7 +247,7 @@ def compile_suppress(rule: SuppressRule) -> tuple[str, Callable[[dict[str, Any]]
     """The reason, and a function that tells whether a record is suppressed for it."""
     get = compile_first(list(rule.paths))
     is_true = CONVERSIONS["boolean"]
-    below = rule.below
+    below, wanted, unwanted = rule.below, _words(rule.is_one_of), _words(rule.is_none_of)
 
     def applies(record: dict[str, Any]) -> bool:
         value = get(record)
@@ -256,6 +256,13 @@ def compile_suppress(rule: SuppressRule) -> tuple[str, Callable[[dict[str, Any]]
         if below is not None:
             number = to_number(value).value
             return number is not None and 0 < number < below  # zero: the form did not measure
+        if wanted or unwanted:
+            word = str(value).strip().lower()
+            return word in wanted if wanted else word not in unwanted
         return rule.when == "filled" or is_true(value).value is True
 
     return rule.reason, applies
+
+
+def _words(words: Sequence[str]) -> frozenset[str]:
+    return frozenset(word.strip().lower() for word in words)

@@ -24,6 +24,7 @@ from pipeline.store.events.leases import (
     release_claim,
     sweep_leases,
 )
+from pipeline.store.events.reasons import stored_reason
 from pipeline.store.events.request_bodies import NO_LIMIT, insert_requests, read_requests
 from pipeline.store.events.revisions import IdempotencyKey, KeyGroup
 
@@ -304,7 +305,7 @@ def suppress_events(connection: Connection, claim_id: UUID, suppressed: Sequence
             _SUPPRESS,
             {
                 "claim": claim_id,
-                "reasons": arrays.texts(event.reason for event in suppressed),
+                "reasons": arrays.texts(stored_reason(event.reason) for event in suppressed),
                 "ids": arrays.uuids(event.event_id for event in suppressed),
             },
         ).scalars()

@@ -14,12 +14,13 @@ import msgspec
 from sqlalchemy import Connection
 
 from pipeline.records import EVENT_STATES
+from pipeline.store.events.reasons import TOLD_REASON
 
-_STATES = """
-SELECT state, CASE WHEN state = 'suppressed' THEN reason END, count(*) FROM events
+_STATES = f"""
+SELECT state, {TOLD_REASON}, count(*) FROM events
 WHERE event_id BETWEEN %(first)s AND %(last)s AND source = %(source)s AND brand = %(brand)s
 GROUP BY 1, 2
-"""
+"""  # noqa: S608 - put together from constants
 _LEFT = """
 SELECT count(*) FROM events
 WHERE state IN ('pending', 'in_flight') AND event_id <= %(last)s AND source = %(source)s AND brand = %(brand)s

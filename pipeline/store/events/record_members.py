@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -115,7 +116,8 @@ def supersede(
 
 
 class Contact(msgspec.Struct, frozen=True):
-    """An event of a record at one person, for its touch. `contact`: which contact of the record it is, if told."""
+    """An event of a record at one person, for its touch. `contact`: which contact of the record it is, if told.
+    `happened_at`: when the source says that it did, else when it came."""
 
     record_id: UUID
     person_id: UUID
@@ -124,11 +126,13 @@ class Contact(msgspec.Struct, frozen=True):
     has_touch: bool
     superseded_by: UUID | None
     is_settled: bool
+    happened_at: datetime
 
 
 _CONTACTS = """
 SELECT e.record_id, v.person_id, e.event_id, e.contact,
-    EXISTS (SELECT FROM touches t WHERE t.event_id = e.event_id), e.superseded_by, e.state = 'settled'
+    EXISTS (SELECT FROM touches t WHERE t.event_id = e.event_id), e.superseded_by, e.state = 'settled',
+    coalesce(e.occurred_at, e.received_at)
 FROM evidence v JOIN evidence_events x USING (evidence_id) JOIN events e ON e.event_id = x.event_id
 LEFT JOIN event_revisions r ON r.event_id = e.event_id
 WHERE v.person_id = ANY(%s::uuid[]) AND e.record_id = ANY(%s::uuid[])
@@ -139,7 +143,12 @@ ORDER BY e.record_id, v.person_id, coalesce(r.number, 0)
 def read_contacts(connection: Connection, person_ids: Collection[UUID], record_ids: Collection[UUID]) -> list[Contact]:
     """The events of these records that are of these people, in the order of arrival. One statement."""
     rows = connection.exec_driver_sql(_CONTACTS, (arrays.uuids(sorted(person_ids)), arrays.uuids(sorted(record_ids))))
-    return [Contact(*row) for row in rows]
+    return [_contact(*row) for row in rows]
+
+
+def _contact(record_id: UUID, person_id: UUID, event_id: UUID, contact: Any, *rest: Any) -> Contact:
+    # The driver gives a view of bytes, which equals none.
+    return Contact(record_id, person_id, event_id, None if contact is None else bytes(contact), *rest)
 
 
 def drop_touches(connection: Connection, event_ids: Sequence[UUID], person_ids: Collection[UUID]) -> None:

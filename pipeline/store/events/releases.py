@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from pipeline.records import Stage, new_id
 from pipeline.store import arrays
+from pipeline.store.events.reasons import told_reason
 
 # What a rule may be mistaken about. What a mapping suppresses for want of consent is no guess: that stands.
 RELEASABLE_REASONS = ("test", "spam")
@@ -53,7 +54,7 @@ def release_event(connection: Connection, event_id: UUID, why: str, *, rules: It
     ).first()
     if event is None:
         return None
-    state, reason = event
+    state, reason = event[0], told_reason(*event)
     done = connection.exec_driver_sql(
         _RELEASE,
         {

@@ -88,7 +88,7 @@ events = Table(
     moment_column("lease_until"),
     Column("mapping_version", Text),
     Column("person_id", Uuid),
-    Column("reason", Text),
+    Column("reason", Text),  # why a lead is suppressed; what is no lead has none (reasons.py)
     Column("channel", Text),
     moment_column("settled_at"),
     moment_column("revised_at"),  # when the source says that the record was last changed

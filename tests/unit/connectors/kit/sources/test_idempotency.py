@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from connectors.kit import Api, Connector
-from connectors.kit.sources.idempotency import event_id_of, idempotency_digest, occurred_at_of
+from connectors.kit.sources.idempotency import event_id_of, idempotency_digest, occurred_at_of, revised_at_of
 
 CONNECTOR = Connector(
     source="s", title="", owner="", docs_url="", intake=Api(), event_id="meta.id", occurred_at="meta.at"
@@ -56,3 +57,13 @@ def test_the_time_of_a_record_is_aware_and_utc_or_absent():
     moment = occurred_at_of(CONNECTOR, {"meta": {"at": "2026-03-02T10:00:00+01:00"}})
     assert moment == datetime(2026, 3, 2, 9, tzinfo=UTC)
     assert occurred_at_of(CONNECTOR, {"meta": {"at": "soon"}}) is None
+
+
+def test_where_the_first_delivery_stands_the_earlier_one_was_changed_later():
+    connector = replace(CONNECTOR, revisions="first", revised_at="changed")
+    first, second, unsaid = (
+        revised_at_of(connector, {"meta": {"at": at}, "changed": "2026-03-09"})
+        for at in ("2026-03-02T09:00:00Z", "2026-03-02T09:00:01Z", None)
+    )
+    assert first - second == timedelta(seconds=1)
+    assert unsaid is None

@@ -159,3 +159,21 @@ def test_taking_apart_costs_as_much_for_each_record_of_a_large_body_as_for_those
 
     small = min(seconds(5_000) for _ in range(3))
     assert min(seconds(20_000) for _ in range(3)) < 16 * small
+
+
+def test_what_holds_records_of_another_path_is_no_record_itself():
+    document = {
+        "entry": [
+            {"id": "1", "changes": [{"field": "messages", "value": {"messages": [{"n": 1}, {"n": 2}], "meta": 7}}]},
+            {"id": "2", "changes": [{"field": "template", "value": {"event": "APPROVED"}}, {"field": "none"}]},
+        ]
+    }
+    parts = take_apart(document, ("entry[*].changes[*].value.messages", "entry[*].changes[*]"))
+    assert [part.place for part in parts] == [
+        "entry[0].changes[0].value.messages[0]",
+        "entry[0].changes[0].value.messages[1]",
+        "entry[1].changes[0]",
+        "entry[1].changes[1]",
+    ]
+    assert [get_path(with_beside(part.value, part.beside), "^.meta") for part in parts[:2]] == [7, 7]
+    assert get_path(with_beside(parts[2].value, parts[2].beside), "^.id") == "2"

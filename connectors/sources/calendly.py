@@ -1,0 +1,48 @@
+"""Calendly posts `{"event", "created_at", "payload": {…}}` for each booking, cancellation and routing form.
+
+A reschedule is a cancellation and a booking that names the one before it: not a second lead.
+"""
+
+from typing import Any
+
+from connectors.kit import Connector, HmacSha256, Secret, Webhook
+
+_BOOKED = "invitee.created"
+
+
+def prepare(record: dict[str, Any]) -> dict[str, Any]:
+    """Bookings of one kind of meeting by one person are one record, in which each that is no reschedule is a contact.
+
+    Calendly names only the booking just before, so a chain of reschedules cannot be followed by its ids.
+    """
+    payload = record.get("payload")
+    payload = payload if isinstance(payload, dict) else {}
+    email, meeting = payload.get("email"), payload.get("scheduled_event")
+    kind = meeting.get("event_type") if isinstance(meeting, dict) else None
+    if record.get("event") == _BOOKED and isinstance(email, str) and isinstance(kind, str):
+        contact = None if payload.get("old_invitee") else payload.get("uri")
+        return {**record, "record": f"{email.strip().lower()} {kind}", "contact": contact}
+    return {**record, "record": f"{record.get('event')} {payload['uri']}" if payload.get("uri") else None}
+
+
+CONNECTOR = Connector(
+    source="calendly",
+    title="Calendly",
+    owner="@afluente/sources",
+    docs_url="https://developer.calendly.com/api-docs",
+    intake=Webhook(
+        signature=HmacSha256(
+            header="Calendly-Webhook-Signature",
+            secret=Secret("CALENDLY_SIGNING_KEY"),
+            signed="{timestamp}.{body}",
+            timestamp_part="t",
+            signature_part="v1",
+            tolerance_seconds=180,
+        ),
+    ),
+    event_id="record",
+    occurred_at="created_at",
+    contact_at=("contact",),
+    revisions="add",
+    prepare=prepare,
+)
