@@ -16,7 +16,8 @@ class AuthorizedCalls:
 
     `name` is the destination's, for messages. `before_call` is the connection's: each request waits for its grant. A
     token is asked for without one: no CRM counts that. `note` sees every answer, that of a refused call too: the usage
-    of a quota stands in each.
+    of a quota stands in each. `locate` makes the address to call of the one that is asked for, once there is a token:
+    some accounts are told with it where they live.
     """
 
     def __init__(
@@ -27,12 +28,14 @@ class AuthorizedCalls:
         *,
         before_call: Callable[[int], None] = lambda _cost: None,
         note: Callable[[requests.Response], None] = lambda _response: None,
+        locate: Callable[[str], str] = lambda url: url,
     ) -> None:
         self._name = name
         self._session = session
         self._tokens = tokens
         self._before_call = before_call
         self._note = note
+        self._locate = locate
 
     def request(
         self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -52,6 +55,6 @@ class AuthorizedCalls:
         token = BearerToken(self._tokens.token())
         self._before_call(1)
         with translated(self._name):
-            response = self._session.request(method, url, data=body, headers=headers, auth=token)
+            response = self._session.request(method, self._locate(url), data=body, headers=headers, auth=token)
         self._note(response)
         return response

@@ -1,21 +1,30 @@
-"""Access tokens for destinations: a fixed one, or those of OAuth 2.0 (RFC 6749): client credentials (4.4) and refresh
-tokens (6)."""
+"""Access tokens for destinations: a fixed one, or those of OAuth 2.0 (RFC 6749): client credentials (4.4), refresh
+tokens (6) and signed assertions (RFC 7523)."""
 
 from __future__ import annotations
 
 import math
 import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import orjson
 import requests
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from connectors.kit.errors import TerminalError, TransientError
+from connectors.kit.errors import ConfigurationError, TerminalError, TransientError
 from connectors.kit.http import Session, check_status, translated
 
 _USED_SHARE_OF_LIFE = 0.8
 # The session may say otherwise of its own calls, and a form under another type is refused.
 _HEADERS = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+_BEARER_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_LIFE_OF_ASSERTION_SECONDS = 180
 
 
 class TokenSource(Protocol):
@@ -43,12 +52,26 @@ class FixedToken:
 
 class FetchedToken:
     """Fetches a token when first needed, when asked to, and when most of the life that it was given (`expires_in`) is
-    over. What is refused earlier is renewed once, so a wrong expiry time does no harm."""
+    over. What is refused earlier is renewed once, so a wrong expiry time does no harm.
 
-    def __init__(self, session: Session, token_url: str, form: dict[str, str]) -> None:
+    `remedy` says what to do about a refusal, from the error's code and description; None: the secrets are named.
+    `note` sees each answer that holds a token, for what else it tells.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        token_url: str,
+        form: dict[str, str],
+        *,
+        remedy: Callable[[str, str], str | None] = lambda _code, _description: None,
+        note: Callable[[Mapping[str, Any]], None] = lambda _answer: None,
+    ) -> None:
         self._session = session
         self._token_url = token_url
         self._form = form
+        self._known_remedy = remedy
+        self._note = note
         self._token: str | None = None
         self._until = math.inf  # monotonic seconds
 
@@ -65,9 +88,13 @@ class FetchedToken:
     def _fetch(self) -> str:
         what = "fetching an access token"
         with translated(what):
-            response = self._session.post(self._token_url, data=self._form, headers=_HEADERS)
-        if response.status_code == 400:
-            raise TerminalError(f"{what}: refused ({_error_code(response)}); check {self._remedy()}")
+            response = self._session.post(self._token_url, data=self._asked(), headers=_HEADERS)
+        if response.status_code in (400, 401):
+            code, description = _error_of(response)
+            known = self._known_remedy(code, description)
+            if response.status_code == 400 or known:
+                remedy = known or f"check {self._remedy()}"
+                raise TerminalError(f"{what}: refused ({code or 'no reason given'}); {remedy}")
         check_status(response, what)
         answer = _json(response)
         token = answer.get("access_token")
@@ -79,7 +106,11 @@ class FetchedToken:
         self._until = time.monotonic() + _USED_SHARE_OF_LIFE * life
         if isinstance(answer.get("refresh_token"), str) and "refresh_token" in self._form:
             self._form["refresh_token"] = answer["refresh_token"]
+        self._note(answer)
         return token
+
+    def _asked(self) -> dict[str, str]:
+        return self._form
 
     def _remedy(self) -> str:
         return " and ".join(name for name in ("client_id", "client_secret", "refresh_token") if name in self._form)
@@ -103,6 +134,56 @@ class RefreshToken(FetchedToken):
         super().__init__(session, token_url, {"grant_type": "refresh_token", **form})
 
 
+class SignedAssertion(FetchedToken):
+    """A token for an assertion (JWT, RS256) that is signed anew each time: `issuer` is the app, `subject` whom it acts
+    for, `audience` whom it is meant for. Nothing secret is sent.
+
+    Raises ConfigurationError where `private_key` is no RSA key in PEM without a passphrase.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        token_url: str,
+        *,
+        issuer: str,
+        subject: str,
+        audience: str,
+        private_key: str,
+        **more: Any,
+    ) -> None:
+        super().__init__(session, token_url, {"grant_type": _BEARER_GRANT}, **more)
+        self._claims = {"iss": issuer, "sub": subject, "aud": audience}
+        self._key = _rsa_key(private_key)
+
+    def _asked(self) -> dict[str, str]:
+        claims = {**self._claims, "exp": int(time.time()) + _LIFE_OF_ASSERTION_SECONDS}
+        signed = b".".join(_segment(orjson.dumps(part)) for part in ({"alg": "RS256", "typ": "JWT"}, claims))
+        signature = _segment(self._key.sign(signed, PKCS1v15(), SHA256()))
+        return {**self._form, "assertion": f"{signed.decode()}.{signature.decode()}"}
+
+    def _remedy(self) -> str:
+        return "the private key and whom the app may act for"
+
+
+def _rsa_key(text: str) -> RSAPrivateKey:
+    # A variable of the environment often holds the line ends as two signs.
+    pem = text.replace("\\n", "\n").strip().encode()
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except TypeError:
+        raise ConfigurationError("the private key has a passphrase; give one without") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise ConfigurationError("the private key cannot be read; give an RSA key in PEM") from None
+    if not isinstance(key, RSAPrivateKey):
+        raise ConfigurationError("the private key is not of RSA; RS256 needs one that is")
+    return key
+
+
+def _segment(content: bytes) -> bytes:
+    return urlsafe_b64encode(content).rstrip(b"=")
+
+
 def _json(response: requests.Response) -> dict[str, Any]:
     try:
         answer = orjson.loads(response.content)
@@ -111,6 +192,10 @@ def _json(response: requests.Response) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _error_code(response: requests.Response) -> str:
-    code = _json(response).get("error")
-    return code[:40] if isinstance(code, str) and code.replace("_", "").isalnum() else "no reason given"
+def _error_of(response: requests.Response) -> tuple[str, str]:
+    """Code and description, "" where there is none. The description is to be compared, never shown: it may hold a
+    name."""
+    answer = _json(response)
+    code, description = answer.get("error"), answer.get("error_description")
+    is_code = isinstance(code, str) and code.replace("_", "").isalnum()
+    return str(code)[:40] if is_code else "", description.lower() if isinstance(description, str) else ""

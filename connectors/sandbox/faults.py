@@ -13,11 +13,13 @@ from connectors.kit.errors import ConfigurationError
 
 
 class RecordFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Refuse single records with `code`, at `rate` (0 to 1)."""
+    """Refuse single records with `code`, at `rate` (0 to 1). `on_call`: only in that call with records, counted from
+    the order, the first is 1."""
 
     code: str
     field: str | None = None
     rate: float = 1.0
+    on_call: int | None = None
     message: str = "refused by the sandbox on request"
 
 
@@ -77,6 +79,7 @@ class Faults:
             self._until = None if spec.seconds is None else time.monotonic() + spec.seconds
             self._tokens = self._capacity(spec)
             self._filled_at = time.monotonic()
+            self._write_calls = 0
 
     def current(self, path: str | None = None) -> FaultSpec:
         """The faults in force now, for `path` if given."""
@@ -88,6 +91,16 @@ class Faults:
 
     def strikes(self, rate: float) -> bool:
         return rate > 0 and (rate >= 1 or self._random.random() < rate)
+
+    def strikes_record(self, spec: FaultSpec, count: int) -> list[bool]:
+        """Which of a call's records `record_error` refuses."""
+        fault = spec.record_error
+        if fault is None:
+            return [False] * count
+        with self._lock:
+            self._write_calls += 1
+            is_meant = fault.on_call in (None, self._write_calls)
+        return [is_meant and self.strikes(fault.rate) for _ in range(count)]
 
     def is_over_limit(self, spec: FaultSpec) -> bool:
         """Takes one call from the bucket of `limit_per_second`."""

@@ -47,6 +47,7 @@ class SandboxRecords:
         self._lock = threading.Lock()
         self._connection = self._connect()
         self._connection.executescript(_SCHEMA)
+        self._last = 0  # the highest number that was ever given: none is given twice
         self.resets = 0  # for who keeps something beside the records
 
     def close(self) -> None:
@@ -61,7 +62,8 @@ class SandboxRecords:
         repeated: list[tuple[int]] = []
         with self._transaction() as connection:
             known = self._known(connection, kind, list(wanted))
-            (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM records").fetchone()
+            (highest,) = connection.execute("SELECT coalesce(max(number), 0) FROM records").fetchone()
+            last = max(highest, self._last)
             for external_id, fields in wanted.items():
                 if external_id not in known:
                     last += 1
@@ -76,6 +78,7 @@ class SandboxRecords:
                 else:
                     merged.append((orjson.dumps(after), number))
                 stored[external_id] = Stored(number, is_created=False, is_changed=after != before)
+            self._last = last
             connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, 1, 1)", fresh)
             connection.executemany(
                 "UPDATE records SET fields = ?, writes = writes + 1, changes = changes + 1 WHERE number = ?", merged
@@ -90,6 +93,11 @@ class SandboxRecords:
     def find(self, kind: str, external_id: str) -> tuple[int, dict[str, Any]] | None:
         with self._lock:
             return self._known(self._connection, kind, [external_id]).get(external_id)
+
+    def find_many(self, kind: str, external_ids: Sequence[str]) -> dict[str, tuple[int, dict[str, Any]]]:
+        """Number and fields by external id, of those that are there."""
+        with self._lock:
+            return self._known(self._connection, kind, external_ids)
 
     def find_number(self, kind: str, number: int) -> str | None:
         """The external id of the record with the sandbox's own id."""
@@ -162,6 +170,7 @@ class SandboxRecords:
         with self._transaction() as connection:
             for table in ("records", "calls", "feed"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+            self._last = 0
         self.resets += 1
 
     def _transaction(self) -> _Transaction:

@@ -195,11 +195,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(reply)
             return
         reply = sandbox.answer(request, faults)
-        if dice(faults.write_then_drop):
+        is_write = request.method != "GET"
+        if is_write and dice(faults.write_then_drop):
             sandbox.records.count_call(reply.route, "written, dropped", reply.counts)
             self.close_connection = True
             return
-        if dice(faults.write_then_fail):
+        if is_write and dice(faults.write_then_fail):
             sandbox.records.count_call(reply.route, "written, 500", reply.counts)
             self._send(sandbox.dialect.failure(500))
             return

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import string
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -20,18 +20,25 @@ from connectors.sandbox.records import SandboxRecords
 
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _CHECK = string.ascii_uppercase + "012345"
-PREFIXES = {"Lead": "00Q", "Contact": "003", "Account": "001", "Task": "00T", "CampaignMember": "00v"}
+PREFIXES = {
+    "Lead": "00Q",
+    "Contact": "003",
+    "Account": "001",
+    "Task": "00T",
+    "CampaignMember": "00v",
+    "Campaign": "701",
+}
 _NOBODYS = "id="
 _PAGE = 2_000
 _MOST_CURSORS = 100
 
 
 class RefusedError(Exception):
-    """A call that is refused: status, errorCode and message."""
+    """A call that is refused: status, errorCode and message; `route` is what it is counted under."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, route: str | None = None) -> None:
         super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+        self.status, self.code, self.message, self.route = status, code, message, route
 
 
 def record_id(number: int, kind: str = "Lead") -> str:
@@ -43,6 +50,11 @@ def record_id(number: int, kind: str = "Lead") -> str:
     short = PREFIXES.get(kind, "a00") + digits.rjust(12, "0")
     check = (sum((short[at + bit] in string.ascii_uppercase) << bit for bit in range(5)) for at in (0, 5, 10))
     return short + "".join(_CHECK[value] for value in check)
+
+
+def kind_of(crm_id: str) -> str:
+    """The object that an id is of, "" for what is no id."""
+    return next((name for name, prefix in PREFIXES.items() if crm_id.startswith(prefix)), "")
 
 
 def number_of(crm_id: str) -> int:
@@ -62,11 +74,12 @@ class Rows:
     def __init__(self, records: SandboxRecords) -> None:
         self._records = records
         self._lock = threading.Lock()
-        self._deleted: set[str] = set()
+        self._resets = records.resets
+        self._deleted: dict[str, dict[str, Any]] = {}  # the recycle bin: rows by id
         self._cursors: dict[str, tuple[list[dict[str, Any]], int]] = {}
         self.key_fields: dict[str, str] = {}  # the field that upserts of an object go by
 
-    def query(self, request: Request) -> Reply:
+    def query(self, request: Request, *, with_deleted: bool = False) -> Reply:
         """Raises RefusedError."""
         try:
             query = read_query(request.query.get("q", ""))
@@ -78,7 +91,8 @@ class Rows:
             if not is_field(query.object, name):
                 message = f"No such column '{name}' on entity '{query.object}'."
                 raise RefusedError(400, "INVALID_FIELD", message)
-        rows = [_selected(query, row) for row in self._found(query)]
+        found = self._found(query, with_deleted=with_deleted)
+        rows = [_selected(query, row) for row in found]
         size = _page_size(request.headers.get("sforce-query-options", ""))
         return self._page(rows, size, 0, request.path.rstrip("/"))
 
@@ -91,15 +105,15 @@ class Rows:
         return self._page(*known, int(place), path.rpartition("/")[0], name)
 
     def read(self, kind: str, crm_id: str) -> Reply:
-        key = self._key_of(kind, crm_id)
+        key = self.key_of(kind, crm_id)
         stored = self._records.find(kind, key) if key is not None else None
         if key is None or stored is None:
-            raise self._missing(crm_id)
+            raise self.missing(crm_id)
         return json_reply(200, {"attributes": {"type": kind}, **self._row(kind, key, *stored)}, f"GET sobjects/{kind}")
 
     def create(self, kind: str, body: bytes) -> Reply:
         fields = self._checked(kind, body, is_new=True)
-        key = str(fields.pop(self._key_field(kind), None) or f"{_NOBODYS}{secrets.token_hex(8)}")
+        key = str(fields.pop(self.key_field(kind), None) or f"{_NOBODYS}{secrets.token_hex(8)}")
         if self._records.find(kind, key):
             raise RefusedError(400, "DUPLICATE_VALUE", "duplicate value found")
         stored = self._records.upsert(kind, {key: fields})[key]
@@ -107,11 +121,11 @@ class Rows:
         return json_reply(201, answer, f"POST sobjects/{kind}", counts={"created": 1})
 
     def update(self, kind: str, crm_id: str, body: bytes) -> Reply:
-        key = self._key_of(kind, crm_id)
+        key = self.key_of(kind, crm_id)
         if key is None:
-            raise self._missing(crm_id)
+            raise self.missing(crm_id)
         fields = self._checked(kind, body, is_new=False)
-        wanted = fields.pop(self._key_field(kind), None)
+        wanted = fields.pop(self.key_field(kind), None)
         if wanted and wanted != key:
             if self._records.find(kind, str(wanted)):
                 raise RefusedError(400, "DUPLICATE_VALUE", "duplicate value found")
@@ -121,7 +135,7 @@ class Rows:
         return Reply(204, b"", f"PATCH sobjects/{kind}", counts={"changed" if changed else "unchanged": 1})
 
     def delete_one(self, kind: str, crm_id: str) -> Reply:
-        error = self._delete(crm_id)
+        error = self.delete(crm_id)
         if error is not None:
             raise RefusedError(404, *error)
         return Reply(204, b"", f"DELETE sobjects/{kind}")
@@ -129,25 +143,34 @@ class Rows:
     def delete_many(self, ids: str) -> Reply:
         results = []
         for crm_id in ids.split(","):
-            error = self._delete(crm_id)
+            error = self.delete(crm_id)
             told = [] if error is None else [{"statusCode": error[0], "message": error[1], "fields": []}]
             results.append({"id": crm_id, "success": error is None, "errors": told})
         return json_reply(200, results, "DELETE composite/sobjects")
 
-    def _delete(self, crm_id: str) -> tuple[str, str] | None:
-        kind = next((name for name, prefix in PREFIXES.items() if crm_id.startswith(prefix)), "")
-        key = self._key_of(kind, crm_id)
-        if key is None:
-            missing = self._missing(crm_id)
+    def delete(self, crm_id: str, *, master: str | None = None) -> tuple[str, str] | None:
+        kind = kind_of(crm_id)
+        key = self.key_of(kind, crm_id)
+        stored = self._records.find(kind, key) if key is not None else None
+        if key is None or stored is None:
+            missing = self.missing(crm_id)
             return missing.code, missing.message
+        row = {**self._row(kind, key, *stored), "IsDeleted": True, "MasterRecordId": master}
         self._records.delete(kind, [key])
         with self._lock:
-            self._deleted.add(crm_id[:15])
+            self._bin()[row["Id"]] = row
         return None
 
-    def _missing(self, crm_id: str) -> RefusedError:
+    def _bin(self) -> dict[str, dict[str, Any]]:
+        """What was deleted since the last reset. The lock is held."""
+        if self._resets != self._records.resets:
+            self._resets = self._records.resets
+            self._deleted = {}
+        return self._deleted
+
+    def missing(self, crm_id: str) -> RefusedError:
         with self._lock:
-            was_there = crm_id[:15] in self._deleted
+            was_there = any(known.startswith(crm_id[:15]) for known in self._bin())
         if was_there:
             return RefusedError(404, "ENTITY_IS_DELETED", "entity is deleted")
         if len(crm_id) not in (15, 18):
@@ -161,7 +184,7 @@ class Rows:
             fields = None
         if not isinstance(fields, dict):
             raise RefusedError(400, "JSON_PARSER_ERROR", "The body cannot be read as a record")
-        refusal = find_unreadable({**fields, "attributes": {"type": kind}}, kind, self._key_field(kind))
+        refusal = find_unreadable({**fields, "attributes": {"type": kind}}, kind, self.key_field(kind))
         if refusal is not None:
             raise RefusedError(400, *refusal)
         refused = find_refusal(fields, kind, is_new=is_new)
@@ -169,21 +192,33 @@ class Rows:
             raise RefusedError(400, refused[0], refused[1])
         return fields
 
-    def _found(self, query: Query) -> list[dict[str, Any]]:
-        rows = [
-            self._row(query.object, record["external_id"], record["id"], record["fields"])
-            for record in self._records.stream()
-            if record["object"] == query.object
-        ]
+    def _found(self, query: Query, *, with_deleted: bool) -> list[dict[str, Any]]:
+        rows = list(self._candidates(query))
+        if with_deleted:
+            with self._lock:
+                rows += [row for crm_id, row in self._bin().items() if kind_of(crm_id) == query.object]
         rows = [row for row in rows if query.holds(row)]
         if query.order is not None:
             rows.sort(key=lambda row: str(row.get(query.order or "") or ""), reverse=query.is_descending)
         return rows[: query.limit]
 
+    def _candidates(self, query: Query) -> Iterator[dict[str, Any]]:
+        """All rows of the object; where it is asked by ids or by our key alone, those: there may be many others."""
+        kind = query.object
+        if query.among is not None and query.among[0] in ("Id", self.key_field(kind)):
+            name, values = query.among
+            keys = [self.key_of(kind, value) for value in values] if name == "Id" else list(values)
+            for key, stored in self._records.find_many(kind, [key for key in keys if key is not None]).items():
+                yield self._row(kind, key, *stored)
+            return
+        for record in self._records.stream():
+            if record["object"] == kind:
+                yield self._row(kind, record["external_id"], record["id"], record["fields"])
+
     def _row(self, kind: str, key: str, number: int, fields: Mapping[str, Any]) -> dict[str, Any]:
         name = " ".join(str(fields[part]) for part in ("FirstName", "LastName") if fields.get(part))
         own = {"Id": record_id(number, kind), "Name": name, "IsConverted": False, "IsDeleted": False}
-        return {**own, self._key_field(kind): None if key.startswith(_NOBODYS) else key, **fields}
+        return {**own, self.key_field(kind): None if key.startswith(_NOBODYS) else key, **fields}
 
     def _page(self, rows: list[dict[str, Any]], size: int, begin: int, path: str, name: str | None = None) -> Reply:
         end = begin + size
@@ -197,10 +232,10 @@ class Rows:
             body["nextRecordsUrl"] = f"{path}/{name}-{end}"
         return json_reply(200, body, "GET query")
 
-    def _key_field(self, kind: str) -> str:
+    def key_field(self, kind: str) -> str:
         return self.key_fields.get(kind, KEY)
 
-    def _key_of(self, kind: str, crm_id: str) -> str | None:
+    def key_of(self, kind: str, crm_id: str) -> str | None:
         """What the record with this id is kept under."""
         if len(crm_id) not in (15, 18) or not crm_id.startswith(PREFIXES.get(kind, "-")):
             return None

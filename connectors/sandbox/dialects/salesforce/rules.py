@@ -10,11 +10,14 @@ from typing import Any
 
 Refusal = tuple[str, str, list[str]]  # statusCode, message, fields
 
-_REQUIRED = {"Lead": ("LastName", "Company"), "Contact": ("LastName",), "Account": ("Name",)}
+_REQUIRED = {"Lead": ("LastName", "Company"), "Contact": ("LastName",), "Account": ("Name",), "Campaign": ("Name",),
+             "CampaignMember": ("CampaignId",)}  # fmt: skip
 REFERENCES: dict[str, dict[str, tuple[str, ...]]] = {
     "Contact": {"AccountId": ("Account",)},
-    "Task": {"WhoId": ("Lead", "Contact"), "WhatId": ("Account",)},
+    "Task": {"WhoId": ("Lead", "Contact"), "WhatId": ("Account", "Campaign")},
+    "CampaignMember": {"CampaignId": ("Campaign",), "LeadId": ("Lead",), "ContactId": ("Contact",)},
 }
+FIXED = {"CampaignMember": ("CampaignId", "LeadId", "ContactId")}  # said when a record is made, and never again
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _LENGTHS = {
     "City": 40, "Company": 255, "Country": 80, "CountryCode": 10, "Description": 32_000, "Email": 80,
@@ -22,19 +25,25 @@ _LENGTHS = {
     "MiddleName": 40, "MobilePhone": 40, "OwnerId": 18, "Phone": 40, "PostalCode": 20, "Rating": 40, "Salutation": 40,
     "State": 80, "StateCode": 10, "Status": 40, "Street": 255, "Suffix": 40, "Title": 128, "Website": 255,
     "AccountId": 18, "ActivityDate": 10, "BillingCity": 40, "BillingCountry": 80, "BillingState": 80, "Name": 255,
-    "Priority": 40, "Subject": 255, "Type": 255, "WhatId": 18, "WhoId": 18,
+    "Priority": 40, "Subject": 255, "Type": 255, "WhatId": 18, "WhoId": 18, "CampaignId": 18, "ContactId": 18,
+    "LeadId": 18,
+    "MailingCity": 40, "MailingCountry": 80, "MailingPostalCode": 20, "MailingState": 80, "MailingStreet": 255,
 }  # fmt: skip
 _CUSTOM_LENGTH = 32_000  # a long text area; in a real org each custom field has its own
 _NUMBERS = {"AnnualRevenue", "Latitude", "Longitude", "NumberOfEmployees"}
 _BOOLEANS = {"DoNotCall", "HasOptedOutOfEmail", "HasOptedOutOfFax", "IsUnreadByOwner"}
 KEY = "Afluente_Id__c"
-_KEPT = ("Id", "IsConverted", "IsDeleted", "CreatedDate", "LastModifiedDate")  # by Salesforce itself
+# By Salesforce itself.
+_KEPT = ("Id", "IsConverted", "IsDeleted", "CreatedDate", "LastModifiedDate", "MasterRecordId", "ConvertedContactId")
 _NAMED_BY_PARTS = ("Lead", "Contact")  # whose Name is made of first and last name
+_OF_TOUCHES = {"ActivityDate", "CampaignId", "ContactId", "LeadId", "Priority", "Subject", "Type", "WhatId", "WhoId"}
+_MAILING = {"MailingCity", "MailingCountry", "MailingPostalCode", "MailingState", "MailingStreet"}
+_BILLING = {"BillingCity", "BillingCountry", "BillingState"}
 _OF_OTHERS = {
-    "Lead": {"AccountId", "ActivityDate", "BillingCity", "BillingCountry", "BillingState", "Priority", "Subject",
-             "Type", "WhatId", "WhoId"},
-    "Contact": {"ActivityDate", "BillingCity", "BillingCountry", "BillingState", "Company", "IsConverted", "Priority",
-                "Status", "Subject", "Type", "WhatId", "WhoId"},
+    "Lead": {"AccountId"} | _OF_TOUCHES | _MAILING | _BILLING,
+    "Contact": {"AnnualRevenue", "City", "Company", "ConvertedContactId", "Country", "CountryCode", "Industry",
+                "IsConverted", "IsUnreadByOwner", "Latitude", "Longitude", "NumberOfEmployees", "PostalCode", "Rating",
+                "State", "StateCode", "Status", "Street", "Website"} | _OF_TOUCHES | _BILLING,
 }  # fmt: skip
 _KINDS = {
     "Description": "textarea", "Email": "email", "Fax": "phone", "Industry": "picklist", "LeadSource": "picklist",

@@ -30,7 +30,8 @@ class QueryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """`names` are all fields that it speaks of."""
+    """`names` are all fields that it speaks of. `among`: where all that is asked is whether a field's value is among
+    these."""
 
     fields: tuple[str, ...]
     object: str
@@ -39,6 +40,7 @@ class Query:
     is_descending: bool
     limit: int | None
     names: frozenset[str]
+    among: tuple[str, tuple[str, ...]] | None = None
 
 
 def read_query(text: str) -> Query:
@@ -58,6 +60,8 @@ class _Parser:
             place = match.end()
         self._place = 0
         self._names: set[str] = set()
+        self._lists: list[tuple[str, tuple[str, ...]]] = []
+        self._conditions = 0
 
     def query(self) -> Query:
         self._expect("select")
@@ -77,7 +81,8 @@ class _Parser:
             limit = int(self._next())
         if self._place < len(self._tokens):
             raise QueryError(f"unexpected token: '{self._tokens[self._place]}'")
-        return Query(tuple(fields), kind, holds, order, is_descending, limit, frozenset(self._names))
+        among = self._lists[0] if self._conditions == 1 and self._lists else None
+        return Query(tuple(fields), kind, holds, order, is_descending, limit, frozenset(self._names), among)
 
     def _either(self) -> Holds:
         """Conditions joined by AND or by OR; as in Salesforce, both beside each other need parentheses."""
@@ -97,13 +102,16 @@ class _Parser:
             self._expect(")")
             return inner
         name = self._name()
+        self._conditions += 1
         if self._skip("in"):
             self._expect("(")
             values = [self._value()]
             while self._skip(","):
                 values.append(self._value())
             self._expect(")")
-            return lambda row: any(_compared(row.get(name), value, "=") for value in values)
+            self._lists.append((name, tuple(value for value in values if isinstance(value, str))))
+            known = {value.casefold() if isinstance(value, str) else value for value in values}
+            return lambda row: _folded(row.get(name)) in known
         operator = self._next()
         if operator not in _COMPARE:
             raise QueryError(f"unexpected token: '{operator}'")
@@ -146,6 +154,10 @@ class _Parser:
         if not self._skip(word):
             found = self._tokens[self._place] if self._place < len(self._tokens) else "<EOF>"
             raise QueryError(f"unexpected token: '{found}'")
+
+
+def _folded(value: Any) -> Any:
+    return value.casefold() if isinstance(value, str) else value if isinstance(value, int | float) else None
 
 
 def _compared(here: Any, asked: Any, operator: str) -> bool:

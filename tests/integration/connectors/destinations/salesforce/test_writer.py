@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connectors.kit import QuotaError, Record, RecordError, TerminalError, TransientError, Usage
+from connectors.kit import ConfigurationError, QuotaError, Record, RecordError, TerminalError, TransientError, Usage
 from pipeline.delivery.halving import Written, write_in_halves
 from tests.support.crm import calls
 from tests.support.properties import examples
@@ -51,10 +51,21 @@ class TestTheCall:
 
     def test_headers_that_change_writes_are_sent_only_when_asked_for(self, server):
         write(server, said([good()]))
-        assert not [name for name in server.asked[0]["headers"] if name.startswith("Sforce")]
-        write(server, said([good()]), options={"auto_assign": False, "allow_duplicate_alerts": True})
+        sent = [name for name in server.asked[0]["headers"] if name.startswith("Sforce")]
+        assert sent == ["Sforce-Call-Options"]
+        options = {"auto_assign": False, "allow_duplicate_alerts": True, "duplicates_as_user": True}
+        write(server, said([good()]), options=options)
         assert server.asked[1]["headers"]["Sforce-Auto-Assign"] == "FALSE"
-        assert server.asked[1]["headers"]["Sforce-Duplicate-Rule-Header"] == "allowSave=true"
+        rules = server.asked[1]["headers"]["Sforce-Duplicate-Rule-Header"]
+        assert rules == "allowSave=true; runAsCurrentUser=true"
+
+    def test_every_call_says_whose_it_is(self, server):
+        write(server, said([good()]))
+        write(server, said([good()]), options={"client": "Acme/1.0"})
+        named = [call["headers"]["Sforce-Call-Options"] for call in server.asked]
+        assert named == ["client=afluente", "client=Acme/1.0"]
+        with pytest.raises(ConfigurationError, match=r"options\.client"):
+            write(server, said([good()]), options={"client": "a, b"})
 
     def test_no_records_make_no_call(self, server):
         assert writer(server.url).write([]) == []
@@ -81,7 +92,7 @@ class TestResults:
         [
             "REQUIRED_FIELD_MISSING", "STRING_TOO_LONG", "FIELD_CUSTOM_VALIDATION_EXCEPTION", "INVALID_EMAIL_ADDRESS",
             "FIELD_INTEGRITY_EXCEPTION", "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", "ENTITY_IS_DELETED",
-            "ENTITY_IS_LOCKED", "DUPLICATES_DETECTED", "CANNOT_UPDATE_CONVERTED_LEAD", "NEVER_HEARD_OF",
+            "ENTITY_IS_LOCKED", "DUPLICATES_DETECTED", "NEVER_HEARD_OF",
         ],
     )  # fmt: skip
     def test_permanent_and_unknown_codes_reject_the_record(self, server, code):
