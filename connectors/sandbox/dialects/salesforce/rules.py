@@ -125,7 +125,7 @@ def is_field(kind: str, name: str) -> bool:
 
 
 def describe(kind: str) -> dict[str, Any]:
-    """As `sobjects/Lead/describe` does: the fields that Salesforce brings, and those that docs/connectors.md has an
+    """As `sobjects/Lead/describe` does: the fields that Salesforce brings, and those that docs/salesforce.md has an
     admin make."""
     fields = [_described(kind, name) for name in _names(kind)]
     return {
