@@ -36,7 +36,7 @@ from pipeline.routing import note_destinations, note_returns, told_of_consent, w
 from pipeline.settings.loading import settings
 from pipeline.stages.attribution.touches import touches_of
 from pipeline.stages.mappings_in_force import refresh_source_mappings
-from pipeline.store.deliveries import deliveries
+from pipeline.store.deliveries import deliveries, jobs
 from pipeline.store.engine import transaction
 from pipeline.store.events import drift, events, leases, quarantine, record_members
 from pipeline.store.identity import evidence_rows, people_moves, upgrades
@@ -240,6 +240,7 @@ def sweep() -> list[tuple[str, ...]]:
         deliveries.sweep_deliveries(connection, max_attempts=tuning.delivery_attempts)
         pending = leases.oldest_pending(connection)
         due = deliveries.due_counts(connection)
+        waiting = jobs.jobs_to_ask(connection)
     if any(expired.values()) or parked:
         _log.warning("leases_expired", **{lane: expired.get(lane, 0) for lane in LANES}, quarantined=parked)
     hints: list[tuple[str, ...]] = [("dispatch", lane) for lane in LANES if pending.get(lane)]
@@ -249,6 +250,11 @@ def sweep() -> list[tuple[str, ...]]:
             for target, lanes in due.items()
             for lane, (count, _) in lanes.items()
             if count and destination_of(target) in settings().destinations
+        }
+        | {
+            ("deliver", destination_of(target), lane)
+            for target, lane in waiting
+            if destination_of(target) in settings().destinations
         }
     )
     return hints

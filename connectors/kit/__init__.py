@@ -6,6 +6,8 @@ from connectors.kit.destinations.capabilities import (
     Describes,
     Finds,
     FoundRecord,
+    Jobs,
+    JobState,
     KnownPerson,
     Lists,
     Lookup,

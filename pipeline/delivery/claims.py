@@ -58,16 +58,19 @@ def claim_batch(
     *,
     until: float,
     lease_seconds: float,
-    linger_seconds: float,
+    linger_seconds: float = 0.0,
+    job_size: int | None = None,
 ) -> Claimed | None:
-    """A batch of what is due, with what it is about as it is now. None: nothing is, or too little for its age."""
+    """A batch of what is due, with what it is about as it is now. None: nothing is, or too little for its age.
+    `job_size`: as many as a job takes, of those whom the CRM has no record of."""
     claim_id, dues = deliveries.claim_deliveries(
         connection,
         target.name,
         lane,
-        limit=writer.batch_size,
+        limit=job_size or writer.batch_size,
         lease_seconds=lease_seconds,
         linger_seconds=linger_seconds,
+        is_untried=job_size is not None,
     )
     if not dues:
         return None
@@ -187,15 +190,31 @@ def _unfilled(record: Record, fills: tuple[str, ...], found: FoundRecord | None)
     return replace(record, fields={name: value for name, value in record.fields.items() if name not in kept})
 
 
-def outcome_of(result: WriteResult, mapped: MappedPerson, due: Due, links: tuple[Link, ...]) -> Outcome:
+class Sent(msgspec.Struct, frozen=True):
+    """What was sent of a record, told apart from other content by digests. `is_partial`: without what is written once;
+    `truncated`: names of the fields that were cut."""
+
+    once_digest: bytes | None = None
+    is_partial: bool = False
+    content_id: UUID | None = None
+    links_id: UUID | None = None
+    truncated: tuple[str, ...] = ()
+
+
+def sent_of(mapped: MappedPerson, links: tuple[Link, ...]) -> Sent:
+    content_id = blind_index().content_id(mapped.content) if mapped.content else None
+    return Sent(mapped.once_digest, mapped.leaves_out_once, content_id, _links_id(links), tuple(mapped.truncated))
+
+
+def outcome_of(result: WriteResult, sent: Sent, due: Due) -> Outcome:
     """What a record that was written to, or was to be, has come to."""
     is_written = result.state == "written"
-    lacks_once = mapped.leaves_out_once and result.created is True  # the CRM had lost the record meanwhile
+    lacks_once = sent.is_partial and result.created is True  # the CRM had lost the record meanwhile
     code, message = result.code, result.message
     if is_written and not code and result.created and due.external_id:
         code, message = "made_again", f"its record {due.external_id} was not there under our key any more: a new one"
-    elif is_written and not code and mapped.truncated:
-        code, message = "truncated", f"cut to fit: {', '.join(mapped.truncated)}"
+    elif is_written and not code and sent.truncated:
+        code, message = "truncated", f"cut to fit: {', '.join(sent.truncated)}"
     return Outcome(
         due.person_id,
         "sent" if is_written else result.state,
@@ -204,9 +223,9 @@ def outcome_of(result: WriteResult, mapped: MappedPerson, due: Due, links: tuple
         code=code,
         field=result.field,
         message=message,
-        once_digest=b"" if lacks_once else mapped.once_digest,
-        content_id=blind_index().content_id(mapped.content) if is_written and mapped.content else None,
-        links_id=_links_id(links) if is_written else None,
+        once_digest=b"" if lacks_once else sent.once_digest,
+        content_id=sent.content_id if is_written else None,
+        links_id=sent.links_id if is_written else None,
     )
 
 

@@ -13,8 +13,18 @@ from uuid import UUID
 import msgspec
 
 from pipeline.delivery.backoff import backoff_seconds
-from pipeline.delivery.claims import Claimed, Prepared, claim_batch, deletion_of, leave_filled, outcome_of, prepare
+from pipeline.delivery.claims import (
+    Claimed,
+    Prepared,
+    claim_batch,
+    deletion_of,
+    leave_filled,
+    outcome_of,
+    prepare,
+    sent_of,
+)
 from pipeline.delivery.halving import Written, write_in_halves
+from pipeline.delivery.jobs import JobSender
 from pipeline.delivery.permits import CallPermits, reason_of
 from pipeline.delivery.subjects import wake_people_of, wake_touches_of
 from pipeline.delivery.writers import OpenWriter
@@ -97,12 +107,19 @@ class _Sender:
         self._permits = CallPermits(target, is_hot=lane == HOT, probe_seconds=busy)
         self.counts = dict.fromkeys(("sent", "retry", "rejected"), 0)
         self.claims = 0
+        self._jobs = JobSender(target, lane, self._permits, self.counts)
 
     def run(self) -> SendReport:
         """Until nothing is due, or for as long as it may take. Its counts are those of all runs."""
         while True:
             writer, wait = self._permits.acquire()
             if writer is not None:
+                pause = self._jobs.work(writer)
+                if pause is not None:
+                    self.claims += 1
+                    if pause > 0 or time.monotonic() >= self._ends_at:
+                        return self._report(more_due=pause == 0, wait_seconds=pause)
+                    continue
                 claimed = self._claim(writer)
                 if claimed is not None:
                     self.claims += 1
@@ -161,12 +178,7 @@ class _Sender:
             pause = self._permits.report(trouble, writer.usage)
             outcomes += [deletion_of(result, due_of[result.key]) for result in gone.results]
             outcomes += [
-                outcome_of(
-                    result,
-                    prepared.mapped[due.person_id],
-                    due,
-                    claimed.links.get(due.person_id, ()),
-                )
+                outcome_of(result, sent_of(prepared.mapped[due.person_id], claimed.links.get(due.person_id, ())), due)
                 for result in written.results
                 for due in (due_of[result.key],)
             ]

@@ -15,6 +15,7 @@ from connectors.kit import (
     Deletes,
     DestinationType,
     FoundRecord,
+    Jobs,
     Reads,
     Record,
     Secrets,
@@ -66,6 +67,11 @@ class OpenWriter(msgspec.Struct, frozen=True):
     def can_delete(self) -> bool:
         """Whether records of people who are to be forgotten can be made to go."""
         return isinstance(self.writer, Deletes)
+
+    @property
+    def jobs(self) -> Jobs | None:
+        """Where many new records may go at once; None: the CRM takes no jobs, or is not to be given any."""
+        return self.writer if isinstance(self.writer, Jobs) and self.writer.job_above else None
 
     @property
     def usage(self) -> Usage:

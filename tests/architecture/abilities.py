@@ -19,6 +19,7 @@ TITLES = {
     "lists": "lists people",
     "finds": "finds people",
     "sets_up": "is set up by us",
+    "jobs": "takes jobs",
 }
 
 

@@ -18,6 +18,9 @@ DESTINATION = DestinationType(
         Option("api_version", ("number", "text"), default="67.0", help="such as 67.0"),
         Option("audience", "url", help="of the signed assertion, if not the login server"),
         Option("auto_assign", ("boolean", "text"), help="true, false or a rule's id; not set: the active rule"),
+        Option(
+            "bulk_above", "integer", default=2000, at_least=0, help="due records for a job of Bulk API 2.0; 0: never"
+        ),
         Option("client", default="afluente", help="what Salesforce calls our calls in its logs and limits"),
         Option("converted", default="contact", allowed=("contact", "leave"), help="of a lead that was converted"),
         Option("duplicates_as_user", "boolean", help="duplicate rules see what the user may see, not all records"),

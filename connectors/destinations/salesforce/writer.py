@@ -10,6 +10,7 @@ from urllib.parse import quote
 from connectors.destinations.salesforce.abilities import CONTACT_PREFIX, SalesforceAbilities
 from connectors.destinations.salesforce.answers import CONVERTED, FIXED_FIELD, result_of
 from connectors.destinations.salesforce.api import BATCH_SIZE, Api
+from connectors.destinations.salesforce.jobs import SalesforceJobs
 from connectors.destinations.salesforce.places import Decided, Place, Places
 from connectors.kit import Connection, Link, QuotaError, Record, TransientError, Usage, WriteResult, check_batch
 
@@ -17,7 +18,7 @@ MEMBER = "CampaignMember"
 _MEMBER_FIXED = ("CampaignId", "LeadId", "ContactId")  # only said when a member is made
 
 
-class SalesforceWriter(SalesforceAbilities):
+class SalesforceWriter(SalesforceAbilities, SalesforceJobs):
     """One object of one account. Not shared between threads: it holds one HTTP session."""
 
     def __init__(self, connection: Connection) -> None:
@@ -28,6 +29,8 @@ class SalesforceWriter(SalesforceAbilities):
         self.sent_as = f"{self._object} by {self._key_field}"
         self.usage = Usage()
         self._api = Api(connection, self._note_usage)
+        looks_first = bool(options.get("find_contacts")) or self._object == MEMBER
+        self.job_above = None if looks_first else options.get("bulk_above") or None
         self._places = Places(connection, self._api, self._object, self._key_field)
 
     def write(self, records: Sequence[Record]) -> list[WriteResult]:

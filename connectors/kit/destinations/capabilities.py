@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from connectors.kit.destinations.declarations import Record, WriteResult
 
@@ -129,6 +129,48 @@ class SetsUp(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """`state`: "open", nothing is written yet; "running"; "over", results can be had; "gone", the CRM knows it no more.
+    `message`: why it failed, in the CRM's words without values."""
+
+    state: Literal["open", "running", "over", "gone"]
+    message: str | None = None
+
+
+@runtime_checkable
+class Jobs(Protocol):
+    """Takes many new records at once and tells later what became of them.
+
+    A job is opened, filled and asked about by whichever process has time: its id is all that is kept. `job_above`: how
+    many records must be due for it, None: no jobs; `job_size`: how many one takes. Records of a job have no `crm_id`.
+    """
+
+    job_above: int | None
+    job_size: int
+
+    def open_job(self) -> str:
+        """The id of a job that writes nothing until it is filled. One call."""
+        ...
+
+    def fill_job(self, job_id: str, records: Sequence[Record]) -> None:
+        """From here on the CRM writes. Raises TransientError where the job is not open any more. Two calls."""
+        ...
+
+    def job_state(self, job_id: str) -> JobState:
+        """One call."""
+        ...
+
+    def job_results(self, job_id: str) -> dict[str, WriteResult]:
+        """By our key, of a job that is over. A record that it says nothing of was not written. One to three calls."""
+        ...
+
+    def drop_job(self, job_id: str) -> None:
+        """An open job will write nothing, of one that is over the CRM keeps nothing. Raises TransientError for one that
+        runs. Two calls."""
+        ...
+
+
 CAPABILITIES: dict[str, str] = {
     "reads": "read",
     "deletes": "delete",
@@ -136,6 +178,7 @@ CAPABILITIES: dict[str, str] = {
     "lists": "list_people",
     "finds": "find",
     "sets_up": "setup",
+    "jobs": "open_job",
 }
 """Each capability and the method by which a writer has it."""
 

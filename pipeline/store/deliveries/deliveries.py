@@ -92,6 +92,7 @@ _CLAIM = """
 WITH due AS MATERIALIZED (
     SELECT person_id, wanted_at, content_id FROM deliveries
     WHERE destination = %(destination)s AND lane = %(lane)s AND state = 'due' AND next_attempt_at <= now()
+        AND (NOT %(untried)s OR (external_id IS NULL AND sent_version = 0 AND attempts = 0 AND wanted = 'present'))
     ORDER BY next_attempt_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 UPDATE deliveries d SET state = 'in_flight', claim = %(claim)s,
@@ -116,8 +117,10 @@ def claim_deliveries(
     limit: int,
     lease_seconds: float,
     linger_seconds: float = 0,
+    is_untried: bool = False,
 ) -> tuple[UUID, list[Due]]:
-    """Lease up to `limit` deliveries whose time has come, longest due first. One statement.
+    """Lease up to `limit` deliveries whose time has come, longest due first. One statement. `is_untried`: only of those
+    whom the CRM has no record of and was not asked to make one.
 
     What the CRM has counts as unknown from here on: a call may reach it and its answer be lost.
 
@@ -134,6 +137,7 @@ def claim_deliveries(
             "claim": claim,
             "lease": lease_seconds,
             "linger": linger_seconds,
+            "untried": is_untried,
         },
     )
     return claim, [
@@ -254,8 +258,9 @@ def send_again_what_was_overtaken(
 
 _SWEEP = """
 WITH expired AS MATERIALIZED (
-    SELECT person_id, destination FROM deliveries WHERE state = 'in_flight' AND lease_until < now()
-    LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    SELECT person_id, destination FROM deliveries d WHERE state = 'in_flight' AND lease_until < now()
+        AND NOT EXISTS (SELECT FROM delivery_jobs j WHERE j.claim = d.claim)
+    LIMIT %(limit)s FOR UPDATE OF d SKIP LOCKED
 ), swept AS (
     UPDATE deliveries d SET lease_until = NULL, attempts = attempts + 1, next_attempt_at = now(),
         state = CASE WHEN attempts + 1 >= %(most)s THEN 'quarantined' ELSE 'due' END,
@@ -274,7 +279,8 @@ SELECT count(*) FROM swept
 
 
 def sweep_deliveries(connection: Connection, *, max_attempts: int, limit: int = 5000) -> int:
-    """Take back deliveries whose lease ran out, counting an attempt; gives how many. One statement.
+    """Take back deliveries whose lease ran out, counting an attempt; gives how many. One statement. Those of a job are
+    left to it, however long nobody asks what became of it.
 
     At `max_attempts` they go to quarantine: a record that kills its sender must not do so for ever.
     """

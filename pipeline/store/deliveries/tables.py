@@ -89,6 +89,22 @@ delivery_log = Table(
 )
 Index("delivery_log_person", delivery_log.c.person_id)
 
+delivery_jobs = Table(
+    "delivery_jobs",
+    metadata,
+    Column("claim", Uuid, nullable=False),  # under which its deliveries are in flight
+    Column("destination", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("job_id", Text, nullable=False),  # the CRM's
+    moment_column("created_at", nullable=False, is_now=True),
+    moment_column("next_poll_at", nullable=False),  # until then it is with whoever took it
+    Column("mapping_version", Text),
+    Column("sent_as", Text),
+    Column("records", LargeBinary, nullable=False),  # ids and digests of what was sent, as `jobs.py` packs them
+    PrimaryKeyConstraint("claim", name="delivery_jobs_pkey"),
+)
+Index("delivery_jobs_next", delivery_jobs.c.destination, delivery_jobs.c.next_poll_at)
+
 destinations_in_force = Table(
     "destinations_in_force",
     metadata,

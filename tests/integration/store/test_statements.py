@@ -12,7 +12,8 @@ from pipeline.privacy.people_to_send import read_named_people
 from pipeline.records import Consent, Due, Lead, Outcome, Parked, Stage, Suppressed, new_id
 from pipeline.routing import note_returns
 from pipeline.stages.destination_mapping.names import Named, named_in
-from pipeline.store.deliveries import deliveries
+from pipeline.store.deliveries import deliveries, jobs
+from pipeline.store.deliveries.jobs import DeliveryJob, JobRecord
 from pipeline.store.engine import count_statements, transaction
 from pipeline.store.events import balance, events, quarantine
 from pipeline.store.identity import (
@@ -101,6 +102,11 @@ EXPECTED = {
     "read_people_to_send": 1,
     "read_named_people of a mapping that names no more": 1,
     "read_named_people of one that names touches and consents": 3,
+    "count_untried and count_jobs": 2,
+    "add_job": 1,
+    "take_job": 1,
+    "leave_job": 2,
+    "end_job": 1,
     "record_outcomes": 3,
     "sweeps of nothing": 2,
     "balance": 4,
@@ -223,6 +229,7 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
         "read_named_people of one that names touches and consents", lambda it: read_named_people(it, asked, named)
     )
     assert len(dues) == size == len(told)
+    _run_a_job(run, sending, dues)
     said = [Outcome(due.person_id, ("sent", "retry", "rejected")[place % 3]) for place, due in enumerate(dues)]
     run("record_outcomes", lambda it: _record(it, sending, dues, said))
     run("sweeps of nothing", lambda it: (events.sweep_leases(it), deliveries.sweep_deliveries(it, max_attempts=12)))
@@ -282,6 +289,19 @@ def test_so_does_a_page_of_what_an_update_leaves_to_do(size):
         assert upgrades.count_unfiled(connection) == 0
         assert upgrades.is_finished(connection, 2)
     assert counted == EXPECTED_AFTER_AN_UPDATE
+
+
+def _run_a_job(run, claim_id, dues):
+    """A claim as a job: its statements do not grow with its records."""
+    job = DeliveryJob(claim_id, "job-1", "1", "Lead by Key__c", [JobRecord(due.person_id, due.version) for due in dues])
+    run(
+        "count_untried and count_jobs",
+        lambda it: (jobs.count_untried(it, "crm", "bulk", most=9), jobs.count_jobs(it, "crm")),
+    )
+    run("add_job", lambda it: jobs.add_job(it, "crm", "bulk", job, busy_seconds=-1))
+    assert run("take_job", lambda it: jobs.take_job(it, "crm", busy_seconds=60)) == job
+    run("leave_job", lambda it: jobs.leave_job(it, "crm", claim_id, poll_seconds=60, lease_seconds=60))
+    assert run("end_job", lambda it: jobs.end_job(it, claim_id)) is True
 
 
 def _record(connection, claim_id, dues: list[Due], said: list[Outcome]) -> None:

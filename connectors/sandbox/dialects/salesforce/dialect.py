@@ -15,6 +15,7 @@ import orjson
 from connectors.sandbox.dialects.dialect import Reply, Request, json_reply
 from connectors.sandbox.dialects.salesforce.fates import Fates
 from connectors.sandbox.dialects.salesforce.grants import CLIENT_ID, CLIENT_SECRET, Grants
+from connectors.sandbox.dialects.salesforce.ingest import Ingest
 from connectors.sandbox.dialects.salesforce.rows import PREFIXES, RefusedError, Rows, record_id
 from connectors.sandbox.dialects.salesforce.rules import describe
 from connectors.sandbox.dialects.salesforce.writes import MAX_RECORDS, Writes
@@ -30,6 +31,7 @@ _ONE = re.compile(r"/services/data/v\d+\.\d+/sobjects/(\w+)/(\w+)/([^/]+)")
 _BY_ID = re.compile(r"/services/data/v\d+\.\d+/sobjects/(\w+)(?:/(\w+))?/?")
 _MANY = re.compile(r"/services/data/v\d+\.\d+/composite/sobjects/?")
 _QUERY = re.compile(r"/services/data/v\d+\.\d+/query(All)?(?:/([\w-]+))?/?")
+_INGEST = re.compile(r"/services/data/v\d+\.\d+/jobs/ingest(?:/(\w+)(?:/(\w+))?)?/?")
 _ACTION = re.compile(r"/services/data/v\d+\.\d+/actions/custom/apex/(\w+)")
 _LIMITS = re.compile(r"/services/data/v\d+\.\d+/limits/?")
 
@@ -45,6 +47,7 @@ class SalesforceDialect:
         self._lock = threading.Lock()
         self._rows = Rows(records)
         self._writes = Writes(records, faults, self._rows)
+        self._ingest = Ingest(self._writes)
         self._fates = Fates(records, self._rows)
         self.grants = Grants(self._tokens)
         self._used = 0
@@ -121,6 +124,8 @@ class SalesforceDialect:
             return self._rows.query(request, with_deleted=bool(match[1]))
         if (match := _ACTION.fullmatch(request.path)) and request.method == "POST":
             return self._fates.answer(match[1], request.body)
+        if match := _INGEST.fullmatch(request.path):
+            return self._ingest.answer(request, match[1], match[2], faults)
         match = _BY_ID.fullmatch(request.path)
         return None if match is None or match[1] not in PREFIXES else self._route_one(request, match[1], match[2])
 

@@ -119,6 +119,18 @@ def _type_of(name: str) -> tuple[type, ...] | None:
     return (str, int, float, bool, dict, list) if name.endswith("__c") else None
 
 
+def read_cell(name: str, cell: str) -> Any:
+    """A cell of a CSV file, by the type of its field; as it stands where it is not of that type."""
+    if name in _BOOLEANS and cell in ("true", "false"):
+        return cell == "true"
+    if name in _NUMBERS:
+        try:
+            return float(cell)
+        except ValueError:
+            return cell
+    return cell
+
+
 def is_field(kind: str, name: str) -> bool:
     """Whether a query may name it. As in writing, any custom field goes."""
     return name in _names(kind) or name.endswith("__c")
