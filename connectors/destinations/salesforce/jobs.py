@@ -90,9 +90,8 @@ class SalesforceJobs:
 
     def drop_job(self, job_id: str) -> None:
         path = f"/jobs/ingest/{quote(job_id)}"
-        self._api.request(
-            "PATCH", path, b'{"state":"Aborted"}'
-        )  # refused for one that is over: then it is deleted alone
+        # Refused for one that is over already: it is only deleted then.
+        self._api.request("PATCH", path, b'{"state":"Aborted"}')
         response = self._api.request("DELETE", path)
         if response.status_code == 400:
             raise TransientError(f"{self._api.name}: the job is being worked on")
