@@ -8,6 +8,7 @@ from typing import Any
 
 from connectors.destinations.salesforce.answers import GONE
 from connectors.destinations.salesforce.api import BATCH_SIZE, MOST_CHARACTERS, Api, escaped, listed
+from connectors.destinations.salesforce.places import Places
 from connectors.kit import (
     DescribedField,
     FoundRecord,
@@ -66,18 +67,33 @@ class SalesforceAbilities:
     _object: str
     _key_field: str
     _fields: tuple[SentField, ...]
+    _places: Places
 
     def read(self, keys: Sequence[str]) -> dict[str, FoundRecord]:
-        """One call, and another for each page where Salesforce gives fewer records at once than were asked for."""
+        """One call, and another for each page where Salesforce gives fewer records at once than were asked for. Where a
+        lead was converted its contact is what is written to, and read: that takes one more."""
         if not keys:
             return {}
         names = [field.name for field in self._fields if _NAME.fullmatch(field.name) and not field.name.endswith("__r")]
-        rows = self._api.query(self._select([self._key_field, *names], f"{self._key_field} IN ({listed(keys)})"))
+        more = ["ConvertedContactId"] if self._places.follows else []
+        asked = self._select([self._key_field, *names, *more], f"{self._key_field} IN ({listed(keys)})")
+        rows = {str(row[self._key_field]): row for row in self._api.query(asked)}
+        found = {
+            key: FoundRecord(str(row["Id"]), key, {name: row.get(name) for name in names}) for key, row in rows.items()
+        }
+        contacts = {key: str(row["ConvertedContactId"]) for key, row in rows.items() if row.get("ConvertedContactId")}
+        return found | (self._read_contacts(contacts, names) if contacts else {})
+
+    def _read_contacts(self, contacts: Mapping[str, str], names: Sequence[str]) -> dict[str, FoundRecord]:
+        """Values of contacts by the names that a lead's fields have; `contacts`: ids by our key."""
+        named = self._places.contacts.named(names)
+        asked = ", ".join(dict.fromkeys(("Id", *named.values())))
+        before = f"SELECT {asked} FROM Contact WHERE Id IN ("  # noqa: S608 - SOQL reads only
+        rows = {str(row["Id"]): row for row in self._api.query_each(before, list(dict.fromkeys(contacts.values())))}
         return {
-            str(row[self._key_field]): FoundRecord(
-                str(row["Id"]), str(row[self._key_field]), {name: row.get(name) for name in names}
-            )
-            for row in rows
+            key: FoundRecord(crm_id, key, {name: rows[crm_id].get(there) for name, there in named.items()})
+            for key, crm_id in contacts.items()
+            if crm_id in rows
         }
 
     def delete(self, records: Sequence[Record]) -> list[WriteResult]:

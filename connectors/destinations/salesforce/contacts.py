@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from connectors.destinations.salesforce.api import Api
@@ -35,14 +35,15 @@ class ContactFields:
 
     def of_lead(self, fields: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
         """The fields that a contact has too, under its names; and the names of those that it has not."""
+        named = self.named(fields)
+        kept = {named[name]: value for name, value in fields.items() if name in named}
+        return kept, tuple(name for name in fields if name not in named)
+
+    def named(self, names: Iterable[str]) -> dict[str, str]:
+        """What a contact calls these fields of a lead; those that are not written there are left out."""
         writable = self._described()
-        kept = {
-            RENAMED.get(name, name): value
-            for name, value in fields.items()
-            if name not in _NEVER and RENAMED.get(name, name) in writable
-        }
-        left_out = tuple(name for name in fields if RENAMED.get(name, name) not in kept)
-        return kept, left_out
+        found = {name: RENAMED.get(name, name) for name in names if name not in _NEVER}
+        return {name: there for name, there in found.items() if there in writable}
 
     def _described(self) -> set[str]:
         if time.monotonic() >= self._until:

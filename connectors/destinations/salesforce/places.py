@@ -38,17 +38,20 @@ Decided = Place | WriteResult
 
 class Places:
     """Of one writer. Asks one question for records that were written before, and one or two more where something was
-    converted, merged or deleted, or where contacts are looked for."""
+    converted, merged or deleted, or where contacts are looked for.
+
+    `follows`: news of a converted lead go to its contact, whose fields `contacts` knows.
+    """
 
     def __init__(self, connection: Connection, api: Api, kind: str, key_field: str) -> None:
         options = connection.options
         self._api, self._kind, self._key_field = api, kind, key_field
         is_lead = kind == "Lead"
         self._leaves_gone = options.get("gone") == "leave"
-        self._follows = is_lead and options.get("converted", "contact") == "contact"
+        self.follows = is_lead and options.get("converted", "contact") == "contact"
         self._finds = is_lead and bool(options.get("find_contacts")) and connection.subject == "person"
         self._emails = ["Email", *(field.name for field in connection.fields if field.kind == "email")]
-        self._contacts = ContactFields(api)
+        self.contacts = ContactFields(api)
         self._is_watched = kind in MERGEABLE or self._leaves_gone
 
     def find(self, records: Sequence[Record]) -> dict[str, Decided]:
@@ -155,7 +158,7 @@ class Places:
         contacts = {
             key: (record, str(row["ConvertedContactId"]))
             for key, (record, row) in found.items()
-            if self._follows and row.get("ConvertedContactId")
+            if self.follows and row.get("ConvertedContactId")
         }
         places: dict[str, Decided] = {
             key: WriteResult(key, "written", created=False, code="converted_lead", message=self._left())
@@ -165,7 +168,7 @@ class Places:
         return places | (self._at_contacts(contacts, because=_CONVERTED) if contacts else {})
 
     def _left(self) -> str:
-        why = "its contact is gone" if self._follows else "as options.converted says"
+        why = "its contact is gone" if self.follows else "as options.converted says"
         return f"{_CONVERTED}: left as it is, {why}"
 
     def _of_contacts(self, known: Mapping[str, tuple[Record, str]]) -> dict[str, Decided]:
@@ -205,7 +208,7 @@ class Places:
     def _at_contacts(self, found: Mapping[str, tuple[Record, str]], *, because: str) -> dict[str, Decided]:
         places: dict[str, Decided] = {}
         for key, (record, crm_id) in found.items():
-            fields, left_out = self._contacts.of_lead(record.fields)
+            fields, left_out = self.contacts.of_lead(record.fields)
             told = f"; not on Contact: {', '.join(left_out)}" if left_out else ""
             message = f"{because}: written to the contact {crm_id}{told}"
             places[key] = Place("Contact", crm_id, fields, code="on_contact", message=message)

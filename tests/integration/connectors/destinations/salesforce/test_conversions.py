@@ -84,6 +84,17 @@ class TestConvertedLeads:
         assert [(result.state, result.code) for result in results] == [("written", "on_contact"), ("written", None)]
         assert stored(sandbox, contact)["Title"] == "Director"
 
+    def test_what_is_read_back_is_what_is_written_to(self, sandbox):
+        fields = (*FIELDS, SentField("City"), SentField("Company"))
+        crm = DESTINATION.connect(Connection("crm", sandbox.address, fields=fields))
+        made = crm.write([record("p-1", City="Berlin"), record("p-2", City="Berlin")])
+        contact = convert(sandbox, made[0].crm_id)
+        again(crm, made[0], City="Bonn")
+        found = crm.read(["p-1", "p-2"])
+        assert found["p-1"].crm_id == contact
+        assert found["p-1"].fields == {"LastName": "Brandt", "Email": None, "City": "Bonn"}
+        assert found["p-2"].fields["Company"] == "Brandt GmbH"
+
     def test_two_people_of_one_contact_are_written_one_after_the_other(self, sandbox, crm):
         made = crm.write([record("p-1"), record("p-2")])
         contact = convert(sandbox, made[0].crm_id)
