@@ -44,24 +44,24 @@ class JobSender:
 
     def __init__(self, target: Target, lane: str, permits: CallPermits, counts: dict[str, int]) -> None:
         self._target, self._lane, self._permits, self._counts = target, lane, permits, counts
+        self._has_nothing = False
 
     def work(self, writer: OpenWriter) -> float | None:
         """One step with one job, for which the calls of a write were granted. Returns the seconds to leave the CRM
         alone, mostly 0; None: there was nothing to do, and the grant is still there."""
-        if self._lane != BULK:
+        if self._lane != BULK or self._has_nothing:
             return None
         able = writer.jobs
-        with transaction(synchronous=False) as connection:
-            job = jobs.take_job(connection, self._target.name, busy_seconds=_BUSY_SECONDS)
-            is_time = job is None and able is not None and self._is_time(connection, able)
+        most = (able.job_above or 0) if able is not None else 0
+        with transaction() as connection:
+            now = jobs.look_at_jobs(connection, self._target.name, self._lane, most=most)
+            job = jobs.take_job(connection, self._target.name, busy_seconds=_BUSY_SECONDS) if now.is_turn else None
         if job is not None:
             return self._ask(writer, job)
-        return self._open(writer, able) if is_time and able is not None else None
-
-    def _is_time(self, connection: Connection, able: Jobs) -> bool:
-        most = able.job_above or 0
-        waiting = jobs.count_untried(connection, self._target.name, self._lane, most=most)
-        return waiting >= most and jobs.count_jobs(connection, self._target.name) < _MOST_JOBS
+        if able is not None and now.untried >= most and now.jobs < _MOST_JOBS:
+            return self._open(writer, able)
+        self._has_nothing = True  # what comes later is seen by the next `deliver`
+        return None
 
     def _open(self, writer: OpenWriter, able: Jobs) -> float:
         with transaction(synchronous=False) as connection:

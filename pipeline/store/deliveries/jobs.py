@@ -38,30 +38,32 @@ class DeliveryJob(msgspec.Struct, frozen=True):
     records: list[JobRecord]
 
 
-def count_untried(connection: Connection, destination: str, lane: str, *, most: int) -> int:
-    """Deliveries that `claim_deliveries(is_untried=True)` would give, up to `most`. One statement."""
-    return int(
-        connection.exec_driver_sql(
-            """
-            SELECT count(*) FROM (
-                SELECT FROM deliveries
-                WHERE destination = %s AND lane = %s AND state = 'due' AND next_attempt_at <= now()
-                    AND external_id IS NULL AND sent_version = 0 AND attempts = 0 AND wanted = 'present'
-                LIMIT %s
-            ) AS waiting
-            """,
-            (destination, lane, most),
-        ).scalar_one()
-    )
+class JobsNow(msgspec.Struct, frozen=True):
+    """Of one target: whether a job's turn has come, how many are not over, and how many deliveries, up to a number,
+    `claim_deliveries(is_untried=True)` would give."""
+
+    is_turn: bool
+    jobs: int
+    untried: int
 
 
-def count_jobs(connection: Connection, destination: str) -> int:
-    """Jobs that are not over. One statement."""
-    return int(
-        connection.exec_driver_sql(
-            "SELECT count(*) FROM delivery_jobs WHERE destination = %s", (destination,)
-        ).scalar_one()
-    )
+_NOW = """
+SELECT count(*) FILTER (WHERE next_poll_at <= now()) > 0, count(*), (
+    SELECT count(*) FROM (
+        SELECT FROM deliveries
+        WHERE destination = %(destination)s AND lane = %(lane)s AND state = 'due' AND next_attempt_at <= now()
+            AND external_id IS NULL AND sent_version = 0 AND attempts = 0 AND wanted = 'present'
+        LIMIT %(most)s
+    ) AS waiting
+)
+FROM delivery_jobs WHERE destination = %(destination)s
+"""
+
+
+def look_at_jobs(connection: Connection, destination: str, lane: str, *, most: int) -> JobsNow:
+    """`most`: deliveries that are counted. One statement."""
+    values = {"destination": destination, "lane": lane, "most": most}
+    return JobsNow(*connection.exec_driver_sql(_NOW, values).one())
 
 
 def add_job(connection: Connection, destination: str, lane: str, job: DeliveryJob, *, busy_seconds: float) -> None:
