@@ -93,6 +93,8 @@ __all__ = [
     "GraphValidation",
     "Greeting",
     "HmacSha256",
+    "JobState",
+    "Jobs",
     "KeyInBody",
     "KnownPerson",
     "Link",

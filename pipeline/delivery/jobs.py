@@ -18,7 +18,7 @@ from connectors.kit import Jobs, Record, WriteResult
 from pipeline.delivery.backoff import backoff_seconds
 from pipeline.delivery.claims import Claimed, Prepared, Sent, claim_batch, outcome_of, prepare, sent_of
 from pipeline.delivery.permits import CallPermits, reason_of
-from pipeline.delivery.subjects import wake_others
+from pipeline.delivery.subjects import wake_people_of, wake_touches_of
 from pipeline.delivery.writers import OpenWriter
 from pipeline.errors import ConfigurationError, QuotaError, RecordError, TerminalError, TransientError
 from pipeline.lanes import BULK
@@ -210,6 +210,7 @@ class JobSender:
         self, connection: Connection, job: DeliveryJob, dues: Sequence[Due], outcomes: Sequence[Outcome]
     ) -> int:
         """How many were still held."""
+        wake_people_of(connection, self._target, dues, outcomes)
         recorded = deliveries.record_outcomes(
             connection,
             self._target.name,
@@ -222,7 +223,8 @@ class JobSender:
             mapping_version=job.mapping_version,
             sent_as=job.sent_as,
         )
-        wake_others(connection, self._target, dues, outcomes)
+        unlinked = {record.person_id for record in job.records if record.links_id is None}.intersection(recorded)
+        wake_touches_of(connection, self._target, dues, outcomes, unlinked=unlinked)
         for outcome in outcomes:
             self._counts[outcome.state] += 1
         return len(recorded)
