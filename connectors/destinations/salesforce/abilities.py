@@ -38,7 +38,7 @@ from connectors.kit.destinations.people import (
 BATCH_SIZE = 200
 _MOST_CHARACTERS = 11_000  # of values in a question, percent-encoded; the rest is for its other words
 _NAME = re.compile(r"[A-Za-z]\w*")
-_GONE = {"ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY", "NOT_FOUND"}
+GONE = {"ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY", "NOT_FOUND"}  # codes of an id that nothing has
 _PERSON = {
     "email": "Email",
     "phone": "Phone",
@@ -227,7 +227,7 @@ def _deleted(key: str, crm_id: str | None, answers: Mapping[str, Mapping[str, An
         return WriteResult(key, "written", crm_id=crm_id)
     errors = [error for error in answer.get("errors") or [] if isinstance(error, dict)]
     code = str((errors[0] if errors else {}).get("statusCode") or "no_reason_given")
-    if code in _GONE:
+    if code in GONE:
         return WriteResult(key, "written", crm_id=crm_id, code="record_gone", message="nothing to delete")
     state = "retry" if code == "UNABLE_TO_LOCK_ROW" else "rejected"
     return WriteResult(key, state, crm_id=crm_id, code=code, message="Salesforce did not delete it")

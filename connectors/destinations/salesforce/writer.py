@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 import requests
 
-from connectors.destinations.salesforce.abilities import BATCH_SIZE, SalesforceAbilities
+from connectors.destinations.salesforce.abilities import BATCH_SIZE, GONE, SalesforceAbilities
 from connectors.kit import (
     ConfigurationError,
     Connection,
@@ -79,7 +80,15 @@ class SalesforceWriter(SalesforceAbilities):
 
     def write(self, records: Sequence[Record]) -> list[WriteResult]:
         check_batch(records, BATCH_SIZE)
-        return self._write(records) if records else []
+        url = f"{self._root}/composite/sobjects/{quote(self._object)}/{quote(self._key_field)}"
+        return self._write(url, records, [{} for _ in records]) if records else []
+
+    def adopt(self, records: Sequence[Record]) -> list[WriteResult]:
+        """One call, by Salesforce's own ids; our external id is one of the fields."""
+        check_batch(records, BATCH_SIZE)
+        ids = [{"id": record.crm_id} for record in records]
+        results = self._write(f"{self._root}/composite/sobjects", records, ids) if records else []
+        return [self._adopted(result) for result in results]
 
     def check(self) -> None:
         response = self._calls.request("GET", f"{self._root}/limits")
@@ -88,17 +97,17 @@ class SalesforceWriter(SalesforceAbilities):
     def close(self) -> None:
         self._session.close()
 
-    def _write(self, records: Sequence[Record]) -> list[WriteResult]:
-        url = f"{self._root}/composite/sobjects/{quote(self._object)}/{quote(self._key_field)}"
+    def _write(self, url: str, records: Sequence[Record], known_by: Sequence[dict[str, Any]]) -> list[WriteResult]:
         attributes = {"type": self._object}
         entries = [
             {
                 "attributes": attributes,
+                **known,
                 self._key_field: record.key,
                 **record.fields,
                 **{link.role: link.crm_id for link in record.links},
             }
-            for record in records
+            for record, known in zip(records, known_by, strict=True)
         ]
         response = self._calls.request("PATCH", url, orjson.dumps({"allOrNone": False, "records": entries}))
         if _is_unreadable_to_them(response):
@@ -136,6 +145,13 @@ class SalesforceWriter(SalesforceAbilities):
             message=without_values(message, record.fields.values()),
             blames_setting=code in _CONFIGURATION_CODES,
         )
+
+    def _adopted(self, result: WriteResult) -> WriteResult:
+        if result.code in GONE and result.field is None:
+            return replace(result, state="retry", code="record_gone", blames_setting=False)
+        if result.code == "DUPLICATE_VALUE" and result.state == "retry":
+            return replace(result, code="key_taken")
+        return replace(result, created=False) if result.state == "written" else result
 
     def _may_pass_later(self, code: str, message: str, fields: list[str]) -> bool:
         if code == "DUPLICATE_VALUE":

@@ -98,6 +98,8 @@ class SalesforceDialect:
             return self._upsert(request, match[1], match[2], faults) if request.method == "PATCH" else None
         if (match := _ONE.fullmatch(request.path)) and request.method == "GET":
             return self._read_one(request, match[1], match[2], unquote(match[3]))
+        if _MANY.fullmatch(request.path) and request.method == "PATCH":
+            return self._rows.update_many(request.body, faults, self._faults)
         if _MANY.fullmatch(request.path) and request.method == "DELETE":
             ids = request.query.get("ids", "")
             if len(ids.split(",")) > MAX_RECORDS:

@@ -16,6 +16,7 @@ import orjson
 from connectors.sandbox.dialects.dialect import Reply, Request, json_reply
 from connectors.sandbox.dialects.salesforce.rules import KEY, find_refusal, find_unreadable, is_field
 from connectors.sandbox.dialects.salesforce.soql import Query, QueryError, read_query
+from connectors.sandbox.faults import Faults, FaultSpec
 from connectors.sandbox.records import SandboxRecords
 
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -24,6 +25,7 @@ PREFIXES = {"Lead": "00Q", "Contact": "003", "Account": "001", "Task": "00T", "C
 _NOBODYS = "id="
 _PAGE = 2_000
 _MOST_CURSORS = 100
+_MOST_RECORDS = 200
 
 
 class RefusedError(Exception):
@@ -119,6 +121,36 @@ class Rows:
             key = str(wanted)
         changed = self._records.upsert(kind, {key: fields})[key].is_changed
         return Reply(204, b"", f"PATCH sobjects/{kind}", counts={"changed" if changed else "unchanged": 1})
+
+    def update_many(self, body: bytes, spec: FaultSpec, faults: Faults) -> Reply:
+        """A collection by the records' own ids: each for itself, answered in order."""
+        try:
+            entries = orjson.loads(body)["records"]
+            kinds = [str(entry["attributes"]["type"]) for entry in entries]
+        except (ValueError, TypeError, KeyError):
+            raise RefusedError(400, "JSON_PARSER_ERROR", "The body cannot be read as a list of records") from None
+        if len(entries) > _MOST_RECORDS:
+            raise RefusedError(400, "EXCEEDED_ID_LIMIT", f"record limit reached: {_MOST_RECORDS}")
+        for entry, kind in zip(entries, kinds, strict=True):
+            fields = {name: value for name, value in entry.items() if name not in ("id", "Id")}
+            if refusal := find_unreadable(fields, kind, self._key_field(kind)):
+                raise RefusedError(400, *refusal)
+        results, counts = [], {"changed": 0, "unchanged": 0, "rejected": 0}
+        for entry, kind in zip(entries, kinds, strict=True):
+            crm_id = str(entry.get("id") or entry.get("Id") or "")
+            fields = {name: value for name, value in entry.items() if name not in ("attributes", "id", "Id")}
+            try:
+                if (fault := spec.record_error) is not None and faults.strikes(fault.rate):
+                    raise RefusedError(400, fault.code, fault.message)
+                (what,) = self.update(kind, crm_id, orjson.dumps(fields)).counts
+            except RefusedError as error:
+                told = {"statusCode": error.code, "message": error.message, "fields": []}
+                results.append({"success": False, "errors": [told]})
+                counts["rejected"] += 1
+            else:
+                results.append({"id": crm_id, "success": True, "errors": []})
+                counts[what] += 1
+        return json_reply(200, results, "PATCH composite/sobjects", counts=counts)
 
     def delete_one(self, kind: str, crm_id: str) -> Reply:
         error = self._delete(crm_id)
