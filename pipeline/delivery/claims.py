@@ -54,6 +54,11 @@ class Prepared(msgspec.Struct, frozen=True):
     mapped: dict[UUID, MappedPerson]
     outcomes: list[Outcome]
 
+    @property
+    def calls_for(self) -> bool:
+        """Whether anything of it needs a call."""
+        return bool(self.records or self.adopted or self.gone)
+
 
 def claim_batch(
     connection: Connection,
@@ -96,7 +101,13 @@ def prepare(target: Target, writer: OpenWriter, claimed: Claimed) -> Prepared:
         if subject is None:
             prepared.outcomes.append(_missing(target, due))
             continue
-        decided = _other_key(writer, due) or _map(writer, due, subject, claimed.links.get(due.person_id, ()))
+        decided = _other_key(writer, due) or _map(
+            writer,
+            due,
+            subject,
+            claimed.links.get(due.person_id, ()),
+            is_there=due.external_id is not None or there is not None,
+        )
         if isinstance(decided, Outcome):
             prepared.outcomes.append(decided)
             continue
@@ -135,7 +146,7 @@ def _prepare_absent(writer: OpenWriter, due: Due, prepared: Prepared, there: Crm
 
 
 def _map(
-    writer: OpenWriter, due: Due, subject: deliveries.PersonToSend, links: tuple[Link, ...]
+    writer: OpenWriter, due: Due, subject: deliveries.PersonToSend, links: tuple[Link, ...], *, is_there: bool
 ) -> MappedPerson | Outcome:
     if subject.merged_into is not None:
         marked = map_merged(writer.mapping, subject.merged_into) if writer.can_mark else MappedPerson({})
@@ -148,7 +159,7 @@ def _map(
             subject.attribution,
             confirmed=due.once_digest,
             emptied=[name for name, version in subject.emptied.items() if version > due.sent_version],
-            is_there=due.external_id is not None,
+            is_there=is_there,
         )
     except RecordError as error:
         return Outcome(due.person_id, "rejected", code=error.code, field=error.field, message=error.message)
@@ -197,9 +208,13 @@ def _unfilled(record: Record, fills: tuple[str, ...], found: FoundRecord | None)
     return replace(record, fields={name: value for name, value in record.fields.items() if name not in kept})
 
 
-def outcome_of(result: WriteResult, mapped: MappedPerson, due: Due, links: tuple[Link, ...]) -> Outcome:
-    """What a record that was written to, or was to be, has come to."""
+def outcome_of(
+    result: WriteResult, mapped: MappedPerson, due: Due, links: tuple[Link, ...], *, is_adopted: bool = False
+) -> Outcome:
+    """What a record that was written to, or was to be, has come to. `is_adopted`: it was taken over, so fields that are
+    only to be filled are left to a second write, which can look at it by our key."""
     is_written = result.state == "written"
+    is_in_part = is_adopted and bool(mapped.fills)
     lacks_once = mapped.leaves_out_once and result.created is True  # the CRM had lost the record meanwhile
     code, message = result.code, result.message
     if is_written and not code and result.created and due.external_id:
@@ -214,8 +229,10 @@ def outcome_of(result: WriteResult, mapped: MappedPerson, due: Due, links: tuple
         code=code,
         field=result.field,
         message=message,
-        once_digest=b"" if lacks_once else mapped.once_digest,
-        content_id=blind_index().content_id(mapped.content) if is_written and mapped.content else None,
+        once_digest=b"" if lacks_once or is_in_part else mapped.once_digest,
+        content_id=blind_index().content_id(mapped.content)
+        if is_written and mapped.content and not is_in_part
+        else None,
         links_id=_links_id(links) if is_written else None,
     )
 

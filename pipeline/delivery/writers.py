@@ -15,7 +15,10 @@ from connectors.kit import (
     Connection,
     Deletes,
     DestinationType,
+    Finds,
     FoundRecord,
+    KnownPerson,
+    Lookup,
     Reads,
     Record,
     Secrets,
@@ -86,6 +89,10 @@ class OpenWriter(msgspec.Struct, frozen=True):
         """As `write`, of records that are known by the CRM's id alone."""
         assert isinstance(self.writer, Adopts)  # noqa: S101 - who asks has looked at `can_adopt`
         return self._complete(records, self.writer.adopt(records))
+
+    def find(self, lookups: list[Lookup]) -> dict[str, tuple[KnownPerson, ...]]:
+        """The CRM's people with one of these addresses; nobody where it cannot be asked."""
+        return self.writer.find(lookups) if isinstance(self.writer, Finds) else {}
 
     def delete(self, records: list[Record]) -> list[WriteResult]:
         """As `write`, of records that are to go."""

@@ -50,12 +50,13 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Noted(msgspec.Struct, frozen=True):
-    """`changed`: people of ours who came together or apart by it, or whose record was found. `owners`: of each record
-    of the page, by its id, the person of ours whose it is; left out where no lead is known."""
+    """`changed`: people of ours who came together or apart by it. `owners`: of each record of the page, by its id, the
+    person of ours whose it is; left out where no lead is known. `records`: how many there are, `keyed`: of them those
+    that have our key."""
 
     changed: frozenset[UUID] = frozenset()
     owners: Mapping[UUID, UUID] = {}
-    new: int = 0
+    records: int = 0
     keyed: int = 0
 
 
@@ -130,7 +131,7 @@ class _Filing:
         changed = (
             frozenset() if resolved is None else frozenset({*resolved.changed, *resolved.joined, *resolved.parted})
         )
-        return Noted(changed, owners, len(self._new), keyed)
+        return Noted(changed, owners, len(self._listed), keyed)
 
 
 def _key_of(person: KnownPerson) -> UUID | None:

@@ -430,8 +430,9 @@ def test_a_batch_takes_the_same_few_statements_whatever_its_size(crm):
         with count_statements() as seen:
             deliver("crm", "bulk", budget_seconds=5)
         counts.append(seen.count)
-    # Claim, read and record the batch, then a claim that finds nothing; two of them say SET LOCAL.
-    assert counts[0] == counts[1] <= 7, seen.statements
+    # Claim, read and record the batch, then a claim that finds nothing; two of them say SET LOCAL. Of who is new there
+    # one more asks which record the CRM had before.
+    assert counts[0] == counts[1] <= 8, seen.statements
 
 
 def test_no_transaction_is_open_while_the_crm_is_called(crm):
