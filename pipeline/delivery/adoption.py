@@ -94,22 +94,22 @@ def _adopt(target: Target, brands: Sequence[str], on_progress: Callable[[Progres
 
 def _try(target: Target, brands: Sequence[str], on_progress: Callable[[Progress], None]) -> Adopted:
     progress, changed = Progress(), set[UUID]()
-    records = keyed = 0
-    owned: dict[UUID, set[UUID]] = {}  # of each person of ours, the records
+    keyed: set[str] = set()
+    owned: dict[UUID, set[str]] = {}  # of each person of ours, the records
     for page in _pages(target, None):
         for part in _parts(page, target.destination, brands, 0):
             noted = patiently(partial(try_people, part), pauses=_PAUSES)
             changed |= noted.changed
-            records += noted.records
-            keyed += noted.keyed
+            keyed |= noted.keyed
             for record, owner in noted.owners.items():
                 owned.setdefault(owner, set()).add(record)
         progress.people += len(page.people)
         progress.pages += 1
         on_progress(progress)
-    known = sum(map(len, owned.values()))
+    known = set[str]().union(*owned.values())
     pairs = sum(len(several) > 1 for several in owned.values())
-    return Adopted(RecordCounts(records, keyed, known - keyed, records - known, pairs), sorted(changed), progress.pages)
+    counts = RecordCounts(progress.people, len(keyed), len(known - keyed), progress.people - len(known), pairs)
+    return Adopted(counts, sorted(changed), progress.pages)
 
 
 def _parts(page: PeoplePage, name: str, brands: Sequence[str], run: int) -> Iterator[Page]:

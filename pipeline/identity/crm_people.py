@@ -50,14 +50,12 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Noted(msgspec.Struct, frozen=True):
-    """`changed`: people of ours who came together or apart by it. `owners`: of each record of the page, by its id, the
-    person of ours whose it is; left out where no lead is known. `records`: how many there are, `keyed`: of them those
-    that have our key."""
+    """`changed`: people of ours who came together or apart by it. `owners`: of each record of the page, by the CRM's id
+    of it, the person of ours whose it is; left out where no lead is known. `keyed`: those that have our key."""
 
     changed: frozenset[UUID] = frozenset()
-    owners: Mapping[UUID, UUID] = {}
-    records: int = 0
-    keyed: int = 0
+    owners: Mapping[str, UUID] = {}
+    keyed: frozenset[str] = frozenset()
 
 
 class _RolledBackError(Exception):
@@ -118,8 +116,9 @@ class _Filing:
         crm_records.want_refused_again(connection, page.destination, self._new)
         if page.is_listed:
             crm_records.end_page(connection, page.destination, page.run, page.next_cursor)
-        owners = {row.record_id: row.person_id for row in self._listed if row.person_id is not None}
-        keyed = len(owners)
+        crm_ids = {row.record_id: row.crm_id for row in self._listed}
+        owners = {row.crm_id: row.person_id for row in self._listed if row.person_id is not None}
+        keyed = frozenset(owners)
         if resolved is not None:
             found = {
                 lead.event_id: resolved.owners[evidence_id]
@@ -127,11 +126,11 @@ class _Filing:
                 for lead in leads
             }
             known = crm_records.known_people(connection, set(found.values()))
-            owners |= {record: owner for record, owner in found.items() if owner in known}
+            owners |= {crm_ids[record]: owner for record, owner in found.items() if owner in known}
         changed = (
             frozenset() if resolved is None else frozenset({*resolved.changed, *resolved.joined, *resolved.parted})
         )
-        return Noted(changed, owners, len(self._listed), keyed)
+        return Noted(changed, owners, keyed)
 
 
 def _key_of(person: KnownPerson) -> UUID | None:

@@ -213,11 +213,25 @@ LEFT JOIN evidence e ON e.evidence_id = x.evidence_id
 WHERE r.destination = %(destination)s AND r.state <> 'gone'
 """
 _COUNT = """
-SELECT count(*), count(*) FILTER (WHERE is_keyed), count(*) FILTER (WHERE p.person_id IS NOT NULL AND NOT is_keyed),
-    count(*) FILTER (WHERE p.person_id IS NULL),
-    (SELECT count(*) FROM (SELECT FROM owned WHERE owner IS NOT NULL GROUP BY owner HAVING count(*) > 1) AS several)
-FROM owned LEFT JOIN people p ON p.person_id = owned.owner
+SELECT count(*), count(*) FILTER (WHERE is_keyed), count(*) FILTER (WHERE is_known AND NOT is_keyed),
+    count(*) FILTER (WHERE NOT is_known AND NOT is_keyed), (SELECT count(*) FROM pairs)
+FROM (
+    SELECT bool_or(is_keyed) AS is_keyed, bool_or(p.person_id IS NOT NULL) AS is_known
+    FROM owned LEFT JOIN people p ON p.person_id = owned.owner GROUP BY crm_id
+) AS records
 """
+# Of several brands each has its own people: who is in none of their leads is told once.
+_SEVERAL = f"""
+WITH owned AS MATERIALIZED ({_OWNED}), several AS (
+    SELECT owner, min(brand) AS brand, min(number) AS first,
+        array_agg(crm_id ORDER BY (written IS NOT DISTINCT FROM owner) DESC, is_keyed DESC, number) AS crm_ids
+    FROM owned WHERE owner IS NOT NULL GROUP BY owner HAVING count(*) > 1
+), pairs AS (
+    SELECT DISTINCT ON (crm_ids) several.*, p.person_id IS NOT NULL AS has_leads
+    FROM several LEFT JOIN people p ON p.person_id = several.owner
+    ORDER BY crm_ids, p.person_id IS NULL, brand
+)
+"""  # noqa: S608 - put together from constants
 
 
 class RecordCounts(msgspec.Struct, frozen=True):
@@ -233,7 +247,7 @@ class RecordCounts(msgspec.Struct, frozen=True):
 
 def count_records(connection: Connection, destination: str) -> RecordCounts:
     """One statement, over all records of the destination."""
-    row = connection.exec_driver_sql(f"WITH owned AS MATERIALIZED ({_OWNED}) {_COUNT}", {"destination": destination})
+    row = connection.exec_driver_sql(_SEVERAL + _COUNT, {"destination": destination})
     return RecordCounts(*row.one())
 
 
@@ -246,20 +260,12 @@ class Pair(msgspec.Struct, frozen=True):
     crm_ids: list[str]
 
 
-_PAIRS = f"""
-WITH owned AS MATERIALIZED ({_OWNED}), several AS (
-    SELECT owner, min(brand) AS brand, min(number) AS first,
-        array_agg(crm_id ORDER BY (written IS NOT DISTINCT FROM owner) DESC, is_keyed DESC, number) AS crm_ids
-    FROM owned WHERE owner IS NOT NULL GROUP BY owner HAVING count(*) > 1
-)
-SELECT owner, brand, EXISTS (SELECT FROM people p WHERE p.person_id = owner), crm_ids, count(*) OVER ()
-FROM several ORDER BY first LIMIT %(limit)s
-"""  # noqa: S608 - put together from constants
+_PAIRS = "SELECT owner, brand, has_leads, crm_ids, count(*) OVER () FROM pairs ORDER BY first, brand LIMIT %(limit)s"
 
 
 def list_pairs(connection: Connection, destination: str, *, limit: int) -> tuple[list[Pair], int]:
     """People who have several records, in the CRM's order, and how many there are. One statement."""
-    rows = connection.exec_driver_sql(_PAIRS, {"destination": destination, "limit": limit}).all()
+    rows = connection.exec_driver_sql(_SEVERAL + _PAIRS, {"destination": destination, "limit": limit}).all()
     return [Pair(*row[:4]) for row in rows], rows[0][4] if rows else 0
 
 
