@@ -269,6 +269,19 @@ def list_pairs(connection: Connection, destination: str, *, limit: int) -> tuple
     return [Pair(*row[:4]) for row in rows], rows[0][4] if rows else 0
 
 
+def records_of(connection: Connection, person_ids: Collection[UUID]) -> dict[UUID, list[str]]:
+    """Of these people, by evidence, where they stand: "crm 00Q…" for each record. One statement."""
+    found: dict[UUID, list[str]] = {}
+    if person_ids:
+        for owner, destination, crm_id in connection.exec_driver_sql(
+            "SELECT e.person_id, r.destination, r.crm_id FROM evidence e JOIN evidence_events x USING (evidence_id)"
+            " JOIN crm_records r ON r.record_id = x.event_id WHERE e.person_id = ANY(%s::uuid[]) ORDER BY r.number",
+            (arrays.uuids(sorted(person_ids)),),
+        ):
+            found.setdefault(owner, []).append(f"{destination} {crm_id}")
+    return found
+
+
 def forget_records(connection: Connection, person_ids: Collection[UUID]) -> int:
     """Forget all records of these people, also what these said of who they are where no event said it; gives how many.
     Call it before their evidence is removed. One statement."""
