@@ -18,12 +18,12 @@ from tests.support.identity_rows import rows
 from tests.support.target_database import Target as Database
 from tests.support.tryton import PASSWORD, USER, Tryton, needs_tryton, running_tryton
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1_800)]
 
 PEOPLE, TWICE = 20_000, 200
 
 
-@pytest.fixture(params=["salesforce", "sql"])
+@pytest.fixture(params=["hubspot", "sql"])
 def crm(request, database, redis_url, tmp_path, monkeypatch) -> Iterator[Before]:
     monkeypatch.setenv("AFLUENTE_CONFIG", str(tmp_path / "afluente.yaml"))
     monkeypatch.setenv("WAREHOUSE_USER", "postgres")
