@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from connectors.kit import QuotaError
 from connectors.sandbox.server import Sandbox
 from pipeline.delivery.writers import close_writer, open_writer
 from pipeline.store.deliveries.deliveries import due_counts
@@ -98,7 +100,11 @@ class Before:
         found: dict[str, tuple[str | None, str | None]] = {}
         cursor = None
         while True:
-            page = writer.list_people(cursor)  # type: ignore[attr-defined]
+            try:
+                page = writer.list_people(cursor)  # type: ignore[attr-defined]
+            except QuotaError:
+                time.sleep(1)
+                continue
             for known in page.people:
                 name = known.values.get("last_name") or known.values.get("full_name", "").rpartition(" ")[2]
                 found[known.crm_id] = (known.key, name)
@@ -124,7 +130,10 @@ class SandboxBefore(Before):
             for start in range(0, len(people), 100):
                 inputs = [{"properties": _named(known, _HUBSPOT)} for known in people[start : start + 100]]
                 path = f"{hubspot_crm.CONTACTS}/batch/create"
-                answer = hubspot_crm.by_hand(self.sandbox, "POST", path, {"inputs": inputs})
+                while (
+                    answer := hubspot_crm.by_hand(self.sandbox, "POST", path, {"inputs": inputs})
+                ).status_code == 429:
+                    time.sleep(1)
                 assert answer.status_code == 201, answer.text
             return
         table, names, more = _TABLES[self.kind]
@@ -142,6 +151,9 @@ class SandboxBefore(Before):
         return sum(call["calls"] for call in self.sandbox.records.calls() if "token" not in call["route"])
 
     def drop(self, crm_id: str) -> None:
+        if self.kind == "hubspot":
+            hubspot_crm.by_hand(self.sandbox, "DELETE", f"{hubspot_crm.CONTACTS}/{crm_id}")
+            return
         for row in self.sandbox_records():
             if self.sandbox.dialect.record_id(row["id"]) == crm_id:
                 self.sandbox.records.delete(row["object"], [row["external_id"]])
