@@ -1,6 +1,7 @@
 """The vocabulary a connector is written in. Knows nothing of the pipeline."""
 
 from connectors.kit.destinations.capabilities import (
+    Adopts,
     Deletes,
     DescribedField,
     Describes,
@@ -73,6 +74,7 @@ from connectors.kit.sources.signatures import HmacSha256, StandardWebhooks
 
 __all__ = [
     "SUBJECTS",
+    "Adopts",
     "AfluenteError",
     "Answer",
     "Api",

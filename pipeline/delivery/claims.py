@@ -15,10 +15,11 @@ from pipeline.delivery.writers import OpenWriter
 from pipeline.errors import RecordError, place_of
 from pipeline.logs import get_logger
 from pipeline.records import Due, Outcome, Stage
-from pipeline.stages.destination_mapping.declarations import COMPANY
+from pipeline.stages.destination_mapping.declarations import COMPANY, PERSON
 from pipeline.stages.destination_mapping.mapping import MappedPerson
 from pipeline.stages.mapping.source_mapping import map_merged, map_person
-from pipeline.store.deliveries import deliveries
+from pipeline.store.deliveries import crm_records, deliveries
+from pipeline.store.deliveries.crm_records import CrmRecord
 from pipeline.store.keyring import blind_index
 from pipeline.targets import Target
 from pipeline.values.normalized import is_empty
@@ -31,7 +32,8 @@ _log = get_logger(__name__)
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """`until`: when the last call must have ended, in monotonic seconds, which pass while a process is stopped too."""
+    """`until`: when the last call must have ended, in monotonic seconds, which pass while a process is stopped too.
+    `there`: records that the CRM had before us, of people who were written to none yet."""
 
     claim_id: UUID
     until: float
@@ -39,15 +41,23 @@ class Claimed(msgspec.Struct, frozen=True):
     values: dict[UUID, deliveries.PersonToSend]
     links: dict[UUID, tuple[Link, ...]]
     unlinked: frozenset[UUID] = frozenset()
+    there: dict[UUID, CrmRecord] = {}
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """What a claim comes to: records to write, records that are to go, and outcomes that need no call."""
+    """What a claim comes to: records to write, records of the CRM's own to take over, records that are to go, and
+    outcomes that need no call."""
 
     records: list[Record]
+    adopted: list[Record]
     gone: list[Record]
     mapped: dict[UUID, MappedPerson]
     outcomes: list[Outcome]
+
+    @property
+    def calls_for(self) -> bool:
+        """Whether anything of it needs a call."""
+        return bool(self.records or self.adopted or self.gone)
 
 
 def claim_batch(
@@ -77,34 +87,44 @@ def claim_batch(
     reader = SubjectReader(connection, target, writer.mapping, claim=claim_id, lane=lane)
     found = reader.read(dues)
     held = [due for due in dues if due.person_id not in found.waiting]
-    return Claimed(claim_id, until, held, found.values, found.links, found.unlinked)
+    unwritten = [due.person_id for due in held if due.external_id is None] if target.subject == PERSON else []
+    there = crm_records.read_links(connection, target.destination, unwritten)
+    return Claimed(claim_id, until, held, found.values, found.links, found.unlinked, there)
 
 
 def prepare(target: Target, writer: OpenWriter, claimed: Claimed) -> Prepared:
     """Each in the CRM's fields; what cannot be mapped, or is there so already, never reaches a call."""
-    prepared = Prepared([], [], {}, [])
+    prepared = Prepared([], [], [], {}, [])
     for due in claimed.dues:
+        there = claimed.there.get(due.person_id)
         if due.wanted == ABSENT:
-            _prepare_absent(writer, due, prepared)
+            _prepare_absent(writer, due, prepared, there)
             continue
         subject = claimed.values.get(due.person_id)
         if subject is None:
             prepared.outcomes.append(_missing(target, due))
             continue
-        decided = _other_key(writer, due) or _map(writer, due, subject, claimed.links.get(due.person_id, ()))
+        decided = _other_key(writer, due) or _map(
+            writer,
+            due,
+            subject,
+            claimed.links.get(due.person_id, ()),
+            is_there=due.external_id is not None or there is not None,
+        )
         if isinstance(decided, Outcome):
             prepared.outcomes.append(decided)
             continue
         prepared.mapped[due.person_id] = decided
-        prepared.records.append(
-            Record(
-                str(due.person_id),
-                decided.fields,
-                update_only=subject.merged_into is not None,
-                crm_id=due.external_id,
-                links=claimed.links.get(due.person_id, ()),
-            )
+        is_mark = subject.merged_into is not None
+        record = Record(
+            str(due.person_id),
+            decided.fields,
+            update_only=is_mark,
+            crm_id=due.external_id or (there.crm_id if there is not None and not is_mark else None),
+            links=claimed.links.get(due.person_id, ()),
         )
+        takes_over = writer.can_adopt and there is not None and not there.is_keyed and not is_mark
+        (prepared.adopted if takes_over else prepared.records).append(record)
     return prepared
 
 
@@ -116,19 +136,20 @@ def _missing(target: Target, due: Due) -> Outcome:
     return Outcome(due.person_id, "rejected", code=f"{target.subject}_missing", message="erased")
 
 
-def _prepare_absent(writer: OpenWriter, due: Due, prepared: Prepared) -> None:
+def _prepare_absent(writer: OpenWriter, due: Due, prepared: Prepared, there: CrmRecord | None) -> None:
+    crm_id = due.external_id or (there.crm_id if there else None)
     if writer.can_delete:  # also where no answer was ever recorded: a call may have come through
-        prepared.gone.append(Record(str(due.person_id), {}, crm_id=due.external_id))
-    elif due.external_id is None and not due.sent_version:
+        prepared.gone.append(Record(str(due.person_id), {}, crm_id=crm_id))
+    elif crm_id is None and not due.sent_version:
         prepared.outcomes.append(Outcome(due.person_id, "sent", code="never_sent", message="no record is known"))
     else:
-        known = f" {due.external_id}" if due.external_id else ""
+        known = f" {crm_id}" if crm_id else ""
         message = f"this kind of CRM deletes nothing for us: remove its record{known} there by hand"
         prepared.outcomes.append(Outcome(due.person_id, "sent", code="kept", message=message))
 
 
 def _map(
-    writer: OpenWriter, due: Due, subject: deliveries.PersonToSend, links: tuple[Link, ...]
+    writer: OpenWriter, due: Due, subject: deliveries.PersonToSend, links: tuple[Link, ...], *, is_there: bool
 ) -> MappedPerson | Outcome:
     if subject.merged_into is not None:
         marked = map_merged(writer.mapping, subject.merged_into) if writer.can_mark else MappedPerson({})
@@ -141,7 +162,7 @@ def _map(
             subject.attribution,
             confirmed=due.once_digest,
             emptied=[name for name, version in subject.emptied.items() if version > due.sent_version],
-            is_there=due.external_id is not None,
+            is_there=is_there,
         )
     except RecordError as error:
         return Outcome(due.person_id, "rejected", code=error.code, field=error.field, message=error.message)
@@ -192,23 +213,34 @@ def _unfilled(record: Record, fills: tuple[str, ...], found: FoundRecord | None)
 
 class Sent(msgspec.Struct, frozen=True):
     """What was sent of a record, told apart from other content by digests. `is_partial`: without what is written once;
-    `truncated`: names of the fields that were cut."""
+    `truncated`: names of the fields that were cut. `fills`: some are only
+    to be filled."""
 
     once_digest: bytes | None = None
     is_partial: bool = False
     content_id: UUID | None = None
     links_id: UUID | None = None
     truncated: tuple[str, ...] = ()
+    fills: bool = False
 
 
 def sent_of(mapped: MappedPerson, links: tuple[Link, ...]) -> Sent:
     content_id = blind_index().content_id(mapped.content) if mapped.content else None
-    return Sent(mapped.once_digest, mapped.leaves_out_once, content_id, _links_id(links), tuple(mapped.truncated))
+    return Sent(
+        mapped.once_digest,
+        mapped.leaves_out_once,
+        content_id,
+        _links_id(links),
+        tuple(mapped.truncated),
+        bool(mapped.fills),
+    )
 
 
-def outcome_of(result: WriteResult, sent: Sent, due: Due) -> Outcome:
-    """What a record that was written to, or was to be, has come to."""
+def outcome_of(result: WriteResult, sent: Sent, due: Due, *, is_adopted: bool = False) -> Outcome:
+    """What a record that was written to, or was to be, has come to. `is_adopted`: it was taken over, so fields that are
+    only to be filled are left to a second write, which can look at it by our key."""
     is_written = result.state == "written"
+    is_in_part = is_adopted and sent.fills
     lacks_once = sent.is_partial and result.created is True  # the CRM had lost the record meanwhile
     code, message = result.code, result.message
     if is_written and not code and result.created and due.external_id:
@@ -223,8 +255,8 @@ def outcome_of(result: WriteResult, sent: Sent, due: Due) -> Outcome:
         code=code,
         field=result.field,
         message=message,
-        once_digest=b"" if lacks_once else sent.once_digest,
-        content_id=sent.content_id if is_written else None,
+        once_digest=b"" if lacks_once or is_in_part else sent.once_digest,
+        content_id=sent.content_id if is_written and not is_in_part else None,
         links_id=sent.links_id if is_written else None,
     )
 

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from connectors.kit import Jobs, Record, WriteResult
 from pipeline.delivery.backoff import backoff_seconds
 from pipeline.delivery.claims import Claimed, Prepared, Sent, claim_batch, outcome_of, prepare, sent_of
+from pipeline.delivery.lookups import looks_up
 from pipeline.delivery.permits import CallPermits, reason_of
 from pipeline.delivery.subjects import wake_people_of, wake_touches_of
 from pipeline.delivery.writers import OpenWriter
@@ -49,9 +50,10 @@ class JobSender:
     def work(self, writer: OpenWriter) -> float | None:
         """One step with one job, for which the calls of a write were granted. Returns the seconds to leave the CRM
         alone, mostly 0; None: there was nothing to do, and the grant is still there."""
-        if self._lane != BULK or self._has_nothing:
+        if self._lane != BULK or self._has_nothing or not isinstance(writer.writer, Jobs):
             return None
-        able = writer.jobs
+        # Who is looked for before they are made goes in batches, which can ask.
+        able = None if looks_up(self._target, writer) else writer.jobs
         most = (able.job_above or 0) if able is not None else 0
         with transaction() as connection:
             now = jobs.look_at_jobs(connection, self._target.name, self._lane, most=most)
@@ -81,7 +83,7 @@ class JobSender:
         marks = [record for record in prepared.records if record.update_only]
         prepared.outcomes.extend(
             Outcome(UUID(record.key), "retry", code="not_for_jobs", message="it is written by itself")
-            for record in marks
+            for record in (*marks, *prepared.adopted, *prepared.gone)
         )
         records = [record for record in prepared.records if not record.update_only]
         job, trouble = self._fill(writer, able, claimed, prepared, records) if records else (None, None)

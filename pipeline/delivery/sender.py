@@ -13,17 +13,8 @@ from uuid import UUID
 import msgspec
 
 from pipeline.delivery.backoff import backoff_seconds
-from pipeline.delivery.claims import (
-    Claimed,
-    Prepared,
-    claim_batch,
-    deletion_of,
-    leave_filled,
-    outcome_of,
-    prepare,
-    sent_of,
-)
-from pipeline.delivery.halving import Written, write_in_halves
+from pipeline.delivery.calls import Called, make_calls
+from pipeline.delivery.claims import Claimed, claim_batch, deletion_of, outcome_of, prepare, sent_of
 from pipeline.delivery.jobs import JobSender
 from pipeline.delivery.permits import CallPermits, reason_of
 from pipeline.delivery.subjects import wake_people_of, wake_touches_of
@@ -34,7 +25,7 @@ from pipeline.logs import get_logger
 from pipeline.records import Outcome, new_id
 from pipeline.settings.loading import settings
 from pipeline.stages.destination_mapping.mapping import MappedPerson
-from pipeline.store.deliveries import deliveries
+from pipeline.store.deliveries import crm_records, deliveries
 from pipeline.store.engine import transaction
 from pipeline.targets import Target, targets_of
 
@@ -168,30 +159,40 @@ class _Sender:
         """Write one claim and record what came of it. Returns the seconds to leave the destination alone, mostly 0."""
         started = time.monotonic()
         prepared = prepare(self._target, writer, claimed)
-        outcomes, pause, trouble, was_called = prepared.outcomes, 0.0, None, False
+        outcomes, pause, trouble = prepared.outcomes, 0.0, None
         due_of = {str(due.person_id): due for due in claimed.dues}
-        if (prepared.records or prepared.gone) and time.monotonic() + writer.timeout_seconds <= claimed.until:
-            was_called = True
+        called: Called | None = None
+        if prepared.calls_for and time.monotonic() + writer.timeout_seconds <= claimed.until:
             self._forget_once(claimed, prepared.mapped)
-            gone, written = self._call(writer, claimed, prepared)
-            trouble = gone.trouble or written.trouble
+            called = make_calls(
+                self._target,
+                writer,
+                claimed,
+                prepared,
+                may_call=lambda: self._permits.acquire_again(writer, until=claimed.until),
+            )
+            trouble = called.trouble
             pause = self._permits.report(trouble, writer.usage)
-            outcomes += [deletion_of(result, due_of[result.key]) for result in gone.results]
+            outcomes += [deletion_of(result, due_of[result.key]) for result in called.gone.results]
             outcomes += [
-                outcome_of(result, sent_of(prepared.mapped[due.person_id], claimed.links.get(due.person_id, ())), due)
-                for result in written.results
+                outcome_of(
+                    result,
+                    sent_of(prepared.mapped[due.person_id], claimed.links.get(due.person_id, ())),
+                    due,
+                    is_adopted=is_adopted,
+                )
+                for result, is_adopted in called.results()
                 for due in (due_of[result.key],)
             ]
             if trouble is not None and _is_bug(trouble):
                 # A bug costs an attempt: with no end to its retries it would stand in everybody's way for ever.
                 place = place_of(trouble)
                 _log.error("delivery_failed", destination=self._target.name, place=place)
-                unsent = gone.unsent if trouble is gone.trouble else written.unsent
-                outcomes += [Outcome(UUID(record.key), "retry", code="bug", message=place) for record in unsent]
+                outcomes += [Outcome(UUID(record.key), "retry", code="bug", message=place) for record in called.unsent]
         else:
             self._permits.put_back()
         self._record(
-            writer, claimed, outcomes, pause=pause, error=reason_of(trouble) if trouble else None, was_called=was_called
+            writer, claimed, outcomes, pause=pause, error=reason_of(trouble) if trouble else None, called=called
         )
         _log.info(
             "batch_delivered",
@@ -204,27 +205,6 @@ class _Sender:
             seconds=round(time.monotonic() - started, 3),
         )
         return pause
-
-    def _call(self, writer: OpenWriter, claimed: Claimed, prepared: Prepared) -> tuple[Written, Written]:
-        """What is to go first: nothing is written beside what was promised to be gone. The first call was granted."""
-
-        def may_call() -> bool:
-            return self._permits.acquire_again(writer, until=claimed.until)
-
-        gone, written = Written(), Written(unsent=prepared.records)
-        if prepared.gone:
-            gone = write_in_halves(prepared.gone, writer.delete, may_call=may_call)
-        if not prepared.records or gone.trouble is not None or (prepared.gone and not may_call()):
-            return gone, written
-        records = prepared.records
-        if any(mapped.fills for mapped in prepared.mapped.values()):
-            try:
-                records = leave_filled(records, prepared.mapped, writer)
-            except (TransientError, QuotaError, TerminalError, ConfigurationError) as error:
-                return gone, Written(unsent=records, trouble=error)
-            if not may_call():
-                return gone, written
-        return gone, write_in_halves(records, writer.write, may_call=may_call)
 
     def _forget_once(self, claimed: Claimed, mapped: dict[UUID, MappedPerson]) -> None:
         """Before a call that changes fields written once: what the CRM last confirmed is not what it has any more.
@@ -250,7 +230,7 @@ class _Sender:
         *,
         pause: float,
         error: str | None,
-        was_called: bool,
+        called: Called | None,
     ) -> None:
         """One transaction: an outcome for each record that has one, and the rest of the claim given back."""
         held = 0
@@ -281,7 +261,11 @@ class _Sender:
                     error=error,
                     count_attempt=False,
                 )
-        if held < len(claimed.dues) and was_called:
+            if called is not None and called.there:
+                owners, lost = called.taken_over()
+                crm_records.note_written(connection, owners)
+                crm_records.note_lost(connection, lost)
+        if held < len(claimed.dues) and called is not None:
             self._make_up_for_lateness(claimed)
         for outcome in outcomes:
             self.counts[outcome.state] += 1

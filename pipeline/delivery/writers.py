@@ -11,11 +11,15 @@ from functools import cache
 import msgspec
 
 from connectors.kit import (
+    Adopts,
     Connection,
     Deletes,
     DestinationType,
+    Finds,
     FoundRecord,
     Jobs,
+    KnownPerson,
+    Lookup,
     Reads,
     Record,
     Secrets,
@@ -74,6 +78,11 @@ class OpenWriter(msgspec.Struct, frozen=True):
         return self.writer if isinstance(self.writer, Jobs) and self.writer.job_above else None
 
     @property
+    def can_adopt(self) -> bool:
+        """Whether a record that has no key of ours can be taken over. Else it is written with the CRM's id of it."""
+        return isinstance(self.writer, Adopts)
+
+    @property
     def usage(self) -> Usage:
         """What the CRM said of its long quota in its last answer."""
         return self.writer.usage
@@ -81,6 +90,15 @@ class OpenWriter(msgspec.Struct, frozen=True):
     def write(self, records: list[Record]) -> list[WriteResult]:
         """One result for each record, in the order given; "retry" for one left out. Raises as `Writer.write`."""
         return self._complete(records, self.writer.write(records))
+
+    def adopt(self, records: list[Record]) -> list[WriteResult]:
+        """As `write`, of records that are known by the CRM's id alone."""
+        assert isinstance(self.writer, Adopts)  # noqa: S101 - who asks has looked at `can_adopt`
+        return self._complete(records, self.writer.adopt(records))
+
+    def find(self, lookups: list[Lookup]) -> dict[str, tuple[KnownPerson, ...]]:
+        """The CRM's people with one of these addresses; nobody where it cannot be asked."""
+        return self.writer.find(lookups) if isinstance(self.writer, Finds) else {}
 
     def delete(self, records: list[Record]) -> list[WriteResult]:
         """As `write`, of records that are to go."""

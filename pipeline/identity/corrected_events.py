@@ -108,7 +108,7 @@ class CorrectedEvents:
     def _staying(self, sources: Collection[UUID]) -> set[UUID]:
         """Of this evidence what has events besides the corrected ones."""
         leaving = {event.event_id for event in self.all}
-        events = evidence_rows.events_of_evidence(self._connection, sources)
+        events = evidence_rows.events_of_evidence(self._connection, sources, with_records=True)
         return {evidence_id for evidence_id, event_ids in events.items() if not leaving.issuperset(event_ids)}
 
     def _heir(self, gone: StoredEvidence, known: Mapping[UUID, StoredEvidence]) -> UUID | None:

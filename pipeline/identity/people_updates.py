@@ -67,6 +67,7 @@ class PeopleUpdate:
             if (known[evidence_id].person_id, known[evidence_id].component) != (target, component)
         ]
         self._rows: dict[UUID, Person] = {}
+        self._leadless: set[UUID] = set()  # people of whom only records of a CRM are left, or ever were
 
     def lock_people(self) -> bool:
         """Lock the rows of all people in question. False if those of leads whose evidence is not locked have others
@@ -102,7 +103,8 @@ class PeopleUpdate:
         forwarded = {
             person_id: brands[target] for person_id, target in {**followed, **plan.joined}.items() if target is not None
         }
-        return Resolved(self._owners, plan.changed | forwarded, plan.joined, plan.parted)
+        changed = {key: brand for key, brand in plan.changed.items() if key not in self._leadless}
+        return Resolved(self._owners, changed | forwarded, plan.joined, plan.parted)
 
     def _reassign(self, plan: Reassignment) -> dict[UUID, UUID | None]:
         """Gives the people who forward to another since now, or stand for themselves (None) again."""
@@ -111,13 +113,25 @@ class PeopleUpdate:
         events = evidence_rows.events_of_evidence(connection, plan.moves.keys() | read_again)
         moved = {event_id: target for key, target in plan.moves.items() for event_id in events.get(key, ())}
         people_moves.move_facts(connection, plan.events | moved)
-        people.write_people(connection, [self._renew(person, events) for person in plan.renewed])
+        self._leadless = {person.person_id for person in plan.renewed if not self._has_leads(person, events)}
+        unborn = self._leadless - self._rows.keys()
+        people.write_people(
+            connection, [self._renew(person, events) for person in plan.renewed if person.person_id not in unborn]
+        )
         forwards: dict[UUID, UUID | None] = {**plan.forwards, **dict.fromkeys(plan.revived)}
         followed = people_moves.forward_people(connection, forwards)
         people_moves.rebuild_touches(connection, plan.affected)
         people_moves.drop_unsent_deliveries(connection, plan.gone)
-        people_moves.log_changes(connection, self._log_lines(plan))
+        people_moves.log_changes(connection, self._log_lines(plan, unborn))
         return followed
+
+    def _has_leads(self, renewed: RenewedPerson, events: Mapping[UUID, Sequence[UUID]]) -> bool:
+        kept = {*renewed.absorbed, *([renewed.person_id] if renewed.keeps_record else ())}
+        return (
+            any(self._rows[person_id].profile.fields for person_id in kept)
+            or any(events.get(key) for key in renewed.read_again)
+            or any(self._leads.get(key) for key in renewed.evidence)
+        )
 
     def _renew(self, renewed: RenewedPerson, events: Mapping[UUID, Sequence[UUID]]) -> Person:
         """The golden record: of the people taken up whole, of events read again, and of new leads."""
@@ -136,7 +150,9 @@ class PeopleUpdate:
             profile.emptied = taken_back(before.profile, profile, version)
         return Person(renewed.person_id, renewed.brand, version, profile, is_new=before is None)
 
-    def _log_lines(self, plan: Reassignment) -> list[people_moves.Change]:
+    def _log_lines(self, plan: Reassignment, unborn: Collection[UUID]) -> list[people_moves.Change]:
+        """Without whom only a CRM knows (`unborn`, or without a row): nobody was told of those."""
+        known = self._rows.keys() | {person.person_id for person in plan.renewed if person.person_id not in unborn}
         return [
             people_moves.Change(
                 merged.brand,
@@ -147,9 +163,11 @@ class PeopleUpdate:
                 {"evidence": list(map(str, merged.evidence)), "new": list(map(str, merged.new))},
             )
             for merged in plan.merged
+            if known >= {merged.person_id, merged.merged_id}
         ] + [
             people_moves.Change(split.brand, "split", split.person_id, split.parted_id, self._decided_by)
             for split in plan.split
+            if known >= {split.person_id, split.parted_id}
         ]
 
 

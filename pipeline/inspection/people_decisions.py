@@ -13,6 +13,7 @@ from pipeline.hints import hint_all
 from pipeline.identity import merges, unmerges
 from pipeline.identity.decisions import Decision, DecisionResult
 from pipeline.inspection.names import name_of_values
+from pipeline.store.deliveries.crm_records import records_of
 from pipeline.store.identity.reviews import Review, forget_settled, list_reviews
 from pipeline.store.people.people import read_people
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 
 class NamedReview(msgspec.Struct, frozen=True):
-    """A pair that may be one person, with the names of the two, for the eyes of whoever decides."""
+    """A pair that may be one person, with the names of the two, for the eyes of whoever decides; of one whom only a CRM
+    knows the records there."""
 
     review: Review
     names: tuple[str | None, str | None]
@@ -78,10 +80,12 @@ def read_reviews(connection: Connection, *, limit: int) -> ReviewList:
     forget_settled(connection)
     reviews, waiting = list_reviews(connection, limit=limit)
     people = read_people(connection, {person for review in reviews for person in review.people}, lock=False)
-    named = [
-        NamedReview(review, (_name(people.get(review.people[0])), _name(people.get(review.people[1]))))
-        for review in reviews
-    ]
+    unborn = {person for review in reviews for person in review.people} - people.keys()
+    there = {person: ", ".join(records) for person, records in records_of(connection, unborn).items()}
+    named = []
+    for review in reviews:
+        one, other = (there.get(person) or _name(people.get(person)) for person in review.people)
+        named.append(NamedReview(review, (one, other)))
     return ReviewList(waiting, named)
 
 

@@ -19,7 +19,16 @@ from pipeline.records.arrivals import (
     RawEvent,
     Receipt,
 )
-from pipeline.records.base import EVENT_STATES, NOT_A_LEAD, SUPERSEDED, SUPPRESSION_REASONS, Stage, new_id
+from pipeline.records.base import (
+    EVENT_STATES,
+    NOT_A_LEAD,
+    SUPERSEDED,
+    SUPPRESSION_REASONS,
+    Stage,
+    is_record_id,
+    new_id,
+    record_id_of,
+)
 from pipeline.records.leads import Batch, Consent, EarlierTouch, Lead, Parked, Suppressed
 from pipeline.records.people import Due, FieldValue, Outcome, PathTouch, Person, Profile, Touch
 
@@ -52,5 +61,7 @@ __all__ = [
     "Stage",
     "Suppressed",
     "Touch",
+    "is_record_id",
     "new_id",
+    "record_id_of",
 ]

@@ -45,6 +45,16 @@ def new_id() -> UUID:
     return UUID(int=(high << 64) | low)
 
 
+def record_id_of(digest: UUID) -> UUID:
+    """A digest as the id of a CRM's record, a UUID version 8: so it is told from an event's where evidence has both."""
+    return UUID(int=digest.int & ~(0xF << 76) & ~(0x3 << 62) | 0x8 << 76 | 0x2 << 62)
+
+
+def is_record_id(any_id: UUID) -> bool:
+    """Whether this is a CRM's record and no event."""
+    return any_id.version == 8
+
+
 class Fact(msgspec.Struct, frozen=True, gc=False):  # no cycles in a lead: nothing for the collector to find
     """Base of what never changes. Its repr names the type only; subclasses may add ids, never values."""
 

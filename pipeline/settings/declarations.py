@@ -57,7 +57,7 @@ class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class DestinationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One way to write to a CRM account. `secrets` hold references only. `account` names whose quota it uses, if other
-    destinations use the same."""
+    destinations use the same. `look_up`: whoever is new there is looked for by address before a record is made."""
 
     kind: str
     base_url: str
@@ -69,6 +69,7 @@ class DestinationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     account: str | None = None
     windows: dict[str, WindowSettings] = {}
     batch_size: Count | None = None
+    look_up: bool = False
     timeout_seconds: Annotated[float, msgspec.Meta(gt=0, le=600)] = 20.0
     options: dict[str, Any] = {}
     secrets: dict[str, str] = {}

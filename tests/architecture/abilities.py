@@ -18,6 +18,7 @@ TITLES = {
     "describes": "tells its fields",
     "lists": "lists people",
     "finds": "finds people",
+    "adopts": "takes records over",
     "sets_up": "is set up by us",
     "jobs": "takes jobs",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -152,6 +152,15 @@ def deletion_of(record: Record, answer: Answer | None) -> WriteResult:
         message=without_values(answer.message, record.fields.values()),
         blames_setting=_blames_setting(answer),
     )
+
+
+def adoption_of(result: WriteResult) -> WriteResult:
+    """What became of a record that was to be taken over, from what `result_of` makes of the answer."""
+    if result.code in _GONE and result.field is None:
+        return replace(result, state="retry", code="record_gone", blames_setting=False)
+    if result.code in _KEY_TAKEN and result.state == "retry":
+        return replace(result, code="key_taken")
+    return result
 
 
 def error_of(body: bytes) -> tuple[str | None, str]:

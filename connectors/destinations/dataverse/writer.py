@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from connectors.destinations.dataverse.answers import (
     LIMITS,
     Answer,
     Names,
+    adoption_of,
     answers_by_record,
     error_of,
     is_passing,
@@ -79,7 +81,13 @@ class DataverseWriter(DataverseAbilities):
         """One call, however many records. Where a limit was reached in its midst, the rest is "retry" and the next call
         is not made before Dataverse's time to wait is over: QuotaError."""
         check_batch(records, _MOST_PARTS)
-        return self._write(records) if records else []
+        return self._write(records, self._by_key) if records else []
+
+    def adopt(self, records: Sequence[Record]) -> list[WriteResult]:
+        """As `write`, by the rows' own ids; our key is one of the columns."""
+        check_batch(records, _MOST_PARTS)
+        results = self._write(records, self._by_id) if records else []
+        return [adoption_of(result) for result in results]
 
     def check(self) -> None:
         """Reads one id: the table, both columns, and the right to read."""
@@ -89,7 +97,7 @@ class DataverseWriter(DataverseAbilities):
     def close(self) -> None:
         self._session.close()
 
-    def _write(self, records: Sequence[Record]) -> list[WriteResult]:
+    def _write(self, records: Sequence[Record], part: Callable[[int, Record], Part]) -> list[WriteResult]:
         held = self._held_until - time.monotonic()
         if held > 0:
             raise QuotaError(f"{self._name}: a limit was reached a moment ago", retry_after=held)
@@ -98,7 +106,7 @@ class DataverseWriter(DataverseAbilities):
             "Content-Type": f'multipart/mixed; boundary="{boundary}"',
             "Prefer": "odata.continue-on-error",
         }
-        parts = [self._part(place, record) for place, record in enumerate(records, start=1)]
+        parts = [part(place, record) for place, record in enumerate(records, start=1)]
         response = self._calls.request("POST", f"{self._root}/$batch", write_parts(parts, boundary), headers)
         answers = answers_by_record(response, records, self._names)
         if answers is None:
@@ -107,17 +115,24 @@ class DataverseWriter(DataverseAbilities):
         self._note_limits(answers)
         return [result_of(record, answer, self._names) for record, answer in zip(records, answers, strict=True)]
 
-    def _part(self, place: int, record: Record) -> Part:
+    def _by_key(self, place: int, record: Record) -> Part:
         key = quote(record.key.replace("'", "''"), safe="")
-        address = f"{self._root}/{self._names.table}({self._names.key_field}='{key}')"
         fields = {name: value for name, value in record.fields.items() if name != self._names.key_field}
         fields |= dict(map(reference_of, record.links))
+        return self._part(place, f"{self._names.key_field}='{key}'", fields, makes=not record.update_only)
+
+    def _by_id(self, place: int, record: Record) -> Part:
+        fields = {**record.fields, self._names.key_field: record.key, **dict(map(reference_of, record.links))}
+        return self._part(place, quote(record.crm_id or "", safe=""), fields, makes=False)
+
+    def _part(self, place: int, known_by: str, fields: Mapping[str, Any], *, makes: bool) -> Part:
+        address = f"{self._root}/{self._names.table}({known_by})"
         body = orjson.dumps(fields)
         headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Accept": "application/json"}
         if self._is_told_of_created:
             address += f"?{self._select}"
             headers["Prefer"] = "return=representation"
-        if record.update_only:
+        if not makes:
             headers["If-Match"] = "*"
         return Part(
             {"Content-Type": "application/http", "Content-Transfer-Encoding": "binary", "Content-ID": str(place)},

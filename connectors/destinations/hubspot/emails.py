@@ -56,19 +56,24 @@ class KnownByEmail:
 
     def _write_without_email(self, records: Sequence[Record], existing: Mapping[str, str]) -> dict[str, WriteResult]:
         """Of whom another contact has the e-mail, all else is written, and a human merges the two contacts."""
-        bare = [replace(record, fields={**record.fields}) for record in records]
-        for record in bare:
-            record.fields.pop("email", None)
+        bare = without_email(records)
         answer = self._send("batch/upsert", [batch_input(record, self._key_property) for record in bare], bare)
         results = {}
         for record in bare:
             result = self._result(record, answer)
-            results[record.key] = _taken(result, existing[record.key]) if result.state == "written" else result
+            results[record.key] = taken(result, existing[record.key]) if result.state == "written" else result
         return results
 
 
 def waits(record: Record, code: str, message: str) -> WriteResult:
     return WriteResult(record.key, "retry", code=code, message=message)
+
+
+def without_email(records: Sequence[Record]) -> list[Record]:
+    return [
+        replace(record, fields={name: value for name, value in record.fields.items() if name != "email"})
+        for record in records
+    ]
 
 
 def _linked(result: WriteResult) -> WriteResult:
@@ -77,7 +82,8 @@ def _linked(result: WriteResult) -> WriteResult:
     )
 
 
-def _taken(result: WriteResult, contact: str) -> WriteResult:
+def taken(result: WriteResult, contact: str) -> WriteResult:
+    """What is told of one whose e-mail another contact has."""
     return replace(
         result,
         state="rejected",

@@ -11,6 +11,7 @@ import orjson
 import requests
 
 from connectors.destinations.hubspot.abilities import BATCH_SIZE, HubSpotAbilities
+from connectors.destinations.hubspot.adoption import AdoptedContacts
 from connectors.destinations.hubspot.answers import (
     NO_REASON,
     BatchAnswer,
@@ -105,6 +106,15 @@ class HubSpotWriter(HubSpotAbilities):
             results |= self._write_marked(chosen)
         else:
             results |= self._upsert(chosen)
+        return [results[record.key] for record in records]
+
+    def adopt(self, records: Sequence[Record]) -> list[WriteResult]:
+        """By the contacts' own ids: one call, another where an e-mail is another contact's, and those for links."""
+        check_batch(records, BATCH_SIZE)
+        if not records:
+            return []
+        adopted = AdoptedContacts(self._key_property, send=self._send, result_of=self._result).write(records)
+        results = with_links(self._associations, records, adopted)
         return [results[record.key] for record in records]
 
     def check(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from connectors.destinations.salesforce.abilities import CONTACT_PREFIX, SalesforceAbilities
-from connectors.destinations.salesforce.answers import CONVERTED, FIXED_FIELD, result_of
+from connectors.destinations.salesforce.answers import CONVERTED, FIXED_FIELD, GONE, result_of
 from connectors.destinations.salesforce.api import BATCH_SIZE, Api
 from connectors.destinations.salesforce.jobs import SalesforceJobs
 from connectors.destinations.salesforce.places import Decided, Place, Places
@@ -44,6 +44,15 @@ class SalesforceWriter(SalesforceAbilities, SalesforceJobs):
         if converted:
             results |= self._attempt(results, converted, self._write_converted)
         return [results[record.key] for record in records]
+
+    def adopt(self, records: Sequence[Record]) -> list[WriteResult]:
+        """One call, by Salesforce's own ids; our external id is one of the fields."""
+        check_batch(records, BATCH_SIZE)
+        if not records:
+            return []
+        entries = [{**self._entry(record), "id": record.crm_id} for record in records]
+        results = self._results(records, self._api.write("/composite/sobjects", entries, records))
+        return [_adopted(results[record.key]) for record in records]
 
     def check(self) -> None:
         self._api.get("/limits")
@@ -168,6 +177,15 @@ def _links(kind: str, links: Sequence[Link]) -> dict[str, str]:
 
 def _is_for_fixed(result: WriteResult) -> bool:
     return result.code == FIXED_FIELD and (result.field in _MEMBER_FIXED or result.field is None)
+
+
+def _adopted(result: WriteResult) -> WriteResult:
+    """A record that was to be taken over: gone meanwhile, or of a key that another has."""
+    if result.code in GONE and result.field is None:
+        return replace(result, state="retry", code="record_gone", blames_setting=False)
+    if result.code == "DUPLICATE_VALUE" and result.state == "retry":
+        return replace(result, code="key_taken")
+    return replace(result, created=False) if result.state == "written" else result
 
 
 def _told(result: WriteResult, place: Decided) -> WriteResult:

@@ -59,20 +59,20 @@ class SqlAbilities:
         return {key: FoundRecord(key, key, {name: row.get(name) for name in names}) for key, row in rows}
 
     def delete(self, records: Sequence[Record]) -> list[WriteResult]:
-        """By our key, which is a row's id too. Needs the right to DELETE."""
+        """By our key, which is a row's id too, or the id that a row had before us. Needs the right to DELETE."""
         check_batch(records, BATCH_SIZE)
         if not records:
             return []
-        keys = [record.key for record in records]
+        keys = list(dict.fromkeys(name for record in records for name in (record.key, record.crm_id) if name))
         statement = SQL("DELETE FROM {table} WHERE {key}::text = ANY({keys}::text[]) RETURNING {key}::text")
         with self._database.transaction() as run:
             rows = run(statement.format(table=self._table.identifier, key=Identifier(KEY), keys=Literal(keys)))
         gone = {key for (key,) in rows}
         return [
-            WriteResult(key, "written", crm_id=key)
-            if key in gone
-            else WriteResult(key, "written", crm_id=key, code="record_gone", message="nothing to delete")
-            for key in keys
+            WriteResult(record.key, "written", crm_id=record.key)
+            if gone.intersection((record.key, record.crm_id))
+            else WriteResult(record.key, "written", crm_id=record.key, code="record_gone", message="nothing to delete")
+            for record in records
         ]
 
     def describe(self) -> tuple[DescribedField, ...]:

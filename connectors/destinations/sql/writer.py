@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from connectors.destinations.sql.abilities import BATCH_SIZE, KEPT_FIRST, KEPT_LAST, KEY, SqlAbilities
@@ -48,6 +48,22 @@ WITH sent AS MATERIALIZED (
 SELECT sent.{key}::text, written.is_new, known.{key} IS NOT NULL
 FROM sent LEFT JOIN written USING ({key}) LEFT JOIN known USING ({key})"""
 
+# A row that has our id already is that of a call whose answer was lost, or another one: then the former one stays.
+_GIVE_KEYS = """
+WITH given AS MATERIALIZED (
+    SELECT sent.{key}, known.former FROM jsonb_populate_recordset(NULL::{table}, {rows}::jsonb) AS sent
+    JOIN unnest({keys}::text[], {formers}::text[]) AS known (wanted, former) ON known.wanted = sent.{key}::text
+), changed AS (
+    UPDATE {table} AS kept SET {key} = given.{key} FROM given
+    WHERE kept.{key}::text = given.former AND NOT EXISTS (SELECT FROM {table} x WHERE x.{key} = given.{key})
+    RETURNING kept.{key}
+)
+SELECT given.{key}::text, EXISTS (SELECT FROM changed WHERE changed.{key} = given.{key})
+        OR EXISTS (SELECT FROM {table} x WHERE x.{key} = given.{key}),
+    NOT EXISTS (SELECT FROM changed WHERE changed.{key} = given.{key})
+        AND EXISTS (SELECT FROM {table} x WHERE x.{key}::text = given.former)
+FROM given"""
+
 
 class SqlWriter(SqlAbilities):
     """One table. Not shared between threads: it holds one connection."""
@@ -72,8 +88,10 @@ class SqlWriter(SqlAbilities):
     def write(self, records: Sequence[Record]) -> list[WriteResult]:
         """One transaction for all records; PostgreSQL takes all of them or, for one value, none (RecordError)."""
         check_batch(records, BATCH_SIZE)
-        if not records:
-            return []
+        return self._write(records, lambda _run: set()) if records else []
+
+    def _write(self, records: Sequence[Record], prepare: Callable[[Run], set[str]]) -> list[WriteResult]:
+        """All but those whose keys `prepare` gives; it is called in the transaction, before any is written."""
         records = [_with_links(record) for record in records]
         names = list(dict.fromkeys(name for record in records for name in record.fields))
         values = (value for record in records for value in record.fields.values())
@@ -81,7 +99,9 @@ class SqlWriter(SqlAbilities):
             with self._database.transaction(values=values) as run:
                 if not self._columns.keys() >= {KEY, *names}:
                     self._columns = self._look(run, names, creates=self._creates)
-                rows = run(_upsert(self._table, self._mapped(names), records))
+                left_out = prepare(run)
+                chosen = [record for record in records if record.key not in left_out]
+                rows = run(_upsert(self._table, self._mapped(names), chosen)) if chosen else []
         except RecordError as error:
             raise self._named(error, records) from None
         except TerminalError:
@@ -91,7 +111,35 @@ class SqlWriter(SqlAbilities):
                     self._look(run, names, creates=False)
             raise
         answers = {key: (is_new, is_known) for key, is_new, is_known in rows}
-        return [_result(record, *answers.get(record.key, (None, False))) for record in records]
+        return [_result(record, *answers.get(record.key, (None, False))) for record in chosen]
+
+    def adopt(self, records: Sequence[Record]) -> list[WriteResult]:
+        """Rows get our id in place of the one they had, and are written as by `write`, in one transaction."""
+        check_batch(records, BATCH_SIZE)
+        if not records:
+            return []
+        gone: set[str] = set()
+        taken: set[str] = set()
+
+        def give_keys(run: Run) -> set[str]:
+            for key, has_row, has_former in run(_give_keys(self._table, records)):
+                if not has_row:
+                    gone.add(key)
+                elif has_former:
+                    taken.add(key)
+            return gone | taken
+
+        written = {result.key: result for result in self._write(records, give_keys)}
+        return [
+            written.get(record.key)
+            or WriteResult(
+                record.key,
+                "retry",
+                code="record_gone" if record.key in gone else "key_taken",
+                message="its row is not there any more" if record.key in gone else "another row has our id",
+            )
+            for record in records
+        ]
 
     def check(self) -> None:
         """Looks whether the table is there, or may be made, with its columns and our rights; writes nothing."""
@@ -195,6 +243,17 @@ def _upsert(table: Table, columns: Sequence[Column], records: Sequence[Record]) 
         proposed=SQL(", ").join([SQL("sent.{}").format(key), *map(proposed, columns)]),
         changes=SQL(", ").join([*changes, SQL("{} = now()").format(Identifier(KEPT_LAST))]),
         differs=SQL(" OR ").join(differs) if differs else SQL("false"),
+    )
+
+
+def _give_keys(table: Table, records: Sequence[Record]) -> Composed:
+    """Gives (key, whether there is a row for it now, whether the former one is there still)."""
+    return SQL(_GIVE_KEYS).format(
+        table=table.identifier,
+        key=Identifier(KEY),
+        rows=Literal(json.dumps([{KEY: record.key} for record in records])),
+        keys=Literal([record.key for record in records]),
+        formers=Literal([record.crm_id or "" for record in records]),
     )
 
 

@@ -9,6 +9,7 @@ to be opened. Six are granted before it begins, so that none waits in its midst.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from connectors.destinations.tryton import records as made
@@ -70,6 +71,9 @@ class TrytonWriter(TrytonAbilities):
         )
 
     def write(self, records: Sequence[Record]) -> list[WriteResult]:
+        return self._bring(records)
+
+    def _bring(self, records: Sequence[Record], parties: Sequence[str] = ()) -> list[WriteResult]:
         check_batch(records, BATCH_SIZE)
         if not records:
             return []
@@ -77,7 +81,14 @@ class TrytonWriter(TrytonAbilities):
         if forbidden := sorted(fields & made.SET_BY_WRITER):
             raise TerminalError(f"{self._name}: the mapping may not write {', '.join(forbidden)}: the writer sets it")
         self._account.start(fields)
-        return _Batch(self._account, records).write()
+        return _Batch(self._account, records, parties).write()
+
+    def adopt(self, records: Sequence[Record]) -> list[WriteResult]:
+        """An opportunity of ours at the party that `crm_id` names, which stays as it is: its code is the number that
+        people know it by. As many requests as a write, and one."""
+        return self._bring(
+            [replace(record, crm_id=None) for record in records], [record.crm_id or "" for record in records]
+        )
 
     def check(self) -> None:
         self._account.start()
@@ -100,7 +111,8 @@ class _Batch:
     """One write. `opportunities` and `parties` are what Tryton has of each key; a party that is not ours has an id and
     nothing else."""
 
-    def __init__(self, account: TrytonAccount, records: Sequence[Record]) -> None:
+    def __init__(self, account: TrytonAccount, records: Sequence[Record], parties: Sequence[str] = ()) -> None:
+        """`parties`: the id of the party that each record's opportunity is to stand at; none: one of its own."""
         self._account = account
         self._records = records
         self._wanted = {record.key: made.sort_fields(record) for record in records}
@@ -109,9 +121,12 @@ class _Batch:
         self._parties: dict[str, dict[str, Any]] = {}
         self._made: set[str] = set()  # keys of the opportunities that this write made
         self._erased: set[str] = set()
+        self._homes = dict(zip(self._wanted, parties, strict=False))
+        self._gone: set[str] = set()  # keys whose home is not there any more
 
     def write(self) -> list[WriteResult]:
         self._find_opportunities()
+        self._find_homes()
         self._find_parties()
         self._change("party.party", self._parties, made.party_changes)
         self._make_parties()
@@ -138,8 +153,24 @@ class _Batch:
                 is_ours = party.get("code") == key and not party.get("replaced_by")
                 self._note_party(key, party if is_ours else {"id": party["id"], "is_foreign": True})
 
+    def _find_homes(self) -> None:
+        """The parties that opportunities are to stand at, for those that have none yet."""
+        homes = {key: home for key, home in self._homes.items() if key not in self._opportunities}
+        if not homes:
+            return
+        ids = sorted({int(home) for home in homes.values() if home.isdigit()})
+        fields = ["name", "active", "replaced_by"]
+        found = {str(party["id"]): party for party in self._search("party.party", [["id", "in", ids]], fields)}
+        for key, home in homes.items():
+            party = found.get(home)
+            if party is None or made.is_erased(party) or party.get("replaced_by"):
+                self._gone.add(key)
+            else:
+                self._parties[key] = {"id": party["id"], "is_foreign": True}
+
     def _find_parties(self) -> None:
-        missing = [key for key in self._wanted if key not in self._parties and key not in self._erased]
+        lacking = self._wanted.keys() - self._parties.keys() - self._erased - self._gone
+        missing = [key for key in self._wanted if key in lacking]
         if not missing:
             return
         fields = made.fields_of_parties([self._wanted[key] for key in missing])
@@ -200,9 +231,11 @@ class _Batch:
     def _is_open(self, key: str) -> bool:
         """Whether its opportunity may be made or changed."""
         known = self._opportunities.get(key)
-        return key not in self._erased and (known is None or known.get("state") in made.OPEN_STATES)
+        return key not in self._erased | self._gone and (known is None or known.get("state") in made.OPEN_STATES)
 
     def _result(self, record: Record) -> WriteResult:
+        if record.key in self._gone:
+            return WriteResult(record.key, "retry", code="record_gone", message="its party is not there any more")
         if record.key in self._erased:
             return WriteResult(record.key, "rejected", code="party_erased", message=_ERASED)
         is_open = self._is_open(record.key)

@@ -118,6 +118,20 @@ class Finds(Protocol):
 
 
 @runtime_checkable
+class Adopts(Protocol):
+    """Takes over records that were in the CRM without our key."""
+
+    def adopt(self, records: Sequence[Record]) -> list[WriteResult]:
+        """As `Writer.write`, of records that are known by `crm_id` alone, as `list_people` and `find` name them: each
+        is written there and has our key from then on. None is made, and a repeat is harmless.
+
+        "retry" with the code `record_gone` where there is no such record any more, with `key_taken` where another one
+        has our key already: the caller then writes that one, or a new one, by our key. At most `batch_size` records.
+        """
+        ...
+
+
+@runtime_checkable
 class SetsUp(Protocol):
     """Makes in the CRM what the mapping needs there."""
 
@@ -177,6 +191,7 @@ CAPABILITIES: dict[str, str] = {
     "describes": "describe",
     "lists": "list_people",
     "finds": "find",
+    "adopts": "adopt",
     "sets_up": "setup",
     "jobs": "open_job",
 }

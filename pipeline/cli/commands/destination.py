@@ -13,6 +13,7 @@ from pipeline.cli.terminal.output import AsJson, example, print_json, print_line
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
+    from pipeline.delivery.adoption import Progress
     from pipeline.recompute.deliveries import Backfilled
 
 commands = typer.Typer(help="Where people go: the CRMs.", no_args_is_help=True)
@@ -202,6 +203,63 @@ def conform(
         print_outcomes(outcomes)
     if not is_well:
         raise typer.Exit(1)
+
+
+@commands.command("adopt", epilog=example("afluente destination adopt crm --dry-run", "afluente destination adopt crm"))
+def adopt(
+    *,
+    name: Annotated[str, typer.Argument(help="A destination of afluente.yaml.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is there, and keep nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find whom a CRM has already, so that nobody is made there twice.
+
+    Reads all of its people, within the account's quota. Who they are is decided as of leads; whoever is known keeps
+    the record, which is written to and gets our id, and whoever comes later is recognized. Changes nothing in the CRM.
+    Safe beside running workers, and for a destination that is disabled; when interrupted, run it again: it goes on.
+    """
+    from msgspec.structs import asdict
+
+    from pipeline.cli.terminal.adoption import print_adopted
+    from pipeline.inspection.crm import adoptions
+
+    with installation(advice=RUN_AGAIN), progress_bar(is_shown=not as_json) as progress:
+        bar = progress.add_task("people", total=None, note="")
+
+        def show(done: Progress) -> None:
+            progress.update(bar, completed=done.people, note=f"{done.pages} pages")
+
+        adopted = adoptions.adopt(name, is_dry_run=dry_run, on_progress=show)
+    if as_json:
+        counts = {**asdict(adopted.counts), "changed": len(adopted.changed), "pages": adopted.pages}
+        print_json({"destination": name, "dry_run": dry_run, **counts})
+    else:
+        print_adopted(name, adopted, is_dry_run=dry_run)
+
+
+@commands.command("pairs", epilog=example("afluente destination pairs crm", "afluente destination pairs crm --json"))
+def pairs(
+    *,
+    name: Annotated[str, typer.Argument(help="A destination of afluente.yaml.")],
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="Show at most this many people.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Show people whom a CRM has twice or more, as `destination adopt` found them.
+
+    One of the records is written to: the one that has our id, else the eldest. Merge the others into it in the CRM,
+    then run `destination adopt` again.
+    """
+    from msgspec.structs import asdict
+
+    from pipeline.cli.terminal.adoption import print_pairs
+    from pipeline.inspection.crm import adoptions
+
+    with installation():
+        found = adoptions.read_pairs(name, limit=limit)
+    if as_json:
+        print_json({"destination": name, "people": found.people, "pairs": [asdict(pair) for pair in found.pairs]})
+    else:
+        print_pairs(name, found)
 
 
 @commands.command("setup", epilog=example("afluente destination setup crm --dry-run", "afluente destination setup crm"))

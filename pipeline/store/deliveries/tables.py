@@ -1,5 +1,5 @@
-"""Tables of deliveries: which version of a person each CRM should have and has, what was said of each call, and since
-when each CRM is one.
+"""Tables of deliveries: which version of a person each CRM should have and has, what was said of each call, since when
+each CRM is one, and which records it had before us.
 
 A person's record stands under the destination's name. Another object of the CRM stands under both names, `crm/Account`,
 and its `person_id` is then the id of what it stands for: of a company, or the event of a touch.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Identity,
     Index,
@@ -25,6 +26,7 @@ from pipeline.lanes import LANES
 from pipeline.store.columns import count_column, metadata, moment_column, one_of
 
 WANTED = ("present", "absent")
+RECORD_STATES = ("there", "gone", "passed_over")
 DELIVERY_STATES = ("due", "in_flight", "sent", "quarantined")
 
 deliveries = Table(
@@ -112,4 +114,37 @@ destinations_in_force = Table(
     Column("brand", Text, nullable=False),
     moment_column("since", nullable=False, is_now=True),  # leads that settled before may lack a delivery there
     PrimaryKeyConstraint("destination", "brand", name="destinations_in_force_pkey"),
+)
+
+crm_records = Table(
+    "crm_records",
+    metadata,
+    Column("record_id", Uuid, nullable=False),  # made of destination, brand and crm_id; in evidence_events too
+    Column("destination", Text, nullable=False),
+    Column("brand", Text, nullable=False),
+    Column("crm_id", Text, nullable=False),
+    Column("number", BigInteger, Identity(always=True), nullable=False),  # in the order in which the CRM lists them
+    Column("person_id", Uuid),  # who is written there; NULL: nobody yet
+    Column(
+        "is_keyed", Boolean, nullable=False, server_default=text("false")
+    ),  # it has that person's id, as the CRM says
+    Column("state", Text, nullable=False, server_default=text("'there'")),
+    Column("run", Integer, nullable=False),  # the last reading that met it
+    moment_column("found_at", nullable=False, is_now=True),
+    PrimaryKeyConstraint("record_id", name="crm_records_pkey"),
+    one_of("state", RECORD_STATES, "crm_records_state_known"),
+)
+Index("crm_records_destination", crm_records.c.destination, crm_records.c.number)
+Index("crm_records_person", crm_records.c.person_id, postgresql_where=text("person_id IS NOT NULL"))
+
+crm_adoptions = Table(
+    "crm_adoptions",
+    metadata,
+    Column("destination", Text, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("cursor", Text),  # of the next page
+    count_column("pages"),
+    moment_column("began_at", nullable=False, is_now=True),
+    moment_column("ended_at"),
+    PrimaryKeyConstraint("destination", name="crm_adoptions_pkey"),
 )

@@ -132,14 +132,15 @@ def take_back(connection: Connection, pairs: Collection[EvidencePair]) -> None:
 def find_standing(connection: Connection, person_id: UUID) -> Standing | None:
     """Who this id stands for now; None: it was never a person's. One statement.
 
-    A person goes where the evidence that it began with goes.
+    A person goes where the evidence that it began with goes. Somebody whom only a CRM knows has evidence and no row.
     """
     row = connection.exec_driver_sql(
-        "SELECT coalesce(e.person_id, p.merged_into, p.person_id), p.brand FROM people p"
-        " LEFT JOIN evidence e ON e.birth_id = p.person_id WHERE p.person_id = %s",
-        (person_id,),
+        "SELECT coalesce(e.person_id, p.merged_into, p.person_id), coalesce(p.brand, e.brand)"
+        " FROM (SELECT * FROM people WHERE person_id = %s) p"
+        " FULL JOIN (SELECT * FROM evidence WHERE birth_id = %s) e ON e.birth_id = p.person_id",
+        (person_id, person_id),
     ).first()
-    return Standing(*row) if row else None
+    return Standing(*row) if row and row[0] else None
 
 
 def read_person_evidence(connection: Connection, person_ids: Collection[UUID]) -> list[PersonEvidence]:

@@ -15,6 +15,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from pipeline.crypto.encryption import open_evidence, seal_evidence
+from pipeline.records import is_record_id
 from pipeline.store import arrays
 
 _ROUNDS = 3  # of asking again when people changed while we waited for them
@@ -204,15 +205,18 @@ def hold_owners(connection: Connection, event_ids: Collection[UUID]) -> dict[UUI
     return owners
 
 
-def events_of_evidence(connection: Connection, evidence_ids: Collection[UUID]) -> dict[UUID, list[UUID]]:
-    """The events that brought each piece of evidence, by id. One statement."""
+def events_of_evidence(
+    connection: Connection, evidence_ids: Collection[UUID], *, with_records: bool = False
+) -> dict[UUID, list[UUID]]:
+    """The events that brought each piece of evidence, by id; `with_records`: and the records of CRMs. One statement."""
     events: dict[UUID, list[UUID]] = {}
     if evidence_ids:
         for evidence_id, event_id in connection.exec_driver_sql(
             "SELECT evidence_id, event_id FROM evidence_events WHERE evidence_id = ANY(%s::uuid[]) ORDER BY event_id",
             (arrays.uuids(sorted(evidence_ids)),),
         ):
-            events.setdefault(evidence_id, []).append(event_id)
+            if with_records or not is_record_id(event_id):
+                events.setdefault(evidence_id, []).append(event_id)
     return events
 
 

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from connectors.kit import destination_types
-from pipeline.delivery import accounts, sender, writers
+from pipeline.delivery import accounts, calls, writers
 from pipeline.delivery.sender import deliver
 from pipeline.identity.decisions import Decision
 from pipeline.identity.merges import merge_people
@@ -296,10 +296,10 @@ def test_a_sender_stopped_for_so_long_that_it_unmarks_a_record_is_made_up_for(cr
     ada, ben = come(ADA, BEN)
     send()
     come({**BEN, "city": "Köln", "occurred_at": "2026-02-21T09:00:00Z"})
-    write = sender.write_in_halves
+    write = calls.write_in_halves
 
     def late(records, *rest, **more):
-        monkeypatch.setattr(sender, "write_in_halves", write)
+        monkeypatch.setattr(calls, "write_in_halves", write)
         with transaction() as connection:
             connection.exec_driver_sql("UPDATE deliveries SET lease_until = now() - interval '1 second'")
             sweep_deliveries(connection, max_attempts=12)
@@ -308,7 +308,7 @@ def test_a_sender_stopped_for_so_long_that_it_unmarks_a_record_is_made_up_for(cr
         assert in_crm(crm)[str(ben)][MARK] == str(ada)
         return write(records, *rest, **more)
 
-    monkeypatch.setattr(sender, "write_in_halves", late)
+    monkeypatch.setattr(calls, "write_in_halves", late)
     for lane in ("hot", "bulk"):
         deliver("crm", lane, budget_seconds=1)
     send()

@@ -274,7 +274,7 @@ def test_a_person_the_crm_would_refuse_is_quarantined_before_any_call(crm, field
     assert deliver("crm", "bulk", budget_seconds=5) == SendReport(rejected=1)
     assert crm.calls() == 0
     ((state, error),) = rows("state, last_error")
-    assert (state, error.partition(":")[0]) == ("quarantined", code)
+    assert (state, error.partition(":")[0].split()[0]) == ("quarantined", code)
     assert str(value) not in error
 
 
@@ -430,8 +430,9 @@ def test_a_batch_takes_the_same_few_statements_whatever_its_size(crm):
         with count_statements() as seen:
             deliver("crm", "bulk", budget_seconds=5)
         counts.append(seen.count)
-    # Look for jobs, claim, read and record the batch, then a claim that finds nothing; two of them say SET LOCAL.
-    assert counts[0] == counts[1] <= 8, seen.statements
+    # Look for jobs, claim, read and record the batch, then a claim that finds nothing; two of them say SET LOCAL. Of
+    # who is new there one more asks which record the CRM had before.
+    assert counts[0] == counts[1] <= 9, seen.statements
 
 
 def test_no_transaction_is_open_while_the_crm_is_called(crm):

@@ -107,7 +107,10 @@ def _plan_upsert(operation: Operation, address: Address, changes: Changes) -> Fi
     fields = _read_fields(operation.body)
     check_fields(table, {name: value for name, value in fields.items() if name != table.id_column})
     key = kept_as if address.guid is not None and kept_as and not kept_as.startswith("id=") else address.key
-    if fields.get(table.key_column, key) != key:
+    wanted = fields.get(table.key_column, key)
+    if wanted is not None and kept_as is not None and kept_as.startswith("id=") and key is None:
+        kept_as = changes.give_key(table, kept_as, str(wanted))
+    elif wanted != key:
         raise refusal("0x80040203", f"The value of '{table.key_column}' differs from the key of the address.")
     if kept_as is None:
         kept_as, own = changes.new_place(address)

@@ -14,6 +14,7 @@ from uuid import uuid4
 import orjson
 
 from connectors.sandbox.dialects.dataverse.addresses import Address
+from connectors.sandbox.dialects.dataverse.errors import refusal
 from connectors.sandbox.dialects.dataverse.rules import Table
 from connectors.sandbox.records import SandboxRecords
 
@@ -89,6 +90,16 @@ class Changes:
         waiting = self._wanted.get((table.name, kept_as)) or {}
         self._wanted[table.name, kept_as] = {**waiting, **fields}
 
+    def give_key(self, table: Table, kept_as: str, key: str) -> str:
+        """A row that somebody else made gets our key at once; gives what it is kept as. Raises ODataError."""
+        stored = self.read(table, kept_as)
+        if self._records.find(table.name, key) or stored is None:
+            raise refusal("0x80060892", "A record with the same value for Afluente Id already exists.")
+        self._records.rename(table.name, kept_as, key)
+        own = {table.id_column: stored.guid}
+        self._wanted[table.name, key] = {**own, **(self._wanted.pop((table.name, kept_as), None) or {})}
+        return key
+
     def delete(self, table: Table, kept_as: str) -> None:
         self._wanted[table.name, kept_as] = None
 
@@ -114,7 +125,14 @@ class Changes:
         number = int(address.guid[:8] + address.guid[9:13], 16)
         if guid_of(number) == address.guid:
             return self._records.find_number(address.table.name, number)
-        return f"id={address.guid}"
+        kept_as = f"id={address.guid}"
+        return kept_as if self._records.find(address.table.name, kept_as) else self._keyed(address) or kept_as
+
+    def _keyed(self, address: Address) -> str | None:
+        """Of a row that somebody else made and that got our key since."""
+        table = address.table
+        rows = (row for row in self._records.stream() if row["object"] == table.name)
+        return next((row["external_id"] for row in rows if row["fields"].get(table.id_column) == address.guid), None)
 
 
 def row_of(table: Table, kept_as: str, number: int, fields: Mapping[str, Any]) -> Row:

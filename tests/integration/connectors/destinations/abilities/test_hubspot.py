@@ -22,7 +22,7 @@ def writer(hubspot, fields=FIELDS, **more):
 
 
 def test_it_has_all_abilities():
-    assert DESTINATION.abilities == ("reads", "deletes", "describes", "lists", "finds", "sets_up")
+    assert DESTINATION.abilities == ("reads", "deletes", "describes", "lists", "finds", "adopts", "sets_up")
 
 
 def test_what_was_written_is_read_back_by_our_key_as_hubspot_keeps_it(crm):
