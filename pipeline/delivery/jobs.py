@@ -34,6 +34,7 @@ from pipeline.targets import Target
 _BUSY_SECONDS = 300.0  # for one step with a job, uploads and answers of megabytes included
 _LEASE_SECONDS = 3_600.0  # of its deliveries, renewed whenever it is asked about
 _POLL_SECONDS = 5.0
+_OTHERS_SECONDS = 0.2
 _MOST_JOBS = 10  # of a target at once
 _SEVERAL = 3  # refused for what may be a setting, and nothing written: no reason to park them all
 _ERRORS = (ConfigurationError, QuotaError, TerminalError, TransientError)
@@ -76,9 +77,9 @@ class JobSender:
                 lease_seconds=_BUSY_SECONDS,
                 job_size=able.job_size,
             )
-        if claimed is None:  # other workers were faster
+        if claimed is None:  # other workers have them, and have not said so yet
             self._permits.put_back()
-            return 0.0
+            return _OTHERS_SECONDS
         prepared = prepare(self._target, writer, claimed)
         marks = [record for record in prepared.records if record.update_only]
         prepared.outcomes.extend(

@@ -20,7 +20,7 @@ from tests.support.tryton import PASSWORD, USER, Tryton, needs_tryton, running_t
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1_800)]
 
-PEOPLE, TWICE = 20_000, 200
+PEOPLE, TWICE = {"hubspot": 4_000, "sql": 20_000}, 200  # a hundred a call take HubSpot minutes
 
 
 @pytest.fixture(params=["hubspot", "sql"])
@@ -49,24 +49,25 @@ def adopt_killed(pages: int) -> None:
     process.join()
 
 
-def test_of_twenty_thousand_nobody_is_made_twice_though_the_adoption_was_killed(crm):
-    crm.fill(people_of(PEOPLE, TWICE))
+def test_of_many_nobody_is_made_twice_though_the_adoption_was_killed(crm):
+    people = PEOPLE[getattr(crm, "kind", "sql")]
+    crm.fill(people_of(people, TWICE))
     before = crm.records()
     adopt_killed(20)
     adopted = adopt("crm")
     assert adopted.resumed >= 20
-    assert (adopted.counts.records, adopted.counts.pairs) == (PEOPLE + TWICE, TWICE)
-    for start in range(0, PEOPLE // 2, 1_000):
+    assert (adopted.counts.records, adopted.counts.pairs) == (people + TWICE, TWICE)
+    for start in range(0, people // 2, 1_000):
         capture(*(lead(number) for number in range(start, start + 1_000)))
     work()
     send()
-    assert deliveries() == [("sent", PEOPLE // 2)]
+    assert deliveries() == [("sent", people // 2)]
     after = crm.records()
     assert len(after) == len(before), "no second record"
     owners = {str(owner) for (owner,) in rows("SELECT person_id FROM people")}
     assert owners <= {key for key, _ in after.values()}
     again = adopt("crm")
-    assert (again.counts.pairs, again.counts.keyed, again.changed) == (TWICE, PEOPLE // 2, [])
+    assert (again.counts.pairs, again.counts.keyed, again.changed) == (TWICE, people // 2, [])
     assert read_pairs("crm", limit=1_000).people == TWICE
 
 
