@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pipeline.errors import ConfigurationError
 from pipeline.settings.loading import settings
-from pipeline.stages.destination_mapping.declarations import COMPANY, PERSON, TOUCH
+from pipeline.stages.destination_mapping.declarations import PERSON, TOUCH
 from pipeline.stages.destination_mapping.mapping import DestinationMapping
 from pipeline.stages.mappings_in_force import destination_mapping_in_force
 
@@ -37,16 +37,17 @@ def destination_of(name: str) -> str:
 def targets_of(destination: str) -> tuple[Target, ...]:
     """The targets of a destination of the settings, what others are linked to first. Raises ConfigurationError if its
     mapping never was readable."""
-    mapping = _mapping(destination)
-    needed = [_target(destination, other) for other in mapping.others if other.subject == COMPANY]
-    later = [_target(destination, other) for other in mapping.others if other.subject != COMPANY]
-    return (*needed, _target(destination, mapping), *later)
+    return targets_in(destination, _mapping(destination))
+
+
+def targets_in(destination: str, mapping: DestinationMapping) -> tuple[Target, ...]:
+    """Those that a mapping names, or the one that it is an object of: as it was read, whatever its file is now."""
+    return tuple(Target(destination, known.object, known.subject) for known in mapping.objects)
 
 
 def mapping_of(target: Target) -> DestinationMapping:
     """The mapping of a target. Raises ConfigurationError, also where the mapping does not name its object any more."""
-    mapping = _mapping(target.destination)
-    for known in (mapping, *mapping.others):
+    for known in _mapping(target.destination).objects:
         if known.subject == target.subject and (known.object == target.object or target.subject == PERSON):
             return known
     raise ConfigurationError(f"{target.name}: the mapping of {target.destination} does not name {target.object} now")
@@ -55,10 +56,6 @@ def mapping_of(target: Target) -> DestinationMapping:
 def touch_targets(destination: str) -> tuple[str, ...]:
     """Names of what touches become there."""
     return tuple(target.name for target in targets_of(destination) if target.subject == TOUCH)
-
-
-def _target(destination: str, mapping: DestinationMapping) -> Target:
-    return Target(destination, mapping.object, mapping.subject)
 
 
 def _mapping(destination: str) -> DestinationMapping:

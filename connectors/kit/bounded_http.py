@@ -84,9 +84,7 @@ class BoundedAdapter(HTTPAdapter):
             response.raw.close()  # what is left of it is not worth reading
             raise
         response.raw.release_conn()
-        response._content = content  # noqa: SLF001 - requests has no public way to say that an answer is read
-        response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001 - as above; its stubs lack it
-        return response
+        return with_content(response, content)
 
     def _read(self, response: requests.Response) -> Iterator[bytes]:
         """The answer as it travels, in pieces."""
@@ -106,6 +104,13 @@ class BoundedAdapter(HTTPAdapter):
             raise requests.exceptions.SSLError(type(error).__name__, request=response.request) from None
         except urllib3.exceptions.HTTPError as error:
             raise requests.exceptions.ChunkedEncodingError(type(error).__name__, request=response.request) from None
+
+
+def with_content(response: requests.Response, content: bytes) -> requests.Response:
+    """The answer as one that was read, with this body: requests has no public way to say so."""
+    response._content = content  # noqa: SLF001 - see above
+    response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001 - as above; its stubs lack it
+    return response
 
 
 def _unpack(packed: bytes, encodings: str, limits: Limits) -> bytes:

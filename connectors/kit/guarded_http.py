@@ -20,7 +20,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util import connection as sockets
 
-from connectors.kit.bounded_http import BoundedAdapter, Limits
+from connectors.kit.bounded_http import BoundedAdapter, Limits, with_content
 from connectors.kit.http import CONNECT_TIMEOUT_SECONDS
 from connectors.kit.public_addresses import RefusedAddressError, resolve
 
@@ -71,9 +71,7 @@ class _GuardedAdapter(BoundedAdapter):
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:
         response = HTTPAdapter.send(self, *args, **{**kwargs, "stream": True})
         self._drain(response.raw)
-        response._content = b""  # noqa: SLF001 - requests has no public way to say that an answer is read
-        response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001 - as above; its stubs lack it
-        return response
+        return with_content(response, b"")
 
     def _drain(self, raw: Any) -> None:
         """Read a short body to its end, so that the connection can be used again; else close the connection."""

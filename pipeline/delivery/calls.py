@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from uuid import UUID
 
 import msgspec
 
 from connectors.kit import Record, WriteResult
-from pipeline.delivery.claims import Claimed, Prepared, leave_filled, prepare
+from pipeline.delivery.claims import Claimed, Prepared, leave_filled, prepare, without_fields
 from pipeline.delivery.halving import Written, write_in_halves
 from pipeline.delivery.lookups import find_there, looks_up
 from pipeline.delivery.writers import OpenWriter
@@ -73,7 +72,8 @@ def make_calls(
         called.written = Written(unsent=prepared.records, trouble=error)
         return called
     if adopted and called.trouble is None and calls.may_begin():
-        bare = [_without(record, prepared.mapped[UUID(record.key)].fills) for record in adopted]
+        # What is only to be filled stays as it is: what the CRM has there is read by our key, when the record has it.
+        bare = [without_fields(record, prepared.mapped[UUID(record.key)].fills) for record in adopted]
         called.adopted = write_in_halves(bare, writer.adopt, may_call=may_call)
     if records and called.trouble is None and calls.may_begin():
         called.written = _write(calls, records, prepared)
@@ -122,10 +122,3 @@ def _write(calls: _Calls, records: list[Record], prepared: Prepared) -> Written:
         if not calls.may_begin():
             return Written()
     return write_in_halves(records, writer.write, may_call=calls.may_call)
-
-
-def _without(record: Record, names: tuple[str, ...]) -> Record:
-    """What is only to be filled stays as it is: what the CRM has there is read by our key, when the record has it."""
-    if not names:
-        return record
-    return replace(record, fields={name: value for name, value in record.fields.items() if name not in names})

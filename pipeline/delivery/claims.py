@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -207,14 +207,20 @@ def leave_filled(records: Sequence[Record], mapped: Mapping[UUID, MappedPerson],
 
 
 def _unfilled(record: Record, fills: tuple[str, ...], found: FoundRecord | None) -> Record:
-    kept = {name for name in fills if found is not None and not is_empty(found.fields.get(name))}
-    return replace(record, fields={name: value for name, value in record.fields.items() if name not in kept})
+    kept = [name for name in fills if found is not None and not is_empty(found.fields.get(name))]
+    return without_fields(record, kept)
+
+
+def without_fields(record: Record, names: Collection[str]) -> Record:
+    """The record, but for fields that are left as the CRM has them."""
+    if not names:
+        return record
+    return replace(record, fields={name: value for name, value in record.fields.items() if name not in names})
 
 
 class Sent(msgspec.Struct, frozen=True):
     """What was sent of a record, told apart from other content by digests. `is_partial`: without what is written once;
-    `truncated`: names of the fields that were cut. `fills`: some are only
-    to be filled."""
+    `truncated`: names of the fields that were cut; `fills`: some are only to be filled."""
 
     once_digest: bytes | None = None
     is_partial: bool = False

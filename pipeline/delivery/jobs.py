@@ -15,17 +15,15 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from connectors.kit import Jobs, Record, WriteResult
-from pipeline.delivery.backoff import backoff_seconds
 from pipeline.delivery.claims import Claimed, Prepared, Sent, claim_batch, outcome_of, prepare, sent_of
 from pipeline.delivery.lookups import looks_up
 from pipeline.delivery.permits import CallPermits, reason_of
-from pipeline.delivery.subjects import wake_people_of, wake_touches_of
+from pipeline.delivery.recording import record_claim
 from pipeline.delivery.writers import OpenWriter
 from pipeline.errors import ConfigurationError, QuotaError, RecordError, TerminalError, TransientError
 from pipeline.lanes import BULK
 from pipeline.logs import get_logger
-from pipeline.records import Due, Outcome, new_id
-from pipeline.settings.loading import settings
+from pipeline.records import Due, Outcome
 from pipeline.store.deliveries import deliveries, jobs
 from pipeline.store.deliveries.jobs import DeliveryJob, JobRecord
 from pipeline.store.engine import transaction
@@ -108,7 +106,7 @@ class JobSender:
         try:
             able.fill_job(job_id, records)
         except RecordError as error:  # too large as a whole: its records go in batches
-            return job, self._give_up(able, job, error)
+            return job, self._give_up(writer, able, job, error)
         except _ERRORS as error:  # whether it was closed is not known: it says so when it is asked
             return job, error
         return job, None
@@ -127,7 +125,7 @@ class JobSender:
         with transaction() as connection:
             if outcomes:
                 by = DeliveryJob(claimed.claim_id, "", writer.mapping.version, writer.sent_as, [])
-                self._record(connection, by, claimed.dues, outcomes)
+                self._record(connection, writer, by, claimed.dues, outcomes)
             if job is not None:
                 self._leave(connection, claimed.claim_id)
             elif len(outcomes) < len(claimed.dues):
@@ -147,12 +145,12 @@ class JobSender:
             trouble=type(trouble).__name__ if trouble else None,
         )
 
-    def _give_up(self, able: Jobs, job: DeliveryJob, error: RecordError) -> Exception | None:
+    def _give_up(self, writer: OpenWriter, able: Jobs, job: DeliveryJob, error: RecordError) -> Exception | None:
         try:
             able.drop_job(job.job_id)
         except _ERRORS as trouble:
             return trouble
-        self._finish(job, {}, f"{error.code}: {error.message}")
+        self._finish(writer, job, {}, f"{error.code}: {error.message}")
         return None
 
     def _ask(self, writer: OpenWriter, job: DeliveryJob) -> float:
@@ -161,33 +159,39 @@ class JobSender:
         trouble: Exception | None = None
         try:
             if able is None:
-                self._finish(job, {}, "the destination takes no jobs any more")
+                self._finish(writer, job, {}, "the destination takes no jobs any more")
             else:
-                self._go_on(able, job)
+                self._go_on(writer, able, job)
         except _ERRORS as error:
             trouble = error
             with transaction() as connection:
                 self._leave(connection, job.claim)
         return self._told(writer, trouble, was_called=able is not None)
 
-    def _go_on(self, able: Jobs, job: DeliveryJob) -> None:
+    def _go_on(self, writer: OpenWriter, able: Jobs, job: DeliveryJob) -> None:
         found = able.job_state(job.job_id)
         if found.state == "running":
             with transaction() as connection:
                 self._leave(connection, job.claim)
         elif found.state == "open":  # whoever was to fill it was stopped: it has written nothing, and never will
             able.drop_job(job.job_id)
-            self._finish(job, None, "the job was never filled")
+            self._finish(writer, job, None, "the job was never filled")
         elif found.state == "gone":
-            self._finish(job, {}, "the CRM does not know the job any more")
+            self._finish(writer, job, {}, "the CRM does not know the job any more")
         else:
-            self._finish(job, able.job_results(job.job_id), found.message)
+            self._finish(writer, job, able.job_results(job.job_id), found.message)
             try:
                 able.drop_job(job.job_id)  # its rows hold personal data
             except _ERRORS as error:
                 _log.warning("job_not_dropped", destination=self._target.name, reason=reason_of(error))
 
-    def _finish(self, job: DeliveryJob, results: Mapping[str, WriteResult] | None, message: str | None) -> None:
+    def _finish(
+        self,
+        writer: OpenWriter,
+        job: DeliveryJob,
+        results: Mapping[str, WriteResult] | None,
+        message: str | None,
+    ) -> None:
         """Outcomes and the end of the job, in one transaction. `results`: None, nothing was tried."""
         name = self._target.name
         dues = [Due(name, record.person_id, record.version, record.attempts, None) for record in job.records]
@@ -201,7 +205,7 @@ class JobSender:
                     connection, name, job.claim, delay_seconds=0.0, error=message, count_attempt=False
                 )
             else:
-                held = self._record(connection, job, dues, outcomes)
+                held = self._record(connection, writer, job, dues, outcomes)
         if held < len(outcomes):  # a program of before took them back, and may have written what is newer
             with transaction() as connection:
                 ids = [due.person_id for due in dues]
@@ -210,27 +214,28 @@ class JobSender:
         _log.info("job_over", destination=name, claim=str(job.claim), **counts)
 
     def _record(
-        self, connection: Connection, job: DeliveryJob, dues: Sequence[Due], outcomes: Sequence[Outcome]
+        self,
+        connection: Connection,
+        writer: OpenWriter,
+        job: DeliveryJob,
+        dues: Sequence[Due],
+        outcomes: Sequence[Outcome],
     ) -> int:
         """How many were still held."""
-        wake_people_of(connection, self._target, dues, outcomes)
-        recorded = deliveries.record_outcomes(
+        held = record_claim(
             connection,
-            self._target.name,
-            job.claim,
+            self._target,
+            writer.mapping,
             dues,
             outcomes,
-            call_id=new_id(),
-            backoff=backoff_seconds,
-            max_attempts=settings().tuning.delivery_attempts,
+            claim=job.claim,
             mapping_version=job.mapping_version,
             sent_as=job.sent_as,
+            unlinked={sent.person_id for sent in job.records if sent.links_id is None},
         )
-        unlinked = {record.person_id for record in job.records if record.links_id is None}.intersection(recorded)
-        wake_touches_of(connection, self._target, dues, outcomes, unlinked=unlinked)
         for outcome in outcomes:
             self._counts[outcome.state] += 1
-        return len(recorded)
+        return held
 
     def _leave(self, connection: Connection, claim: UUID) -> None:
         jobs.leave_job(connection, self._target.name, claim, poll_seconds=_POLL_SECONDS, lease_seconds=_LEASE_SECONDS)

@@ -12,17 +12,16 @@ from uuid import UUID
 
 import msgspec
 
-from pipeline.delivery.backoff import backoff_seconds
 from pipeline.delivery.calls import Called, make_calls
 from pipeline.delivery.claims import Claimed, claim_batch, deletion_of, outcome_of, prepare, sent_of
 from pipeline.delivery.jobs import JobSender
 from pipeline.delivery.permits import CallPermits, reason_of
-from pipeline.delivery.subjects import wake_people_of, wake_touches_of
+from pipeline.delivery.recording import record_claim
 from pipeline.delivery.writers import OpenWriter
 from pipeline.errors import ConfigurationError, QuotaError, TerminalError, TransientError, place_of
 from pipeline.lanes import HOT
 from pipeline.logs import get_logger
-from pipeline.records import Outcome, new_id
+from pipeline.records import Outcome
 from pipeline.settings.loading import settings
 from pipeline.stages.destination_mapping.mapping import MappedPerson
 from pipeline.store.deliveries import crm_records, deliveries
@@ -236,22 +235,17 @@ class _Sender:
         held = 0
         with transaction() as connection:
             if outcomes:
-                wake_people_of(connection, self._target, claimed.dues, outcomes)
-                recorded = deliveries.record_outcomes(
+                held += record_claim(
                     connection,
-                    self._target.name,
-                    claimed.claim_id,
+                    self._target,
+                    writer.mapping,
                     claimed.dues,
                     outcomes,
-                    call_id=new_id(),
-                    backoff=backoff_seconds,
-                    max_attempts=self._tuning.delivery_attempts,
+                    claim=claimed.claim_id,
                     mapping_version=writer.mapping.version,
                     sent_as=writer.sent_as,
+                    unlinked=claimed.unlinked,
                 )
-                held += len(recorded)
-                unlinked = claimed.unlinked.intersection(recorded)
-                wake_touches_of(connection, self._target, claimed.dues, outcomes, unlinked=unlinked)
             if len(outcomes) < len(claimed.dues):
                 held += deliveries.release_deliveries(
                     connection,

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from connectors.kit import Link
-from pipeline.identity.companies import company_of, company_values, speaks_of_it
+from pipeline.identity.companies import companies_said, read_companies
 from pipeline.lanes import HOT
 from pipeline.privacy.people_to_send import read_named_people
 from pipeline.records import Due, Outcome
@@ -29,9 +29,9 @@ from pipeline.store.deliveries.objects import (
     wake_touches,
     want_companies,
 )
-from pipeline.store.people.companies import companies_of, link_people, read_members
+from pipeline.store.people.companies import companies_of, link_people
 from pipeline.store.people.touch_facts import TouchToSend, read_touches
-from pipeline.targets import Target, targets_of
+from pipeline.targets import Target, targets_in
 
 _UNKNOWN = Linked(None, is_untried=False)
 
@@ -59,7 +59,7 @@ class SubjectReader:
         self._mapping = mapping
         self._claim = claim
         self._lane = lane
-        self._others = {other.subject: other for other in targets_of(target.destination)}
+        self._others = {other.subject: other for other in targets_in(target.destination, mapping)}
         self._people_of_touches: dict[UUID, UUID] = {}
 
     def read(self, dues: Sequence[Due]) -> Subjects:
@@ -77,24 +77,15 @@ class SubjectReader:
                 self._want_companies(people)
             return people
         if self._target.subject == COMPANY:
-            members: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
-            for member in filter(speaks_of_it, read_members(self._connection, ids)):
-                members[member.company_id].append(member.values)
-            return {company_id: PersonToSend(company_values(people), {}) for company_id, people in members.items()}
+            companies = read_companies(self._connection, ids)
+            return {company_id: PersonToSend(values, {}) for company_id, values in companies.items()}
         touches = read_touches(self._connection, ids)
         self._people_of_touches = {event_id: touch.person_id for event_id, touch in touches.items()}
         return {event_id: PersonToSend(facts_to_send(touch), {}) for event_id, touch in touches.items()}
 
     def _want_companies(self, people: Mapping[UUID, PersonToSend]) -> None:
         """Note of which companies these people are, and want those of which something else is said."""
-        linked = link_people(
-            self._connection,
-            {
-                person_id: found
-                for person_id, person in people.items()
-                if person.merged_into is None and (found := company_of(person.brand, person.values)) is not None
-            },
-        )
+        linked = link_people(self._connection, companies_said(people))
         companies = set(linked.companies.values())
         target = self._others[COMPANY].name
         known = read_linked(self._connection, target, {company_id: company_id for company_id in companies})
@@ -142,14 +133,20 @@ class SubjectReader:
         }
 
 
-def wake_people_of(connection: Connection, target: Target, dues: Sequence[Due], outcomes: Sequence[Outcome]) -> None:
+def wake_people_of(
+    connection: Connection,
+    target: Target,
+    mapping: DestinationMapping,
+    dues: Sequence[Due],
+    outcomes: Sequence[Outcome],
+) -> None:
     """People who wait for the first answer about these companies are due now, and those whose company has another
     record than before. Before the outcomes are written. One statement for companies, none for others."""
     if target.subject != COMPANY:
         return
     answered = {due.person_id for due in dues if due.external_id is None} & {outcome.person_id for outcome in outcomes}
     made = _made(dues, outcomes)
-    for other in targets_of(target.destination):
+    for other in targets_in(target.destination, mapping):
         if other.subject == PERSON:
             wake_people(connection, other.name, answered | made, made)
 
@@ -157,6 +154,7 @@ def wake_people_of(connection: Connection, target: Target, dues: Sequence[Due], 
 def wake_touches_of(
     connection: Connection,
     target: Target,
+    mapping: DestinationMapping,
     dues: Sequence[Due],
     outcomes: Sequence[Outcome],
     *,
@@ -167,7 +165,7 @@ def wake_touches_of(
     if target.subject != PERSON:
         return
     made = _made(dues, outcomes)
-    for other in targets_of(target.destination):
+    for other in targets_in(target.destination, mapping):
         if other.subject == TOUCH:
             wake_touches(connection, other.name, made)
         elif other.subject == COMPANY:

@@ -1,16 +1,19 @@
-"""Which company somebody is of, and what a company is by what its people say. Pure."""
+"""Which company somebody is of, and what a company is by what its people say."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import msgspec
+from sqlalchemy import Connection
 
 from pipeline.canonical import COMPANY_SOURCES
+from pipeline.store.deliveries.deliveries import PersonToSend
 from pipeline.store.keyring import blind_index
-from pipeline.store.people.companies import CompanyOf, Member
+from pipeline.store.people.companies import CompanyOf, Member, read_members
 from pipeline.values.companies.companies import match_form
 from pipeline.values.derived import RULES as DERIVED
 from pipeline.values.normalized import is_empty
@@ -38,6 +41,24 @@ def company_of(brand: str, values: Mapping[str, Any]) -> CompanyOf | None:
         index.content_id(f"company:{brand}:{key}".encode()),
         index.content_id(b"company:" + msgspec.json.encode({**said, "company_domain": domain}, order="sorted")),
     )
+
+
+def companies_said(people: Mapping[UUID, PersonToSend]) -> dict[UUID, CompanyOf]:
+    """Of which company each of these people is, as they say it now; those who name none, and who are another now, are
+    left out. Pure."""
+    return {
+        person_id: company
+        for person_id, person in people.items()
+        if person.merged_into is None and (company := company_of(person.brand, person.values)) is not None
+    }
+
+
+def read_companies(connection: Connection, company_ids: Collection[UUID]) -> dict[UUID, dict[str, Any]]:
+    """`company_values` of each company; those of whom nobody speaks any more are left out. One statement."""
+    people: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
+    for member in filter(speaks_of_it, read_members(connection, company_ids)):
+        people[member.company_id].append(member.values)
+    return {company_id: company_values(said) for company_id, said in people.items()}
 
 
 def speaks_of_it(member: Member) -> bool:

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.errors import AfluenteError, RecordError
-from pipeline.identity.companies import company_of
+from pipeline.identity.companies import companies_said
 from pipeline.lanes import BULK
 from pipeline.privacy.people_to_send import read_named_people
 from pipeline.routing import meant_pairs
@@ -138,12 +138,7 @@ def _without_company(connection: Connection, destination: str, sent: Sequence[Ca
     if target is None:
         return set()
     people = read_people_to_send(connection, [candidate.person_id for candidate in sent])
-    known = {
-        person_id: company
-        for person_id, person in people.items()
-        if (company := company_of(person.brand, person.values)) is not None
-    }
-    companies = link_people(connection, known).companies
+    companies = link_people(connection, companies_said(people)).companies
     told = read_linked(connection, target.name, {company_id: company_id for company_id in companies.values()})
     return {person_id for person_id, company_id in companies.items() if company_id not in told}
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -46,6 +48,15 @@ def seal_target(target: HookTarget, name: str) -> bytes:
 def open_target(endpoint: Endpoint) -> HookTarget:
     """Of a subscription. Raises ConfigurationError if the key that sealed it is not there any more."""
     return msgspec.msgpack.decode(open_hook(endpoint.sealed or b"", endpoint.name), type=HookTarget)
+
+
+def host_of(open_url: Callable[[], str]) -> str:
+    """The host that an address leads to; "" where it cannot be had, as the key that sealed it, or its setting, is
+    gone."""
+    try:
+        return urlsplit(open_url()).hostname or ""
+    except (ConfigurationError, ValueError):
+        return ""
 
 
 def open_endpoint(stored: Endpoint, known: Settings | None = None) -> OpenEndpoint:

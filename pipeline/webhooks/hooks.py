@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from connectors.kit.public_addresses import RefusedAddressError, fault_of_url, resolve
-from pipeline.errors import ConfigurationError, NotFoundError, RefusedError, UsageError
+from pipeline.errors import NotFoundError, RefusedError, UsageError
 from pipeline.records import new_id
 from pipeline.records.webhooks import HOOK_PREFIX, WEBHOOK_EVENTS
 from pipeline.settings.declarations import ApiKey
@@ -22,7 +22,7 @@ from pipeline.store.engine import transaction
 from pipeline.store.webhooks import endpoints
 from pipeline.store.webhooks.endpoints import Endpoint
 from pipeline.values.nearest import unknown_name
-from pipeline.webhooks.endpoints import HookTarget, open_target, seal_target
+from pipeline.webhooks.endpoints import HookTarget, host_of, open_target, seal_target
 from pipeline.webhooks.payloads import fields_of
 from pipeline.webhooks.signing import webhook_id
 
@@ -171,21 +171,13 @@ def _listed(endpoint: Endpoint) -> Hook:
     return Hook(
         endpoint.name,
         endpoint.events[0],
-        _host(endpoint),
+        host_of(lambda: open_target(endpoint).url),
         state_of(endpoint, datetime.now(UTC)),
         endpoint.since,
         endpoint.brands,
         endpoint.key_name,
         endpoint.last_code,
     )
-
-
-def _host(endpoint: Endpoint) -> str:
-    """The host that it leads to; "" where its address cannot be opened, as the key that sealed it is gone."""
-    try:
-        return urlsplit(open_target(endpoint).url).hostname or ""
-    except ConfigurationError:
-        return ""
 
 
 def state_of(endpoint: Endpoint, now: datetime) -> str:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from connectors.kit.guarded_http import GuardedSession
-from pipeline.errors import ConfigurationError, NotFoundError, RefusedError
+from pipeline.errors import NotFoundError, RefusedError
 from pipeline.records import new_id
 from pipeline.settings.loading import settings
 from pipeline.store.engine import transaction
 from pipeline.store.webhooks import endpoints, messages
 from pipeline.store.webhooks.endpoints import Endpoint
 from pipeline.store.webhooks.messages import Backlog
-from pipeline.webhooks.endpoints import OpenEndpoint, open_declared, open_endpoint
+from pipeline.webhooks.endpoints import OpenEndpoint, host_of, open_declared, open_endpoint
 from pipeline.webhooks.hooks import state_of
 from pipeline.webhooks.payloads import body_of
 from pipeline.webhooks.posting import post_message
@@ -66,7 +66,7 @@ def list_endpoints() -> list[Listed]:
     rows += [
         Listed(
             name,
-            _host(known.webhook_url, name),
+            host_of(partial(known.webhook_url, name)),
             tuple(entry.events),
             None if entry.brands is None else tuple(entry.brands),
             _NOT_YET,
@@ -148,7 +148,7 @@ def _required(stored: Endpoint | None, name: str) -> Endpoint:
 def _listed(endpoint: Endpoint, backlog: Backlog) -> Listed:
     return Listed(
         endpoint.name,
-        _host(lambda _: open_endpoint(endpoint).url, endpoint.name),
+        host_of(lambda: open_endpoint(endpoint).url),
         endpoint.events,
         endpoint.brands,
         state_of(endpoint, datetime.now(UTC)),
@@ -156,10 +156,3 @@ def _listed(endpoint: Endpoint, backlog: Backlog) -> Listed:
         endpoint.last_success_at,
         endpoint.last_code,
     )
-
-
-def _host(url_of: Any, name: str) -> str:
-    try:
-        return urlsplit(url_of(name)).hostname or ""
-    except (ConfigurationError, ValueError):
-        return ""

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
+
 from connectors.kit import QuotaError
 from connectors.sandbox.server import Sandbox
 from pipeline.delivery.writers import close_writer, open_writer
@@ -205,6 +207,17 @@ def sandbox_before(folder: Path, kind: str) -> Iterator[SandboxBefore]:
     with Sandbox(port=0, state=folder / "before.sqlite", dialect=kind) as sandbox:
         yield SandboxBefore(sandbox, folder / "afluente.yaml", kind)
         close_writer("crm")
+
+
+def open_before(request: pytest.FixtureRequest, folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Before]:
+    """For fixtures, `yield from`: a CRM of the kind that is the request's parameter, with settings that lead to it."""
+    patch.setenv("AFLUENTE_CONFIG", str(folder / "afluente.yaml"))
+    patch.setenv("WAREHOUSE_USER", "postgres")
+    if request.param == "sql":
+        yield TableBefore(Database(request.getfixturevalue("empty_database")), folder / "afluente.yaml")
+        return
+    with sandbox_before(folder, request.param) as before:
+        yield before
 
 
 def due() -> int:

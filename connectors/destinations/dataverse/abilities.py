@@ -5,7 +5,8 @@ found.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
@@ -30,12 +31,11 @@ from connectors.kit import (
 )
 from connectors.kit.authorized_http import AuthorizedCalls
 from connectors.kit.destinations.people import (
-    emails_of,
+    asked_of_fields,
     known_values,
     parts_of,
     people_by_lookup,
     person_names,
-    phones_of,
 )
 from connectors.kit.multipart import Part, write_message, write_parts
 
@@ -54,7 +54,7 @@ _PERSON = {
 _STANDARD = {"leads": {**_PERSON, "company": "companyname"}, "contacts": _PERSON}
 
 
-class DataverseAbilities:
+class DataverseAbilities(ABC):
     """A part of the writer, which has the account's calls."""
 
     _name: str
@@ -84,15 +84,7 @@ class DataverseAbilities:
         check_batch(records, _MOST_PARTS)
         if not records:
             return []
-        boundary = f"batch_{uuid4()}"
-        headers = {"Content-Type": f'multipart/mixed; boundary="{boundary}"', "Prefer": "odata.continue-on-error"}
-        parts = [self._deletion(place, record) for place, record in enumerate(records, start=1)]
-        response = self._calls.request("POST", f"{self._root}/$batch", write_parts(parts, boundary), headers)
-        answers = answers_by_record(response, records, self._names)
-        if answers is None:
-            self._raise_for(response, records)
-            raise TransientError(f"{self._name}: answered {response.status_code} with something else than a batch")
-        self._note_limits(answers)
+        answers = self._send_batch(records, self._deletion)
         return [deletion_of(record, answer) for record, answer in zip(records, answers, strict=True)]
 
     def describe(self) -> tuple[DescribedField, ...]:
@@ -149,8 +141,7 @@ class DataverseAbilities:
         those that are open."""
         people: list[KnownPerson] = []
         names = person_names(_STANDARD.get(self._names.table, {}), self._fields)
-        for canonical, values in (("email", emails_of(lookups)), ("phone", phones_of(lookups))):
-            columns = [*names.get(canonical, ()), *names.get(f"mobile_{canonical}", ())]
+        for columns, values in asked_of_fields(lookups, names):
             most = _MOST_CHARACTERS // (2 * max(1, len(columns)))
             for part in parts_of(values if columns else [], most=400 // len(columns or "-"), most_characters=most):
                 where = " or ".join(_is_one_of(column, part) for column in columns)
@@ -234,11 +225,26 @@ class DataverseAbilities:
             raise TransientError(f"{self._name}: answered {response.status_code} with something else than a list")
         return [entry for entry in found if isinstance(entry, dict)]
 
-    def _raise_for(self, response: requests.Response, records: Sequence[Record] = ()) -> None:
-        raise NotImplementedError
+    def _send_batch(self, records: Sequence[Record], part: Callable[[int, Record], Part]) -> list[Answer | None]:
+        """One call; what Dataverse says of each record, in order. `part`: of the record's place, from 1, and itself."""
+        boundary = f"batch_{uuid4()}"
+        headers = {"Content-Type": f'multipart/mixed; boundary="{boundary}"', "Prefer": "odata.continue-on-error"}
+        parts = [part(place, record) for place, record in enumerate(records, start=1)]
+        response = self._calls.request("POST", f"{self._root}/$batch", write_parts(parts, boundary), headers)
+        answers = answers_by_record(response, records, self._names)
+        if answers is None:
+            self._raise_for(response, records)
+            raise TransientError(f"{self._name}: answered {response.status_code} with something else than a batch")
+        self._note_limits(answers)
+        return answers
 
+    @abstractmethod
+    def _raise_for(self, response: requests.Response, records: Sequence[Record] = ()) -> None:
+        """What an answer of a whole call comes to, if not success."""
+
+    @abstractmethod
     def _note_limits(self, answers: Sequence[Answer | None]) -> None:
-        raise NotImplementedError
+        """Hold calls back where a record was refused for want of a limit."""
 
 
 def _is_one_of(column: str, values: Sequence[str]) -> str:

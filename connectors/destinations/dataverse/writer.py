@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
-from uuid import uuid4
 
 import orjson
 import requests
@@ -18,7 +17,6 @@ from connectors.destinations.dataverse.answers import (
     Answer,
     Names,
     adoption_of,
-    answers_by_record,
     error_of,
     is_passing,
     result_of,
@@ -39,7 +37,7 @@ from connectors.kit import (
 )
 from connectors.kit.authorized_http import AuthorizedCalls
 from connectors.kit.http import Session, check_status, session
-from connectors.kit.multipart import Part, write_message, write_parts
+from connectors.kit.multipart import Part, write_message
 from connectors.kit.oauth import ClientCredentials, FixedToken, TokenSource
 from connectors.kit.redaction import without_values
 
@@ -101,18 +99,7 @@ class DataverseWriter(DataverseAbilities):
         held = self._held_until - time.monotonic()
         if held > 0:
             raise QuotaError(f"{self._name}: a limit was reached a moment ago", retry_after=held)
-        boundary = f"batch_{uuid4()}"
-        headers = {
-            "Content-Type": f'multipart/mixed; boundary="{boundary}"',
-            "Prefer": "odata.continue-on-error",
-        }
-        parts = [part(place, record) for place, record in enumerate(records, start=1)]
-        response = self._calls.request("POST", f"{self._root}/$batch", write_parts(parts, boundary), headers)
-        answers = answers_by_record(response, records, self._names)
-        if answers is None:
-            self._raise_for(response, records)
-            raise TransientError(f"{self._name}: answered {response.status_code} with something else than a batch")
-        self._note_limits(answers)
+        answers = self._send_batch(records, part)
         return [result_of(record, answer, self._names) for record, answer in zip(records, answers, strict=True)]
 
     def _by_key(self, place: int, record: Record) -> Part:

@@ -21,12 +21,11 @@ from connectors.kit import (
     check_batch,
 )
 from connectors.kit.destinations.people import (
-    emails_of,
+    asked_of_fields,
     known_values,
     parts_of,
     people_by_lookup,
     person_names,
-    phones_of,
 )
 
 CONTACT_PREFIX = "003"
@@ -143,8 +142,7 @@ class SalesforceAbilities:
         address."""
         people: list[KnownPerson] = []
         names = person_names(self._standard(), self._fields)
-        for canonical, values in (("email", emails_of(lookups)), ("phone", phones_of(lookups))):
-            fields = [field for name in (canonical, f"mobile_{canonical}") for field in names.get(name, ())]
+        for fields, values in asked_of_fields(lookups, names):
             most = MOST_CHARACTERS // (2 * max(1, len(fields)))  # each stands once for a field, percent-encoded
             for part in parts_of(values, most=len(values), most_characters=most, around=7):
                 where = " OR ".join(f"{field} IN ({listed(part)})" for field in fields)

@@ -5,6 +5,7 @@ Each is one transaction, which counts as one call.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from connectors.kit import (
     WriteResult,
     check_batch,
 )
-from connectors.kit.destinations.people import emails_of, known_values, people_by_lookup, person_names, phones_of
+from connectors.kit.destinations.people import asked_of_fields, known_values, people_by_lookup, person_names
 from connectors.kit.postgres import SQL, Database, Identifier, Literal, Run, Table, Wanted
 
 BATCH_SIZE = 500
@@ -41,7 +42,7 @@ _KINDS = {
 }
 
 
-class SqlAbilities:
+class SqlAbilities(ABC):
     """A part of the writer, which has the connection and the table."""
 
     _table: Table
@@ -134,8 +135,7 @@ class SqlAbilities:
         with self._database.transaction() as run:
             names = self._person_columns(run)
             wanted = []
-            for canonical, values in (("email", emails_of(lookups)), ("phone", phones_of(lookups))):
-                columns = [*names.get(canonical, ()), *names.get(f"mobile_{canonical}", ())]
+            for columns, values in asked_of_fields(lookups, names):
                 wanted += [
                     SQL("lower({}::text) = ANY({}::text[])").format(Identifier(column), Literal(values))
                     for column in columns
@@ -172,8 +172,9 @@ class SqlAbilities:
         standard = {name: name for name in _PERSON if name in there}
         return person_names(standard, [field for field in self._sent if field.name in there])
 
+    @abstractmethod
     def _wanted(self, names: Iterable[str] = ()) -> list[Wanted]:
-        raise NotImplementedError
+        """The columns of our key and of what the mapping sends, and further ones of these names."""
 
 
 def _added(wanted: Wanted) -> Wanted:

@@ -34,6 +34,15 @@ def phones_of(lookups: Sequence[Lookup]) -> list[str]:
     return list(dict.fromkeys(text for lookup in lookups for phone in lookup.phones for text in spellings(phone)))
 
 
+def asked_of_fields(
+    lookups: Sequence[Lookup], names: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[list[str], list[str]]]:
+    """What is to be looked for, e-mails and then numbers: the CRM's fields that may hold it, and the texts. `names`: as
+    `person_names` gives them."""
+    for canonical, values in (("email", emails_of(lookups)), ("phone", phones_of(lookups))):
+        yield [*names.get(canonical, ()), *names.get(f"mobile_{canonical}", ())], values
+
+
 def people_by_lookup(
     lookups: Sequence[Lookup], people: Iterable[KnownPerson], more: Mapping[str, Iterable[str]] | None = None
 ) -> dict[str, tuple[KnownPerson, ...]]:

@@ -15,7 +15,7 @@ import msgspec
 from pipeline.delivery.accounts import kind_of
 from pipeline.delivery.subjects import facts_to_send
 from pipeline.errors import NotFoundError, RecordError, UsageError
-from pipeline.identity.companies import company_of, company_values, speaks_of_it
+from pipeline.identity.companies import company_of, company_values, read_companies
 from pipeline.inspection.finding import Found, find
 from pipeline.privacy.people_to_send import read_named_people
 from pipeline.settings.loading import settings
@@ -30,7 +30,7 @@ from pipeline.stages.destination_mapping.mapping import DestinationMapping, map_
 from pipeline.stages.mappings_in_force import destination_mapping_in_force
 from pipeline.store.deliveries.deliveries import PersonToSend, read_people_to_send
 from pipeline.store.keyring import blind_index
-from pipeline.store.people.companies import companies_of, read_members
+from pipeline.store.people.companies import companies_of
 from pipeline.store.people.touch_facts import read_touches, touches_of_person
 from pipeline.store.reports import explain_person, read_status
 from pipeline.targets import destination_of, targets_of
@@ -163,8 +163,7 @@ def _subjects(connection: Connection, other: DestinationMapping, person_id: UUID
     if other.subject == COMPANY:
         company_id = companies_of(connection, [person_id]).get(person_id)
         if company_id is not None:
-            members = filter(speaks_of_it, read_members(connection, [company_id]))
-            return {company_id: company_values([member.values for member in members])}
+            return {company_id: read_companies(connection, [company_id]).get(company_id, {})}
         person = read_people_to_send(connection, [person_id])[person_id]
         known = company_of(person.brand, person.values)
         return {} if known is None else {_NOT_MADE: company_values([person.values])}

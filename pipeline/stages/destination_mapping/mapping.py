@@ -30,6 +30,7 @@ from pipeline.values.derived import RULES as DERIVED
 from pipeline.values.folding import fold
 from pipeline.values.normalized import is_empty
 
+_BY_NEED = (COMPANY, PERSON, TOUCH)  # what others are linked to first
 _ID_OF = {PERSON: "person_id", COMPANY: "company_id", TOUCH: "event_id"}
 
 
@@ -54,16 +55,17 @@ class MappedPerson(NamedTuple):
 
 
 class DestinationMapping:
-    """One CRM's mapping, checked: of the record of a person, and `others`, each a mapping of its own, in the order in
-    which they are needed. `version` is `<name>@<version>+<hash of the content>`; `named` is what has to be read for it
-    beside a person's own row."""
+    """One CRM's mapping, checked: of the record of a person, and `others`, each a mapping of its own. `objects` are all
+    of the same file, also of one of the others, in the order in which they are needed. `version` is
+    `<name>@<version>+<hash of the content>`; `named` is what has to be read for it beside a person's own row."""
 
-    def __init__(self, declaration: DestinationDeclaration) -> None:
+    def __init__(self, declaration: DestinationDeclaration, whole: DestinationMapping | None = None) -> None:
         self.declaration = declaration
         self.destination = declaration.destination
         self.version = declaration.version
         self.object, self.subject, self.links = declaration.object, declaration.subject, declaration.links
-        self.others = tuple(DestinationMapping(other) for other in sorted(declaration.others, key=_by_need))
+        self._whole = whole or self
+        self.others = tuple(DestinationMapping(other, self) for other in declaration.others)
         self.named = named_in(name for rule in declaration.fields for name in rule.sources)
         self.derived = tuple(
             dict.fromkeys(name for rule in declaration.fields for name in rule.sources if name in DERIVED)
@@ -77,9 +79,9 @@ class DestinationMapping:
             if rule.picklist is not None
         }
 
-
-def _by_need(declaration: DestinationDeclaration) -> int:
-    return (COMPANY, PERSON, TOUCH).index(declaration.subject)
+    @property
+    def objects(self) -> tuple[DestinationMapping, ...]:
+        return tuple(sorted((self._whole, *self._whole.others), key=lambda mapping: _BY_NEED.index(mapping.subject)))
 
 
 def load_destination_mapping(name: str) -> DestinationMapping:

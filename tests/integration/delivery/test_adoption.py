@@ -25,28 +25,20 @@ from tests.support.crm_before_us import (
     Before,
     Known,
     SandboxBefore,
-    TableBefore,
     due,
     lead,
+    open_before,
     people_of,
     person,
-    sandbox_before,
 )
 from tests.support.identity_rows import rows
-from tests.support.target_database import Target
 
 KINDS = ("dataverse", "hubspot", "salesforce", "sql")
 
 
 @pytest.fixture(params=KINDS)
 def crm(request, database, redis_url, tmp_path, monkeypatch) -> Iterator[Before]:
-    monkeypatch.setenv("AFLUENTE_CONFIG", str(tmp_path / "afluente.yaml"))
-    monkeypatch.setenv("WAREHOUSE_USER", "postgres")
-    if request.param == "sql":
-        yield TableBefore(Target(request.getfixturevalue("empty_database")), tmp_path / "afluente.yaml")
-        return
-    with sandbox_before(tmp_path, request.param) as before:
-        yield before
+    yield from open_before(request, tmp_path, monkeypatch)
 
 
 only_salesforce = pytest.mark.parametrize("crm", ["salesforce"], indirect=True)

@@ -13,9 +13,8 @@ from pipeline.delivery.writers import close_writer
 from pipeline.inspection.crm.adoptions import adopt, read_pairs
 from tests.integration.delivery.test_adoption import deliveries, send
 from tests.support.command_line import capture, work
-from tests.support.crm_before_us import Before, Known, TableBefore, lead, people_of, person, sandbox_before
+from tests.support.crm_before_us import Before, Known, lead, open_before, people_of, person
 from tests.support.identity_rows import rows
-from tests.support.target_database import Target as Database
 from tests.support.tryton import PASSWORD, USER, Tryton, needs_tryton, running_tryton
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1_800)]
@@ -25,13 +24,7 @@ PEOPLE, TWICE = {"hubspot": 4_000, "sql": 20_000}, 200  # a hundred a call take 
 
 @pytest.fixture(params=["hubspot", "sql"])
 def crm(request, database, redis_url, tmp_path, monkeypatch) -> Iterator[Before]:
-    monkeypatch.setenv("AFLUENTE_CONFIG", str(tmp_path / "afluente.yaml"))
-    monkeypatch.setenv("WAREHOUSE_USER", "postgres")
-    if request.param == "sql":
-        yield TableBefore(Database(request.getfixturevalue("empty_database")), tmp_path / "afluente.yaml")
-        return
-    with sandbox_before(tmp_path, request.param) as before:
-        yield before
+    yield from open_before(request, tmp_path, monkeypatch)
 
 
 def _adopt() -> None:

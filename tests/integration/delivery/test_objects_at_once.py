@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -25,69 +24,18 @@ from pipeline.store.engine import transaction
 from pipeline.store.events.quarantine import replay_events
 from pipeline.targets import targets_of
 from tests.integration.delivery.test_named_facts import write_destination
-from tests.integration.delivery.test_sender import crm, forget_breaker, make_due_now
-from tests.support.command_line import capture, work
-from tests.support.company_sources import CompanySources, company_sources
-from tests.support.identity_rows import owner, rows
+from tests.integration.delivery.test_objects import ADA, BEN, come, company, crm, send
+from tests.integration.delivery.test_sender import make_due_now
+from tests.support.crm_objects import SALESFORCE
+from tests.support.identity_rows import rows
 
-__all__ = ["crm"]
+__all__ = ["company", "crm"]
 
-OBJECTS = """
-destination: whole
-version: 1
-objects:
-  Contact:
-    of: person
-    links: {AccountId: company}
-    fields:
-      LastName: {from: [last_name, full_name, email], required: true}
-      Email: {from: email, as: email}
-  Account:
-    of: company
-    fields:
-      Name: {from: [company, company_domain], required: true, max: 255}
-      Website: {from: website}
-      Industry: {from: industry}
-  Task:
-    of: touch
-    links: {WhoId: person, WhatId: company}
-    fields:
-      Subject: {from: summary, max: 255, too_long: truncate}
-      ActivityDate: {from: occurred_at, as: date}
-      Status: {constant: Completed}
-      Event__c: {from: event_id}
-"""
-ADA = {"email": "ada@brandt.example", "full_name": "Ada Brandt", "company": "Brandt GmbH"}
-BEN = {"email": "ben@brandt.example", "full_name": "Ben Kairo", "company": "Brandt GmbH"}
-
-
-@pytest.fixture
-def company(crm, tmp_path, monkeypatch) -> Iterator[CompanySources]:
-    for sources in company_sources(tmp_path / "company", monkeypatch):
-        write_destination(sources, "whole", OBJECTS)
-        crm.configure(mapping="whole")
-        yield sources
-
-
-def send(seconds: float = 30) -> int:
-    """All that is due, as the sweep would, with the waits left out; gives how many outcomes were `sent`."""
-    sent, deadline = 0, time.monotonic() + seconds
-    while waiting := rows("SELECT destination, state, last_error FROM deliveries WHERE state IN ('due', 'in_flight')"):
-        assert time.monotonic() < deadline, Counter(waiting)
-        make_due_now()
-        sent += sum(deliver("crm", lane, budget_seconds=2).sent for lane in ("hot", "bulk"))
-        forget_breaker()
-    return sent
+pytestmark = pytest.mark.parametrize("crm", ["salesforce"], indirect=True)
 
 
 def of(crm: Any, kind: str) -> list[dict[str, Any]]:
     return [record for record in crm.records() if record["object"] == kind]
-
-
-def come(*leads: dict[str, Any]) -> list[Any]:
-    events = capture(*leads)
-    work()
-    return [owner(event_id) for event_id in events]
 
 
 def by_email(crm: Any) -> dict[str, dict[str, Any]]:
@@ -124,7 +72,9 @@ def is_linked(crm, email: str = ADA["email"]) -> bool:
 
 @pytest.mark.long
 def test_who_is_under_way_without_a_link_gets_it_though_the_company_is_made_just_then(company, crm):
-    write_destination(company, "whole", OBJECTS.replace("required: true, max: 255", "required: true, max: 5"))
+    write_destination(
+        company, "whole", SALESFORCE.mapping.replace("required: true, max: 160", "required: true, max: 5")
+    )
     (ada,) = come(ADA)
     crm.order(latency_ms=4000)
     sender = threading.Thread(target=lambda: deliver("crm", lane_of(ada), budget_seconds=1))
@@ -132,7 +82,7 @@ def test_who_is_under_way_without_a_link_gets_it_though_the_company_is_made_just
     wait_until(lambda: rows("SELECT 1 FROM deliveries WHERE person_id = %s AND state = 'in_flight'", ada))
     time.sleep(0.5)  # the call is made, and its answer waits
     crm.order()
-    write_destination(company, "whole", OBJECTS)
+    write_destination(company, "whole", SALESFORCE.mapping)
     with transaction() as connection:
         assert replay_events(connection, reason="too_long") == 1
     for lane in ("hot", "bulk"):

@@ -12,10 +12,11 @@ from connectors.kit.conformance.destinations.workbenches import (
     NotApplicable,
     Workbench,
     attempt,
+    ids_of_others,
     not_alone,
     wrong_results,
 )
-from connectors.kit.destinations.declarations import Record, WriteResult
+from connectors.kit.destinations.declarations import Record
 from connectors.kit.errors import AfluenteError, QuotaError, RecordError, TerminalError, TransientError
 
 _HTML = {"Content-Type": "text/html"}
@@ -44,7 +45,7 @@ def shuffled_answer_keeps_results_apart(bench: Workbench) -> list[str]:
         raise NotApplicable("its answers carry no key of ours: the order is all that tells results apart")
     if error is not None:
         return _unless_passing(error, "a shuffled answer")
-    return wrong_results(people, results, "written", "retry") or _claims(people, results, bench)
+    return wrong_results(people, results, "written", "retry") or ids_of_others(people, results, bench)
 
 
 def short_answer_leaves_nobody_out(bench: Workbench) -> list[str]:
@@ -63,7 +64,7 @@ def short_answer_leaves_nobody_out(bench: Workbench) -> list[str]:
         written = sum(result.state == "written" for result in results)
         if written > (3 if spoil is shortened else 0):
             wrong.append("more records are claimed to be written than the answer says")
-        problems += [f"{what}: {problem}" for problem in wrong or _claims(people, results, bench)]
+        problems += [f"{what}: {problem}" for problem in wrong or ids_of_others(people, results, bench)]
     return problems
 
 
@@ -79,7 +80,7 @@ def answer_without_ids_is_not_taken_for_success(bench: Workbench) -> list[str]:
         return _unless_passing(error, "an answer without ids")
     if any(result.state == "written" and not result.crm_id for result in results):
         return ["a record is claimed to be written without the CRM's id"]
-    return wrong_results(people, results, "written", "retry") or _claims(people, results, bench)
+    return wrong_results(people, results, "written", "retry") or ids_of_others(people, results, bench)
 
 
 def unreadable_answer_is_not_taken_for_success(bench: Workbench) -> list[str]:
@@ -198,13 +199,3 @@ def _unless_passing(error: AfluenteError | None, what: str) -> list[str]:
     if isinstance(error, TransientError | QuotaError):
         return []
     return [f"{what} becomes {type(error).__name__}; due: TransientError, for all may be well the next time"]
-
-
-def _claims(records: Sequence[Record], results: Sequence[WriteResult], bench: Workbench) -> list[str]:
-    """Results that are claimed to be written under an id that another record has."""
-    seen = bench.seen_by_key(records)
-    return [
-        f"record {place} is said to have the id of another"
-        for place, (record, result) in enumerate(zip(records, results, strict=True))
-        if result.state == "written" and [found.crm_id for found in seen[record.key]] != [result.crm_id]
-    ]

@@ -8,6 +8,7 @@ from typing import Any
 from connectors.kit.conformance.destinations.workbenches import (
     Workbench,
     attempt,
+    ids_of_others,
     not_alone,
     wrong_results,
 )
@@ -25,7 +26,7 @@ def order_of_results_is_that_of_records(bench: Workbench) -> list[str]:
         writer.write(people[1::2])
         results = writer.write(people)
     problems = wrong_results(people, results, "written")
-    return problems or _strangers_ids(people, results, bench)
+    return problems or ids_of_others(people, results, bench)
 
 
 def full_batch_is_written(bench: Workbench) -> list[str]:
@@ -104,7 +105,7 @@ def refused_record_stops_no_other(bench: Workbench) -> list[str]:
         problems.append("one refused record kept all others from being written")
     if bench.seen_by_key([refused])[refused.key]:
         problems.append("a record that the CRM refused alone is there")
-    return problems + _strangers_ids(batch, results, bench)
+    return problems + ids_of_others(batch, results, bench)
 
 
 def refusal_holds_no_value(bench: Workbench) -> list[str]:
@@ -130,15 +131,6 @@ def _refused_alone(writer: Any, refused: Record) -> list[str]:
     if error is not None:
         return [] if isinstance(error, RecordError) else [f"a refused record alone raises {type(error).__name__}"]
     return [] if results[0].state == "rejected" else [f"a refused record alone is {results[0].state!r}"]
-
-
-def _strangers_ids(records: list[Record], results: list[Any], bench: Workbench) -> list[str]:
-    seen = bench.seen_by_key(records)
-    return [
-        f"record {place} is said to have the id of another"
-        for place, (record, result) in enumerate(zip(records, results, strict=True))
-        if result.state == "written" and [found.crm_id for found in seen[record.key]] != [result.crm_id]
-    ]
 
 
 def _telling_words(value: Any) -> list[str]:

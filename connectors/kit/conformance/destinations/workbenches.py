@@ -225,6 +225,16 @@ def wrong_results(records: Sequence[Record], results: Sequence[WriteResult], *st
     ]
 
 
+def ids_of_others(records: Sequence[Record], results: Sequence[WriteResult], bench: Workbench) -> list[str]:
+    """Results that are claimed to be written under an id that another record has."""
+    seen = bench.seen_by_key(records)
+    return [
+        f"record {place} is said to have the id of another"
+        for place, (record, result) in enumerate(zip(records, results, strict=True))
+        if result.state == "written" and [found.crm_id for found in seen[record.key]] != [result.crm_id]
+    ]
+
+
 def not_alone(records: Sequence[Record], bench: Workbench) -> list[str]:
     """Records of which the CRM has none, or more than one."""
     seen = bench.seen_by_key(records)
