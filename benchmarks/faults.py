@@ -25,6 +25,7 @@ from pipeline.settings.installation import embedded_broker_url
 from tests.support.system import AFLUENTE, ROOT, System
 
 NODES = ("hot", "bulk", "deliver")
+MARK = "Afluente_Merged_Into__c"  # the field of a record that says whose it is one with
 
 
 def shake(
@@ -89,10 +90,38 @@ def find_doubles(system: System) -> dict[str, int]:
     Records that say whose they are one with are left out, as their people are.
     """
     records = system.sandbox("/_records")
-    keys = [record["external_id"] for record in records if "Afluente_Merged_Into__c" not in record["fields"]]
+    keys = [record["external_id"] for record in records if MARK not in record["fields"]]
     people = {person["person_id"] for person in system.lines("people", "export")}
     sent = {row["person_id"] for row in system.lines("deliveries", "export") if row["state"] == "sent"}
     return {"people": len(people), "records": len(keys), "keys": len(set(keys)), "sent": len(sent & people & set(keys))}
+
+
+def find_unsent(system: System) -> list[dict[str, Any]]:
+    """What is known of each person whom the CRM should have and has not, or of whom nothing says so: ids and states."""
+    records = {record["external_id"]: record["fields"] for record in system.sandbox("/_records")}
+    deliveries = {row["person_id"]: row for row in system.lines("deliveries", "export")}
+    names = (
+        "destination",
+        "state",
+        "wanted_version",
+        "sent_version",
+        "attempts",
+        "last_error",
+        "wanted_at",
+        "loaded_at",
+    )
+    return [
+        {
+            "person_id": person_id,
+            "mark": records.get(person_id, {}).get(MARK),
+            "is_in_crm": person_id in records,
+            **{name: delivery.get(name) for name in names},
+        }
+        for person in system.lines("people", "export")
+        for person_id in (person["person_id"],)
+        for delivery in (deliveries.get(person_id, {}),)
+        if person_id not in records or MARK in records[person_id] or delivery.get("state") != "sent"
+    ]
 
 
 def main() -> int:

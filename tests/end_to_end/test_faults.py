@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from benchmarks.faults import find_doubles, shake
+from benchmarks.faults import find_doubles, find_unsent, shake
 from benchmarks.invented import write_csv
 from tests.support.system import AFLUENTE, System
 
@@ -54,6 +54,7 @@ def test_kills_wipes_and_outages_neither_lose_nor_double_a_lead(system, tmp_path
     assert balance["accepted"] - before["accepted"] + balance["repeated"] - before["repeated"] == leads
     assert balance["difference"] == 0
     assert balance["settled"] + balance["quarantined"] + balance["suppressed"] == balance["accepted"]
+    assert not find_unsent(system), balance
     counts = find_doubles(system)
     assert counts["keys"] == counts["records"], "a person was written twice"
     assert counts["sent"] == counts["people"] == counts["records"]

@@ -119,10 +119,12 @@ def claim_deliveries(
     linger_seconds: float = 0,
     is_untried: bool = False,
 ) -> tuple[UUID, list[Due]]:
-    """Lease up to `limit` deliveries whose time has come, longest due first. One statement. `is_untried`: only of those
-    whom the CRM has no record of and was not asked to make one.
+    """Lease up to `limit` deliveries whose time has come, longest due first. `is_untried`: only of those whom the CRM
+    has no record of and was not asked to make one.
 
-    What the CRM has counts as unknown from here on: a call may reach it and its answer be lost.
+    What the CRM has counts as unknown from here on: a call may reach it and its answer be lost. Where it was known, the
+    commit waits for the disk, whatever the transaction was begun as (a second statement): were the claim forgotten by a
+    crash, a value that was sent and then taken back would count as never sent.
 
     With `linger_seconds`: none while they fill no batch and the oldest was wanted less than that ago. `Due.version` is
     the person's version now: what is read in this transaction is at least that new.
@@ -140,10 +142,13 @@ def claim_deliveries(
             "untried": is_untried,
         },
     )
-    return claim, [
+    dues = [
         Due(destination, person, version, attempts, known, None if once is None else bytes(once), *rest)
         for person, version, attempts, known, once, *rest in rows
     ]
+    if any(due.content_id is not None for due in dues):
+        connection.exec_driver_sql("SET LOCAL synchronous_commit TO on")
+    return claim, dues
 
 
 class PersonToSend(msgspec.Struct, frozen=True):

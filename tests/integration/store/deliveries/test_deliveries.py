@@ -298,3 +298,17 @@ def test_wanting_and_answering_the_same_people_at_once_does_not_deadlock():
             is_over.set()
         for one in wanting:
             one.result()
+
+
+@pytest.mark.parametrize(("content_id", "waits"), [(new_id(), "on"), (None, "off")])
+def test_a_claim_waits_for_the_disk_where_it_forgets_what_the_crm_has(content_id, waits):
+    person_id = write_person(name="a")
+    want([person_id])
+    claim, dues = _claim()
+    _record(claim, dues, Outcome(person_id, "sent", external_id="00Q1", content_id=content_id))
+    bump([person_id])
+    want([person_id])
+
+    with transaction(synchronous=False) as connection:
+        deliveries.claim_deliveries(connection, "crm", "bulk", limit=200, lease_seconds=60)
+        assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == waits
