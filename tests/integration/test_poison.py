@@ -62,7 +62,7 @@ def states() -> dict[str, tuple[str, int]]:
         return {str(row.event_id): (row.state, row.losses) for row in rows}
 
 
-def wait_until_ended(folder: Path, *, seconds: float = 90) -> dict[str, tuple[str, int]]:
+def wait_until_ended(folder: Path, *, seconds: float = 180) -> dict[str, tuple[str, int]]:
     deadline = time.monotonic() + seconds
     while True:
         found = states()

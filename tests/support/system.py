@@ -56,7 +56,7 @@ class System:
         self.process: subprocess.Popen[str] | None = None
         self.address = ""
 
-    def start(self, *, timeout: float = 90) -> Self:
+    def start(self, *, timeout: float = 180) -> Self:
         command = [AFLUENTE, "up", "--port", str(_free_port())]
         if self.workers:
             command += ["--workers", str(self.workers)]

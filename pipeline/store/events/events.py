@@ -168,7 +168,8 @@ WITH former AS MATERIALIZED (
 ), lost AS MATERIALIZED (
     SELECT event_id FROM events
     WHERE state = 'pending' AND losses > 0 AND lane = %(lane)s AND claim = (SELECT claim FROM former)
-    ORDER BY event_id LIMIT (SELECT greatest(1, least(%(limit)s, batch_size / 2)) FROM former) FOR UPDATE SKIP LOCKED
+    ORDER BY event_id LIMIT (SELECT greatest(1, least(%(limit)s, (batch_size + 1) / 2)) FROM former)
+    FOR UPDATE SKIP LOCKED
 ), shared AS MATERIALIZED (
     SELECT event_id FROM events
     WHERE state = 'pending' AND losses = 0 AND lane = %(lane)s AND unproven AND NOT EXISTS (SELECT FROM lost)
@@ -196,7 +197,7 @@ WHERE event_id = ANY(%(ids)s::uuid[])
 def claim_events(connection: Connection, lane: str, *, limit: int, lease_seconds: float) -> Claim | None:
     """Lease up to `limit` due events of a lane, oldest first; None if there are none. Two statements.
 
-    Events whose worker was lost come first, alone and halved: at most half of their former batch, one at least.
+    Events whose worker was lost come first, alone and halved: half of their former batch, or the one more that is left.
     """
     ids = list(connection.exec_driver_sql(_CHOOSE, {"lane": lane, "limit": limit}).scalars())
     if not ids:

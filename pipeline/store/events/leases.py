@@ -20,6 +20,7 @@ def release_claim(connection: Connection, claim_id: UUID, *, lost: bool) -> int:
     return connection.exec_driver_sql(
         f"""
         UPDATE events SET state = 'pending', lease_until = NULL, losses = losses + %(lost)s::int,
+            lone_losses = lone_losses + (batch_size = 1)::int * %(lost)s::int,
             claim = CASE WHEN losses + %(lost)s::int > 0 THEN claim END {_OF_CLAIM}
         """,  # noqa: S608 - put together from constants
         {"claim": claim_id, "lost": int(lost)},
@@ -67,7 +68,8 @@ def sweep_leases(connection: Connection, *, limit: int = 5000) -> dict[str, int]
     if expired:
         connection.exec_driver_sql(
             """
-            UPDATE events SET state = 'pending', lease_until = NULL, losses = least(losses + 1, 32767)
+            UPDATE events SET state = 'pending', lease_until = NULL, losses = least(losses + 1, 32767),
+                lone_losses = least(lone_losses + (batch_size = 1)::int, 32767)
             WHERE event_id = ANY(%(ids)s::uuid[])
             """,
             {"ids": arrays.uuids(event_id for event_id, _ in expired)},
@@ -80,20 +82,23 @@ def sweep_leases(connection: Connection, *, limit: int = 5000) -> dict[str, int]
 _QUARANTINE_LOST = """
 WITH poisonous AS (
     UPDATE events SET state = 'quarantined', stage = %(stage)s, lease_until = NULL, settled_at = now()
-    WHERE state = 'pending' AND losses > 0 AND losses >= %(after)s AND batch_size = 1
-    RETURNING event_id, brand, source, losses
+    WHERE state = 'pending' AND losses > 0 AND lone_losses >= %(after)s
+    RETURNING event_id, brand, source, losses, lone_losses
 )
 INSERT INTO quarantine (quarantine_id, event_id, brand, source, stage, code, message)
 SELECT gen_random_uuid(), event_id, brand, source, %(stage)s, 'worker_lost',
-    format('its worker was lost %%s times, at last with this event alone in the batch; look into the worker''s log, '
-           'then replay', losses)
+    format('its worker was lost %%s times, %%s of them with this event alone in the batch; look into the worker''s '
+           'log, then replay', losses, lone_losses)
 FROM poisonous
 ON CONFLICT DO NOTHING
 """
 
 
 def quarantine_lost(connection: Connection, *, after: int) -> int:
-    """Park events that lost their worker `after` times or more and stood alone the last time; gives how many."""
+    """Park events that lost their worker `after` times or more while they stood alone; gives how many.
+
+    Losses in company do not count: workers are killed for other reasons too, and halving leaves some event alone.
+    """
     return connection.exec_driver_sql(_QUARANTINE_LOST, {"after": after, "stage": Stage.UNKNOWN}).rowcount
 
 

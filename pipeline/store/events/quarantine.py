@@ -150,8 +150,8 @@ WITH chosen AS (
     UPDATE quarantine SET resolution = 'replayed', resolved_at = now() {where} AND event_id IS NOT NULL
     RETURNING event_id
 ), released AS (
-    UPDATE events e SET state = 'pending', stage = NULL, attempts = 0, losses = 0, batch_size = 0, claim = NULL,
-        settled_at = NULL
+    UPDATE events e SET state = 'pending', stage = NULL, attempts = 0, losses = 0, lone_losses = 0, batch_size = 0,
+        claim = NULL, settled_at = NULL
     FROM chosen WHERE e.event_id = chosen.event_id AND e.state = 'quarantined'
     RETURNING 1
 )

@@ -32,8 +32,8 @@ WITH closed AS (
     WHERE event_id = %(event)s AND resolution = 'open' AND code = ANY(%(rules)s::text[])
     RETURNING event_id
 ), released AS (
-    UPDATE events SET state = 'pending', stage = NULL, reason = NULL, attempts = 0, losses = 0, batch_size = 0,
-        claim = NULL, settled_at = NULL
+    UPDATE events SET state = 'pending', stage = NULL, reason = NULL, attempts = 0, losses = 0, lone_losses = 0,
+        batch_size = 0, claim = NULL, settled_at = NULL
     WHERE event_id = %(event)s AND (state = 'suppressed' AND reason = ANY(%(reasons)s::text[])
         OR state = 'quarantined' AND EXISTS (SELECT 1 FROM closed))
     RETURNING event_id, brand, source

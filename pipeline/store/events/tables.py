@@ -83,6 +83,7 @@ events = Table(
     Column("stage", Text),
     count_column("attempts", SmallInteger),  # how often it was claimed
     count_column("losses", SmallInteger),  # how often its worker was lost
+    count_column("lone_losses", SmallInteger),  # how often with this event alone in the batch
     count_column("batch_size", SmallInteger),  # of the batch it was last claimed in
     Column("claim", Uuid),
     moment_column("lease_until"),

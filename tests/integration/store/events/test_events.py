@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
@@ -201,11 +202,24 @@ def test_a_lost_batch_comes_back_in_halves_until_its_poison_stands_alone():
             else:
                 events.settle_events(connection, held.claim_id, [lead_of(one) for one in held.event_ids])
     # 8, its halves, the halves of the poisonous one and so on; the last one three times, as that is what parks it.
-    assert sorted(sizes) == [1, 1, 2, 2, 4, 4, 8]
+    assert sorted(sizes) == [1, 1, 1, 1, 2, 2, 4, 4, 8]
     assert states() == {"settled": 7, "quarantined": 1}
     with transaction() as connection:
         (row,) = quarantine.list_quarantine(connection)
     assert (row.event_id, row.code, row.stage) == (poison, "worker_lost", "unknown")
+
+
+def test_an_event_that_halving_left_alone_is_not_parked_for_the_losses_of_its_company():
+    store(3)
+    lone: Counter[UUID] = Counter()
+    parked = 0
+    while not parked:  # workers are killed whatever they hold
+        held = claim(limit=3, lease_seconds=-1)
+        lone.update(held.event_ids if len(held.event_ids) == 1 else ())
+        with transaction() as connection:
+            events.sweep_leases(connection)
+            parked = events.quarantine_lost(connection, after=3)
+        assert parked == (max(lone.values(), default=0) == 3)
 
 
 def test_a_claim_of_lost_events_never_mixes_two_former_batches():
