@@ -18,6 +18,7 @@ from connectors.kit.sources.samples import samples_of
 from pipeline.errors import ConfigurationError
 from pipeline.records import Envelope, Lead, Parked, RawEvent, new_id
 from pipeline.replay import decide_event
+from pipeline.stages.mapping.bodies import nest_form_keys
 from pipeline.stages.mapping.language import SourceDeclaration
 from pipeline.stages.mapping.source_mapping import SourceMapping, load_source_mapping, undecided
 from pipeline.stages.mapping.stored_records import read_record
@@ -50,8 +51,13 @@ def make_case(connector: Connector) -> Case:
         mapping_problem=problem,
         rules=_rules(declared) if declared else (),
         try_record=partial(_try_record, connector, mapping),
-        shape=mapping.shape if mapping else dict,
+        shape=partial(_shape, mapping),
     )
+
+
+def _shape(mapping: SourceMapping | None, record: dict[str, Any]) -> dict[str, Any]:
+    nested = nest_form_keys(record)
+    return mapping.shape(nested) if mapping else nested
 
 
 def _rules(declared: SourceDeclaration) -> tuple[Rule, ...]:

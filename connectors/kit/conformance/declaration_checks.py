@@ -96,7 +96,7 @@ def samples_exist(case: Case) -> list[str]:
 def _wrong_paths(connector: Connector) -> list[str]:
     """Paths that cannot be read, which intake would meet with every body."""
     problems = []
-    for path in as_paths(getattr(connector.intake, "records_at", None)):
+    for path in filter(None, as_paths(getattr(connector.intake, "records_at", None))):  # "" is the body itself
         try:
             many_turns(path)
         except ConfigurationError as error:

@@ -65,7 +65,8 @@ def as_paths(records_at: RecordsAt) -> tuple[str, ...]:
 def take_apart(document: Any, records_at: RecordsAt) -> list[Part]:
     """The records of a body in their order, each place once; lists in lists are gone through.
 
-    An object in which a record of another path stands is none itself. An empty list holds none, and so does null.
+    An object in which a record of another path stands is none itself: the path "" is the body, where no other has a
+    record. An empty list holds none, and so does null.
     Raises RecordsMissingError if there is nothing at any of the paths.
     """
     paths = as_paths(records_at)
@@ -74,7 +75,7 @@ def take_apart(document: Any, records_at: RecordsAt) -> list[Part]:
         return [Part(way.place, way.value) for way in _spread(whole)]
     search = _Search()
     for path in paths:
-        search.follow(whole, many_turns(path))
+        search.follow(whole, many_turns(path) if path else ())
     if not search.is_found:
         raise RecordsMissingError("records_missing", message=f"the body has nothing at {' or '.join(paths)}")
     views = _Views(search.ways)

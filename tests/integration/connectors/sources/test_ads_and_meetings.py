@@ -5,20 +5,27 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import requests
 
-from connectors.kit import sources
-from connectors.kit.sources.key_in_body import signed_body
 from connectors.kit.sources.samples import samples_of
 from pipeline.settings.loading import load_settings
 from tests.support.command_line import answer, run, work
 from tests.support.identity_rows import rows
 from tests.support.intake_server import Receiver, count_events, running_receiver
+from tests.support.posted_sources import (
+    SECRET,
+    ends,
+    json_lines,
+    people,
+    post,
+    sample,
+    set_secrets,
+    settle,
+    touches,
+)
 from tests.support.services import forget_caches
 
 pytestmark = pytest.mark.usefixtures("database", "redis_url")
@@ -32,56 +39,16 @@ SHIPPED = (
     "woocommerce",
     "whatsapp_cloud",
 )
-SECRET = "test_secret"
 TOKEN = "agreed-token"
 
 
 @pytest.fixture
 def receiver(monkeypatch) -> Iterator[Receiver]:
-    for source in SHIPPED:
-        monkeypatch.setenv(sources()[source].intake.signature.secret.name, SECRET)
+    set_secrets(monkeypatch, SHIPPED)
     monkeypatch.setenv("WHATSAPP_CLOUD_VERIFY_TOKEN", TOKEN)
     forget_caches()
     with running_receiver(load_settings()) as running:
         yield running
-
-
-def post(receiver: Receiver, source: str, body: Any, *, secret: str = SECRET) -> requests.Response:
-    """As the source itself posts: signed over the bytes that are sent."""
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    signature = sources()[source].intake.signature
-    raw = signed_body(signature, secret, raw)
-    headers = signature.sign(secret=secret, body=raw, message_id="m", now=time.time())
-    return receiver.post(f"/in/default/{source}", data=raw, headers={"Content-Type": "application/json", **headers})
-
-
-def sample(source: str, name: str = "typical") -> dict[str, Any]:
-    return json.loads(next(sample.body for sample in samples_of(source) if sample.name == name))
-
-
-def settle(receiver: Receiver, source: str, *bodies: Any) -> None:
-    """Post these one after another, each worked off before the next one."""
-    for body in bodies:
-        assert post(receiver, source, body).status_code == 200
-        work()
-
-
-def ends() -> list[tuple[str, str | None]]:
-    """(state, reason) of each event, in the order of arrival, as people are told."""
-    return [(lead["state"], lead["reason"]) for lead in reversed(answer("leads", "list", "--limit", "100"))]
-
-
-def touches() -> list[tuple[str | None, str | None]]:
-    """(source, channel) of each touch, in order."""
-    return rows("SELECT source, channel FROM touches ORDER BY occurred_at, event_id")
-
-
-def people() -> list[dict[str, Any]]:
-    return json_lines("people", "export")
-
-
-def json_lines(*arguments: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in run(*arguments, "--format", "jsonl").stdout.splitlines()]
 
 
 @pytest.mark.parametrize("source", SHIPPED)
