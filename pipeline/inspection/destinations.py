@@ -21,7 +21,13 @@ from pipeline.lanes import LANES
 from pipeline.routing import meant_pairs
 from pipeline.settings.declarations import DestinationSettings
 from pipeline.settings.loading import settings
-from pipeline.store.deliveries.backfill import DestinationCounts, count_by_destination, count_people_lacking, try_now
+from pipeline.store.deliveries.backfill import (
+    DestinationCounts,
+    count_by_destination,
+    count_people_lacking,
+    try_now,
+    waiting_targets,
+)
 from pipeline.store.engine import transaction
 from pipeline.store.last_errors import destination_errors
 from pipeline.targets import destination_of, targets_of
@@ -80,7 +86,10 @@ def resume_destination(name: str) -> bool:
     was_halted = Breaker(client).resume(name)
     Governor(client).lift(account_of(name, known), windows=quota_of(name, known).windows)
     with transaction() as connection:
-        try_now(connection, name)
+        targets = waiting_targets(connection, name)
+    for target in targets:
+        with transaction() as connection:
+            try_now(connection, target)
     for lane in LANES:
         hint_deliver(name, lane)
     return was_halted
