@@ -21,6 +21,7 @@ from pipeline.health.request_checks import WINDOW_MINUTES
 from pipeline.lanes import LANES, NODES
 from pipeline.settings.loading import Settings
 from pipeline.store.deliveries.deliveries import due_counts
+from pipeline.store.deliveries.held import count_held
 from pipeline.store.engine import StoreError, transaction
 from pipeline.store.events.cursors import PollKey, StoredCursor, read_cursors
 from pipeline.store.events.leases import count_in_flight_batches, oldest_pending
@@ -61,7 +62,8 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     """What PostgreSQL knows. `quarantined` counts open rows by stage, `in_flight` claims by lane, `drift` the fields of
     a source that its mapping has not decided about, `reviews_waiting` pairs of people that a human is asked about,
     `requests` what became of the last minutes' requests, by source and outcome. `many_revisions`: sources with ids that
-    come with ever other content. `webhooks`: endpoints that other systems are told at."""
+    come with ever other content. `webhooks`: endpoints that other systems are told at. `held`: deliveries, by
+    the object of a CRM that no mapping names any more."""
 
     pending: dict[str, Backlog]
     due: dict[str, dict[str, Backlog]]
@@ -75,6 +77,7 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     many_revisions: dict[str, ManyRevisions] = {}
     cursors: dict[PollKey, StoredCursor] = {}
     webhooks: dict[str, WebhookReading] = {}
+    held: dict[str, int] = {}
 
 
 class RedisReading(msgspec.Struct, frozen=True):
@@ -129,6 +132,7 @@ def read_database() -> DatabaseReading:
             cursors=read_cursors(connection),
             requests=count_requests(connection, minutes=WINDOW_MINUTES),
             webhooks=_webhooks(connection, now),
+            held=count_held(connection),
         )
 
 

@@ -14,9 +14,9 @@ from pipeline.delivery.breaker import Breaker
 from pipeline.delivery.governor import Governor
 from pipeline.delivery.shared_state import shared_redis
 from pipeline.delivery.standing import read_standings, why_quota_waits
-from pipeline.errors import ConfigurationError, RefusedError, TransientError, UsageError
+from pipeline.errors import RefusedError, TransientError, UsageError
 from pipeline.hints import hint_deliver
-from pipeline.inspection.waiting import why_destination_waits
+from pipeline.inspection.waiting import why_destination_waits, why_held
 from pipeline.lanes import LANES
 from pipeline.routing import meant_pairs
 from pipeline.settings.declarations import DestinationSettings
@@ -30,7 +30,7 @@ from pipeline.store.deliveries.backfill import (
 )
 from pipeline.store.engine import transaction
 from pipeline.store.last_errors import destination_errors
-from pipeline.targets import destination_of, targets_of
+from pipeline.targets import destination_of, is_named_now
 
 if TYPE_CHECKING:
     from pipeline.recompute.deliveries import Backfilled
@@ -53,7 +53,8 @@ class QuotaRow(msgspec.Struct, frozen=True):
 class DestinationRow(msgspec.Struct, frozen=True):
     """One destination, or another object that its mapping names (`crm/Account`). `state`: ready, halted, disabled, gone
     (only its deliveries are left) or unknown (Redis is away). `account` is the CRM's host, `lacking` how many people
-    have no delivery that they are meant for, `waits` what keeps calls back, and until when."""
+    have no delivery that they are meant for, `waits` what keeps calls back, and until when, `held` deliveries of an
+    object that the mapping names no more."""
 
     name: str
     kind: str | None
@@ -68,6 +69,7 @@ class DestinationRow(msgspec.Struct, frozen=True):
     last_sent_at: datetime | None
     quotas: list[QuotaRow]
     waits: str | None = None
+    held: int = 0
 
 
 def resume_destination(name: str) -> bool:
@@ -112,6 +114,7 @@ def list_destinations() -> list[DestinationRow]:
     rows = []
     for name in sorted({*known.destinations, *counts}):
         configured, counted = _configured(name), counts.get(name, DestinationCounts({}, None))
+        held = counted.states.get("held", 0)
         state, quotas = _state(destination_of(name), configured)
         rows.append(
             DestinationRow(
@@ -127,7 +130,8 @@ def list_destinations() -> list[DestinationRow]:
                 last_error=errors[name].error if name in errors else None,
                 last_sent_at=counted.loaded_at,
                 quotas=quotas,
-                waits=why_destination_waits(name) if configured else None,
+                waits=why_destination_waits(name) if configured else why_held(name) if held else None,
+                held=held,
             )
         )
     return rows
@@ -190,15 +194,8 @@ def _usable(name: str) -> DestinationSettings:
 
 def _configured(name: str) -> DestinationSettings | None:
     """The settings of a destination, or of the one whose mapping names this object."""
-    destination = destination_of(name)
-    configured = settings().destinations.get(destination)
-    if configured is None or name == destination:
-        return configured
-    try:
-        is_named = any(target.name == name for target in targets_of(destination))
-    except ConfigurationError:
-        is_named = True  # a mapping that nobody can read takes no object away
-    return configured if is_named else None
+    configured = settings().destinations.get(destination_of(name))
+    return configured if configured is None or name == destination_of(name) or is_named_now(name) else None
 
 
 def _brands(configured: DestinationSettings) -> list[str]:
