@@ -183,9 +183,8 @@ def _map(
 
 def _links_id(links: tuple[Link, ...]) -> UUID | None:
     """What tells these links from others; None: there are none."""
-    if not links:
-        return None
-    return blind_index().content_id(msgspec.json.encode([(link.role, link.object, link.crm_id) for link in links]))
+    leading = [(link.role, link.object, link.crm_id) for link in links if link.crm_id is not None]
+    return blind_index().content_id(msgspec.json.encode(leading)) if leading else None
 
 
 def _is_known(writer: OpenWriter, due: Due, mapped: MappedPerson) -> bool:
