@@ -9,6 +9,7 @@ import msgspec
 
 from connectors.kit import Record, WriteResult
 from pipeline.delivery.claims import Claimed, Prepared, leave_filled, prepare, without_fields
+from pipeline.delivery.doubts import halt_if_the_mapping_is_wrong
 from pipeline.delivery.halving import Written, write_in_halves
 from pipeline.delivery.lookups import find_there, looks_up
 from pipeline.delivery.writers import OpenWriter
@@ -77,6 +78,7 @@ def make_calls(
         called.adopted = write_in_halves(bare, writer.adopt, may_call=may_call)
     if records and called.trouble is None and calls.may_begin():
         called.written = _write(calls, records, prepared)
+        halt_if_the_mapping_is_wrong(target, writer, called.written, records, may_call=may_call)
     return called
 
 

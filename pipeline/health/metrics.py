@@ -48,6 +48,11 @@ def _of_database(reading: DatabaseReading | None) -> Iterator[GaugeMetricFamily]
     )
     for target, count in reading.held.items():
         held.add_metric([target], count)
+    misfits = GaugeMetricFamily(
+        "afluente_mapping_misfits", "Things of the mapping that the CRM says it does not take", labels=["destination"]
+    )
+    for destination, count in reading.misfits.items():
+        misfits.add_metric([destination], count)
     quarantined = GaugeMetricFamily("afluente_quarantine_open", "Things that wait for a human", labels=["stage"])
     for stage, count in reading.quarantined.items():
         quarantined.add_metric([stage], count)
@@ -56,7 +61,7 @@ def _of_database(reading: DatabaseReading | None) -> Iterator[GaugeMetricFamily]
     )
     for source, count in reading.drift.items():
         drift.add_metric([source], count)
-    yield from (pending, oldest, in_flight, due, oldest_due, held, quarantined, drift)
+    yield from (pending, oldest, in_flight, due, oldest_due, held, misfits, quarantined, drift)
     yield from _of_webhooks(reading)
     yield GaugeMetricFamily(
         "afluente_reviews_waiting", "Pairs of people that a human is asked about", value=reading.reviews_waiting

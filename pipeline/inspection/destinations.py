@@ -28,6 +28,7 @@ from pipeline.store.deliveries.backfill import (
     try_now,
     waiting_targets,
 )
+from pipeline.store.deliveries.comparisons import read_comparisons
 from pipeline.store.engine import transaction
 from pipeline.store.last_errors import destination_errors
 from pipeline.targets import destination_of, is_named_now
@@ -54,7 +55,8 @@ class DestinationRow(msgspec.Struct, frozen=True):
     """One destination, or another object that its mapping names (`crm/Account`). `state`: ready, halted, disabled, gone
     (only its deliveries are left) or unknown (Redis is away). `account` is the CRM's host, `lacking` how many people
     have no delivery that they are meant for, `waits` what keeps calls back, and until when, `held` deliveries of an
-    object that the mapping names no more."""
+    object that the mapping names no more. `misfits`: what of the mapping did not fit the CRM when it was asked last, at
+    `compared_at`."""
 
     name: str
     kind: str | None
@@ -70,6 +72,8 @@ class DestinationRow(msgspec.Struct, frozen=True):
     quotas: list[QuotaRow]
     waits: str | None = None
     held: int = 0
+    misfits: tuple[str, ...] = ()
+    compared_at: datetime | None = None
 
 
 def resume_destination(name: str) -> bool:
@@ -110,6 +114,7 @@ def list_destinations() -> list[DestinationRow]:
     with transaction(timeout_seconds=0) as connection:
         counts = count_by_destination(connection)
         errors = destination_errors(connection)
+        compared = read_comparisons(connection)
         lacking = count_people_lacking(connection, meant_pairs(), most=COUNTED_LACKING)
     rows = []
     for name in sorted({*known.destinations, *counts}):
@@ -132,6 +137,8 @@ def list_destinations() -> list[DestinationRow]:
                 quotas=quotas,
                 waits=why_destination_waits(name) if configured else why_held(name) if held else None,
                 held=held,
+                misfits=compared[name].findings if name in compared and configured else (),
+                compared_at=compared[name].compared_at if name in compared else None,
             )
         )
     return rows

@@ -53,6 +53,8 @@ def list_destinations(*, as_json: AsJson = False) -> None:
         numbers=("due", "sent", "quarantined", "lacking"),
     )
     for row in rows:
+        for sentence in row.misfits:
+            print_line(f"{row.name}: the mapping does not fit: {sentence}")
         if row.held:
             print_line(f"{row.name}: {counted(row.held, 'delivery', 'deliveries')} held; {row.waits}")
         elif row.waits and "/" not in row.name:  # its other objects wait for the same
