@@ -39,7 +39,10 @@ class Called(msgspec.Struct):
 
     def taken_over(self) -> tuple[dict[UUID, UUID], dict[UUID, str]]:
         """By the ids of records that the CRM had: whose each is now, and in which state those are that are nobody's."""
-        owners, lost = {}, {}
+        owners: dict[UUID, UUID] = {}
+        lost: dict[UUID, str] = {}
+        if not self.there:
+            return owners, lost
         for result in (*self.adopted.results, *self.written.results):
             record = self.there.get(UUID(result.key))
             if record is not None and result.crm_id is not None:
@@ -116,7 +119,8 @@ def _look_up(
 
 def _write(calls: _Calls, records: list[Record], prepared: Prepared) -> Written:
     writer = calls.writer
-    if any(prepared.mapped[UUID(record.key)].fills for record in records):
+    has_fills = any(person.fills for person in prepared.mapped.values())
+    if has_fills and any(prepared.mapped[UUID(record.key)].fills for record in records):
         try:
             records = leave_filled(records, prepared.mapped, writer)
         except (TransientError, QuotaError, TerminalError, ConfigurationError) as error:

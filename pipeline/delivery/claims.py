@@ -123,7 +123,7 @@ def prepare(target: Target, writer: OpenWriter, claimed: Claimed) -> Prepared:
             crm_id=due.external_id or (there.crm_id if there is not None and not is_mark else None),
             links=claimed.links.get(due.person_id, ()),
         )
-        takes_over = writer.can_adopt and there is not None and not there.is_keyed and not is_mark
+        takes_over = there is not None and not there.is_keyed and not is_mark and writer.can_adopt
         (prepared.adopted if takes_over else prepared.records).append(record)
     return prepared
 
