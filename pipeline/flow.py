@@ -32,7 +32,7 @@ from pipeline.lanes import HOT, LANES
 from pipeline.logs import get_logger
 from pipeline.records import SUPERSEDED, Batch, Claim, Lead, Parked, RawEvent, Stage, Suppressed, Touch
 from pipeline.replay import Decided, connectors_of, map_raw_event, normalize_mapped, note_connectors
-from pipeline.routing import note_destinations, note_returns, told_of_consent, want_people
+from pipeline.routing import hold_unnamed, note_destinations, note_returns, told_of_consent, want_people
 from pipeline.settings.loading import settings
 from pipeline.stages.attribution.touches import touches_of
 from pipeline.stages.mappings_in_force import refresh_source_mappings
@@ -238,6 +238,7 @@ def sweep() -> list[tuple[str, ...]]:
         expired = leases.sweep_leases(connection)
         parked = leases.quarantine_lost(connection, after=tuning.quarantine_after_losses)
         deliveries.sweep_deliveries(connection, max_attempts=tuning.delivery_attempts)
+        hold_unnamed(connection)
         pending = leases.oldest_pending(connection)
         due = deliveries.due_counts(connection)
         waiting = jobs.jobs_to_ask(connection)

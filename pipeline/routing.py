@@ -12,15 +12,18 @@ from sqlalchemy import Connection
 
 from pipeline.errors import ConfigurationError
 from pipeline.lanes import BULK, HOT
+from pipeline.logs import get_logger
 from pipeline.records import Lead
 from pipeline.settings.loading import settings
 from pipeline.stages.mappings_in_force import destination_mapping_in_force
+from pipeline.store.deliveries import held
 from pipeline.store.deliveries.backfill import ensure_in_force
 from pipeline.store.deliveries.deliveries import want_deliveries
 from pipeline.store.deliveries.objects import want_touches
 from pipeline.store.identity.notices import read_known_lanes, write_returns
-from pipeline.targets import destination_of, touch_targets
+from pipeline.targets import destination_of, is_named_now, touch_targets
 
+_log = get_logger(__name__)
 _LANES_BY_INTENT = (BULK, HOT)  # the higher intent last: who asks by the hot lane waits for an answer
 _MORE_THAN_LEAST = _LANES_BY_INTENT[1:]  # what the least intent is known by, everybody is
 
@@ -48,6 +51,16 @@ def want_people(connection: Connection, people: Iterable[tuple[UUID, str]], lane
         key = (destination_of(target), touched_lane)
         due[key] = due.get(key, 0) + count
     return due
+
+
+def hold_unnamed(connection: Connection) -> None:
+    """Hold what is due at objects that no mapping names any more, and make due what was held at those that one names
+    again. One statement, one more for either where there is any; whoever is under way is left for the next time."""
+    is_named = {target: is_named_now(target) for target in held.read_objects_open(connection)}
+    unnamed = [target for target, named in is_named.items() if not named]
+    if count := held.hold(connection, unnamed):
+        _log.warning("deliveries_held", targets=unnamed, count=count)
+    held.release(connection, [target for target, named in is_named.items() if named])
 
 
 def _touch_targets(destination: str) -> tuple[str, ...]:

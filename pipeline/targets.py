@@ -53,6 +53,18 @@ def mapping_of(target: Target) -> DestinationMapping:
     raise ConfigurationError(f"{target.name}: the mapping of {target.destination} does not name {target.object} now")
 
 
+def is_named_now(target: str) -> bool:
+    """Whether the mapping of its destination names a target. A mapping that nobody can read takes nothing away, nor
+    does a destination that is not in the settings: what is due there says so itself."""
+    destination = destination_of(target)
+    if destination not in settings().destinations:
+        return True
+    try:
+        return any(known.name == target for known in targets_of(destination))
+    except ConfigurationError:
+        return True
+
+
 def touch_targets(destination: str) -> tuple[str, ...]:
     """Names of what touches become there."""
     return tuple(target.name for target in targets_of(destination) if target.subject == TOUCH)

@@ -14,6 +14,7 @@ from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
 from pipeline import flow
 from pipeline.app import app
 from pipeline.crypto.encryption import open_batch, seal_batch
+from pipeline.delivery.comparisons import compare_at_first, compare_mappings
 from pipeline.delivery.sender import deliver as send_due
 from pipeline.errors import ConfigurationError, TransientError, place_of
 from pipeline.hints import hint_deliver, hint_dispatch, hint_webhooks, take_hint
@@ -152,6 +153,7 @@ def load(self: StageTask, sealed: SealedBatch) -> int:
 def deliver(destination: str, lane: str) -> dict[str, int | str]:
     """Send what is due to one CRM for a bounded time. Returns counts, and for how long it waits for what."""
     take_hint("deliver", destination, lane)
+    compare_at_first(destination)
     report = send_due(destination, lane, budget_seconds=_DELIVER_BUDGET_SECONDS)
     if not report.more_due and 0 < report.wait_seconds <= _PATIENCE_SECONDS:
         time.sleep(report.wait_seconds)  # a batch that is still filling, a token that is about to drop
@@ -207,13 +209,15 @@ def start_polls() -> int:
 
 @app.task(name="ops.maintain")
 def maintain() -> None:
-    """Make the coming months' partitions, and forget messages to other systems that ended long ago."""
+    """Make the coming months' partitions, forget messages to other systems that ended long ago, and ask each CRM once a
+    day whether its mapping fits."""
     from pipeline.store.engine import transaction
     from pipeline.store.schema import ensure_partitions
 
     with transaction() as connection:
         ensure_partitions(connection)
     purge_webhooks()
+    compare_mappings()
 
 
 @signals.task_failure.connect

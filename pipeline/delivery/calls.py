@@ -9,6 +9,7 @@ import msgspec
 
 from connectors.kit import Record, WriteResult
 from pipeline.delivery.claims import Claimed, Prepared, leave_filled, prepare, without_fields
+from pipeline.delivery.doubts import halt_if_the_mapping_is_wrong
 from pipeline.delivery.halving import Written, write_in_halves
 from pipeline.delivery.lookups import find_there, looks_up
 from pipeline.delivery.writers import OpenWriter
@@ -38,7 +39,10 @@ class Called(msgspec.Struct):
 
     def taken_over(self) -> tuple[dict[UUID, UUID], dict[UUID, str]]:
         """By the ids of records that the CRM had: whose each is now, and in which state those are that are nobody's."""
-        owners, lost = {}, {}
+        owners: dict[UUID, UUID] = {}
+        lost: dict[UUID, str] = {}
+        if not self.there:
+            return owners, lost
         for result in (*self.adopted.results, *self.written.results):
             record = self.there.get(UUID(result.key))
             if record is not None and result.crm_id is not None:
@@ -77,6 +81,7 @@ def make_calls(
         called.adopted = write_in_halves(bare, writer.adopt, may_call=may_call)
     if records and called.trouble is None and calls.may_begin():
         called.written = _write(calls, records, prepared)
+        halt_if_the_mapping_is_wrong(target, writer, called.written, records, may_call=may_call)
     return called
 
 
@@ -114,7 +119,8 @@ def _look_up(
 
 def _write(calls: _Calls, records: list[Record], prepared: Prepared) -> Written:
     writer = calls.writer
-    if any(prepared.mapped[UUID(record.key)].fills for record in records):
+    has_fills = any(person.fills for person in prepared.mapped.values())
+    if has_fills and any(prepared.mapped[UUID(record.key)].fills for record in records):
         try:
             records = leave_filled(records, prepared.mapped, writer)
         except (TransientError, QuotaError, TerminalError, ConfigurationError) as error:

@@ -123,7 +123,7 @@ def prepare(target: Target, writer: OpenWriter, claimed: Claimed) -> Prepared:
             crm_id=due.external_id or (there.crm_id if there is not None and not is_mark else None),
             links=claimed.links.get(due.person_id, ()),
         )
-        takes_over = writer.can_adopt and there is not None and not there.is_keyed and not is_mark
+        takes_over = there is not None and not there.is_keyed and not is_mark and writer.can_adopt
         (prepared.adopted if takes_over else prepared.records).append(record)
     return prepared
 
@@ -183,9 +183,8 @@ def _map(
 
 def _links_id(links: tuple[Link, ...]) -> UUID | None:
     """What tells these links from others; None: there are none."""
-    if not links:
-        return None
-    return blind_index().content_id(msgspec.json.encode([(link.role, link.object, link.crm_id) for link in links]))
+    leading = [(link.role, link.object, link.crm_id) for link in links if link.crm_id is not None]
+    return blind_index().content_id(msgspec.json.encode(leading)) if leading else None
 
 
 def _is_known(writer: OpenWriter, due: Due, mapped: MappedPerson) -> bool:

@@ -31,7 +31,7 @@ class Inquiry(msgspec.Struct, frozen=True):
         None where this kind describes nothing. Raises as `Writer.write` does."""
         if not isinstance(self.writer, Describes):
             return None
-        return [misfit for mapping, writer in self.objects() for misfit in _misfits_of(self.kind, writer, mapping)]
+        return [misfit for mapping, writer in self.objects() for misfit in misfits_of(self.kind, writer, mapping)]
 
     def objects(self) -> Iterator[tuple[DestinationMapping, Writer]]:
         """Each object that the mapping names with a writer of its own, which is closed when the next one is asked for;
@@ -64,7 +64,7 @@ def inquire(known: Settings, name: str) -> Iterator[Inquiry]:
         writer.close()
 
 
-def _misfits_of(kind: DestinationType, writer: Writer, mapping: DestinationMapping) -> list[Misfit]:
+def misfits_of(kind: DestinationType, writer: Writer, mapping: DestinationMapping) -> list[Misfit]:
     """Of one object; none where its writer describes nothing. `sent_as`: what the CRM knows our records by, if the
     writer says so."""
     if not isinstance(writer, Describes):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -19,17 +20,15 @@ from pipeline.records import Due, Outcome
 from pipeline.stages.destination_mapping.declarations import COMPANY, PERSON, TOUCH
 from pipeline.stages.destination_mapping.mapping import DestinationMapping
 from pipeline.store.deliveries.deliveries import PersonToSend
-from pipeline.store.deliveries.objects import (
-    Linked,
-    hasten,
+from pipeline.store.deliveries.objects import Linked, hasten, postpone, read_linked, want_companies
+from pipeline.store.deliveries.waking import (
     link_now,
-    postpone,
-    read_linked,
+    link_touches_now,
     wake_people,
     wake_touches,
-    want_companies,
+    wake_touches_of_companies,
 )
-from pipeline.store.people.companies import companies_of, link_people
+from pipeline.store.people.companies import companies_of, leave_companies, link_people
 from pipeline.store.people.touch_facts import TouchToSend, read_touches
 from pipeline.targets import Target, targets_in
 
@@ -68,7 +67,7 @@ class SubjectReader:
         values = self._values([due.person_id for due in dues if due.wanted == "present"])
         if not self._mapping.links:
             return Subjects(values, {})
-        return self._link(values)
+        return self._link(values, {due.person_id for due in dues if due.links_id is not None})
 
     def _values(self, ids: Sequence[UUID]) -> dict[UUID, PersonToSend]:
         if self._target.subject == PERSON:
@@ -85,14 +84,17 @@ class SubjectReader:
 
     def _want_companies(self, people: Mapping[UUID, PersonToSend]) -> None:
         """Note of which companies these people are, and want those of which something else is said."""
-        linked = link_people(self._connection, companies_said(people))
+        said = companies_said(people)
+        alive = {person_id for person_id, person in people.items() if person.merged_into is None}
+        leave_companies(self._connection, alive - said.keys())
+        linked = link_people(self._connection, said)
         companies = set(linked.companies.values())
         target = self._others[COMPANY].name
         known = read_linked(self._connection, target, {company_id: company_id for company_id in companies})
         unmade = {company_id for company_id, found in known.items() if found.is_unmade}
         want_companies(self._connection, target, linked.changed | unmade | (companies - known.keys()), self._lane)
 
-    def _link(self, values: dict[UUID, PersonToSend]) -> Subjects:
+    def _link(self, values: dict[UUID, PersonToSend], linked_before: AbstractSet[UUID]) -> Subjects:
         links: dict[UUID, list[Link]] = defaultdict(list)
         waiting: dict[str, set[UUID]] = defaultdict(set)
         unlinked: set[UUID] = set()
@@ -109,6 +111,10 @@ class SubjectReader:
                     waiting[name].add(subject_id)
                 else:
                     unlinked.add(subject_id)
+            if self._target.subject == PERSON:  # who is of no company any more: what we linked, we undo
+                for person_id in linked_before & values.keys() - needed.keys():
+                    if values[person_id].merged_into is None:
+                        links[person_id].append(Link(role, name, None))
             if self._lane == HOT and subject == COMPANY:
                 hasten(self._connection, other.name, {needed[subject_id] for subject_id in waiting[name]})
         for name, subject_ids in waiting.items():
@@ -140,8 +146,9 @@ def wake_people_of(
     dues: Sequence[Due],
     outcomes: Sequence[Outcome],
 ) -> None:
-    """People who wait for the first answer about these companies are due now, and those whose company has another
-    record than before. Before the outcomes are written. One statement for companies, none for others."""
+    """People, and touches that are linked to companies, who wait for the first answer about these companies are due
+    now, and those whose company has another record than before. Before the outcomes are written. One statement for each
+    of the two, none for others than companies."""
     if target.subject != COMPANY:
         return
     answered = {due.person_id for due in dues if due.external_id is None} & {outcome.person_id for outcome in outcomes}
@@ -149,6 +156,13 @@ def wake_people_of(
     for other in targets_in(target.destination, mapping):
         if other.subject == PERSON:
             wake_people(connection, other.name, answered | made, made)
+        elif other.subject == TOUCH and _leads_to_companies(mapping, other):
+            wake_touches_of_companies(connection, other.name, answered | made, made)
+
+
+def _leads_to_companies(mapping: DestinationMapping, target: Target) -> bool:
+    roles = (role for known in mapping.objects if known.object == target.object for role in known.links)
+    return any(subject == COMPANY for _, subject in roles)
 
 
 def wake_touches_of(
@@ -160,16 +174,17 @@ def wake_touches_of(
     *,
     unlinked: Collection[UUID],
 ) -> None:
-    """Touches that wait for these people are due now; and the people themselves who went without their company
-    (`unlinked`), if that was made meanwhile. After the outcomes are written. At most two statements, for people."""
-    if target.subject != PERSON:
-        return
-    made = _made(dues, outcomes)
+    """Touches that wait for these people are due now, and those of whose record was made again; and whoever went
+    without their company (`unlinked`), people or touches, if that was made meanwhile. After the outcomes are written.
+    At most two statements, none for companies."""
+    made, again = _made(dues, outcomes), _made_again(dues, outcomes)
     for other in targets_in(target.destination, mapping):
-        if other.subject == TOUCH:
-            wake_touches(connection, other.name, made)
-        elif other.subject == COMPANY:
+        if target.subject == PERSON and other.subject == TOUCH:
+            wake_touches(connection, other.name, made, again)
+        elif target.subject == PERSON and other.subject == COMPANY:
             link_now(connection, target.name, other.name, unlinked)
+        elif target.subject == TOUCH and other.subject == COMPANY:
+            link_touches_now(connection, target.name, other.name, unlinked)
 
 
 def _made(dues: Sequence[Due], outcomes: Sequence[Outcome]) -> set[UUID]:
@@ -180,6 +195,12 @@ def _made(dues: Sequence[Due], outcomes: Sequence[Outcome]) -> set[UUID]:
         for outcome in outcomes
         if outcome.external_id and outcome.external_id != known.get(outcome.person_id, outcome.external_id)
     }
+
+
+def _made_again(dues: Sequence[Due], outcomes: Sequence[Outcome]) -> set[UUID]:
+    """Those whose record the CRM had lost and made anew: what led to it leads nowhere."""
+    known = {due.person_id for due in dues if due.external_id}
+    return _made(dues, outcomes) & known & {outcome.person_id for outcome in outcomes if outcome.created}
 
 
 def facts_to_send(touch: TouchToSend) -> dict[str, Any]:

@@ -43,6 +43,16 @@ def _of_database(reading: DatabaseReading | None) -> Iterator[GaugeMetricFamily]
         for lane, backlog in lanes.items():
             due.add_metric([destination, lane], backlog.count)
             oldest_due.add_metric([destination, lane], backlog.oldest_seconds)
+    held = GaugeMetricFamily(
+        "afluente_deliveries_held", "Deliveries of objects that no mapping names any more", labels=["destination"]
+    )
+    for target, count in reading.held.items():
+        held.add_metric([target], count)
+    misfits = GaugeMetricFamily(
+        "afluente_mapping_misfits", "Things of the mapping that the CRM says it does not take", labels=["destination"]
+    )
+    for destination, count in reading.misfits.items():
+        misfits.add_metric([destination], count)
     quarantined = GaugeMetricFamily("afluente_quarantine_open", "Things that wait for a human", labels=["stage"])
     for stage, count in reading.quarantined.items():
         quarantined.add_metric([stage], count)
@@ -51,7 +61,7 @@ def _of_database(reading: DatabaseReading | None) -> Iterator[GaugeMetricFamily]
     )
     for source, count in reading.drift.items():
         drift.add_metric([source], count)
-    yield from (pending, oldest, in_flight, due, oldest_due, quarantined, drift)
+    yield from (pending, oldest, in_flight, due, oldest_due, held, misfits, quarantined, drift)
     yield from _of_webhooks(reading)
     yield GaugeMetricFamily(
         "afluente_reviews_waiting", "Pairs of people that a human is asked about", value=reading.reviews_waiting

@@ -20,7 +20,9 @@ from pipeline.health.drift import drifting_fields
 from pipeline.health.request_checks import WINDOW_MINUTES
 from pipeline.lanes import LANES, NODES
 from pipeline.settings.loading import Settings
+from pipeline.store.deliveries.comparisons import read_comparisons
 from pipeline.store.deliveries.deliveries import due_counts
+from pipeline.store.deliveries.held import count_held
 from pipeline.store.engine import StoreError, transaction
 from pipeline.store.events.cursors import PollKey, StoredCursor, read_cursors
 from pipeline.store.events.leases import count_in_flight_batches, oldest_pending
@@ -61,7 +63,9 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     """What PostgreSQL knows. `quarantined` counts open rows by stage, `in_flight` claims by lane, `drift` the fields of
     a source that its mapping has not decided about, `reviews_waiting` pairs of people that a human is asked about,
     `requests` what became of the last minutes' requests, by source and outcome. `many_revisions`: sources with ids that
-    come with ever other content. `webhooks`: endpoints that other systems are told at."""
+    come with ever other content. `webhooks`: endpoints that other systems are told at. `held`: deliveries, by
+    the object of a CRM that no mapping names any more. `misfits`: how many things of a destination's mapping did not
+    fit when its CRM was asked last."""
 
     pending: dict[str, Backlog]
     due: dict[str, dict[str, Backlog]]
@@ -75,6 +79,8 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     many_revisions: dict[str, ManyRevisions] = {}
     cursors: dict[PollKey, StoredCursor] = {}
     webhooks: dict[str, WebhookReading] = {}
+    held: dict[str, int] = {}
+    misfits: dict[str, int] = {}
 
 
 class RedisReading(msgspec.Struct, frozen=True):
@@ -129,6 +135,8 @@ def read_database() -> DatabaseReading:
             cursors=read_cursors(connection),
             requests=count_requests(connection, minutes=WINDOW_MINUTES),
             webhooks=_webhooks(connection, now),
+            held=count_held(connection),
+            misfits={name: len(found.findings) for name, found in read_comparisons(connection).items()},
         )
 
 

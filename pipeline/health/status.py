@@ -24,7 +24,8 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
     """JSON-ready. A part that is away leaves its numbers out and a sentence in `problems`; nothing raises.
 
     Keys: addresses, processes [{name, pid, alive}], database and redis ("up" or what is wrong), pending and in_flight
-    by lane, queues and unacked (messages), due by destination and lane, destinations, sources, quarantined by stage,
+    by lane, queues and unacked (messages), due by destination and lane, held (deliveries of
+    objects that no mapping names any more), destinations, sources, quarantined by stage,
     drift (undecided fields by source), webhooks (state and backlog by endpoint), requests (of the last minutes, by
     source and outcome), reviews_waiting (pairs of people for a human), problems (sentences).
     """
@@ -43,6 +44,7 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
         "queues": redis.queues if redis else {},
         "unacked": redis.unacked if redis else None,
         "due": {name: _backlogs(lanes) for name, lanes in database.due.items()} if database else {},
+        "held": database.held if database else {},
         "destinations": _destinations(known, readings),
         "sources": _errors(database.source_errors) if database else {},
         "quarantined": database.quarantined if database else {},

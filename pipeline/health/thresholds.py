@@ -8,6 +8,7 @@ from pipeline.health.request_checks import find_refused
 from pipeline.lanes import BULK, HOT
 from pipeline.store.events.revisions import ManyRevisions
 from pipeline.values.counting import counted
+from pipeline.webhooks.hooks import KEY_GONE
 
 OLDEST_PENDING_SECONDS = {HOT: 60.0, BULK: 900.0}  # a hot lead is worth minutes; an import may take a quarter hour
 OLDEST_DUE_SECONDS = {HOT: 120.0, BULK: 1800.0}
@@ -22,6 +23,7 @@ REDIS_MEMORY_SHARE = 0.7  # a full broker refuses messages
 LEAST_FREE_BYTES = 100_000_000  # doctor is content with a gigabyte; below this, hours are left, or minutes
 LONG_FULL_SECONDS = 60.0  # a day's calls, not those of some seconds, are used up
 SLOWED_BELOW = 0.5  # share of the rate in force
+KEY_REMEDY = "set the key again in AFLUENTE_API_KEYS and restart the receiver, or end it: DELETE /v1/hooks"
 REVISIONS_REMEDY = (
     "if they are of different people, its event_id names no record, and each takes the place of the one before:"
     " correct event_id in its connector"
@@ -70,6 +72,8 @@ def _of_database(reading: DatabaseReading) -> list[str]:
 def _of_webhook(name: str, webhook: WebhookReading) -> list[str]:
     backlog = webhook.backlog
     waits = f"{counted(backlog.held, 'message')} held" if backlog.held else "nothing waits yet"
+    if webhook.state.startswith(f"off: {KEY_GONE}"):
+        return [f"webhook {name}: {webhook.state.removeprefix('off: ')} ({waits}); {KEY_REMEDY}/{name}"]
     if webhook.state.startswith("off: ") and "afluente.yaml" not in webhook.state:
         reason = OFF_REASONS.get(webhook.state.removeprefix("off: "), webhook.state)
         return [f"webhook {name}: {reason} ({waits}); mend it, then `afluente webhook enable {name}`"]

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from connectors.kit.public_addresses import RefusedAddressError, fault_of_url, resolve
 from pipeline.errors import AfluenteError, ConfigurationError
 from pipeline.health.checks import Check, failed, passed
-from pipeline.health.thresholds import OFF_REASONS
+from pipeline.health.thresholds import KEY_REMEDY, OFF_REASONS
 from pipeline.settings.loading import Settings
 from pipeline.store.engine import StoreError, transaction
 from pipeline.store.webhooks.endpoints import Endpoint, read_endpoints
@@ -55,7 +55,9 @@ def _check_states() -> Iterator[Check]:
         return
     now = datetime.now(UTC)
     for endpoint in stored:
-        if endpoint.is_declared and endpoint.off_since is not None:
+        if endpoint.sealed is not None and not endpoint.is_enabled:
+            yield _without_key(endpoint, state_of(endpoint, now))
+        elif endpoint.is_declared and endpoint.off_since is not None:
             yield _off(endpoint, state_of(endpoint, now))
 
 
@@ -63,3 +65,8 @@ def _off(endpoint: Endpoint, state: str) -> Check:
     reason = OFF_REASONS.get(endpoint.off_because or "", state)
     label = f"webhook {endpoint.name}"
     return failed(label, f"{reason}; its messages are held", f"mend it, then `afluente webhook enable {endpoint.name}`")
+
+
+def _without_key(endpoint: Endpoint, state: str) -> Check:
+    reason = state.removeprefix("off: ")
+    return failed(f"webhook {endpoint.name}", f"{reason}; its messages are held", f"{KEY_REMEDY}/{endpoint.name}")

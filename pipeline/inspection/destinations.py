@@ -14,17 +14,24 @@ from pipeline.delivery.breaker import Breaker
 from pipeline.delivery.governor import Governor
 from pipeline.delivery.shared_state import shared_redis
 from pipeline.delivery.standing import read_standings, why_quota_waits
-from pipeline.errors import ConfigurationError, RefusedError, TransientError, UsageError
+from pipeline.errors import RefusedError, TransientError, UsageError
 from pipeline.hints import hint_deliver
-from pipeline.inspection.waiting import why_destination_waits
+from pipeline.inspection.waiting import why_destination_waits, why_held
 from pipeline.lanes import LANES
 from pipeline.routing import meant_pairs
 from pipeline.settings.declarations import DestinationSettings
 from pipeline.settings.loading import settings
-from pipeline.store.deliveries.backfill import DestinationCounts, count_by_destination, count_people_lacking, try_now
+from pipeline.store.deliveries.backfill import (
+    DestinationCounts,
+    count_by_destination,
+    count_people_lacking,
+    try_now,
+    waiting_targets,
+)
+from pipeline.store.deliveries.comparisons import read_comparisons
 from pipeline.store.engine import transaction
 from pipeline.store.last_errors import destination_errors
-from pipeline.targets import destination_of, targets_of
+from pipeline.targets import destination_of, is_named_now
 
 if TYPE_CHECKING:
     from pipeline.recompute.deliveries import Backfilled
@@ -47,7 +54,9 @@ class QuotaRow(msgspec.Struct, frozen=True):
 class DestinationRow(msgspec.Struct, frozen=True):
     """One destination, or another object that its mapping names (`crm/Account`). `state`: ready, halted, disabled, gone
     (only its deliveries are left) or unknown (Redis is away). `account` is the CRM's host, `lacking` how many people
-    have no delivery that they are meant for, `waits` what keeps calls back, and until when."""
+    have no delivery that they are meant for, `waits` what keeps calls back, and until when, `held` deliveries of an
+    object that the mapping names no more. `misfits`: what of the mapping did not fit the CRM when it was asked last, at
+    `compared_at`."""
 
     name: str
     kind: str | None
@@ -62,6 +71,9 @@ class DestinationRow(msgspec.Struct, frozen=True):
     last_sent_at: datetime | None
     quotas: list[QuotaRow]
     waits: str | None = None
+    held: int = 0
+    misfits: tuple[str, ...] = ()
+    compared_at: datetime | None = None
 
 
 def resume_destination(name: str) -> bool:
@@ -80,7 +92,10 @@ def resume_destination(name: str) -> bool:
     was_halted = Breaker(client).resume(name)
     Governor(client).lift(account_of(name, known), windows=quota_of(name, known).windows)
     with transaction() as connection:
-        try_now(connection, name)
+        targets = waiting_targets(connection, name)
+    for target in targets:
+        with transaction() as connection:
+            try_now(connection, target)
     for lane in LANES:
         hint_deliver(name, lane)
     return was_halted
@@ -99,10 +114,12 @@ def list_destinations() -> list[DestinationRow]:
     with transaction(timeout_seconds=0) as connection:
         counts = count_by_destination(connection)
         errors = destination_errors(connection)
+        compared = read_comparisons(connection)
         lacking = count_people_lacking(connection, meant_pairs(), most=COUNTED_LACKING)
     rows = []
     for name in sorted({*known.destinations, *counts}):
         configured, counted = _configured(name), counts.get(name, DestinationCounts({}, None))
+        held = counted.states.get("held", 0)
         state, quotas = _state(destination_of(name), configured)
         rows.append(
             DestinationRow(
@@ -118,7 +135,10 @@ def list_destinations() -> list[DestinationRow]:
                 last_error=errors[name].error if name in errors else None,
                 last_sent_at=counted.loaded_at,
                 quotas=quotas,
-                waits=why_destination_waits(name) if configured else None,
+                waits=why_destination_waits(name) if configured else why_held(name) if held else None,
+                held=held,
+                misfits=compared[name].findings if name in compared and configured else (),
+                compared_at=compared[name].compared_at if name in compared else None,
             )
         )
     return rows
@@ -181,15 +201,8 @@ def _usable(name: str) -> DestinationSettings:
 
 def _configured(name: str) -> DestinationSettings | None:
     """The settings of a destination, or of the one whose mapping names this object."""
-    destination = destination_of(name)
-    configured = settings().destinations.get(destination)
-    if configured is None or name == destination:
-        return configured
-    try:
-        is_named = any(target.name == name for target in targets_of(destination))
-    except ConfigurationError:
-        is_named = True  # a mapping that nobody can read takes no object away
-    return configured if is_named else None
+    configured = settings().destinations.get(destination_of(name))
+    return configured if configured is None or name == destination_of(name) or is_named_now(name) else None
 
 
 def _brands(configured: DestinationSettings) -> list[str]:

@@ -35,12 +35,23 @@ def why_delivery_waits(delivery: Mapping[str, Any], of_destination: str | None) 
     destination's calls back."""
     if delivery["state"] == "in_flight":
         return "a sender has it"
+    if delivery["state"] == "held":
+        return why_held(delivery["destination"])
     if delivery["state"] != "due":
         return None
     if of_destination:
         return of_destination
     seconds = (delivery["next_attempt_at"] - datetime.now(UTC)).total_seconds()
     return f"next try in {seconds:.0f} s" if seconds >= 1 else "its turn has come: a sender takes it within seconds"
+
+
+def why_held(target: str) -> str:
+    """Of deliveries of an object that is in no mapping any more."""
+    destination, _, name = target.partition("/")
+    return (
+        f"the mapping of {destination} does not name {name} any more: what was wanted is kept, and sent when it names"
+        f" {name} again"
+    )
 
 
 def why_not_wanted(destination: str) -> str:

@@ -26,6 +26,8 @@ from pipeline.webhooks.endpoints import HookTarget, host_of, open_target, seal_t
 from pipeline.webhooks.payloads import fields_of
 from pipeline.webhooks.signing import webhook_id
 
+HOOK_ROLES = ("operator", "admin")
+KEY_GONE = "its API key"  # begins the reason of a subscription whose key does not stand for it any more
 _SECRET_BYTES = 32
 _LONGEST_URL = 2_000
 _EXAMPLE_ID = UUID("01930000-0000-7000-8000-000000000001")
@@ -184,6 +186,8 @@ def state_of(endpoint: Endpoint, now: datetime) -> str:
     """`on`, `paused` (it failed, and is tried again in a moment), or `off` with the reason."""
     if not endpoint.is_declared:
         return "off: not in afluente.yaml any more"
+    if not endpoint.is_enabled and endpoint.sealed is not None:
+        return f"off: {KEY_GONE} {endpoint.key_name} is gone, or may not subscribe for its brands any more"
     if not endpoint.is_enabled:
         return "off: enabled is false in afluente.yaml"
     if endpoint.off_since is not None:

@@ -99,7 +99,8 @@ def enable_endpoint(name: str) -> int:
     with transaction() as connection:
         stored = _required(endpoints.read_endpoint(connection, name), name)
         if not (stored.is_declared and stored.is_enabled):
-            raise RefusedError(f"{name} is {state_of(stored, datetime.now(UTC))}: set it there, then restart")
+            remedy = "set it again, then restart the receiver" if stored.sealed else "set it there, then restart"
+            raise RefusedError(f"{name} is {state_of(stored, datetime.now(UTC))}: {remedy}")
         endpoints.switch_on(connection, name)
         return messages.release_held(connection, name)
 

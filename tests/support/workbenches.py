@@ -6,10 +6,12 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-from connectors.kit import Connection, DestinationType, SentField, destination_types
+from connectors.kit import Connection, DestinationType, Record, SentField, destination_types
 from connectors.kit.conformance.destinations import Linked, SeenRecord, Workbench
 from connectors.kit.conformance.destinations.line import Line, Pace
 from connectors.kit.conformance.destinations.workbenches import TIMEOUT_SECONDS
@@ -56,6 +58,9 @@ FACTS: dict[str, dict[str, Any]] = {
 RECORDED_AS = {"hubspot": {"contacts": "contact", "companies": "company"}}
 """What objects are called in the sandbox's records where that is not their name in the API."""
 
+PEOPLE_IN = {"salesforce": "Lead", "dataverse": "leads"}
+"""Tables of sandboxes that take a record without our key as it is."""
+
 OTHERS: dict[str, Callable[..., contextlib.AbstractContextManager[Workbench]]] = {"sql": sql_workbench}
 """Workbenches of kinds without a sandbox: given the kind's mapping, a folder, and the URL of an empty database."""
 
@@ -88,8 +93,17 @@ def sandbox_workbench(kind: str, folder: Path) -> Iterator[Workbench]:
             fields_by(mapping),
             lambda _keys, name: seen_in(sandbox, recorded_as.get(name or "", name)),
             line,
+            unkeyed=partial(put_by_others, sandbox, PEOPLE_IN[kind]) if kind in PEOPLE_IN else None,
             **FACTS.get(kind, {}),
         )
+
+
+def put_by_others(sandbox: Sandbox, table: str, record: Record) -> str:
+    """A record without our key; gives its id."""
+    place = f"id={uuid4()}"
+    sandbox.records.upsert(table, {place: dict(record.fields)})
+    [row] = [row for row in sandbox.records.stream() if row["external_id"] == place]
+    return sandbox.dialect.record_id(row["id"], row["object"])
 
 
 def seen_in(sandbox: Sandbox, name: str | None) -> list[SeenRecord]:

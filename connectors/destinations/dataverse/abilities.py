@@ -226,7 +226,9 @@ class DataverseAbilities(ABC):
         return [entry for entry in found if isinstance(entry, dict)]
 
     def _send_batch(self, records: Sequence[Record], part: Callable[[int, Record], Part]) -> list[Answer | None]:
-        """One call; what Dataverse says of each record, in order. `part`: of the record's place, from 1, and itself."""
+        """One call; what Dataverse says of each record, in order. `part`: of the record's place, from 1, and itself.
+        Raises QuotaError, without a call, while Dataverse's time to wait is not over."""
+        self._require_time_to_call()
         boundary = f"batch_{uuid4()}"
         headers = {"Content-Type": f'multipart/mixed; boundary="{boundary}"', "Prefer": "odata.continue-on-error"}
         parts = [part(place, record) for place, record in enumerate(records, start=1)]
@@ -241,6 +243,10 @@ class DataverseAbilities(ABC):
     @abstractmethod
     def _raise_for(self, response: requests.Response, records: Sequence[Record] = ()) -> None:
         """What an answer of a whole call comes to, if not success."""
+
+    @abstractmethod
+    def _require_time_to_call(self) -> None:
+        """Raises QuotaError while calls are held back."""
 
     @abstractmethod
     def _note_limits(self, answers: Sequence[Answer | None]) -> None:

@@ -14,6 +14,6 @@ OBJECTS = (
 ID_FIELDS = {"accounts": "accountid", "contacts": "contactid", "leads": "leadid", "tasks": "activityid"}
 
 
-def reference_of(link: Link) -> tuple[str, str]:
-    """Name and value by which an upsert makes the link."""
-    return f"{link.role}@odata.bind", f"/{link.object}({link.crm_id})"
+def reference_of(link: Link) -> tuple[str, str | None]:
+    """Name and value by which an upsert makes the link, or undoes it."""
+    return f"{link.role}@odata.bind", None if link.crm_id is None else f"/{link.object}({link.crm_id})"

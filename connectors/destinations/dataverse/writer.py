@@ -96,9 +96,6 @@ class DataverseWriter(DataverseAbilities):
         self._session.close()
 
     def _write(self, records: Sequence[Record], part: Callable[[int, Record], Part]) -> list[WriteResult]:
-        held = self._held_until - time.monotonic()
-        if held > 0:
-            raise QuotaError(f"{self._name}: a limit was reached a moment ago", retry_after=held)
         answers = self._send_batch(records, part)
         return [result_of(record, answer, self._names) for record, answer in zip(records, answers, strict=True)]
 
@@ -125,6 +122,11 @@ class DataverseWriter(DataverseAbilities):
             {"Content-Type": "application/http", "Content-Transfer-Encoding": "binary", "Content-ID": str(place)},
             write_message(f"PATCH {address} HTTP/1.1", headers, body),
         )
+
+    def _require_time_to_call(self) -> None:
+        held = self._held_until - time.monotonic()
+        if held > 0:
+            raise QuotaError(f"{self._name}: a limit was reached a moment ago", retry_after=held)
 
     def _note_limits(self, answers: Sequence[Answer | None]) -> None:
         """Raises QuotaError where no record was got through. Else what was written is worth telling, and the next call

@@ -79,7 +79,9 @@ class Associations:
         known = [crm_id for crm_id, (record, _) in wanted.items() if record.crm_id]
         there = self.read(name, known) if known else {}
         missing = [
-            (crm_id, link.crm_id) for crm_id, (_, link) in wanted.items() if link.crm_id not in there.get(crm_id, ())
+            (crm_id, link.crm_id)
+            for crm_id, (_, link) in wanted.items()
+            if link.crm_id is not None and link.crm_id not in there.get(crm_id, ())
         ]
         unmade = self._make(name, missing) if missing else []
         former = [

@@ -70,7 +70,7 @@ class MarkedWrites:
             return known
         known |= self._search(sorted(unknown))
         links = [link for record in records if record.key in unknown for link in record.links]
-        contacts = {link.crm_id for link in links if link.object == CONTACTS}
+        contacts = {link.crm_id for link in links if link.object == CONTACTS and link.crm_id}
         associated = self._associations.read(CONTACTS, sorted(contacts), is_reverse=True)
         ids = sorted({crm_id for several in associated.values() for crm_id in several})
         keys: Mapping[str, str] = self._read_keys(self._facts.name, ids)
@@ -85,6 +85,7 @@ class MarkedWrites:
                 "types": [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": types[link.object]}],
             }
             for link in record.links
+            if link.crm_id is not None
         ]
         return {
             "objectWriteTraceId": record.key,

@@ -162,17 +162,15 @@ class SalesforceWriter(SalesforceAbilities, SalesforceJobs):
         }
 
 
-def _links(kind: str, links: Sequence[Link]) -> dict[str, str]:
+def _links(kind: str, links: Sequence[Link]) -> dict[str, str | None]:
     """A member is a lead or a contact: the id says which, whatever the mapping calls it."""
     if kind != MEMBER:
         return {link.role: link.crm_id for link in links}
-    people = {"LeadId", "ContactId"}
-    return {
-        ("ContactId" if link.crm_id.startswith(CONTACT_PREFIX) else "LeadId") if link.role in people else link.role: (
-            link.crm_id
-        )
-        for link in links
-    }
+    return {_person_role(link) if link.role in ("LeadId", "ContactId") else link.role: link.crm_id for link in links}
+
+
+def _person_role(link: Link) -> str:
+    return "ContactId" if (link.crm_id or "").startswith(CONTACT_PREFIX) else "LeadId"
 
 
 def _is_for_fixed(result: WriteResult) -> bool:

@@ -20,11 +20,12 @@ SUBJECTS = ("person", "company", "touch")
 @dataclass(frozen=True, slots=True)
 class Link:
     """To another record of the same CRM. `role`: the field or association by which the mapping names it, `object` the
-    CRM's name of what it leads to, `crm_id` the CRM's own id of it."""
+    CRM's name of what it leads to, `crm_id` the CRM's own id of it. None: to none any more, where a record of ours was
+    linked."""
 
     role: str
     object: str
-    crm_id: str
+    crm_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Record:
     `fields` are the CRM's own field names and values; None empties a field. `update_only`: a record that the CRM does
     not have (any more) must not be made for this; it is "written" with the code `record_gone`. Only kinds of CRM that
     declare `merge = "mark"` are given such records. `crm_id` is the CRM's own id of it, if it was written before.
-    `links`: to records that are there already; none of a role says nothing of what the CRM has there.
+    `links`: to records that are there already; no link of a role says nothing of what the CRM has there.
     """
 
     key: str

@@ -11,6 +11,7 @@ from pipeline.cli.terminal.connection import RUN_AGAIN, installation
 from pipeline.cli.terminal.moments import parse_moment
 from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_note, print_table, progress_bar
 from pipeline.errors import UsageError
+from pipeline.values.counting import counted
 
 if TYPE_CHECKING:
     from pipeline.delivery.adoption import Progress
@@ -52,7 +53,11 @@ def list_destinations(*, as_json: AsJson = False) -> None:
         numbers=("due", "sent", "quarantined", "lacking"),
     )
     for row in rows:
-        if row.waits and "/" not in row.name:  # its other objects wait for the same
+        for sentence in row.misfits:
+            print_line(f"{row.name}: the mapping does not fit: {sentence}")
+        if row.held:
+            print_line(f"{row.name}: {counted(row.held, 'delivery', 'deliveries')} held; {row.waits}")
+        elif row.waits and "/" not in row.name:  # its other objects wait for the same
             resume_it = f"; once mended, `afluente destination resume {row.name}`" if row.state == "halted" else ""
             print_line(f"{row.name}: {row.waits}{resume_it}")
 

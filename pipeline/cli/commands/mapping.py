@@ -44,17 +44,22 @@ def check_mappings(
     from pipeline.authoring.mapping_checks import check_mappings as find_problems
 
     problems = find_problems()
+    fits: dict[str, list[str]] = {}
     if destination is not None:
         from pipeline.inspection.crm.checks import mapping_problems
 
-        for path, sentences in mapping_problems(destination).items():
+        fits = mapping_problems(destination)
+        for path, sentences in fits.items():
             problems[path] = [*problems.get(path, []), *sentences]
     overridden = [path for path in overridden_files() if path.startswith("mappings/")]
     if as_json:
-        print_json({"ok": not any(problems.values()), "mappings": problems, "overridden": overridden})
+        asked = {} if destination is None else {"asked": destination}
+        print_json({"ok": not any(problems.values()), "mappings": problems, "overridden": overridden, **asked})
     else:
         print_findings(problems)
         print_overridden(overridden)
+        if destination is not None and not any(fits.values()):
+            print_line(f"{destination} was asked: {', '.join(fits)} fits the fields that it has")
     if any(problems.values()):
         raise typer.Exit(1)
 

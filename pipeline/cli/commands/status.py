@@ -9,6 +9,7 @@ import typer
 
 from pipeline.cli.terminal.output import AsJson, as_text, example, print_facts, print_json, print_line, print_table
 from pipeline.errors import NotRunningError
+from pipeline.values.counting import counted
 
 commands = typer.Typer()
 
@@ -45,6 +46,7 @@ def status(
 def _print_status(now: dict[str, Any]) -> None:
     from pipeline.delivery.standing import without_name
     from pipeline.health.request_checks import WINDOW_MINUTES, refused_of
+    from pipeline.inspection.waiting import why_held
 
     if now["problems"]:
         print_line("Problems:")
@@ -63,6 +65,8 @@ def _print_status(now: dict[str, Any]) -> None:
     ]
     if backlogs:
         print_table(("waits for", "lane", "count", "oldest, s"), backlogs, numbers=["count", "oldest, s"])
+    for target, count in sorted(now["held"].items()):
+        print_line(f"{target}: {counted(count, 'delivery', 'deliveries')} held; {why_held(target)}")
     if now["queues"]:
         print_line("queues: " + ", ".join(f"{name} {count}" for name, count in now["queues"].items()))
     for name, state in {**now["sources"], **now["destinations"]}.items():

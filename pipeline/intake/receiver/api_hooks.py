@@ -20,8 +20,8 @@ from pipeline.intake.receiver.request_bodies import read_body
 from pipeline.records.webhooks import WEBHOOK_EVENTS
 from pipeline.settings.declarations import ApiKey
 from pipeline.webhooks import hooks
+from pipeline.webhooks.hooks import HOOK_ROLES
 
-HOOK_ROLES = ("operator", "admin")
 _MAX_BODY_BYTES = 16_384
 
 Json = dict[str, Any]

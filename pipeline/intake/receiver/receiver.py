@@ -26,6 +26,7 @@ from pipeline.intake.receiver.readiness import HANGS, Readiness
 from pipeline.intake.receiver.request_counts import HANDSHAKE, TAKEN, RequestCounts
 from pipeline.logs import get_logger
 from pipeline.settings.loading import Settings
+from pipeline.webhooks.hook_keys import HookKeys
 
 _ASKER_THREADS = 2  # with the writers' two they stay within the connections of one process
 _ANSWER_SECONDS = 5.0  # for a question to the database: one that hangs is as good as away
@@ -46,6 +47,7 @@ class Receiver:
     hints: LaneHints = field(default_factory=LaneHints)
     metrics: IntakeMetrics = field(init=False)
     request_counts: RequestCounts = field(default_factory=RequestCounts)
+    hook_keys: HookKeys = field(init=False)
     readiness: Readiness = field(init=False)
     readers: Readers = field(init=False)
     askers: ThreadPoolExecutor = field(init=False)
@@ -57,6 +59,7 @@ class Receiver:
         self.admission = Admission(self.settings, RateLimits())
         self.metrics = IntakeMetrics(self.settings, queued=lambda: self.writer.queued)
         self.readiness = Readiness(self.settings)
+        self.hook_keys = HookKeys(self.settings)
         self.readers = Readers(self.connectors, on_end=self.metrics.note_reader_end)
         self.askers = ThreadPoolExecutor(_ASKER_THREADS, thread_name_prefix="intake-asker")
         self.probes = ThreadPoolExecutor(1, thread_name_prefix="intake-probe")
@@ -67,6 +70,7 @@ class Receiver:
         self.writer.start()
         self.hints.start()
         self.request_counts.start()
+        self.hook_keys.start()
         self.readers.start()
 
     def stop(self) -> None:
@@ -74,6 +78,7 @@ class Receiver:
         self.writer.stop()
         self.hints.stop()
         self.request_counts.stop()
+        self.hook_keys.stop()
         self.metrics.stop()
         self.body_work.stop()
         self.readers.stop()

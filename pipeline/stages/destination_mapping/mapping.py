@@ -130,7 +130,7 @@ def map_person(
         taken_back.add("email_local_part")
     for rule in mapping.declaration.fields:
         value = _value(mapping, rule, known)
-        if is_empty(value):
+        if value is None or is_empty(value):
             if rule.required:
                 raise RecordError(
                     "missing_required", field=rule.name, message=f"{rule.name} has neither value nor default"
@@ -185,6 +185,8 @@ def map_merged(mapping: DestinationMapping, merged_into: UUID) -> MappedPerson:
 
 def _value(mapping: DestinationMapping, rule: DestinationRule, known: dict[str, Any]) -> Any:
     value = _first(rule, known)
+    if value is None:
+        return None
     table = mapping.tables[rule.name]
     picklist = mapping.picklists.get(rule.name)
     if not table and picklist is None:
@@ -200,7 +202,7 @@ def _first(rule: DestinationRule, known: dict[str, Any]) -> Any:
         return rule.constant
     for source in rule.sources:
         value = known.get(source)
-        if not is_empty(value):
+        if value is not None and not is_empty(value):  # most facts of most people are not known
             return value
     return rule.default
 

@@ -185,19 +185,29 @@ def want_again(connection: Connection, destination: str, person_ids: Sequence[UU
     return connection.exec_driver_sql(_AGAIN, values).rowcount
 
 
+_WAITING = """
+SELECT destination FROM deliveries
+WHERE split_part(destination, '/', 1) = %s AND state = 'due' AND next_attempt_at > now()
+GROUP BY destination ORDER BY destination
+"""
 _NOW = """
-UPDATE deliveries SET next_attempt_at = now() WHERE (person_id, destination) IN (
-    SELECT person_id, destination FROM deliveries
-    WHERE split_part(destination, '/', 1) = %s AND state = 'due' AND next_attempt_at > now()
-    ORDER BY person_id, destination FOR UPDATE
-)
+UPDATE deliveries SET next_attempt_at = now()
+WHERE destination = %(target)s AND state = 'due' AND person_id = ANY(ARRAY(
+    SELECT person_id FROM deliveries WHERE destination = %(target)s AND state = 'due' AND next_attempt_at > now()
+    ORDER BY person_id FOR UPDATE
+))
 """
 
 
-def try_now(connection: Connection, destination: str) -> int:
-    """Let what waits for its next try at a destination, of all its objects, be tried now; gives how many. One
-    statement."""
-    return connection.exec_driver_sql(_NOW, (destination,)).rowcount
+def waiting_targets(connection: Connection, destination: str) -> list[str]:
+    """Of a destination and its objects those at which something waits for its next try. One statement."""
+    return list(connection.exec_driver_sql(_WAITING, (destination,)).scalars())
+
+
+def try_now(connection: Connection, target: str) -> int:
+    """Let what waits for its next try at a target be tried now; gives how many. One statement, in a transaction of its
+    own: who claims people wants their companies after them, so nobody may hold companies and wait for people."""
+    return connection.exec_driver_sql(_NOW, {"target": target}).rowcount
 
 
 _CONFIRM = """

@@ -154,69 +154,6 @@ def postpone(connection: Connection, target: str, claim: UUID, subject_ids: Coll
         connection.exec_driver_sql(_POSTPONE, {**values, "error": f"{WAITS}: {reason}"})
 
 
-# Who went without a link because the company had failed gets it when it is there. Who is under way just now is waited
-# for where its outcome is being written, and else finds the company by itself then (`link_now`).
-_WAKE_PEOPLE = """
-UPDATE deliveries SET
-    state = CASE WHEN state = 'in_flight' THEN 'in_flight' ELSE 'due' END,
-    next_attempt_at = CASE WHEN state = 'in_flight' THEN next_attempt_at ELSE now() END,
-    attempts = CASE WHEN state = 'in_flight' THEN attempts ELSE 0 END,
-    wanted_at = CASE WHEN state = 'sent' THEN now() ELSE wanted_at END
-WHERE destination = %(destination)s AND person_id = ANY(ARRAY(
-    SELECT d.person_id FROM person_companies c JOIN deliveries d USING (person_id)
-    WHERE c.company_id = ANY(%(companies)s::uuid[]) AND d.destination = %(destination)s
-        AND (d.state = 'due' AND d.last_error LIKE 'waits%%'
-             OR d.state IN ('sent', 'in_flight') AND c.company_id = ANY(%(made)s::uuid[]))
-    ORDER BY d.person_id FOR UPDATE OF d
-))
-"""
-
-
-def wake_people(
-    connection: Connection, destination: str, company_ids: Collection[UUID], made: Collection[UUID]
-) -> None:
-    """The companies got their first answer: whoever waited for it is due now, and of those that were `made` who is
-    there without a link. Before anything is locked of the companies: who claims people wants companies after it. One
-    statement."""
-    if company_ids:
-        values = {"companies": arrays.uuids(sorted(company_ids)), "made": arrays.uuids(sorted(made))}
-        connection.exec_driver_sql(_WAKE_PEOPLE, {**values, "destination": destination})
-
-
-_LINK_NOW = """
-UPDATE deliveries SET state = 'due', next_attempt_at = now(), wanted_at = now()
-WHERE destination = %(destination)s AND state = 'sent' AND person_id = ANY(ARRAY(
-    SELECT c.person_id FROM person_companies c JOIN deliveries d ON d.person_id = c.company_id
-    WHERE c.person_id = ANY(%(people)s::uuid[]) AND d.destination = %(companies)s AND d.wanted = 'present'
-        AND d.external_id IS NOT NULL
-))
-"""
-
-
-def link_now(connection: Connection, destination: str, companies: str, person_ids: Collection[UUID]) -> None:
-    """These people were sent without a link to their company: whose company was made meanwhile is due again. In the
-    transaction of their outcomes. One statement."""
-    if person_ids:
-        values = {"destination": destination, "companies": companies, "people": arrays.uuids(sorted(person_ids))}
-        connection.exec_driver_sql(_LINK_NOW, values)
-
-
-_WAKE_TOUCHES = """
-UPDATE deliveries SET next_attempt_at = now() WHERE destination = %(target)s AND person_id = ANY(ARRAY(
-    SELECT d.person_id FROM touches t JOIN deliveries d ON d.person_id = t.event_id AND d.destination = %(target)s
-    WHERE t.person_id = ANY(%(people)s::uuid[]) AND t.position = 0 AND d.state = 'due' AND d.last_error LIKE 'waits%%'
-    ORDER BY d.person_id FOR UPDATE OF d
-))
-"""
-
-
-def wake_touches(connection: Connection, target: str, person_ids: Collection[UUID]) -> None:
-    """These people are at the CRM now: their touches that waited are due. One statement."""
-    if person_ids:
-        values = {"target": target, "people": arrays.uuids(sorted(person_ids))}
-        connection.exec_driver_sql(_WAKE_TOUCHES, values)
-
-
 _ABSENT = """
 UPDATE deliveries SET wanted = 'absent', wanted_version = wanted_version + 1, lane = 'hot', attempts = 0,
     state = CASE WHEN state = 'in_flight' THEN 'in_flight' ELSE 'due' END, next_attempt_at = now(),

@@ -8,6 +8,7 @@ and its `person_id` is then the id of what it stands for: of a company, or the e
 from __future__ import annotations
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     Column,
@@ -27,7 +28,7 @@ from pipeline.store.columns import count_column, metadata, moment_column, one_of
 
 WANTED = ("present", "absent")
 RECORD_STATES = ("there", "gone", "passed_over")
-DELIVERY_STATES = ("due", "in_flight", "sent", "quarantined")
+DELIVERY_STATES = ("due", "in_flight", "sent", "quarantined", "held")
 
 deliveries = Table(
     "deliveries",
@@ -68,6 +69,7 @@ Index(
     postgresql_where=text("state = 'due'"),
 )
 Index("deliveries_in_flight", deliveries.c.claim, postgresql_where=text("state = 'in_flight'"))
+Index("deliveries_held", deliveries.c.destination, postgresql_where=text("state = 'held'"))
 Index(
     "deliveries_failed",
     deliveries.c.destination,
@@ -147,4 +149,15 @@ crm_adoptions = Table(
     moment_column("began_at", nullable=False, is_now=True),
     moment_column("ended_at"),
     PrimaryKeyConstraint("destination", name="crm_adoptions_pkey"),
+)
+
+mapping_comparisons = Table(
+    "mapping_comparisons",
+    metadata,
+    Column("destination", Text, nullable=False),
+    Column("mapping_version", Text, nullable=False),
+    moment_column("compared_at", nullable=False, is_now=True),
+    Column("findings", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # sentences: what does not fit
+    Column("fault", Text),  # why the CRM could not be asked
+    PrimaryKeyConstraint("destination", name="mapping_comparisons_pkey"),
 )

@@ -88,6 +88,15 @@ def _columns(people: Mapping[UUID, CompanyOf]) -> dict[str, str]:
     }
 
 
+_LEAVE = "DELETE FROM person_companies WHERE person_id = ANY(%s::uuid[])"
+
+
+def leave_companies(connection: Connection, person_ids: Collection[UUID]) -> None:
+    """Note that these people are of no company (any more). One statement."""
+    if person_ids:
+        connection.exec_driver_sql(_LEAVE, (arrays.uuids(sorted(person_ids)),))
+
+
 _COMPANIES_OF = "SELECT person_id, company_id FROM person_companies WHERE person_id = ANY(%s::uuid[])"
 
 

@@ -128,6 +128,32 @@ def add_hook(
     )
 
 
+# A key of all brands serves every subscription; one of some brands those that are told of no other.
+_JUDGE = """
+UPDATE webhook_endpoints e SET is_enabled = judged.is_served
+FROM (
+    SELECT hook.name, EXISTS (
+        SELECT FROM unnest(%(keys)s::text[], %(brands)s::text[]) AS key (name, brands)
+        WHERE key.name = hook.key_name AND (key.brands IS NULL OR hook.brands <@ string_to_array(key.brands, ' '))
+    ) AS is_served
+    FROM webhook_endpoints hook WHERE hook.sealed IS NOT NULL ORDER BY hook.name FOR UPDATE OF hook
+) AS judged
+WHERE e.name = judged.name AND e.is_enabled <> judged.is_served
+RETURNING e.name, e.is_enabled
+"""
+
+
+def judge_hooks(connection: Connection, keys: Collection[tuple[str, Sequence[str] | None]]) -> dict[str, bool]:
+    """Let those subscriptions be on whose key is one of these, as (name, brands; None: all), and serves their brands;
+    gives whether each that changed is on now. One statement."""
+    ordered = sorted((name, None if brands is None else " ".join(brands)) for name, brands in keys)
+    values = {
+        "keys": arrays.texts(name for name, _ in ordered),
+        "brands": arrays.texts(brands for _, brands in ordered),
+    }
+    return dict(map(tuple, connection.exec_driver_sql(_JUDGE, values)))
+
+
 def lock_hooks(connection: Connection) -> int:
     """How many subscriptions there are; none is added before the transaction ends. Two statements."""
     connection.exec_driver_sql("LOCK TABLE webhook_endpoints IN SHARE ROW EXCLUSIVE MODE")

@@ -116,9 +116,15 @@ def sweep_messages(connection: Connection) -> int:
 
 
 def release_held(connection: Connection, endpoint: str) -> int:
-    """Make an endpoint's held messages due; gives how many. One statement."""
+    """Make an endpoint's held messages due; gives how many. Those that somebody is at just now are left to the sweep:
+    who holds them may want the endpoint, which is locked here. One statement."""
     return connection.exec_driver_sql(
-        "UPDATE webhook_messages SET state = 'due' WHERE endpoint = %s AND state = 'held'", (endpoint,)
+        """
+        UPDATE webhook_messages SET state = 'due' WHERE message_id = ANY(ARRAY(
+            SELECT message_id FROM webhook_messages WHERE endpoint = %s AND state = 'held' FOR UPDATE SKIP LOCKED
+        ))
+        """,
+        (endpoint,),
     ).rowcount
 
 

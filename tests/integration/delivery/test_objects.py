@@ -162,6 +162,8 @@ def test_a_company_that_the_crm_refuses_does_not_hold_its_people_and_is_linked_w
     send()
     (account,) = of(crm, COMPANY)
     assert by_email(crm)["ada@brandt.example"][COMPANY] == account["id"]
+    if "touch.company" in spelling.links:
+        assert [touch[COMPANY] for touch in of(crm, TOUCH)] == [account["id"]]
 
 
 def test_who_changes_the_company_is_linked_to_the_new_one_alone(company, crm):

@@ -9,8 +9,11 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
 import pytest
+from sqlalchemy import Connection
 
 from pipeline.store.engine import transaction
 from pipeline.webhooks import operations
@@ -221,3 +224,33 @@ def test_a_person_that_cannot_be_read_costs_its_own_message_an_attempt_and_no_ot
     states = [(message.state, message.last_code) for message in outbox()]
     assert states[0][1] == "bug"
     assert states[1] == ("delivered", "http_204")
+
+
+def test_an_endpoint_is_enabled_while_people_change_whose_messages_are_held(installation, receiver):
+    """Who changes people holds the messages that will tell of it, in any order."""
+    installation.webhooks(orders=endpoint(receiver, events=["person.created", "person.updated"]))
+    people = [write_person(first_name=name) for name in ("Ada", "Grace")]
+    operations.disable_endpoint("orders")
+    sweep_webhooks()
+    with ThreadPoolExecutor(1) as threads:
+        with transaction() as connection:
+            _change(connection, people[1])
+            enabled = threads.submit(operations.enable_endpoint, "orders")
+            deadline = time.monotonic() + 20
+            while not enabled.done() and not _somebody_waits():
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            _change(connection, people[0])
+        enabled.result(timeout=20)
+    sweep_webhooks()
+    assert installation.send().delivered == 2
+
+
+def _change(connection: Connection, person_id: UUID) -> None:
+    connection.exec_driver_sql("UPDATE people SET version = version + 1 WHERE person_id = %s", (person_id,))
+
+
+def _somebody_waits() -> bool:
+    with transaction() as connection:
+        asked = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        return connection.exec_driver_sql(asked).first() is not None

@@ -7,6 +7,7 @@ test_destination_checks.py shows each one failing.
 
 from connectors.kit.conformance.destinations.ability_checks import (
     abilities_fail_as_writing_does,
+    adoption_takes_over_and_makes_nobody,
     delete_takes_what_was_named_and_nothing_else,
     description_knows_every_field_sent,
     find_gives_those_with_the_address,
@@ -44,6 +45,7 @@ from connectors.kit.conformance.destinations.record_checks import (
     field_not_sent_is_left_alone,
     known_id_is_updated_and_not_made_anew,
     links_are_kept,
+    links_are_undone,
     none_clears_a_field,
     same_batch_twice_changes_nothing,
     update_only_makes_no_record,
@@ -79,6 +81,7 @@ CHECKS: tuple[WorkbenchCheck, ...] = (
     known_id_is_updated_and_not_made_anew,
     update_only_makes_no_record,
     links_are_kept,
+    links_are_undone,
     order_of_results_is_that_of_records,
     full_batch_is_written,
     empty_batch_makes_no_call,
@@ -100,6 +103,7 @@ CHECKS: tuple[WorkbenchCheck, ...] = (
     delete_takes_what_was_named_and_nothing_else,
     find_gives_those_with_the_address,
     list_gives_everybody_once,
+    adoption_takes_over_and_makes_nobody,
     description_knows_every_field_sent,
     setup_makes_what_is_missing_once,
     abilities_fail_as_writing_does,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from connectors.kit.conformance.destinations.line import LineAnswer
 from connectors.kit.conformance.destinations.workbenches import NotApplicable, Workbench, wrong_results
-from connectors.kit.destinations.capabilities import CAPABILITIES, Lookup, abilities_of
+from connectors.kit.destinations.capabilities import CAPABILITIES, Deletes, Lookup, abilities_of
+from connectors.kit.destinations.declarations import Record
 from connectors.kit.errors import AfluenteError, QuotaError, TerminalError, TransientError
 
 _MOST_PAGES = 10_000
@@ -101,6 +103,53 @@ def description_knows_every_field_sent(bench: Workbench) -> list[str]:
     if closed:
         problems.append(f"described as not writable, and yet written: {', '.join(closed)}")
     return problems
+
+
+def adoption_takes_over_and_makes_nobody(bench: Workbench) -> list[str]:
+    """A record that is known by the CRM's id alone gets our key and our values, twice the same; where there is none
+    any more, or another has the key, nothing is made and nothing changed."""
+    with _able(bench, "adopts") as writer:
+        there, taken, gone = bench.people(3)
+        theirs = _without_our_key(bench, writer, [there, taken, gone])
+        _end(writer, gone, theirs[2])
+        [ours] = [bench.changed(person) for person in bench.people(1)]
+        adopted = replace(ours, crm_id=theirs[0])
+        results = [*writer.adopt([adopted]), *writer.adopt([adopted])]
+        # Its own key is another record's: who asks again writes that one.
+        in_vain = [*writer.adopt([replace(ours, crm_id=theirs[1])])]
+        [nobody] = bench.people(1)
+        in_vain += writer.adopt([replace(nobody, crm_id=theirs[2])])
+    problems = wrong_results([ours, ours], results, "written")
+    problems += wrong_results([ours, nobody], in_vain, "retry")
+    codes = [result.code for result in in_vain]
+    if codes != ["key_taken", "record_gone"]:
+        problems.append(f"taken over in vain: the codes are {codes}; due: key_taken, then record_gone")
+    seen = bench.seen_by_key([there, taken, ours, nobody])
+    if len(seen[ours.key]) != 1 or seen[there.key]:
+        problems.append("a record that was taken over has not our key, or is there twice")
+    elif any(result.crm_id != seen[ours.key][0].crm_id for result in results):
+        problems.append("a record that was taken over is told with another id than it has")
+    elif any(ours.fields[name] != value for name, value in seen[ours.key][0].fields.items() if name in ours.fields):
+        problems.append("a record that was taken over has not our values")
+    if seen[nobody.key]:
+        problems.append("taking over a record that is not there made one")
+    if bench.unkeyed is None and [record.crm_id for record in seen[taken.key]] != [theirs[1]]:
+        problems.append("a record was changed, though another one has the key that it was to get")
+    return problems
+
+
+def _without_our_key(bench: Workbench, writer: Any, people: list[Record]) -> list[str]:
+    """Ids of records that are there without our key; or, where nobody can make such, with another key of ours."""
+    if bench.unkeyed is not None:
+        return [bench.unkeyed(person) for person in people]
+    return [str(result.crm_id) for result in writer.write(people)]
+
+
+def _end(writer: Any, record: Record, crm_id: str) -> None:
+    """Raises NotApplicable where nobody can make a record go."""
+    if not isinstance(writer, Deletes):
+        raise NotApplicable("its writer has no method delete: no record that is not there any more")
+    writer.delete([replace(record, crm_id=crm_id)])
 
 
 def setup_makes_what_is_missing_once(bench: Workbench) -> list[str]:

@@ -146,6 +146,28 @@ def links_are_kept(bench: Workbench) -> list[str]:
     return problems
 
 
+def links_are_undone(bench: Workbench) -> list[str]:
+    """A link without an id: the record leads to none any more; where it never did, nothing is wrong."""
+    linked = bench.linked
+    if linked is None:
+        raise NotApplicable("its workbench names no object that leads to another (linked)")
+    with bench.writer(object=linked.to, subject=linked.to_subject) as writer:
+        [led_to] = writer.write([Record(str(uuid4()), dict(linked.to_fields))])
+    made, never = (Record(str(uuid4()), dict(linked.fields)) for _ in range(2))
+    link = Link(linked.role, linked.to, str(led_to.crm_id))
+    with bench.writer(object=linked.object, subject=linked.subject, links=(linked.role,)) as writer:
+        first = writer.write([replace(made, links=(link,)), never])
+        undone = [
+            replace(record, crm_id=result.crm_id, links=(replace(link, crm_id=None),))
+            for record, result in zip((made, never), first, strict=True)
+        ]
+        problems = wrong_results(undone, writer.write(undone), "written")
+    seen = bench.seen_by_key([made, never], linked.object)
+    if any(linked.leads_to(record.fields) for records in seen.values() for record in records):
+        problems.append(f"{linked.role} still leads somewhere after a link without an id")
+    return problems
+
+
 def _differing(record: Record, fields: dict[str, object]) -> list[str]:
     """Names of fields that the CRM has otherwise; numbers and texts of them are the same."""
     return [name for name, value in record.fields.items() if value not in _EMPTY and not _same(value, fields.get(name))]

@@ -71,7 +71,8 @@ class Workbench:
     nobody can look inside.
     `refused` are fields that the CRM refuses, of one record; by default an e-mail that is none and too long as well.
     `usage_headers` are what the CRM would say of (used, limit). `lose_answers` makes what is no HTTP lose the answer to
-    the next write after it was done.
+    the next write after it was done. `unkeyed` puts a record there as somebody else does, without our key, and
+    gives its id.
     """
 
     destination: DestinationType
@@ -83,6 +84,7 @@ class Workbench:
     usage_headers: Callable[[int, int], Mapping[str, str]] | None = None
     lose_answers: Callable[[], None] | None = None
     linked: Linked | None = None
+    unkeyed: Callable[[Record], str] | None = None
     is_upstream_local: bool = True
     announced: int = field(default=0, init=False)  # calls that a writer asked a grant for
     _made: dict[str, Record] = field(default_factory=dict, repr=False)  # people by key, since `clear_away`

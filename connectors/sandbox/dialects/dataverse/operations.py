@@ -147,7 +147,7 @@ def _create(table: Table, fields: Mapping[str, Any], changes: Changes) -> str:
 def _check_targets(fields: Mapping[str, Any], changes: Changes) -> None:
     """Raises ODataError for a reference to a row that is not there, of a table that the sandbox has."""
     for name, value in fields.items():
-        if name.endswith(BIND) and bound_to(value)[0] in TABLES:
+        if name.endswith(BIND) and value is not None and bound_to(value)[0] in TABLES:
             address = read_address(value.removeprefix("/"))
             if changes.find(address) is None:
                 raise not_found(address)

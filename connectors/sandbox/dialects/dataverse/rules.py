@@ -162,6 +162,8 @@ def _check_reference(table: Table, name: str, value: Any) -> None:
             f"An undeclared property '{name}' which only has property annotations in the payload but no property value"
             " was found in the payload."
         )
+    if value is None:  # it leads nowhere any more
+        return
     match = _BOUND.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise unreadable(f"The value of '{name}' is no reference to a record.")

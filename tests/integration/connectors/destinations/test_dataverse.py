@@ -283,8 +283,21 @@ class TestLimits:
             opened.write(batch(1))
         assert 0 < caught.value.retry_after <= 1
         assert len(server.asked) == 1
+        with pytest.raises(QuotaError):
+            opened.delete(batch(1))
+        assert len(server.asked) == 1
         time.sleep(1)
         assert opened.write(batch(1))[0].state == "written"
+
+    def test_a_limit_that_a_deletion_met_holds_the_next_one_back(self, server):
+        limited = said(done(""), bad("0x80072322", status=429, Retry_After="60"))
+        server.script = [limited, said(done(""))]
+        opened = writer(server.url)
+        records = [Record(f"key-{number}", {}, crm_id=guid(number)) for number in range(2)]
+        assert [result.state for result in opened.delete(records)] == ["written", "retry"]
+        with pytest.raises(QuotaError):
+            opened.delete(records[1:])
+        assert len(server.asked) == 1
 
     def test_limits_of_five_minutes_are_not_taken_for_a_quota_of_a_day(self, server):
         server.script = [said(good(), x_ms_ratelimit_burst_remaining_xrm_requests="5999")]

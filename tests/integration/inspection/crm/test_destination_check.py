@@ -292,6 +292,16 @@ def test_mapping_check_names_file_and_path_of_what_the_crm_does_not_take(crm_of)
     assert "no destination" in problem("mapping", "check", "--destination", "other", code=2)
 
 
+def test_mapping_check_says_that_the_crm_was_asked_where_all_fits(crm_of):
+    crm_of("salesforce", LEAD)
+    path = "mappings/destinations/own.yaml"
+    assert (
+        f"crm was asked: {path} fits the fields that it has" in run("mapping", "check", "--destination", "crm").stdout
+    )
+    assert answer("mapping", "check", "--destination", "crm")["asked"] == "crm"
+    assert "asked" not in run("mapping", "check").stdout
+
+
 def test_every_object_that_a_mapping_names_is_compared_with_what_the_crm_tells_of_it(crm_of, tmp_path):
     crm_of("salesforce", LEAD)
     objects = {

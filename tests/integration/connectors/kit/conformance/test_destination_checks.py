@@ -13,7 +13,13 @@ from tests.support.spoiled_writers import SPOILED
 from tests.support.strangers_crm import strangers_crm
 from tests.support.workbenches import sandbox_workbench
 
-NOT_OF_HERON = ["links_are_kept", "setup_makes_what_is_missing_once"]
+NOT_OF_HERON = [
+    "links_are_kept",
+    "links_are_undone",
+    "adoption_takes_over_and_makes_nobody",
+    "setup_makes_what_is_missing_once",
+]
+SALESFORCE = destination_types()["salesforce"].open
 
 
 @pytest.fixture(scope="module")
@@ -71,16 +77,36 @@ def test_a_wrong_writer_fails_no_other_check(bench, name):
     assert set(found) == expected, found
 
 
-def test_a_writer_that_forgets_links_fails_their_check(tmp_path):
-    class Wrong(destination_types()["salesforce"].open):
-        def write(self, records):
-            return super().write([replace(record, links=()) for record in records])
+class ForgetsLinks(SALESFORCE):
+    def write(self, records):
+        return super().write([replace(record, links=()) for record in records])
 
+
+class UndoesNoLink(SALESFORCE):
+    def write(self, records):
+        kept = [tuple(link for link in record.links if link.crm_id) for record in records]
+        return super().write([replace(record, links=links) for record, links in zip(records, kept, strict=True)])
+
+
+class WritesWhatItIsToTakeOver(SALESFORCE):
+    def adopt(self, records):
+        return self.write([replace(record, crm_id=None) for record in records])
+
+
+OF_SALESFORCE = {
+    "links_are_kept": ForgetsLinks,
+    "links_are_undone": UndoesNoLink,
+    "adoption_takes_over_and_makes_nobody": WritesWhatItIsToTakeOver,
+}
+
+
+@pytest.mark.parametrize("check", OF_SALESFORCE)
+def test_what_heron_has_not_is_failed_by_a_wrong_writer_of_another_kind(tmp_path, check):
     with sandbox_workbench("salesforce", tmp_path) as bench:
-        wrong = replace(bench, destination=replace(bench.destination, open=Wrong))
-        assert set(failed(run_checks(wrong))) == {"links_are_kept"}
+        wrong = replace(bench, destination=replace(bench.destination, open=OF_SALESFORCE[check]))
+        assert set(failed(run_checks(wrong))) == {check}
 
 
 def test_every_check_has_a_writer_that_fails_it():
-    caught = {check for _, checks in SPOILED.values() for check in checks} | {"links_are_kept"}
+    caught = {check for _, checks in SPOILED.values() for check in checks} | set(OF_SALESFORCE)
     assert caught == {check.__name__ for check in CHECKS}

@@ -17,6 +17,8 @@ from tests.support.strangers_crm import strangers_crm
 
 SAYS_NO_MORE = {
     "links_are_kept": "declares no objects beside the record of a person",
+    "links_are_undone": "its workbench names no object that leads to another (linked)",
+    "adoption_takes_over_and_makes_nobody": "its writer has no method adopt",
     "usage_is_read_from_every_answer": "its workbench knows no headers of a quota (usage_headers)",
     "setup_makes_what_is_missing_once": "its writer has no method setup",
 }
