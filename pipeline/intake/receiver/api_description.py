@@ -96,6 +96,7 @@ def document(known: Described) -> Json:
                 "get": {**_plain("Leads can be stored (broker away: degraded)"), "description": "503 while they cannot"}
             },
             "/metrics": {"get": _plain("Prometheus text format")},
+            "/form.js": {"get": _plain("The script of a website's forms")},
         },
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "AFLUENTE_API_KEYS"}},
