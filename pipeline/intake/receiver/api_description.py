@@ -93,31 +93,36 @@ def document(known: Described) -> Json:
                     },
                 },
             },
-            "/health/live": {"get": _shown("The process answers", {"200": schemas.answer("It does", "Health")})},
-            "/health/ready": {
-                "get": _shown(
-                    "Leads can be stored (broker away: degraded)",
-                    {
-                        "200": schemas.answer("They can", "Health"),
-                        "503": schemas.answer("They cannot", "Health"),
-                    },
-                )
-            },
-            "/metrics": {
-                "get": _shown(
-                    "Figures for Prometheus", {"200": _text("Its text format", "text/plain"), **_refusals(503)}
-                )
-            },
-            "/form.js": {
-                "get": _shown(
-                    "The script of a website's forms",
-                    {"200": _text("The script", "text/javascript"), "304": {"description": "It is the one named"}},
-                )
-            },
+            **_watched_paths(),
         },
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "AFLUENTE_API_KEYS"}},
             "schemas": schemas.all_schemas(),
+        },
+    }
+
+
+def _watched_paths() -> Json:
+    """What proxies, orchestrators and websites read."""
+    return {
+        "/health/live": {"get": _shown("The process answers", {"200": schemas.answer("It does", "Health")})},
+        "/health/ready": {
+            "get": _shown(
+                "Leads can be stored (broker away: degraded)",
+                {
+                    "200": schemas.answer("They can", "Health"),
+                    "503": schemas.answer("They cannot", "Health"),
+                },
+            )
+        },
+        "/metrics": {
+            "get": _shown("Figures for Prometheus", {"200": _text("Its text format", "text/plain"), **_refusals(503)})
+        },
+        "/form.js": {
+            "get": _shown(
+                "The script of a website's forms",
+                {"200": _text("The script", "text/javascript"), "304": {"description": "It is the one named"}},
+            )
         },
     }
 
