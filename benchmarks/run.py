@@ -121,7 +121,7 @@ def measure_hot(system: System, label: str, *, seconds: float) -> dict[str, Any]
     post_leads(system.port, API_KEY, seconds=seconds, clients=4, label=f"hot_{label}", per_second=5)
     time.sleep(5)
     latencies = _query(system, _CAPTURE_TO_CRM, f"hot\\_{label}-%")
-    return {"leads": len(latencies), **_percentiles(latencies)}
+    return {"leads": len(latencies), **percentiles(latencies)}
 
 
 def measure_bulk(system: System, file: Path, rows: int, *, profile: bool) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def measure_bulk(system: System, file: Path, rows: int, *, profile: bool) -> dic
     thread.join()
     time.sleep(5)
     latencies = _query(system, _CAPTURE_TO_CRM, "hot\\_import-%")
-    hot = {"leads": len(latencies), **_percentiles(latencies)}
+    hot = {"leads": len(latencies), **percentiles(latencies)}
     if sampler is not None:
         sampler.wait(60)
     report = json.loads(done.stdout)
@@ -194,11 +194,11 @@ def _summary(result: LoadResult) -> dict[str, Any]:
     return {
         "per_second": round(result.per_second),
         "statuses": result.statuses,
-        **_percentiles(result.latencies),
+        **percentiles(result.latencies),
     }
 
 
-def _percentiles(seconds: list[float]) -> dict[str, float]:
+def percentiles(seconds: list[float]) -> dict[str, float]:
     ordered = sorted(seconds) or [float("nan")]
     at = lambda share: round(ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000, 1)  # noqa: E731
     return {"p50_ms": at(0.5), "p99_ms": at(0.99), "max_ms": at(1.0)}

@@ -137,26 +137,29 @@ def _send_samples(address: str) -> Counter[str]:
     """Every sample, the way its source sends it. Returns how many leads each source must come to hold at least."""
     expected: Counter[str] = Counter()
     for slug, connector in sources().items():
-        for sample in samples_of(slug):
-            expected[slug] += _send(connector, sample, address)
+        sent = [_send(connector, sample, address) for sample in samples_of(slug)]
+        expected[slug] = sum(leads for leads, _ in sent)
+        ways = Counter(way for _, way in sent if way)
+        _say(f"  {slug:<20} {', '.join(f'{count} {way}' for way, count in ways.items())}")
     return expected
 
 
-def _send(connector: Connector, sample: Sample, address: str) -> int:
+def _send(connector: Connector, sample: Sample, address: str) -> tuple[int, str]:
+    """How many leads the sample holds at least, and the way it went; no way for one that nobody sends."""
     if isinstance(connector.intake, Poll):
         # The sandbox serves the typical sample; the pipeline asks for it by itself.
-        return 1 if sample.name == "typical" else 0
+        return (1, "served by the sandbox, to be polled") if sample.name == "typical" else (0, "")
     if isinstance(connector.intake, File):
         path = find_file(f"samples/{sample.source}/{sample.name}.csv")
         report = _json("import", str(path), "--source", sample.source, "--wait")
         accepted = int(report["accepted"]) + int(report["repeated"])
-        _say(f"  {sample.source:<20} {sample.name:<14} {accepted} rows from a file")
-        return accepted
+        return accepted, f"imported: {accepted} rows from a file"
     answer = send(find_instance(sample.source), sample, address)  # what `afluente source send` does
-    _say(f"  {sample.source:<20} {sample.name:<14} {answer.status} from {answer.url.removeprefix(address)}")
     if not answer.ok:
-        raise DemoFailedError(f"the sample {sample.source}/{sample.name} was refused: {answer.answer}")
-    return 1
+        raise DemoFailedError(f"the sample {sample.source}/{sample.name} was refused: {answer.status} {answer.answer}")
+    signature = getattr(connector.intake, "signature", None)
+    proof = "" if signature is None else f", proven by {type(signature).__name__}"
+    return 1, f"posted to {answer.url.removeprefix(address)}{proof}"
 
 
 def _wait_ended(sent: Counter[str]) -> dict[str, Any]:
@@ -195,8 +198,11 @@ def _report(balance: dict[str, Any]) -> bool:
     _say(fill(f"people       {len(people)}: {by_channel}", 80, subsequent_indent=" " * 13).replace("\xa0", " "))
     _say(f"deliveries   {_counted(delivered)}")
     _say(f"sandbox CRM  {records} records, {written} writes in batches")
-    for group in waiting:
-        _say(f"quarantine   {group['count']} {group['reason']} from {group['source']}: a sample made to end there")
+    if waiting:
+        reasons: Counter[str] = Counter()
+        for group in waiting:
+            reasons[group["reason"]] += group["count"]
+        _say(f"quarantine   {_counted(reasons)}: samples made to end there")
     is_whole = balance["all"]["difference"] == 0 and records == delivered["sent"] == len(people) + marked
     _say("\nThe balance holds." if is_whole else "\nTHE BALANCE DOES NOT HOLD.")
     return bool(is_whole)

@@ -126,7 +126,7 @@ def tree() -> str:
             indent = "  " * (len(place.parts) - 1)
             lines.append(f"{indent}{place.name}/".ljust(27) + _first_line(folder / "__init__.py"))
             names = [path.stem for path in sorted(folder.glob("*.py")) if not path.stem.startswith("__")]
-            names += [path.name for path in sorted(folder.glob("*.lua"))]
+            names += [path.name for ending in ("lua", "js") for path in sorted(folder.glob(f"*.{ending}"))]
             lines += _wrapped(names, " " * 27)
     return "\n".join([*lines, "```"]) + "\n"
 

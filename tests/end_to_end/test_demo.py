@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from connectors.kit.registry import shipped_sources
 from pipeline.supervisor.data_folder import hold_folder
 from tests.support.paths import ROOT
 
@@ -33,7 +35,9 @@ def test_every_sample_ends_and_everything_is_stopped(tmp_path):
     done = run_demo(tmp_path, AFLUENTE_DATABASE_URL="postgresql://nobody@db.invalid/leads", AFLUENTE_DATA="/nowhere")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "The balance holds." in done.stdout
-    for way in ("/v1/leads", "rows from a file", "/in/default/standard_webhooks", "/in/default/web_form", "json_feed"):
+    for source in shipped_sources():  # once where it is sent, once in the balance
+        assert len(re.findall(rf"^ *{source} .*\d", done.stdout, re.MULTILINE)) == 2, source
+    for way in ("/v1/leads", "rows from a file", "/in/default/web_form", "proven by HmacSha256", "to be polled"):
         assert way in done.stdout
     folder = str(tmp_path / ".run")
     assert [p for p in psutil.process_iter() if any(folder in word for word in command_line(p))] == []

@@ -49,11 +49,15 @@ def below(root: Path, *patterns: str) -> set[str]:
 
 def test_the_wheel_holds_every_file_that_runs(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    code = below(ROOT, "pipeline/**/*.py", "pipeline/**/*.lua", "connectors/**/*.py")
+    code = below(ROOT, "pipeline/**/*.py", "pipeline/**/*.lua", "pipeline/**/*.js", "connectors/**/*.py")
     shipped = below(ROOT, "mappings/**/*", "samples/**/*", "celeryconfig.py")
     assert code - names == set()
     assert {f"pipeline/_shipped/{name}" for name in shipped} - names == set()
-    assert {"pipeline/delivery/governor.lua", "pipeline/store/migrations/env.py"} <= names
+    assert {
+        "pipeline/delivery/governor.lua",
+        "pipeline/intake/browser/form.js",
+        "pipeline/store/migrations/env.py",
+    } <= names
 
 
 def test_the_wheel_brings_no_name_into_the_environment_but_two_packages(wheel):

@@ -49,10 +49,10 @@ class Receiver:
 
 @contextlib.contextmanager
 def running_receiver(
-    known: Settings | None = None, *, connectors: Mapping[str, Connector] | None = None
+    known: Settings | None = None, *, connectors: Mapping[str, Connector] | None = None, port: int = 0
 ) -> Iterator[Receiver]:
     app = create_app(known or settings(), connectors=connectors)
-    server = uvicorn.Server(server_config(app, port=0))
+    server = uvicorn.Server(server_config(app, port=port))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 20

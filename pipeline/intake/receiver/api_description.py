@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from connectors.kit import Connector, Webhook
 from connectors.kit.registry import shipped_sources
 from pipeline.canonical import CANONICAL_FIELDS, CONSENTS, IDENTIFYING_FIELDS
+from pipeline.intake.description import schemas
 from pipeline.intake.instances import SourceBook
 from pipeline.intake.receiver import api_hooks
 from pipeline.intake.receiver.api_leads import MAX_BODY_BYTES, MAX_LEADS
@@ -15,7 +16,6 @@ from pipeline.settings.declarations import ApiKey
 
 Json = dict[str, Any]
 
-_LIST_KINDS = ("emails", "phones")
 _FORMATS = {
     "json": "application/json",
     "form": "application/x-www-form-urlencoded",
@@ -40,6 +40,10 @@ class Described(NamedTuple):
     brands: list[str]
     webhooks: list[tuple[str, str, str, str]]
     note: str = ""
+
+    @property
+    def sources(self) -> list[str]:
+        return sorted({address.rpartition("/")[2] for address, *_ in self.webhooks})
 
 
 def describe(book: SourceBook, key: ApiKey | None) -> Described:
@@ -78,9 +82,7 @@ def document(known: Described) -> Json:
             "/in/{brand}/{source}": {
                 "parameters": [
                     _path_parameter("brand", {"enum": known.brands} if known.brands else {"examples": ["default"]}),
-                    _path_parameter(
-                        "source", {"examples": sorted({row[0].rpartition("/")[2] for row in known.webhooks})}
-                    ),
+                    _path_parameter("source", {"enum" if known.brands else "examples": known.sources}),
                 ],
                 "post": _post_webhook(),
                 "get": {
@@ -91,15 +93,36 @@ def document(known: Described) -> Json:
                     },
                 },
             },
-            "/health/live": {"get": _plain("The process answers")},
-            "/health/ready": {
-                "get": {**_plain("Leads can be stored (broker away: degraded)"), "description": "503 while they cannot"}
-            },
-            "/metrics": {"get": _plain("Prometheus text format")},
+            **_watched_paths(),
         },
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "AFLUENTE_API_KEYS"}},
-            "schemas": {"Lead": _lead_schema(), "Consent": _consent_schema(), "Taken": _taken_schema()},
+            "schemas": schemas.all_schemas(),
+        },
+    }
+
+
+def _watched_paths() -> Json:
+    """What proxies, orchestrators and websites read."""
+    return {
+        "/health/live": {"get": _shown("The process answers", {"200": schemas.answer("It does", "Health")})},
+        "/health/ready": {
+            "get": _shown(
+                "Leads can be stored (broker away: degraded)",
+                {
+                    "200": schemas.answer("They can", "Health"),
+                    "503": schemas.answer("They cannot", "Health"),
+                },
+            )
+        },
+        "/metrics": {
+            "get": _shown("Figures for Prometheus", {"200": _text("Its text format", "text/plain"), **_refusals(503)})
+        },
+        "/form.js": {
+            "get": _shown(
+                "The script of a website's forms",
+                {"200": _text("The script", "text/javascript"), "304": {"description": "It is the one named"}},
+            )
         },
     }
 
@@ -117,7 +140,7 @@ def page(known: Described) -> str:
         for address, title, formats, proof in known.webhooks
     )
     fields = "".join(
-        f"<tr><td><code>{escape(name)}</code></td><td>{escape(_field_schema(name)['type'])}</td></tr>"
+        f"<tr><td><code>{escape(name)}</code></td><td>{escape(schemas.field_schema(name)['type'])}</td></tr>"
         for name in CANONICAL_FIELDS
     )
     return (
@@ -184,10 +207,7 @@ def _post_leads() -> Json:
             },
         },
         "responses": {
-            "202": {
-                "description": "Stored",
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Taken"}}},
-            },
+            "202": schemas.answer("Stored", "Taken"),
             **_refusals(400, 401, 403, 404, 405, 408, 413, 415, 429, 431, 500, 503),
         },
     }
@@ -198,7 +218,10 @@ def _get_lead() -> Json:
         "summary": "State, person and deliveries of one lead",
         "security": [{"key": []}],
         "parameters": [_path_parameter("event_id", {"format": "uuid"})],
-        "responses": {"200": {"description": "Where the lead is"}, **_refusals(400, 401, 403, 404, 405, 431, 500, 503)},
+        "responses": {
+            "200": schemas.answer("Where the lead is", "LeadStatus"),
+            **_refusals(400, 401, 403, 404, 405, 431, 500, 503),
+        },
     }
 
 
@@ -214,8 +237,12 @@ def _post_webhook() -> Json:
     }
 
 
-def _plain(summary: str) -> Json:
-    return {"summary": summary, "responses": {"200": {"description": summary}}}
+def _shown(summary: str, responses: Json) -> Json:
+    return {"summary": summary, "responses": {**responses, **_refusals(400, 405, 431)}}
+
+
+def _text(meaning: str, media_type: str) -> Json:
+    return {"description": meaning, "content": {media_type: {"schema": {"type": "string"}}}}
 
 
 def _path_parameter(name: str, schema: Json) -> Json:
@@ -239,75 +266,4 @@ def _refusals(*statuses: int) -> Json:
         500: "A fault of this program; nothing was taken",
         503: "Nothing was stored; see Retry-After",
     }
-    return {str(status): {"description": meanings[status]} for status in statuses}
-
-
-def _field_schema(name: str) -> Json:
-    kind = CANONICAL_FIELDS[name]
-    if kind in _LIST_KINDS:
-        return {"type": "array", "items": {"type": "string"}}
-    if kind == "count":
-        return {"type": "integer"}
-    return {"type": "string", **({"format": "date-time"} if kind == "time" else {})}
-
-
-def _lead_schema() -> Json:
-    properties: Json = {name: _field_schema(name) for name in CANONICAL_FIELDS}
-    properties[CONSENTS] = {"type": "array", "items": {"$ref": "#/components/schemas/Consent"}}
-    return {
-        "type": "object",
-        "properties": properties,
-        "anyOf": [{"required": [name]} for name in IDENTIFYING_FIELDS],
-        "additionalProperties": True,
-    }
-
-
-def _consent_schema() -> Json:
-    return {
-        "type": "object",
-        "properties": {
-            "purpose": {"type": "string"},
-            "channel": {"type": "string"},
-            "granted": {"type": ["boolean", "null"]},
-            "at": {"type": "string", "format": "date-time"},
-            "source": {"type": "string"},
-            "policy_version": {"type": "string"},
-        },
-        "required": ["purpose", "channel"],
-    }
-
-
-def _taken_schema() -> Json:
-    nothing_or_text = {"type": ["string", "null"]}
-    return {
-        "type": "object",
-        "properties": {
-            "accepted": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "event_id": {"type": "string", "format": "uuid"},
-                        "external_id": nothing_or_text,
-                        "repeated": {"type": "boolean"},
-                        "revises": {
-                            "type": "string",
-                            "format": "uuid",
-                            "description": "The event that said something else under the same external_id",
-                        },
-                    },
-                },
-            },
-            "rejected": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "index": {"type": "integer"},
-                        "field": nothing_or_text,
-                        "message": {"type": "string"},
-                    },
-                },
-            },
-        },
-    }
+    return {str(status): schemas.answer(meanings[status], "Refusal") for status in statuses}

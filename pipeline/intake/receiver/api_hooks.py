@@ -13,6 +13,7 @@ from connectors.kit.sources.records import UnreadableBody, decode_body
 from pipeline.errors import NotFoundError, TransientError, UsageError
 from pipeline.errors import RefusedError as NotAllowedError
 from pipeline.intake.arrivals import JSON
+from pipeline.intake.description import schemas
 from pipeline.intake.receiver.answers import RefusedError, json_answer, unavailable
 from pipeline.intake.receiver.auth import authorize
 from pipeline.intake.receiver.receiver import Answered, Receiver
@@ -25,6 +26,11 @@ from pipeline.webhooks.hooks import HOOK_ROLES
 _MAX_BODY_BYTES = 16_384
 
 Json = dict[str, Any]
+
+
+async def subscribe_or_list(receiver: Receiver, request: Request) -> Response:
+    """One route for both, so that `Allow` names both. Raises RefusedError."""
+    return await (subscribe if request.method == "POST" else list_hooks)(receiver, request)
 
 
 async def subscribe(receiver: Receiver, request: Request) -> Response:
@@ -111,14 +117,17 @@ def described_paths(refusals: Callable[..., Json], path_parameter: Callable[[str
                     "content": {"application/json": {"schema": {**body, "required": ["event", "target_url"]}}},
                 },
                 "responses": {
-                    "201": {"description": "Subscribed: id, event, secret"},
+                    "201": schemas.answer("Subscribed; the secret is shown this once", "Subscribed"),
                     **refusals(400, 401, 403, 405, 408, 409, 413, 415, 431, 500, 503),
                 },
             },
             "get": {
                 "summary": "The subscriptions there are",
                 "security": own,
-                "responses": {"200": {"description": "hooks"}, **refusals(401, 403, 405, 431, 500, 503)},
+                "responses": {
+                    "200": schemas.answer("Those of the key's brands", "Hooks"),
+                    **refusals(401, 403, 405, 431, 500, 503),
+                },
             },
         },
         "/v1/hooks/{hook_id}": {
@@ -135,7 +144,7 @@ def described_paths(refusals: Callable[..., Json], path_parameter: Callable[[str
                 "security": own,
                 "parameters": [path_parameter("event", {"enum": list(WEBHOOK_EVENTS)})],
                 "responses": {
-                    "200": {"description": "A list of one invented message"},
+                    "200": schemas.answer("A list of one invented message", "Messages"),
                     **refusals(401, 403, 404, 405, 431, 500, 503),
                 },
             }

@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from connectors.kit import Connector, sources
 from pipeline.errors import AfluenteError, TransientError, place_of
+from pipeline.intake.browser.form_script import answer_script
 from pipeline.intake.instances import SourceInstance
 from pipeline.intake.receiver import api_description, api_hooks
 from pipeline.intake.receiver.answers import RefusedError, json_answer, unavailable
@@ -76,13 +77,13 @@ class _Routes:
             Route("/in/{brand}/{source}", self.webhook, methods=["POST", "GET", "OPTIONS"]),
             Route("/v1/leads", self.post, methods=["POST"]),
             Route("/v1/leads/{event_id}", self.get, methods=["GET"]),
-            Route("/v1/hooks", self.hook(api_hooks.subscribe), methods=["POST"]),
-            Route("/v1/hooks", self.hook(api_hooks.list_hooks), methods=["GET"]),
+            Route("/v1/hooks", self.hook(api_hooks.subscribe_or_list), methods=["POST", "GET"]),
             Route("/v1/hooks/sample/{event}", self.hook(api_hooks.sample), methods=["GET"]),
             Route("/v1/hooks/{hook_id}", self.hook(api_hooks.unsubscribe), methods=["DELETE"]),
             Route("/health/live", self.live, methods=["GET"]),
             Route("/health/ready", self.ready, methods=["GET"]),
             Route("/metrics", self.metrics, methods=["GET"]),
+            Route("/form.js", self.form_script, methods=["GET"]),
             Route("/openapi.json", self.openapi, methods=["GET"]),
             Route("/docs", self.docs, methods=["GET"]),
         ]
@@ -149,6 +150,9 @@ class _Routes:
         except TransientError:
             return unavailable("the figures could not be gathered in time; ask again").response()
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def form_script(self, request: Request) -> Response:
+        return answer_script(request)
 
     async def openapi(self, request: Request) -> Response:
         return json_answer(api_description.document(self._described_to(request)))

@@ -1,0 +1,1 @@
+"""What a website takes from here: the script of its forms."""
