@@ -5,9 +5,11 @@ A connector module holds one constant, `CONNECTOR`. Paths are dotted (`data.lead
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from connectors.kit.tokens import TokenSource
 
 _SIGNED_RECORDS = 5_000  # they go into one transaction
 _UNSIGNED_RECORDS = 100
@@ -122,6 +124,43 @@ class Webhook:
         return 1 if self.cross_origin else _UNSIGNED_RECORDS
 
 
+class Keys(Protocol):
+    """What is set up for a source of a brand, as an Auth asks for it."""
+
+    def secrets_of(self, secret: Secret) -> Sequence[str]:
+        """The values of a declared secret, newest first, several while one is replaced; empty if it is not set."""
+        ...
+
+    def tokens_of(self, grant: Any) -> TokenSource:
+        """Tokens of a Grant (connectors/kit/sources/auth.py), which outlive this process."""
+        ...
+
+
+Mark = Callable[[Any], Any]  # of a prepared request, as requests takes it for `auth`
+
+
+class Access(Protocol):
+    """What requests of one reading are marked with."""
+
+    def marks(self) -> Iterator[Mark | None]:
+        """For one request: whoever asks for a further mark says that the one before was refused."""
+        ...
+
+
+class Auth(Protocol):
+    """How we prove to a source who asks: connectors/kit/sources/auth.py has the usual ways."""
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]: ...
+
+    @property
+    def needs_a_human(self) -> bool:
+        """Whether somebody has to agree once, by `afluente source connect NAME`, before it lets us in."""
+        ...
+
+    def access(self, keys: Keys) -> Access: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """Where a poll continues. `field` is the path in a record whose greatest value is kept; `param` the query parameter
@@ -162,7 +201,8 @@ class Poll:
     records_at: str | None = None
     pages: PageNumber | None = None
     cursor: Cursor | None = None
-    token: Secret | None = None  # sent as `Authorization: Bearer …`, if it is set
+    token: Secret | None = None  # short for auth=Bearer(…), and sent only if it is set
+    auth: Auth | None = None
     token_required: bool = False  # known to refuse everybody without one: `doctor` then need not ask
     every_seconds: int = 60
     rate_per_second: float = 5.0
