@@ -15,7 +15,7 @@ import requests
 
 from connectors.kit.errors import TerminalError, TransientError
 from connectors.kit.http import Session, check_status, session, translated
-from connectors.kit.sources.auth import Client
+from connectors.kit.sources.auth.oauth import Client
 
 # The session may say otherwise of its own calls, and a form under another type is refused.
 FORM_HEADERS = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
