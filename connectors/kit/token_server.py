@@ -15,7 +15,8 @@ import requests
 
 from connectors.kit.errors import TerminalError, TransientError
 from connectors.kit.http import Session, check_status, session, translated
-from connectors.kit.sources.auth.oauth import Client
+from connectors.kit.sources.auth.marks import basic_mark
+from connectors.kit.sources.declarations import Client
 
 # The session may say otherwise of its own calls, and a form under another type is refused.
 FORM_HEADERS = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
@@ -61,8 +62,13 @@ def ask_for_token(http: Session, url: str, form: Mapping[str, str], client: Clie
     Raises GrantRefusedError, ClientRefusedError, TerminalError; QuotaError and TransientError where it may be had
     later.
     """
+    secret, fields, mark = client.client_secret, dict(form), None
+    if client.told_by == "basic":
+        mark = basic_mark(client.client_id, secret or "")
+    else:
+        fields |= {"client_id": client.client_id, **({"client_secret": secret} if secret else {})}
     with translated(what):
-        response = http.post(url, data={**form, **client.fields()}, headers=FORM_HEADERS, auth=client.mark())
+        response = http.post(url, data=fields, headers=FORM_HEADERS, auth=mark)
     answer = json_of(response)
     has_token = isinstance(answer.get("access_token"), str) and bool(answer["access_token"])
     if response.status_code in (400, 401, 403) or (response.ok and not has_token and "error" in answer):

@@ -114,5 +114,5 @@ def _secrets(case: Case) -> list[Secret]:
     intake = case.connector.intake
     if isinstance(intake, Webhook):
         return list(secrets_of_webhook(intake))
-    auth = auth_of(intake) if isinstance(intake, Poll) else None
+    auth = auth_of(intake)
     return list(auth.secrets) if auth is not None else []

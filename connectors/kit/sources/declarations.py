@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from connectors.kit.tokens import TokenSource
 
@@ -124,6 +124,40 @@ class Webhook:
         return 1 if self.cross_origin else _UNSIGNED_RECORDS
 
 
+@dataclass(frozen=True, slots=True)
+class Client:
+    """An app as a token server knows it, told by fields of the form (`body`) or by HTTP's Basic scheme."""
+
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    told_by: Literal["body", "basic"] = "body"
+
+
+class Grant(Protocol):
+    """How tokens are had from a token server: what connectors/kit/sources/auth/oauth.py declares."""
+
+    @property
+    def token_url(self) -> str: ...
+    @property
+    def client_id(self) -> Secret: ...
+    @property
+    def client_secret(self) -> Secret | None: ...
+    @property
+    def needs_a_human(self) -> bool:
+        """Whether somebody has to agree once, by `afluente source connect NAME`, before it lets us in."""
+        ...
+
+    @property
+    def granted_for(self) -> tuple[str, ...]:
+        """What a token belongs to: one of something else is not shown."""
+        ...
+
+    def client(self, client_id: str, client_secret: str | None) -> Client: ...
+    def renewal(self, refresh_token: str | None) -> dict[str, str] | None:
+        """The form that gets the next token; None if there is nothing to get one with."""
+        ...
+
+
 class Keys(Protocol):
     """What is set up for a source of a brand, as an Auth asks for it."""
 
@@ -131,7 +165,7 @@ class Keys(Protocol):
         """The values of a declared secret, newest first, several while one is replaced; empty if it is not set."""
         ...
 
-    def tokens_of(self, grant: Any) -> TokenSource:
+    def tokens_of(self, grant: Grant) -> TokenSource:
         """Tokens of a Grant (connectors/kit/sources/auth.py), which outlive this process."""
         ...
 
@@ -154,8 +188,8 @@ class Auth(Protocol):
     def secrets(self) -> tuple[Secret, ...]: ...
 
     @property
-    def needs_a_human(self) -> bool:
-        """Whether somebody has to agree once, by `afluente source connect NAME`, before it lets us in."""
+    def grant(self) -> Grant | None:
+        """What its tokens are had by; None where the secrets themselves are shown."""
         ...
 
     def access(self, keys: Keys) -> Access: ...

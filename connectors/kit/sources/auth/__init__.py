@@ -5,8 +5,8 @@ A declaration names secrets; what they are, and the tokens that are had for them
 
 from connectors.kit.sources.auth.fixed import Basic, Bearer, HeaderKey, QueryKey, auth_of
 from connectors.kit.sources.auth.marks import FixedAccess, TokenAccess, send_marked
-from connectors.kit.sources.auth.oauth import Client, Grant, OAuthClient, OAuthCode
-from connectors.kit.sources.declarations import Access, Auth, Keys, Mark
+from connectors.kit.sources.auth.oauth import OAuthClient, OAuthCode
+from connectors.kit.sources.declarations import Access, Auth, Client, Grant, Keys, Mark
 
 __all__ = [
     "Access",

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 from connectors.kit.sources.auth.marks import FixedAccess, HeaderMark, ParameterMark, basic_mark
-from connectors.kit.sources.declarations import Access, Auth, Keys, Poll, Secret
+from connectors.kit.sources.declarations import Access, Auth, Keys, Secret
 
 
-def auth_of(poll: Poll) -> Auth | None:
-    """What a poll declares: `token` is short for a Bearer."""
-    return poll.auth or (Bearer(poll.token) if poll.token is not None else None)
+def auth_of(intake: Any) -> Auth | None:
+    """What the declaration of an intake shows to its source, itself or to read on (`fetch`): `token` is short for a
+    Bearer. None for one that asks its source for nothing, or shows nothing."""
+    auth: Auth | None = getattr(intake, "auth", None)
+    token: Secret | None = getattr(intake, "token", None)
+    reads_on = getattr(intake, "fetch", None)
+    return auth or (Bearer(token) if token is not None else None) or (auth_of(reads_on) if reads_on else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +32,8 @@ class HeaderKey:
         return (self.secret,)
 
     @property
-    def needs_a_human(self) -> bool:
-        return False
+    def grant(self) -> None:
+        return None
 
     def access(self, keys: Keys) -> Access:
         return FixedAccess([HeaderMark(self.name, self.prefix + value) for value in keys.secrets_of(self.secret)])
@@ -45,8 +50,8 @@ class Bearer:
         return (self.secret,)
 
     @property
-    def needs_a_human(self) -> bool:
-        return False
+    def grant(self) -> None:
+        return None
 
     def access(self, keys: Keys) -> Access:
         return HeaderKey("Authorization", self.secret, "Bearer ").access(keys)
@@ -65,8 +70,8 @@ class Basic:
         return tuple(part for part in (self.user, self.password) if isinstance(part, Secret))
 
     @property
-    def needs_a_human(self) -> bool:
-        return False
+    def grant(self) -> None:
+        return None
 
     def access(self, keys: Keys) -> Access:
         users, passwords = (
@@ -88,8 +93,8 @@ class QueryKey:
         return (self.secret,)
 
     @property
-    def needs_a_human(self) -> bool:
-        return False
+    def grant(self) -> None:
+        return None
 
     def access(self, keys: Keys) -> Access:
         return FixedAccess([ParameterMark(self.name, value) for value in keys.secrets_of(self.secret)])

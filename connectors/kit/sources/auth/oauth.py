@@ -5,31 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from connectors.kit.errors import ConfigurationError
-from connectors.kit.sources.auth.marks import TokenAccess, basic_mark, with_parameters
-from connectors.kit.sources.declarations import Access, Keys, Mark, Secret
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """An app as a token server knows it: by fields of the form (`body`), or by HTTP's Basic scheme."""
-
-    client_id: str
-    client_secret: str | None = field(default=None, repr=False)
-    shown: Literal["body", "basic"] = "body"
-
-    def fields(self) -> dict[str, str]:
-        if self.shown == "basic":
-            return {}
-        secret = {"client_secret": self.client_secret} if self.client_secret else {}
-        return {"client_id": self.client_id, **secret}
-
-    def mark(self) -> Mark | None:
-        return basic_mark(self.client_id, self.client_secret or "") if self.shown == "basic" else None
+from connectors.kit.sources.auth.marks import TokenAccess, with_parameters
+from connectors.kit.sources.declarations import Access, Client, Grant, Keys, Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +33,10 @@ class OAuthClient:
         return (self.client_id, self.client_secret)
 
     @property
+    def grant(self) -> Grant:
+        return self
+
+    @property
     def needs_a_human(self) -> bool:
         return False
 
@@ -59,6 +45,11 @@ class OAuthClient:
 
     def client(self, client_id: str, client_secret: str | None) -> Client:
         return Client(client_id, client_secret, self.client_auth)
+
+    @property
+    def granted_for(self) -> tuple[str, ...]:
+        """What a token belongs to: one of something else is not shown."""
+        return (self.token_url, self.scope or "", self.audience or "")
 
     def renewal(self, refresh_token: str | None) -> dict[str, str] | None:
         """The form that gets the next token."""
@@ -91,6 +82,10 @@ class OAuthCode:
         return (self.client_id, *([self.client_secret] if self.client_secret is not None else []))
 
     @property
+    def grant(self) -> Grant:
+        return self
+
+    @property
     def needs_a_human(self) -> bool:
         return True
 
@@ -99,6 +94,11 @@ class OAuthCode:
 
     def client(self, client_id: str, client_secret: str | None) -> Client:
         return Client(client_id, client_secret, self.client_auth)
+
+    @property
+    def granted_for(self) -> tuple[str, ...]:
+        """What a token belongs to. Other scopes are asked for at the next connect; what was agreed to holds on."""
+        return (self.token_url,)
 
     def renewal(self, refresh_token: str | None) -> dict[str, str] | None:
         """The form that gets the next token; None if there is nothing to get one with."""
@@ -146,18 +146,3 @@ class OAuthCode:
         if not self.pkce or "://" in given:
             raise ConfigurationError("paste the whole address that the browser was led to, with its code and state")
         return unquote(given)
-
-
-class Grant(Protocol):
-    """An Auth whose tokens come from a token server."""
-
-    @property
-    def token_url(self) -> str: ...
-    @property
-    def client_id(self) -> Secret: ...
-    @property
-    def client_secret(self) -> Secret | None: ...
-    @property
-    def needs_a_human(self) -> bool: ...
-    def client(self, client_id: str, client_secret: str | None) -> Client: ...
-    def renewal(self, refresh_token: str | None) -> dict[str, str] | None: ...
