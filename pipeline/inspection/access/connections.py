@@ -27,8 +27,8 @@ _KEEPING_PAUSES_SECONDS = (0.2, 1.0, 3.0, 10.0)
 
 
 class Connecting(msgspec.Struct, frozen=True):
-    """One attempt. `address` is to be opened by whoever may agree for the account; what is kept back of it (`state`,
-    `verifier`) shows that an answer belongs to it, so it is not to be shown."""
+    """One attempt. `address` is to be opened by whoever may agree for the account. `state`, which stands in it, and
+    `verifier`, which nobody else may see, show that an answer belongs to this attempt."""
 
     source: str
     brand: str

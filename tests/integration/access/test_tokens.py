@@ -16,7 +16,7 @@ from pipeline.errors import QuotaError, TerminalError, TransientError
 from pipeline.health.doctor import run_checks
 from pipeline.inspection.access.connections import begin_connecting, finish_connecting, read_connections
 from pipeline.intake.polls import run_poll
-from pipeline.store.engine import transaction
+from pipeline.store.engine import count_statements, transaction
 from tests.support.paths import ROOT
 
 from .conftest import BY_CLIENT, tokens
@@ -30,6 +30,24 @@ def connected(acme, provider):
     finish_connecting(begin := begin_connecting("acme_ads"), provider.agree(begin.address)[1])
     provider.asked.clear()
     return provider
+
+
+def test_a_token_in_force_costs_one_question_to_the_database(connected):
+    with count_statements() as seen:
+        tokens().token()
+    assert [statement for statement in seen.statements if not statement.startswith("SET")] == seen.statements[-1:]
+
+
+def test_a_key_that_is_being_replaced_is_shown_in_both_forms_and_each_brand_shows_its_own(acme, provider, monkeypatch):
+    for name in ("new", "old", "others"):
+        monkeypatch.setenv(name.upper(), f"key-{name}")
+    named = {"casa": ["env:NEW", "env:OLD"], "otra": "env:OTHERS"}
+    entry = {"url": f"{provider.url}/leads", "brands": ["casa", "otra"], "secrets": {"ACME_ADS_KEY": named}}
+    acme('Bearer(Secret("ACME_ADS_KEY"))', entry, brands={"casa": {}, "otra": {}})
+    provider.access_tokens = {"key-old": float("inf"), "key-others": float("inf")}
+    assert run_poll("acme_ads", "casa").error is None
+    assert run_poll("acme_ads", "otra").error is None
+    assert provider.shown == ["key-new", "key-old", "key-others"]
 
 
 def age(share: float) -> None:
