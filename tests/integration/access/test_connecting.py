@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import threading
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,7 +24,7 @@ from pipeline.inspection.access.redirects import Redirects
 from pipeline.inspection.polled import read_states
 from pipeline.intake.polls import due_polls, run_poll
 from pipeline.store.engine import transaction
-from tests.support.command_line import answer, problem, run
+from tests.support.command_line import AFLUENTE, ROOT, answer, problem, run
 from tests.support.intake_server import count_events
 
 from .conftest import BY_CLIENT
@@ -160,6 +161,29 @@ def test_the_command_prints_the_address_and_takes_what_is_pasted(acme, provider,
     assert "nothing was pasted" in told.stderr
     assert f"{provider.url}/authorize?response_type=code" in told.stderr
     assert answer("source", "connect", "--status", code=1)[0]["state"] == "not connected"
+
+
+@pytest.mark.long
+def test_what_the_browser_was_led_to_is_pasted_into_a_command_that_waits_for_it(acme, provider):
+    command = subprocess.Popen(
+        [AFLUENTE, "source", "connect", "acme_ads"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        address = next(line for line in command.stderr if line.startswith(provider.url)).strip()
+        _, led_to = provider.agree(address)
+        out, _ = command.communicate(f"  {led_to}\n", timeout=100)
+    finally:
+        command.kill()
+        command.wait()
+    assert command.returncode == 0
+    assert [word in out for word in ("acme_ads", "default", "leads.read")] == [True] * 3
+    assert led_to not in out
+    assert read_connections()[0].state == "connected"
 
 
 def test_the_command_takes_the_browser_s_answer_on_this_machine(acme, provider):

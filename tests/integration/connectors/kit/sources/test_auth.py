@@ -8,6 +8,7 @@ from base64 import b64decode
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+import requests
 
 from connectors.kit import (
     Basic,
@@ -81,9 +82,13 @@ def test_a_user_and_a_password_are_sent_as_basic(server):
 
 
 def test_a_key_in_the_address_takes_the_place_of_one_that_stands_there_and_leaves_the_rest(server):
+    keys = Values(ACME_KEY=["s&cret=1"])
     server.script = [NOTHING]
-    poll(server, QueryKey("key", KEY), Values(ACME_KEY=["s&cret=1"]), url="/feed?form=a%20b&key=old")
+    poll(server, QueryKey("key", KEY), keys, url="/feed?form=a%20b&key=old")
     assert server.asked[0]["query"] == {"form": "a b", "key": "s&cret=1"}
+    (mark,) = QueryKey("key", KEY).access(keys).marks()
+    sent = requests.Request("GET", f"{server.url}/feed?form=a%20b&key=old", auth=mark).prepare()
+    assert sent.url == f"{server.url}/feed?form=a%20b&key=s%26cret%3D1"
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
