@@ -14,7 +14,10 @@ from pipeline.settings.loading import Settings
 from pipeline.store.source_tokens import GIVEN, REFUSED, StoredToken, TokenKey
 
 CONNECTED, NOT_CONNECTED, BY_ITSELF = "connected", "not connected", "by itself"
-CLOSED = (NOT_CONNECTED, REFUSED)
+CLOSED = {  # and what to say of it
+    NOT_CONNECTED: "is not connected: nobody has agreed at the source",
+    REFUSED: "has lost its access: it has ended or was taken back",
+}
 
 
 class AccessState(msgspec.Struct, frozen=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -46,9 +45,9 @@ class PollState(msgspec.Struct, frozen=True):
 def poll_states(
     known: Settings,
     cursors: Mapping[PollKey, StoredCursor],
-    tokens: Mapping[TokenKey, StoredToken] = types.MappingProxyType({}),
+    tokens: Mapping[TokenKey, StoredToken] | None = None,
 ) -> list[PollState]:
-    """Every declared source that is polled, by name and brand."""
+    """Every declared source that is polled, by name and brand. `tokens` None: nobody looked."""
     return [
         _state(
             source,
@@ -74,9 +73,9 @@ def find_poll_problems(states: list[PollState]) -> list[str]:
     return problems
 
 
-def _access(source: PolledSource, tokens: Mapping[TokenKey, StoredToken]) -> AccessState | None:
+def _access(source: PolledSource, tokens: Mapping[TokenKey, StoredToken] | None) -> AccessState | None:
     auth = auth_of(source.connector.intake)
-    if auth is None or auth.grant is None or source.brand is None:
+    if tokens is None or auth is None or auth.grant is None or source.brand is None:
         return None
     token = tokens.get((source.brand, source.slug))
     return access_state(source.slug, source.brand, source.connector, auth.grant, token)
