@@ -44,6 +44,7 @@ from connectors.kit.errors import (
 )
 from connectors.kit.paths import get_path
 from connectors.kit.registry import destination_types, sources
+from connectors.kit.sources.auth import Auth, Basic, Bearer, HeaderKey, OAuthClient, OAuthCode, QueryKey
 from connectors.kit.sources.declarations import (
     Answer,
     Api,
@@ -78,6 +79,9 @@ __all__ = [
     "AfluenteError",
     "Answer",
     "Api",
+    "Auth",
+    "Basic",
+    "Bearer",
     "ConfigurationError",
     "Connection",
     "Connector",
@@ -94,6 +98,7 @@ __all__ = [
     "FoundRecord",
     "GraphValidation",
     "Greeting",
+    "HeaderKey",
     "HmacSha256",
     "JobState",
     "Jobs",
@@ -102,11 +107,14 @@ __all__ = [
     "Link",
     "Lists",
     "Lookup",
+    "OAuthClient",
+    "OAuthCode",
     "ObjectType",
     "Option",
     "PageNumber",
     "PeoplePage",
     "Poll",
+    "QueryKey",
     "Question",
     "QuotaError",
     "Reads",

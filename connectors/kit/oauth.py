@@ -7,10 +7,9 @@ import math
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
-import requests
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -19,22 +18,14 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from connectors.kit.errors import ConfigurationError, TerminalError, TransientError
 from connectors.kit.http import Session, check_status, translated
+from connectors.kit.token_server import FORM_HEADERS, error_of, json_of
+from connectors.kit.tokens import TokenSource
+
+__all__ = ["ClientCredentials", "FetchedToken", "FixedToken", "RefreshToken", "SignedAssertion", "TokenSource"]
 
 _USED_SHARE_OF_LIFE = 0.8
-# The session may say otherwise of its own calls, and a form under another type is refused.
-_HEADERS = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 _BEARER_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _LIFE_OF_ASSERTION_SECONDS = 180
-
-
-class TokenSource(Protocol):
-    """Gives the token to send. `renew` is called when the upstream refused the last one."""
-
-    def token(self) -> str: ...
-
-    def renew(self) -> bool:
-        """True if there is a new token to try. Raises TransientError or TerminalError."""
-        ...
 
 
 class FixedToken:
@@ -88,15 +79,15 @@ class FetchedToken:
     def _fetch(self) -> str:
         what = "fetching an access token"
         with translated(what):
-            response = self._session.post(self._token_url, data=self._asked(), headers=_HEADERS)
+            response = self._session.post(self._token_url, data=self._asked(), headers=FORM_HEADERS)
         if response.status_code in (400, 401):
-            code, description = _error_of(response)
+            code, description = error_of(response)
             known = self._known_remedy(code, description)
             if response.status_code == 400 or known:
                 remedy = known or f"check {self._remedy()}"
                 raise TerminalError(f"{what}: refused ({code or 'no reason given'}); {remedy}")
         check_status(response, what)
-        answer = _json(response)
+        answer = json_of(response)
         token = answer.get("access_token")
         if not isinstance(token, str) or not token:
             raise TransientError(f"{what}: the answer holds no access_token")
@@ -182,20 +173,3 @@ def _rsa_key(text: str) -> RSAPrivateKey:
 
 def _segment(content: bytes) -> bytes:
     return urlsafe_b64encode(content).rstrip(b"=")
-
-
-def _json(response: requests.Response) -> dict[str, Any]:
-    try:
-        answer = orjson.loads(response.content)
-    except orjson.JSONDecodeError:
-        return {}
-    return answer if isinstance(answer, dict) else {}
-
-
-def _error_of(response: requests.Response) -> tuple[str, str]:
-    """Code and description, "" where there is none. The description is to be compared, never shown: it may hold a
-    name."""
-    answer = _json(response)
-    code, description = answer.get("error"), answer.get("error_description")
-    is_code = isinstance(code, str) and code.replace("_", "").isalnum()
-    return str(code)[:40] if is_code else "", description.lower() if isinstance(description, str) else ""

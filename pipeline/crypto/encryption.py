@@ -153,6 +153,15 @@ def open_hook(sealed: bytes, name: str) -> bytes:
     return cipher().open(sealed, context=b"hook:" + name.encode())
 
 
+def seal_source_token(packed: bytes, brand: str, source: str) -> bytes:
+    """Of a source: what it lets us in by."""
+    return cipher().seal(packed, context=b"source_token:" + f"{brand}/{source}".encode())
+
+
+def open_source_token(sealed: bytes, brand: str, source: str) -> bytes:
+    return cipher().open(sealed, context=b"source_token:" + f"{brand}/{source}".encode())
+
+
 def seal_batch(batch: Batch) -> bytes:
     """Compressed first: Celery and Redis move a message six times a hop, and leads of one batch are much alike."""
     return cipher().seal(zlib.compress(_batch_to_bytes(batch), level=1), context=b"batch:" + batch.claim_id.bytes)

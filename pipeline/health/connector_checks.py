@@ -7,7 +7,9 @@ from functools import cache
 
 from connectors.kit import Connector, Poll, Webhook, sources
 from connectors.kit.registry import broken_sources
+from connectors.kit.sources.auth import auth_of
 from connectors.kit.sources.handshakes import secrets_of_webhook
+from pipeline.access.sources import keys_of
 from pipeline.delivery.accounts import quota_of
 from pipeline.delivery.inquiries import Inquiry, inquire
 from pipeline.delivery.standing import how_access_is_mended, read_standings, why_quota_waits
@@ -91,7 +93,7 @@ def _check_source(
     label = f"source {name}"
     try:
         _raise_trouble(SOURCE_MAPPINGS.trouble(connector.source))
-        missing = _missing_secret(known, name, connector.intake)
+        missing = _missing_secret(known, name, connector)
     except ConfigurationError as error:
         return failed(label, str(error), "correct it as the message says")
     if isinstance(connector.intake, Poll) and name in known.sources:
@@ -108,6 +110,9 @@ def _check_source(
 
 def _lacks(name: str, connector: Connector, missing: str) -> Check:
     label = f"source {name}"
+    if (auth := auth_of(connector.intake)) is not None and missing in {secret.name for secret in auth.secrets}:
+        remedy = f"set {missing}, or sources.{name}.secrets.{missing} to env:NAME or file:PATH"
+        return failed(label, f"has no {missing}: the source does not let us in without", remedy)
     if isinstance(connector.intake, Webhook) and missing != _signing_variable(connector.intake):
         remedy = f"set {missing}, or sources.{name}.secrets.{missing} to env:NAME or file:PATH"
         return failed(label, f"has no {missing}: its handshake is refused, so it may never send", remedy)
@@ -122,8 +127,13 @@ def _remark(known: Settings, name: str, intake: object) -> str:
     return f"; {shared}" if shared else ", nothing missing"
 
 
-def _missing_secret(known: Settings, name: str, intake: object) -> str | None:
+def _missing_secret(known: Settings, name: str, connector: Connector) -> str | None:
     """The environment variable that a source wants and nobody set."""
+    intake = connector.intake
+    if (auth := auth_of(intake)) is not None:
+        keys = (keys_of(known, name, brand, connector, auth) for brand in _brands_of(known, name))
+        if variable := next((missing for each in keys if (missing := each.missing())), None):
+            return variable
     if isinstance(intake, Webhook):
         main, brands = _signing_variable(intake), _brands_of(known, name)
         variables = (secret.name for secret in secrets_of_webhook(intake))
@@ -131,8 +141,6 @@ def _missing_secret(known: Settings, name: str, intake: object) -> str | None:
             (variable for variable in variables if not _is_set(known, name, variable, brands, signs=variable == main)),
             None,
         )
-    if isinstance(intake, Poll) and intake.token is not None:
-        return None if known.source_token(name, intake.token.name) else intake.token.name
     return None
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from connectors.kit import Connector
 from connectors.kit.http import session
 from connectors.kit.sources.polling import poll_pages
+from pipeline.access.sources import how_to_set
+from pipeline.access.states import CLOSED
+from pipeline.access.tokens import connect_command
 from pipeline.errors import AfluenteError, TerminalError
 from pipeline.health.checks import Check, failed, passed
 from pipeline.health.polls import PollState, poll_states
@@ -12,13 +15,14 @@ from pipeline.settings.loading import Settings
 from pipeline.settings.polled_sources import declared_poll, poll_of
 from pipeline.store.engine import StoreError, transaction
 from pipeline.store.events.cursors import PollKey, StoredCursor, read_cursors
+from pipeline.store.source_tokens import StoredToken, TokenKey, read_tokens
 
 _PROBE_SECONDS = 10.0
 
 
 def read_poll_states(known: Settings, *, asks: bool) -> list[PollState]:
     """Of all polled sources. Without the database, or if it is not asked, only what the settings tell."""
-    return poll_states(known, _read_cursors() if asks else {})
+    return poll_states(known, *(_read_rows() if asks else ({}, None)))
 
 
 def check_polled(
@@ -29,6 +33,10 @@ def check_polled(
     label = f"source {slug}"
     if why_not := next((state.why_not for state in states if state.why_not is not None), None):
         return failed(label, f"is not polled: {why_not}", "set it in afluente.yaml, then restart the workers")
+    if missing_token is not None and declared_poll(slug, connector).auth is not None:
+        return failed(label, f"has no {missing_token}: it is not let in without", how_to_set(slug, missing_token))
+    if (closed := next((state for state in states if state.access in CLOSED), None)) is not None:
+        return failed(label, CLOSED[closed.access or ""], f"run {connect_command(slug, closed.brand or '')}")
     if missing_token is None:
         return _check_polls(label, connector, states)
     if any(state.last_run_at is not None and state.last_error is None for state in states):
@@ -65,13 +73,13 @@ def _check_polls(label: str, connector: Connector, states: list[PollState]) -> C
     return passed(label, f"{connector.title}: mapped, nothing missing")
 
 
-def _read_cursors() -> dict[PollKey, StoredCursor]:
-    """None of them while the database is away."""
+def _read_rows() -> tuple[dict[PollKey, StoredCursor], dict[TokenKey, StoredToken] | None]:
+    """Cursors and tokens; none of them while the database is away."""
     try:
         with transaction(synchronous=False, timeout_seconds=_PROBE_SECONDS) as connection:
-            return read_cursors(connection)
+            return read_cursors(connection), read_tokens(connection)
     except (AfluenteError, StoreError):
-        return {}
+        return {}, None
 
 
 def _ask_for_a_page(known: Settings, slug: str, connector: Connector) -> None:

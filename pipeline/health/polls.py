@@ -9,16 +9,20 @@ import msgspec
 
 from connectors.kit.errors import ConfigurationError
 from connectors.kit.registry import sources
+from connectors.kit.sources.auth import auth_of
 from connectors.kit.sources.positions import Position
+from pipeline.access.states import AccessState, access_state
 from pipeline.settings.loading import Settings
 from pipeline.settings.polled_sources import PolledSource, polled_sources
 from pipeline.store.events.cursors import STREAM, PollKey, StoredCursor
+from pipeline.store.source_tokens import StoredToken, TokenKey
 
 
 class PollState(msgspec.Struct, frozen=True):
     """A polled source of a brand. `cursor`: the value or token that is read on from, as the source wrote it; `page`:
     the one that is read next, while a run is under way or was cut short. `why_not`: why it is not polled, else None.
-    `note`: what the polls had to say last, at `noted_at`. `is_wanted`: somebody set it up.
+    `note`: what the polls had to say last, at `noted_at`. `is_wanted`: somebody set it up. `access`: for one that is
+    let in by tokens, how it stands with them (pipeline/access/states.py), and until when the one at hand holds.
     """
 
     source: str
@@ -34,12 +38,22 @@ class PollState(msgspec.Struct, frozen=True):
     note: str | None
     noted_at: datetime | None
     is_wanted: bool
+    access: str | None = None
+    access_until: datetime | None = None
 
 
-def poll_states(known: Settings, cursors: Mapping[PollKey, StoredCursor]) -> list[PollState]:
-    """Every declared source that is polled, by name and brand."""
+def poll_states(
+    known: Settings,
+    cursors: Mapping[PollKey, StoredCursor],
+    tokens: Mapping[TokenKey, StoredToken] | None = None,
+) -> list[PollState]:
+    """Every declared source that is polled, by name and brand. `tokens` None: nobody looked."""
     return [
-        _state(source, cursors.get((source.brand, source.slug, STREAM)) if source.brand is not None else None)
+        _state(
+            source,
+            cursors.get((source.brand, source.slug, STREAM)) if source.brand is not None else None,
+            _access(source, tokens),
+        )
         for source in polled_sources(known, sources())
     ]
 
@@ -59,7 +73,15 @@ def find_poll_problems(states: list[PollState]) -> list[str]:
     return problems
 
 
-def _state(source: PolledSource, row: StoredCursor | None) -> PollState:
+def _access(source: PolledSource, tokens: Mapping[TokenKey, StoredToken] | None) -> AccessState | None:
+    auth = auth_of(source.connector.intake)
+    if tokens is None or auth is None or auth.grant is None or source.brand is None:
+        return None
+    token = tokens.get((source.brand, source.slug))
+    return access_state(source.slug, source.brand, source.connector, auth.grant, token)
+
+
+def _state(source: PolledSource, row: StoredCursor | None, access: AccessState | None) -> PollState:
     position = _position(row)
     now = datetime.now(UTC)
     return PollState(
@@ -76,6 +98,8 @@ def _state(source: PolledSource, row: StoredCursor | None) -> PollState:
         note=row.note if row else None,
         noted_at=row.noted_at if row else None,
         is_wanted=source.is_wanted,
+        access=access.state if access else None,
+        access_until=access.expires_at if access else None,
     )
 
 

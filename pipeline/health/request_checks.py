@@ -12,12 +12,13 @@ from pipeline.store.events.requests import count_requests
 WINDOW_MINUTES = 15
 LEAST_REQUESTS = 3  # one that a stranger tried is no sender that goes wrong
 _TAKEN = ("taken", "handshake")
-_CREDENTIALS = ("bad_signature", "too_many_unproven", "not_configured")
+_CREDENTIALS = ("bad_signature", "too_many_unproven", "not_configured", "address")
 _UNKNOWN = "unknown"  # requests for sources that are not there: strangers, mostly
 
 
 def refused_sources(requests: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
-    """Sources of whose requests not one was taken, for want of a proof, and why; given source -> outcome -> count."""
+    """Sources of whose requests not one was taken, for want of a proof or of an allowed address, and why; given
+    source -> outcome -> count."""
     reasons = {}
     for source, outcomes in sorted(requests.items()):
         refused = {outcome: count for outcome, count in outcomes.items() if outcome in _CREDENTIALS}
@@ -33,9 +34,13 @@ def refused_sources(requests: Mapping[str, Mapping[str, int]]) -> dict[str, str]
 def find_refused(requests: Mapping[str, Mapping[str, int]]) -> list[str]:
     """The same as sentences for `status`."""
     return [
-        f"source {source}: {reason}; is its secret here the one the sender signs with?"
+        f"source {source}: {reason}; is its secret here the one the sender signs with{_and_address(source, reason)}?"
         for source, reason in refused_sources(requests).items()
     ]
+
+
+def _and_address(source: str, reason: str) -> str:
+    return f", sources.{source}.allow_from with its addresses" if "address" in reason else ""
 
 
 def check_requests() -> Iterator[Check]:
@@ -50,7 +55,8 @@ def check_requests() -> Iterator[Check]:
         yield failed(
             f"requests of {source}",
             reason,
-            "compare the signing secret here with the sender's, and the clocks; senders give up after some hours",
+            f"compare the signing secret here with the sender's{_and_address(source, reason)}, and the clocks;"
+            " senders give up after some hours",
         )
     if not refused:
         yield passed("requests", _summary(requests))

@@ -16,6 +16,7 @@ from pipeline.settings.loading import settings
 from pipeline.settings.polled_sources import declared_poll, poll_of
 from pipeline.store.engine import transaction
 from pipeline.store.events.cursors import read_cursors
+from pipeline.store.source_tokens import read_tokens
 
 BEGINNING = "beginning"
 
@@ -80,8 +81,8 @@ def read_states(slug: str | None = None) -> list[PollState]:
     if slug is not None:
         check_source(slug)
     with transaction(synchronous=False) as connection:
-        cursors = read_cursors(connection)
-    states = [state for state in poll_states(settings(), cursors) if slug in (None, state.source)]
+        cursors, tokens = read_cursors(connection), read_tokens(connection)
+    states = [state for state in poll_states(settings(), cursors, tokens) if slug in (None, state.source)]
     if slug is not None and not states:
         raise UsageError(f"{slug} is not polled: `afluente source list` shows how its leads come")
     return states

@@ -35,7 +35,8 @@ def main() -> None:
     # What is there by now stays. Looked through for garbage again and again, it held everybody for 80 ms each time.
     gc.collect()
     gc.freeze()
-    server = uvicorn.Server(server_config(app, host=chosen.host, port=chosen.port))
+    proxies = known.receiver.trusted_proxies
+    server = uvicorn.Server(server_config(app, trusted_proxies=proxies, host=chosen.host, port=chosen.port))
     with suppress(KeyboardInterrupt):  # Ctrl-C, after what was under way was answered
         server.run(sockets=None if chosen.fd is None else [socket.socket(fileno=chosen.fd)])
     if not server.started:

@@ -17,6 +17,7 @@ from connectors.kit import Poll, sources
 from connectors.kit.http import session
 from connectors.kit.sources.parts import BESIDE, Beside, Part
 from connectors.kit.sources.polling import Page, Rejected, poll_pages
+from pipeline.access.sources import poll_access
 from pipeline.errors import ConfigurationError, QuotaError, TerminalError, TransientError, place_of
 from pipeline.hints import hint_dispatch
 from pipeline.intake.arrivals import JSON, new_event
@@ -31,7 +32,6 @@ from pipeline.settings.polled_sources import (
     address_digest,
     poll_of,
     poll_seconds,
-    poll_token,
     polled_sources,
     settings_digest,
 )
@@ -147,10 +147,10 @@ def _read(
     if begin_at is None and position is not None and cursor.read_from not in (None, polled.read_from):
         position = None
         report.notes.append(_MOVED)
-    token = poll_token(known, instance.slug, poll)
+    access = poll_access(known, instance.slug, instance.brand, instance.connector, poll)
     deadline = time.monotonic() + _RUN_SECONDS
     with session(poll.url, max_answer_bytes=poll.max_answer_bytes) as http:
-        for page in poll_pages(poll, position=position, token=token, session=http):
+        for page in poll_pages(poll, position=position, access=access, session=http):
             _store_page(polled, page, report)
             report.notes += [note for note in page.notes if note not in report.notes]
             if page.is_last:

@@ -16,6 +16,7 @@ import yaml
 from pipeline.errors import ConfigurationError
 from pipeline.lanes import LANES
 from pipeline.settings.declarations import SettingsFile
+from pipeline.settings.networks import EVERYBODY, fault_of_network
 from pipeline.settings.secrets import reference
 from pipeline.settings.webhook_checks import problems_of_policy, problems_of_webhook
 from pipeline.values.nearest import unknown_name
@@ -189,6 +190,8 @@ def _of_sense(content: Mapping[str, Any]) -> Iterator[Problem]:
     for name, entry in _objects(content, "webhooks").items():
         yield from problems_of_webhook(name, entry, known)
     yield from problems_of_policy(_objects(content, "hooks"), "hooks")
+    proxies = _objects(content, "receiver").get("trusted_proxies")
+    yield from _of_networks(proxies, "receiver.trusted_proxies", also=EVERYBODY)
     flower = _objects(content, "flower")
     yield from ((f"flower.{key}", unknown_name(str(key), ("auth",))) for key in flower if key != "auth")
     if isinstance(flower.get("auth"), str):
@@ -206,7 +209,7 @@ def _of_entry(entry: Any, place: str, brands: set[str]) -> Iterator[Problem]:
     lane = entry.get("lane")
     if isinstance(lane, str) and lane not in LANES:
         yield f"{place}.lane", unknown_name(lane, LANES)
-    for key in ("url", "base_url"):
+    for key in ("url", "base_url", "redirect_url"):
         address = entry.get(key)
         if isinstance(address, str) and "://" not in address:
             yield f"{place}.{key}", f"{_shown(address, key)} is no address; it begins with https:// or another scheme"
@@ -214,6 +217,7 @@ def _of_entry(entry: Any, place: str, brands: set[str]) -> Iterator[Problem]:
         yield from _of_account(entry, place)
     if place.startswith("sources."):
         yield from _of_secret_names(entry.get("secrets"), place, brands)
+        yield from _of_networks(entry.get("allow_from"), f"{place}.allow_from")
     yield from _of_references(entry, place)
 
 
@@ -228,11 +232,24 @@ def _of_account(entry: Mapping[str, Any], place: str) -> Iterator[Problem]:
 
 
 def _of_secret_names(secrets: Any, place: str, brands: set[str]) -> Iterator[Problem]:
-    """A source's secrets are named by brand, or by the variable of a secret that its connector declares."""
-    for key in secrets if isinstance(secrets, dict) else ():
-        if key not in brands and not _VARIABLE.match(str(key)):
-            known = ", ".join(sorted(map(str, brands)))
+    """A source's secrets are named by brand, or by the variable of a secret that its connector declares, which may then
+    be told apart by brand."""
+    known = ", ".join(sorted(map(str, brands)))
+    for key, given in secrets.items() if isinstance(secrets, dict) else ():
+        is_variable = _VARIABLE.match(str(key)) is not None
+        if key not in brands and not is_variable:
             yield f"{place}.secrets.{key}", f"is neither a brand ({known}) nor the variable of a secret"
+        for brand in given if isinstance(given, dict) else ():
+            if not is_variable:
+                yield f"{place}.secrets.{key}", "of a brand this is the signing secret itself, a reference or a list"
+            elif brand not in brands:
+                yield f"{place}.secrets.{key}.{brand}", f"is not among brands ({known})"
+
+
+def _of_networks(networks: Any, place: str, *, also: str | None = None) -> Iterator[Problem]:
+    for number, text in enumerate(networks if isinstance(networks, list) else ()):
+        if isinstance(text, str) and text != also and (fault := fault_of_network(text)):
+            yield f"{place}[{number}]", fault
 
 
 def _of_region(region: Any, place: str) -> Iterator[Problem]:
@@ -246,14 +263,21 @@ def _of_region(region: Any, place: str) -> Iterator[Problem]:
 
 
 def _of_references(entry: Mapping[str, Any], place: str) -> Iterator[Problem]:
-    secret, secrets = entry.get("secret"), entry.get("secrets")
-    named = [("secret", text) for text in (secret if isinstance(secret, list) else [secret])]
-    named += [("token", entry.get("token"))]
-    for key, given in secrets.items() if isinstance(secrets, dict) else ():
-        named += [(f"secrets.{key}", text) for text in (given if isinstance(given, list) else [given])]
-    for key, text in named:
-        if isinstance(text, str):
-            yield from _of_reference(text, f"{place}.{key}")
+    for key in ("secret", "token", "secrets"):
+        given = entry.get(key)
+        if key == "secrets" or not isinstance(given, dict):
+            yield from _of_reference_or_many(given, f"{place}.{key}")
+
+
+def _of_reference_or_many(given: Any, place: str) -> Iterator[Problem]:
+    if isinstance(given, str):
+        yield from _of_reference(given, place)
+    elif isinstance(given, list):
+        for text in given:
+            yield from _of_reference_or_many(text, place)
+    elif isinstance(given, dict):
+        for key, text in given.items():
+            yield from _of_reference_or_many(text, f"{place}.{key}")
 
 
 def _of_reference(text: str, place: str) -> Iterator[Problem]:

@@ -26,10 +26,11 @@ class BrandSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One source instance. `secret` may be a list while a secret is being rotated.
+    """One source instance. Where a secret stands, a list of them may, newest first, while one is being rotated.
 
-    `secrets` are those that a connector declares beside the signature's, by the name of their variable, and the signing
-    secrets of brands that have their own, by brand.
+    `secrets` are those that a connector declares, by the name of their variable, which may differ by brand; and the
+    signing secrets of brands that have their own, by brand. `secret` is short for the one that signs, `token` for the
+    only one that a poll shows. `allow_from`: addresses and networks that may post.
     """
 
     connector: str | None = None
@@ -38,11 +39,13 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     enabled: bool = True
     lane: str | None = None
     secret: str | list[str] | None = None
-    secrets: dict[str, str | list[str]] = {}
+    secrets: dict[str, str | list[str] | dict[str, str | list[str]]] = {}
     url: str | None = None
-    token: str | None = None
+    token: str | list[str] | None = None
     every_seconds: Annotated[int, msgspec.Meta(ge=1)] | None = None
     rate_per_second: PerSecond | None = None
+    allow_from: list[str] | None = None
+    redirect_url: str | None = None  # where `source connect` lets the browser be led, as the app was registered
     options: dict[str, Any] = {}
 
 
@@ -99,6 +102,8 @@ class ReceiverSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The HTTP receiver as the world sees it."""
 
     public_url: str | None = None  # what senders were told: some sign it
+    # Networks whose word of who is behind them counts; None: 127.0.0.1, or those of FORWARDED_ALLOW_IPS.
+    trusted_proxies: list[str] | None = None
     describe_sources: bool = False  # /docs and /openapi.json name brands and sources to anybody
 
 

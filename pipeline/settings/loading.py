@@ -86,18 +86,25 @@ class Settings(msgspec.Struct, frozen=True):
         `signs` False: a secret beside the signature's, which `secret` and the one made do not stand for.
         """
         entry = self.source(slug)
-        if variable in entry.secrets:
-            return self._resolved(entry.secrets[variable], f"sources.{slug}.secrets.{variable}")
-        if signs and brand in entry.secrets:
-            return self._resolved(entry.secrets[brand], f"sources.{slug}.secrets.{brand}")
+        if (named := self._named_secrets(slug, variable, brand)) is not None:
+            return named
+        if signs and isinstance(own := entry.secrets.get(brand or ""), str | list):
+            return self._resolved(own, f"sources.{slug}.secrets.{brand}")
         if signs and entry.secret is not None:
             return self._resolved(entry.secret, f"sources.{slug}.secret")
         if text := self.environ.get(variable):
-            return [part.strip() for part in text.split(",") if part.strip()]
+            return _parts_of(text)
         if not signs:
             return []
         generated = read_credentials(self.data).get("sources", {}).get(slug)
         return [generated] if generated else []
+
+    def _named_secrets(self, slug: str, variable: str, brand: str | None) -> list[str] | None:
+        """What `secrets` says of a declared secret, for this brand; None if nothing."""
+        configured, place = self.source(slug).secrets.get(variable), f"sources.{slug}.secrets.{variable}"
+        if isinstance(configured, dict):
+            configured, place = configured.get(brand or ""), f"{place}.{brand}"
+        return None if configured is None else self._resolved(configured, place)
 
     def _resolved(self, configured: str | list[str], place: str) -> list[str]:
         texts = [configured] if isinstance(configured, str) else configured
@@ -113,12 +120,15 @@ class Settings(msgspec.Struct, frozen=True):
         """Signing secrets of an endpoint, all of which sign. Raises ConfigurationError if one cannot be had."""
         return self._resolved(self.webhooks[name].secrets["signing"], f"webhooks.{name}.secrets.signing")
 
-    def source_token(self, slug: str, variable: str | None) -> str | None:
-        """Bearer token of a polled source, or None."""
-        configured = self.source(slug).token
-        if configured is not None:
-            return reference(configured, f"sources.{slug}.token").resolve(self.environ)
-        return self.environ.get(variable) if variable else None
+    def source_tokens(self, slug: str, variable: str | None, *, brand: str | None = None) -> list[str]:
+        """Current values, newest first, of the only secret that we show to a source, or of one that it does not
+        declare (`variable` None): `secrets` by its name, else `token`, else the declared environment variable.
+        """
+        if variable is not None and (named := self._named_secrets(slug, variable, brand)) is not None:
+            return named
+        if (configured := self.source(slug).token) is not None:
+            return self._resolved(configured, f"sources.{slug}.token")
+        return _parts_of(self.environ.get(variable, "")) if variable else []
 
     def sending_key(self) -> str | None:
         """A key of the HTTP API that may post leads, as `afluente source send` needs it; None if none is known."""
@@ -263,6 +273,11 @@ def _api_keys(env: Mapping[str, str], data: Path) -> str:
     text = env.get("AFLUENTE_API_KEYS") or file_variable("AFLUENTE_API_KEYS_FILE", env)
     generated = None if text else read_credentials(data).get("api_key")
     return text or (f"embedded:admin:{generated}" if generated else "")
+
+
+def _parts_of(text: str) -> list[str]:
+    """The secrets that a variable holds, comma-separated."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _dialect(url: str) -> str:

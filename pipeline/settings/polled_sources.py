@@ -60,10 +60,6 @@ def declared_poll(slug: str, connector: Connector) -> Poll:
     return intake
 
 
-def poll_token(known: Settings, slug: str, poll: Poll) -> str | None:
-    return known.source_token(slug, poll.token.name if poll.token else None)
-
-
 def poll_seconds(known: Settings, slug: str, poll: Poll) -> float:
     return float(known.source(slug).every_seconds or poll.every_seconds)
 

@@ -7,16 +7,17 @@ test holds these models and the migrations equal. `events` and `event_bodies` ar
 
 from __future__ import annotations
 
-from sqlalchemy import Column, LargeBinary, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import Column, LargeBinary, PrimaryKeyConstraint, Table, Text, text
 
-from pipeline.store.columns import metadata, moment_column
+from pipeline.store.columns import metadata, moment_column, one_of
 from pipeline.store.deliveries import tables as deliveries
 from pipeline.store.events import tables as events
 from pipeline.store.identity import tables as identity
 from pipeline.store.people import tables as people
+from pipeline.store.source_tokens import STATES as TOKEN_STATES
 from pipeline.store.webhooks import tables as webhooks
 
-__all__ = ["deliveries", "events", "identity", "keyring", "metadata", "people", "webhooks"]
+__all__ = ["deliveries", "events", "identity", "keyring", "metadata", "people", "source_tokens", "webhooks"]
 
 keyring = Table(
     "keyring",
@@ -25,4 +26,22 @@ keyring = Table(
     Column("sealed", LargeBinary, nullable=False),
     moment_column("created_at", nullable=False, is_now=True),
     PrimaryKeyConstraint("name", name="keyring_pkey"),
+)
+
+source_tokens = Table(
+    "source_tokens",
+    metadata,
+    Column("brand", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'asked'")),
+    Column("granted_for", Text),  # a digest of the token server and of what was asked there
+    Column("sealed", LargeBinary),  # the access token and the refresh token
+    Column("scopes", Text),
+    moment_column("connected_at"),  # when a human agreed
+    moment_column("refreshed_at"),
+    moment_column("expires_at"),
+    Column("last_error", Text),
+    moment_column("failed_at"),
+    PrimaryKeyConstraint("brand", "source", name="source_tokens_pkey"),
+    one_of("state", TOKEN_STATES, "source_tokens_state_known"),
 )

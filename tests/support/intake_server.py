@@ -51,8 +51,9 @@ class Receiver:
 def running_receiver(
     known: Settings | None = None, *, connectors: Mapping[str, Connector] | None = None, port: int = 0
 ) -> Iterator[Receiver]:
-    app = create_app(known or settings(), connectors=connectors)
-    server = uvicorn.Server(server_config(app, port=port))
+    known = known or settings()
+    app = create_app(known, connectors=connectors)
+    server = uvicorn.Server(server_config(app, trusted_proxies=known.receiver.trusted_proxies, port=port))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 20

@@ -7,6 +7,7 @@ import re
 from connectors.kit.conformance.cases import TYPICAL, Case
 from connectors.kit.errors import ConfigurationError
 from connectors.kit.paths import many_turns, parse_path
+from connectors.kit.sources.auth import auth_of
 from connectors.kit.sources.declarations import Connector, Poll, Secret, Webhook
 from connectors.kit.sources.handshakes import secrets_of_webhook
 from connectors.kit.sources.parts import as_paths
@@ -113,6 +114,5 @@ def _secrets(case: Case) -> list[Secret]:
     intake = case.connector.intake
     if isinstance(intake, Webhook):
         return list(secrets_of_webhook(intake))
-    if isinstance(intake, Poll) and intake.token is not None:
-        return [intake.token]
-    return []
+    auth = auth_of(intake)
+    return list(auth.secrets) if auth is not None else []

@@ -5,9 +5,11 @@ A connector module holds one constant, `CONNECTOR`. Paths are dotted (`data.lead
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
+
+from connectors.kit.tokens import TokenSource
 
 _SIGNED_RECORDS = 5_000  # they go into one transaction
 _UNSIGNED_RECORDS = 100
@@ -123,6 +125,77 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True)
+class Client:
+    """An app as a token server knows it, told by fields of the form (`body`) or by HTTP's Basic scheme."""
+
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    told_by: Literal["body", "basic"] = "body"
+
+
+class Grant(Protocol):
+    """How tokens are had from a token server: what connectors/kit/sources/auth/oauth.py declares."""
+
+    @property
+    def token_url(self) -> str: ...
+    @property
+    def client_id(self) -> Secret: ...
+    @property
+    def client_secret(self) -> Secret | None: ...
+    @property
+    def needs_a_human(self) -> bool:
+        """Whether somebody has to agree once, by `afluente source connect NAME`, before it lets us in."""
+        ...
+
+    @property
+    def granted_for(self) -> tuple[str, ...]:
+        """What a token belongs to: one of something else is not shown."""
+        ...
+
+    def client(self, client_id: str, client_secret: str | None) -> Client: ...
+    def renewal(self, refresh_token: str | None) -> dict[str, str] | None:
+        """The form that gets the next token; None if there is nothing to get one with."""
+        ...
+
+
+class Keys(Protocol):
+    """What is set up for a source of a brand, as an Auth asks for it."""
+
+    def secrets_of(self, secret: Secret) -> Sequence[str]:
+        """The values of a declared secret, newest first, several while one is replaced; empty if it is not set."""
+        ...
+
+    def tokens_of(self, grant: Grant) -> TokenSource:
+        """Tokens of a Grant (connectors/kit/sources/auth.py), which outlive this process."""
+        ...
+
+
+Mark = Callable[[Any], Any]  # of a prepared request, as requests takes it for `auth`
+
+
+class Access(Protocol):
+    """What requests of one reading are marked with."""
+
+    def marks(self) -> Iterator[Mark | None]:
+        """For one request: whoever asks for a further mark says that the one before was refused."""
+        ...
+
+
+class Auth(Protocol):
+    """How we prove to a source who asks: connectors/kit/sources/auth.py has the usual ways."""
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]: ...
+
+    @property
+    def grant(self) -> Grant | None:
+        """What its tokens are had by; None where the secrets themselves are shown."""
+        ...
+
+    def access(self, keys: Keys) -> Access: ...
+
+
+@dataclass(frozen=True, slots=True)
 class Cursor:
     """Where a poll continues. `field` is the path in a record whose greatest value is kept; `param` the query parameter
     that carries it. `lookback_seconds` re-reads a little: late records are caught, repeats are harmless. The value goes
@@ -162,7 +235,8 @@ class Poll:
     records_at: str | None = None
     pages: PageNumber | None = None
     cursor: Cursor | None = None
-    token: Secret | None = None  # sent as `Authorization: Bearer …`, if it is set
+    token: Secret | None = None  # short for auth=Bearer(…), and sent only if it is set
+    auth: Auth | None = None
     token_required: bool = False  # known to refuse everybody without one: `doctor` then need not ask
     every_seconds: int = 60
     rate_per_second: float = 5.0

@@ -17,9 +17,10 @@ import orjson
 import requests
 
 from connectors.kit.errors import QuotaError, TerminalError, TransientError
-from connectors.kit.http import BearerToken, check_status, translated
+from connectors.kit.http import check_status, translated
 from connectors.kit.paths import get_path
-from connectors.kit.sources.declarations import Poll
+from connectors.kit.sources.auth import Access, send_marked
+from connectors.kit.sources.declarations import Mark, Poll
 from connectors.kit.sources.nesting import is_too_deep, without_depths
 from connectors.kit.sources.page_ends import tells_nothing_there
 from connectors.kit.sources.records import UnreadableBody, decode_body
@@ -70,14 +71,14 @@ class PageReader:
     def __init__(
         self,
         poll: Poll,
-        token: str | None,
+        access: Access | None,
         session: requests.Session,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.host = urlsplit(poll.url).hostname
         self._poll = poll
-        self._auth = BearerToken(token) if token else None
+        self._access = access
         self._session = session
         self._sleep = sleep
         self._clock = clock
@@ -98,14 +99,7 @@ class PageReader:
         raise AssertionError("the last attempt returns or raises")
 
     def _read_once(self, params: Mapping[str, str]) -> Answer:
-        now = self._clock()
-        if now < self._next_call_at:
-            self._sleep(self._next_call_at - now)
-        self._next_call_at = max(now, self._next_call_at) + 1 / self._poll.rate_per_second
-        with translated(self._what):
-            response = self._session.get(
-                self._poll.url, params=params, auth=self._auth, headers={"Accept": "application/json"}
-            )
+        response = send_marked(self._access, lambda mark: self._send(params, mark))
         try:
             check_status(response, self._what)
         except TerminalError as error:
@@ -113,6 +107,14 @@ class PageReader:
                 raise PageAbsentError(str(error), status=response.status_code) from None
             raise
         return self._take_apart(response)
+
+    def _send(self, params: Mapping[str, str], mark: Mark | None) -> requests.Response:
+        now = self._clock()
+        if now < self._next_call_at:
+            self._sleep(self._next_call_at - now)
+        self._next_call_at = max(now, self._next_call_at) + 1 / self._poll.rate_per_second
+        with translated(self._what):
+            return self._session.get(self._poll.url, params=params, auth=mark, headers={"Accept": "application/json"})
 
     def _take_apart(self, response: requests.Response) -> Answer:
         body = response.content.strip()

@@ -9,6 +9,8 @@ Three buckets of a source, so that strangers never use up what its own sender ma
 
 from __future__ import annotations
 
+from starlette.datastructures import Address
+
 from connectors.kit import Signature
 from connectors.kit.sources.content_types import MAX_LENGTH, read_content_type
 from pipeline.intake.instances import SourceInstance
@@ -16,6 +18,7 @@ from pipeline.intake.posted.records import PostedRecord
 from pipeline.intake.receiver.answers import RefusedError, refused_later
 from pipeline.intake.receiver.rate_limits import RateLimits
 from pipeline.settings.loading import Settings
+from pipeline.settings.networks import is_within
 
 _UNPROVEN_PER_SECOND = 20.0
 _UNPROVEN_BURST = 100.0
@@ -29,6 +32,13 @@ class Admission:
     def __init__(self, settings: Settings, limits: RateLimits) -> None:
         self._settings = settings
         self._limits = limits
+
+    def check_address(self, instance: SourceInstance, client: Address | None) -> None:
+        """403 for a request from elsewhere than `allow_from` of the source says. `client`: who asks, or whom a trusted
+        proxy names."""
+        allowed = self._settings.source(instance.slug).allow_from
+        if allowed is not None and not is_within(client.host if client else None, allowed):
+            raise RefusedError(403, "address", "requests of this source are not taken from your address")
 
     def let_in(self, instance: SourceInstance) -> None:
         """One request of a source, counted as one record. 429 over its rate."""

@@ -38,6 +38,7 @@ async def post_leads(receiver: Receiver, request: Request) -> Response:
     """Store one lead or several. Raises RefusedError."""
     key = authorize(request, receiver.settings.api_keys, POST_ROLES)
     instance = _instance(receiver, request, key)
+    receiver.admission.check_address(instance, request.client)
     check_content_type(request.headers.get("content-type", ""))
     receiver.admission.let_in(instance)
     body = await read_body(request, MAX_BODY_BYTES, receiver.body_work, instance.slug)

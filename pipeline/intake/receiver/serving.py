@@ -23,8 +23,10 @@ _CHUNK_BYTES = 262_144  # what is read from a socket at once: the body's beginni
 _VERSIONS = ("1.0", "1.1")
 
 
-def server_config(app: ASGIApp, **options: Any) -> uvicorn.Config:
-    """How the receiver is served. `options` are those of uvicorn, for example host and port."""
+def server_config(app: ASGIApp, *, trusted_proxies: list[str] | None = None, **options: Any) -> uvicorn.Config:
+    """How the receiver is served. `trusted_proxies`: addresses and networks whose X-Forwarded-For and X-Forwarded-Proto
+    count; None: 127.0.0.1, or those of FORWARDED_ALLOW_IPS. `options` are those of uvicorn, for example host and
+    port."""
     return uvicorn.Config(
         app,
         loop="uvloop",
@@ -37,6 +39,7 @@ def server_config(app: ASGIApp, **options: Any) -> uvicorn.Config:
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
+        forwarded_allow_ips=trusted_proxies,
         **options,
     )
 

@@ -34,6 +34,7 @@ _SHOWN_IDS = 20  # of a body of many leads: a header is no list
 async def take_webhook(receiver: Receiver, request: Request, instance: SourceInstance) -> Response:
     """Store what a source posts. Raises RefusedError."""
     webhook = _webhook_of(instance)
+    receiver.admission.check_address(instance, request.client)
     if not instance.enabled:
         raise refused_later(503, "disabled", f"the source {instance.slug} is switched off here", seconds=300)
     check_content_type(request.headers.get("content-type", ""))
@@ -79,6 +80,7 @@ async def take_webhook(receiver: Receiver, request: Request, instance: SourceIns
 
 async def shake_hands(receiver: Receiver, request: Request, instance: SourceInstance) -> Response:
     """The source asks whether this address is ours. Raises RefusedError."""
+    receiver.admission.check_address(instance, request.client)
     return answer_asked(receiver, instance, _webhook_of(instance), request)
 
 

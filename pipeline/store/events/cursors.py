@@ -149,6 +149,15 @@ def move_cursor(
     )
 
 
+def wake_source(connection: Connection, brand: str, source: str) -> None:
+    """Make its streams due that wait for a human, who has acted. Those that somebody is polling are left alone."""
+    connection.exec_driver_sql(
+        "UPDATE cursors SET next_run_at = now(), failures = 0 WHERE (brand, source) = (%s, %s)"
+        " AND next_run_at > now() AND (held_until IS NULL OR held_until <= now())",
+        (brand, source),
+    )
+
+
 def finish_poll(
     connection: Connection,
     brand: str,

@@ -47,8 +47,8 @@ def secrets_of(settings: Settings) -> list[object]:
         settings.sending_key(),
         settings.source_secrets("web_form", "UNUSED"),
         settings.source_secrets("standard_webhooks", "STANDARD_WEBHOOKS_SECRET"),
-        settings.source_token("json_feed", None),
-        settings.source_token("another_feed", "FEED_TOKEN"),
+        settings.source_tokens("json_feed", None),
+        settings.source_tokens("another_feed", "FEED_TOKEN"),
         settings.flower_auth.resolve(settings.environ),
         connection_to("crm", settings).secrets,
     ]
@@ -61,8 +61,8 @@ def test_every_secret_is_the_callers(place):
         "an-api-key-of-the-caller",
         ["a-signing-secret-of-the-caller"],
         ["a-signing-secret-of-the-caller"],
-        "a-token-of-the-caller",
-        "a-token-of-the-caller",
+        ["a-token-of-the-caller"],
+        ["a-token-of-the-caller"],
         "flower:of-the-caller",
         {"client_id": "a-crm-secret-of-the-caller"},
     ]
@@ -74,11 +74,11 @@ def test_what_the_caller_does_not_give_is_not_taken_from_the_process(place):
         bare.secret_keys()
     assert bare.sending_key() is None
     assert bare.source_secrets("standard_webhooks", "STANDARD_WEBHOOKS_SECRET") == []
-    assert bare.source_token("another_feed", "FEED_TOKEN") is None
+    assert bare.source_tokens("another_feed", "FEED_TOKEN") == []
     with pytest.raises(ConfigurationError, match="STANDARD_WEBHOOKS_SECRET is not set"):
         bare.source_secrets("web_form", "UNUSED")
     with pytest.raises(ConfigurationError, match="FEED_TOKEN is not set"):
-        bare.source_token("json_feed", None)
+        bare.source_tokens("json_feed", None)
     with pytest.raises(ConfigurationError, match="CRM_SECRET is not set"):
         connection_to("crm", bare)
 

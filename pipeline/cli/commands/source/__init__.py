@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.commands.source import access
 from pipeline.cli.terminal.findings import print_findings
 from pipeline.cli.terminal.output import (
     AsJson,
@@ -22,6 +23,8 @@ from pipeline.cli.terminal.output import (
 from pipeline.errors import UsageError
 
 commands = typer.Typer(help="Where leads come from.", no_args_is_help=True)
+commands.command("connect", epilog=access.CONNECT)(access.connect)
+commands.command("disconnect", epilog=access.DISCONNECT)(access.disconnect)
 
 
 @commands.command("list", epilog=example("afluente source list", "afluente source list --json"))
@@ -235,11 +238,12 @@ def show_polls(
         print_json(states)
         return
     print_table(
-        ("source", "brand", "cursor", "page", "last run", "next run", "failures", "last error or why not"),
+        ("source", "brand", "access", "cursor", "page", "last run", "next run", "failures", "last error or why not"),
         [
             (
                 state.source,
                 state.brand,
+                state.access,
                 state.cursor,
                 state.page,
                 state.last_run_at,

@@ -1,0 +1,100 @@
+"""Secrets that a human made and set here, and where each is sent."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.kit.sources.auth.marks import FixedAccess, HeaderMark, ParameterMark, basic_mark
+from connectors.kit.sources.declarations import Access, Auth, Keys, Secret
+
+
+def auth_of(intake: Any) -> Auth | None:
+    """What the declaration of an intake shows to its source, itself or to read on (`fetch`): `token` is short for a
+    Bearer. None for one that asks its source for nothing, or shows nothing."""
+    auth: Auth | None = getattr(intake, "auth", None)
+    token: Secret | None = getattr(intake, "token", None)
+    reads_on = getattr(intake, "fetch", None)
+    return auth or (Bearer(token) if token is not None else None) or (auth_of(reads_on) if reads_on else None)
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderKey:
+    """A secret in a header: `X-Api-Key: …`, or behind a word, `Authorization: Token …` by `prefix="Token "`."""
+
+    name: str
+    secret: Secret
+    prefix: str = ""
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        return (self.secret,)
+
+    @property
+    def grant(self) -> None:
+        return None
+
+    def access(self, keys: Keys) -> Access:
+        return FixedAccess([HeaderMark(self.name, self.prefix + value) for value in keys.secrets_of(self.secret)])
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """`Authorization: Bearer …`, a token that a human made."""
+
+    secret: Secret
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        return (self.secret,)
+
+    @property
+    def grant(self) -> None:
+        return None
+
+    def access(self, keys: Keys) -> Access:
+        return HeaderKey("Authorization", self.secret, "Bearer ").access(keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Basic:
+    """A user and a password. A text stands for itself: `Basic(Secret("ACME_KEY"), "")` is for those who send a key as
+    the user."""
+
+    user: Secret | str
+    password: Secret | str
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        return tuple(part for part in (self.user, self.password) if isinstance(part, Secret))
+
+    @property
+    def grant(self) -> None:
+        return None
+
+    def access(self, keys: Keys) -> Access:
+        users, passwords = (
+            keys.secrets_of(part) if isinstance(part, Secret) else [part] for part in (self.user, self.password)
+        )
+        return FixedAccess([basic_mark(user, password) for user, password in itertools.product(users, passwords)])
+
+
+@dataclass(frozen=True, slots=True)
+class QueryKey:
+    """A secret as a parameter of the address. Proxies and the source write addresses into their logs: where the source
+    takes a header, `HeaderKey` is better."""
+
+    name: str
+    secret: Secret
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        return (self.secret,)
+
+    @property
+    def grant(self) -> None:
+        return None
+
+    def access(self, keys: Keys) -> Access:
+        return FixedAccess([ParameterMark(self.name, value) for value in keys.secrets_of(self.secret)])

@@ -1,0 +1,65 @@
+"""What a source of a brand is asked with: its declared way of proof, with the secrets and tokens that are kept here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connectors.kit import Auth, Bearer, Connector, Poll, Secret
+from connectors.kit.sources.auth import Access, Grant, auth_of
+from connectors.kit.tokens import TokenSource
+from pipeline.access.tokens import DurableTokens
+from pipeline.errors import ConfigurationError
+from pipeline.settings.loading import Settings
+
+_UNDECLARED = Secret("")  # `token` of a source that declares none is sent all the same
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKeys:
+    """The kit's `Keys` for a source of a brand, read from the settings and the database at the moment of asking."""
+
+    known: Settings
+    brand: str
+    slug: str
+    connector: str
+    auth: Auth
+
+    def secrets_of(self, secret: Secret) -> Sequence[str]:
+        """Raises ConfigurationError if a reference of afluente.yaml leads nowhere."""
+        if self.auth.secrets == (secret,):
+            return self.known.source_tokens(self.slug, secret.name or None, brand=self.brand)
+        return self.known.source_secrets(self.slug, secret.name, signs=False, brand=self.brand)
+
+    def tokens_of(self, grant: Grant) -> TokenSource:
+        return DurableTokens(self.brand, self.slug, grant, connector=self.connector, secrets_of=self.secrets_of)
+
+    def missing(self) -> str | None:
+        """The variable of a declared secret that nobody set."""
+        return next((secret.name for secret in self.auth.secrets if secret.name and not self.secrets_of(secret)), None)
+
+
+def keys_of(known: Settings, slug: str, brand: str, connector: Connector, auth: Auth) -> SourceKeys:
+    return SourceKeys(known, brand, slug, connector.source, auth)
+
+
+def access_of(known: Settings, slug: str, brand: str, connector: Connector, auth: Auth) -> Access:
+    """How requests of a source of a brand are marked. Raises ConfigurationError if a secret is not set."""
+    keys = keys_of(known, slug, brand, connector, auth)
+    if (variable := keys.missing()) is not None:
+        raise ConfigurationError(f"{slug} has no {variable}: {how_to_set(slug, variable)}")
+    return auth.access(keys)
+
+
+def poll_access(known: Settings, slug: str, brand: str, connector: Connector, poll: Poll) -> Access | None:
+    """The same for its polls; `token` alone may be unset, and is then not sent. None where nothing is shown."""
+    if poll.auth is not None:
+        return access_of(known, slug, brand, connector, poll.auth)
+    auth = auth_of(poll) or Bearer(_UNDECLARED)
+    keys = keys_of(known, slug, brand, connector, auth)
+    return auth.access(keys) if any(keys.secrets_of(secret) for secret in auth.secrets) else None
+
+
+def how_to_set(slug: str, variable: str) -> str:
+    """What to do about a secret that is not set."""
+    return f"set {variable}, or sources.{slug}.secrets.{variable} to env:NAME or file:PATH"
