@@ -50,7 +50,6 @@ from connectors.kit.sources.declarations import (
     Connector,
     Cursor,
     File,
-    PageNumber,
     Poll,
     Secret,
     Signature,
@@ -68,6 +67,7 @@ from connectors.kit.sources.handshakes import (
     ZoomValidation,
 )
 from connectors.kit.sources.key_in_body import KeyInBody
+from connectors.kit.sources.paging.declared import LinkHeader, NextLink, Offset, PageNumber, PageToken, TimeWindow
 from connectors.kit.sources.questions import Question, answers_by_name, entries_at, question_name
 from connectors.kit.sources.shared_secrets import SharedSecret
 from connectors.kit.sources.signatures import HmacSha256, StandardWebhooks
@@ -100,11 +100,15 @@ __all__ = [
     "KeyInBody",
     "KnownPerson",
     "Link",
+    "LinkHeader",
     "Lists",
     "Lookup",
+    "NextLink",
     "ObjectType",
+    "Offset",
     "Option",
     "PageNumber",
+    "PageToken",
     "PeoplePage",
     "Poll",
     "Question",
@@ -122,6 +126,7 @@ __all__ = [
     "SlackChallenge",
     "StandardWebhooks",
     "TerminalError",
+    "TimeWindow",
     "TransientError",
     "Usage",
     "VerifyToken",

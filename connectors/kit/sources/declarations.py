@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from connectors.kit.sources.paging.declared import Pages
+
 _SIGNED_RECORDS = 5_000  # they go into one transaction
 _UNSIGNED_RECORDS = 100
 
@@ -128,7 +130,8 @@ class Cursor:
     that carries it. `lookback_seconds` re-reads a little: late records are caught, repeats are harmless. The value goes
     back in the source's own spelling; one that is dated in the future is never kept.
 
-    With `next_at` the answer names the next page's token itself (sent as `param`), and `field` is not used.
+    With `next_at` the answer names the next page's token itself (sent as `param`), and `field` is not used; the last
+    token lasts, and the next run goes on from it. A token that only leads through the pages is a PageToken.
     """
 
     param: str
@@ -138,35 +141,28 @@ class Cursor:
 
 
 @dataclass(frozen=True, slots=True)
-class PageNumber:
-    """`?page=1&limit=100` until the answer says that no more follow, or a page comes back empty.
-
-    Whether more follow is read in the fields that most APIs use (`has_more`, `next`, `total_pages`, … at the top or
-    under `meta`, `paging`, `pagination`). Another place is declared: `more_at` is the path of a yes or no, or of the
-    next page's number or address; `total_pages_at` that of the number of pages. What is declared wins.
-    """
-
-    param: str = "page"
-    size_param: str = "limit"
-    size: int = 200
-    first: int = 1
-    more_at: str | None = None
-    total_pages_at: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Poll:
-    """The pipeline asks the source every `every_seconds`; beat runs it, the ops of one poll commit page by page."""
+    """The pipeline asks the source every `every_seconds`; beat runs it, the ops of one poll commit page by page.
+
+    `params`, `headers` (no secrets) and the JSON `body` are sent with each call; `{name}` in them is where a value of
+    the cursor or the pages goes (paging/asking.py). `errors_at`: where an answer of status 200 holds errors, as GraphQL
+    has `errors`.
+    """
 
     url: str
     records_at: str | None = None
-    pages: PageNumber | None = None
+    pages: Pages | None = None
     cursor: Cursor | None = None
     token: Secret | None = None  # sent as `Authorization: Bearer …`, if it is set
     token_required: bool = False  # known to refuse everybody without one: `doctor` then need not ask
     every_seconds: int = 60
     rate_per_second: float = 5.0
     max_answer_bytes: int = 33_554_432  # of one answer, packed or unpacked; what is larger is not read on
+    method: str = "GET"
+    params: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    errors_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
