@@ -29,10 +29,12 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One source instance. `secret` may be a list while a secret is being rotated.
 
     `secrets` are those that a connector declares beside the signature's, by the name of their variable, and the signing
-    secrets of brands that have their own, by brand.
+    secrets of brands that have their own, by brand. `mapping` is the file of `mappings/sources` that its records are
+    read by, without the ending.
     """
 
     connector: str | None = None
+    mapping: str | None = None
     brands: list[str] | None = None
     region: str | None = None
     enabled: bool = True

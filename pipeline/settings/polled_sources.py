@@ -13,6 +13,7 @@ import orjson
 from connectors.kit.sources.declarations import Connector, Poll
 from pipeline.errors import ConfigurationError
 from pipeline.settings.loading import Settings
+from pipeline.settings.set_up_sources import connector_name, set_up_source, why_broken
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _CREDENTIALS = (
@@ -93,10 +94,14 @@ def settings_digest(known: Settings, slug: str, connector: Connector) -> str:
 def _polled_sources(known: Settings, connectors: Mapping[str, Connector]) -> Iterator[PolledSource]:
     for slug in sorted({*connectors, *known.sources}):
         entry = known.source(slug)
-        connector = connectors.get(entry.connector or slug)
-        if connector is None or not isinstance(connector.intake, Poll):
+        declared = connectors.get(connector_name(known, slug))
+        if declared is None or not isinstance(declared.intake, Poll):
             continue
-        why_not = _why_not(known, slug, connector.intake)
+        if slug not in known.sources and declared.configured_by is not None:
+            continue  # it is nothing before afluente.yaml describes a source by it
+        broken = why_broken(known, slug, connectors)
+        connector = set_up_source(known, slug, connectors) or declared if broken is None else declared
+        why_not = broken or _why_not(known, slug, declared_poll(slug, connector))
         is_wanted = slug in known.sources and entry.enabled
         brands: list[str | None] = [*(entry.brands or sorted(known.brands))]
         if entry.brands is None and len(known.brands) > 1:

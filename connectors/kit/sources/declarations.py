@@ -178,6 +178,15 @@ class Api:
     """Leads posted to `/v1/leads` in canonical fields."""
 
 
+class ConfiguredBy(Protocol):
+    """Options of afluente.yaml, of checked types, that describe a source."""
+
+    def connector(self, base: Connector, slug: str) -> Connector:
+        """The declaration of the source that is set up as `slug`, whose mapping has that name. Raises
+        ConfigurationError, with sentences that begin with the option's name."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Connector:
     """One source. `event_id` and `occurred_at` are paths in a record; the first makes a second delivery harmless.
@@ -211,3 +220,5 @@ class Connector:
     settings: tuple[str, ...] = field(
         default=()
     )  # names of afluente.yaml keys that the connector understands beyond the common ones
+    # The type of `options` in afluente.yaml, if those describe the source: kit/sources/configured/options.py.
+    configured_by: type[ConfiguredBy] | None = None

@@ -26,6 +26,7 @@ from pipeline.intake.receiver.readiness import HANGS, Readiness
 from pipeline.intake.receiver.request_counts import HANDSHAKE, TAKEN, RequestCounts
 from pipeline.logs import get_logger
 from pipeline.settings.loading import Settings
+from pipeline.settings.set_up_sources import set_up_sources
 
 _ASKER_THREADS = 2  # with the writers' two they stay within the connections of one process
 _ANSWER_SECONDS = 5.0  # for a question to the database: one that hangs is as good as away
@@ -57,7 +58,7 @@ class Receiver:
         self.admission = Admission(self.settings, RateLimits())
         self.metrics = IntakeMetrics(self.settings, queued=lambda: self.writer.queued)
         self.readiness = Readiness(self.settings)
-        self.readers = Readers(self.connectors, on_end=self.metrics.note_reader_end)
+        self.readers = Readers(set_up_sources(self.settings, self.connectors), on_end=self.metrics.note_reader_end)
         self.askers = ThreadPoolExecutor(_ASKER_THREADS, thread_name_prefix="intake-asker")
         self.probes = ThreadPoolExecutor(1, thread_name_prefix="intake-probe")
 

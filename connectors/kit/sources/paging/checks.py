@@ -13,7 +13,7 @@ from connectors.kit.sources.paging.windows import WRITTEN
 from connectors.kit.times import parse_time
 
 METHODS = ("GET", "POST")
-_SECRET_HEADERS = ("auth", "token", "secret", "api-key", "apikey", "cookie", "password", "credential")
+_SECRET_NAMES = ("auth", "token", "secret", "api-key", "apikey", "cookie", "password", "credential")
 
 
 def wrong_words(poll: Poll) -> list[str]:
@@ -33,9 +33,10 @@ def _wrong_words(poll: Poll) -> Iterator[str]:
         yield f"method: is {poll.method!r}; allowed: {', '.join(METHODS)}"
     elif poll.body is not None and poll.method == "GET":
         yield "body: is not sent with GET; set method to POST"
-    for name in poll.headers:
-        if any(word in name.lower() for word in _SECRET_HEADERS):
-            yield f"headers.{name}: holds a secret by its name, and secrets do not stand here; the token is sent apart"
+    for place, values in (("headers", poll.headers), ("params", poll.params)):
+        for name, value in values.items():
+            if any(word in name.lower().replace("_", "-") for word in _SECRET_NAMES) and "{" not in str(value):
+                yield f"{place}.{name}: is a secret by its name, and secrets never stand here; set the source's `token`"
     yield from wrong_places(poll)
     yield from _wrong_paths(poll)
     if isinstance(pages, TimeWindow):
