@@ -50,9 +50,11 @@ from connectors.kit.sources.declarations import (
     Connector,
     Cursor,
     File,
+    Parent,
     Poll,
     Secret,
     Signature,
+    Stream,
     Webhook,
 )
 from connectors.kit.sources.handshakes import (
@@ -109,6 +111,7 @@ __all__ = [
     "Option",
     "PageNumber",
     "PageToken",
+    "Parent",
     "PeoplePage",
     "Poll",
     "Question",
@@ -125,6 +128,7 @@ __all__ = [
     "SignedToken",
     "SlackChallenge",
     "StandardWebhooks",
+    "Stream",
     "TerminalError",
     "TimeWindow",
     "TransientError",

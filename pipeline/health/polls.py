@@ -12,17 +12,20 @@ from connectors.kit.registry import sources
 from connectors.kit.sources.positions import Position
 from pipeline.settings.loading import Settings
 from pipeline.settings.polled_sources import PolledSource, polled_sources
-from pipeline.store.events.cursors import STREAM, PollKey, StoredCursor
+from pipeline.store.events.cursors import PollKey, StoredCursor
 
 
 class PollState(msgspec.Struct, frozen=True):
-    """A polled source of a brand. `cursor`: the value or token that is read on from, as the source wrote it; `page`:
-    the one that is read next, while a run is under way or was cut short. `why_not`: why it is not polled, else None.
-    `note`: what the polls had to say last, at `noted_at`. `is_wanted`: somebody set it up.
+    """A polled source of a brand, or one stream of it (`leads`, and `leads/ID` for each of its parents).
+
+    `cursor`: the value or token that is read on from, as the source wrote it; `page`: the one that is read next, while
+    a run is under way or was cut short. `why_not`: why it is not polled, else None. `note`: what the polls had to say
+    last, at `noted_at`. `is_wanted`: somebody set it up.
     """
 
     source: str
     brand: str | None
+    stream: str
     why_not: str | None
     cursor: str | None
     page: int | None
@@ -39,8 +42,21 @@ class PollState(msgspec.Struct, frozen=True):
 def poll_states(known: Settings, cursors: Mapping[PollKey, StoredCursor]) -> list[PollState]:
     """Every declared source that is polled, by name and brand."""
     return [
-        _state(source, cursors.get((source.brand, source.slug, STREAM)) if source.brand is not None else None)
+        _state(source, stream, cursors.get((source.brand, source.slug, stream)) if source.brand is not None else None)
         for source in polled_sources(known, sources())
+        for stream in _streams(source, cursors)
+    ]
+
+
+def _streams(source: PolledSource, cursors: Mapping[PollKey, StoredCursor]) -> list[str]:
+    """The declared ones, each followed by those that are read for its parents."""
+    kept = sorted(
+        stream for brand, slug, stream in cursors if (brand, slug) == (source.brand, source.slug) and "/" in stream
+    )
+    return [
+        name
+        for declared in source.streams
+        for name in (declared, *(stream for stream in kept if stream.startswith(f"{declared}/")))
     ]
 
 
@@ -48,7 +64,9 @@ def find_poll_problems(states: list[PollState]) -> list[str]:
     """Sources that fail, and such as somebody set up and that are never polled, as sentences."""
     problems = []
     for state in states:
-        name = f"source {state.source}" + (f" of {state.brand}" if state.brand not in (None, "default") else "")
+        name = f"source {state.source}{f', stream {state.stream},' if state.stream else ''}" + (
+            f" of {state.brand}" if state.brand not in (None, "default") else ""
+        )
         if state.why_not is not None and state.is_wanted:
             problems.append(f"{name} is not polled: {state.why_not}")
         elif state.why_not is None and state.last_error is not None:
@@ -59,12 +77,13 @@ def find_poll_problems(states: list[PollState]) -> list[str]:
     return problems
 
 
-def _state(source: PolledSource, row: StoredCursor | None) -> PollState:
+def _state(source: PolledSource, stream: str, row: StoredCursor | None) -> PollState:
     position = _position(row)
     now = datetime.now(UTC)
     return PollState(
         source=source.slug,
         brand=source.brand,
+        stream=stream,
         why_not=source.why_not,
         cursor=position.token or position.after or position.greatest,
         page=position.page,

@@ -16,6 +16,7 @@ from pipeline.settings.loading import Settings
 from pipeline.settings.set_up_sources import connector_name, set_up_source, why_broken
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+STREAM = ""  # of a source that is read as one
 _CREDENTIALS = (
     "key",
     "token",
@@ -36,6 +37,11 @@ class PolledSource(msgspec.Struct, frozen=True):
     connector: Connector
     why_not: str | None
     is_wanted: bool
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The names of its streams; one without a name if it is read as one."""
+        return streams_of(self.connector)
 
 
 def polled_sources(known: Settings, connectors: Mapping[str, Connector]) -> list[PolledSource]:
@@ -59,6 +65,12 @@ def declared_poll(slug: str, connector: Connector) -> Poll:
     if not isinstance(intake, Poll):
         raise ConfigurationError(f"the source {slug} is not polled; it comes by {type(intake).__name__}")
     return intake
+
+
+def streams_of(connector: Connector) -> tuple[str, ...]:
+    """The names of a polled source's streams; one without a name if it is read as one."""
+    intake = connector.intake
+    return (isinstance(intake, Poll) and tuple(stream.name for stream in intake.streams)) or (STREAM,)
 
 
 def poll_token(known: Settings, slug: str, poll: Poll) -> str | None:

@@ -17,6 +17,7 @@ from connectors.kit.http import session
 from connectors.kit.sources.declarations import Poll, Webhook
 from connectors.kit.sources.key_in_body import KeyInBody, signed_body
 from connectors.kit.sources.paging.declared import LinkHeader, NextLink, Offset, PageNumber, TimeWindow
+from connectors.kit.sources.paging.streams import poll_of_stream
 from connectors.kit.sources.polling import Page, poll_pages
 from connectors.kit.sources.records import split_body
 
@@ -84,6 +85,8 @@ def poll_reads_every_page_once(case: Case) -> list[str]:
     ]  # as they come: `prepare` has its turn later
     if len(records) < 3:
         return ["the typical sample needs three records or more, to be read as three pages"]
+    if poll.streams:
+        poll = replace(poll_of_stream(poll, poll.streams[0], "1"), records_at=poll.records_at)
     if isinstance(poll.pages, TimeWindow):  # each window is read as any pages are
         poll = replace(poll, pages=poll.pages.pages or PageNumber())
     problems = []

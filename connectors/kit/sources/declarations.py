@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from connectors.kit.sources.paging.declared import Pages
+from connectors.kit.sources.paging.declared import Pages, PageWay
 
 _SIGNED_RECORDS = 5_000  # they go into one transaction
 _UNSIGNED_RECORDS = 100
@@ -141,6 +141,42 @@ class Cursor:
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """The list whose records a stream is read for, one after the other: forms, of which each has leads.
+
+    `url` as of a Stream; `id_at`: the path of the id that goes into the stream's address as `{parent}`. `most`: how
+    many there may be. `own_ids`: the ids of the stream's records are told apart by parent (entry 1 of each form).
+    """
+
+    url: str
+    records_at: str | None = None
+    id_at: str = "id"
+    pages: PageWay | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    most: int = 1_000
+    own_ids: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One of several lists of a polled source, read on from a position of its own. What is not given is the Poll's.
+
+    `url`: below that of the Poll, from the root of its host (`/v2/contacts`), or whole and at the same host. With a
+    `parent` it is read for each record of another list, whose id stands as `{parent}` in `url`, `params` or `body`.
+    Ids of records are told apart by stream.
+    """
+
+    name: str
+    url: str | None = None
+    records_at: str | None = None
+    params: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] | None = None
+    pages: Pages | None = None
+    cursor: Cursor | None = None
+    parent: Parent | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Poll:
     """The pipeline asks the source every `every_seconds`; beat runs it, the ops of one poll commit page by page.
 
@@ -163,6 +199,7 @@ class Poll:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     errors_at: str | None = None
+    streams: tuple[Stream, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ import msgspec
 
 from connectors.kit.errors import ConfigurationError
 from connectors.kit.paths import many_turns, parse_path
-from connectors.kit.sources.configured.page_options import Name, PageSize, PagesOption, declared_pages
-from connectors.kit.sources.declarations import Connector, Cursor, Poll, Secret, Webhook
+from connectors.kit.sources.configured.page_options import Name, PageSize, PagesOption, Way, declared_pages
+from connectors.kit.sources.declarations import Connector, Cursor, Parent, Poll, Secret, Stream, Webhook
 from connectors.kit.sources.paging.checks import wrong_words
 from connectors.kit.sources.paging.declared import PageToken
 from connectors.kit.sources.parts import as_paths
@@ -64,6 +64,36 @@ class _RecordOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         )
 
 
+class ParentOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    url: Name
+    records_at: Name | None = None
+    id_at: Name = "id"
+    params: dict[str, str | int | float | bool] = {}
+    pages: Way | None = None
+    most: PageSize = 1_000
+    own_ids: bool = False
+
+    def declared(self) -> Parent:
+        pages = self.pages.declared() if self.pages is not None else None
+        fields = {name: getattr(self, name) for name in self.__struct_fields__}
+        return Parent(**{**fields, "pages": pages})
+
+
+class StreamOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    url: Name | None = None
+    records_at: Name | None = None
+    params: dict[str, str | int | float | bool] | None = None
+    body: dict[str, Any] | None = None
+    pages: PagesOption | None = None
+    cursor: Cursor | None = None
+    parent: ParentOptions | None = None
+
+    def declared(self, name: str) -> Stream:
+        fields = {field: getattr(self, field) for field in self.__struct_fields__}
+        parent = self.parent.declared() if self.parent is not None else None
+        return Stream(name, **{**fields, "pages": declared_pages(self.pages), "parent": parent})
+
+
 class RestPollOptions(_RecordOptions, frozen=True):
     """An API that gives JSON. `params` and `headers` are sent with each call, `body` with POST."""
 
@@ -76,6 +106,7 @@ class RestPollOptions(_RecordOptions, frozen=True):
     errors_at: Name | None = None
     pages: PagesOption | None = None
     cursor: Cursor | None = None
+    streams: dict[str, StreamOptions] = {}
 
     def connector(self, base: Connector, slug: str) -> Connector:
         """Raises ConfigurationError."""
@@ -90,6 +121,7 @@ class RestPollOptions(_RecordOptions, frozen=True):
             headers=self.headers,
             body=self.body,
             errors_at=self.errors_at,
+            streams=tuple(stream.declared(name) for name, stream in self.streams.items()),
         )
         return self._made(base, slug, poll, self.event_id)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from connectors.kit.errors import ConfigurationError
 from connectors.kit.paths import many_turns, parse_path
-from connectors.kit.sources.declarations import Poll
+from connectors.kit.sources.declarations import Poll, Stream
 from connectors.kit.sources.paging.asking import wrong_places
 from connectors.kit.sources.paging.declared import TimeWindow
+from connectors.kit.sources.paging.streams import poll_of_parents, poll_of_stream
 from connectors.kit.sources.paging.windows import WRITTEN
 from connectors.kit.times import parse_time
 
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 METHODS = ("GET", "POST")
 _SECRET_NAMES = ("auth", "token", "secret", "api-key", "apikey", "cookie", "password", "credential")
 
@@ -22,6 +25,42 @@ def wrong_words(poll: Poll) -> list[str]:
 
 
 def _wrong_words(poll: Poll) -> Iterator[str]:
+    if not poll.streams:
+        yield from _wrong_words_of_one(poll)
+    names = [stream.name for stream in poll.streams]
+    for stream in poll.streams:
+        place = f"streams.{stream.name}"
+        if not _NAME.fullmatch(stream.name) or names.count(stream.name) > 1:
+            yield f"{place}: a stream's name is lower-case letters, digits and _, and stands once"
+        try:
+            yield from (_inside(place, why) for why in _wrong_words_of_one(poll_of_stream(poll, stream, "1")))
+            yield from (_inside(place, why) for why in _wrong_parent(poll, stream))
+        except ConfigurationError as error:
+            yield f"{place}.url: {error}"
+
+
+def _inside(place: str, why: str) -> str:
+    return f"{place}.{why}" if re.match(r"[\w.-]+: ", why) else f"{place}: {why}"
+
+
+def _wrong_parent(poll: Poll, stream: Stream) -> Iterator[str]:
+    stated = (stream.url, stream.params, stream.body, poll.params, poll.body)
+    is_placed = "{parent}" in repr(stated)
+    if stream.parent is None and "{parent}" in (stream.url or ""):
+        yield "url: has {parent}, and no parent is declared"
+    if stream.parent is None:
+        return
+    poll_of_parents(poll, stream.parent)
+    if not is_placed:
+        yield "parent: its id goes nowhere: write {parent} into url, params or body"
+    for name, path in (("id_at", stream.parent.id_at), ("records_at", stream.parent.records_at)):
+        try:
+            parse_path(path or "whole")
+        except ConfigurationError as error:
+            yield f"parent.{name}: {error}"
+
+
+def _wrong_words_of_one(poll: Poll) -> Iterator[str]:
     cursor, pages = poll.cursor, poll.pages
     if cursor is None and pages is None:
         yield "a poll needs pages or a cursor, else it reads everything each time"
