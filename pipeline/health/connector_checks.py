@@ -36,10 +36,10 @@ def check_sources(known: Settings, *, asks: bool = True) -> Iterator[Check]:
             continue
         if _is_unused(known, name):
             continue
-        if (why := why_broken(known, name)) is not None:
+        if (why := why_broken(known, name, sources())) is not None:
             yield failed(f"source {name}", why, "correct afluente.yaml as the message says, then restart")
             continue
-        connector = set_up_source(known, name)
+        connector = set_up_source(known, name, sources())
         if connector is None and (configured.connector or name) in broken_sources():
             continue
         if connector is None:
@@ -64,7 +64,7 @@ def check_destinations(known: Settings) -> Iterator[Check]:
 def find_wrong_mappings(known: Settings) -> list[str]:
     """What is wrong with the mapping files in use as they are on disk. Workers go on with the versions they have."""
     slugs = {
-        mapping_name(known, name)
+        mapping_name(known, name, sources())
         for name in {*sources(), *known.sources}
         if known.source(name).enabled and not _is_unused(known, name)
     }
