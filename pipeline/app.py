@@ -63,6 +63,7 @@ def _read_rules(**_: Any) -> None:
     then. A worker without rules would take leads and settle none: it ends here, and they wait for another one."""
     from connectors.kit.registry import sources
     from pipeline.rule_files import read_rules_in_force
+    from pipeline.settings.set_up_sources import mapping_name
     from pipeline.stages.mappings_in_force import read_mappings
 
     try:
@@ -72,7 +73,7 @@ def _read_rules(**_: Any) -> None:
         raise SystemExit(f"the worker does not start: {error}") from error
     known = settings()
     read_mappings(
-        sorted({known.source(name).connector or name for name in {*sources(), *known.sources}}),
+        sorted({mapping_name(known, name) for name in {*sources(), *known.sources}}),
         sorted({destination.mapping_name for destination in known.destinations.values()}),
     )
 

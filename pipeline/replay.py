@@ -15,6 +15,7 @@ from connectors.kit.registry import broken_sources
 from pipeline.errors import ConfigurationError
 from pipeline.records import AS_IT_CAME, STORED, Lead, Parked, RawEvent, Stage, Suppressed
 from pipeline.settings.loading import settings
+from pipeline.settings.set_up_sources import mapping_name, set_up_source
 from pipeline.stages.mapping.source_mapping import (
     SourceMapping,
     has_source_mapping,
@@ -60,7 +61,7 @@ def map_raw_event(raw: RawEvent, patch: dict[str, Any] | None, slug: str | None 
         return Parked(raw.event_id, Stage.MAP_FIELDS, "mapping_unreadable", str(error))
     if slug in broken_sources() and raw.envelope.origin.get(STORED) == AS_IT_CAME:  # it may prepare its records
         return Parked(raw.event_id, Stage.MAP_FIELDS, "source_broken", broken_sources()[slug])
-    return map_event(raw, patch=patch, mapping=mapping, connector=sources().get(slug))
+    return map_event(raw, patch=patch, mapping=mapping, connector=connector_in_force(raw))
 
 
 def normalize_mapped(lead: Lead) -> Decided:
@@ -103,17 +104,22 @@ def require_mappings(connection: Connection, event_ids: Sequence[UUID]) -> None:
 
 def connector_in_force(raw: RawEvent) -> Connector | None:
     """The connector that reads this event, as it was declared when this process began; None if there is none."""
+    known = settings()
+    if raw.source in known.sources:
+        try:
+            return set_up_source(known, raw.source)
+        except ConfigurationError:  # its options are wrong: what came in is read as its mapping says, unprepared
+            return None
     return sources().get(connector_of(raw.source))
 
 
 def connector_of(source: str) -> str:
-    """The slug of the connector, hence of the mapping, that reads a source's events: several sources may share one.
+    """The name of the mapping that reads a source's events: that of its connector, unless settings say another.
 
     Of a source that was taken out of the settings, the one that read it last.
     """
-    configured = settings().source(source).connector
-    if configured or source in settings().sources or has_source_mapping(source):
-        return configured or source
+    if source in settings().sources or has_source_mapping(source):
+        return mapping_name(settings(), source)
     return remembered_connector(source) or source
 
 
@@ -125,6 +131,6 @@ def connectors_of(raws: Iterable[RawEvent]) -> dict[str, str]:
 def note_connectors(raws: Iterable[RawEvent]) -> None:
     """Keep which connectors read these events, where a source is not called as its connector."""
     for source in {raw.source for raw in raws}:
-        connector = settings().source(source).connector
-        if connector and connector != source:
-            note_connector(source, connector)
+        mapping = mapping_name(settings(), source)
+        if mapping != source:
+            note_connector(source, mapping)

@@ -177,11 +177,11 @@ def send_webhooks() -> dict[str, int]:
 
 
 @app.task(name="sources.pull")  # the name is kept for good, docs/decisions/0019 says why
-def poll_source(source: str, brand: str) -> dict[str, int]:
-    """Read a polled source from its cursor on. Returns counts."""
+def poll_source(source: str, brand: str, stream: str = "") -> dict[str, int]:
+    """Read a polled source, or one stream of it, from its cursor on. Returns counts."""
     from pipeline.intake.polls import run_poll
 
-    report = run_poll(source, brand)
+    report = run_poll(source, brand, stream)
     return {"accepted": report.accepted, "repeated": report.repeated, "revised": report.revised}
 
 
@@ -202,8 +202,9 @@ def start_polls() -> int:
     from pipeline.intake.polls import due_polls
 
     started = due_polls()
-    for source, brand in started:
-        poll_source.apply_async(kwargs={"source": source, "brand": brand}, expires=_POLL_HINT_SECONDS)
+    for due in started:
+        kwargs = dict(zip(("source", "brand", "stream"), due, strict=False))
+        poll_source.apply_async(kwargs=kwargs, expires=_POLL_HINT_SECONDS)
     return len(started)
 
 

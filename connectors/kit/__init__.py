@@ -51,10 +51,11 @@ from connectors.kit.sources.declarations import (
     Connector,
     Cursor,
     File,
-    PageNumber,
+    Parent,
     Poll,
     Secret,
     Signature,
+    Stream,
     Webhook,
 )
 from connectors.kit.sources.handshakes import (
@@ -69,6 +70,7 @@ from connectors.kit.sources.handshakes import (
     ZoomValidation,
 )
 from connectors.kit.sources.key_in_body import KeyInBody
+from connectors.kit.sources.paging.declared import LinkHeader, NextLink, Offset, PageNumber, PageToken, TimeWindow
 from connectors.kit.sources.questions import Question, answers_by_name, entries_at, question_name
 from connectors.kit.sources.shared_secrets import SharedSecret
 from connectors.kit.sources.signatures import HmacSha256, StandardWebhooks
@@ -105,13 +107,18 @@ __all__ = [
     "KeyInBody",
     "KnownPerson",
     "Link",
+    "LinkHeader",
     "Lists",
     "Lookup",
+    "NextLink",
     "OAuthClient",
     "OAuthCode",
     "ObjectType",
+    "Offset",
     "Option",
     "PageNumber",
+    "PageToken",
+    "Parent",
     "PeoplePage",
     "Poll",
     "QueryKey",
@@ -129,7 +136,9 @@ __all__ = [
     "SignedToken",
     "SlackChallenge",
     "StandardWebhooks",
+    "Stream",
     "TerminalError",
+    "TimeWindow",
     "TransientError",
     "Usage",
     "VerifyToken",

@@ -49,7 +49,8 @@ class DemoFailedError(AfluenteError):
 
 
 # The sandbox serves the feed; a source is polled only where the configuration mentions it.
-_CONFIG = "sources: {json_feed: {every_seconds: 2}}\n"
+_POLLED = "json_feed"  # the one that the sandbox has a feed for
+_CONFIG = f"sources: {{{_POLLED}: {{every_seconds: 2}}}}\n"
 
 
 def run_demo(folder: Path = FOLDER) -> int:
@@ -148,7 +149,8 @@ def _send(connector: Connector, sample: Sample, address: str) -> tuple[int, str]
     """How many leads the sample holds at least, and the way it went; no way for one that nobody sends."""
     if isinstance(connector.intake, Poll):
         # The sandbox serves the typical sample; the pipeline asks for it by itself.
-        return (1, "served by the sandbox, to be polled") if sample.name == "typical" else (0, "")
+        is_served = sample.name == "typical" and sample.source == _POLLED
+        return (1, "served by the sandbox, to be polled") if is_served else (0, "")
     if isinstance(connector.intake, File):
         path = find_file(f"samples/{sample.source}/{sample.name}.csv")
         report = _json("import", str(path), "--source", sample.source, "--wait")

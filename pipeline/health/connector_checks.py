@@ -19,6 +19,7 @@ from pipeline.health.poll_checks import check_polled, read_poll_states
 from pipeline.health.polls import PollState
 from pipeline.rule_files import RULES
 from pipeline.settings.loading import Settings
+from pipeline.settings.set_up_sources import mapping_name, set_up_source, why_broken
 from pipeline.stages.destination_mapping.mapping import DESTINATION_MAPPINGS
 from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
 
@@ -35,7 +36,12 @@ def check_sources(known: Settings, *, asks: bool = True) -> Iterator[Check]:
         configured = known.source(name)
         if not configured.enabled:
             continue
-        connector = sources().get(configured.connector or name)
+        if _is_unused(known, name):
+            continue
+        if (why := why_broken(known, name, sources())) is not None:
+            yield failed(f"source {name}", why, "correct afluente.yaml as the message says, then restart")
+            continue
+        connector = set_up_source(known, name, sources())
         if connector is None and (configured.connector or name) in broken_sources():
             continue
         if connector is None:
@@ -60,7 +66,9 @@ def check_destinations(known: Settings) -> Iterator[Check]:
 def find_wrong_mappings(known: Settings) -> list[str]:
     """What is wrong with the mapping files in use as they are on disk. Workers go on with the versions they have."""
     slugs = {
-        known.source(name).connector or name for name in {*sources(), *known.sources} if known.source(name).enabled
+        mapping_name(known, name, sources())
+        for name in {*sources(), *known.sources}
+        if known.source(name).enabled and not _is_unused(known, name)
     }
     names = {destination.mapping_name for destination in known.destinations.values() if destination.enabled}
     troubles = [SOURCE_MAPPINGS.trouble(slug) for slug in sorted(slugs)]
@@ -106,6 +114,12 @@ def _check_source(
     if name not in known.sources:
         return passed(label, f"{connector.title}: not in use, {missing} is not set")
     return _lacks(name, connector, missing)
+
+
+def _is_unused(known: Settings, name: str) -> bool:
+    """A connector that is nothing before afluente.yaml describes a source by it."""
+    declared = sources().get(name)
+    return name not in known.sources and declared is not None and declared.configured_by is not None
 
 
 def _lacks(name: str, connector: Connector, missing: str) -> Check:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from pipeline.errors import ConfigurationError
 from pipeline.settings.loading import settings
+from pipeline.settings.set_up_sources import mapping_name
 from pipeline.stages.mapping.source_mapping import load_source_mapping
 from pipeline.stages.mappings_in_force import refresh_source_mappings
 from pipeline.store.events.drift import Drift, count_paths, read_drift
@@ -26,7 +27,7 @@ def drifting_fields(connection: Connection) -> dict[str, int]:
 
 def _version_in_force(source: str) -> str | None:
     """None where the mapping is gone or cannot be read, which `doctor` tells."""
-    slug = settings().source(source).connector or source
+    slug = mapping_name(settings(), source)
     refresh_source_mappings([slug])
     try:
         return load_source_mapping(slug).version

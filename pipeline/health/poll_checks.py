@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from connectors.kit import Connector
 from connectors.kit.http import session
+from connectors.kit.sources.paging.streams import first_list
 from connectors.kit.sources.polling import poll_pages
 from pipeline.access.sources import how_to_set
 from pipeline.access.states import CLOSED
@@ -83,7 +84,7 @@ def _read_rows() -> tuple[dict[PollKey, StoredCursor], dict[TokenKey, StoredToke
 
 
 def _ask_for_a_page(known: Settings, slug: str, connector: Connector) -> None:
-    poll = poll_of(known, slug, connector)
+    poll = first_list(poll_of(known, slug, connector))
     with session(poll.url, timeout_seconds=_PROBE_SECONDS, answer_seconds=_PROBE_SECONDS) as http:
         for _page in poll_pages(poll, position=None, token=None, session=http):
             return

@@ -14,19 +14,22 @@ from connectors.kit.sources.positions import Position
 from pipeline.access.states import AccessState, access_state
 from pipeline.settings.loading import Settings
 from pipeline.settings.polled_sources import PolledSource, polled_sources
-from pipeline.store.events.cursors import STREAM, PollKey, StoredCursor
+from pipeline.store.events.cursors import PollKey, StoredCursor
 from pipeline.store.source_tokens import StoredToken, TokenKey
 
 
 class PollState(msgspec.Struct, frozen=True):
-    """A polled source of a brand. `cursor`: the value or token that is read on from, as the source wrote it; `page`:
-    the one that is read next, while a run is under way or was cut short. `why_not`: why it is not polled, else None.
-    `note`: what the polls had to say last, at `noted_at`. `is_wanted`: somebody set it up. `access`: for one that is
-    let in by tokens, how it stands with them (pipeline/access/states.py), and until when the one at hand holds.
+    """A polled source of a brand, or one stream of it (`leads`, and `leads/ID` for each of its parents).
+
+    `cursor`: the value or token that is read on from, as the source wrote it; `page`: the one that is read next, while
+    a run is under way or was cut short. `why_not`: why it is not polled, else None. `note`: what the polls had to say
+    last, at `noted_at`. `is_wanted`: somebody set it up. `access`: for one that is let in by tokens, how it stands with
+    them (pipeline/access/states.py), and until when the one at hand holds.
     """
 
     source: str
     brand: str | None
+    stream: str
     why_not: str | None
     cursor: str | None
     page: int | None
@@ -51,10 +54,24 @@ def poll_states(
     return [
         _state(
             source,
-            cursors.get((source.brand, source.slug, STREAM)) if source.brand is not None else None,
+            stream,
+            cursors.get((source.brand, source.slug, stream)) if source.brand is not None else None,
             _access(source, tokens),
         )
         for source in polled_sources(known, sources())
+        for stream in _streams(source, cursors)
+    ]
+
+
+def _streams(source: PolledSource, cursors: Mapping[PollKey, StoredCursor]) -> list[str]:
+    """The declared ones, each followed by those that are read for its parents."""
+    kept = sorted(
+        stream for brand, slug, stream in cursors if (brand, slug) == (source.brand, source.slug) and "/" in stream
+    )
+    return [
+        name
+        for declared in source.streams
+        for name in (declared, *(stream for stream in kept if stream.startswith(f"{declared}/")))
     ]
 
 
@@ -62,7 +79,9 @@ def find_poll_problems(states: list[PollState]) -> list[str]:
     """Sources that fail, and such as somebody set up and that are never polled, as sentences."""
     problems = []
     for state in states:
-        name = f"source {state.source}" + (f" of {state.brand}" if state.brand not in (None, "default") else "")
+        name = f"source {state.source}{f', stream {state.stream},' if state.stream else ''}" + (
+            f" of {state.brand}" if state.brand not in (None, "default") else ""
+        )
         if state.why_not is not None and state.is_wanted:
             problems.append(f"{name} is not polled: {state.why_not}")
         elif state.why_not is None and state.last_error is not None:
@@ -81,12 +100,13 @@ def _access(source: PolledSource, tokens: Mapping[TokenKey, StoredToken] | None)
     return access_state(source.slug, source.brand, source.connector, auth.grant, token)
 
 
-def _state(source: PolledSource, row: StoredCursor | None, access: AccessState | None) -> PollState:
+def _state(source: PolledSource, stream: str, row: StoredCursor | None, access: AccessState | None) -> PollState:
     position = _position(row)
     now = datetime.now(UTC)
     return PollState(
         source=source.slug,
         brand=source.brand,
+        stream=stream,
         why_not=source.why_not,
         cursor=position.token or position.after or position.greatest,
         page=position.page,

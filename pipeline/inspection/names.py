@@ -55,12 +55,12 @@ def brand_of(slug: str, brand: str | None = None) -> str:
 
 def find_instance(slug: str, brand: str | None = None) -> SourceInstance:
     """The source `slug` as it is set up for `brand`, or for the only brand that it can mean. Raises UsageError."""
-    from pipeline.intake.instances import SourceBook, UnknownSourceError
+    from pipeline.intake.instances import BrokenSourceError, SourceBook, UnknownSourceError
 
     check_source(slug)
     try:
         return SourceBook(settings()).find(brand_of(slug, brand), slug)
-    except UnknownSourceError as error:
+    except (BrokenSourceError, UnknownSourceError) as error:
         raise UsageError(str(error)) from error
 
 

@@ -37,15 +37,17 @@ def new_event(
     digest: bytes | None = None,
     named_by: Naming | None = None,
     request: NewRequest | None = None,
+    scope: str = "",
 ) -> NewEvent:
     """One event about to be stored. `header_value` is the sender's idempotency header, `index` the record's place.
 
     `digest` replaces the idempotency key that the connector's declaration gives; what it names never has revisions.
-    `named_by` is the key that a caller of the API gave. `request` holds the body, where the envelope has none.
+    `scope`: the list that its own id belongs to, where a source has several. `named_by` is the key that a caller of
+    the API gave. `request` holds the body, where the envelope has none.
     """
     event_id = new_id()
     connector = instance.connector
-    external_id = event_id_of(connector, record)
+    own_id = event_id_of(connector, record)
     if digest is not None:
         told = Told(digest)
     else:
@@ -53,7 +55,7 @@ def new_event(
             connector,
             record,
             envelope.content_type,
-            own_id=external_id,
+            own_id=f"{scope}\x1f{own_id}" if scope and own_id is not None else own_id,
             header_value=header_value,
             index=index,
             named_by=named_by,

@@ -12,6 +12,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.lanes import LANES
 from pipeline.logs import get_logger
 from pipeline.settings.loading import Settings
+from pipeline.settings.set_up_sources import connector_name, set_up_source, why_broken
 
 _SECRETS_SECONDS = 5.0  # a rotated secret is known after this long
 _log = get_logger(__name__)
@@ -22,12 +23,13 @@ class UnknownSourceError(Exception):
 
 
 class BrokenSourceError(Exception):
-    """The company's own file of this source is wrong: nothing can be taken from it until somebody mends that."""
+    """The company's own file of this source, or its options, are wrong: nothing is taken until somebody mends that."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceInstance:
-    """One source of one brand. `slug` is its name in addresses and tables, `connector` what it was declared as."""
+    """One source of one brand. `slug` is its name in addresses and tables, `connector` its declaration as it is set up
+    here, whose `source` is the name of its mapping."""
 
     brand: str
     slug: str
@@ -63,7 +65,7 @@ class SourceBook:
         return [
             self.find(brand, slug)
             for slug in slugs
-            if (self.settings.source(slug).connector or slug) in self.known
+            if connector_name(self.settings, slug) in self.known and why_broken(self.settings, slug, self.known) is None
             for brand in self.settings.source(slug).brands or sorted(self.settings.brands)
         ]
 
@@ -96,10 +98,13 @@ class SourceBook:
         return secrets
 
     def _resolve(self, brand: str, slug: str) -> SourceInstance:
-        entry = self.settings.source(slug)
-        connector = self.known.get(entry.connector or slug)
-        if connector is None and (entry.connector or slug) in broken_sources():
-            raise BrokenSourceError(broken_sources()[entry.connector or slug])
+        entry, declared = self.settings.source(slug), connector_name(self.settings, slug)
+        try:
+            connector = set_up_source(self.settings, slug, self.known)
+        except ConfigurationError as error:
+            raise BrokenSourceError(str(error)) from error
+        if connector is None and declared in broken_sources():
+            raise BrokenSourceError(broken_sources()[declared])
         if connector is None:
             raise UnknownSourceError(f"there is no source {slug[:64]!r}; known: {', '.join(sorted(self.known))}")
         if brand not in self.settings.brands:

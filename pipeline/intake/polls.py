@@ -9,12 +9,16 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import orjson
 
 from connectors.kit import Poll, sources
 from connectors.kit.http import session
+from connectors.kit.sources.paging.streams import poll_of_stream, stream_named
 from connectors.kit.sources.parts import BESIDE, Beside, Part
 from connectors.kit.sources.polling import Page, Rejected, poll_pages
 from pipeline.access.sources import poll_access
@@ -23,21 +27,24 @@ from pipeline.hints import hint_dispatch
 from pipeline.intake.arrivals import JSON, new_event
 from pipeline.intake.bodies import beside_of_page
 from pipeline.intake.contents import store_events
+from pipeline.intake.families import Family
 from pipeline.intake.instances import SourceBook, SourceInstance
+from pipeline.intake.poll_reports import PollReport
 from pipeline.intake.posted.records import seen_record
 from pipeline.logs import get_logger
 from pipeline.records import AS_IT_CAME, STORED, Envelope, NewEvent
 from pipeline.settings.loading import Settings, settings, settings_read_at
 from pipeline.settings.polled_sources import (
+    STREAM,
     address_digest,
     poll_of,
     poll_seconds,
     polled_sources,
     settings_digest,
+    streams_of,
 )
 from pipeline.store.engine import transaction
 from pipeline.store.events import cursors
-from pipeline.store.events.cursors import STREAM
 
 _HOLD_SECONDS = 200.0  # longer than one page can take, waits included; after a kill the next poll comes this late
 _RUN_SECONDS = 60.0  # then the poll ends where it is and another goes on: other feeds get their turn
@@ -51,51 +58,43 @@ _MOVED = "the address was changed: the source was read from its beginning"
 _log = get_logger(__name__)
 
 
-@dataclass
-class PollReport:
-    """What one poll brought. `error` is why it ended early; `is_terminal` that a human must act. `ran` is False if
-    somebody else was polling or it was not due. `end`: by what the source's end was known, None if it was not reached.
-    `notes`: what a human should know though it is no error."""
-
-    accepted: int = 0
-    repeated: int = 0
-    revised: int = 0
-    rejected: int = 0
-    pages: int = 0
-    end: str | None = None
-    notes: list[str] = field(default_factory=list)
-    error: str | None = None
-    is_terminal: bool = False
-    ran: bool = True
-
-
 @dataclass(frozen=True, slots=True)
-class _PolledInstance:
-    """What one run reads: a source of a brand, set up, and whose address its position will be."""
+class _PolledList:
+    """What one run reads: a source of a brand as its poll is, of which stream, and whose address its position will be.
+
+    `scope`: of the ids of its records; `beside`: what its records are read with, next to their page."""
 
     instance: SourceInstance
     poll: Poll
+    stream: str
     read_from: str
+    scope: str = ""
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
 
-def due_polls() -> list[tuple[str, str]]:
-    """(source, brand) of every polled source whose time has come. Raises TransientError if the database is away.
+def due_polls() -> list[tuple[str, ...]]:
+    """What `run_poll` takes for every polled list whose time has come: source, brand, and the stream where there are
+    several. Raises TransientError if the database is away.
 
     A source whose settings have changed since its last run, or that failed before they were read, is due.
     """
     known = settings()
     digests = {
-        (source.brand, source.slug, STREAM): settings_digest(known, source.slug, source.connector)
+        (source.brand, source.slug, stream): settings_digest(known, source.slug, source.connector)
         for source in polled_sources(known, sources())
         if source.brand is not None and source.why_not is None
+        for stream in source.streams
     }
     with transaction(synchronous=False) as connection:
         cursors.wake_polls(connection, digests, settings_read_at=settings_read_at())
-        return [(source, brand) for brand, source, _ in cursors.due_polls(connection, list(digests))]
+        due = cursors.due_polls(connection, list(digests))
+    return [(source, brand, stream) if stream != STREAM else (source, brand) for brand, source, stream in due]
 
 
-def run_poll(slug: str, brand: str, *, at_once: bool = False, begin_at: str | None = None) -> PollReport:
-    """Read a polled source from its position to its end, if it is due and nobody else does.
+def run_poll(
+    slug: str, brand: str, stream: str = STREAM, *, at_once: bool = False, begin_at: str | None = None
+) -> PollReport:
+    """Read a polled source, or one stream of it, from its position to its end, if it is due and nobody else does.
 
     `at_once`: due or not. `begin_at` is a position in place of the stored one. Faults of the source end the poll and
     stand in the report and in `cursors.last_error`; the next one comes later each time.
@@ -103,24 +102,35 @@ def run_poll(slug: str, brand: str, *, at_once: bool = False, begin_at: str | No
     """
     known = settings()
     instance = SourceBook(known).find(brand, slug)
+    if stream not in streams_of(instance.connector):  # it was taken out of the settings meanwhile
+        return PollReport(ran=False)
+    read = partial(_read, known, instance, stream, at_once=at_once, begin_at=begin_at)
+    return _run(known, instance, stream, read, at_once=at_once)
+
+
+def _run(
+    known: Settings, instance: SourceInstance, stream: str, read: Callable[..., bool], *, at_once: bool
+) -> PollReport:
+    """`read(cursor, report)`, with the hold on the stream, and what became of it noted."""
     with transaction() as connection:
         cursor = cursors.lock_cursor(
             connection,
-            brand,
-            slug,
-            STREAM,
+            instance.brand,
+            instance.slug,
+            stream,
             hold_seconds=_HOLD_SECONDS,
             at_once=at_once,
-            settings_digest=settings_digest(known, slug, instance.connector),
+            settings_digest=settings_digest(known, instance.slug, instance.connector),
         )
     if cursor is None:
         return PollReport(ran=False)
     report = PollReport()
     try:
-        is_done = _read(known, instance, cursor, report, begin_at)
+        is_done = read(cursor, report)
         failures, next_run = 0, _every_seconds(known, instance) if is_done else 0.0
     except QuotaError as error:
         report.error, failures, next_run = str(error), 0, max(error.retry_after, 1.0)
+        report.quota_wait = next_run
     except TransientError as error:
         failures = _failures(cursor, report)
         report.error, next_run = str(error), _backoff(failures, error.retry_after)
@@ -130,21 +140,53 @@ def run_poll(slug: str, brand: str, *, at_once: bool = False, begin_at: str | No
     except Exception as error:  # a bug in reading this source must not become a loop that asks it all the time
         failures = _failures(cursor, report)
         report.error = _TERMINAL + place_of(error)
-        _finish(instance, report, _terminal_pause(failures), failures)
+        _finish(instance, stream, report, _terminal_pause(failures), failures)
         raise
-    _finish(instance, report, next_run, failures)
+    _finish(instance, stream, report, next_run, failures)
     _log_end(instance, cursor, report, next_run)
     return report
 
 
 def _read(
-    known: Settings, instance: SourceInstance, cursor: cursors.StoredCursor, report: PollReport, begin_at: str | None
+    known: Settings,
+    instance: SourceInstance,
+    stream: str,
+    cursor: cursors.StoredCursor,
+    report: PollReport,
+    *,
+    at_once: bool,
+    begin_at: str | None,
 ) -> bool:
     """Store page after page. True if the source has nothing more now, False if the time for one run is up."""
     poll = poll_of(known, instance.slug, instance.connector)
-    polled = _PolledInstance(instance, poll, address_digest(poll, instance.connector))
+    if stream == STREAM:
+        return _read_list(known, instance, cursor, report, poll=poll, stream=stream, begin_at=begin_at)
+    declared = stream_named(poll, stream)
+    if declared.parent is None:
+        own = poll_of_stream(poll, declared)
+        return _read_list(known, instance, cursor, report, poll=own, stream=stream, begin_at=begin_at, scope=stream)
+    family = Family(known, instance, poll, declared, declared.parent, at_once=at_once, begin_at=begin_at)
+    return family.read(report, _run, _read_list, seconds=_RUN_SECONDS)
+
+
+def _read_list(
+    known: Settings,
+    instance: SourceInstance,
+    cursor: cursors.StoredCursor,
+    report: PollReport,
+    *,
+    poll: Poll,
+    stream: str,
+    begin_at: str | None,
+    scope: str = "",
+    beside: Mapping[str, Any] | None = None,
+) -> bool:
+    """As `_read`, of one list."""
+    as_read = replace(instance, connector=replace(instance.connector, intake=poll)) if stream else instance
+    read_from = address_digest(poll, instance.connector)
+    polled = _PolledList(as_read, poll, stream, read_from, scope, beside or {})
     position = begin_at or cursor.position
-    if begin_at is None and position is not None and cursor.read_from not in (None, polled.read_from):
+    if begin_at is None and position is not None and cursor.read_from not in (None, read_from):
         position = None
         report.notes.append(_MOVED)
     access = poll_access(known, instance.slug, instance.brand, instance.connector, poll)
@@ -161,24 +203,26 @@ def _read(
     return True
 
 
-def _store_page(polled: _PolledInstance, page: Page, report: PollReport) -> None:
+def _store_page(polled: _PolledList, page: Page, report: PollReport) -> None:
     """The page's events and the position behind them, all or nothing."""
     instance = polled.instance
     events = [_rejected_event(instance, rejected, report.pages + 1) for rejected in page.rejected]
     beside = beside_of_page(instance.connector, page.answer)
+    if polled.beside:
+        beside = {BESIDE: {**beside.get(BESIDE, {}), **polled.beside}}
     shared = Beside(beside[BESIDE], is_transport=True) if beside else None
     for index, record in enumerate(page.records):
         origin = {"via": _VIA, "page": report.pages + 1, "index": index, STORED: AS_IT_CAME, **beside}
         envelope = Envelope(JSON, orjson.dumps(record), {}, origin)
         seen = seen_record(instance.connector, Part("", record, shared))
-        events.append(new_event(instance, seen, envelope, index=index))
+        events.append(new_event(instance, seen, envelope, index=index, scope=polled.scope))
     with transaction() as connection:
         receipts = store_events(connection, events)
         cursors.move_cursor(
             connection,
             instance.brand,
             instance.slug,
-            STREAM,
+            polled.stream,
             position=page.next_position,
             hold_seconds=_HOLD_SECONDS,
             read_from=polled.read_from,
@@ -200,13 +244,15 @@ def _rejected_event(instance: SourceInstance, rejected: Rejected, page: int) -> 
     return new_event(instance, {}, Envelope(JSON, rejected.body, {}, origin), digest=digest)
 
 
-def _finish(instance: SourceInstance, report: PollReport, next_run_in_seconds: float, failures: int) -> None:
+def _finish(
+    instance: SourceInstance, stream: str, report: PollReport, next_run_in_seconds: float, failures: int
+) -> None:
     with transaction() as connection:
         cursors.finish_poll(
             connection,
             instance.brand,
             instance.slug,
-            STREAM,
+            stream,
             next_run_in_seconds=next_run_in_seconds,
             error=report.error,
             failures=failures,
@@ -241,6 +287,7 @@ def _log_end(instance: SourceInstance, cursor: cursors.StoredCursor, report: Pol
         "source_polled",
         source=instance.slug,
         brand=instance.brand,
+        stream=cursor.stream,
         pages=report.pages,
         accepted=report.accepted,
         repeated=report.repeated,

@@ -31,6 +31,7 @@ from pipeline.recompute.replay_report import Replayed, WouldStop
 from pipeline.records import Batch, Lead, Parked, RawEvent, Stage, Suppressed, new_id
 from pipeline.replay import Decided, connectors_of, decide_again
 from pipeline.settings.loading import settings
+from pipeline.settings.set_up_sources import mapping_name
 from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
 from pipeline.stages.mappings_in_force import refresh_source_mappings
 from pipeline.store.engine import in_parts, transaction
@@ -79,7 +80,7 @@ def replay_settled(
 
 
 def _require_readable(source: str) -> None:
-    slug = settings().source(source).connector or source
+    slug = mapping_name(settings(), source)
     if slug in broken_sources():
         raise ConfigurationError(f"the connector of {source} cannot be loaded: {broken_sources()[slug]}")
     trouble = SOURCE_MAPPINGS.trouble(slug)

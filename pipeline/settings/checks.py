@@ -5,7 +5,6 @@ The declarations say what is allowed; what they cannot say (a region is a countr
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -18,22 +17,21 @@ from pipeline.lanes import LANES
 from pipeline.settings.declarations import SettingsFile
 from pipeline.settings.networks import EVERYBODY, fault_of_network
 from pipeline.settings.secrets import reference
+from pipeline.settings.type_checks import Problem, problems_of_type, shown_value
 from pipeline.settings.webhook_checks import problems_of_policy, problems_of_webhook
 from pipeline.values.nearest import unknown_name
 from pipeline.values.places.country_codes import COUNTRY_CODES
 
 _SLUG = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 _VARIABLE = re.compile(r"^[A-Z][A-Z0-9_]*$")
-_LONGEST_SHOWN = 60
-_SECRET_KEYS = {"secret", "token", "secrets", "auth"}  # a value there is not repeated: it may be the secret itself
 _MANY = 20  # problems that are listed; who has more begins with these
-
-Problem = tuple[str, str]  # where, as `destinations.crm.base_url`, and what is wrong there
 
 
 def find_problems(content: Any) -> list[str]:
     """Each mistake of a parsed settings file as a sentence that begins with its place. Empty if there is none."""
-    problems = list(_of_type(content if content is not None else {}, msgspec.inspect.type_info(SettingsFile), ""))
+    problems = list(
+        problems_of_type(content if content is not None else {}, msgspec.inspect.type_info(SettingsFile), "")
+    )
     if isinstance(content, dict):
         problems += _of_sense(content)
     return [f"{place}: {what}" if place else what for place, what in problems]
@@ -64,117 +62,6 @@ def doubled_keys(node: yaml.Node | None, place: str = "") -> Iterator[str]:
                 yield f"{inside}: stands twice (line {key.start_mark.line + 1}): YAML would take the last"
             seen.add(name)
             yield from doubled_keys(value, inside)
-
-
-def _of_type(value: Any, wanted: msgspec.inspect.Type, place: str) -> Iterator[Problem]:
-    """Unknown keys, wrong types and numbers out of range, wherever they stand."""
-    if isinstance(wanted, msgspec.inspect.StructType):
-        yield from _of_struct(value, wanted, place)
-    elif isinstance(wanted, msgspec.inspect.DictType):
-        yield from _of_dict(value, wanted, place)
-    elif isinstance(wanted, msgspec.inspect.UnionType):
-        taking = [kind for kind in wanted.types if _takes(kind, value)]
-        if taking:
-            yield from _of_type(value, taking[0], place)
-        else:
-            yield place, _mismatch(value, wanted.types, place)
-    elif isinstance(wanted, msgspec.inspect.ListType):
-        if not isinstance(value, list):
-            yield place, _mismatch(value, [wanted], place)
-        else:
-            for number, entry in enumerate(value):
-                yield from _of_type(entry, wanted.item_type, f"{place}[{number}]")
-    elif not _takes(wanted, value):
-        yield place, _mismatch(value, [wanted], place)
-    elif isinstance(wanted, msgspec.inspect.IntType | msgspec.inspect.FloatType):
-        yield from _of_range(value, wanted, place)
-
-
-def _of_struct(value: Any, wanted: msgspec.inspect.StructType, place: str) -> Iterator[Problem]:
-    if not isinstance(value, dict):
-        yield place, _mismatch(value, [wanted], place)
-        return
-    known = {field.name: field for field in wanted.fields}
-    for key, entry in value.items():
-        inside = f"{place}.{key}".strip(".")
-        if key in known:
-            yield from _of_type(entry, known[key].type, inside)
-        else:
-            yield inside, unknown_name(str(key), known)
-    for name, field in known.items():
-        if field.required and name not in value:
-            yield place, f"{name} is missing"
-
-
-def _of_dict(value: Any, wanted: msgspec.inspect.DictType, place: str) -> Iterator[Problem]:
-    if not isinstance(value, dict):
-        yield place, _mismatch(value, [wanted], place)
-        return
-    for key, entry in value.items():
-        if not isinstance(key, str):
-            yield f"{place}.{key}", f"{key!r} is not a name; in quotes it is one"
-        yield from _of_type(entry, wanted.value_type, f"{place}.{key}")
-
-
-def _of_range(
-    value: float, wanted: msgspec.inspect.IntType | msgspec.inspect.FloatType, place: str
-) -> Iterator[Problem]:
-    low, above, high = wanted.ge, wanted.gt, wanted.le
-    if not math.isfinite(value):
-        yield place, f"{value} is not a number that can be counted to"
-    elif above is not None and not value > above:
-        yield place, f"{value} is too small; it must be more than {above}"
-    elif low is not None and not value >= low:
-        yield place, f"{value} is too small; at least {low}"
-    elif high is not None and not value <= high:
-        yield place, f"{value} is too large; at most {high}"
-
-
-def _takes(wanted: msgspec.inspect.Type, value: Any) -> bool:
-    if isinstance(wanted, msgspec.inspect.AnyType):
-        return True
-    if isinstance(value, bool):
-        return isinstance(wanted, msgspec.inspect.BoolType)
-    kinds: tuple[tuple[type, type | tuple[type, ...]], ...] = (
-        (msgspec.inspect.StrType, str),
-        (msgspec.inspect.IntType, int),
-        (msgspec.inspect.FloatType, (int, float)),
-        (msgspec.inspect.ListType, list),
-        (msgspec.inspect.DictType, dict),
-        (msgspec.inspect.StructType, dict),
-        (msgspec.inspect.NoneType, type(None)),
-    )
-    return any(isinstance(wanted, kind) and isinstance(value, plain) for kind, plain in kinds)
-
-
-_WORDS: tuple[tuple[type, str], ...] = (
-    (msgspec.inspect.StrType, "a text"),
-    (msgspec.inspect.IntType, "a whole number"),
-    (msgspec.inspect.FloatType, "a number"),
-    (msgspec.inspect.BoolType, "true or false"),
-    (msgspec.inspect.ListType, "a list"),
-    (msgspec.inspect.DictType, "an object of `name: value`"),
-    (msgspec.inspect.StructType, "an object of `key: value`"),
-)
-
-
-def _mismatch(value: Any, wanted: Iterable[msgspec.inspect.Type], place: str) -> str:
-    words = [word for allowed in wanted for kind, word in _WORDS if isinstance(allowed, kind)]
-    advice = ""
-    if "a text" in words and isinstance(value, bool | int | float):
-        advice = ": put it in quotes"  # NO is false to YAML, 0123 a number
-    elif isinstance(value, str) and value.strip().lstrip("-").replace(".", "", 1).isdigit():
-        advice = ": leave the quotes out"
-    return f"{_shown(value, place)} is not {' or '.join(words)}{advice}"
-
-
-def _shown(value: Any, place: str) -> str:
-    if _SECRET_KEYS & set(re.split(r"[.\[]", place)):
-        return "what stands there"
-    if value is None:
-        return "nothing"
-    text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _of_sense(content: Mapping[str, Any]) -> Iterator[Problem]:
@@ -212,7 +99,10 @@ def _of_entry(entry: Any, place: str, brands: set[str]) -> Iterator[Problem]:
     for key in ("url", "base_url", "redirect_url"):
         address = entry.get(key)
         if isinstance(address, str) and "://" not in address:
-            yield f"{place}.{key}", f"{_shown(address, key)} is no address; it begins with https:// or another scheme"
+            yield (
+                f"{place}.{key}",
+                f"{shown_value(address, key)} is no address; it begins with https:// or another scheme",
+            )
     if place.startswith("destinations."):
         yield from _of_account(entry, place)
     if place.startswith("sources."):

@@ -30,10 +30,12 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `secrets` are those that a connector declares, by the name of their variable, which may differ by brand; and the
     signing secrets of brands that have their own, by brand. `secret` is short for the one that signs, `token` for the
-    only one that a poll shows. `allow_from`: addresses and networks that may post.
+    only one that a poll shows. `allow_from`: addresses and networks that may post. `mapping` is the file of
+    `mappings/sources` that its records are read by, without the ending.
     """
 
     connector: str | None = None
+    mapping: str | None = None
     brands: list[str] | None = None
     region: str | None = None
     enabled: bool = True

@@ -13,8 +13,10 @@ import orjson
 from connectors.kit.sources.declarations import Connector, Poll
 from pipeline.errors import ConfigurationError
 from pipeline.settings.loading import Settings
+from pipeline.settings.set_up_sources import connector_name, set_up_source, why_broken
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+STREAM = ""  # of a source that is read as one
 _CREDENTIALS = (
     "key",
     "token",
@@ -35,6 +37,11 @@ class PolledSource(msgspec.Struct, frozen=True):
     connector: Connector
     why_not: str | None
     is_wanted: bool
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The names of its streams; one without a name if it is read as one."""
+        return streams_of(self.connector)
 
 
 def polled_sources(known: Settings, connectors: Mapping[str, Connector]) -> list[PolledSource]:
@@ -58,6 +65,12 @@ def declared_poll(slug: str, connector: Connector) -> Poll:
     if not isinstance(intake, Poll):
         raise ConfigurationError(f"the source {slug} is not polled; it comes by {type(intake).__name__}")
     return intake
+
+
+def streams_of(connector: Connector) -> tuple[str, ...]:
+    """The names of a polled source's streams; one without a name if it is read as one."""
+    intake = connector.intake
+    return (isinstance(intake, Poll) and tuple(stream.name for stream in intake.streams)) or (STREAM,)
 
 
 def poll_seconds(known: Settings, slug: str, poll: Poll) -> float:
@@ -89,10 +102,14 @@ def settings_digest(known: Settings, slug: str, connector: Connector) -> str:
 def _polled_sources(known: Settings, connectors: Mapping[str, Connector]) -> Iterator[PolledSource]:
     for slug in sorted({*connectors, *known.sources}):
         entry = known.source(slug)
-        connector = connectors.get(entry.connector or slug)
-        if connector is None or not isinstance(connector.intake, Poll):
+        declared = connectors.get(connector_name(known, slug))
+        if declared is None or not isinstance(declared.intake, Poll):
             continue
-        why_not = _why_not(known, slug, connector.intake)
+        if slug not in known.sources and declared.configured_by is not None:
+            continue  # it is nothing before afluente.yaml describes a source by it
+        broken = why_broken(known, slug, connectors)
+        connector = set_up_source(known, slug, connectors) or declared if broken is None else declared
+        why_not = broken or _why_not(known, slug, declared_poll(slug, connector))
         is_wanted = slug in known.sources and entry.enabled
         brands: list[str | None] = [*(entry.brands or sorted(known.brands))]
         if entry.brands is None and len(known.brands) > 1:

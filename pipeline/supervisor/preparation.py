@@ -58,13 +58,10 @@ def refuse_unknown_kinds(settings: Settings) -> None:
 def signing_sources(settings: Settings) -> list[str]:
     """Sources, under every name they are set up, whose requests are signed: an embedded installation needs a secret for
     each."""
-    from connectors.kit.registry import sources
     from connectors.kit.sources.declarations import Webhook
+    from pipeline.settings.set_up_sources import set_up_sources
 
-    connectors = dict(sources())
-    for name, instance in settings.sources.items():
-        if instance.connector in connectors:
-            connectors[name] = connectors[instance.connector]
+    connectors = set_up_sources(settings)
     return [
         name
         for name, connector in sorted(connectors.items())

@@ -10,6 +10,7 @@ from connectors.kit.paths import many_turns, parse_path
 from connectors.kit.sources.auth import auth_of
 from connectors.kit.sources.declarations import Connector, Poll, Secret, Webhook
 from connectors.kit.sources.handshakes import secrets_of_webhook
+from connectors.kit.sources.paging.checks import wrong_words
 from connectors.kit.sources.parts import as_paths
 
 _SLUG = re.compile(r"[a-z][a-z0-9_]{1,62}")
@@ -66,8 +67,8 @@ def declaration_is_complete(case: Case) -> list[str]:
         if header is not None and header != header.lower():
             problems.append(f"idempotency_header is {header!r}; write it in lower case")
     problems += _wrong_paths(connector)
-    if isinstance(intake, Poll) and intake.cursor is None and intake.pages is None:
-        problems.append("a poll needs pages or a cursor, else it reads everything each time")
+    if isinstance(intake, Poll):
+        problems += wrong_words(intake)
     return problems
 
 

@@ -16,6 +16,8 @@ from connectors.kit.errors import AfluenteError, TerminalError
 from connectors.kit.http import session
 from connectors.kit.sources.declarations import Poll, Webhook
 from connectors.kit.sources.key_in_body import KeyInBody, signed_body
+from connectors.kit.sources.paging.declared import LinkHeader, NextLink, Offset, PageNumber, TimeWindow
+from connectors.kit.sources.paging.streams import poll_of_stream
 from connectors.kit.sources.polling import Page, poll_pages
 from connectors.kit.sources.records import split_body
 from connectors.kit.sources.signatures import HmacSha256
@@ -85,6 +87,10 @@ def poll_reads_every_page_once(case: Case) -> list[str]:
     ]  # as they come: `prepare` has its turn later
     if len(records) < 3:
         return ["the typical sample needs three records or more, to be read as three pages"]
+    if poll.streams:
+        poll = replace(poll_of_stream(poll, poll.streams[0], "1"), records_at=poll.records_at)
+    if isinstance(poll.pages, TimeWindow):  # each window is read as any pages are
+        poll = replace(poll, pages=poll.pages.pages or PageNumber())
     problems = []
     source = _Source(poll, [records[0:1], records[1:2], records[2:3]])
     pages = _read(source)
@@ -94,7 +100,7 @@ def poll_reads_every_page_once(case: Case) -> list[str]:
             f"{len(read)} records were read in {source.calls} calls; three in {source.expected_calls} are due"
         )
     start = _read(_Source(poll, [[]]))[-1].next_position
-    if pages[-1].next_position == start:
+    if poll.cursor is not None and pages[-1].next_position == start:
         problems.append("the position does not move with the records: is the cursor's path in them?")
     waiting = _Source(poll, [records[0:1], []], first_answers=[(429, {"Retry-After": "7"})])
     _read(waiting)
@@ -119,14 +125,16 @@ class _Source(BaseAdapter):
         first_answers: list[tuple[int, dict[str, str]]] | None = None,
     ) -> None:
         super().__init__()
-        self.poll = replace(poll, rate_per_second=1e6, pages=poll.pages and replace(poll.pages, size=1))
+        pages_of_one = replace(poll.pages, size=1) if isinstance(poll.pages, PageNumber | Offset) else poll.pages
+        self.poll = replace(poll, rate_per_second=1e6, pages=pages_of_one)
         self.calls = 0
         self.slept: list[float] = []
         self._pages = pages
         self._first_answers = first_answers or []
-        # By numbers and by values the end is seen by an empty page; a token says beforehand that none follows.
-        has_tokens = poll.cursor is not None and poll.cursor.next_at is not None
-        self.expected_calls = len(pages) + (0 if has_tokens else 1)
+        # By numbers and by values the end is seen by an empty page; a token or an address says that none follows.
+        self._next_at = getattr(poll.pages, "at", poll.cursor.next_at if poll.cursor is not None else None)
+        is_told = self._next_at is not None or isinstance(poll.pages, LinkHeader)
+        self.expected_calls = len(pages) + (0 if is_told else 1)
 
     def send(self, request: PreparedRequest, *_: Any, **__: Any) -> requests.Response:
         response = requests.Response()
@@ -140,6 +148,8 @@ class _Source(BaseAdapter):
         records = self._pages[self.calls] if self.calls < len(self._pages) else []
         self.calls += 1
         response.status_code = 200
+        if isinstance(self.poll.pages, LinkHeader) and self.calls < len(self._pages):
+            response.headers["Link"] = f'<{self.poll.url}?page={self.calls}>; rel="next"'
         response._content = orjson.dumps(self._answer(records))  # noqa: SLF001 - as above
         return response
 
@@ -148,9 +158,9 @@ class _Source(BaseAdapter):
 
     def _answer(self, records: list[dict[str, Any]]) -> Any:
         answer = _nest(self.poll.records_at, records)
-        cursor = self.poll.cursor
-        if cursor is not None and cursor.next_at is not None and self.calls < len(self._pages):
-            answer = {**answer, **_nest(cursor.next_at, f"token-{self.calls}")}
+        if self._next_at is not None and self.calls < len(self._pages):
+            named = f"{self.poll.url}?page={self.calls}" if isinstance(self.poll.pages, NextLink) else f"t-{self.calls}"
+            answer = _merged(answer, _nest(self._next_at, named))
         return answer
 
 
@@ -162,6 +172,15 @@ def _read(source: _Source) -> list[Page]:
 
 
 def _nest(path: str | None, value: Any) -> Any:
-    for key in reversed(path.split(".") if path else []):
+    listed, _, inside = (path or "").partition("[*]")
+    if inside:
+        value = [_nest(inside.removeprefix("."), entry) for entry in value]
+    for key in reversed(listed.split(".") if listed else []):
         value = {key: value}
     return value
+
+
+def _merged(answer: Any, more: Any) -> Any:
+    if not (isinstance(answer, dict) and isinstance(more, dict)):
+        return more
+    return {**answer, **{key: _merged(answer.get(key), value) for key, value in more.items()}}

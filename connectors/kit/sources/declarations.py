@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from connectors.kit.sources.paging.declared import Pages, PageWay
 from connectors.kit.tokens import TokenSource
 
 _SIGNED_RECORDS = 5_000  # they go into one transaction
@@ -201,7 +202,8 @@ class Cursor:
     that carries it. `lookback_seconds` re-reads a little: late records are caught, repeats are harmless. The value goes
     back in the source's own spelling; one that is dated in the future is never kept.
 
-    With `next_at` the answer names the next page's token itself (sent as `param`), and `field` is not used.
+    With `next_at` the answer names the next page's token itself (sent as `param`), and `field` is not used; the last
+    token lasts, and the next run goes on from it. A token that only leads through the pages is a PageToken.
     """
 
     param: str
@@ -211,29 +213,53 @@ class Cursor:
 
 
 @dataclass(frozen=True, slots=True)
-class PageNumber:
-    """`?page=1&limit=100` until the answer says that no more follow, or a page comes back empty.
+class Parent:
+    """The list whose records a stream is read for, one after the other: forms, of which each has leads.
 
-    Whether more follow is read in the fields that most APIs use (`has_more`, `next`, `total_pages`, … at the top or
-    under `meta`, `paging`, `pagination`). Another place is declared: `more_at` is the path of a yes or no, or of the
-    next page's number or address; `total_pages_at` that of the number of pages. What is declared wins.
+    `url` as of a Stream; `id_at`: the path of the id that goes into the stream's address as `{parent}`. `most`: how
+    many there may be. `own_ids`: the ids of the stream's records are told apart by parent (entry 1 of each form).
     """
 
-    param: str = "page"
-    size_param: str = "limit"
-    size: int = 200
-    first: int = 1
-    more_at: str | None = None
-    total_pages_at: str | None = None
+    url: str
+    records_at: str | None = None
+    id_at: str = "id"
+    pages: PageWay | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    most: int = 1_000
+    own_ids: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One of several lists of a polled source, read on from a position of its own. What is not given is the Poll's.
+
+    `url`: below that of the Poll, from the root of its host (`/v2/contacts`), or whole and at the same host. With a
+    `parent` it is read for each record of another list, whose id stands as `{parent}` in `url`, `params` or `body`.
+    Ids of records are told apart by stream.
+    """
+
+    name: str
+    url: str | None = None
+    records_at: str | None = None
+    params: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] | None = None
+    pages: Pages | None = None
+    cursor: Cursor | None = None
+    parent: Parent | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """The pipeline asks the source every `every_seconds`; beat runs it, the ops of one poll commit page by page."""
+    """The pipeline asks the source every `every_seconds`; beat runs it, the ops of one poll commit page by page.
+
+    `params`, `headers` (no secrets) and the JSON `body` are sent with each call; `{name}` in them is where a value of
+    the cursor or the pages goes (paging/asking.py). `errors_at`: where an answer of status 200 holds errors, as GraphQL
+    has `errors`.
+    """
 
     url: str
     records_at: str | None = None
-    pages: PageNumber | None = None
+    pages: Pages | None = None
     cursor: Cursor | None = None
     token: Secret | None = None  # short for auth=Bearer(…), and sent only if it is set
     auth: Auth | None = None
@@ -241,6 +267,12 @@ class Poll:
     every_seconds: int = 60
     rate_per_second: float = 5.0
     max_answer_bytes: int = 33_554_432  # of one answer, packed or unpacked; what is larger is not read on
+    method: str = "GET"
+    params: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    errors_at: str | None = None
+    streams: tuple[Stream, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +286,15 @@ class File:
 @dataclass(frozen=True, slots=True)
 class Api:
     """Leads posted to `/v1/leads` in canonical fields."""
+
+
+class ConfiguredBy(Protocol):
+    """Options of afluente.yaml, of checked types, that describe a source."""
+
+    def connector(self, base: Connector, slug: str) -> Connector:
+        """The declaration of the source that is set up as `slug`, whose mapping has that name. Raises
+        ConfigurationError, with sentences that begin with the option's name."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,3 +330,5 @@ class Connector:
     settings: tuple[str, ...] = field(
         default=()
     )  # names of afluente.yaml keys that the connector understands beyond the common ones
+    # The type of `options` in afluente.yaml, if those describe the source: kit/sources/configured/options.py.
+    configured_by: type[ConfiguredBy] | None = None

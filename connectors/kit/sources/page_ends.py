@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from connectors.kit.paths import get_path
-from connectors.kit.sources.declarations import PageNumber
+from connectors.kit.sources.paging.declared import Offset, PageNumber
 
 _PARTS = ("meta", "_meta", "paging", "pagination", "pageinfo", "page_info", "pageInfo", "page", "links", "_links")
 _MORE = {
@@ -35,14 +35,14 @@ class PageSeen(NamedTuple):
 
 
 def more_follow(
-    answer: Any, links: Mapping[str, Any], page: PageSeen, declared: PageNumber, *, records_at: str | None
+    answer: Any, links: Mapping[str, Any], page: PageSeen, declared: PageNumber | Offset, *, records_at: str | None
 ) -> bool | None:
     """True or False where the answer tells, None where it does not. A declared path wins."""
     if declared.more_at is not None:
         value = get_path(answer, declared.more_at)
         is_flag = _plain(declared.more_at.rpartition(".")[2]) in _MORE
         return ((_flag(value) if is_flag else None) or _next(value, page)) or False
-    if declared.total_pages_at is not None:
+    if isinstance(declared, PageNumber) and declared.total_pages_at is not None:
         count = _whole(get_path(answer, declared.total_pages_at))
         return None if count is None else page.place + 1 < count
     told = dict(_fields(answer, records_at))
@@ -53,6 +53,11 @@ def more_follow(
     if links:
         return "next" in links or None
     return None
+
+
+def says_more(answer: Any, path: str) -> bool | None:
+    """What a declared yes or no says of more; None where there is none."""
+    return _flag(get_path(answer, path))
 
 
 def tells_nothing_there(answer: Any, *, records_at: str | None) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +23,8 @@ from connectors.kit.sources.auth import Access, send_marked
 from connectors.kit.sources.declarations import Mark, Poll
 from connectors.kit.sources.nesting import is_too_deep, without_depths
 from connectors.kit.sources.page_ends import tells_nothing_there
+from connectors.kit.sources.paging.answer_errors import spoiled_records
+from connectors.kit.sources.paging.asking import Ask, Values, ask
 from connectors.kit.sources.records import UnreadableBody, decode_body
 
 MAX_WAIT_SECONDS = 15.0  # a longer wait is not slept through: the poll ends and comes back
@@ -85,12 +87,16 @@ class PageReader:
         self._next_call_at = clock()
         self._what = f"polling {self.host}"
 
-    def read(self, params: Mapping[str, str]) -> Answer:
-        """Raises PageAbsentError, QuotaError, TransientError, TerminalError."""
+    def read(self, values: Values, *, link: str | None = None) -> Answer:
+        """The page that `values` ask for, or that is at `link` of this source.
+
+        Raises PageAbsentError, QuotaError, TransientError, TerminalError.
+        """
         began_at = self._clock()
+        request = ask(self._poll, values, link=link)
         for waits in range(MAX_WAITS_PER_PAGE + 1):
             try:
-                return self._read_once(params)
+                return self._read_once(request)
             except QuotaError as error:
                 is_late = self._clock() - began_at > _PATIENCE_SECONDS
                 if waits == MAX_WAITS_PER_PAGE or error.retry_after > MAX_WAIT_SECONDS or is_late:
@@ -98,8 +104,8 @@ class PageReader:
                 self._sleep(error.retry_after)
         raise AssertionError("the last attempt returns or raises")
 
-    def _read_once(self, params: Mapping[str, str]) -> Answer:
-        response = send_marked(self._access, lambda mark: self._send(params, mark))
+    def _read_once(self, request: Ask) -> Answer:
+        response = send_marked(self._access, lambda mark: self._send(request, mark))
         try:
             check_status(response, self._what)
         except TerminalError as error:
@@ -108,13 +114,20 @@ class PageReader:
             raise
         return self._take_apart(response)
 
-    def _send(self, params: Mapping[str, str], mark: Mark | None) -> requests.Response:
+    def _send(self, request: Ask, mark: Mark | None) -> requests.Response:
         now = self._clock()
         if now < self._next_call_at:
             self._sleep(self._next_call_at - now)
         self._next_call_at = max(now, self._next_call_at) + 1 / self._poll.rate_per_second
         with translated(self._what):
-            return self._session.get(self._poll.url, params=params, auth=mark, headers={"Accept": "application/json"})
+            return self._session.request(
+                self._poll.method,
+                request.url,
+                params=request.params,
+                json=request.body,
+                auth=mark,
+                headers={"Accept": "application/json", **self._poll.headers},
+            )
 
     def _take_apart(self, response: requests.Response) -> Answer:
         body = response.content.strip()
@@ -127,10 +140,11 @@ class PageReader:
             raise TransientError(
                 f"{self._what}: answered {response.status_code} with something else than JSON"
             ) from None
+        spoiled = spoiled_records(whole, self._poll, self._what)
         entries = _entries(whole, self._poll.records_at)
         if entries is None:
             raise self._no_list()
-        records, rejected = _sort(entries)
+        records, rejected = _sort(entries, spoiled)
         return Answer(whole, records, tuple(rejected), links)
 
     def _no_list(self) -> PageAbsentError:
@@ -154,6 +168,10 @@ def _decode(body: bytes) -> Any:
 
 def _entries(whole: Any, records_at: str | None) -> list[Any] | None:
     """What stands in the list; none where the answer says that nothing is there; None where there is no list."""
+    listed, _, inside = (records_at or "").partition("[*]")
+    if inside:  # `edges[*].node`
+        found = _entries(whole, listed)
+        return None if found is None else [get_path(entry, inside.removeprefix(".")) for entry in found]
     found = get_path(whole, records_at, _MISSING)
     if isinstance(found, list):
         entries = found
@@ -168,12 +186,14 @@ def _entries(whole: Any, records_at: str | None) -> list[Any] | None:
     return entries if is_of_records else None
 
 
-def _sort(entries: list[Any]) -> tuple[list[dict[str, Any]], list[Rejected]]:
+def _sort(entries: list[Any], spoiled: Container[int] = ()) -> tuple[list[dict[str, Any]], list[Rejected]]:
     records: list[dict[str, Any]] = []
     rejected: list[Rejected] = []
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
             rejected.append(Rejected(index, _written(entry), "no JSON object"))
+        elif index in spoiled:
+            rejected.append(Rejected(index, _written(entry), "given with an error of the source, so it is not whole"))
         elif is_too_deep(entry):
             rejected.append(Rejected(index, _written(entry), "nested too deeply"))
         else:

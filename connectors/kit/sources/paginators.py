@@ -1,4 +1,4 @@
-"""The ways of a source to give what does not fit into one answer: numbered pages, tokens, values alone.
+"""The ways of a source to give what does not fit into one answer: pages under a filter, lasting tokens, values alone.
 
 A paginator says what is asked next, when it was the last page, and from where the next run reads. It ends by what the
 source says (`page_ends`), else by what can only be the end. No answer of a source makes one go on for ever.
@@ -6,128 +6,47 @@ source says (`page_ends`), else by what can only be the end. No answer of a sour
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 from connectors.kit.errors import TerminalError
 from connectors.kit.paths import get_path
 from connectors.kit.sources import cursor_values
-from connectors.kit.sources.declarations import Cursor, PageNumber
-from connectors.kit.sources.page_ends import PageSeen, flags_say_last, more_follow
-from connectors.kit.sources.page_reader import Answer, PageAbsentError, fingerprint
+from connectors.kit.sources.declarations import Cursor
+from connectors.kit.sources.page_ends import flags_say_last
+from connectors.kit.sources.page_reader import Answer, PageAbsentError
+from connectors.kit.sources.paging.declared import PageWay
+from connectors.kit.sources.paging.walk import FORGOTTEN, Stop, Walk
+from connectors.kit.sources.paging.ways import Place, way_of
 from connectors.kit.sources.positions import Position
 from connectors.kit.sources.runs import STEP_SECONDS, Page, Run
 
-_MOST_REPEATS = {None: 2, True: 10, False: 1}  # by what the answer says of more: pages that only repeat others
-_MOST_EMPTY = 50  # pages in a row, although the source says that more follow
-_NO_PAGES = "the pages after the first only repeat it: the source gives all at once, or does not know the parameter {}"
-_REPEATS = "the source says that more pages follow, and repeats those that were read: what follows them was not read"
-_EMPTY = "the source says that more pages follow, and gives empty ones: what follows them was not read"
-_REFUSED = "page {} was refused with status {}: if the source has more, ask for less at a time"
-_FORGOTTEN = "the source no longer knows the place that was read to: it was read again from its beginning"
 
+class FilteredPages:
+    """Pages under one filter, the cursor's value: it moves when all of them were read."""
 
-class NumberedPages:
-    """`?page=1`, `?page=2`, … under one filter."""
-
-    def __init__(self, run: Run, pages: PageNumber) -> None:
+    def __init__(self, run: Run, pages: PageWay) -> None:
         self._run = run
-        self._pages = pages
-        start = run.start
-        # A run that was cut short goes on one page earlier: what changed meanwhile has moved the pages' borders.
-        self._number = max(pages.first, start.page - 1) if start.page is not None else pages.first
-        self._is_cut = self._number > pages.first
-        self._filled = self._largest = self._repeats = self._empty = 0
-        self._seen: set[bytes] = set()
+        self._way = way_of(run.poll, pages)
 
     def __iter__(self) -> Iterator[Page]:
-        is_told: bool | None = None
-        while True:
-            try:
-                answer = self._read()
-            except PageAbsentError as absent:
-                if not self._seen:
-                    raise
-                yield self._last_absent(absent, is_odd=is_told is True)
-                return
-            is_repeat = self._note_content(answer)
-            is_told = self._is_told(answer)
-            end = self._end(answer, is_told=is_told)
-            self._number += 1
-            given = Answer(None, []) if is_repeat else answer
-            if end is not None:
-                yield self._run.page(given, self._finished(is_odd=is_told is True), end=end)
-                return
-            yield self._run.page(given, self._position(after=self._run.start.after, page=self._number))
+        run, start = self._run, self._run.start
+        is_cut = start.page is not None or start.token is not None
+        place = Place(start.page, start.token) if is_cut else None
+        for stop in Walk(run, self._way, run.params(start.after, run.lookback_seconds), place):
+            position = self._position(stop.place) if stop.end is None else self._finished(stop)
+            yield run.page(stop.answer, position, end=stop.end)
 
-    def _read(self) -> Answer:
-        pages, run = self._pages, self._run
-        filter_ = run.params(run.start.after, run.lookback_seconds)
-        while True:
-            paging = {pages.param: str(self._number), pages.size_param: str(pages.size)}
-            try:
-                return run.reader.read({**filter_, **paging})
-            except PageAbsentError:
-                # Where a run that was cut short would go on there is no page now: its borders have moved far.
-                if self._seen or self._number == pages.first:
-                    raise
-                self._number = pages.first
-
-    def _note_content(self, answer: Answer) -> bool:
-        """Count the page; True if all of it was there before in this run."""
-        self._run.meet(answer)
-        self._largest = max(self._largest, answer.count)
-        self._empty = 0 if answer.count else self._empty + 1
-        if not answer.count:
-            self._seen.add(b"")
-            return False
-        content = hashlib.sha256(fingerprint(answer)).digest()
-        is_repeat = content in self._seen
-        self._repeats = self._repeats + 1 if is_repeat else 0
-        self._filled += not is_repeat
-        self._seen.add(content)
-        return is_repeat
-
-    def _is_told(self, answer: Answer) -> bool | None:
-        seen = PageSeen(self._number - self._pages.first, self._number, self._largest)
-        return more_follow(answer.whole, answer.links, seen, self._pages, records_at=self._run.poll.records_at)
-
-    def _end(self, answer: Answer, *, is_told: bool | None) -> str | None:
-        """By what this is known to be the last page, or None."""
-        end = None
-        if is_told is False:
-            end = "the source says so"
-        elif self._repeats >= _MOST_REPEATS[is_told]:
-            end = "a page that repeats those before"
-            if is_told or self._filled == 1:
-                self._run.note(_REPEATS if is_told else _NO_PAGES.format(self._pages.param))
-        elif self._empty >= (_MOST_EMPTY if is_told else 1):
-            end = "an empty page"
-            if is_told:
-                self._run.note(_EMPTY)
-        elif is_told is None and not self._repeats and answer.count < self._largest and self._run.has_advanced:
-            # It may be short because the source leaves records out. Should it not have been the end, then what follows
-            # is newer than all that was read, and the next run begins there.
-            end = "a page shorter than those before"
-        return end
-
-    def _last_absent(self, absent: PageAbsentError, *, is_odd: bool) -> Page:
-        if absent.status in (400, 422):
-            self._run.note(_REFUSED.format(self._number, absent.status))
-        reason = "no such page" if absent.status is None else f"no such page ({absent.status})"
-        return self._run.page(Answer(None, []), self._finished(is_odd=is_odd), end=reason)
-
-    def _finished(self, *, is_odd: bool) -> Position:
+    def _finished(self, last: Stop) -> Position:
         """While several pages are read, records may move to a page that was read already, and be missed. So what
         took several is read once more by the next run; its cursor moves after that."""
-        run = self._run
-        may_have_moved = self._filled > 1 or self._is_cut or is_odd
-        if may_have_moved and run.greatest is not None and not run.start.again:
-            return Position(after=run.start.after, greatest=run.greatest, page=self._pages.first, again=True)
+        run, first = self._run, self._way.first
+        if last.may_have_moved and run.greatest is not None and not run.start.again:
+            return Position(after=run.start.after, greatest=run.greatest, page=first.number, again=True)
         return Position(after=run.greatest)
 
-    def _position(self, *, after: str | None, page: int) -> Position:
-        return Position(after=after, greatest=self._run.greatest, page=page, again=self._run.start.again)
+    def _position(self, place: Place) -> Position:
+        start = self._run.start
+        return Position(start.after, self._run.greatest, place.number, place.token, start.again)
 
 
 class Tokens:
@@ -173,7 +92,7 @@ class Tokens:
             if token is None or self._sent:
                 raise
             answer = self._run.reader.read({})
-            self._run.note(_FORGOTTEN)
+            self._run.note(FORGOTTEN)
             return answer, None
 
 

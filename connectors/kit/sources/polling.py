@@ -19,9 +19,12 @@ from connectors.kit.sources import cursor_values
 from connectors.kit.sources.auth import Access, FixedAccess
 from connectors.kit.sources.declarations import Poll
 from connectors.kit.sources.page_reader import MAX_WAIT_SECONDS, MAX_WAITS_PER_PAGE, PageReader, Rejected
-from connectors.kit.sources.paginators import NumberedPages, Tokens, Values
+from connectors.kit.sources.paginators import FilteredPages, Tokens, Values
+from connectors.kit.sources.paging.declared import TimeWindow
+from connectors.kit.sources.paging.windows import Windows
 from connectors.kit.sources.positions import Position
 from connectors.kit.sources.runs import Page, Run
+from connectors.kit.times import parse_time
 
 __all__ = [
     "MAX_WAITS_PER_PAGE",
@@ -56,8 +59,10 @@ def poll_pages(
     run = Run(poll, PageReader(poll, access, session, sleep, clock), Position.parse(position), now)
     if poll.cursor is not None and poll.cursor.next_at is not None:
         return iter(Tokens(run, poll.cursor))
+    if isinstance(poll.pages, TimeWindow):
+        return iter(Windows(run, poll.pages))
     if poll.pages is not None:
-        return iter(NumberedPages(run, poll.pages))
+        return iter(FilteredPages(run, poll.pages))
     return iter(Values(run))
 
 
@@ -66,11 +71,13 @@ def position_from(poll: Poll, value: str, *, now: datetime) -> str:
 
     Raises ConfigurationError where the source has no cursor, or `value` lies in the future.
     """
-    cursor = poll.cursor
-    if cursor is None:
+    cursor, is_windowed = poll.cursor, isinstance(poll.pages, TimeWindow)
+    if is_windowed and parse_time(value) is None:
+        raise ConfigurationError("this is no time: write it as 2026-03-01T00:00:00Z")
+    if cursor is None and not is_windowed:
         raise ConfigurationError("this source has no cursor: each poll reads it from the beginning")
-    if cursor.next_at is not None:
+    if cursor is not None and cursor.next_at is not None:
         return Position(token=value).text()
-    if cursor_values.is_future(value, now, names_time=cursor_values.names_time(cursor.field)):
+    if cursor_values.is_future(value, now, names_time=cursor is None or cursor_values.names_time(cursor.field)):
         raise ConfigurationError("this lies in the future: give a time that has been, or `beginning`")
     return Position(after=value).text()

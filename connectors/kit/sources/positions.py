@@ -12,13 +12,15 @@ from connectors.kit.errors import ConfigurationError
 @dataclass(frozen=True, slots=True)
 class Position:
     """`after`: the greatest cursor value of finished runs. `greatest`: of this run. `page`: the one to read next.
-    `token`: the one to send next. `again`: the run reads once more what the run before it read over several pages."""
+    `token`: the one to send next, or the address. `again`: the run reads once more what the run before it read over
+    several pages. `until`: the end of the window of time that is being read, whose beginning is `after`."""
 
     after: str | None = None
     greatest: str | None = None
     page: int | None = None
     token: str | None = None
     again: bool | None = None
+    until: str | None = None
 
     @staticmethod
     def parse(text: str | None) -> Position:

@@ -70,6 +70,9 @@ class Run:
         this one began."""
         return self.is_rising and self._last is not None and self._last == self.greatest != self.start.after
 
+    def now(self) -> datetime:
+        return self._now()
+
     def note(self, text: str) -> None:
         if text not in self._notes:
             self._notes.append(text)

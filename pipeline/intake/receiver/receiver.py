@@ -26,6 +26,7 @@ from pipeline.intake.receiver.readiness import HANGS, Readiness
 from pipeline.intake.receiver.request_counts import HANDSHAKE, TAKEN, RequestCounts
 from pipeline.logs import get_logger
 from pipeline.settings.loading import Settings
+from pipeline.settings.set_up_sources import set_up_sources
 from pipeline.webhooks.hook_keys import HookKeys
 
 _ASKER_THREADS = 2  # with the writers' two they stay within the connections of one process
@@ -60,7 +61,7 @@ class Receiver:
         self.metrics = IntakeMetrics(self.settings, queued=lambda: self.writer.queued)
         self.readiness = Readiness(self.settings)
         self.hook_keys = HookKeys(self.settings)
-        self.readers = Readers(self.connectors, on_end=self.metrics.note_reader_end)
+        self.readers = Readers(set_up_sources(self.settings, self.connectors), on_end=self.metrics.note_reader_end)
         self.askers = ThreadPoolExecutor(_ASKER_THREADS, thread_name_prefix="intake-asker")
         self.probes = ThreadPoolExecutor(1, thread_name_prefix="intake-probe")
 

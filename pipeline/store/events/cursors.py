@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 from pipeline.store import arrays
 
 PollKey = tuple[str, str, str]  # brand, source, stream
-STREAM = ""  # a source is one stream; several would be several source instances
 
 
 class StoredCursor(msgspec.Struct, frozen=True):

@@ -123,10 +123,10 @@ def test_only_one_poll_of_a_source_runs_at_a_time(sandbox, monkeypatch):
     inside, go_on = threading.Event(), threading.Event()
     read = polls._read
 
-    def read_slowly(*arguments):
+    def read_slowly(*arguments, **how):
         inside.set()
         assert go_on.wait(20)
-        return read(*arguments)
+        return read(*arguments, **how)
 
     monkeypatch.setattr(polls, "_read", read_slowly)
     first = threading.Thread(target=run_poll, args=("json_feed", "default"))

@@ -173,12 +173,14 @@ def send_sample(
         "afluente source poll json_feed",
         "afluente source poll json_feed --from beginning",
         "afluente source poll json_feed --from 2026-03-01T00:00:00Z",
+        "afluente source poll acme --stream contacts",
     ),
 )
 def poll_source(
     *,
     name: Annotated[str, typer.Argument(help="Which polled source.")],
     brand: Annotated[str | None, typer.Option("--brand", help="Of which brand, if there are several.")] = None,
+    stream: Annotated[str | None, typer.Option("--stream", help="Only this one, if the source has several.")] = None,
     begin_at: Annotated[
         str | None,
         typer.Option(
@@ -196,7 +198,7 @@ def poll_source(
     from pipeline.inspection.polled import poll_now
 
     with installation():
-        polled = poll_now(name, brand=brand, begin_at=begin_at)
+        polled = poll_now(name, brand=brand, stream=stream, begin_at=begin_at)
     if as_json:
         print_json(polled)
     else:
@@ -238,11 +240,23 @@ def show_polls(
         print_json(states)
         return
     print_table(
-        ("source", "brand", "access", "cursor", "page", "last run", "next run", "failures", "last error or why not"),
+        (
+            "source",
+            "brand",
+            "stream",
+            "access",
+            "cursor",
+            "page",
+            "last run",
+            "next run",
+            "failures",
+            "last error or why not",
+        ),  # fmt: skip
         [
             (
                 state.source,
                 state.brand,
+                state.stream or None,
                 state.access,
                 state.cursor,
                 state.page,
@@ -257,7 +271,7 @@ def show_polls(
     )
     for state in states:
         if state.note:
-            print_line(f"{state.source}: {state.note}")
+            print_line(f"{state.source}{f' {state.stream}' if state.stream else ''}: {state.note}")
 
 
 def _accept(slug: str | None) -> None:

@@ -1,0 +1,227 @@
+"""Sources that afluente.yaml describes by itself: polled over real sockets, posted to a real receiver, mapped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.health.doctor import run_checks
+from pipeline.intake.polls import due_polls, run_poll
+from tests.support.command_line import answer, problem, work
+from tests.support.company_sources import CompanySources, company_sources
+from tests.support.intake_server import running_receiver, stored_events
+from tests.support.paged_api import PagedApi, serving_api
+from tests.support.services import forget_caches
+from tests.support.store_rows import states
+
+pytestmark = pytest.mark.usefixtures("database", "redis_url")
+
+MAPPING = "version: 1\nlead: {email: mail, full_name: who}\nignored: [id, updated_at]\n"
+QUERY = "query($after: String, $since: String) { leads(after: $after, since: $since) { edges { node { id } } } }"
+
+
+@pytest.fixture
+def company(tmp_path, monkeypatch) -> Iterator[CompanySources]:
+    yield from company_sources(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def write(company):
+    """Writes afluente.yaml and mappings, as a restart would find them."""
+
+    def write(sources: dict[str, object], **mappings: str) -> None:
+        text = json.dumps({"sources": sources, "destinations": {"crm": {"kind": "salesforce", "base_url": "http://h"}}})
+        (company.folder / "afluente.yaml").write_text(text)
+        for name, mapping in mappings.items():
+            path = company.folder / "mappings" / "sources" / f"{name}.yaml"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"source: {name}\n{mapping}")
+        forget_caches()
+
+    return write
+
+
+def lead(number: int, prefix: str = "a") -> dict[str, str]:
+    at = f"2026-03-01T10:00:{number:02d}Z"
+    return {"id": f"{prefix}-{number}", "updated_at": at, "mail": f"{prefix}{number}@example.org", "who": "Noor Haddad"}
+
+
+REST = {"records_at": "leads", "event_id": "id", "pages": {"by": "next_link", "at": "links.next"}}
+REST |= {"cursor": {"param": "since", "field": "updated_at"}}
+
+
+def test_two_apis_are_polled_side_by_side_each_with_its_own_token_and_mapping(write, monkeypatch):
+    monkeypatch.setenv("ACME_TOKEN", "token-of-acme")
+    with (
+        serving_api(
+            PagedApi([lead(number) for number in range(7)], "next link", most=3, token="token-of-acme")
+        ) as acme,
+        serving_api(PagedApi([lead(1, "b")], "offset", token="t-2")) as beta,
+    ):
+        monkeypatch.setenv("SECRET_OF_BETA", "t-2")
+        offset = {**REST, "pages": {"by": "offset", "size": 50}, "params": {"status": "new"}}
+        write(
+            {
+                "acme": {"connector": "rest_poll", "url": acme.url, "options": REST},
+                "beta": {"connector": "rest_poll", "url": beta.url, "token": "env:SECRET_OF_BETA", "options": offset},
+            },
+            acme=MAPPING,
+            beta=MAPPING,
+        )
+        assert due_polls() == [("acme", "default"), ("beta", "default")]
+        reports = [run_poll(*due) for due in due_polls()]
+        assert [(report.accepted, report.error) for report in reports] == [(7, None), (1, None)]
+        assert beta.asked[0].query == {"status": "new", "offset": "0", "limit": "50"}
+        assert {row["source"] for row in answer("source", "status")} == {"acme", "beta", "json_feed"}
+    work()
+    assert states() == {"settled": 8}
+
+
+def test_an_api_of_graphql_is_polled_from_a_query_in_yaml(write):
+    options = {"query": QUERY, "variables": {"since": "{since}"}, "records_at": "data.leads.edges[*].node"}
+    options |= {"page_info_at": "data.leads.pageInfo", "cursor": {"param": "since", "field": "updated_at"}}
+    with serving_api(PagedApi([lead(number) for number in range(7)], "graphql", most=3)) as api:
+        write({"shop": {"connector": "graphql_poll", "url": api.url, "options": options}}, shop=MAPPING)
+        assert run_poll("shop", "default").accepted == 7
+        assert [asked.body["variables"] for asked in api.asked] == [{}, {"after": "3"}, {"after": "6"}]
+        assert {asked.body["query"] for asked in api.asked} == {QUERY}
+        denied = {"data": None, "errors": [{"message": "x", "extensions": {"code": "THROTTLED"}}]}
+        api.answers = [(200, {}, json.dumps(denied).encode())] * 4
+        report = run_poll("shop", "default", at_once=True)
+        assert ("too many requests" in report.error, report.is_terminal) == (True, False)
+
+
+def test_two_sources_may_share_a_mapping_and_any_source_may_have_another(write):
+    with serving_api(PagedApi([lead(1)])) as api:
+        shared = {"connector": "rest_poll", "url": api.url, "mapping": "acme", "options": REST}
+        feed = {"url": api.url, "mapping": "acme"}
+        write({"north": shared, "south": shared, "json_feed": feed}, acme=MAPPING)
+        for name in ("north", "south", "json_feed"):
+            assert run_poll(name, "default").accepted == 1
+    work()
+    assert states() == {"settled": 3}
+
+
+@pytest.fixture
+def hook(write, monkeypatch):
+    monkeypatch.setenv("ZAPS_SECRET", "s3cret-of-zaps")
+    write({"zaps": {"connector": "rest_hook", "mapping": "rest_hook", "options": {}}})
+    with running_receiver() as receiver:
+        yield receiver
+
+
+BEARER = {"Authorization": "Bearer s3cret-of-zaps"}
+
+
+def test_a_hook_takes_json_and_forms_flat_and_nested_by_either_way_of_showing_its_secret(hook):
+    flat = {"external_id": "z-1", "name": "Noor Haddad", "email": "noor@example.org"}
+    nested = {"external_id": "z-2", "data": {"lead": {"name": "Tom Nowak", "email": "tom@example.org"}}}
+    form = {"external_id": "z-3", "email": "ines@example.org"}
+    assert hook.post("/in/default/zaps", json=flat, headers=BEARER).status_code == 200
+    assert hook.post("/in/default/zaps", json=nested, headers=BEARER).status_code == 200
+    assert hook.post("/in/default/zaps?secret=s3cret-of-zaps", data=form).status_code == 200
+    assert hook.post("/in/default/zaps", json=flat).status_code == 401
+    assert hook.post("/in/default/zaps", json=flat, headers={"Authorization": "Bearer other"}).status_code == 401
+    work()
+    assert states() == {"settled": 3}
+
+
+def test_a_hook_that_runs_again_brings_nothing_twice_with_an_id_or_without(hook):
+    for body in ({"external_id": "z-1", "email": "noor@example.org"}, {"email": "tom@example.org", "name": "Tom"}):
+        for _ in range(2):
+            assert hook.post("/in/default/zaps", json=body, headers=BEARER).status_code == 200
+    assert len(stored_events("zaps")) == 2
+
+
+def test_a_large_body_of_a_hook_is_read_like_any_other(hook):
+    many = [
+        {"external_id": f"z-{number}", "email": f"z{number}@example.org", "note": "x" * 500} for number in range(400)
+    ]
+    assert hook.post("/in/default/zaps", json=many, headers=BEARER).status_code == 200
+    assert len(stored_events("zaps")) == 400
+
+
+def test_a_hook_reads_what_its_options_say(write, monkeypatch):
+    monkeypatch.setenv("MAKE_SECRET", "s3cret")
+    options = {"records_at": "items", "event_id": "key", "occurred_at": "on", "idempotency_header": "X-Run-Id"}
+    write({"make": {"connector": "rest_hook", "options": options}}, make="version: 1\nlead: {email: mail}\n")
+    with running_receiver() as receiver:
+        items = [{"key": "1", "mail": "a@example.org", "on": "2026-03-01T00:00:00Z"}, {"mail": "b@example.org"}]
+        headers = {"Authorization": "Bearer s3cret", "X-Run-Id": "run-7"}
+        for _ in range(2):
+            assert receiver.post("/in/default/make", json={"items": items}, headers=headers).status_code == 200
+    events = stored_events("make")
+    assert len(events) == 2
+    assert {event.occurred_at is None for event in events} == {True, False}
+
+
+WRONG = [
+    ({"pages": {"by": "pages"}}, "sources.acme.options.pages.by: 'pages' is not known"),
+    ({"pages": {"param": "page"}}, "sources.acme.options.pages: by is missing; allowed: page, offset, token"),
+    ({"pages": {"by": "offset", "size": 0}}, "sources.acme.options.pages.size: 0 is too small"),
+    ({"pages": {"by": "token", "param": "p"}}, "sources.acme.options.pages: at is missing"),
+    ({"cursor": {"param": "since"}}, "sources.acme.options.cursor: needs `field`"),
+    ({"cursor": {"param": "since", "feild": "x"}}, "did you mean field?"),
+    ({"recordsat": "x"}, "sources.acme.options.recordsat: 'recordsat' is not known (did you mean records_at?)"),
+    ({"method": "PUT"}, "sources.acme.options.method: 'PUT' is not known; allowed: GET, POST"),
+    ({"body": {"a": 1}}, "sources.acme.options.body: is not sent with GET; set method to POST"),
+    ({"headers": {"Authorization": "Bearer abc123"}}, "sources.acme.options.headers.Authorization: is a secret"),
+    ({"params": {"api_key": "abc123"}}, "sources.acme.options.params.api_key: is a secret"),
+    ({"params": {"q": "{sinse}"}}, "{sinse} is not sent by this poll; allowed: {since}"),
+    ({"event_id": "a[b"}, "sources.acme.options.event_id: "),
+    ({"records_at": "a[*].b[*]"}, "sources.acme.options.records_at: may go through one list"),
+    ({"revisions": "none"}, "sources.acme.options.revisions: 'none' is not known; allowed: "),
+    ({"pages": None, "cursor": None}, "needs pages or a cursor"),
+    ({"occurred_at": 7}, "sources.acme.options.occurred_at: 7 is not a text"),
+]
+
+
+@pytest.mark.parametrize(("said", "told"), WRONG, ids=[told[:60] for _, told in WRONG])
+def test_a_wrong_option_is_told_with_its_place_and_what_is_allowed_and_stops_no_other_source(write, said, told):
+    with serving_api(PagedApi([lead(1)])) as api:
+        good = {"connector": "rest_poll", "url": api.url, "mapping": "rest_poll", "options": REST}
+        write({"acme": {**good, "options": {**REST, **said}}, "fine": good})
+        assert due_polls() == [("fine", "default")]
+        (row,) = answer("source", "status", "acme")
+        assert told in row["why_not"]
+        assert "abc123" not in row["why_not"]
+        (check,) = [check for check in run_checks() if check.name == "source acme"]
+        assert told in check.detail
+        assert told in problem("source", "poll", "acme", code=2)
+        assert run_poll("fine", "default").accepted == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"query": "leads"}, "sources.shop.options.query: is no query of GraphQL"),
+        ({"variables": {"sinse": 1}}, "sources.shop.options.variables.sinse: the query has no $sinse"),
+        ({"records_at": None}, "sources.shop.options.records_at: nothing is not a text"),
+    ],
+)
+def test_a_wrong_query_is_told(write, said, told):
+    options = {"query": QUERY, "records_at": "data.leads.nodes", "page_info_at": "data.leads.pageInfo", **said}
+    write({"shop": {"connector": "graphql_poll", "url": "http://127.0.0.1:9", "options": options}})
+    assert told in answer("source", "status", "shop")[0]["why_not"]
+
+
+def test_a_hook_with_wrong_options_is_told_to_come_again_and_the_others_go_on(write, monkeypatch):
+    monkeypatch.setenv("GOOD_SECRET", "s3cret")
+    good = {"connector": "rest_hook", "mapping": "rest_hook"}
+    write({"bad": {**good, "options": {"records": "x"}}, "good": good})
+    with running_receiver() as receiver:
+        headers = {"Authorization": "Bearer s3cret"}
+        assert receiver.post("/in/default/bad", json={"email": "a@example.org"}, headers=headers).status_code == 503
+        assert receiver.post("/in/default/good", json={"email": "a@example.org"}, headers=headers).status_code == 200
+
+
+def test_a_source_without_its_mapping_says_which_file_is_missing_and_loses_nothing(write):
+    with serving_api(PagedApi([lead(1)])) as api:
+        write({"acme": {"connector": "rest_poll", "url": api.url, "options": REST}})
+        (check,) = [check for check in run_checks() if check.name == "source acme"]
+        assert "mappings/sources/acme.yaml does not exist" in check.detail
+        run_poll("acme", "default")
+        work()
+        assert states() == {"quarantined": 1}
