@@ -56,6 +56,7 @@ from connectors.kit.sources.declarations import (
     Signature,
     Webhook,
 )
+from connectors.kit.sources.fetching.fetch import Fetch
 from connectors.kit.sources.handshakes import (
     CrcToken,
     Echo,
@@ -88,6 +89,7 @@ __all__ = [
     "Describes",
     "DestinationType",
     "Echo",
+    "Fetch",
     "File",
     "Finds",
     "FormPing",

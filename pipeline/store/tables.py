@@ -12,11 +12,12 @@ from sqlalchemy import Column, LargeBinary, PrimaryKeyConstraint, Table, Text
 from pipeline.store.columns import metadata, moment_column
 from pipeline.store.deliveries import tables as deliveries
 from pipeline.store.events import tables as events
+from pipeline.store.fetches import tables as fetches
 from pipeline.store.identity import tables as identity
 from pipeline.store.people import tables as people
 from pipeline.store.webhooks import tables as webhooks
 
-__all__ = ["deliveries", "events", "identity", "keyring", "metadata", "people", "webhooks"]
+__all__ = ["deliveries", "events", "fetches", "identity", "keyring", "metadata", "people", "webhooks"]
 
 keyring = Table(
     "keyring",

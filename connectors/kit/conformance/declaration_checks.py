@@ -8,6 +8,8 @@ from connectors.kit.conformance.cases import TYPICAL, Case
 from connectors.kit.errors import ConfigurationError
 from connectors.kit.paths import many_turns, parse_path
 from connectors.kit.sources.declarations import Connector, Poll, Secret, Webhook
+from connectors.kit.sources.fetching.addresses import address_problems
+from connectors.kit.sources.fetching.fetch import fetch_of
 from connectors.kit.sources.handshakes import secrets_of_webhook
 from connectors.kit.sources.parts import as_paths
 
@@ -64,6 +66,8 @@ def declaration_is_complete(case: Case) -> list[str]:
         header = intake.idempotency_header
         if header is not None and header != header.lower():
             problems.append(f"idempotency_header is {header!r}; write it in lower case")
+    if (fetch := fetch_of(connector)) is not None:
+        problems += address_problems(fetch)
     problems += _wrong_paths(connector)
     if isinstance(intake, Poll) and intake.cursor is None and intake.pages is None:
         problems.append("a poll needs pages or a cursor, else it reads everything each time")
@@ -112,7 +116,8 @@ def _wrong_paths(connector: Connector) -> list[str]:
 def _secrets(case: Case) -> list[Secret]:
     intake = case.connector.intake
     if isinstance(intake, Webhook):
-        return list(secrets_of_webhook(intake))
+        tokens = [intake.fetch.token] if intake.fetch is not None and intake.fetch.token is not None else []
+        return [*secrets_of_webhook(intake), *tokens]
     if isinstance(intake, Poll) and intake.token is not None:
         return [intake.token]
     return []
