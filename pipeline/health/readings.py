@@ -27,6 +27,7 @@ from pipeline.store.events.leases import count_in_flight_batches, oldest_pending
 from pipeline.store.events.quarantine import count_stages
 from pipeline.store.events.requests import count_requests
 from pipeline.store.events.revisions import ManyRevisions
+from pipeline.store.fetches.pauses import FetchState, fetch_states
 from pipeline.store.identity.reviews import count_reviews
 from pipeline.store.last_errors import LastError, destination_errors, source_errors
 from pipeline.store.webhooks.endpoints import read_endpoints
@@ -61,7 +62,8 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     """What PostgreSQL knows. `quarantined` counts open rows by stage, `in_flight` claims by lane, `drift` the fields of
     a source that its mapping has not decided about, `reviews_waiting` pairs of people that a human is asked about,
     `requests` what became of the last minutes' requests, by source and outcome. `many_revisions`: sources with ids that
-    come with ever other content. `webhooks`: endpoints that other systems are told at."""
+    come with ever other content. `webhooks`: endpoints that other systems are told at. `fetches`: what waits to be read
+    from sources that send ids."""
 
     pending: dict[str, Backlog]
     due: dict[str, dict[str, Backlog]]
@@ -75,6 +77,7 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     many_revisions: dict[str, ManyRevisions] = {}
     cursors: dict[PollKey, StoredCursor] = {}
     webhooks: dict[str, WebhookReading] = {}
+    fetches: list[FetchState] = []
 
 
 class RedisReading(msgspec.Struct, frozen=True):
@@ -129,6 +132,7 @@ def read_database() -> DatabaseReading:
             cursors=read_cursors(connection),
             requests=count_requests(connection, minutes=WINDOW_MINUTES),
             webhooks=_webhooks(connection, now),
+            fetches=fetch_states(connection),
         )
 
 

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from connectors.kit.destinations.options import Option
 from connectors.kit.sources.declarations import Connector
 from connectors.kit.sources.fetching.fetch import Fetch, fetch_of
 from pipeline.errors import ConfigurationError
 from pipeline.settings.loading import Settings
 
+# Of every source that sends ids, in place of the pace that its declaration has.
+PACE = Option("calls_per_second", "number", at_least=0.01, at_most=1_000)
 _REHEARSAL_TOKEN = "rehearsal"  # noqa: S105 - the sandbox takes any
 
 
@@ -29,9 +32,9 @@ class FetchSetup:
 
 def fetch_setup(known: Settings, slug: str, fetch: Fetch, connector: Connector, *, brand: str) -> FetchSetup:
     """Raises ConfigurationError for an option that there is not or that is wrong, and without the token it needs."""
-    entry = known.source(slug)
+    options = fetch_options(known, slug, fetch, connector)
     token = fetch_token(known, slug, fetch, brand=brand)
-    base = entry.url
+    base = known.source(slug).url
     if fetch.token is not None and token is None:
         if not is_rehearsed(known, slug, fetch, brand=brand):
             raise ConfigurationError(f"source {slug}: its records cannot be read: {token_remedy(slug, fetch)}")
@@ -41,10 +44,10 @@ def fetch_setup(known: Settings, slug: str, fetch: Fetch, connector: Connector, 
         )
     return FetchSetup(
         fetch,
-        fetch_options(known, slug, fetch, connector),
+        options,
         base,
         token,
-        entry.rate_per_second or fetch.rate_per_second,
+        float(options.get(PACE.name) or fetch.rate_per_second),
         f"source:{slug}",
     )
 
@@ -61,7 +64,7 @@ def fetch_token(known: Settings, slug: str, fetch: Fetch, *, brand: str) -> str 
 
 def fetch_options(known: Settings, slug: str, fetch: Fetch, connector: Connector) -> dict[str, Any]:
     """The options of its address, those that are not set with their default. Raises ConfigurationError."""
-    declared = {option.name: option for option in fetch.options}
+    declared = {option.name: option for option in (*fetch.options, PACE)}
     given = known.source(slug).options
     for name, value in given.items():
         if name not in declared and name not in connector.settings:

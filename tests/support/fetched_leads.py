@@ -23,6 +23,11 @@ from tests.support.services import forget_caches
 SOURCE = "meta_lead_ads"
 TOKEN = "a-page-token"
 _SECRET = "an-app-secret"
+META_SECRETS = {
+    "META_LEAD_ADS_APP_SECRET": _SECRET,
+    "META_LEAD_ADS_VERIFY_TOKEN": "a-verify-token",
+    "META_LEAD_ADS_TOKEN": TOKEN,
+}
 _numbers = itertools.count(990_000_000_001)
 
 
@@ -32,15 +37,10 @@ def meta(folder: Path, monkeypatch: pytest.MonkeyPatch, *, more: str = "", **pro
     played = Provider(SOURCE, tokens={TOKEN}, **provider)
     with ProviderServer(played) as server:
         config = folder / "afluente.yaml"
-        lines = f"    url: {server.address}\n    rate_per_second: 200\n{more}"
+        lines = f"    url: {server.address}\n    options: {{calls_per_second: 200}}\n{more}"
         config.write_text(f"sources:\n  {SOURCE}:\n{lines}tuning: {{lease_seconds: 3, sweep_seconds: 0.3}}\n")
-        for name, value in {
-            "AFLUENTE_CONFIG": str(config),
-            "AFLUENTE_DATA": str(folder),
-            "META_LEAD_ADS_APP_SECRET": _SECRET,
-            "META_LEAD_ADS_VERIFY_TOKEN": "a-verify-token",
-            "META_LEAD_ADS_TOKEN": TOKEN,
-        }.items():
+        environment = {"AFLUENTE_CONFIG": str(config), "AFLUENTE_DATA": str(folder), **META_SECRETS}
+        for name, value in environment.items():
             monkeypatch.setenv(name, value)
         forget_caches()
         yield played

@@ -68,6 +68,8 @@ def _print_status(now: dict[str, Any]) -> None:
     for name, state in {**now["sources"], **now["destinations"]}.items():
         if state.get("last_error"):
             print_line(f"{name}: {without_name(name, state['last_error'])} ({as_text(state.get('last_error_at'))})")
+    for state in now["fetches"]:
+        print_line(f"{state['source']} ({state['brand']}): {state['waiting']} leads wait for their records to be read")
     for source, outcomes in now["requests"].items():
         if refused := refused_of(outcomes):
             reasons = ", ".join(f"{name} {count}" for name, count in refused.items())
