@@ -13,7 +13,6 @@ from uuid import UUID
 import msgspec
 
 from pipeline.errors import NotFoundError
-from pipeline.inspection.fetched import why_record_waits
 from pipeline.inspection.field_rows import FieldRow
 from pipeline.inspection.merges import find_forward, tell_reasons
 from pipeline.inspection.pairs import explain_match
@@ -37,7 +36,7 @@ from pipeline.inspection.story_parts import (
     body_text,
     part_text,
 )
-from pipeline.inspection.waiting import why_delivery_waits, why_destination_waits, why_not_wanted
+from pipeline.inspection.waiting import why_delivery_waits, why_destination_waits, why_not_wanted, why_record_waits
 from pipeline.privacy.person_consents import consent_state_of
 from pipeline.records import FETCHING
 from pipeline.settings.loading import settings

@@ -243,7 +243,7 @@ def fetch_records(
     if some could not be read.
     """
     from pipeline.cli.terminal.connection import installation, parse_id
-    from pipeline.inspection.fetched import fetch_now
+    from pipeline.inspection.polled import fetch_now
 
     ids = [parse_id(text) for text in again or ()]
     with installation():
@@ -276,8 +276,7 @@ def show_polls(
     Where it was read to, the last and the next run, the last error, and why one is not polled.
     """
     from pipeline.cli.terminal.connection import installation
-    from pipeline.inspection.fetched import is_fetched, read_fetches
-    from pipeline.inspection.polled import read_states
+    from pipeline.inspection.polled import is_fetched, read_fetches, read_states
 
     with installation():
         fetches = read_fetches(name)

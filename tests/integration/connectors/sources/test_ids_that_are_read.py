@@ -1,4 +1,4 @@
-"""Meta, LinkedIn and Eventbrite as they are shipped: an id comes, the sandbox plays the provider, a person comes out."""
+"""Meta, LinkedIn and Eventbrite as shipped: an id comes, the sandbox plays the provider, a person comes out."""
 
 from __future__ import annotations
 
