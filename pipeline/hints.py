@@ -16,7 +16,7 @@ import redis
 from kombu import Connection
 from kombu.exceptions import KombuError
 
-from pipeline.lanes import DELIVER_QUEUES, LANES, WEBHOOK_QUEUE
+from pipeline.lanes import DELIVER_QUEUES, FETCH_QUEUE, LANES, WEBHOOK_QUEUE
 from pipeline.logs import get_logger
 from pipeline.settings.loading import settings
 
@@ -72,6 +72,12 @@ def hint_deliver(destination: str, lane: str) -> bool:
         {"destination": destination, "lane": lane},
         queue,
     )
+
+
+def hint_fetch(source: str, brand: str) -> bool:
+    """Say that records of a source are to be read, of which ids came."""
+    flag = f"afluente:hint:fetch:{source}:{brand}"
+    return _hint(flag, "sources.fetch", {"source": source, "brand": brand}, FETCH_QUEUE)
 
 
 def hint_webhooks() -> bool:

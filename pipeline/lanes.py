@@ -20,14 +20,15 @@ LANE_BY_FILE, LANE_BY_OPTION = "file", "option"
 DELIVER_QUEUES = {HOT: "deliver_hot", BULK: "deliver"}  # a lane's chain goes to the queue of the lane's name
 POLL_QUEUE = "pull"  # kept although the code says poll: docs/decisions/0019-names-kept.md
 WEBHOOK_QUEUE = "webhooks"
+FETCH_QUEUE = "fetch"  # records of which ids came: calls of others' APIs, so never in front of a chain
 OPERATIONS_QUEUE = "ops"
-QUEUES = (*LANES, *DELIVER_QUEUES.values(), POLL_QUEUE, WEBHOOK_QUEUE, OPERATIONS_QUEUE)
+QUEUES = (*LANES, *DELIVER_QUEUES.values(), POLL_QUEUE, WEBHOOK_QUEUE, FETCH_QUEUE, OPERATIONS_QUEUE)
 
 # Node, queues, pool processes (None: as many as `--workers` says). A lane's work never waits behind another's.
 NODES: tuple[tuple[str, tuple[str, ...], int | None], ...] = (
     ("hot", (HOT, DELIVER_QUEUES[HOT]), 2),
     ("bulk", (BULK,), None),
     ("deliver", (DELIVER_QUEUES[BULK],), 2),
-    ("pull", (POLL_QUEUE, WEBHOOK_QUEUE), 4),
+    ("pull", (POLL_QUEUE, WEBHOOK_QUEUE, FETCH_QUEUE), 4),
     ("ops", (OPERATIONS_QUEUE,), 1),
 )

@@ -17,7 +17,7 @@ from pipeline.crypto.encryption import open_batch, seal_batch
 from pipeline.delivery.comparisons import compare_at_first, compare_mappings
 from pipeline.delivery.sender import deliver as send_due
 from pipeline.errors import ConfigurationError, TransientError, place_of
-from pipeline.hints import hint_deliver, hint_dispatch, hint_webhooks, take_hint
+from pipeline.hints import hint_deliver, hint_dispatch, hint_fetch, hint_webhooks, take_hint
 from pipeline.lanes import LANES
 from pipeline.logs import get_logger
 from pipeline.messages import ClaimNote, SealedBatch
@@ -29,6 +29,7 @@ _log = get_logger(__name__)
 _PAUSES_SECONDS = (0.2, 1.0)  # a database that restarts or a deadlock: soon over, or the lease will tell
 _DELIVER_BUDGET_SECONDS = 10.0
 _WEBHOOK_BUDGET_SECONDS = 60.0  # its end waits for slow endpoints, beside which the next one serves the others
+_FETCH_BUDGET_SECONDS = 10.0
 _POLL_HINT_SECONDS = 30  # a source that is still due then is named again; hints must not pile up behind slow feeds
 _PATIENCE_SECONDS = 1.0  # longer waits are the sweep's
 
@@ -185,6 +186,18 @@ def poll_source(source: str, brand: str, stream: str = "") -> dict[str, int]:
     return {"accepted": report.accepted, "repeated": report.repeated, "revised": report.revised}
 
 
+@app.task(name="sources.fetch")
+def fetch_records(source: str, brand: str) -> dict[str, int]:
+    """Read records of which ids came, for a bounded time. Returns counts."""
+    from pipeline.intake.fetching.runs import run_fetches
+
+    take_hint("fetch", source, brand)
+    report = run_fetches(source, brand, budget_seconds=_FETCH_BUDGET_SECONDS)
+    if report.more_due:
+        hint_fetch(source, brand)
+    return {"fetched": report.fetched, "retried": report.retried, "quarantined": report.quarantined}
+
+
 @app.task(name="ops.sweep", send_events=False)  # idle, it would be all that Flower shows: 42 a minute, with the polls
 def sweep() -> int:
     """Give the hints that got lost. Returns their number."""
@@ -193,7 +206,16 @@ def sweep() -> int:
         (hint_dispatch if kind == "dispatch" else hint_deliver)(*rest)
     if sweep_webhooks():
         hint_webhooks()
-    return len(hints)
+    return len(hints) + _hint_fetches()
+
+
+def _hint_fetches() -> int:
+    from pipeline.intake.fetching.runs import due_fetches
+
+    due = due_fetches()
+    for source, brand in due:
+        hint_fetch(source, brand)
+    return len(due)
 
 
 @app.task(name="ops.poll", send_events=False)

@@ -58,6 +58,7 @@ from connectors.kit.sources.declarations import (
     Stream,
     Webhook,
 )
+from connectors.kit.sources.fetching.fetch import Fetch
 from connectors.kit.sources.handshakes import (
     CrcToken,
     Echo,
@@ -94,6 +95,7 @@ __all__ = [
     "Describes",
     "DestinationType",
     "Echo",
+    "Fetch",
     "File",
     "Finds",
     "FormPing",

@@ -23,6 +23,7 @@ from connectors.sandbox.dialects import dialects
 from connectors.sandbox.dialects.dialect import Dialect, Reply, Request, json_reply
 from connectors.sandbox.faults import Faults, FaultSpec, as_json, parse_faults
 from connectors.sandbox.feed import answer_feed, fill_feed
+from connectors.sandbox.providers.rehearsed import answer_provider
 from connectors.sandbox.records import SandboxRecords
 
 _MAX_BODY_BYTES = 50_000_000
@@ -84,8 +85,8 @@ class Sandbox:
         self._thread.join()
 
     def answer(self, request: Request, faults: FaultSpec) -> Reply:
-        """What the CRM or the feed says, before faults that spoil an answer."""
-        reply = answer_feed(request, self.records) or self.dialect.answer(request, faults)
+        """What the CRM, the feed or a provider says, before faults that spoil an answer."""
+        reply = answer_feed(request, self.records) or answer_provider(request) or self.dialect.answer(request, faults)
         return reply or json_reply(404, {"error": "the sandbox has no such route"}, f"{request.method} other")
 
     def inspect(self, request: Request) -> Reply:

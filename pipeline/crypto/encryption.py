@@ -105,6 +105,15 @@ def open_envelope(sealed: bytes, event_id: UUID) -> Envelope:
     return _to_envelope(cipher().open(sealed, context=b"body:" + event_id.bytes))
 
 
+def seal_fetched(envelope: Envelope, event_id: UUID) -> bytes:
+    """Of what was read from a source by the id that came."""
+    return cipher().seal(_to_bytes(envelope), context=b"fetched:" + event_id.bytes)
+
+
+def open_fetched(sealed: bytes, event_id: UUID) -> Envelope:
+    return _to_envelope(cipher().open(sealed, context=b"fetched:" + event_id.bytes))
+
+
 def seal_request(envelope: Envelope, request_id: UUID) -> bytes:
     """Of a body of several records."""
     return cipher().seal(_to_bytes(envelope), context=b"request:" + request_id.bytes)

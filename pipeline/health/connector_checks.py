@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import cache
 
 from connectors.kit import Connector, Poll, Webhook, sources
 from connectors.kit.registry import broken_sources
 from connectors.kit.sources.auth import auth_of
+from connectors.kit.sources.fetching.fetch import fetch_of
 from connectors.kit.sources.handshakes import secrets_of_webhook
 from pipeline.access.sources import keys_of
 from pipeline.delivery.accounts import quota_of
@@ -17,11 +19,17 @@ from pipeline.errors import AfluenteError, ConfigurationError, QuotaError, Termi
 from pipeline.health.checks import Check, failed, passed
 from pipeline.health.poll_checks import check_polled, read_poll_states
 from pipeline.health.polls import PollState
+from pipeline.health.thresholds import describe_fetches
 from pipeline.rule_files import RULES
+from pipeline.settings.fetched_sources import fetch_options, fetch_token, token_remedy
 from pipeline.settings.loading import Settings
 from pipeline.settings.set_up_sources import mapping_name, set_up_source, why_broken
 from pipeline.stages.destination_mapping.mapping import DESTINATION_MAPPINGS
 from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
+from pipeline.store.engine import StoreError, transaction
+from pipeline.store.fetches.pauses import FetchState, fetch_states
+
+_PROBE_SECONDS = 10.0
 
 
 def check_sources(known: Settings, *, asks: bool = True) -> Iterator[Check]:
@@ -108,8 +116,11 @@ def _check_source(
         of_source = [state for state in states() if state.source == name]
         return check_polled(known, name, connector, of_source, missing, asks=asks)
     if missing is None:
+        trouble = _trouble_of_fetch(known, name, connector, asks=asks)
         if fault := _fault_of_secrets(known, name, connector.intake):
-            return failed(label, fault, "give the secret as the sender shows it, the whole of it")
+            trouble = fault, "give the secret as the sender shows it, the whole of it"
+        if trouble is not None:
+            return failed(label, *trouble)
         return passed(label, f"{connector.title}: mapped{_remark(known, name, connector.intake)}")
     if name not in known.sources:
         return passed(label, f"{connector.title}: not in use, {missing} is not set")
@@ -120,6 +131,32 @@ def _is_unused(known: Settings, name: str) -> bool:
     """A connector that is nothing before afluente.yaml describes a source by it."""
     declared = sources().get(name)
     return name not in known.sources and declared is not None and declared.configured_by is not None
+
+
+def _trouble_of_fetch(known: Settings, name: str, connector: Connector, *, asks: bool) -> tuple[str, str] | None:
+    """Of a source that sends ids: why their records cannot be read, and the remedy."""
+    fetch = fetch_of(connector)
+    if fetch is None:
+        return None
+    fetch_options(known, name, fetch, connector)
+    for brand in _brands_of(known, name):
+        if fetch.token is not None and fetch_token(known, name, fetch, brand=brand) is None and name in known.sources:
+            return "has no token: leads are taken, and wait for their records", token_remedy(name, fetch)
+    troubles = [describe_fetches(state, datetime.now(UTC)) for state in _fetch_states() if state.source == name] * asks
+    found = next(filter(None, troubles), None)
+    if found is None:
+        return None
+    remedy = f"mend it; it is tried again by itself, or by `afluente source fetch {name}`"
+    return found.removeprefix(f"source {name}: "), remedy
+
+
+def _fetch_states() -> list[FetchState]:
+    """None of them while the database is away."""
+    try:
+        with transaction(synchronous=False, timeout_seconds=_PROBE_SECONDS) as connection:
+            return fetch_states(connection)
+    except (AfluenteError, StoreError):
+        return []
 
 
 def _lacks(name: str, connector: Connector, missing: str) -> Check:

@@ -29,6 +29,7 @@ from pipeline.store.events.leases import count_in_flight_batches, oldest_pending
 from pipeline.store.events.quarantine import count_stages
 from pipeline.store.events.requests import count_requests
 from pipeline.store.events.revisions import ManyRevisions
+from pipeline.store.fetches.pauses import FetchState, fetch_states
 from pipeline.store.identity.reviews import count_reviews
 from pipeline.store.last_errors import LastError, destination_errors, source_errors
 from pipeline.store.webhooks.endpoints import read_endpoints
@@ -65,7 +66,7 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     `requests` what became of the last minutes' requests, by source and outcome. `many_revisions`: sources with ids that
     come with ever other content. `webhooks`: endpoints that other systems are told at. `held`: deliveries, by
     the object of a CRM that no mapping names any more. `misfits`: how many things of a destination's mapping did not
-    fit when its CRM was asked last."""
+    fit when its CRM was asked last. `fetches`: what waits to be read from sources that send ids."""
 
     pending: dict[str, Backlog]
     due: dict[str, dict[str, Backlog]]
@@ -81,6 +82,7 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     webhooks: dict[str, WebhookReading] = {}
     held: dict[str, int] = {}
     misfits: dict[str, int] = {}
+    fetches: list[FetchState] = []
 
 
 class RedisReading(msgspec.Struct, frozen=True):
@@ -137,6 +139,7 @@ def read_database() -> DatabaseReading:
             webhooks=_webhooks(connection, now),
             held=count_held(connection),
             misfits={name: len(found.findings) for name, found in read_comparisons(connection).items()},
+            fetches=fetch_states(connection),
         )
 
 

@@ -27,7 +27,8 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
     by lane, queues and unacked (messages), due by destination and lane, held (deliveries of
     objects that no mapping names any more), destinations, sources, quarantined by stage,
     drift (undecided fields by source), webhooks (state and backlog by endpoint), requests (of the last minutes, by
-    source and outcome), reviews_waiting (pairs of people for a human), problems (sentences).
+    source and outcome), fetches (what waits to be read of sources that send ids), reviews_waiting (pairs of people for
+    a human), problems (sentences).
     """
     known = known or settings()
     runtime = read_runtime(known.data)
@@ -51,6 +52,7 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
         "drift": database.drift if database else {},
         "requests": database.requests if database else {},
         "webhooks": _webhooks(database),
+        "fetches": [msgspec.to_builtins(state) for state in database.fetches] if database else [],
         "reviews_waiting": database.reviews_waiting if database else None,
         "problems": [
             *(

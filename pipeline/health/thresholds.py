@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from pipeline.delivery.standing import why_halted, why_quota_waits
 from pipeline.health.readings import DatabaseReading, Readings, RedisReading, WebhookReading
 from pipeline.health.request_checks import find_refused
 from pipeline.lanes import BULK, HOT
 from pipeline.store.events.revisions import ManyRevisions
+from pipeline.store.fetches.pauses import FetchState
 from pipeline.values.counting import counted
 from pipeline.webhooks.hooks import KEY_GONE
 
 OLDEST_PENDING_SECONDS = {HOT: 60.0, BULK: 900.0}  # a hot lead is worth minutes; an import may take a quarter hour
 OLDEST_DUE_SECONDS = {HOT: 120.0, BULK: 1800.0}
+OLDEST_FETCH_SECONDS = 300.0  # a record is read within seconds, unless its source has a quota that is used up
 OLDEST_MESSAGE_SECONDS = 900.0  # to another system: two tries five minutes apart were not enough
 OFF_REASONS = {
     "gone": "switched off, because it answered 410",
@@ -62,11 +66,26 @@ def _of_database(reading: DatabaseReading) -> list[str]:
     alarms += [
         sentence for name, webhook in sorted(reading.webhooks.items()) for sentence in _of_webhook(name, webhook)
     ]
+    alarms += [sentence for state in reading.fetches if (sentence := describe_fetches(state, datetime.now(UTC)))]
     open_count = sum(reading.quarantined.values())
     if open_count:
         waits = "1 waits" if open_count == 1 else f"{open_count} wait"
         alarms.append(f"quarantine: {waits} for a human; see `afluente quarantine list`")
     return alarms
+
+
+def describe_fetches(state: FetchState, now: datetime) -> str | None:
+    """Why leads of a source wait for their records, in a sentence; None if that is as it should be."""
+    leads = counted(state.waiting, "lead")
+    if state.error is not None and (state.failures or state.is_terminal):
+        due = state.until.astimezone(UTC).strftime("%H:%M:%S UTC") if state.until else "soon"
+        by_hand = f"or at once by `afluente source fetch {state.source}`"
+        return f"source {state.source}: {leads} wait for their records: {state.error}; tried again at {due}, {by_hand}"
+    waits = (now - state.oldest_at).total_seconds() if state.oldest_at else 0.0
+    if waits <= OLDEST_FETCH_SECONDS:
+        return None
+    last = state.error or state.last_error or "nobody has asked yet; is the pull node running?"
+    return f"source {state.source}: the oldest of {leads} waits for its record since {waits:.0f} s: {last}"
 
 
 def _of_webhook(name: str, webhook: WebhookReading) -> list[str]:

@@ -19,7 +19,7 @@ from pipeline.errors import NotFoundError, RefusedError, UsageError
 from pipeline.hints import hint_all
 from pipeline.inspection.names import check_source
 from pipeline.inspection.recomputed import recompute_event
-from pipeline.records import Parked, Stage
+from pipeline.records import FETCHING, Parked, Stage
 from pipeline.stages.validation.rules import NOTHING_TO_IDENTIFY, RULES
 from pipeline.store.engine import transaction
 from pipeline.store.events import quarantine
@@ -263,7 +263,7 @@ def wait_for(event_id: UUID, *, seconds: float = 30.0) -> Became:
         if status is None:
             raise NotFoundError(f"no event has the id {event_id}")
         event, waiting = status.event, status.quarantine
-        if event["state"] not in ("pending", "in_flight") or time.monotonic() > deadline:
+        if event["state"] not in ("pending", "in_flight", FETCHING) or time.monotonic() > deadline:
             reason = event["reason"] or (waiting["code"] if waiting else None)
             return Became(event_id, event["state"], reason, event["person_id"])
         time.sleep(_LOOK_SECONDS)

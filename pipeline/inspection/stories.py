@@ -36,8 +36,9 @@ from pipeline.inspection.story_parts import (
     body_text,
     part_text,
 )
-from pipeline.inspection.waiting import why_delivery_waits, why_destination_waits, why_not_wanted
+from pipeline.inspection.waiting import why_delivery_waits, why_destination_waits, why_not_wanted, why_record_waits
 from pipeline.privacy.person_consents import consent_state_of
+from pipeline.records import FETCHING
 from pipeline.settings.loading import settings
 from pipeline.store.events.quarantine import show_quarantine
 from pipeline.store.reports import explain_event, explain_person, find_kind
@@ -53,7 +54,8 @@ TouchRow = dict[str, Any]  # every column of the table `touches`, whatever it ha
 class EventStory(Told, frozen=True, kw_only=True):
     """A lead from its request to the CRMs' answers. `request` is None if its body is gone.
 
-    `fields` are what the current mapping makes of the request, `now` what would become of it today, in words. `match`
+    `fetched` is what was read from the source by the id in the request, if it brought no more than that.
+    `fields` are what the current mapping makes of both, `now` what would become of it today, in words. `match`
     says why it belongs to its person, `notices` are lines of the identity log about it, `not_wanted` says of CRMs that
     its person is meant for why it has no delivery there.
     """
@@ -75,6 +77,7 @@ class EventStory(Told, frozen=True, kw_only=True):
     channel: str | None
     person_id: UUID | None
     request: Request | None
+    fetched: Request | None = None
     verification: str | None
     idempotency: list[KeyUse]
     mapping: MappingVersions
@@ -156,17 +159,19 @@ def tell_event(connection: Connection, event_id: UUID) -> EventStory | None:
         return None
     event, person = facts["event"], facts["person"]
     recomputed = recompute(connection, [event_id]).get(event_id)
+    is_read = recomputed is not None and event["state"] != FETCHING
     return EventStory(
         **_columns_of(event, EventStory),
         request=_request(recomputed) if recomputed else None,
+        fetched=_fetched(recomputed) if recomputed else None,
         verification=_verification(recomputed) if recomputed else None,
         idempotency=_parts(KeyUse, facts["keys"]),
         mapping=MappingVersions(
             stored=event["mapping_version"],
             current=recomputed.mapping.version if recomputed and recomputed.mapping else None,
         ),
-        now=recomputed.verdict if recomputed else "its body is gone",
-        fields=recomputed.fields() if recomputed else [],
+        now=_now(connection, event_id, recomputed, is_read=is_read),
+        fields=recomputed.fields() if recomputed and is_read else [],
         match=_match(connection, event_id, person) if person else None,
         notices=_parts(LogLine, [line for line in person["history"] if line["event_id"] == event_id] if person else []),
         touches=facts["touches"],
@@ -225,6 +230,25 @@ def _request(recomputed: Recomputed) -> Request:
         origin={name: value for name, value in raw.envelope.origin.items() if name != "verified_by"},
         body=part_text(raw, recomputed.connector) if raw.request else body_text(came.body),
     )
+
+
+def _fetched(recomputed: Recomputed) -> Request | None:
+    fetched = recomputed.raw.fetched
+    if fetched is None:
+        return None
+    return Request(
+        content_type=fetched.content_type,
+        bytes=len(fetched.body),
+        headers={},
+        origin=fetched.origin,
+        body=body_text(fetched.body),
+    )
+
+
+def _now(connection: Connection, event_id: UUID, recomputed: Recomputed | None, *, is_read: bool) -> str:
+    if recomputed is None:
+        return "its body is gone"
+    return recomputed.verdict if is_read else why_record_waits(connection, event_id)
 
 
 def _verification(recomputed: Recomputed) -> str:

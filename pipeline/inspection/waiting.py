@@ -1,15 +1,20 @@
-"""Why a person waits for a CRM, in words. Nothing here reads a lead."""
+"""Why a person waits for a CRM, or a lead for its record, in words. Nothing here reads a lead."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from pipeline.delivery.standing import read_standings, why_halted, why_quota_waits
 from pipeline.errors import TransientError
 from pipeline.settings.loading import settings
+from pipeline.store.fetches.waiting import read_waiting
 from pipeline.targets import destination_of
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 def why_destination_waits(target: str) -> str | None:
@@ -60,3 +65,15 @@ def why_not_wanted(destination: str) -> str:
         f"not wanted yet: it came before {destination} was a destination of its brand; `afluente destination backfill"
         f" {destination}` wants it"
     )
+
+
+def why_record_waits(connection: Connection, event_id: UUID) -> str:
+    """Why the record of an event was not read yet, in words."""
+    waiting = read_waiting(connection, event_id)
+    if waiting is None:
+        return "its record is about to be read from its source"
+    if waiting.error is not None:
+        return f"waits for its record to be read from its source: {waiting.error}"
+    if waiting.last_error is not None:
+        return f"waits for its record, tried {waiting.attempts} times: {waiting.last_error}"
+    return "waits for its record to be read from its source"

@@ -105,6 +105,7 @@ def posted_event(
         plain=former,
         request=request,
         unproven=_is_unproven(envelope),
+        to_fetch=record.to_fetch,
     )
 
 

@@ -23,7 +23,7 @@ from pipeline.records import NewEvent, RawEvent, Receipt
 from pipeline.replay import connector_in_force
 from pipeline.stages.mapping.bodies import ROW
 from pipeline.stages.mapping.contents import Contents, read_reading
-from pipeline.stages.mapping.stored_records import read_record
+from pipeline.stages.mapping.stored_records import read_arrival
 from pipeline.store.events.events import insert_events, read_events
 from pipeline.store.events.readings import AS_THEY_CAME, find_keys, rename_keys, use_reading
 from pipeline.store.events.revisions import Said
@@ -126,6 +126,6 @@ def _reread(connection: Connection, event_ids: Sequence[UUID]) -> Mapping[UUID, 
 
 def _record_of(raw: RawEvent, connector: Connector | None) -> dict[str, Any] | None:
     try:
-        return read_record(raw, connector)
+        return read_arrival(raw, connector)
     except RecordError:
         return None

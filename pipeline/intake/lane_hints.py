@@ -1,4 +1,5 @@
-"""Hints from the background: "there is work in this lane", one per lane and moment, whatever Redis does meanwhile."""
+"""Hints from the background: "there is work in this lane", or records of a source to read, one for each lane or source
+and moment, whatever Redis does meanwhile."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from pipeline.errors import place_of
-from pipeline.hints import hint_dispatch
+from pipeline.hints import hint_dispatch, hint_fetch
 from pipeline.lanes import LANES
 from pipeline.logs import get_logger
 
@@ -21,6 +22,7 @@ class LaneHints:
         self._hint = hint
         self._pause_seconds = pause_seconds
         self._lanes: set[str] = set()
+        self._fetches: set[tuple[str, str]] = set()
         self._told = threading.Event()
         self._stopping = threading.Event()
         self._guard = threading.Lock()
@@ -36,9 +38,11 @@ class LaneHints:
         if self._thread.ident is not None:
             self._thread.join(3)
 
-    def tell(self, lanes: Iterable[str]) -> None:
+    def tell(self, lanes: Iterable[str], fetches: Iterable[tuple[str, str]] = ()) -> None:
+        """`fetches`: (source, brand) of which records are to be read before they have a lane's turn."""
         with self._guard:
             self._lanes.update(lanes)
+            self._fetches.update(fetches)
         self._told.set()
 
     def _run(self) -> None:
@@ -47,13 +51,16 @@ class LaneHints:
             self._told.clear()
             with self._guard:
                 lanes, self._lanes = [lane for lane in LANES if lane in self._lanes], set()
+                fetches, self._fetches = sorted(self._fetches), set()
             for lane in lanes:
-                self._try(lane)
-            if self._stopping.wait(self._pause_seconds) and not self._lanes:
+                self._try(self._hint, lane)
+            for source, brand in fetches:
+                self._try(hint_fetch, source, brand)
+            if self._stopping.wait(self._pause_seconds) and not (self._lanes or self._fetches):
                 return
 
-    def _try(self, lane: str) -> None:
+    def _try(self, hint: Callable[..., bool], *what: str) -> None:
         try:
-            self._hint(lane)
+            hint(*what)
         except Exception as error:  # noqa: BLE001 - whatever it is, the sweep finds the rows and the next hint may go
-            _log.error("hint_failed", lane=lane, place=place_of(error))
+            _log.error("hint_failed", lane=what[0], place=place_of(error))

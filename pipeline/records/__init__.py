@@ -10,6 +10,7 @@ from __future__ import annotations
 from pipeline.records.arrivals import (
     AS_IT_CAME,
     EVENTS_HEADER,
+    FETCHED_INTO,
     STORED,
     Claim,
     Envelope,
@@ -21,6 +22,7 @@ from pipeline.records.arrivals import (
 )
 from pipeline.records.base import (
     EVENT_STATES,
+    FETCHING,
     NOT_A_LEAD,
     SUPERSEDED,
     SUPPRESSION_REASONS,
@@ -36,6 +38,8 @@ __all__ = [
     "AS_IT_CAME",
     "EVENTS_HEADER",
     "EVENT_STATES",
+    "FETCHED_INTO",
+    "FETCHING",
     "NOT_A_LEAD",
     "STORED",
     "SUPERSEDED",

@@ -24,6 +24,9 @@ class Envelope(Fact, frozen=True):
 
 # In an origin: the body is the sender's own, prepared at mapping. Earlier ones were prepared when they came.
 STORED, AS_IT_CAME = "stored", "as it came"
+# In the origin of what was read from the source: the key of the record that came under which it stands; absent: in its
+# place.
+FETCHED_INTO = "into"
 
 EVENTS_HEADER = "Afluente-Events"  # of an answer to a webhook: ids of the events made of it, or repeated by it
 
@@ -67,6 +70,7 @@ class NewEvent(Fact, frozen=True):
     adds: bool = False
     plain: Any = None
     unproven: bool = False  # of a source that signs nothing: it has a share of its lane
+    to_fetch: bool = False  # it is an id alone: its record is read from the source before it is mapped
 
 
 class Receipt(Fact, frozen=True):
@@ -87,7 +91,8 @@ class Receipt(Fact, frozen=True):
 class RawEvent(Fact, frozen=True):
     """A stored event with its body opened again, ready to be mapped.
 
-    `request` is the body that it is a record of, where it has none of its own.
+    `request` is the body that it is a record of, where it has none of its own. `fetched` is what was read from the
+    source by the id that came.
     """
 
     event_id: UUID
@@ -101,6 +106,7 @@ class RawEvent(Fact, frozen=True):
     request: OpenedRequest | None = None
     record_id: UUID | None = None
     adds: bool = False
+    fetched: Envelope | None = None
 
 
 class Claim(Fact, frozen=True):

@@ -9,7 +9,8 @@ from uuid import UUID
 
 import msgspec
 
-EVENT_STATES = ("pending", "in_flight", "settled", "quarantined", "suppressed")
+FETCHING = "fetching"  # its record is still to be read from its source: nobody maps an id alone
+EVENT_STATES = ("pending", "in_flight", "settled", "quarantined", "suppressed", FETCHING)
 SUPPRESSION_REASONS = ("test", "erased", "no_consent", "spam")
 # Why an event is suppressed that its source's mapping takes for no lead at all: a cancellation, a receipt.
 NOT_A_LEAD = "not_a_lead"
@@ -23,6 +24,7 @@ class Stage(StrEnum):
     """
 
     INTAKE = "intake"
+    FETCH = "fetch"
     MAP_FIELDS = "map_fields"
     NORMALIZE = "normalize"
     DEDUPE = "dedupe"

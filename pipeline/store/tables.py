@@ -12,12 +12,13 @@ from sqlalchemy import Column, LargeBinary, PrimaryKeyConstraint, Table, Text, t
 from pipeline.store.columns import metadata, moment_column, one_of
 from pipeline.store.deliveries import tables as deliveries
 from pipeline.store.events import tables as events
+from pipeline.store.fetches import tables as fetches
 from pipeline.store.identity import tables as identity
 from pipeline.store.people import tables as people
 from pipeline.store.source_tokens import STATES as TOKEN_STATES
 from pipeline.store.webhooks import tables as webhooks
 
-__all__ = ["deliveries", "events", "identity", "keyring", "metadata", "people", "source_tokens", "webhooks"]
+__all__ = ["deliveries", "events", "fetches", "identity", "keyring", "metadata", "people", "source_tokens", "webhooks"]
 
 keyring = Table(
     "keyring",

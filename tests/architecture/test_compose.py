@@ -23,7 +23,7 @@ from tests.support.paths import ROOT
 
 SETTINGS_SOURCE = (ROOT / "pipeline" / "settings" / "loading.py").read_text()
 KNOWN_ELSEWHERE = {"postgres": {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD_FILE"}}
-QUEUES = {"hot", "bulk", "deliver_hot", "deliver", "pull", "webhooks", "ops"}
+QUEUES = {"hot", "bulk", "deliver_hot", "deliver", "pull", "webhooks", "fetch", "ops"}
 
 
 def load() -> dict:

@@ -11,6 +11,7 @@ from connectors.kit.conformance.declaration_checks import (
     samples_exist,
     secrets_are_named_after_their_source,
 )
+from connectors.kit.conformance.fetch_checks import ids_are_read_by_their_source_alone
 from connectors.kit.conformance.intake_checks import poll_reads_every_page_once, signature_is_checked
 from connectors.kit.conformance.mapping_checks import (
     every_field_is_decided,
@@ -48,6 +49,7 @@ CHECKS: tuple[Check, ...] = (
     sample_people_are_invented,
     signature_is_checked,
     poll_reads_every_page_once,
+    ids_are_read_by_their_source_alone,
 )
 
 

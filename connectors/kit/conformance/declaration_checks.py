@@ -9,6 +9,8 @@ from connectors.kit.errors import ConfigurationError
 from connectors.kit.paths import many_turns, parse_path
 from connectors.kit.sources.auth import auth_of
 from connectors.kit.sources.declarations import Connector, Poll, Secret, Webhook
+from connectors.kit.sources.fetching.addresses import address_problems
+from connectors.kit.sources.fetching.fetch import fetch_of
 from connectors.kit.sources.handshakes import secrets_of_webhook
 from connectors.kit.sources.paging.checks import wrong_words
 from connectors.kit.sources.parts import as_paths
@@ -66,6 +68,8 @@ def declaration_is_complete(case: Case) -> list[str]:
         header = intake.idempotency_header
         if header is not None and header != header.lower():
             problems.append(f"idempotency_header is {header!r}; write it in lower case")
+    if (fetch := fetch_of(connector)) is not None:
+        problems += address_problems(fetch)
     problems += _wrong_paths(connector)
     if isinstance(intake, Poll):
         problems += wrong_words(intake)
@@ -114,6 +118,7 @@ def _wrong_paths(connector: Connector) -> list[str]:
 def _secrets(case: Case) -> list[Secret]:
     intake = case.connector.intake
     if isinstance(intake, Webhook):
-        return list(secrets_of_webhook(intake))
+        tokens = [intake.fetch.token] if intake.fetch is not None and intake.fetch.token is not None else []
+        return [*secrets_of_webhook(intake), *tokens]
     auth = auth_of(intake)
     return list(auth.secrets) if auth is not None else []

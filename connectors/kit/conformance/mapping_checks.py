@@ -53,7 +53,7 @@ def every_field_is_decided(case: Case) -> list[str]:
 
 def every_mapped_path_occurs(case: Case) -> list[str]:
     """Each mapped field is found in some sample: a misspelt path would never be noticed otherwise."""
-    records = [case.shape(record) for sample in case.ordinary_samples() for record in case.records(sample)]
+    records = [case.shape(record) for sample in case.ordinary_samples() for record in case.mapped(sample)]
     return [
         f"{rule.field} is mapped from {' or '.join(rule.paths)}, which no sample has"
         for rule in case.rules
@@ -94,7 +94,7 @@ def missing_required_field_is_parked(case: Case) -> list[str]:
         return []
     problems = []
     for rule in (rule for rule in case.rules if rule.is_required):
-        for record in case.records(typical)[:1]:
+        for record in case.mapped(typical)[:1]:
             poorer = copy.deepcopy(case.shape(record))
             for path in rule.paths:
                 _remove(poorer, path)
@@ -110,12 +110,12 @@ def hostile_payload_is_survived(case: Case) -> list[str]:
     hostile = case.sample(HOSTILE)
     if hostile is not None:
         try:
-            records = case.records(hostile)
+            records = case.mapped(hostile)
         except UnreadableBody:
             records = []
         problems += [problem for record in records for problem in _crash(case, record, "the hostile sample")]
     typical = case.sample(TYPICAL)
-    for record in case.records(typical)[:1] if typical else []:
+    for record in case.mapped(typical)[:1] if typical else []:
         for path, spoiled in _spoiled(record):
             problems += _crash(case, spoiled, f"odd values at {path}")
     return list(dict.fromkeys(problems))

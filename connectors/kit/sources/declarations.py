@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from connectors.kit.sources.paging.declared import Pages, PageWay
 from connectors.kit.tokens import TokenSource
+
+if TYPE_CHECKING:
+    from connectors.kit.sources.fetching.fetch import Fetch
 
 _SIGNED_RECORDS = 5_000  # they go into one transaction
 _UNSIGNED_RECORDS = 100
@@ -114,6 +117,7 @@ class Webhook:
     # query of a GET and the secrets.
     handshake: Handshake | tuple[Handshake, ...] | AskFunction | None = None
     json_fields: tuple[str, ...] = ()
+    fetch: Fetch | None = None  # the body brings ids; the record of each is read from the source before it is mapped
 
     @property
     def record_limit(self) -> int:

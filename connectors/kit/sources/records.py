@@ -17,6 +17,7 @@ import orjson
 from connectors.kit.errors import RecordError
 from connectors.kit.sources.content_types import read_content_type
 from connectors.kit.sources.declarations import Connector, Webhook
+from connectors.kit.sources.fetching.fetched_records import arrival_prepare
 from connectors.kit.sources.forms import Pairs, UnreadableForm, read_form, read_multipart
 from connectors.kit.sources.parts import Part, RecordsMissingError, prepare_part, take_apart, with_beside
 
@@ -64,7 +65,7 @@ def split_records(connector: Connector, body: bytes, content_type: str | None) -
     """The records of one body as mappings see them: passed through the connector's `prepare`, with `^` for what stands
     beside them. Entries that are no records are left out. Raises UnreadableBody."""
     return [
-        with_beside(prepare_part(connector.prepare, part), part.beside)
+        with_beside(prepare_part(arrival_prepare(connector), part), part.beside)
         for part in split_body(connector, body, content_type)
         if isinstance(part.value, dict)
     ]

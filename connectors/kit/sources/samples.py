@@ -2,7 +2,8 @@
 
 They are looked up in the company's folder and among the shipped ones, file by file (connectors/kit/folders.py).
 `NAME.json`, `NAME.form`, `NAME.txt`, `NAME.multipart` and `NAME.csv` are bodies; `NAME.expected.json` beside one is the
-lead expected of it (a list where the body holds several).
+lead expected of it (a list where the body holds several). `NAME.fetched.json` is what the source has under the ids in
+it: an object, or a list of one for each record that is read by its id.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import orjson
 from connectors.kit.folders import find_file, find_files
 
 EXPECTED = ".expected.json"
+FETCHED = ".fetched.json"
 MULTIPART_BOUNDARY = "sample-boundary"
 _CONTENT_TYPES = {
     ".json": "application/json",
@@ -29,13 +31,14 @@ _CONTENT_TYPES = {
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One payload. `expected` is what mapping and normalization make of each record of it; None where nobody wrote it
-    down."""
+    down. `fetched`: what the source has under the ids in it, in their order."""
 
     source: str
     name: str
     content_type: str
     body: bytes
     expected: list[dict[str, Any]] | None
+    fetched: tuple[Any, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Sample {self.source}/{self.name}>"
@@ -46,18 +49,24 @@ def samples_of(source: str) -> list[Sample]:
     files = [
         path
         for path in find_files(f"samples/{source}", "*").values()
-        if path.suffix in _CONTENT_TYPES and not path.name.endswith(EXPECTED)
+        if path.suffix in _CONTENT_TYPES and not path.name.endswith((EXPECTED, FETCHED))
     ]
     return [_read(source, path) for path in sorted(files, key=lambda path: (path.stem != "typical", path.name))]
 
 
 def _read(source: str, path: Path) -> Sample:
-    beside = find_file(f"samples/{source}/{path.stem}{EXPECTED}")
-    expected = orjson.loads(beside.read_bytes()) if beside.exists() else None
     return Sample(
         source,
         path.stem,
         _CONTENT_TYPES[path.suffix],
         path.read_bytes(),
-        [expected] if isinstance(expected, dict) else expected,
+        _beside(source, path.stem + EXPECTED),
+        tuple(_beside(source, path.stem + FETCHED) or ()),
     )
+
+
+def _beside(source: str, name: str) -> list[dict[str, Any]] | None:
+    """What a file beside a sample says of each of its records; None without one."""
+    path = find_file(f"samples/{source}/{name}")
+    content = orjson.loads(path.read_bytes()) if path.exists() else None
+    return [content] if isinstance(content, dict) else content

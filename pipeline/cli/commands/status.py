@@ -48,11 +48,7 @@ def _print_status(now: dict[str, Any]) -> None:
     from pipeline.health.request_checks import WINDOW_MINUTES, refused_of
     from pipeline.inspection.waiting import why_held
 
-    if now["problems"]:
-        print_line("Problems:")
-        for problem in now["problems"]:
-            print_line(f"  {problem}")
-        print_line()
+    _print_problems(now["problems"])
     parts = {**now["addresses"], "database": now["database"], "redis": now["redis"]}
     print_facts({**parts, **_processes(now["processes"])}, indent=0)
     _print_gone(now["processes"])
@@ -72,6 +68,8 @@ def _print_status(now: dict[str, Any]) -> None:
     for name, state in {**now["sources"], **now["destinations"]}.items():
         if state.get("last_error"):
             print_line(f"{name}: {without_name(name, state['last_error'])} ({as_text(state.get('last_error_at'))})")
+    for state in now["fetches"]:
+        print_line(f"{state['source']} ({state['brand']}): {state['waiting']} leads wait for their records to be read")
     for source, outcomes in now["requests"].items():
         if refused := refused_of(outcomes):
             reasons = ", ".join(f"{name} {count}" for name, count in refused.items())
@@ -87,6 +85,14 @@ def _print_status(now: dict[str, Any]) -> None:
     if waiting := now["reviews_waiting"]:
         pairs = "1 pair of people" if waiting == 1 else f"{waiting} pairs of people"
         print_line(f"{pairs} may be one: say it with `afluente people review list`")
+
+
+def _print_problems(problems: Sequence[str]) -> None:
+    if problems:
+        print_line("Problems:")
+        for problem in problems:
+            print_line(f"  {problem}")
+        print_line()
 
 
 def _processes(processes: Sequence[dict[str, Any]]) -> dict[str, str]:

@@ -37,6 +37,7 @@ def print_event(story: EventStory) -> None:
         }
     )
     _print_request(story)
+    _print_fetched(story)
     _heading("Mapping")
     stored, current = story.mapping.stored, story.mapping.current
     print_facts({"version": stored or "not mapped yet", "now": current if current != stored else None})
@@ -150,11 +151,23 @@ def _print_request(story: EventStory) -> None:
                 **{f"header {name}": value for name, value in request.headers.items()},
             }
         )
-        print_line()
-        for line in _readable(request.body).splitlines():
-            print_line(f"    {line}")
-        print_line()
+        _print_body(request.body)
     print_facts({"verification": story.verification, "repeated": _repeats(story.idempotency)})
+
+
+def _print_fetched(story: EventStory) -> None:
+    """What was read from the source by the id that came; nothing where the request brought it all."""
+    if story.fetched is not None:
+        _heading("Read from the source by the id that came")
+        print_facts({"size": f"{story.fetched.bytes} bytes", "origin": story.fetched.origin})
+        _print_body(story.fetched.body)
+
+
+def _print_body(body: str) -> None:
+    print_line()
+    for line in _readable(body).splitlines():
+        print_line(f"    {line}")
+    print_line()
 
 
 def _print_fields(story: EventStory) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 
 from connectors.kit import Connector, Webhook
+from connectors.kit.sources.fetching.fetch import fetch_of
+from connectors.kit.sources.fetching.fetched_records import arrival_prepare
 from connectors.kit.sources.idempotency import event_id_of, occurred_at_of
 from connectors.kit.sources.parts import Part, prepare_part, with_beside
 from connectors.kit.sources.records import MAX_VALUES, UnreadableBody, holds_too_many_values, split_body
@@ -43,7 +45,8 @@ class PostedRecord(msgspec.Struct, frozen=True, array_like=True):
 
     `digest` is its idempotency key; `is_named`: by its own id or that of its delivery. `shown_id` is that id, where it
     is nothing of a person. `identifies`: whether anything in it tells who it is. `content` is what it says, 24 bytes;
-    None for an entry that is no record. `former`: its keys under the readings that were asked for.
+    None for an entry that is no record. `former`: its keys under the readings that were asked for. `to_fetch`: it is an
+    id, whose record is read from the source.
     """
 
     place: str
@@ -57,6 +60,7 @@ class PostedRecord(msgspec.Struct, frozen=True, array_like=True):
     revised_at: datetime | None = None
     adds: bool = False
     former: tuple[bytes | None, ...] = ()
+    to_fetch: bool = False
 
 
 def read_posted(
@@ -72,16 +76,19 @@ def read_posted(
     Raises NotTakenError for what is no body of this source, and for one that holds more than it may.
     """
     is_unproven = isinstance(connector.intake, Webhook) and connector.intake.signature is None
+    fetch = fetch_of(connector)
     no_records = _Digests(body)
     posted: list[PostedRecord] = []
     try:
         for part, seen, told in _records(connector, body, content_type, header_value):
+            to_fetch = fetch is not None and told is not None and fetch.applies_to(seen)
             record = PostedRecord(
                 part.place,
                 no_records.of(part) if told is None else told.digest,
                 shown_id(connector, seen),
                 occurred_at_of(connector, seen),
-                not is_unproven or identifies_somebody(connector, seen),
+                not is_unproven or to_fetch or identifies_somebody(connector, seen),
+                to_fetch=to_fetch,
             )
             posted.append(record if told is None else _with_content(record, told, readings))
     except UnreadableBody as error:
@@ -139,7 +146,7 @@ def seen_record(connector: Connector, part: Part) -> dict[str, Any]:
     Where `prepare` fails the record is taken as it came: a human mends the connector, and replays.
     """
     try:
-        record = prepare_part(connector.prepare, part)
+        record = prepare_part(arrival_prepare(connector), part)
     except Exception:  # noqa: BLE001 - whatever it is, mapping meets it again and says so
         record = part.value if isinstance(part.value, dict) else {}
     return with_beside(record, part.beside)

@@ -38,11 +38,13 @@ class _Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What one commit did: `seconds` is the time between taking the group and its commit."""
+    """What one commit did: `seconds` is the time between taking the group and its commit. `lanes` have events to map,
+    `fetches` are (source, brand) of which records are to be read first."""
 
     events: int
     seconds: float
     lanes: frozenset[str]
+    fetches: frozenset[tuple[str, str]] = frozenset()
 
 
 def store_group(events: Sequence[NewEvent]) -> list[Receipt]:
@@ -160,7 +162,12 @@ class GroupWriter:
                 self._write_group(half)
         else:
             self._on_commit(
-                Committed(len(events), time.perf_counter() - begun, frozenset(event.lane for event in events))
+                Committed(
+                    len(events),
+                    time.perf_counter() - begun,
+                    frozenset(event.lane for event in events if not event.to_fetch),
+                    frozenset((event.source, event.brand) for event in events if event.to_fetch),
+                )
             )
             self._wake(group, receipts)
 

@@ -131,5 +131,5 @@ class Receiver:
         return f"{told.rstrip('/')}{path}{query}"
 
     def _committed(self, committed: Committed) -> None:
-        self.hints.tell(committed.lanes)
+        self.hints.tell(committed.lanes, committed.fetches)
         self.metrics.note_commit(committed)

@@ -2,7 +2,8 @@
 explanations go through.
 
 A body stored as it came is read as intake read it, taken apart in the same way, and passed through the connector's
-`prepare` of now. What versions before stored was prepared when it came, and is read as it stands.
+`prepare` of now. What versions before stored was prepared when it came, and is read as it stands. Of an id that came
+the record is what was read from the source by it.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.kit.sources.declarations import Connector
+from connectors.kit.sources.fetching.fetch import fetch_of
+from connectors.kit.sources.fetching.fetched_records import with_fetched
 from connectors.kit.sources.parts import BESIDE, Beside, Part, prepare_part, take_apart, with_beside
 from connectors.kit.sources.records import json_fields_of, read_document
 from pipeline.errors import RecordError, place_of
-from pipeline.records import AS_IT_CAME, STORED, Envelope, RawEvent
+from pipeline.records import AS_IT_CAME, FETCHED_INTO, STORED, Envelope, RawEvent
 from pipeline.stages.mapping.bodies import check_measures, decode_body, nest_form_keys
 
 _GONE = "the part of the request that held this record is gone"
@@ -28,8 +31,10 @@ def read_record(raw: RawEvent, connector: Connector | None = None) -> dict[str, 
     if envelope.origin.get(STORED) != AS_IT_CAME:
         return decode_body(envelope.content_type, envelope.body)
     part = read_part(raw, connector)
+    if raw.fetched is not None:
+        part = with_fetched(part, decode_fetched(raw.fetched), into=raw.fetched.origin.get(FETCHED_INTO))
     if isinstance(part.value, dict):
-        check_measures(part.value, envelope.body if raw.request is None else None)
+        check_measures(part.value, envelope.body if raw.request is None and raw.fetched is None else None)
     try:
         record = prepare_part(connector.prepare if connector else None, part)
     except RecordError:
@@ -40,6 +45,20 @@ def read_record(raw: RawEvent, connector: Connector | None = None) -> dict[str, 
             message=f"the connector's prepare failed: {place_of(error)}; mend it, restart the workers, and replay",
         ) from error
     return with_beside(nest_form_keys(record), part.beside)
+
+
+def read_arrival(raw: RawEvent, connector: Connector | None = None) -> dict[str, Any]:
+    """The record as its source sent it, whatever was read by its id since, with `^` for what stands beside it. That is
+    what deliveries are compared by, and what a fetch goes by. Raises RecordError."""
+    if raw.envelope.origin.get(STORED) != AS_IT_CAME or fetch_of(connector) is None:
+        return read_record(raw, connector)
+    part = read_part(raw, connector)
+    return with_beside(nest_form_keys(prepare_part(None, part)), part.beside)
+
+
+def decode_fetched(fetched: Envelope) -> dict[str, Any]:
+    """What was read from a source. Raises RecordError."""
+    return decode_body(fetched.content_type, fetched.body)
 
 
 def read_part(raw: RawEvent, connector: Connector | None = None) -> Part:

@@ -25,7 +25,7 @@ WITH accepted AS (
     SELECT source, count(*) FILTER (WHERE state = 'settled') AS settled,
         count(*) FILTER (WHERE state = 'suppressed') AS suppressed,
         count(*) FILTER (WHERE state = 'quarantined') AS quarantined,
-        count(*) FILTER (WHERE state = 'pending') AS pending,
+        count(*) FILTER (WHERE state IN ('pending', 'fetching')) AS pending,
         count(*) FILTER (WHERE state = 'in_flight') AS in_flight
     FROM events GROUP BY source
 )

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.crypto.encryption import open_envelope
+from pipeline.crypto.encryption import open_envelope, open_fetched
 from pipeline.records import Claim, Lead, NewEvent, OpenedRequest, RawEvent, Receipt, Suppressed, new_id
 from pipeline.store import arrays
 from pipeline.store.events import revisions
@@ -27,6 +27,7 @@ from pipeline.store.events.leases import (
 from pipeline.store.events.reasons import stored_reason
 from pipeline.store.events.request_bodies import NO_LIMIT, insert_requests, read_requests
 from pipeline.store.events.revisions import IdempotencyKey, KeyGroup
+from pipeline.store.fetches.fetches import want_fetches
 
 __all__ = [
     "claim_events",
@@ -52,14 +53,14 @@ RETURNING brand, source, digest, event_id, xmax = 0, content, revisions
 """
 _STORE_EVENTS = """
 WITH new (event_id, brand, source, lane, external_id, occurred_at, unproven, sealed, request_id, revised_at, contact,
-    record_id, adds, revises) AS MATERIALIZED (
+    record_id, adds, revises, to_fetch) AS MATERIALIZED (
     SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::bool[],
-        %s::text[], %s::uuid[], %s::timestamptz[], %s::bytea[], %s::uuid[], %s::bool[], %s::uuid[])
+        %s::text[], %s::uuid[], %s::timestamptz[], %s::bytea[], %s::uuid[], %s::bool[], %s::uuid[], %s::bool[])
 ), stored AS (
     INSERT INTO events (event_id, brand, source, lane, external_id, occurred_at, unproven, revised_at, contact,
-        record_id, adds, revises)
+        record_id, adds, revises, state)
     SELECT event_id, brand, source, lane, external_id, occurred_at, unproven, revised_at, contact, record_id, adds,
-        revises
+        revises, CASE WHEN to_fetch THEN 'fetching' ELSE 'pending' END
     FROM new
 )
 INSERT INTO event_bodies (event_id, sealed, request_id)
@@ -75,9 +76,10 @@ def insert_events(
 
     An idempotency key seen before (in the table or earlier in `new`) with the same content stores nothing, counts a
     repeat and answers with the id of the event that said it. Other content under a key is a revision: an event of its
-    own. Two statements, three where a new event is a record of a larger body, and four to six more where there are
-    revisions; keys are taken in one order, so concurrent calls cannot deadlock. `reread` tells what stored events say
-    by the mapping of now (`revisions.Reread`): without it, contents of an earlier mapping are taken for other ones.
+    own. Two statements, three where a new event is a record of a larger body, one more where one is an id whose record
+    is to be read, and four to six more where there are revisions; keys are taken in one order, so concurrent calls
+    cannot deadlock. `reread` tells what stored events say by the mapping of now (`revisions.Reread`): without it,
+    contents of an earlier mapping are taken for other ones.
     """
     groups: dict[IdempotencyKey, KeyGroup] = {}
     for event in new:
@@ -154,9 +156,11 @@ def _store_events(
                 arrays.uuids,
                 [group.place_of(event)[1] if group else None for event, group in zip(fresh, groups, strict=True)],
             ),
+            arrays.booleans(event.to_fetch for event in fresh),
         ),
     )
     insert_requests(connection, fresh)
+    want_fetches(connection, [event for event in fresh if event.to_fetch])
 
 
 # Lost events first, of one former claim and half of it: so a batch that kills its worker is bisected. Of fresh ones
@@ -212,7 +216,7 @@ def claim_events(connection: Connection, lane: str, *, limit: int, lease_seconds
 _RAW = """
 SELECT e.event_id, e.brand, e.source, e.lane, e.received_at, e.occurred_at, b.sealed, EXISTS (
     SELECT 1 FROM quarantine q WHERE q.event_id = e.event_id AND q.code = 'released') AS is_released, e.record_id,
-    e.adds, b.request_id
+    e.adds, b.request_id, b.fetched
 FROM events e JOIN event_bodies b ON b.event_id = e.event_id AND b.event_id = ANY(%(ids)s::uuid[])
 WHERE e.event_id = ANY(%(ids)s::uuid[])
 """
@@ -221,10 +225,12 @@ _HELD = " AND e.claim = %(claim)s AND e.state = 'in_flight'"
 
 # Sizes are known without reading the bodies themselves: those beyond the limit never leave the server.
 _BOUNDED = f"""
-SELECT event_id, brand, source, lane, received_at, occurred_at, sealed, is_released, record_id, adds, request_id
-FROM (SELECT raw.*, sum(octet_length(sealed)) OVER (ORDER BY event_id ROWS UNBOUNDED PRECEDING) - octet_length(sealed)
-          AS before FROM ({_RAW + _HELD}) AS raw) AS measured
-WHERE before < %(bytes)s ORDER BY event_id
+SELECT event_id, brand, source, lane, received_at, occurred_at, sealed, is_released, record_id, adds, request_id,
+    fetched
+FROM (SELECT raw.*, sum(octet_length(sealed) + coalesce(octet_length(fetched), 0))
+          OVER (ORDER BY event_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+      FROM ({_RAW + _HELD}) AS raw) AS measured
+WHERE coalesce(before, 0) < %(bytes)s ORDER BY event_id
 """  # noqa: S608 - put together from constants
 
 
@@ -315,14 +321,24 @@ def suppress_events(connection: Connection, claim_id: UUID, suppressed: Sequence
 
 def _raw_events(connection: Connection, rows: Sequence[Sequence[Any]], max_bytes: int = NO_LIMIT) -> list[RawEvent]:
     """Events of which `_RAW` gives the columns, without those whose larger body is beyond `max_bytes`."""
-    requests = read_requests(connection, (row[-1] for row in rows), max_bytes=max_bytes)
+    requests = read_requests(connection, (row[-2] for row in rows), max_bytes=max_bytes)
     beyond = {request_id for request_id, request in requests.items() if request is None}
-    return [_raw_event(row, requests.get(row[-1])) for row in rows if row[-1] not in beyond]
+    return [_raw_event(row, requests.get(row[-2])) for row in rows if row[-2] not in beyond]
 
 
 def _raw_event(row: Sequence[Any], request: OpenedRequest | None) -> RawEvent:
-    event_id, brand, source, lane, received_at, occurred_at, sealed, is_released, record_id, adds, _ = row
-    envelope = open_envelope(sealed, event_id)
+    event_id, brand, source, lane, received_at, occurred_at, sealed, is_released, record_id, adds, _, fetched = row
     return RawEvent(
-        event_id, brand, source, lane, received_at, occurred_at, envelope, is_released, request, record_id, adds
+        event_id,
+        brand,
+        source,
+        lane,
+        received_at,
+        occurred_at,
+        open_envelope(sealed, event_id),
+        is_released,
+        request,
+        record_id,
+        adds,
+        None if fetched is None else open_fetched(fetched, event_id),
     )

@@ -55,6 +55,7 @@ RETURNING event_id
 """
 _PARK_CLAIMED = _PARK.format(fence="e.state = 'in_flight' AND e.claim = %(claim)s")
 _PARK_PENDING = _PARK.format(fence="e.state = 'pending'")
+_PARK_FETCHING = _PARK.format(fence="e.state = 'fetching'")
 
 
 def park_events(connection: Connection, claim_id: UUID, parked: Sequence[Parked]) -> set[UUID]:
@@ -65,6 +66,11 @@ def park_events(connection: Connection, claim_id: UUID, parked: Sequence[Parked]
 def park_now(connection: Connection, parked: Sequence[Parked]) -> set[UUID]:
     """Quarantine events that were just stored and cannot begin their way (a ragged row); gives their ids."""
     return _park(connection, _PARK_PENDING, parked, None)
+
+
+def park_fetching(connection: Connection, parked: Sequence[Parked]) -> set[UUID]:
+    """Quarantine events whose records cannot be read from their source; gives their ids."""
+    return _park(connection, _PARK_FETCHING, parked, None)
 
 
 def list_quarantine(
@@ -148,12 +154,15 @@ def open_codes(connection: Connection, event_ids: Sequence[UUID]) -> dict[UUID, 
 _REPLAY_EVENTS = """
 WITH chosen AS (
     UPDATE quarantine SET resolution = 'replayed', resolved_at = now() {where} AND event_id IS NOT NULL
-    RETURNING event_id
+    RETURNING event_id, stage = 'fetch' AND patch IS NULL AS to_fetch
 ), released AS (
-    UPDATE events e SET state = 'pending', stage = NULL, attempts = 0, losses = 0, lone_losses = 0, batch_size = 0,
-        claim = NULL, settled_at = NULL
+    UPDATE events e SET state = CASE WHEN to_fetch THEN 'fetching' ELSE 'pending' END, stage = NULL, attempts = 0,
+        losses = 0, lone_losses = 0, batch_size = 0, claim = NULL, settled_at = NULL
     FROM chosen WHERE e.event_id = chosen.event_id AND e.state = 'quarantined'
-    RETURNING 1
+    RETURNING e.event_id, e.brand, e.source, e.state
+), wanted AS (
+    INSERT INTO fetches (event_id, brand, source)
+    SELECT event_id, brand, source FROM released WHERE state = 'fetching' ON CONFLICT (event_id) DO NOTHING
 )
 SELECT count(*) FROM released
 """
@@ -179,7 +188,8 @@ def replay_events(
 ) -> int:
     """Send open quarantined things on their way again; gives how many. Without filters: all of them. Two statements.
 
-    Events run through the present mapping from their stored body; deliveries are due now. `misread` False leaves out
+    Events run through the present mapping from their stored body, records that could not be read from their source are
+    read again, unless a human said what is in them; deliveries are due now. `misread` False leaves out
     what intake could not read as it was meant (`count_misread`). `wanted`: filters by reason, source, destination,
     stage and field.
     """

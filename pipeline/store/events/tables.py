@@ -128,6 +128,7 @@ event_bodies = Table(
     Column("event_id", Uuid, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     Column("request_id", Uuid),  # of the body it is a record of; NULL: it has its own
+    Column("fetched", LargeBinary),  # what was read from the source by the id that came
     PrimaryKeyConstraint("event_id", name="event_bodies_pkey"),
     postgresql_partition_by="RANGE (event_id)",
 )

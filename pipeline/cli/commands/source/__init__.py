@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +22,9 @@ from pipeline.cli.terminal.output import (
     print_table,
 )
 from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipeline.store.fetches.pauses import FetchState
 
 commands = typer.Typer(help="Where leads come from.", no_args_is_help=True)
 commands.command("connect", epilog=access.CONNECT)(access.connect)
@@ -221,37 +225,78 @@ def poll_source(
         raise typer.Exit(1)
 
 
+@commands.command(
+    "fetch",
+    epilog=example(
+        "afluente source fetch meta_lead_ads",
+        "afluente source fetch meta_lead_ads --again 01930000-0000-7000-8000-000000000000",
+    ),
+)
+def fetch_records(
+    *,
+    name: Annotated[str, typer.Argument(help="Which source that sends ids.")],
+    brand: Annotated[str | None, typer.Option("--brand", help="Of which brand, if there are several.")] = None,
+    again: Annotated[
+        list[str] | None, typer.Option("--again", help="An event whose record is read once more; may be repeated.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read the records that wait now.
+
+    Of a source that sends ids: also while nobody asks it, as after its token was refused. `--again` reads what it has
+    by now under the id of a lead that has ended; `afluente leads replay --settled` then makes the lead say so. Exit 1
+    if some could not be read.
+    """
+    from pipeline.cli.terminal.connection import installation, parse_id
+    from pipeline.inspection.fetched import fetch_now
+
+    ids = [parse_id(text) for text in again or ()]
+    with installation():
+        done = fetch_now(name, brand=brand, again=ids)
+    if as_json:
+        print_json(done)
+    else:
+        print_facts(
+            {
+                "read": done.fetched,
+                "to be tried again": done.retried or None,
+                "to quarantine": done.quarantined or None,
+                "waiting": done.waiting,
+                "error": done.error,
+            },
+            indent=0,
+        )
+    if done.error is not None or done.waiting:
+        raise typer.Exit(1)
+
+
 @commands.command("status", epilog=example("afluente source status", "afluente source status json_feed --json"))
 def show_polls(
     *,
     name: Annotated[str | None, typer.Argument(help="Only this source.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show how the polls of each source go.
+    """Show how the polls of each source go, and what waits to be read of those that send ids.
 
     Where it was read to, the last and the next run, the last error, and why one is not polled.
     """
     from pipeline.cli.terminal.connection import installation
+    from pipeline.inspection.fetched import is_fetched, read_fetches
     from pipeline.inspection.polled import read_states
 
     with installation():
-        states = read_states(name)
+        fetches = read_fetches(name)
+        states = [] if name is not None and is_fetched(name) else read_states(name)
     if as_json:
-        print_json(states)
+        print_json([*states, *fetches])
         return
+    if fetches or not states:
+        _print_fetches(fetches)
+    if not states:
+        return
+    columns = ("source", "brand", "stream", "access", "cursor", "page", "last run", "next run", "failures")
     print_table(
-        (
-            "source",
-            "brand",
-            "stream",
-            "access",
-            "cursor",
-            "page",
-            "last run",
-            "next run",
-            "failures",
-            "last error or why not",
-        ),  # fmt: skip
+        (*columns, "last error or why not"),
         [
             (
                 state.source,
@@ -272,6 +317,25 @@ def show_polls(
     for state in states:
         if state.note:
             print_line(f"{state.source}{f' {state.stream}' if state.stream else ''}: {state.note}")
+
+
+def _print_fetches(fetches: Sequence[FetchState]) -> None:
+    print_table(
+        ("source", "brand", "waiting", "oldest", "failing", "next try", "last error"),
+        [
+            (
+                state.source,
+                state.brand,
+                state.waiting,
+                state.oldest_at,
+                state.failing or None,
+                state.until,
+                state.error or state.last_error,
+            )
+            for state in fetches
+        ],
+        numbers=["waiting", "failing"],
+    )
 
 
 def _accept(slug: str | None) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from connectors.kit import Connector, Cursor, HmacSha256, PageNumber, Poll, Secret, SharedSecret, Webhook
+from connectors.kit import Connector, Cursor, Fetch, HmacSha256, PageNumber, Poll, Secret, SharedSecret, Webhook
 from connectors.kit.conformance import CHECKS, Case, Rule, Trial, run_checks
 from connectors.kit.sources.samples import Sample
 
@@ -69,6 +69,18 @@ POLL = Poll(
     cursor=Cursor(param="since", field="submitted_at"),
 )
 POLLED = replace(GOOD, connector=replace(GOOD.connector, intake=POLL))
+FETCH = Fetch(url="https://api.acme.example/v1/entries/{entry_id}", token=Secret("ACME_FORMS_TOKEN"))
+IDS = [{"entry_id": f"e-{number}", "submitted_at": f"2026-03-0{number}T10:00:00Z"} for number in (1, 2, 3)]
+FETCHED = replace(
+    GOOD,
+    connector=replace(GOOD.connector, intake=replace(GOOD.connector.intake, fetch=FETCH)),
+    samples=(
+        replace(
+            sample("typical", IDS, expected=EXPECTED),
+            fetched=tuple({**entry(number), "number": number} for number in (1, 2, 3)),
+        ),
+    ),
+)
 
 
 def with_connector(case, **more):
@@ -129,13 +141,14 @@ SPOILERS = {
     "second_delivery_is_recognized": lambda case: with_typical(with_connector(case, event_id=None), [entry(1)] * 2),
     "no_sample_value_is_logged": chatty,
     "sample_people_are_invented": lambda case: with_typical(case, [{"answers": {"email": "ada@gmail.com"}}]),
+    "ids_are_read_by_their_source_alone": lambda _: with_intake(FETCHED, fetch=replace(FETCH, when={"kind": "other"})),
     "signature_is_checked": lambda case: with_intake(case, signature=AcceptsAll()),
     "poll_reads_every_page_once": lambda case: with_intake(POLLED, cursor=Cursor(param="since", field="changed_at")),
 }
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("good_case", [GOOD, POLLED], ids=["webhook", "poll"])
+@pytest.mark.parametrize("good_case", [GOOD, POLLED, FETCHED], ids=["webhook", "poll", "fetch"])
 def test_a_good_source_passes(good_case, check):
     assert check(good_case) == []
 
@@ -179,6 +192,19 @@ FURTHER = [
     ),
     ("every_mapped_path_occurs", lambda case: replace(case, shape=lambda _: {"answers": []})),
     ("poll_reads_every_page_once", lambda _: with_intake(POLLED, records_at="leads")),
+    (
+        "ids_are_read_by_their_source_alone",
+        lambda _: replace(FETCHED, samples=(replace(FETCHED.samples[0], fetched=()),)),
+    ),
+    (
+        "ids_are_read_by_their_source_alone",
+        lambda _: with_intake(FETCHED, fetch=replace(FETCH, code_at="number", codes={1: "retry"})),
+    ),
+    ("declaration_is_complete", lambda _: with_intake(FETCHED, fetch=replace(FETCH, url="https://{entry_id}/x"))),
+    ("declaration_is_complete", lambda _: with_intake(FETCHED, fetch=replace(FETCH, url="http://acme.example/{id}"))),
+    ("declaration_is_complete", lambda _: with_intake(FETCHED, fetch=replace(FETCH, headers={"V": "{entry_id}"}))),
+    ("declaration_is_complete", lambda _: with_intake(FETCHED, fetch=replace(FETCH, codes={1: "sometimes"}))),
+    ("secrets_are_named_after_their_source", lambda _: with_intake(FETCHED, fetch=replace(FETCH, token=Secret("T")))),
     ("poll_reads_every_page_once", lambda _: with_typical(POLLED, [entry(1)])),
 ]
 

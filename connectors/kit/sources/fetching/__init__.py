@@ -1,0 +1,1 @@
+"""Sources that send ids only: where the record of each is read, how, and what the answer means."""
