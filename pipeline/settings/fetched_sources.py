@@ -56,10 +56,7 @@ def fetch_token(known: Settings, slug: str, fetch: Fetch, *, brand: str) -> str 
     """The token in force: `sources.NAME.token`, the source's own secret of that name, or its variable."""
     if fetch.token is None:
         return None
-    if known.source(slug).token is not None:
-        return known.source_token(slug, fetch.token.name)
-    secrets = known.source_secrets(slug, fetch.token.name, signs=False, brand=brand)
-    return secrets[0] if secrets else None
+    return next(iter(known.source_tokens(slug, fetch.token.name, brand=brand)), None)
 
 
 def fetch_options(known: Settings, slug: str, fetch: Fetch, connector: Connector) -> dict[str, Any]:
