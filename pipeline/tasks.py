@@ -17,6 +17,7 @@ from pipeline.crypto.encryption import open_batch, seal_batch
 from pipeline.delivery.sender import deliver as send_due
 from pipeline.errors import ConfigurationError, TransientError, place_of
 from pipeline.hints import hint_deliver, hint_dispatch, hint_webhooks, take_hint
+from pipeline.identity.activities import sweep_activities
 from pipeline.lanes import LANES
 from pipeline.logs import get_logger
 from pipeline.messages import ClaimNote, SealedBatch
@@ -189,6 +190,7 @@ def sweep() -> int:
     hints = flow.sweep()
     for kind, *rest in hints:
         (hint_dispatch if kind == "dispatch" else hint_deliver)(*rest)
+    sweep_activities()
     if sweep_webhooks():
         hint_webhooks()
     return len(hints)

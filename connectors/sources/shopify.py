@@ -4,6 +4,7 @@ from typing import Any
 
 from connectors.kit import Connector, HmacSha256, Secret, Webhook
 
+_PRIVACY = {"data_request": "data_request", "orders_to_redact": "redact"}
 _ANSWERS = ("subscribed", "unsubscribed")  # other states are no answer: never asked, or not confirmed yet
 
 
@@ -16,7 +17,8 @@ def prepare(record: dict[str, Any]) -> dict[str, Any]:
     if isinstance(name, str) and name:
         record["resource"], record["record"] = name.split("/")[-2] if name.count("/") > 1 else name, name
     else:
-        record["resource"] = "privacy" if record.get("shop_domain") else "other"
+        asked = next((topic for key, topic in _PRIVACY.items() if key in record), "privacy")
+        record["resource"] = asked if record.get("shop_domain") else "other"
     customer = record.get("customer")
     if record["resource"] == "Customer":
         record["customer_id"] = record.get("id")

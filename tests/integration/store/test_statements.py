@@ -56,7 +56,7 @@ EXPECTED = {
     "claim_events": 2,
     "read_claimed": 1,
     "read_patches": 1,
-    "hold_finished": 1,
+    "require_finished": 1,
     "hold_keys": 1,
     "read_busy_keys": 1,
     "read_evidence_sample": 1,
@@ -158,7 +158,7 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     ]
     ids = [one.evidence_id for one in filed]
     pairs = [(min(pair), max(pair)) for pair in pairwise(ids)]
-    run("hold_finished", lambda it: upgrades.hold_finished(it, 1))
+    run("require_finished", lambda it: upgrades.require_finished(it, 1))
     run("hold_keys", lambda it: busy_keys.hold_keys(it, keys))
     run("read_busy_keys", lambda it: busy_keys.read_busy_keys(it, keys, least=1, most=9))
     run("read_evidence_sample", lambda it: busy_keys.read_evidence_sample(it, keys, most=9))
@@ -260,7 +260,7 @@ def test_so_does_a_page_of_what_an_update_leaves_to_do(size):
     people_of_before = [new_person() for _ in filed]
     ids = [one.person_id for one in people_of_before]
     with transaction() as connection:
-        assert upgrades.hold_finished(connection, 1)
+        upgrades.require_finished(connection, 1)
         evidence_rows.add_evidence(connection, filed)
         people.write_people(connection, people_of_before)
         add_touches(connection, [touch_of(person_id, NOON, "a") for person_id in ids])
