@@ -8,7 +8,8 @@ _VALUE = "entry[*].changes[*].value"
 
 
 def prepare(record: dict[str, Any], parents: list[dict[str, Any]]) -> dict[str, Any]:
-    """`kind`: message, the status of one of yours or the field of another change; `contact`: of several people in a body, who wrote this.
+    """`kind`: message, status of one of yours, or the field of another change; `contact`: of several people in a body,
+    who wrote this.
 
     `record`: a conversation is known by who writes. The id of the business is asked for first, as a person who goes by
     a user name shows no number.
