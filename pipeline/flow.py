@@ -119,7 +119,7 @@ def _find_people_of_activities(batch: Batch, filed: FiledLeads, *, is_waited_for
     """After the batch's own leads are known, and before any of them settles: so a refusal that waited for somebody is
     there before a CRM hears of them. No statement where nothing is told of anybody and nothing waits."""
     leads = [*batch.leads, *batch.superseded]
-    if batch.activities or any(lead.later for lead in leads):
+    if batch.activities or any(map(activities.is_more, leads)):
         with transaction(synchronous=False) as connection:
             activities.file_activities(connection, batch.activities, leads)
     if batch.activities or is_waited_for:

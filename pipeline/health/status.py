@@ -26,7 +26,8 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
     Keys: addresses, processes [{name, pid, alive}], database and redis ("up" or what is wrong), pending and in_flight
     by lane, queues and unacked (messages), due by destination and lane, destinations, sources, quarantined by stage,
     drift (undecided fields by source), webhooks (state and backlog by endpoint), requests (of the last minutes, by
-    source and outcome), reviews_waiting (pairs of people for a human), problems (sentences).
+    source and outcome), reviews_waiting (pairs of people for a human), activities_waiting (for their lead), problems
+    (sentences).
     """
     known = known or settings()
     runtime = read_runtime(known.data)
@@ -50,6 +51,7 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
         "requests": database.requests if database else {},
         "webhooks": _webhooks(database),
         "reviews_waiting": database.reviews_waiting if database else None,
+        "activities_waiting": database.activities_waiting if database else None,
         "problems": [
             *(
                 f"{process['name']}: its process {process['pid']} is gone"

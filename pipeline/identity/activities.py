@@ -58,8 +58,8 @@ def open_kept(sealed: bytes, event_id: UUID) -> Kept:
 
 
 def file_activities(connection: Connection, activities: Iterable[Activity], leads: Iterable[Lead]) -> None:
-    """Store what is told of somebody, and of leads what they are too where their record was known before. Commit before
-    `find_people`. Two statements, none where there is nothing of the kind."""
+    """Store what is told of somebody, and of leads what they are besides. Commit before `find_people`. Two statements,
+    none where there is nothing of the kind."""
     rows: list[ActivityRow] = []
     keys: dict[UUID, list[int]] = {}
     for activity in activities:
@@ -69,7 +69,7 @@ def file_activities(connection: Connection, activities: Iterable[Activity], lead
         numbers = list(_strong_keys(activity.lead.brand, evidence))
         rows.append(_row(activity, activity.lead, evidence, is_anybody=bool(numbers)))
         keys[activity.event_id] = numbers
-    rows += [_later_row(lead, lead.later) for lead in leads if lead.later is not None]
+    rows += [_row_beside(lead) for lead in leads if is_more(lead)]
     store.file_activities(connection, rows)
     store.file_keys(connection, keys)
 
@@ -87,10 +87,17 @@ def _row(activity: Activity, lead: Lead, evidence: Evidence, *, is_anybody: bool
     )
 
 
-def _later_row(lead: Lead, kind: str) -> ActivityRow:
-    sealed = seal_activity(_kept_to_bytes(Kept()), lead.event_id)
+def is_more(lead: Lead) -> bool:
+    """Whether a lead is something else besides, or may be where its record was known before."""
+    return lead.also is not None or lead.later is not None
+
+
+def _row_beside(lead: Lead) -> ActivityRow:
+    says, _, kind = (lead.also or f"activity:{lead.later}").partition(":")
+    sealed = seal_activity(_kept_to_bytes(Kept(lead.details)), lead.event_id)
+    state = "later" if lead.also is None else "also"
     return ActivityRow(
-        *(lead.event_id, lead.brand, lead.source, "activity", kind, lead.occurred_at, "later", None, None), sealed
+        *(lead.event_id, lead.brand, lead.source, says, kind or says, lead.occurred_at, state, None, None), sealed
     )
 
 

@@ -104,7 +104,8 @@ class ConsentAnswer(Told, frozen=True, kw_only=True):
 
 class ToldOfSomebody(Told, frozen=True, kw_only=True):
     """What a record says of somebody known: an activity, a consent, an order. `state`: known (whose it is), waiting
-    until `waits_until` (None: for good), ended (nobody came), or later (a lead of a record that was known before)."""
+    until `waits_until` (None: for good), ended (nobody came), also (a lead is this besides), or later (a lead of a
+    record that was known before)."""
 
     event_id: UUID
     source: str

@@ -62,6 +62,8 @@ class Lead(Draft, array_like=True):
     record_id: UUID | None = None  # the first event of its record; only where the record has revisions
     adds: bool = False  # its record's revisions stand beside each other
     later: str | None = None  # the kind of activity that it is too where its record was known before
+    also: str | None = None  # what is told by it besides, as mappings say it: `order`
+    details: dict[str, Any] = {}  # what is kept of either
 
     def __repr__(self) -> str:
         return f"<Lead of event {self.event_id}>"

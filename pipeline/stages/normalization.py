@@ -232,6 +232,8 @@ class _Draft:
             record_id=before.record_id,
             adds=before.adds,
             later=before.later,
+            also=before.also,
+            details=before.details,
         )
 
 

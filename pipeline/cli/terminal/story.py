@@ -54,14 +54,14 @@ def print_event(story: EventStory) -> None:
     _print_fields(story)
     _print_match(story.match)
     _print_history(story.notices)
-    if story.activity is not None:
-        print_activities([story.activity])
-    else:
+    is_told = story.activity is not None and story.activity.state != "also"
+    print_activities([story.activity] if story.activity else [])
+    if not is_told:
         _print_touches(story.touches)
     _print_consents(story.consents)
     _print_quarantine(story.quarantine)
     _print_revisions(story)
-    if story.activity is not None:
+    if is_told:
         return
     is_settled = story.state == "settled"
     none = _no_destination(story.brand) if is_settled else "none wanted yet: that is decided when the lead settles"

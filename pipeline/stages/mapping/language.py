@@ -144,10 +144,13 @@ class SuppressRule:
 
 @dataclass(frozen=True, slots=True)
 class SaysRule:
-    """What a record says: the word at the first filled one of `paths` tells. `words` are in small letters, each with
-    (says, kind): a lead, nothing, or what is told of somebody known; `unlisted` is for other words. `wait_days`: how
-    long what is told waits for its person. `later`: the kind of activity that a lead is too where its record was known
-    before. `details`: (name, path) of what is kept of it."""
+    """What a record says: the word at the first filled one of `paths` tells.
+
+    `words` are in small letters, each with (says, kind): a lead, nothing, or what is told of somebody known; of a lead
+    the kind is what it is besides. `unlisted` is for other words. `wait_days`: how long what is told waits for its
+    person. `later`: the kind of activity that a lead is too where its record was known before. `details`: (name, path)
+    of what is kept of it.
+    """
 
     paths: tuple[str, ...]
     words: dict[str, tuple[str, str]]

@@ -19,9 +19,10 @@ NOTHING = "nothing"
 CONSENT = "consent"  # what a record says that only changes what somebody agrees to
 WAIT_DAYS, MOST_DAYS = 7, 3650
 _NAME = "[a-z][a-z0-9_]{0,39}"
-_KINDLESS = (LEAD, NOTHING, CONSENT)
-# A word of the language: lead, nothing, consent, activity, order; the last two also with a kind, `activity:attended`.
-MEANING = rf"^(?:{LEAD}|{NOTHING}|(?:{'|'.join(TOLD_OF_SOMEBODY)})(?::{_NAME})?)$"
+_TOLD = rf"(?:{'|'.join(TOLD_OF_SOMEBODY)})(?::{_NAME})?"
+# A word of the language: lead, nothing, consent, activity, order; the last two also with a kind, `activity:attended`. A
+# lead may be something else as well: `lead+order`.
+MEANING = rf"^(?:{NOTHING}|{LEAD}(?:\+{_TOLD})?|{_TOLD})$"
 _DETAIL_LIMIT = 255  # characters of one
 _DETAILS_LIMIT = 30
 
@@ -47,10 +48,11 @@ SCHEMA: dict[str, Any] = {
 
 
 class Said(NamedTuple):
-    """`says`: lead, not_a_lead, or one of TOLD_OF_SOMEBODY, then of this `kind`."""
+    """`says`: lead, not_a_lead, or one of TOLD_OF_SOMEBODY, then of this `kind`. `also`: what a lead is besides."""
 
     says: str
     kind: str
+    also: str | None = None
 
 
 IS_LEAD = Said(LEAD, LEAD)
@@ -88,9 +90,11 @@ def _meaning(reader: Reader, place: str, meaning: Any) -> tuple[str, str]:
     if not isinstance(meaning, str) or not re.match(MEANING, meaning):
         reader.fail(
             place,
-            f"{meaning!r} is nothing that a record may say; allowed: lead, nothing, consent, order, activity:KIND, such"
-            " as activity:attended",
+            f"{meaning!r} is nothing that a record may say; allowed: lead, nothing, consent, order, activity:KIND (such"
+            " as activity:attended), lead+order",
         )
+    if meaning.startswith(f"{LEAD}+"):
+        return LEAD, meaning.removeprefix(f"{LEAD}+")
     says, _, kind = meaning.partition(":")
     return (NOT_A_LEAD if says == NOTHING else says), kind or says
 
@@ -119,8 +123,8 @@ def compile_says(rule: SaysRule | None) -> Says:
     if rule is None:
         return _say_lead
     get = compile_first(list(rule.paths))
-    words = {word: Said(*meaning) for word, meaning in rule.words.items()}
-    unlisted = Said(*rule.unlisted)
+    words = {word: _said(*meaning) for word, meaning in rule.words.items()}
+    unlisted = _said(*rule.unlisted)
 
     def say(record: dict[str, Any]) -> Said:
         value = get(record)
@@ -129,6 +133,10 @@ def compile_says(rule: SaysRule | None) -> Says:
         return words.get(str(value).strip().lower(), unlisted)
 
     return say
+
+
+def _said(says: str, kind: str) -> Said:
+    return Said(says, kind, kind) if says == LEAD and kind != LEAD else Said(says, kind)
 
 
 def _say_lead(_record: dict[str, Any]) -> Said:

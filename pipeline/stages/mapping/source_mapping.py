@@ -229,6 +229,8 @@ def map_event(
         return Parked(raw.event_id, Stage.MAP_FIELDS, error.code, error.message, error.field)
     lead = _lead(raw, mapping, mapped)
     if said.says in (LEAD, NOT_A_LEAD):
+        lead.also = said.also
+        lead.details = mapping.details(record) if lead.also or lead.later else {}
         return lead
     rule = mapping.declaration.says
     wait_days = None if rule is None or said.says == CONSENT else rule.wait_days

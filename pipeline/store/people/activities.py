@@ -51,8 +51,7 @@ class Candidate(NamedTuple):
 
 
 class ToldActivity(NamedTuple):
-    """An activity for whoever asks. `state`: waiting, known, ended (nobody came), or later (of an event that is filed
-    as a lead)."""
+    """An activity for whoever asks. `state`: waiting, known, ended (nobody came), or of what is a lead: also, later."""
 
     event_id: UUID
     source: str
@@ -264,6 +263,8 @@ def next_waiting(connection: Connection, *, seconds: float, limit: int) -> list[
     return list(rows.scalars())
 
 
+_IS_BESIDE = f"""((a.state = 'later' AND (e.superseded_by IS NOT NULL OR e.reason = '{SUPERSEDED}'))
+    OR (a.state = 'also' AND e.superseded_by IS NULL))"""
 _TOLD = "a.event_id, a.source, a.says, a.kind, a.at, a.state, a.waits_until, a.sealed"
 # Of a record that says something else by now the latest word; of one that is a lead, what came after it.
 _OF_PERSON = f"""
@@ -275,7 +276,7 @@ WHERE v.person_id = %(person)s AND NOT EXISTS (
 UNION ALL
 SELECT {_TOLD} FROM evidence v JOIN evidence_events x USING (evidence_id)
 JOIN activities a ON a.event_id = x.event_id JOIN events e ON e.event_id = a.event_id
-WHERE v.person_id = %(person)s AND a.state = 'later' AND (e.superseded_by IS NOT NULL OR e.reason = '{SUPERSEDED}')
+WHERE v.person_id = %(person)s AND {_IS_BESIDE}
 ORDER BY at DESC, event_id DESC LIMIT %(limit)s
 """  # noqa: S608 - put together from constants
 
@@ -290,7 +291,7 @@ def read_of_event(connection: Connection, event_id: UUID) -> ToldActivity | None
     """What an event says of somebody; None if nothing, or while it counts as a lead. One statement."""
     row = connection.exec_driver_sql(
         f"SELECT {_TOLD} FROM activities a JOIN events e USING (event_id) WHERE a.event_id = %s"  # noqa: S608 - put together from constants
-        f" AND (a.state <> 'later' OR e.superseded_by IS NOT NULL OR e.reason = '{SUPERSEDED}')",
+        f" AND (a.state NOT IN ('later', 'also') OR {_IS_BESIDE})",
         (event_id,),
     ).first()
     return None if row is None else _told(*row)

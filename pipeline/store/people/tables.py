@@ -22,8 +22,8 @@ from pipeline.canonical import ATTRIBUTED_ENDS, ATTRIBUTED_FACTS, UTM_FIELDS
 from pipeline.records import TOLD_OF_SOMEBODY
 from pipeline.store.columns import count_column, metadata, moment_column, one_of
 
-# `later`: it is one of an event that is filed as a lead, once a revision or the first of its record stands for it.
-ACTIVITY_STATES = ("waiting", "known", "ended", "later")
+# `also`: a lead is this besides. `later`: it is, once another event of its record stands for the lead.
+ACTIVITY_STATES = ("waiting", "known", "ended", "also", "later")
 
 people = Table(
     "people",

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
 
+from pipeline import flow
 from pipeline.identity.activities import sweep_activities
 from pipeline.inspection.quarantined import release
 from pipeline.inspection.stories import EventStory, PersonStory, tell_story
+from pipeline.records import Batch
 from pipeline.store.engine import count_statements, transaction
 from pipeline.store.events.balance import balance
-from tests.support.command_line import capture, run, work
+from tests.support import store_rows
+from tests.support.command_line import answer, capture, run, work
 from tests.support.identity_rows import rows
+from tests.support.people_checks import patiently
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -89,6 +94,8 @@ def test_what_comes_before_its_lead_waits_for_it_and_makes_nobody():
     work()
     assert took(told) == ("suppressed", "nobody_yet", None)
     assert people() == []
+    assert answer("status", code=None)["activities_waiting"] == 1
+    assert "told of somebody who is not known yet: 1" in run("status").stdout
     waiting = event_story(told).activity
     assert waiting is not None
     assert waiting.state == "waiting"
@@ -98,6 +105,7 @@ def test_what_comes_before_its_lead_waits_for_it_and_makes_nobody():
     (person_id,) = people()
     assert took(told) == ("suppressed", "activity", person_id)
     assert [activity.event_id for activity in person_story(person_id).activities] == [told]
+    assert answer("status", code=None)["activities_waiting"] == 0
     assert_balanced(2)
 
 
@@ -243,3 +251,28 @@ def test_ordinary_leads_make_no_statement_more_and_of_activities_their_number_do
         work()
     assert not [statement for statement in seen.statements if "activit" in statement and "hold_filed" not in statement]
     assert statements(joined("ada")) == statements(*[joined("bob", at=1_773_154_900_000 + n) for n in range(30)])
+
+
+def test_workers_that_bring_a_lead_and_what_is_told_of_it_at_once_lose_neither():
+    names = [f"guest{number}" for number in range(24)]
+    capture(*map(joined, names[:12]), *map(registered, names), *map(joined, names[12:]), source="zoom_webinar")
+    batches = []
+    while (claimed := store_rows.claim(limit=4)) is not None:
+        batches.append(flow.normalize_batch(flow.map_claim(claimed)))
+
+    def finish(batch: Batch) -> None:
+        for step in (flow.deduplicate_batch, flow.attribute_batch, flow.load_batch):
+            batch = patiently(step, batch)
+
+    with ThreadPoolExecutor(4) as workers:
+        for done in [workers.submit(finish, batch) for batch in batches]:
+            done.result()
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE activities SET looked_at = now() - interval '2 minutes'")
+    sweep_activities()
+    told = rows("SELECT state, reason, count(*) FROM events GROUP BY 1, 2 ORDER BY 1")
+    assert told == [("settled", None, 24), ("suppressed", "activity", 24)]
+    assert len(people()) == 24
+    of_people = rows("SELECT count(DISTINCT person_id) FROM events WHERE reason = 'activity'")
+    assert of_people == [(24,)]
+    assert_balanced(48)

@@ -31,7 +31,8 @@ from pipeline.store.identity import (
 )
 from pipeline.store.identity.corrected_events import CorrectedEvent
 from pipeline.store.identity.upgrades import FormerEvidence
-from pipeline.store.people import people
+from pipeline.store.people import activities, people
+from pipeline.store.people.activities import ActivityRow
 from pipeline.store.people.consents import add_consents
 from pipeline.store.people.touches import add_touches, apply_touches
 from tests.support.store_rows import (
@@ -84,6 +85,15 @@ EXPECTED = {
     "add_touches": 1,
     "apply_touches": 2,
     "add_consents": 1,
+    "file_activities": 1,
+    "file_keys of activities": 1,
+    "hold_waiting": 1,
+    "read_candidates": 1,
+    "hold_people_of": 1,
+    "attach": 1,
+    "events_carried": 1,
+    "end_events of activities": 3,
+    "expire": 1,
     "note_returns of new people": 1,
     "note_returns of known people": 3,
     "read_notices": 1,
@@ -190,6 +200,8 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     run("apply_touches", lambda it: apply_touches(it, touches))
     run("add_consents", lambda it: add_consents(it, leads, told=["default"]))
 
+    _tell_of_people(run, held.claim_id, dict(zip(held.event_ids, ids, strict=True)))
+
     new = {lead.event_id for lead in leads}
     run("note_returns of new people", lambda it: note_returns(it, leads, new))
     again = [lead_of(new_id(), lead.person_id) for lead in leads]
@@ -244,6 +256,24 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     born = {heirs[gone]: birth_id for gone, birth_id in births.items()}
     assert run("remove_evidence", lambda it: corrected_events.remove_evidence(it, births, born))
     assert counted == EXPECTED
+
+
+def _tell_of_people(run, claim_id: UUID, found: dict[UUID, UUID]) -> None:
+    """Activities that are stored, and find the evidence given with them."""
+    told = [ActivityRow(new_id(), "default", "a", "activity", "b", NOON, "waiting", NOON, b"x", b"x") for _ in found]
+    attached = {row.event_id: evidence_id for row, evidence_id in zip(told, found.values(), strict=True)}
+    run("file_activities", lambda it: activities.file_activities(it, told))
+    run("file_keys of activities", lambda it: activities.file_keys(it, {row.event_id: [1] for row in told}))
+    assert len(run("hold_waiting", lambda it: activities.hold_waiting(it, attached))) == len(told)
+    run("read_candidates", lambda it: activities.read_candidates(it, range(len(told))))
+    run("hold_people_of", lambda it: activities.hold_people_of(it, found.values()))
+    run("attach", lambda it: activities.attach(it, attached))
+    carried = run("events_carried", lambda it: evidence_rows.events_carried(it, found.values()))
+    assert carried[0] == {evidence_id: [event_id] for event_id, evidence_id in found.items()}
+    assert carried[1] == {evidence_id: [event_id] for event_id, evidence_id in attached.items()}
+    versions = dict.fromkeys(attached, "a@1")
+    run("end_events of activities", lambda it: activities.end_events(it, claim_id, versions))
+    assert run("expire", lambda it: activities.expire(it, limit=9)) == 0
 
 
 @pytest.mark.parametrize("size", [4, 200])

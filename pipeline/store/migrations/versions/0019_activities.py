@@ -25,7 +25,7 @@ CREATE TABLE activities (
     sealed bytea NOT NULL,
     CONSTRAINT activities_pkey PRIMARY KEY (event_id),
     CONSTRAINT activities_says_known CHECK (says IN ('activity', 'consent', 'order')),
-    CONSTRAINT activities_state_known CHECK (state IN ('waiting', 'known', 'ended', 'later'))
+    CONSTRAINT activities_state_known CHECK (state IN ('waiting', 'known', 'ended', 'also', 'later'))
 );
 CREATE INDEX activities_evidence ON activities (evidence_id) WHERE evidence_id IS NOT NULL;
 CREATE INDEX activities_looked_at ON activities (looked_at) WHERE state = 'waiting';

@@ -260,7 +260,21 @@ def test_what_shopify_asks_about_privacy_is_seen_where_the_person_is(receiver):
     body = {"shop_id": 1, "shop_domain": "sample.example", "customer": {"id": 77, "email": "ada.sample@example.org"}}
     asked, redacted = {**body, "data_request": {"id": 9}}, {**body, "orders_to_redact": [5501]}
     settle(receiver, "shopify", asked, redacted)
-    assert sorted(activities()) == [("privacy_data_request", "shopify"), ("privacy_redact", "shopify")]
+    assert sorted(kind for kind, _ in activities()) == ["order", "privacy_data_request", "privacy_redact"]
+
+
+@pytest.mark.parametrize("source", ["shopify", "woocommerce"])
+def test_an_order_is_a_lead_and_is_shown_with_its_amount_as_it_was_changed_last(receiver, source):
+    settle(receiver, source, sample(source))
+    revised = sample(source)
+    revised |= {"total_price": "99.00", "updated_at": "2026-03-05T10:00:00+01:00"}
+    revised |= {"total": "99.00", "date_modified_gmt": "2026-03-05T10:00:00"}
+    settle(receiver, source, revised)
+    (person,) = people()
+    (order,) = answer("explain", person["person_id"])["activities"]
+    assert (order["says"], order["details"]["amount"], order["state"]) == ("order", "99.00", "also")
+    assert order["details"]["currency"] in ("EUR", "GBP")
+    assert (len(touches()), count_events()) == (1, 2)
 
 
 def test_what_was_booked_moved_and_missed_is_told_of_who_booked(receiver):
