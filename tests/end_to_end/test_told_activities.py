@@ -15,7 +15,7 @@ from tests.support.system import System
 pytestmark = pytest.mark.long  # a whole system
 
 SECRET = "whole-house-secret-of-32-characters"
-GUESTS = 20
+GUESTS = 8
 
 
 def guest(number: int, event: str) -> dict[str, Any]:
@@ -36,7 +36,9 @@ def post(system: System, body: dict[str, Any]) -> None:
 
 
 def test_guests_who_come_before_they_are_known_and_after_are_told_of_their_people(tmp_path):
-    with System(tmp_path / "data", environment={"ZOOM_WEBINAR_SECRET_TOKEN": SECRET}, workers=1) as system:
+    with System(
+        tmp_path / "data", environment={"ZOOM_WEBINAR_SECRET_TOKEN": SECRET}, workers=1, asks_here=True
+    ) as system:
         for number in range(GUESTS // 2):
             post(system, guest(number, "webinar.participant_joined"))
         system.wait_until_ended()

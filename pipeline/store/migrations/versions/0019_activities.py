@@ -7,7 +7,7 @@ activities: it takes such records for no leads, as it did.
 from alembic import op
 
 revision = "0019"
-down_revision = "0015"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 
