@@ -154,7 +154,8 @@ def test_an_activity_joins_no_two_people_though_it_names_both():
     before = people()
     (told,) = capture(
         {
-            "event": "invitee.canceled",
+            "happened": "invitee.canceled",
+            "record": "i-1",
             "created_at": "2026-03-03T08:00:00Z",
             "payload": {"uri": "i-1", "email": "ada@example.org", "text_reminder_number": "+442079460018"},
         },
@@ -162,6 +163,7 @@ def test_an_activity_joins_no_two_people_though_it_names_both():
     )
     work()
     assert people() == before
+    assert took(told)[:2] == ("suppressed", "activity")
     assert took(told)[2] in before
 
 
@@ -169,6 +171,22 @@ def test_a_namesake_at_another_address_is_somebody_else():
     capture(registered("ada"), source="zoom_webinar")
     work()
     (told,) = capture(joined("adah"), source="zoom_webinar")
+    work()
+    assert took(told) == ("suppressed", "nobody_yet", None)
+
+
+def test_another_name_on_the_same_number_is_somebody_else():
+    capture({"phone": "+442079460018", "full_name": "Ada Sample", "email": "ada@example.org"})
+    work()
+    payload = {"uri": "i-1", "email": "robert@example.net", "name": "Robert Other"}
+    (told,) = capture(
+        {
+            "happened": "invitee.canceled",
+            "record": "i-1",
+            "payload": {**payload, "text_reminder_number": "+442079460018"},
+        },
+        source="calendly",
+    )
     work()
     assert took(told) == ("suppressed", "nobody_yet", None)
 

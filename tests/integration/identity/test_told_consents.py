@@ -75,6 +75,12 @@ def test_an_older_word_that_comes_late_overrides_none():
     assert state() == "granted"
 
 
+def test_what_somebody_says_as_a_lead_and_alone_is_one_voice():
+    take(order(), word("2026-03-05T09:00:00Z"))
+    take(order(granted_at="2026-03-07T09:00:00Z", number=1) | {"record": "gid://shopify/Order/9"})
+    assert state() == "granted"
+
+
 def test_the_withdrawal_of_an_unknown_address_is_kept_for_good_and_there_before_any_crm_hears_of_the_person():
     (told,) = take(word("2026-03-05T09:00:00Z"))
     assert rows("SELECT reason FROM events WHERE event_id = %s", told) == [("nobody_yet",)]
