@@ -22,15 +22,16 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.errors import TransientError, place_of
+from pipeline.identity import activities
 from pipeline.identity.evidence_cache import EvidenceCache
 from pipeline.identity.filing import FiledLeads, file_evidence
 from pipeline.identity.matching.evidence import KEYS_VERSION
 from pipeline.identity.record_touches import plan_touches
-from pipeline.identity.resolution import resolve_people
+from pipeline.identity.resolution import NO_LEADS, resolve_people
 from pipeline.identity.revisions import Revisions, Superseded, require_current, set_aside
 from pipeline.lanes import HOT, LANES
 from pipeline.logs import get_logger
-from pipeline.records import SUPERSEDED, Batch, Claim, Lead, Parked, RawEvent, Stage, Suppressed, Touch
+from pipeline.records import SUPERSEDED, Activity, Batch, Claim, Lead, Parked, RawEvent, Stage, Suppressed, Touch
 from pipeline.replay import Decided, connectors_of, map_raw_event, normalize_mapped, note_connectors
 from pipeline.routing import hold_unnamed, note_destinations, note_returns, told_of_consent, want_people
 from pipeline.settings.loading import settings
@@ -40,6 +41,7 @@ from pipeline.store.deliveries import deliveries, jobs
 from pipeline.store.engine import transaction
 from pipeline.store.events import drift, events, leases, quarantine, record_members
 from pipeline.store.identity import evidence_rows, people_moves, upgrades
+from pipeline.store.people import activities as stored_activities
 from pipeline.store.people import consents, people, touches
 from pipeline.targets import destination_of
 
@@ -82,8 +84,11 @@ def map_claim(claim: Claim) -> Batch:
 def normalize_batch(batch: Batch) -> Batch:
     """One spelling per meaning."""
     leads, batch.leads = batch.leads, []
+    told, batch.activities = batch.activities, []
     for lead in leads:
         _sort(batch, _decide(Stage.NORMALIZE, lead.event_id, lead, normalize_mapped))
+    for activity in told:
+        _sort(batch, _decide(Stage.NORMALIZE, activity.event_id, activity, normalize_mapped))
     for lead in batch.leads:  # from here on nobody reads them: explanations and exports are made from the raw event
         lead.raw, lead.flags, lead.custom = {}, {}, {}
     return batch
@@ -94,19 +99,35 @@ def deduplicate_batch(batch: Batch) -> Batch:
 
     Evidence first, in a transaction of its own: of two workers that meet the same person the later one then sees both.
     """
-    if not (batch.leads or batch.superseded):
-        return batch
-    cache = EvidenceCache()
-    filed = _file(batch, cache)
-    with transaction(synchronous=False) as connection:
-        upgrades.require_finished(connection, KEYS_VERSION)
-        turn = Revisions(connection, filed, batch)
-        resolved = resolve_people(connection, batch.lane, turn.filed, cache=cache)
-        turn.write()
-    for evidence_id, leads in turn.filed.leads.items():
-        for lead in leads:
-            lead.person_id = resolved.owners[evidence_id]
+    filed, is_waited_for = NO_LEADS, False
+    if batch.leads or batch.superseded:
+        cache = EvidenceCache()
+        filed = _file(batch, cache)
+        with transaction(synchronous=False) as connection:
+            is_waited_for = upgrades.require_finished(connection, KEYS_VERSION)
+            turn = Revisions(connection, filed, batch)
+            resolved = resolve_people(connection, batch.lane, turn.filed, cache=cache)
+            turn.write()
+        for evidence_id, leads in turn.filed.leads.items():
+            for lead in leads:
+                lead.person_id = resolved.owners[evidence_id]
+    _find_people_of_activities(batch, filed, is_waited_for=is_waited_for)
     return batch
+
+
+def _find_people_of_activities(batch: Batch, filed: FiledLeads, *, is_waited_for: bool) -> None:
+    """After the batch's own leads are known, and before any of them settles: so a refusal that waited for somebody is
+    there before a CRM hears of them. No statement where nothing is told of anybody and nothing waits."""
+    leads = [*batch.leads, *batch.superseded]
+    if batch.activities or any(map(activities.is_more, leads)):
+        with transaction(synchronous=False) as connection:
+            activities.file_activities(connection, batch.activities, leads)
+    if batch.activities or is_waited_for:
+        own = [lead.person_id for lead in batch.leads if lead.person_id is not None]
+        keys = activities.keys_of_leads(filed) if is_waited_for else ()
+        event_ids = [activity.event_id for activity in batch.activities]
+        with transaction(synchronous=False) as connection:
+            activities.find_people(connection, event_ids, keys, lane=batch.lane, own=own)
 
 
 def _file(batch: Batch, cache: EvidenceCache) -> FiledLeads:
@@ -179,6 +200,10 @@ def load_batch(batch: Batch) -> dict[tuple[str, str], int]:
     lazier commits of this batch durable too: PostgreSQL's log is written in order.
     """
     note_destinations(lead.brand for lead in batch.leads)
+    if batch.activities:  # by themselves: each ends whatever becomes of the leads, and holds people of its own
+        with transaction() as connection:
+            versions = {told.event_id: told.lead.mapping_version for told in batch.activities if told.lead}
+            stored_activities.end_events(connection, batch.claim_id, versions)
     with transaction() as connection:
         _follow(connection, batch.leads)
         settled = events.settle_events(connection, batch.claim_id, batch.leads)
@@ -219,9 +244,10 @@ def give_back(claim_id: UUID, *, is_lost: bool) -> None:
 
 def park_bug(batch: Batch, stage: Stage, error: BaseException) -> bool:
     """Quarantine the only lead of a batch that a bug stops. False if there are several: they are halved first."""
-    if len(batch.leads) != 1:
+    event_ids = [lead.event_id for lead in batch.leads] + [activity.event_id for activity in batch.activities]
+    if len(event_ids) != 1:
         return False
-    parked = Parked(batch.leads[0].event_id, stage, "bug", place_of(error))
+    parked = Parked(event_ids[0], stage, "bug", place_of(error))
     with transaction() as connection:
         quarantine.park_events(connection, batch.claim_id, [*batch.parked, parked])
         events.suppress_events(connection, batch.claim_id, batch.suppressed)
@@ -287,5 +313,7 @@ def _sort(batch: Batch, decided: Decided) -> None:
         batch.leads.append(decided)
     elif isinstance(decided, Parked):
         batch.parked.append(decided)
+    elif isinstance(decided, Activity):
+        batch.activities.append(decided)
     else:
         batch.suppressed.append(decided)

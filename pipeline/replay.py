@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from connectors.kit import Connector, sources
 from connectors.kit.registry import broken_sources
 from pipeline.errors import ConfigurationError
-from pipeline.records import AS_IT_CAME, STORED, Lead, Parked, RawEvent, Stage, Suppressed
+from pipeline.records import AS_IT_CAME, STORED, Activity, Lead, Parked, RawEvent, Stage, Suppressed
 from pipeline.settings.loading import settings
 from pipeline.settings.set_up_sources import mapping_name, set_up_source
 from pipeline.stages.mapping.source_mapping import (
@@ -23,11 +23,11 @@ from pipeline.stages.mapping.source_mapping import (
     map_event,
 )
 from pipeline.stages.mappings_in_force import refresh_source_mappings
-from pipeline.stages.normalization import normalize_lead
+from pipeline.stages.normalization import normalize_activity, normalize_lead
 from pipeline.store.events import events, quarantine
 from pipeline.store.events.connectors import note_connector, remembered_connector
 
-Decided = Lead | Parked | Suppressed
+Decided = Lead | Activity | Parked | Suppressed
 
 _EVENTS_AT_ONCE = 200  # bodies held open in memory
 
@@ -45,6 +45,8 @@ def decide_event(
     `connector` is given where it is not the one in force for the event's source.
     """
     mapped = map_event(raw, patch=patch, mapping=mapping, connector=connector or connector_in_force(raw))
+    if isinstance(mapped, Activity):
+        return normalize_activity(mapped, default_region=region)
     return normalize_lead(mapped, default_region=region) if isinstance(mapped, Lead) else mapped
 
 
@@ -64,15 +66,20 @@ def map_raw_event(raw: RawEvent, patch: dict[str, Any] | None, slug: str | None 
     return map_event(raw, patch=patch, mapping=mapping, connector=connector_in_force(raw))
 
 
-def normalize_mapped(lead: Lead) -> Decided:
-    """One spelling per meaning, in the market that settings give the lead's source and brand."""
+def normalize_mapped(mapped: Lead | Activity) -> Decided:
+    """One spelling per meaning, in the market that settings give the source and brand."""
+    if isinstance(mapped, Activity):
+        lead = mapped.lead
+        region = settings().region_for(lead.source, lead.brand) if lead is not None else None
+        return normalize_activity(mapped, default_region=region)
+    lead = mapped
     return normalize_lead(lead, default_region=settings().region_for(lead.source, lead.brand))
 
 
 def decide_again(raw: RawEvent, patch: dict[str, Any] | None, slug: str | None = None) -> Decided:
     """Map and normalize one event by the mapping in force. `slug` as above."""
     mapped = map_raw_event(raw, patch, slug)
-    return normalize_mapped(mapped) if isinstance(mapped, Lead) else mapped
+    return normalize_mapped(mapped) if isinstance(mapped, Lead | Activity) else mapped
 
 
 def recompute_leads(

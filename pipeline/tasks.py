@@ -18,6 +18,7 @@ from pipeline.delivery.comparisons import compare_at_first, compare_mappings
 from pipeline.delivery.sender import deliver as send_due
 from pipeline.errors import ConfigurationError, TransientError, place_of
 from pipeline.hints import hint_deliver, hint_dispatch, hint_fetch, hint_webhooks, take_hint
+from pipeline.identity.activities import sweep_activities
 from pipeline.lanes import LANES
 from pipeline.logs import get_logger
 from pipeline.messages import ClaimNote, SealedBatch
@@ -204,6 +205,7 @@ def sweep() -> int:
     hints = flow.sweep()
     for kind, *rest in hints:
         (hint_dispatch if kind == "dispatch" else hint_deliver)(*rest)
+    sweep_activities()
     if sweep_webhooks():
         hint_webhooks()
     return len(hints) + _hint_fetches()

@@ -1,17 +1,19 @@
 """Calendly posts `{"event", "created_at", "payload": {…}}` for each booking, cancellation and routing form.
 
-A reschedule is a cancellation and a booking that names the one before it: not a second lead.
+A reschedule is a cancellation and a booking that names the one before it: not a second lead, and not canceled.
 """
 
 from typing import Any
 
 from connectors.kit import Connector, HmacSha256, Secret, Webhook
 
-_BOOKED = "invitee.created"
+_BOOKED, _CANCELED = "invitee.created", "invitee.canceled"
 
 
 def prepare(record: dict[str, Any]) -> dict[str, Any]:
-    """Bookings of one kind of meeting by one person are one record, in which each that is no reschedule is a contact.
+    """`happened`: the event, told apart where a booking was canceled to be moved.
+
+    Bookings of one kind of meeting by one person are one record, in which each that is no reschedule is a contact.
 
     Calendly names only the booking just before, so a chain of reschedules cannot be followed by its ids.
     """
@@ -21,8 +23,11 @@ def prepare(record: dict[str, Any]) -> dict[str, Any]:
     kind = meeting.get("event_type") if isinstance(meeting, dict) else None
     if record.get("event") == _BOOKED and isinstance(email, str) and isinstance(kind, str):
         contact = None if payload.get("old_invitee") else payload.get("uri")
-        return {**record, "record": f"{email.strip().lower()} {kind}", "contact": contact}
-    return {**record, "record": f"{record.get('event')} {payload['uri']}" if payload.get("uri") else None}
+        return {**record, "happened": _BOOKED, "record": f"{email.strip().lower()} {kind}", "contact": contact}
+    is_moved = record.get("event") == _CANCELED and payload.get("rescheduled") is True
+    happened = "invitee.rescheduled" if is_moved else record.get("event")
+    own_id = f"{record.get('event')} {payload['uri']}" if payload.get("uri") else None
+    return {**record, "happened": happened, "record": own_id}
 
 
 CONNECTOR = Connector(

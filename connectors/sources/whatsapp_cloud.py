@@ -8,7 +8,8 @@ _VALUE = "entry[*].changes[*].value"
 
 
 def prepare(record: dict[str, Any], parents: list[dict[str, Any]]) -> dict[str, Any]:
-    """`kind`: message, status or the field of another change; `contact`: of several people in a body, who wrote this.
+    """`kind`: message, status of one of yours, or the field of another change; `contact`: of several people in a body,
+    who wrote this.
 
     `record`: a conversation is known by who writes. The id of the business is asked for first, as a person who goes by
     a user name shows no number.
@@ -22,7 +23,8 @@ def prepare(record: dict[str, Any], parents: list[dict[str, Any]]) -> dict[str, 
             "record": f"{record['field']} {entry.get('id')} {at}" if at else None,
         }
     if "recipient_id" in record or "recipient_user_id" in record:
-        return {**record, "kind": "status", "record": f"{record.get('id')} {record.get('status')}"}
+        status, user = record.get("status"), record.get("recipient_user_id") or record.get("recipient_id")
+        return {**record, "kind": status or "status", "user": user, "record": f"{record.get('id')} {status}"}
     contacts = parents[0].get("contacts") if parents else None
     known = [contact for contact in contacts if isinstance(contact, dict)] if isinstance(contacts, list) else []
     pairs = (("wa_id", record.get("from")), ("user_id", record.get("from_user_id")))

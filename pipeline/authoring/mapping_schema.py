@@ -42,6 +42,7 @@ from pipeline.stages.mapping.language import (
     SUPPRESS_KEYS,
     SUPPRESS_REASONS,
 )
+from pipeline.stages.mapping.says import SCHEMA as SAYS_SCHEMA
 from pipeline.values.conversions import CONVERSION_NAMES
 from pipeline.values.vocabularies import vocabulary, word_tables
 
@@ -54,11 +55,9 @@ _PATH: Schema = {
     "description": "key.key, list[0], list[-1], list[key=value], a column's title as it is; a\\.b: one key",
 }
 _TEXT: Schema = {"type": "string", "pattern": r"\S"}
-_ANYTHING: Schema = {}
 _FLAG: Schema = {"type": "boolean"}
 _NUMBER: Schema = {"type": "number"}
 _LENGTH: Schema = {"type": "integer", "minimum": 1}
-_TABLE: Schema = {"type": "object"}
 
 
 def schema_text(kind: str) -> str:
@@ -93,6 +92,7 @@ def source_schema() -> Schema:
         "earlier_touches": _named("contacts before this one that the record remembers", _list(_earlier_touch())),
         "consent": _named("statements of consent", {"type": "object", "additionalProperties": _consent()}),
         "suppress": _named("leads that must not go on", _object(dict.fromkeys(SUPPRESS_REASONS, _suppressions()))),
+        "says": _named("what a record says: a lead, or something of somebody known", SAYS_SCHEMA),
         "kept": _named("decided: stays under `custom`", _REF("paths")),
         "ignored": _named("decided: not kept", _REF("paths")),
     }
@@ -162,8 +162,8 @@ def _destination_options() -> Schema:
             "fields of the person; the first that is not empty",
             {"anyOf": [_REF("sources"), {"const": destination.MERGED_INTO}]},
         ),
-        "constant": _named("this value, whatever the person says", _ANYTHING),
-        "default": _named("this value where the person says nothing", _ANYTHING),
+        "constant": _named("this value, whatever the person says", {}),
+        "default": _named("this value where the person says nothing", {}),
         "required": _named("without it the person waits in quarantine", _FLAG),
         "as": _named("the CRM's type", {"enum": list(destination.TYPES)}),
         "max": _named("characters the CRM takes", _LENGTH),
@@ -172,7 +172,7 @@ def _destination_options() -> Schema:
         "at_least": _NUMBER,
         "at_most": _NUMBER,
         "separator": _named("between the entries of a list", {"type": "string", "minLength": 1}),
-        "values": _named("our words and the CRM's for them", _TABLE),
+        "values": _named("our words and the CRM's for them", {"type": "object"}),
         "picklist": _named("the values the CRM knows", _REF("texts")),
         "unlisted": _named("what becomes of another value", {"enum": list(destination.UNLISTED)}),
         "write": _named("whose value stays in the CRM", {"enum": list(destination.WRITE)}),
@@ -229,7 +229,7 @@ def _field_of(conversion: str) -> Schema:
                 "from": _REF("paths"),
                 "all_of": _named("all of these paths, as one list", _REF("paths")),
                 "constant": _named("this value, whatever the source says", {"not": {"type": "null"}}),
-                "default": _named("this value where the source says nothing", _ANYTHING),
+                "default": _named("this value where the source says nothing", {}),
                 "required": _named("without it the lead waits in quarantine", _FLAG),
                 "as": _named(f"{conversion}, unless said otherwise", {"enum": list(CONVERSION_NAMES)}),
                 "formats": _named("strptime formats, tried first", _REF("texts")),
@@ -237,7 +237,7 @@ def _field_of(conversion: str) -> Schema:
                 "order": _named("of day, month and year", {"enum": list(DATE_ORDERS)}),
                 "decimal": _named("the decimal sign", {"enum": list(DECIMAL_SIGNS)}),
                 "separator": _named("what alone splits a list", {"type": "string", "minLength": 1}),
-                "values": _named("the source's words and yours for them", _TABLE),
+                "values": _named("the source's words and yours for them", {"type": "object"}),
                 "vocabulary": _named("a table of mappings/vocabularies", _REF("vocabulary")),
                 "region_from": _named("path of a country, for phone numbers", _REF("paths")),
             },
@@ -278,7 +278,7 @@ def _consent() -> Schema:
     properties = {
         "from": _REF("paths"),
         "as": {"enum": list(CONVERSION_NAMES)},
-        "values": _TABLE,
+        "values": {"type": "object"},
         "purpose": _known_or_own("consent_purposes"),
         "channel": _known_or_own("consent_channels"),
         "at": _consent_time(),

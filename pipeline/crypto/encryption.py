@@ -153,6 +153,15 @@ def open_evidence(sealed: bytes, evidence_id: UUID) -> bytes:
     return cipher().open(sealed, context=b"evidence:" + evidence_id.bytes)
 
 
+def seal_activity(packed: bytes, event_id: UUID) -> bytes:
+    """What is kept of what an event says of somebody known."""
+    return cipher().seal(packed, context=b"activity:" + event_id.bytes)
+
+
+def open_activity(sealed: bytes, event_id: UUID) -> bytes:
+    return cipher().open(sealed, context=b"activity:" + event_id.bytes)
+
+
 def seal_hook(packed: bytes, name: str) -> bytes:
     """Of a subscription: its address and its secret."""
     return cipher().seal(packed, context=b"hook:" + name.encode())

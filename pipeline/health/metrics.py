@@ -66,6 +66,9 @@ def _of_database(reading: DatabaseReading | None) -> Iterator[GaugeMetricFamily]
     yield GaugeMetricFamily(
         "afluente_reviews_waiting", "Pairs of people that a human is asked about", value=reading.reviews_waiting
     )
+    yield GaugeMetricFamily(
+        "afluente_activities_waiting", "Told of somebody who is not known yet", value=reading.activities_waiting
+    )
 
 
 def _of_webhooks(reading: DatabaseReading) -> Iterator[GaugeMetricFamily]:

@@ -32,6 +32,7 @@ from pipeline.store.events.revisions import ManyRevisions
 from pipeline.store.fetches.pauses import FetchState, fetch_states
 from pipeline.store.identity.reviews import count_reviews
 from pipeline.store.last_errors import LastError, destination_errors, source_errors
+from pipeline.store.people import activities
 from pipeline.store.webhooks.endpoints import read_endpoints
 from pipeline.store.webhooks.messages import Backlog as WebhookBacklog
 from pipeline.store.webhooks.messages import read_backlogs
@@ -63,6 +64,7 @@ class WebhookReading(msgspec.Struct, frozen=True):
 class DatabaseReading(msgspec.Struct, frozen=True):
     """What PostgreSQL knows. `quarantined` counts open rows by stage, `in_flight` claims by lane, `drift` the fields of
     a source that its mapping has not decided about, `reviews_waiting` pairs of people that a human is asked about,
+    `activities_waiting` those told of somebody who is not known yet,
     `requests` what became of the last minutes' requests, by source and outcome. `many_revisions`: sources with ids that
     come with ever other content. `webhooks`: endpoints that other systems are told at. `held`: deliveries, by
     the object of a CRM that no mapping names any more. `misfits`: how many things of a destination's mapping did not
@@ -76,6 +78,7 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     source_errors: dict[str, LastError]
     drift: dict[str, int]
     reviews_waiting: int
+    activities_waiting: int
     requests: dict[str, dict[str, int]] = {}
     many_revisions: dict[str, ManyRevisions] = {}
     cursors: dict[PollKey, StoredCursor] = {}
@@ -133,6 +136,7 @@ def read_database() -> DatabaseReading:
             source_errors=source_errors(connection),
             drift=drifting_fields(connection),
             reviews_waiting=count_reviews(connection),
+            activities_waiting=activities.count_waiting(connection),
             many_revisions=doubtful_ids(connection),
             cursors=read_cursors(connection),
             requests=count_requests(connection, minutes=WINDOW_MINUTES),

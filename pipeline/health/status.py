@@ -28,7 +28,7 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
     objects that no mapping names any more), destinations, sources, quarantined by stage,
     drift (undecided fields by source), webhooks (state and backlog by endpoint), requests (of the last minutes, by
     source and outcome), fetches (what waits to be read of sources that send ids), reviews_waiting (pairs of people for
-    a human), problems (sentences).
+    a human), activities_waiting (for their lead), problems (sentences).
     """
     known = known or settings()
     runtime = read_runtime(known.data)
@@ -54,6 +54,7 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
         "webhooks": _webhooks(database),
         "fetches": [msgspec.to_builtins(state) for state in database.fetches] if database else [],
         "reviews_waiting": database.reviews_waiting if database else None,
+        "activities_waiting": database.activities_waiting if database else None,
         "problems": [
             *(
                 f"{process['name']}: its process {process['pid']} is gone"

@@ -110,8 +110,12 @@ class PeopleUpdate:
         """Gives the people who forward to another since now, or stand for themselves (None) again."""
         connection = self._connection
         read_again = {evidence_id for person in plan.renewed for evidence_id in person.read_again}
-        events = evidence_rows.events_of_evidence(connection, plan.moves.keys() | read_again)
-        moved = {event_id: target for key, target in plan.moves.items() for event_id in events.get(key, ())}
+        events, activities = evidence_rows.events_carried(connection, plan.moves.keys() | read_again)
+        moved = {
+            event_id: target
+            for key, target in plan.moves.items()
+            for event_id in (*events.get(key, ()), *activities.get(key, ()))
+        }
         people_moves.move_facts(connection, plan.events | moved)
         self._leadless = {person.person_id for person in plan.renewed if not self._has_leads(person, events)}
         unborn = self._leadless - self._rows.keys()

@@ -199,8 +199,8 @@ def _why_not_released(event_id: UUID, release: Release) -> str:
     if release.state == "quarantined":
         return f"{event_id} is quarantined: `afluente quarantine show {event_id}` says what helps"
     if release.state == "suppressed":
-        allowed = " and ".join(RELEASABLE_REASONS)
-        return f"{event_id} is suppressed as {release.reason}: only {allowed} can be released"
+        allowed = ", ".join(RELEASABLE_REASONS)
+        return f"{event_id} is suppressed as {release.reason}: only these can be released: {allowed}"
     return f"{event_id} is {release.state}, not suppressed: there is nothing to release"
 
 

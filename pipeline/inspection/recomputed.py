@@ -49,10 +49,12 @@ class Recomputed:
     @property
     def verdict(self) -> str:
         """What becomes of it, in words."""
-        from pipeline.records import Lead, Parked
+        from pipeline.records import Activity, Lead, Parked
 
         if isinstance(self.decided, Lead):
             return "goes on"
+        if isinstance(self.decided, Activity):
+            return f"no lead: {self.decided.told}"
         if isinstance(self.decided, Parked):
             return f"quarantined: {self.decided.code}: {self.decided.message}"
         rule = f", by the rule {self.decided.rule}" if self.decided.rule else ", by its source's mapping"
@@ -97,7 +99,7 @@ def recompute_event(
     `mapping` and `connector` are given where they are not the source's own yet: proposed ones.
     """
     from pipeline.errors import ConfigurationError
-    from pipeline.records import Lead, Parked, Stage
+    from pipeline.records import Activity, Lead, Parked, Stage
     from pipeline.replay import connector_in_force, connector_of, decide_event
     from pipeline.settings.loading import settings
     from pipeline.stages.mapping.source_mapping import load_source_mapping
@@ -111,7 +113,9 @@ def recompute_event(
     readable: Lead | None = None
     try:
         decided = decide_event(raw, mapping, region=region, patch=patch, connector=connector)
-        if not isinstance(decided, Lead):
+        if isinstance(decided, Activity):
+            readable = decided.lead
+        elif not isinstance(decided, Lead):
             readable = _readable(raw, mapping, connector, region=region, patch=patch)
     except Exception as error:  # noqa: BLE001 - one event's bug must not end an export of a million
         decided = Parked(raw.event_id, Stage.UNKNOWN, "bug", type(error).__name__)

@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from pipeline.errors import NotFoundError
+from pipeline.identity.activities import open_kept
 from pipeline.inspection.field_rows import FieldRow
 from pipeline.inspection.merges import find_forward, tell_reasons
 from pipeline.inspection.pairs import explain_match
@@ -33,6 +34,7 @@ from pipeline.inspection.story_parts import (
     Revision,
     StoredLead,
     Told,
+    ToldOfSomebody,
     body_text,
     part_text,
 )
@@ -41,6 +43,7 @@ from pipeline.privacy.person_consents import consent_state_of
 from pipeline.records import FETCHING
 from pipeline.settings.loading import settings
 from pipeline.store.events.quarantine import show_quarantine
+from pipeline.store.people import activities
 from pipeline.store.reports import explain_event, explain_person, find_kind
 from pipeline.values.derived import derive
 
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 Part = TypeVar("Part", bound=Told)
+_MOST_ACTIVITIES = 200  # of one person, the latest
 TouchRow = dict[str, Any]  # every column of the table `touches`, whatever it has
 
 
@@ -93,6 +97,7 @@ class EventStory(Told, frozen=True, kw_only=True):
     superseded_by: UUID | None
     revisions: list[Revision]
     not_wanted: dict[str, str] = msgspec.field(default_factory=dict)
+    activity: ToldOfSomebody | None = None
 
 
 class PersonStory(Told, frozen=True, kw_only=True):
@@ -134,6 +139,7 @@ class PersonStory(Told, frozen=True, kw_only=True):
     forward: ForwardedId | None
     consent_state: list[ConsentInForce]
     not_wanted: dict[str, str] = msgspec.field(default_factory=dict)
+    activities: list[ToldOfSomebody] = msgspec.field(default_factory=list)
 
 
 def tell_story(connection: Connection, any_id: UUID) -> EventStory | PersonStory:
@@ -180,6 +186,7 @@ def tell_event(connection: Connection, event_id: UUID) -> EventStory | None:
         deliveries=_deliveries(person) if person else [],
         revisions=_parts(Revision, facts["revisions"]),
         not_wanted=_not_wanted(person) if person else {},
+        activity=_activities([told])[0] if (told := activities.read_of_event(connection, event_id)) else None,
     )
 
 
@@ -202,6 +209,7 @@ def tell_person(connection: Connection, person_id: UUID) -> PersonStory | None:
         quarantine=_parts(QuarantineEntry, facts["quarantine"]),
         deliveries=_deliveries(facts),
         not_wanted=_not_wanted(facts),
+        activities=_activities(activities.read_of_person(connection, person_id, limit=_MOST_ACTIVITIES)),
         history=_parts(LogLine, tell_reasons(connection, facts["history"])),
         forward=_forward(connection, person_id),
         consent_state=[
@@ -218,6 +226,16 @@ def _columns_of(row: Mapping[str, Any], part: type[Told]) -> dict[str, Any]:
 
 def _parts(part: type[Part], rows: Sequence[Mapping[str, Any]]) -> list[Part]:
     return [part(**_columns_of(row, part)) for row in rows]
+
+
+def _activities(rows: Sequence[activities.ToldActivity]) -> list[ToldOfSomebody]:
+    return [
+        ToldOfSomebody(
+            details=open_kept(row.sealed, row.event_id).details,
+            **{name: value for name, value in row._asdict().items() if name != "sealed"},
+        )
+        for row in rows
+    ]
 
 
 def _request(recomputed: Recomputed) -> Request:

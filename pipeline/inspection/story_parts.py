@@ -102,6 +102,21 @@ class ConsentAnswer(Told, frozen=True, kw_only=True):
     created_at: datetime
 
 
+class ToldOfSomebody(Told, frozen=True, kw_only=True):
+    """What a record says of somebody known: an activity, a consent, an order. `state`: known (whose it is), waiting
+    until `waits_until` (None: for good), ended (nobody came), also (a lead is this besides), or later (a lead of a
+    record that was known before)."""
+
+    event_id: UUID
+    source: str
+    says: str
+    kind: str
+    at: datetime
+    state: str
+    waits_until: datetime | None
+    details: dict[str, Any]
+
+
 class ConsentInForce(Told, frozen=True, kw_only=True):
     """What counts of all that a person said for one purpose on one channel."""
 

@@ -23,15 +23,19 @@ from pipeline.records.arrivals import (
 from pipeline.records.base import (
     EVENT_STATES,
     FETCHING,
+    LEAD,
+    NOBODY_YET,
     NOT_A_LEAD,
     SUPERSEDED,
     SUPPRESSION_REASONS,
+    TOLD_OF_SOMEBODY,
+    UNKNOWN_PERSON,
     Stage,
     is_record_id,
     new_id,
     record_id_of,
 )
-from pipeline.records.leads import Batch, Consent, EarlierTouch, Lead, Parked, Suppressed
+from pipeline.records.leads import Activity, Batch, Consent, EarlierTouch, Lead, Parked, Suppressed
 from pipeline.records.people import Due, FieldValue, Outcome, PathTouch, Person, Profile, Touch
 
 __all__ = [
@@ -40,10 +44,15 @@ __all__ = [
     "EVENT_STATES",
     "FETCHED_INTO",
     "FETCHING",
+    "LEAD",
+    "NOBODY_YET",
     "NOT_A_LEAD",
     "STORED",
     "SUPERSEDED",
     "SUPPRESSION_REASONS",
+    "TOLD_OF_SOMEBODY",
+    "UNKNOWN_PERSON",
+    "Activity",
     "Batch",
     "Claim",
     "Consent",

@@ -14,6 +14,11 @@ EVENT_STATES = ("pending", "in_flight", "settled", "quarantined", "suppressed", 
 SUPPRESSION_REASONS = ("test", "erased", "no_consent", "spam")
 # Why an event is suppressed that its source's mapping takes for no lead at all: a cancellation, a receipt.
 NOT_A_LEAD = "not_a_lead"
+# What a record may say beside a lead (decisions/0029): why its event is suppressed once its person is known. Until then
+# it is NOBODY_YET; UNKNOWN_PERSON if that person never came.
+LEAD = "lead"
+TOLD_OF_SOMEBODY = ("activity", "consent", "order")
+NOBODY_YET, UNKNOWN_PERSON = "nobody_yet", "unknown_person"
 SUPERSEDED = "superseded"  # why an event is suppressed that a revision of its record took the place of
 
 

@@ -61,6 +61,9 @@ class Lead(Draft, array_like=True):
     is_released: bool = False  # an operator has said that it is real: nothing suppresses it again
     record_id: UUID | None = None  # the first event of its record; only where the record has revisions
     adds: bool = False  # its record's revisions stand beside each other
+    later: str | None = None  # the kind of activity that it is too where its record was known before
+    also: str | None = None  # what is told by it besides, as mappings say it: `order`
+    details: dict[str, Any] = {}  # what is kept of either
 
     def __repr__(self) -> str:
         return f"<Lead of event {self.event_id}>"
@@ -88,6 +91,24 @@ class Suppressed(Fact, frozen=True, array_like=True):
     rule: str | None = None
 
 
+class Activity(Suppressed, frozen=True, array_like=True):
+    """What a record says of somebody known, and is no lead: `reason` is one of TOLD_OF_SOMEBODY, `kind` the mapping's
+    word for it (attended, canceled). `lead` holds what it says of who that is, its consents and its time.
+
+    `wait_days`: how long it waits for its person; None: for good. `details` are what the mapping keeps of it.
+    """
+
+    kind: str = ""
+    wait_days: int | None = None
+    details: dict[str, Any] = {}
+    lead: Lead | None = None
+
+    @property
+    def told(self) -> str:
+        """What it is, as mappings say it: `consent`, `activity:attended`."""
+        return self.reason if self.kind == self.reason else f"{self.reason}:{self.kind}"
+
+
 class Batch(Draft, array_like=True):
     """Leads on their way through one chain, all of one claim. `claim_id` is the lease's token."""
 
@@ -97,6 +118,7 @@ class Batch(Draft, array_like=True):
     parked: list[Parked] = []
     suppressed: list[Suppressed] = []
     superseded: list[Lead] = []  # of records that say something else by now: their touches and refusals count
+    activities: list[Activity] = []  # what is no lead, and told of somebody
 
     def __repr__(self) -> str:
         return (

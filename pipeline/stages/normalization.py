@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from pipeline.canonical import CANONICAL_FIELDS, CUSTOM, IDENTIFYING_FIELDS
-from pipeline.records import Lead, Parked, Stage, Suppressed
+from pipeline.records import Activity, Lead, Parked, Stage, Suppressed
 from pipeline.stages.mapping.earlier_touches import drop_later
 from pipeline.stages.validation.rules import NOTHING_TO_IDENTIFY
 from pipeline.stages.validation.validation import Verdict, judge
@@ -81,6 +83,13 @@ def normalize_lead(lead: Lead, *, default_region: str | None) -> Lead | Parked |
 def show_normalized(lead: Lead, *, default_region: str | None) -> Lead:
     """As `normalize_lead`, whatever is thought of the lead: for whoever looks at one that does not go on."""
     return _draft(lead, default_region).lead()
+
+
+def normalize_activity(activity: Activity, *, default_region: str | None) -> Activity:
+    """The same of what is told of somebody known. Rules of validation are about leads: none stops it."""
+    if activity.lead is None:
+        return activity
+    return msgspec.structs.replace(activity, lead=_draft(activity.lead, default_region).lead())
 
 
 def _draft(lead: Lead, default_region: str | None) -> _Draft:
@@ -222,6 +231,9 @@ class _Draft:
             is_released=before.is_released,
             record_id=before.record_id,
             adds=before.adds,
+            later=before.later,
+            also=before.also,
+            details=before.details,
         )
 
 

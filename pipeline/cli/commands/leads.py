@@ -138,7 +138,7 @@ def release(
     why: Annotated[str, typer.Option("--why", help="The reason, kept with it. No personal data.")],
     as_json: AsJson = False,
 ) -> None:
-    """Say that a lead is real which was suppressed as test or spam.
+    """Say that a lead is real which was suppressed as test or spam, or look again for the person of an activity.
 
     It is worked on again from the request as it was stored, and no rule of mappings/validation.yaml or of its source's
     mapping stops it a second time. What a mapping suppressed as `no_consent` or `not_a_lead` stays suppressed.

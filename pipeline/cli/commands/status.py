@@ -85,6 +85,8 @@ def _print_status(now: dict[str, Any]) -> None:
     if waiting := now["reviews_waiting"]:
         pairs = "1 pair of people" if waiting == 1 else f"{waiting} pairs of people"
         print_line(f"{pairs} may be one: say it with `afluente people review list`")
+    if told := now["activities_waiting"]:
+        print_line(f"told of somebody who is not known yet: {told} (`afluente leads list` shows them as nobody_yet)")
 
 
 def _print_problems(problems: Sequence[str]) -> None:

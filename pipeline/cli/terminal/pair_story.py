@@ -1,13 +1,17 @@
-"""Tells why two leads are one person, or are not: what speaks for it and against it, piece by piece."""
+"""Tells why two leads are one person, or are not: what speaks for it and against it, piece by piece.
+
+And whose it is what was told of somebody beside leads.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.terminal.output import as_object, as_text, print_facts, print_line, print_table
 
 if TYPE_CHECKING:
-    from pipeline.inspection.story_parts import ForwardedId
+    from pipeline.inspection.story_parts import ForwardedId, ToldOfSomebody
 
 _VERDICTS = {
     "same": "one person, unless something forbids it",
@@ -118,3 +122,31 @@ def _print_chain(chain: list[dict[str, Any]]) -> None:
 
 def _said(side: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in side["evidence"].items() if value}
+
+
+def print_activities(told: Sequence[ToldOfSomebody]) -> None:
+    """What was said of somebody beside leads; nothing where there is none."""
+    if not told:
+        return
+    print_line("\nActivities")
+    print_table(
+        ("at", "what", "source", "details", "whose", "event"),
+        [
+            (
+                *(activity.at, activity.kind, activity.source),
+                ", ".join(f"{name}: {value}" for name, value in activity.details.items()) or None,
+                *(_whose(activity), activity.event_id),
+            )
+            for activity in told
+        ],
+        expendable=("event", "source"),
+    )
+
+
+def _whose(activity: ToldOfSomebody) -> str:
+    if activity.state == "waiting":
+        until = f" until {as_text(activity.waits_until)}" if activity.waits_until else ""
+        return f"nobody's yet: waits{until} for its lead"
+    if activity.state == "ended":
+        return "nobody's: its lead did not come. `afluente leads release` looks again"
+    return "theirs"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.cli.terminal.output import as_text, print_facts, print_line, print_table, printable
-from pipeline.cli.terminal.pair_story import print_pieces, tell_word
+from pipeline.cli.terminal.pair_story import print_activities, print_pieces, tell_word
 from pipeline.cli.terminal.trials import print_fields
 from pipeline.lanes import LANE_BY_FILE, LANE_BY_OPTION
 from pipeline.values.counting import counted
@@ -15,7 +15,14 @@ from pipeline.values.counting import counted
 if TYPE_CHECKING:
     from pipeline.inspection.finding import Found
     from pipeline.inspection.stories import EventStory, PersonStory, TouchRow
-    from pipeline.inspection.story_parts import ConsentAnswer, Delivery, KeyUse, LogLine, Match, QuarantineEntry
+    from pipeline.inspection.story_parts import (
+        ConsentAnswer,
+        Delivery,
+        KeyUse,
+        LogLine,
+        Match,
+        QuarantineEntry,
+    )
 
 _LANE_REASONS = {LANE_BY_FILE: "as files go", LANE_BY_OPTION: "as import --lane said"}
 _BODY_LIMIT = 20_000  # characters of a request's body; --json has all of it
@@ -48,10 +55,15 @@ def print_event(story: EventStory) -> None:
     _print_fields(story)
     _print_match(story.match)
     _print_history(story.notices)
-    _print_touches(story.touches)
+    is_told = story.activity is not None and story.activity.state != "also"
+    print_activities([story.activity] if story.activity else [])
+    if not is_told:
+        _print_touches(story.touches)
     _print_consents(story.consents)
     _print_quarantine(story.quarantine)
     _print_revisions(story)
+    if is_told:
+        return
     is_settled = story.state == "settled"
     none = _no_destination(story.brand) if is_settled else "none wanted yet: that is decided when the lead settles"
     _print_deliveries(story.deliveries, story.not_wanted, none)
@@ -88,6 +100,7 @@ def print_person(story: PersonStory) -> None:
     )
     _print_history(story.history)
     _print_touches(story.touch_list)
+    print_activities(story.activities)
     _print_consents(story.consents)
     if story.consent_state:
         _heading("Consent in force")

@@ -30,6 +30,7 @@ SOURCE_KEYS = (
     "earlier_touches",
     "consent",
     "suppress",
+    "says",
     "kept",
     "ignored",
 )
@@ -142,6 +143,24 @@ class SuppressRule:
 
 
 @dataclass(frozen=True, slots=True)
+class SaysRule:
+    """What a record says: the word at the first filled one of `paths` tells.
+
+    `words` are in small letters, each with (says, kind): a lead, nothing, or what is told of somebody known; of a lead
+    the kind is what it is besides. `unlisted` is for other words. `wait_days`: how long what is told waits for its
+    person. `later`: the kind of activity that a lead is too where its record was known before. `details`: (name, path)
+    of what is kept of it.
+    """
+
+    paths: tuple[str, ...]
+    words: dict[str, tuple[str, str]]
+    unlisted: tuple[str, str]
+    wait_days: int
+    later: str | None = None
+    details: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SourceDeclaration:
     """A file of `mappings/sources/`, checked."""
 
@@ -161,6 +180,7 @@ class SourceDeclaration:
     suppress: tuple[SuppressRule, ...]
     kept: tuple[str, ...]
     ignored: tuple[str, ...]
+    says: SaysRule | None = None
 
     def read_paths(self) -> list[str]:
         """Every path that something is read from."""
@@ -169,6 +189,8 @@ class SourceDeclaration:
             paths += [*(path for at in consent.at for path in at.paths), *consent.policy_version]
         for suppress in self.suppress:
             paths += suppress.paths
+        if self.says is not None:
+            paths += [*self.says.paths, *(path for _, path in self.says.details)]
         return [*paths, *self.consent_lists, *self.touch_lists]
 
     def decided_paths(self) -> list[str]:

@@ -34,6 +34,7 @@ from pipeline.stages.mapping.language import (
     SourceDeclaration,
     SuppressRule,
 )
+from pipeline.stages.mapping.says import read_says
 from pipeline.stages.rule_reader import Reader, unknown_name
 from pipeline.values.conversions import CONVERSION_NAMES, exact_key
 from pipeline.values.dates.formats import check_format
@@ -83,6 +84,7 @@ def read_source(path: Path) -> SourceDeclaration:
         suppress=_suppress_rules(reader, content.get("suppress")),
         kept=reader.paths("kept", content.get("kept")),
         ignored=reader.paths("ignored", content.get("ignored")),
+        says=read_says(reader, content.get("says")),
     )
     _check_headers_are_read(reader, declaration)
     _check_lists_are_read_by_name(reader, declaration)

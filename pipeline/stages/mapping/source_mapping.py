@@ -14,7 +14,7 @@ from connectors.kit.paths import compile_path
 from connectors.kit.sources.declarations import Connector
 from pipeline.canonical import CANONICAL_FIELDS, IDENTIFYING_FIELDS, default_conversion
 from pipeline.errors import RecordError
-from pipeline.records import EarlierTouch, Lead, Parked, RawEvent, Stage, Suppressed
+from pipeline.records import LEAD, NOT_A_LEAD, Activity, EarlierTouch, Lead, Parked, RawEvent, Stage, Suppressed
 from pipeline.stages.destination_mapping.mapping import (
     DestinationMapping,
     load_destination_mapping,
@@ -41,6 +41,7 @@ from pipeline.stages.mapping.rules import (
     flag,
     put,
 )
+from pipeline.stages.mapping.says import CONSENT, compile_details, compile_says
 from pipeline.stages.mapping.shapes import Headers, Renames, compile_list, rename, row_titles
 from pipeline.stages.mapping.stored_records import read_record
 from pipeline.stages.mapping.undecided import rest_of
@@ -96,6 +97,8 @@ class SourceMapping:
         self._earlier_touches = [compile_earlier_touch_rule(rule) for rule in declaration.earlier_touches]
         self._touch_lists = [compile_path(path) for path in declaration.touch_lists]
         self._suppress = [compile_suppress(rule) for rule in declaration.suppress]
+        self.says = compile_says(declaration.says)  # what a shaped record says
+        self.details = compile_details(declaration.says)  # what is kept of one that is told of somebody
 
     def shape(self, record: dict[str, Any], *, is_row: bool = False) -> dict[str, Any]:
         """The record as the rules' paths see it: `headers` renamed, `lists` read by name. All below wants it so.
@@ -199,8 +202,9 @@ def map_event(
     patch: dict[str, Any] | None = None,
     mapping: SourceMapping | None = None,
     connector: Connector | None = None,
-) -> Lead | Parked | Suppressed:
-    """The lead that a stored event holds. Raises nothing for bad data: an event that cannot be mapped is Parked.
+) -> Lead | Activity | Parked | Suppressed:
+    """The lead that a stored event holds, or what it says of somebody known. Raises nothing for bad data: an event that
+    cannot be mapped is Parked.
 
     `patch` are canonical fields an operator set by hand (`quarantine fix --set`); they replace what the source said.
     `mapping` is given where the event's source is an instance of another connector; `connector` has its `prepare`.
@@ -213,12 +217,29 @@ def map_event(
         reason = mapping.suppression(record)
         if reason is not None and not raw.is_released:
             return Suppressed(raw.event_id, reason)
+        said = mapping.says(record)
+        if said.says == NOT_A_LEAD and not raw.is_released:
+            return Suppressed(raw.event_id, NOT_A_LEAD)
         mapped = mapping.map_record(record, _date_orders(mapping, raw, body))
         _say_region(mapped, raw.envelope.origin.get("region"))
         _apply_patch(mapped, patch)
-        _check_required(mapping, mapped)
+        if said.says in (LEAD, NOT_A_LEAD):
+            _check_required(mapping, mapped)
     except RecordError as error:
         return Parked(raw.event_id, Stage.MAP_FIELDS, error.code, error.message, error.field)
+    lead = _lead(raw, mapping, mapped)
+    if said.says in (LEAD, NOT_A_LEAD):
+        lead.also = said.also
+        lead.details = mapping.details(record) if lead.also or lead.later else {}
+        return lead
+    rule = mapping.declaration.says
+    wait_days = None if rule is None or said.says == CONSENT else rule.wait_days
+    return Activity(
+        raw.event_id, said.says, kind=said.kind, wait_days=wait_days, details=mapping.details(record), lead=lead
+    )
+
+
+def _lead(raw: RawEvent, mapping: SourceMapping, mapped: MappedFields) -> Lead:
     return Lead(
         event_id=raw.event_id,
         brand=raw.brand,
@@ -237,6 +258,7 @@ def map_event(
         is_released=raw.is_released,
         record_id=raw.record_id,
         adds=raw.adds,
+        later=mapping.declaration.says.later if mapping.declaration.says else None,
     )
 
 

@@ -18,9 +18,17 @@ from sqlalchemy import (
 )
 
 from pipeline.lanes import LANES
-from pipeline.records import EVENT_STATES, SUPERSEDED, SUPPRESSION_REASONS
+from pipeline.records import (
+    EVENT_STATES,
+    NOBODY_YET,
+    SUPERSEDED,
+    SUPPRESSION_REASONS,
+    TOLD_OF_SOMEBODY,
+    UNKNOWN_PERSON,
+)
 from pipeline.store.columns import count_column, metadata, moment_column, one_of
 
+REASONS = (*SUPPRESSION_REASONS, SUPERSEDED, *TOLD_OF_SOMEBODY, NOBODY_YET, UNKNOWN_PERSON)
 RESOLUTIONS = ("open", "replayed", "discarded", "fixed")
 
 event_keys = Table(
@@ -102,7 +110,7 @@ events = Table(
     PrimaryKeyConstraint("event_id", name="events_pkey"),
     one_of("lane", LANES, "events_lane_known"),
     one_of("state", EVENT_STATES, "events_state_known"),
-    one_of("reason", (*SUPPRESSION_REASONS, SUPERSEDED), "events_reason_known"),
+    one_of("reason", REASONS, "events_reason_known"),
     postgresql_partition_by="RANGE (event_id)",
 )
 Index(

@@ -220,6 +220,25 @@ def events_of_evidence(
     return events
 
 
+def events_carried(
+    connection: Connection, evidence_ids: Collection[UUID]
+) -> tuple[dict[UUID, list[UUID]], dict[UUID, list[UUID]]]:
+    """The events that brought each piece of evidence, as `events_of_evidence`; and those whose activities hang on it.
+    One statement."""
+    events: dict[UUID, list[UUID]] = {}
+    activities: dict[UUID, list[UUID]] = {}
+    if evidence_ids:
+        ids = arrays.uuids(sorted(evidence_ids))
+        for evidence_id, event_id, is_activity in connection.exec_driver_sql(
+            "SELECT evidence_id, event_id, false FROM evidence_events WHERE evidence_id = ANY(%s::uuid[]) UNION ALL"
+            " SELECT evidence_id, event_id, true FROM activities WHERE evidence_id = ANY(%s::uuid[]) ORDER BY 2",
+            (ids, ids),
+        ):
+            if not is_record_id(event_id):
+                (activities if is_activity else events).setdefault(evidence_id, []).append(event_id)
+    return events, activities
+
+
 def read_link_pairs(
     connection: Connection, evidence_ids: Collection[UUID]
 ) -> tuple[set[tuple[UUID, UUID]], set[tuple[UUID, UUID]]]:

@@ -40,16 +40,18 @@ def is_finished(connection: Connection, keys_version: int) -> bool:
     ).scalar()
 
 
-def hold_finished(connection: Connection, keys_version: int) -> bool:
-    """`is_finished`; if so, until the transaction ends. Call it before anything is held. One statement."""
-    return bool(connection.exec_driver_sql("SELECT hold_filed_keys(%s)", (keys_version,)).scalar())
+def require_finished(connection: Connection, keys_version: int) -> bool:
+    """That `is_finished` until the transaction ends; call it before anything is held. Raises TransientError while
+    people from before an update, or some of them, would not be found.
 
-
-def require_finished(connection: Connection, keys_version: int) -> None:
-    """`hold_finished`. Raises TransientError while people from before an update, or some of them, would not be found.
-    One statement."""
-    if not hold_finished(connection, keys_version):
+    Gives whether activities wait for somebody: who brings people then looks whether it is theirs. One statement.
+    """
+    is_held, is_waiting = connection.exec_driver_sql(
+        "SELECT hold_filed_keys(%s), EXISTS (SELECT FROM activity_keys)", (keys_version,)
+    ).one()
+    if not is_held:
         raise TransientError("evidence is not filed as this version needs it: `afluente migrate` files it")
+    return bool(is_waiting)
 
 
 def finish(connection: Connection) -> None:

@@ -108,10 +108,26 @@ def add_consents(connection: Connection, leads: Iterable[Lead], *, told: Collect
         connection.exec_driver_sql(_ADD_CONSENTS, (*columns_of(rows), arrays.texts(sorted(told))))
 
 
+# What is told of somebody is of whoever its evidence is of by now.
+_WRITE_CONSENTS = _ADD_CONSENTS.replace(
+    "ON CONFLICT DO NOTHING",
+    "ON CONFLICT (event_id, purpose, channel) DO UPDATE SET person_id = excluded.person_id"
+    " WHERE consents.person_id <> excluded.person_id",
+)
+
+
+def write_consents(connection: Connection, rows: Sequence[ConsentRow], *, told: Collection[str] = ()) -> None:
+    """As `add_consents`, of activities: what is stored already goes to its person of now. Their people must be held.
+    One statement, none of nothing."""
+    if rows:
+        connection.exec_driver_sql(_WRITE_CONSENTS, (*columns_of(rows), arrays.texts(sorted(told))))
+
+
 _OF_PEOPLE = """
-SELECT c.person_id, c.purpose, c.channel, c.granted, c.at, e.evidence_id, e.sealed FROM consents c
+SELECT c.person_id, c.purpose, c.channel, c.granted, c.at, coalesce(e.evidence_id, a.event_id),
+    coalesce(e.sealed, a.sealed_evidence) FROM consents c
 LEFT JOIN evidence_events x USING (event_id) LEFT JOIN evidence e ON e.evidence_id = x.evidence_id
-LEFT JOIN events v ON v.event_id = c.event_id
+LEFT JOIN events v ON v.event_id = c.event_id LEFT JOIN activities a ON a.event_id = c.event_id
 WHERE c.person_id = ANY(%s::uuid[]) AND (v.superseded_by IS NULL OR c.granted IS FALSE) ORDER BY c.at, c.event_id
 """
 
@@ -130,11 +146,12 @@ def read_consents(connection: Connection, person_ids: Sequence[UUID]) -> dict[UU
 
 
 _OF_QUESTIONS = """
-SELECT c.person_id, c.purpose, c.channel, c.granted, c.at, e.evidence_id, e.sealed, c.source, c.policy_version,
+SELECT c.person_id, c.purpose, c.channel, c.granted, c.at, coalesce(e.evidence_id, a.event_id),
+    coalesce(e.sealed, a.sealed_evidence), c.source, c.policy_version,
     v.superseded_by IS NOT NULL
 FROM consents c
 LEFT JOIN evidence_events x USING (event_id) LEFT JOIN evidence e ON e.evidence_id = x.evidence_id
-LEFT JOIN events v ON v.event_id = c.event_id
+LEFT JOIN events v ON v.event_id = c.event_id LEFT JOIN activities a ON a.event_id = c.event_id
 WHERE c.person_id = ANY(%s::uuid[]) AND (c.purpose, c.channel) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
 ORDER BY c.at, c.event_id
 """

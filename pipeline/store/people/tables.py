@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Index,
@@ -18,7 +19,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from pipeline.canonical import ATTRIBUTED_ENDS, ATTRIBUTED_FACTS, UTM_FIELDS
-from pipeline.store.columns import count_column, metadata, moment_column
+from pipeline.records import TOLD_OF_SOMEBODY
+from pipeline.store.columns import count_column, metadata, moment_column, one_of
+
+# `also`: a lead is this besides. `later`: it is, once another event of its record stands for the lead.
+ACTIVITY_STATES = ("waiting", "known", "ended", "also", "later")
 
 people = Table(
     "people",
@@ -83,6 +88,38 @@ consents = Table(
     PrimaryKeyConstraint("event_id", "purpose", "channel", name="consents_pkey"),
 )
 Index("consents_person", consents.c.person_id)
+
+activities = Table(  # what a record says of somebody, and is no lead
+    "activities",
+    metadata,
+    Column("event_id", Uuid, nullable=False),
+    Column("brand", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("says", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    moment_column("at", nullable=False),
+    Column("state", Text, nullable=False),
+    Column("evidence_id", Uuid),  # of a lead: whose person it is, whoever that becomes; NULL: nobody is known yet
+    moment_column("waits_until"),  # NULL: for good
+    moment_column("looked_at", nullable=False, is_now=True),  # when somebody was looked for
+    Column("sealed_evidence", LargeBinary),  # what it says of who that is; NULL where evidence_events knows
+    Column("sealed", LargeBinary, nullable=False),  # its details and consents
+    PrimaryKeyConstraint("event_id", name="activities_pkey"),
+    one_of("says", TOLD_OF_SOMEBODY, "activities_says_known"),
+    one_of("state", ACTIVITY_STATES, "activities_state_known"),
+)
+Index("activities_evidence", activities.c.evidence_id, postgresql_where=text("evidence_id IS NOT NULL"))
+Index("activities_looked_at", activities.c.looked_at, postgresql_where=text("state = 'waiting'"))
+Index("activities_waits_until", activities.c.waits_until, postgresql_where=text("state = 'waiting'"))
+
+activity_keys = Table(
+    "activity_keys",
+    metadata,
+    Column("key", BigInteger, nullable=False, autoincrement=False),  # as in evidence_keys, of waiting activities
+    Column("event_id", Uuid, nullable=False),
+    PrimaryKeyConstraint("key", "event_id", name="activity_keys_pkey"),
+)
+Index("activity_keys_event", activity_keys.c.event_id)
 
 companies = Table(
     "companies",

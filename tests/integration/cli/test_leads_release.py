@@ -102,7 +102,9 @@ def test_only_what_a_rule_may_be_mistaken_about_can_be_released():
     work()
     with transaction() as connection:
         connection.exec_driver_sql("UPDATE events SET reason = 'erased' WHERE state = 'suppressed'")
-    assert "only test and spam can be released" in problem("leads", "release", erased, "--why", "x", code=1)
+    assert "only these can be released: test, spam, unknown_person" in problem(
+        "leads", "release", erased, "--why", "x", code=1
+    )
     assert "is quarantined: `afluente quarantine show" in problem("leads", "release", str(nobody), "--why", "x", code=1)
     assert "no event has the id" in problem("leads", "release", str(new_id()), "--why", "x", code=1)
     assert "--why needs a text" in problem("leads", "release", erased, "--why", " ", code=2)

@@ -31,7 +31,8 @@ from pipeline.store.identity import (
 )
 from pipeline.store.identity.corrected_events import CorrectedEvent
 from pipeline.store.identity.upgrades import FormerEvidence
-from pipeline.store.people import people
+from pipeline.store.people import activities, people
+from pipeline.store.people.activities import ActivityRow
 from pipeline.store.people.consents import add_consents
 from pipeline.store.people.touches import add_touches, apply_touches
 from tests.support.store_rows import (
@@ -56,7 +57,7 @@ EXPECTED = {
     "claim_events": 2,
     "read_claimed": 1,
     "read_patches": 1,
-    "hold_finished": 1,
+    "require_finished": 1,
     "hold_keys": 1,
     "read_busy_keys": 1,
     "read_evidence_sample": 1,
@@ -84,6 +85,15 @@ EXPECTED = {
     "add_touches": 1,
     "apply_touches": 2,
     "add_consents": 1,
+    "file_activities": 1,
+    "file_keys of activities": 1,
+    "hold_waiting": 1,
+    "read_candidates": 1,
+    "hold_people_of": 1,
+    "attach": 1,
+    "events_carried": 1,
+    "end_events of activities": 3,
+    "expire": 1,
     "note_returns of new people": 1,
     "note_returns of known people": 3,
     "read_notices": 1,
@@ -158,7 +168,7 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     ]
     ids = [one.evidence_id for one in filed]
     pairs = [(min(pair), max(pair)) for pair in pairwise(ids)]
-    run("hold_finished", lambda it: upgrades.hold_finished(it, 1))
+    run("require_finished", lambda it: upgrades.require_finished(it, 1))
     run("hold_keys", lambda it: busy_keys.hold_keys(it, keys))
     run("read_busy_keys", lambda it: busy_keys.read_busy_keys(it, keys, least=1, most=9))
     run("read_evidence_sample", lambda it: busy_keys.read_evidence_sample(it, keys, most=9))
@@ -189,6 +199,8 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     run("add_touches", lambda it: add_touches(it, touches))
     run("apply_touches", lambda it: apply_touches(it, touches))
     run("add_consents", lambda it: add_consents(it, leads, told=["default"]))
+
+    _tell_of_people(run, held.claim_id, dict(zip(held.event_ids, ids, strict=True)))
 
     new = {lead.event_id for lead in leads}
     run("note_returns of new people", lambda it: note_returns(it, leads, new))
@@ -246,6 +258,24 @@ def test_a_batch_makes_as_many_statements_as_it_should_whatever_its_size(size):
     assert counted == EXPECTED
 
 
+def _tell_of_people(run, claim_id: UUID, found: dict[UUID, UUID]) -> None:
+    """Activities that are stored, and find the evidence given with them."""
+    told = [ActivityRow(new_id(), "default", "a", "activity", "b", NOON, "waiting", NOON, b"x", b"x") for _ in found]
+    attached = {row.event_id: evidence_id for row, evidence_id in zip(told, found.values(), strict=True)}
+    run("file_activities", lambda it: activities.file_activities(it, told))
+    run("file_keys of activities", lambda it: activities.file_keys(it, {row.event_id: [1] for row in told}))
+    assert len(run("hold_waiting", lambda it: activities.hold_waiting(it, attached))) == len(told)
+    run("read_candidates", lambda it: activities.read_candidates(it, range(len(told))))
+    run("hold_people_of", lambda it: activities.hold_people_of(it, found.values()))
+    run("attach", lambda it: activities.attach(it, attached))
+    carried = run("events_carried", lambda it: evidence_rows.events_carried(it, found.values()))
+    assert carried[0] == {evidence_id: [event_id] for event_id, evidence_id in found.items()}
+    assert carried[1] == {evidence_id: [event_id] for event_id, evidence_id in attached.items()}
+    versions = dict.fromkeys(attached, "a@1")
+    run("end_events of activities", lambda it: activities.end_events(it, claim_id, versions))
+    assert run("expire", lambda it: activities.expire(it, limit=9)) == 0
+
+
 @pytest.mark.parametrize("size", [4, 200])
 def test_so_does_a_page_of_what_an_update_leaves_to_do(size):
     counted = {}
@@ -260,7 +290,7 @@ def test_so_does_a_page_of_what_an_update_leaves_to_do(size):
     people_of_before = [new_person() for _ in filed]
     ids = [one.person_id for one in people_of_before]
     with transaction() as connection:
-        assert upgrades.hold_finished(connection, 1)
+        upgrades.require_finished(connection, 1)
         evidence_rows.add_evidence(connection, filed)
         people.write_people(connection, people_of_before)
         add_touches(connection, [touch_of(person_id, NOON, "a") for person_id in ids])

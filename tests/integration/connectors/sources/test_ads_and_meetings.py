@@ -92,12 +92,12 @@ def test_before_the_secret_is_set_the_sender_is_asked_to_come_back(monkeypatch, 
     [
         ("google_ads_lead_form", "test_data", "test"),
         ("shopify", "test_order", "test"),
-        ("calendly", "canceled", "not_a_lead"),
-        ("cal_com", "canceled", "not_a_lead"),
-        ("zoom_webinar", "joined", "not_a_lead"),
+        ("calendly", "canceled", "nobody_yet"),
+        ("cal_com", "canceled", "nobody_yet"),
+        ("zoom_webinar", "joined", "nobody_yet"),
         ("woocommerce", "product", "not_a_lead"),
         ("whatsapp_cloud", "template_update", "not_a_lead"),
-        ("whatsapp_cloud", "statuses", "not_a_lead"),
+        ("whatsapp_cloud", "statuses", "nobody_yet"),
     ],
 )
 def test_what_is_no_lead_is_kept_with_its_reason(receiver, source, name, reason):
@@ -111,7 +111,7 @@ def test_what_is_no_lead_is_kept_with_its_reason(receiver, source, name, reason)
 
 
 def test_what_is_no_lead_is_not_released_as_one(receiver):
-    settle(receiver, "calendly", sample("calendly", "canceled"))
+    settle(receiver, "woocommerce", sample("woocommerce", "product"))
     event_id = answer("leads", "list")[0]["event_id"]
     refused = run("leads", "release", event_id, "--why", "a try")
     assert refused.returncode != 0
@@ -169,7 +169,7 @@ def test_a_meeting_that_is_rescheduled_twice_is_one_lead(receiver, backwards):
     story = [booking(1), canceled(1), booking(2, before=1, hour=10), canceled(2), booking(3, before=2, hour=11)]
     settle(receiver, "calendly", *(reversed(story) if backwards else story))
     assert (len(people()), len(touches())) == (1, 1)
-    assert sorted(map(str, ends())) == sorted([str(("settled", None))] * 3 + [str(("suppressed", "not_a_lead"))] * 2)
+    assert sorted(map(str, ends())) == sorted([str(("settled", None))] * 3 + [str(("suppressed", "activity"))] * 2)
 
 
 def test_a_further_booking_is_a_further_touch(receiver):
@@ -215,6 +215,50 @@ def test_what_shopify_asks_about_privacy_is_no_lead(receiver):
     assert ends() == [("suppressed", "not_a_lead")]
 
 
+def activities() -> list[tuple[str, str]]:
+    """(kind, source) of what is shown of the only person, in the order in which it happened."""
+    (person,) = people()
+    told = answer("explain", person["person_id"])["activities"]
+    return [(activity["kind"], activity["source"]) for activity in reversed(told)]
+
+
+def test_what_shopify_asks_about_privacy_is_seen_where_the_person_is(receiver):
+    settle(receiver, "shopify", sample("shopify"))
+    body = {"shop_id": 1, "shop_domain": "sample.example", "customer": {"id": 77, "email": "ada.sample@example.org"}}
+    asked, redacted = {**body, "data_request": {"id": 9}}, {**body, "orders_to_redact": [5501]}
+    settle(receiver, "shopify", asked, redacted)
+    assert sorted(kind for kind, _ in activities()) == ["order", "privacy_data_request", "privacy_redact"]
+
+
+@pytest.mark.parametrize("source", ["shopify", "woocommerce"])
+def test_an_order_is_a_lead_and_is_shown_with_its_amount_as_it_was_changed_last(receiver, source):
+    settle(receiver, source, sample(source))
+    revised = sample(source)
+    revised |= {"total_price": "99.00", "updated_at": "2026-03-05T10:00:00+01:00"}
+    revised |= {"total": "99.00", "date_modified_gmt": "2026-03-05T10:00:00"}
+    settle(receiver, source, revised)
+    (person,) = people()
+    (order,) = answer("explain", person["person_id"])["activities"]
+    assert (order["says"], order["details"]["amount"], order["state"]) == ("order", "99.00", "also")
+    assert order["details"]["currency"] in ("EUR", "GBP")
+    assert (len(touches()), count_events()) == (1, 2)
+
+
+def test_what_was_booked_moved_and_missed_is_told_of_who_booked(receiver):
+    missed = {**booking(3), "event": "invitee_no_show.created", "created_at": "2026-03-09T09:00:00Z"}
+    off = canceled(2)
+    off["payload"]["rescheduled"] = False
+    settle(receiver, "calendly", booking(1), canceled(1), booking(2, before=1, hour=10), off, booking(3), missed)
+    assert sorted(kind for kind, _ in activities()) == ["canceled", "no_show", "rescheduled"]
+
+
+def test_an_event_that_nobody_declared_is_kept_and_counted(receiver):
+    unheard = {**sample("zoom_webinar", "joined"), "event": "webinar.participant_waved"}
+    settle(receiver, "zoom_webinar", unheard)
+    assert ends() == [("suppressed", "not_a_lead")]
+    assert answer("balance")["all"]["suppressed"] == 1
+
+
 @pytest.mark.parametrize(("state", "known"), [("subscribed", "granted"), ("unsubscribed", "denied"), ("pending", None)])
 def test_a_consent_that_nobody_confirmed_or_refused_is_none(receiver, state, known):
     order = sample("shopify")
@@ -252,6 +296,19 @@ def test_the_first_message_of_a_conversation_is_the_lead_in_whatever_order_they_
     (person,) = people()
     assert (person["message"], person["touches"]) == ("I saw your ad", 1)
     assert touches() == [("facebook", "Paid Social")]
+
+
+def test_later_messages_and_receipts_are_told_of_who_wrote_first(receiver):
+    settle(receiver, "whatsapp_cloud", chat(message(1, "Anybody?")))
+    assert activities() == []  # as far as is known it is the first one
+    settle(receiver, "whatsapp_cloud", chat(message(0, "Hello")), chat(message(2, "So?")))
+    receipts = sample("whatsapp_cloud", "statuses")
+    value = receipts["entry"][0]["changes"][0]["value"]
+    for status in value["statuses"]:
+        status["recipient_id"] = message(0, "")["from"]
+    settle(receiver, "whatsapp_cloud", receipts)
+    assert sorted(kind for kind, _ in activities()) == ["message", "message", "message_delivered", "message_read"]
+    assert (len(people()), len(touches())) == (1, 1)
 
 
 def test_an_ad_that_is_clicked_later_is_a_further_touch_of_the_same_person(receiver):

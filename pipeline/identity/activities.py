@@ -1,0 +1,217 @@
+"""Whose activity is it: what is told of somebody known finds its person, or waits for it (docs/decisions/0029).
+
+Nobody is made, joined or changed by it: its evidence is compared with that of leads by the rules that compare two
+leads, and it hangs on the piece that it has most in common with. So it goes along when people come together or apart.
+
+An activity is stored, and committed, before its person is looked for; a lead's evidence before it is looked for who
+waits. So of two that meet at the same time at least the later one sees the other; the sweep finds who met in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection
+
+from pipeline.crypto.encryption import open_activity, open_evidence, seal_activity, seal_evidence
+from pipeline.identity.evidence_cache import pack, unpack
+from pipeline.identity.filing import FiledLeads
+from pipeline.identity.matching.evidence import EMAIL, PHONE, PROFILE, STRONG_KINDS, Evidence, evidence_of, keys_of
+from pipeline.identity.matching.rules import identity_rules
+from pipeline.identity.matching.scoring import compare
+from pipeline.lanes import BULK
+from pipeline.records import Activity, Consent, Lead
+from pipeline.routing import told_of_consent, want_people
+from pipeline.store.engine import transaction
+from pipeline.store.identity import blocks
+from pipeline.store.keyring import key_number
+from pipeline.store.people import activities as store
+from pipeline.store.people.activities import ActivityRow, Candidate
+from pipeline.store.people.consents import ConsentRow, write_consents
+
+_SWEPT = 200  # at once
+_LOOK_AGAIN_SECONDS = 60.0
+_RANK = {PROFILE: 0, EMAIL: 1, PHONE: 2}  # of what two have in common, where they weigh the same
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What is sealed of an activity."""
+
+    details: dict[str, Any] = {}
+    consents: list[Consent] = []
+
+    def __repr__(self) -> str:
+        return "<Kept>"
+
+
+_to_kept = msgspec.msgpack.Decoder(Kept).decode
+_kept_to_bytes = msgspec.msgpack.Encoder().encode
+
+
+def open_kept(sealed: bytes, event_id: UUID) -> Kept:
+    """What is kept of an activity."""
+    return _to_kept(open_activity(sealed, event_id))
+
+
+def file_activities(connection: Connection, activities: Iterable[Activity], leads: Iterable[Lead]) -> None:
+    """Store what is told of somebody, and of leads what they are besides. Commit before `find_people`. Two statements,
+    none where there is nothing of the kind."""
+    rows: list[ActivityRow] = []
+    keys: dict[UUID, list[int]] = {}
+    for activity in activities:
+        if activity.lead is None:
+            continue
+        evidence = evidence_of(activity.lead)
+        numbers = list(_strong_keys(activity.lead.brand, evidence))
+        rows.append(_row(activity, activity.lead, evidence, is_anybody=bool(numbers)))
+        keys[activity.event_id] = numbers
+    rows += [_row_beside(lead) for lead in leads if is_more(lead)]
+    store.file_activities(connection, rows)
+    store.file_keys(connection, keys)
+
+
+def _row(activity: Activity, lead: Lead, evidence: Evidence, *, is_anybody: bool) -> ActivityRow:
+    event_id = activity.event_id
+    until = None if activity.wait_days is None else datetime.now(UTC) + timedelta(days=activity.wait_days)
+    kept = Kept(activity.details, lead.consents)
+    return ActivityRow(
+        *(event_id, lead.brand, lead.source, activity.reason, activity.kind, lead.occurred_at),
+        state="waiting" if is_anybody else "ended",  # who names nobody waits for nobody
+        waits_until=until,
+        sealed_evidence=seal_evidence(pack(evidence), event_id),
+        sealed=seal_activity(_kept_to_bytes(kept), event_id),
+    )
+
+
+def is_more(lead: Lead) -> bool:
+    """Whether a lead is something else besides, or may be where its record was known before."""
+    return lead.also is not None or lead.later is not None
+
+
+def _row_beside(lead: Lead) -> ActivityRow:
+    says, _, kind = (lead.also or f"activity:{lead.later}").partition(":")
+    sealed = seal_activity(_kept_to_bytes(Kept(lead.details)), lead.event_id)
+    state = "later" if lead.also is None else "also"
+    return ActivityRow(
+        *(lead.event_id, lead.brand, lead.source, says, kind or says, lead.occurred_at, state, None, None), sealed
+    )
+
+
+def keys_of_leads(filed: FiledLeads) -> set[int]:
+    """What activities would be found by that wait for the people of these leads."""
+    leads = [lead for group in filed.leads.values() for lead in group[:1]]
+    return {key for lead in leads for key in _strong_keys(lead.brand, evidence_of(lead))}
+
+
+def _strong_keys(brand: str, evidence: Evidence) -> dict[int, tuple[str, str]]:
+    """The address, number and profile keys, as they are stored, with what they are."""
+    return {key_number(brand, *named): named for named in keys_of(evidence) if named[0] in STRONG_KINDS}
+
+
+def find_people(
+    connection: Connection, event_ids: Collection[UUID], keys: Collection[int], *, lane: str, own: Collection[UUID] = ()
+) -> int:
+    """Look whose these activities are, and those with these keys that wait; gives how many found their person.
+
+    What they say of consent is the person's then; who is told of it in a CRM is wanted there, but for `own`: people
+    whose lead settles after this. At most eight statements, one where nothing waits.
+    """
+    waiting = store.hold_waiting(connection, event_ids, keys)
+    if not waiting:
+        return 0
+    found = _find(connection, waiting)
+    people = store.hold_people_of(connection, set(found.values()))
+    found = {event_id: evidence_id for event_id, evidence_id in found.items() if evidence_id in people}
+    store.attach(connection, found)
+    rows = [row for row in waiting if row.event_id in found]
+    told = told_of_consent(row.brand for row in rows)
+    consents = [consent for row in rows for consent in _consents(row, people[found[row.event_id]])]
+    write_consents(connection, consents, told=told)
+    changed = {(consent.person_id, consent.brand) for consent in consents if consent.person_id not in set(own)}
+    if told and changed:
+        want_people(connection, changed, lane)
+    return len(found)
+
+
+def _consents(row: ActivityRow, person_id: UUID) -> list[ConsentRow]:
+    """What an activity says of consent; the first answer to a question counts."""
+    rows: dict[tuple[str, str], ConsentRow] = {}
+    for consent in open_kept(row.sealed, row.event_id).consents:
+        rows.setdefault(
+            (consent.purpose, consent.channel),
+            ConsentRow(
+                row.event_id, consent.purpose, consent.channel, person_id, row.brand, consent.granted,
+                consent.at or row.at, consent.source or row.source, consent.policy_version,
+            ),
+        )  # fmt: skip
+    return list(rows.values())
+
+
+class _Sought(NamedTuple):
+    evidence: Evidence
+    keys: dict[int, tuple[str, str]]
+
+
+def _find(connection: Connection, waiting: Sequence[ActivityRow]) -> dict[UUID, UUID]:
+    """The piece of evidence that each activity has most in common with, if that is enough to be one person's."""
+    sought = {row.event_id: _sought(row) for row in waiting}
+    all_keys = {key for one in sought.values() for key in one.keys}
+    by_key: dict[int, list[Candidate]] = {}
+    for candidate in store.read_candidates(connection, all_keys):
+        by_key.setdefault(candidate.key, []).append(candidate)
+    if not by_key:
+        return {}
+    names = blocks.read_shared_keys(connection, by_key)
+    opened = {
+        candidate.evidence_id: unpack(open_evidence(candidate.sealed, candidate.evidence_id))
+        for candidates in by_key.values()
+        for candidate in candidates
+    }
+    best = {event_id: _best(one, by_key, opened, names) for event_id, one in sought.items()}
+    return {event_id: evidence_id for event_id, evidence_id in best.items() if evidence_id is not None}
+
+
+def _sought(row: ActivityRow) -> _Sought:
+    if row.sealed_evidence is None:
+        return _Sought(Evidence(), {})
+    evidence = unpack(open_evidence(row.sealed_evidence, row.event_id))
+    return _Sought(evidence, _strong_keys(row.brand, evidence))
+
+
+def _best(
+    sought: _Sought,
+    by_key: Mapping[int, Sequence[Candidate]],
+    opened: Mapping[UUID, Evidence],
+    names: Mapping[int, int],
+) -> UUID | None:
+    """By weight, then by what they have in common, then who is known longest: the same whoever looks, and when."""
+    used = {named: names.get(key, 1) for key, named in sought.keys.items()}
+    rules = identity_rules()
+    ranked = []
+    for key, (kind, _) in sought.keys.items():
+        for candidate in by_key.get(key, ()):
+            comparison = compare(
+                sought.evidence, opened[candidate.evidence_id], lambda kind, value: used.get((kind, value), 1), rules
+            )
+            if comparison.score >= rules.same:
+                ranked.append((-comparison.score, _RANK[kind], candidate.person_id, candidate.evidence_id))
+    return min(ranked)[-1] if ranked else None
+
+
+def sweep_activities() -> int:
+    """End what waited long enough, and look again for the people of some that wait: a lead may have come in between, or
+    a lead's address been corrected. Gives how many ended or found their person. Two transactions."""
+    with transaction() as connection:
+        ended = store.expire(connection, limit=_SWEPT)
+        again = store.next_waiting(connection, seconds=_LOOK_AGAIN_SECONDS, limit=_SWEPT)
+    if not again:
+        return ended
+    with transaction() as connection:
+        waiting = store.hold_waiting(connection, again)
+        store.file_keys(connection, {row.event_id: list(_sought(row).keys) for row in waiting})
+        store.note_looked(connection, again)
+        return ended + find_people(connection, again, (), lane=BULK)
