@@ -44,6 +44,7 @@ from connectors.kit.errors import (
 )
 from connectors.kit.paths import get_path
 from connectors.kit.registry import destination_types, sources
+from connectors.kit.sources.collected.drop_folders import DropFolder
 from connectors.kit.sources.declarations import (
     Answer,
     Api,
@@ -87,6 +88,7 @@ __all__ = [
     "DescribedField",
     "Describes",
     "DestinationType",
+    "DropFolder",
     "Echo",
     "File",
     "Finds",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import cache
 
-from connectors.kit import Connector, Poll, Webhook, sources
+from connectors.kit import Connector, Webhook, sources
 from connectors.kit.registry import broken_sources
 from connectors.kit.sources.handshakes import secrets_of_webhook
 from pipeline.delivery.accounts import quota_of
@@ -17,6 +17,7 @@ from pipeline.health.poll_checks import check_polled, read_poll_states
 from pipeline.health.polls import PollState
 from pipeline.rule_files import RULES
 from pipeline.settings.loading import Settings
+from pipeline.settings.polled_sources import is_polled
 from pipeline.stages.destination_mapping.mapping import DESTINATION_MAPPINGS
 from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
 
@@ -94,7 +95,7 @@ def _check_source(
         missing = _missing_secret(known, name, connector.intake)
     except ConfigurationError as error:
         return failed(label, str(error), "correct it as the message says")
-    if isinstance(connector.intake, Poll) and name in known.sources:
+    if is_polled(connector) and name in known.sources:
         of_source = [state for state in states() if state.source == name]
         return check_polled(known, name, connector, of_source, missing, asks=asks)
     if missing is None:
@@ -131,8 +132,9 @@ def _missing_secret(known: Settings, name: str, intake: object) -> str | None:
             (variable for variable in variables if not _is_set(known, name, variable, brands, signs=variable == main)),
             None,
         )
-    if isinstance(intake, Poll) and intake.token is not None:
-        return None if known.source_token(name, intake.token.name) else intake.token.name
+    token = getattr(intake, "token", None)
+    if token is not None:
+        return None if known.source_token(name, token.name) else str(token.name)
     return None
 
 

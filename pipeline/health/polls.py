@@ -9,6 +9,7 @@ import msgspec
 
 from connectors.kit.errors import ConfigurationError
 from connectors.kit.registry import sources
+from connectors.kit.sources.collected.kinds import Collected
 from connectors.kit.sources.positions import Position
 from pipeline.settings.loading import Settings
 from pipeline.settings.polled_sources import PolledSource, polled_sources
@@ -18,7 +19,8 @@ from pipeline.store.events.cursors import STREAM, PollKey, StoredCursor
 class PollState(msgspec.Struct, frozen=True):
     """A polled source of a brand. `cursor`: the value or token that is read on from, as the source wrote it; `page`:
     the one that is read next, while a run is under way or was cut short. `why_not`: why it is not polled, else None.
-    `note`: what the polls had to say last, at `noted_at`. `is_wanted`: somebody set it up.
+    `note`: what the polls had to say last, at `noted_at`. `is_wanted`: somebody set it up. `problem`: what a human
+    should look at although it is collected.
     """
 
     source: str
@@ -34,6 +36,7 @@ class PollState(msgspec.Struct, frozen=True):
     note: str | None
     noted_at: datetime | None
     is_wanted: bool
+    problem: str | None = None
 
 
 def poll_states(known: Settings, cursors: Mapping[PollKey, StoredCursor]) -> list[PollState]:
@@ -56,17 +59,21 @@ def find_poll_problems(states: list[PollState]) -> list[str]:
             problems.append(
                 f"{name}: {state.last_error}; tried again at {due}, or at once by `afluente source poll {state.source}`"
             )
+        if state.problem is not None:
+            problems.append(f"{name}: {state.problem}")
     return problems
 
 
 def _state(source: PolledSource, row: StoredCursor | None) -> PollState:
-    position = _position(row)
+    position, intake = _position(row), source.connector.intake
+    collected = intake if isinstance(intake, Collected) else None
+    at = row.position if row else None
     now = datetime.now(UTC)
     return PollState(
         source=source.slug,
         brand=source.brand,
         why_not=source.why_not,
-        cursor=position.token or position.after or position.greatest,
+        cursor=collected.told(at) if collected else position.token or position.after or position.greatest,
         page=position.page,
         last_run_at=row.last_run_at if row else None,
         next_run_at=row.next_run_at if row and source.why_not is None else None,
@@ -76,6 +83,7 @@ def _state(source: PolledSource, row: StoredCursor | None) -> PollState:
         note=row.note if row else None,
         noted_at=row.noted_at if row else None,
         is_wanted=source.is_wanted,
+        problem=collected.problem(at) if collected else None,
     )
 
 

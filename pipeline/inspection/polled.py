@@ -7,13 +7,16 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from connectors.kit import Connector
+from connectors.kit.sources.collected.kinds import Collected
 from connectors.kit.sources.polling import Position, position_from
 from pipeline.errors import ConfigurationError, RefusedError, UsageError
 from pipeline.health.polls import PollState, poll_states
 from pipeline.inspection.names import check_source, find_instance
-from pipeline.intake.polls import PollReport, run_poll
+from pipeline.intake.polls import run_poll
+from pipeline.intake.runs import PollReport
 from pipeline.settings.loading import settings
-from pipeline.settings.polled_sources import declared_poll, poll_of
+from pipeline.settings.polled_sources import check_setup, declared_poll
 from pipeline.store.engine import transaction
 from pipeline.store.events.cursors import read_cursors
 
@@ -52,9 +55,8 @@ def poll_now(
     """
     instance = find_instance(slug, brand)
     try:
-        declared_poll(slug, instance.connector)
-        poll = poll_of(settings(), slug, instance.connector)
-        position = _begin(begin_at, lambda value: position_from(poll, value, now=datetime.now(UTC)))
+        check_setup(settings(), slug, instance.connector)
+        position = _begin(slug, instance.connector, begin_at)
     except ConfigurationError as error:
         raise UsageError(str(error)) from error
     if not instance.enabled:
@@ -87,10 +89,14 @@ def read_states(slug: str | None = None) -> list[PollState]:
     return states
 
 
-def _begin(begin_at: str | None, position_of: Callable[[str], str]) -> str | None:
+def _begin(slug: str, connector: Connector, begin_at: str | None) -> str | None:
     if begin_at is None:
         return None
-    return Position().text() if begin_at == BEGINNING else position_of(begin_at)
+    if isinstance(connector.intake, Collected):
+        return connector.intake.begins_at(begin_at)
+    if begin_at == BEGINNING:
+        return Position().text()
+    return position_from(declared_poll(slug, connector), begin_at, now=datetime.now(UTC))
 
 
 def _add(total: PollReport, report: PollReport) -> None:

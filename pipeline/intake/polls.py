@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import orjson
 
-from connectors.kit import Poll, sources
+from connectors.kit import DropFolder, Poll, sources
 from connectors.kit.http import session
 from connectors.kit.sources.parts import BESIDE, Beside, Part
 from connectors.kit.sources.polling import Page, Rejected, poll_pages
@@ -22,8 +23,10 @@ from pipeline.hints import hint_dispatch
 from pipeline.intake.arrivals import JSON, new_event
 from pipeline.intake.bodies import beside_of_page
 from pipeline.intake.contents import store_events
+from pipeline.intake.folders.scans import read_folder
 from pipeline.intake.instances import SourceBook, SourceInstance
 from pipeline.intake.posted.records import seen_record
+from pipeline.intake.runs import HOLD_SECONDS, RUN_SECONDS, PollReport
 from pipeline.logs import get_logger
 from pipeline.records import AS_IT_CAME, STORED, Envelope, NewEvent
 from pipeline.settings.loading import Settings, settings, settings_read_at
@@ -39,8 +42,6 @@ from pipeline.store.engine import transaction
 from pipeline.store.events import cursors
 from pipeline.store.events.cursors import STREAM
 
-_HOLD_SECONDS = 200.0  # longer than one page can take, waits included; after a kill the next poll comes this late
-_RUN_SECONDS = 60.0  # then the poll ends where it is and another goes on: other feeds get their turn
 _FIRST_PAUSE_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 900.0
 # A human must act: soon after the first failure he may be at it, later an hour notices when it was done.
@@ -49,24 +50,6 @@ _TERMINAL = "terminal: "  # begins `cursors.last_error` of a source that waits f
 _VIA = "pull"  # how a polled record came, as stored requests hold it: kept for good (docs/decisions/0019)
 _MOVED = "the address was changed: the source was read from its beginning"
 _log = get_logger(__name__)
-
-
-@dataclass
-class PollReport:
-    """What one poll brought. `error` is why it ended early; `is_terminal` that a human must act. `ran` is False if
-    somebody else was polling or it was not due. `end`: by what the source's end was known, None if it was not reached.
-    `notes`: what a human should know though it is no error."""
-
-    accepted: int = 0
-    repeated: int = 0
-    revised: int = 0
-    rejected: int = 0
-    pages: int = 0
-    end: str | None = None
-    notes: list[str] = field(default_factory=list)
-    error: str | None = None
-    is_terminal: bool = False
-    ran: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +92,7 @@ def run_poll(slug: str, brand: str, *, at_once: bool = False, begin_at: str | No
             brand,
             slug,
             STREAM,
-            hold_seconds=_HOLD_SECONDS,
+            hold_seconds=HOLD_SECONDS,
             at_once=at_once,
             settings_digest=settings_digest(known, slug, instance.connector),
         )
@@ -117,7 +100,7 @@ def run_poll(slug: str, brand: str, *, at_once: bool = False, begin_at: str | No
         return PollReport(ran=False)
     report = PollReport()
     try:
-        is_done = _read(known, instance, cursor, report, begin_at)
+        is_done = _READERS[type(instance.connector.intake)](known, instance, cursor, report, begin_at)
         failures, next_run = 0, _every_seconds(known, instance) if is_done else 0.0
     except QuotaError as error:
         report.error, failures, next_run = str(error), 0, max(error.retry_after, 1.0)
@@ -148,7 +131,7 @@ def _read(
         position = None
         report.notes.append(_MOVED)
     token = poll_token(known, instance.slug, poll)
-    deadline = time.monotonic() + _RUN_SECONDS
+    deadline = time.monotonic() + RUN_SECONDS
     with session(poll.url, max_answer_bytes=poll.max_answer_bytes) as http:
         for page in poll_pages(poll, position=position, token=token, session=http):
             _store_page(polled, page, report)
@@ -159,6 +142,13 @@ def _read(
             if time.monotonic() > deadline:
                 return False
     return True
+
+
+# How a source of each kind is read: True if it has nothing more now. A kind is one row here.
+_READERS: dict[type, Callable[[Settings, SourceInstance, cursors.StoredCursor, PollReport, str | None], bool]] = {
+    Poll: _read,
+    DropFolder: read_folder,
+}
 
 
 def _store_page(polled: _PolledInstance, page: Page, report: PollReport) -> None:
@@ -180,7 +170,7 @@ def _store_page(polled: _PolledInstance, page: Page, report: PollReport) -> None
             instance.slug,
             STREAM,
             position=page.next_position,
-            hold_seconds=_HOLD_SECONDS,
+            hold_seconds=HOLD_SECONDS,
             read_from=polled.read_from,
         )
     repeated = sum(receipt.repeated for receipt in receipts)
@@ -232,7 +222,7 @@ def _backoff(failures: int, retry_after: float | None) -> float:
 
 
 def _every_seconds(known: Settings, instance: SourceInstance) -> float:
-    return poll_seconds(known, instance.slug, poll_of(known, instance.slug, instance.connector))
+    return poll_seconds(known, instance.slug, instance.connector)
 
 
 def _log_end(instance: SourceInstance, cursor: cursors.StoredCursor, report: PollReport, next_run: float) -> None:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from connectors.kit.sources.collected.kinds import Collected
 
 _SIGNED_RECORDS = 5_000  # they go into one transaction
 _UNSIGNED_RECORDS = 100
@@ -203,7 +206,7 @@ class Connector:
     title: str
     owner: str
     docs_url: str
-    intake: Webhook | Poll | File | Api
+    intake: Webhook | Poll | File | Api | Collected
     tier: str = "bronze"
     lane: str = "hot"
     event_id: str | None = None
