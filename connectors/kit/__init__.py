@@ -45,6 +45,7 @@ from connectors.kit.errors import (
 from connectors.kit.paths import get_path
 from connectors.kit.registry import destination_types, sources
 from connectors.kit.sources.collected.drop_folders import DropFolder
+from connectors.kit.sources.collected.mailboxes import Mailbox
 from connectors.kit.sources.declarations import (
     Answer,
     Api,
@@ -104,6 +105,7 @@ __all__ = [
     "Link",
     "Lists",
     "Lookup",
+    "Mailbox",
     "ObjectType",
     "Option",
     "PageNumber",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from connectors.kit import DropFolder, Poll, sources
+from connectors.kit import DropFolder, Mailbox, Poll, sources
 from connectors.kit.http import session
 from connectors.kit.sources.parts import BESIDE, Beside, Part
 from connectors.kit.sources.polling import Page, Rejected, poll_pages
@@ -25,6 +25,7 @@ from pipeline.intake.bodies import beside_of_page
 from pipeline.intake.contents import store_events
 from pipeline.intake.folders.scans import read_folder
 from pipeline.intake.instances import SourceBook, SourceInstance
+from pipeline.intake.mail.collecting import read_mailbox
 from pipeline.intake.posted.records import seen_record
 from pipeline.intake.runs import HOLD_SECONDS, RUN_SECONDS, PollReport
 from pipeline.logs import get_logger
@@ -148,6 +149,7 @@ def _read(
 _READERS: dict[type, Callable[[Settings, SourceInstance, cursors.StoredCursor, PollReport, str | None], bool]] = {
     Poll: _read,
     DropFolder: read_folder,
+    Mailbox: read_mailbox,
 }
 
 
