@@ -24,7 +24,7 @@ _MAX_BOUNDARIES = 60
 _MAX_INNER = 12
 _MAX_PARTS = 300
 _MAX_PART_HEADER = 4_000  # bytes of one Content-Type with its parameters
-_MAX_TEXT = 1_000_000  # characters of a text part that are read
+_MAX_TEXT = 500_000  # characters of a text part that are read
 _MAX_VALUE = 2_000  # characters of a header
 _MAX_DEPTH = 6  # of mails in mails
 _BOUNDARY = re.compile(rb'boundary="?([^"\r\n;]{1,200})', re.IGNORECASE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from connectors.kit.errors import RecordError
@@ -75,18 +76,12 @@ def record_of(mail: Mail) -> dict[str, Any]:
 class _Form:
     """A mail, or one forwarded in its text, as templates see it."""
 
-    def __init__(self, mail: Mail, sender: str, subject: str, lines: Sequence[str] | None = None) -> None:
+    def __init__(self, mail: Mail, sender: str, subject: str, said: Sequence[Said]) -> None:
+        """`said`: plain text first, as HTML may differ and fills what it leaves open."""
         self.mail = mail
         self.sender = sender
         self.subject = subject
-        self._lines = lines
-
-    def said(self) -> Iterator[Said]:
-        """Plain text first: HTML may differ, and fills what it leaves open."""
-        lines = list(self._lines) if self._lines is not None else lines_of(self.mail.plain)
-        yield Said([], lines)
-        if self.mail.html:
-            yield said_in_html(self.mail.html)
+        self.said = said
 
 
 def _candidates(mail: Mail) -> Iterator[tuple[Template, _Form]]:
@@ -101,12 +96,12 @@ def _candidates(mail: Mail) -> Iterator[tuple[Template, _Form]]:
 
 
 def _forms(mail: Mail) -> Iterator[_Form]:
-    yield _Form(mail, mail.sender, mail.subject)
-    for said in _Form(mail, "", "").said():
-        for number, forwarded in enumerate(forwarded_in(said.lines)):
-            if number == _MAX_FORWARDS:
-                break
-            yield _Form(mail, _address_in(forwarded.sender), forwarded.subject, forwarded.lines)
+    page = [said_in_html(mail.html)] if mail.html else []  # once, however many templates look at it
+    whole = [Said([], lines_of(mail.plain)), *page]
+    yield _Form(mail, mail.sender, mail.subject, whole)
+    for said in whole:
+        for forwarded in islice(forwarded_in(said.lines), _MAX_FORWARDS):
+            yield _Form(mail, _address_in(forwarded.sender), forwarded.subject, [Said([], forwarded.lines), *page])
     for inner in mail.inner:
         yield from _forms(inner)
 
@@ -123,7 +118,7 @@ def _read(template: Template, form: _Form) -> tuple[dict[str, str], str, dict[st
     labels: dict[str, str] = {}
     number = ""
     pairs = [pair for attachment in form.mail.attachments for pair in pairs_of(attachment, template.attachments)]
-    for said in form.said():
+    for said in form.said:
         lines = _until_stop(template, said.lines)
         for name, value in [*_in_sentences(template, lines), *_over_lines(template, lines)]:
             if value:

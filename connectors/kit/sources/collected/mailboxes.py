@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from connectors.kit.errors import ConfigurationError
+from connectors.kit.mail.templates import wrong_templates
 from connectors.kit.sources.collected.kinds import Collected, SourceEntry, read_position, wrong_choice
 from connectors.kit.sources.declarations import Secret
 
@@ -86,5 +87,8 @@ class Mailbox(Collected):
         return None if uid is None else f"mail {uid}"
 
     def problem(self, position: str | None) -> str | None:
+        wrong = next(iter(wrong_templates().values()), None)
+        if wrong is not None:
+            return f"a template of mails is wrong, and the one before it counts until a restart: {wrong}"
         left = int(read_position(position).get("unmoved", 0))
         return f"{left} mails are stored and could not be moved: is there a folder options.move_to?" if left else None
