@@ -32,6 +32,7 @@ from pipeline.store.events.quarantine import park_now
 
 _KEPT_OF_TOO_LARGE = 65_536
 _MOVED_AT_ONCE = 100
+_HINT_SECONDS = 1.0
 _MAX_REMEMBERED = 1_000  # UIDs that are still to be moved
 _NEW_VALIDITY = "the mailbox was made anew (UIDVALIDITY): it was read from its beginning"
 
@@ -73,7 +74,16 @@ class _Run:
     unmoved: list[int] = field(default_factory=list)
     place: str = ""  # digest of the mailbox that the position belongs to
 
+    def __post_init__(self) -> None:
+        self._is_hint_due, self._hinted_at = False, time.monotonic()
+
     def read(self, mailbox: Imap) -> bool:
+        try:
+            return self._read(mailbox)
+        finally:
+            self._hint()
+
+    def _read(self, mailbox: Imap) -> bool:
         before = read_position(self.position)
         uid = int(before.get("uid", 0))
         self.unmoved = [int(number) for number in before.get("unmoved_uids", [])]
@@ -115,8 +125,15 @@ class _Run:
         report.repeated += len(receipts) - len(fresh)
         report.revised += sum(receipt.revised for receipt in fresh)
         report.rejected += len(fresh) if is_too_large else 0
-        if fresh:
+        self._is_hint_due |= bool(fresh)
+        if time.monotonic() - self._hinted_at > _HINT_SECONDS:
+            self._hint()
+
+    def _hint(self) -> None:
+        """Tell workers of what was stored: a hint for each mail would cost more than the mail."""
+        if self._is_hint_due:
             hint_dispatch(self.instance.lane)
+        self._is_hint_due, self._hinted_at = False, time.monotonic()
 
     def _too_large(self, receipt: Receipt, size: int | None) -> Parked:
         return Parked(
