@@ -45,6 +45,8 @@ from connectors.kit.errors import (
 from connectors.kit.paths import get_path
 from connectors.kit.registry import destination_types, sources
 from connectors.kit.sources.auth import Auth, Basic, Bearer, HeaderKey, OAuthClient, OAuthCode, QueryKey
+from connectors.kit.sources.collected.drop_folders import DropFolder
+from connectors.kit.sources.collected.mailboxes import Mailbox
 from connectors.kit.sources.declarations import (
     Answer,
     Api,
@@ -94,6 +96,7 @@ __all__ = [
     "DescribedField",
     "Describes",
     "DestinationType",
+    "DropFolder",
     "Echo",
     "Fetch",
     "File",
@@ -112,6 +115,7 @@ __all__ = [
     "LinkHeader",
     "Lists",
     "Lookup",
+    "Mailbox",
     "NextLink",
     "OAuthClient",
     "OAuthCode",

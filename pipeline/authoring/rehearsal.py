@@ -106,10 +106,9 @@ def _request(instance: SourceInstance, sample: Sample, address: str) -> tuple[st
         return url, headers | {"Authorization": f"Bearer {_api_key()}"}
     if not isinstance(intake, Webhook):
         kind = type(intake).__name__.lower()
-        remedy = {
-            "file": f"import it: afluente import samples/{sample.source}/{sample.name}.csv --source {instance.slug}",
-            "poll": "it is asked every few seconds while `afluente up` runs; `afluente status` shows when it was last",
-        }[kind]
+        remedy = "it is asked every few seconds while `afluente up` runs; `afluente status` shows when it was last"
+        if sample.file_name is not None:
+            remedy = f"import it: afluente import samples/{sample.source}/{sample.file_name} --source {instance.slug}"
         raise UsageError(f"{instance.slug} sends nothing by itself (it comes by {kind}): {remedy}")
     url = f"{address}/in/{instance.brand}/{instance.slug}"
     if intake.signature is not None:

@@ -25,7 +25,7 @@ import requests
 
 from connectors.kit.folders import find_file
 from connectors.kit.registry import sources
-from connectors.kit.sources.declarations import Connector, File, Poll
+from connectors.kit.sources.declarations import Connector, Poll
 from connectors.kit.sources.samples import Sample, samples_of
 from pipeline.authoring.rehearsal import send
 from pipeline.cli.commands.balance import print_balance
@@ -151,8 +151,8 @@ def _send(connector: Connector, sample: Sample, address: str) -> tuple[int, str]
         # The sandbox serves the typical sample; the pipeline asks for it by itself.
         is_served = sample.name == "typical" and sample.source == _POLLED
         return (1, "served by the sandbox, to be polled") if is_served else (0, "")
-    if isinstance(connector.intake, File):
-        path = find_file(f"samples/{sample.source}/{sample.name}.csv")
+    if sample.file_name is not None:
+        path = find_file(f"samples/{sample.source}/{sample.file_name}")
         report = _json("import", str(path), "--source", sample.source, "--wait")
         accepted = int(report["accepted"]) + int(report["repeated"])
         return accepted, f"imported: {accepted} rows from a file"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cache
 
-from connectors.kit import Connector, Poll, Webhook, sources
+from connectors.kit import Connector, Webhook, sources
 from connectors.kit.registry import broken_sources
 from connectors.kit.sources.auth import auth_of
 from connectors.kit.sources.fetching.fetch import fetch_of
@@ -23,6 +23,7 @@ from pipeline.health.thresholds import describe_fetches
 from pipeline.rule_files import RULES
 from pipeline.settings.fetched_sources import fetch_options, fetch_token, token_remedy
 from pipeline.settings.loading import Settings
+from pipeline.settings.polled_sources import is_polled
 from pipeline.settings.set_up_sources import mapping_name, set_up_source, why_broken
 from pipeline.stages.destination_mapping.mapping import DESTINATION_MAPPINGS
 from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
@@ -112,7 +113,7 @@ def _check_source(
         missing = _missing_secret(known, name, connector)
     except ConfigurationError as error:
         return failed(label, str(error), "correct it as the message says")
-    if isinstance(connector.intake, Poll) and name in known.sources:
+    if is_polled(connector) and name in known.sources:
         of_source = [state for state in states() if state.source == name]
         return check_polled(known, name, connector, of_source, missing, asks=asks)
     if missing is None:

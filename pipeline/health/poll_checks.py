@@ -13,7 +13,7 @@ from pipeline.errors import AfluenteError, TerminalError
 from pipeline.health.checks import Check, failed, passed
 from pipeline.health.polls import PollState, poll_states
 from pipeline.settings.loading import Settings
-from pipeline.settings.polled_sources import declared_poll, poll_of
+from pipeline.settings.polled_sources import poll_of
 from pipeline.store.engine import StoreError, transaction
 from pipeline.store.events.cursors import PollKey, StoredCursor, read_cursors
 from pipeline.store.source_tokens import StoredToken, TokenKey, read_tokens
@@ -48,7 +48,7 @@ def check_polled(
 def _check_without_token(known: Settings, slug: str, connector: Connector, variable: str, *, asks: bool) -> Check:
     label = f"source {slug}"
     remedy = f"set {variable}, or sources.{slug}.token to env:NAME or file:PATH"
-    if declared_poll(slug, connector).token_required:
+    if getattr(connector.intake, "token_required", False):
         return failed(label, "has no token, and gives nothing without one", remedy)
     if not asks:
         return passed(label, f"{connector.title}: mapped; its first poll tells whether it needs a token")
@@ -71,6 +71,8 @@ def _check_polls(label: str, connector: Connector, states: list[PollState]) -> C
                 state.last_error,
                 f"mend it; it is tried again by itself, or by `afluente source poll {state.source}`",
             )
+        if state.problem is not None:
+            return failed(label, state.problem, "see what lies there")
     return passed(label, f"{connector.title}: mapped, nothing missing")
 
 

@@ -10,6 +10,7 @@ import msgspec
 from connectors.kit.errors import ConfigurationError
 from connectors.kit.registry import sources
 from connectors.kit.sources.auth import auth_of
+from connectors.kit.sources.collected.kinds import Collected
 from connectors.kit.sources.positions import Position
 from pipeline.access.states import AccessState, access_state
 from pipeline.settings.loading import Settings
@@ -24,7 +25,8 @@ class PollState(msgspec.Struct, frozen=True):
     `cursor`: the value or token that is read on from, as the source wrote it; `page`: the one that is read next, while
     a run is under way or was cut short. `why_not`: why it is not polled, else None. `note`: what the polls had to say
     last, at `noted_at`. `is_wanted`: somebody set it up. `access`: for one that is let in by tokens, how it stands with
-    them (pipeline/access/states.py), and until when the one at hand holds.
+    them (pipeline/access/states.py), and until when the one at hand holds. `problem`: what a human should look at
+    although it is collected.
     """
 
     source: str
@@ -43,6 +45,7 @@ class PollState(msgspec.Struct, frozen=True):
     is_wanted: bool
     access: str | None = None
     access_until: datetime | None = None
+    problem: str | None = None
 
 
 def poll_states(
@@ -89,6 +92,8 @@ def find_poll_problems(states: list[PollState]) -> list[str]:
             problems.append(
                 f"{name}: {state.last_error}; tried again at {due}, or at once by `afluente source poll {state.source}`"
             )
+        if state.problem is not None:
+            problems.append(f"{name}: {state.problem}")
     return problems
 
 
@@ -101,14 +106,16 @@ def _access(source: PolledSource, tokens: Mapping[TokenKey, StoredToken] | None)
 
 
 def _state(source: PolledSource, stream: str, row: StoredCursor | None, access: AccessState | None) -> PollState:
-    position = _position(row)
+    position, intake = _position(row), source.connector.intake
+    collected = intake if isinstance(intake, Collected) else None
+    at = row.position if row else None
     now = datetime.now(UTC)
     return PollState(
         source=source.slug,
         brand=source.brand,
         stream=stream,
         why_not=source.why_not,
-        cursor=position.token or position.after or position.greatest,
+        cursor=collected.told(at) if collected else position.token or position.after or position.greatest,
         page=position.page,
         last_run_at=row.last_run_at if row else None,
         next_run_at=row.next_run_at if row and source.why_not is None else None,
@@ -120,6 +127,7 @@ def _state(source: PolledSource, stream: str, row: StoredCursor | None, access: 
         is_wanted=source.is_wanted,
         access=access.state if access else None,
         access_until=access.expires_at if access else None,
+        problem=collected.problem(at) if collected else None,
     )
 
 

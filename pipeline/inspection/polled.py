@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from connectors.kit.sources.collected.kinds import Collected
 from connectors.kit.sources.paging.streams import poll_of_stream, stream_named
 from connectors.kit.sources.polling import Position, position_from
 from pipeline.errors import ConfigurationError, RefusedError, UsageError
@@ -16,7 +17,7 @@ from pipeline.intake.instances import SourceInstance
 from pipeline.intake.poll_reports import PollReport
 from pipeline.intake.polls import run_poll
 from pipeline.settings.loading import settings
-from pipeline.settings.polled_sources import STREAM, poll_of, streams_of
+from pipeline.settings.polled_sources import STREAM, check_setup, poll_of, streams_of
 from pipeline.store.engine import transaction
 from pipeline.store.events.cursors import read_cursors
 from pipeline.store.source_tokens import read_tokens
@@ -61,12 +62,16 @@ def poll_now(
     """
     instance = find_instance(slug, brand)
     try:
-        poll = poll_of(settings(), slug, instance.connector)
-        names = streams_of(instance.connector) if stream is None else (stream_named(poll, stream).name,)
-        if begin_at not in (None, BEGINNING) and len(names) > 1:
-            raise UsageError(f"is needed, as each has its own cursor: one of {', '.join(names)}", argument="stream")
-        own = poll if names == (STREAM,) else poll_of_stream(poll, stream_named(poll, names[0]))
-        position = _begin(begin_at, lambda value: position_from(own, value, now=datetime.now(UTC)))
+        check_setup(settings(), slug, instance.connector)
+        if isinstance(instance.connector.intake, Collected):
+            names, position = (STREAM,), instance.connector.intake.begins_at(begin_at) if begin_at else None
+        else:
+            poll = poll_of(settings(), slug, instance.connector)
+            names = streams_of(instance.connector) if stream is None else (stream_named(poll, stream).name,)
+            if begin_at not in (None, BEGINNING) and len(names) > 1:
+                raise UsageError(f"is needed, as each has its own cursor: one of {', '.join(names)}", argument="stream")
+            own = poll if names == (STREAM,) else poll_of_stream(poll, stream_named(poll, names[0]))
+            position = _begin(begin_at, lambda value: position_from(own, value, now=datetime.now(UTC)))
     except ConfigurationError as error:
         raise UsageError(str(error)) from error
     if not instance.enabled:

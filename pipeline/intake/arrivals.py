@@ -110,7 +110,7 @@ def posted_event(
 
 
 def _is_unproven(envelope: Envelope) -> bool:
-    return envelope.origin.get("via") == "webhook" and envelope.origin.get("verified_by") is None
+    return envelope.origin.get("via") in ("webhook", "mail") and envelope.origin.get("verified_by") is None
 
 
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from connectors.kit import Poll, sources
+from connectors.kit import DropFolder, Mailbox, Poll, sources
 from connectors.kit.http import session
 from connectors.kit.sources.paging.streams import poll_of_stream, stream_named
 from connectors.kit.sources.parts import BESIDE, Beside, Part
@@ -28,8 +28,10 @@ from pipeline.intake.arrivals import JSON, new_event
 from pipeline.intake.bodies import beside_of_page
 from pipeline.intake.contents import store_events
 from pipeline.intake.families import Family
+from pipeline.intake.folders.scans import read_folder
 from pipeline.intake.instances import SourceBook, SourceInstance
-from pipeline.intake.poll_reports import PollReport
+from pipeline.intake.mail.collecting import read_mailbox
+from pipeline.intake.poll_reports import HOLD_SECONDS, RUN_SECONDS, PollReport
 from pipeline.intake.posted.records import seen_record
 from pipeline.logs import get_logger
 from pipeline.records import AS_IT_CAME, STORED, Envelope, NewEvent
@@ -46,8 +48,6 @@ from pipeline.settings.polled_sources import (
 from pipeline.store.engine import transaction
 from pipeline.store.events import cursors
 
-_HOLD_SECONDS = 200.0  # longer than one page can take, waits included; after a kill the next poll comes this late
-_RUN_SECONDS = 60.0  # then the poll ends where it is and another goes on: other feeds get their turn
 _FIRST_PAUSE_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 900.0
 # A human must act: soon after the first failure he may be at it, later an hour notices when it was done.
@@ -55,6 +55,8 @@ _TERMINAL_PAUSES_SECONDS = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0)
 _TERMINAL = "terminal: "  # begins `cursors.last_error` of a source that waits for a human
 _VIA = "pull"  # how a polled record came, as stored requests hold it: kept for good (docs/decisions/0019)
 _MOVED = "the address was changed: the source was read from its beginning"
+# How what is collected is read, a kind a row: True if there is nothing more now, False if the time for a run is up.
+_COLLECTORS: dict[type, Callable[..., bool]] = {DropFolder: read_folder, Mailbox: read_mailbox}
 _log = get_logger(__name__)
 
 
@@ -104,7 +106,12 @@ def run_poll(
     instance = SourceBook(known).find(brand, slug)
     if stream not in streams_of(instance.connector):  # it was taken out of the settings meanwhile
         return PollReport(ran=False)
-    read = partial(_read, known, instance, stream, at_once=at_once, begin_at=begin_at)
+    collect = _COLLECTORS.get(type(instance.connector.intake))
+    read: Callable[..., bool] = (
+        partial(_read, known, instance, stream, at_once=at_once, begin_at=begin_at)
+        if collect is None
+        else partial(collect, known, instance, begin_at=begin_at)
+    )
     return _run(known, instance, stream, read, at_once=at_once)
 
 
@@ -118,7 +125,7 @@ def _run(
             instance.brand,
             instance.slug,
             stream,
-            hold_seconds=_HOLD_SECONDS,
+            hold_seconds=HOLD_SECONDS,
             at_once=at_once,
             settings_digest=settings_digest(known, instance.slug, instance.connector),
         )
@@ -166,7 +173,7 @@ def _read(
         own = poll_of_stream(poll, declared)
         return _read_list(known, instance, cursor, report, poll=own, stream=stream, begin_at=begin_at, scope=stream)
     family = Family(known, instance, poll, declared, declared.parent, at_once=at_once, begin_at=begin_at)
-    return family.read(report, _run, _read_list, seconds=_RUN_SECONDS)
+    return family.read(report, _run, _read_list, seconds=RUN_SECONDS)
 
 
 def _read_list(
@@ -190,7 +197,7 @@ def _read_list(
         position = None
         report.notes.append(_MOVED)
     access = poll_access(known, instance.slug, instance.brand, instance.connector, poll)
-    deadline = time.monotonic() + _RUN_SECONDS
+    deadline = time.monotonic() + RUN_SECONDS
     with session(poll.url, max_answer_bytes=poll.max_answer_bytes) as http:
         for page in poll_pages(poll, position=position, access=access, session=http):
             _store_page(polled, page, report)
@@ -224,7 +231,7 @@ def _store_page(polled: _PolledList, page: Page, report: PollReport) -> None:
             instance.slug,
             polled.stream,
             position=page.next_position,
-            hold_seconds=_HOLD_SECONDS,
+            hold_seconds=HOLD_SECONDS,
             read_from=polled.read_from,
         )
     repeated = sum(receipt.repeated for receipt in receipts)
@@ -278,7 +285,7 @@ def _backoff(failures: int, retry_after: float | None) -> float:
 
 
 def _every_seconds(known: Settings, instance: SourceInstance) -> float:
-    return poll_seconds(known, instance.slug, poll_of(known, instance.slug, instance.connector))
+    return poll_seconds(known, instance.slug, instance.connector)
 
 
 def _log_end(instance: SourceInstance, cursor: cursors.StoredCursor, report: PollReport, next_run: float) -> None:

@@ -43,6 +43,7 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     secret: str | list[str] | None = None
     secrets: dict[str, str | list[str] | dict[str, str | list[str]]] = {}
     url: str | None = None
+    folder: str | None = None  # of a drop folder, in one of `drop_roots`
     token: str | list[str] | None = None
     every_seconds: Annotated[int, msgspec.Meta(ge=1)] | None = None
     rate_per_second: PerSecond | None = None
@@ -154,6 +155,7 @@ class SettingsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     webhooks: dict[str, WebhookSettings] = {}
     hooks: HookSettings = HookSettings()
     flower: dict[str, str] = {}
+    drop_roots: list[str] = []  # folders that drop folders may lie in
 
 
 class ApiKey(msgspec.Struct, frozen=True):

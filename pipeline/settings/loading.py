@@ -61,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True):
     is_sandbox_told: bool  # its address is that of one that runs, not just the usual one
     webhooks: dict[str, WebhookSettings] = {}
     hooks: HookSettings = HookSettings()
+    drop_roots: tuple[Path, ...] = ()  # folders that drop folders may lie in; a relative one begins in the first
 
     def source(self, slug: str) -> SourceSettings:
         """Settings of a source; defaults if afluente.yaml does not mention it."""
@@ -196,6 +197,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
         is_sandbox_told=bool(address),
         webhooks=parsed.webhooks,
         hooks=parsed.hooks,
+        drop_roots=tuple(Path(root).absolute() for root in parsed.drop_roots) or (folder / "drops",),
     )
 
 

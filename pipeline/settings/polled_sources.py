@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 import orjson
 
+from connectors.kit.sources.collected.kinds import Collected
 from connectors.kit.sources.declarations import Connector, Poll
 from pipeline.errors import ConfigurationError
 from pipeline.settings.loading import Settings
@@ -73,8 +74,22 @@ def streams_of(connector: Connector) -> tuple[str, ...]:
     return (isinstance(intake, Poll) and tuple(stream.name for stream in intake.streams)) or (STREAM,)
 
 
-def poll_seconds(known: Settings, slug: str, poll: Poll) -> float:
-    return float(known.source(slug).every_seconds or poll.every_seconds)
+def check_setup(known: Settings, slug: str, connector: Connector) -> None:
+    """Raises ConfigurationError for a source that comes in another way, or whose settings are not enough."""
+    if not isinstance(connector.intake, Collected):
+        poll_of(known, slug, connector)
+    elif lacks := connector.intake.lacks(slug, known.source(slug)):
+        raise ConfigurationError(lacks)
+
+
+def is_polled(connector: Connector) -> bool:
+    """Whether beat has its leads fetched on a schedule: feeds, and what is collected as they are."""
+    return isinstance(connector.intake, Poll | Collected)
+
+
+def poll_seconds(known: Settings, slug: str, connector: Connector) -> float:
+    declared: int = getattr(connector.intake, "every_seconds", 60)
+    return float(known.source(slug).every_seconds or declared)
 
 
 def address_digest(poll: Poll, connector: Connector) -> str:
@@ -103,13 +118,13 @@ def _polled_sources(known: Settings, connectors: Mapping[str, Connector]) -> Ite
     for slug in sorted({*connectors, *known.sources}):
         entry = known.source(slug)
         declared = connectors.get(connector_name(known, slug))
-        if declared is None or not isinstance(declared.intake, Poll):
+        if declared is None or not is_polled(declared):
             continue
         if slug not in known.sources and declared.configured_by is not None:
             continue  # it is nothing before afluente.yaml describes a source by it
         broken = why_broken(known, slug, connectors)
         connector = set_up_source(known, slug, connectors) or declared if broken is None else declared
-        why_not = broken or _why_not(known, slug, declared_poll(slug, connector))
+        why_not = broken or _why_not(known, slug, connector.intake)
         is_wanted = slug in known.sources and entry.enabled
         brands: list[str | None] = [*(entry.brands or sorted(known.brands))]
         if entry.brands is None and len(known.brands) > 1:
@@ -118,11 +133,14 @@ def _polled_sources(known: Settings, connectors: Mapping[str, Connector]) -> Ite
             yield PolledSource(slug, brand, connector, why_not, is_wanted)
 
 
-def _why_not(known: Settings, slug: str, declared: Poll) -> str | None:
+def _why_not(known: Settings, slug: str, declared: object) -> str | None:
     """Where there are several brands, `brands` must say whose leads a feed holds: it is not read for all."""
     entry = known.source(slug)
     if not entry.enabled:
         return f"it is switched off: sources.{slug}.enabled is false"
+    if isinstance(declared, Collected):
+        return declared.why_not(slug, entry, entry.brands or sorted(known.brands), is_named=slug in known.sources)
+    assert isinstance(declared, Poll)  # noqa: S101 - as the caller chooses them
     has_address = entry.url is not None or _rehearsal_url(known, slug, declared) is not None
     if slug not in known.sources:
         return f"it is not in use: set sources.{slug}.url to the address to poll"

@@ -13,6 +13,7 @@ from connectors.kit.sources.paging.declared import Pages, PageWay
 from connectors.kit.tokens import TokenSource
 
 if TYPE_CHECKING:
+    from connectors.kit.sources.collected.kinds import Collected
     from connectors.kit.sources.fetching.fetch import Fetch
 
 _SIGNED_RECORDS = 5_000  # they go into one transaction
@@ -322,7 +323,7 @@ class Connector:
     title: str
     owner: str
     docs_url: str
-    intake: Webhook | Poll | File | Api
+    intake: Webhook | Poll | File | Api | Collected
     tier: str = "bronze"
     lane: str = "hot"
     event_id: str | None = None

@@ -15,6 +15,8 @@ from typing import Any
 import orjson
 
 from connectors.kit.errors import RecordError
+from connectors.kit.mail.records import CONTENT_TYPE as MAIL
+from connectors.kit.mail.records import read_mail
 from connectors.kit.sources.content_types import read_content_type
 from connectors.kit.sources.declarations import Connector, Webhook
 from connectors.kit.sources.fetching.fetched_records import arrival_prepare
@@ -49,7 +51,7 @@ def split_body(
     """
     intake = connector.intake
     if formats is None:
-        formats = intake.formats if isinstance(intake, Webhook) else ("json",)
+        formats = getattr(intake, "formats", ("json",))
     document = read_document(body, content_type, formats=formats, json_fields=json_fields_of(connector))
     try:
         parts = take_apart(document, getattr(intake, "records_at", None))
@@ -80,7 +82,7 @@ def read_document(
     body: bytes,
     content_type: str | None,
     *,
-    formats: tuple[str, ...] = ("json", "form", "text"),
+    formats: tuple[str, ...] = ("json", "form", "text", "mail"),
     json_fields: Iterable[str] = (),
 ) -> dict[str, Any] | list[Any]:
     """A whole body, in which `json_fields` are read as the JSON they hold; one that holds none stays text.
@@ -104,6 +106,8 @@ def decode_body(
     kind, _, codec, boundary = read_content_type(content_type)
     if not body.strip():
         raise UnreadableBody("empty_body", "the body is empty")
+    if kind == MAIL and "mail" in formats:
+        return read_mail(body)
     if kind == FORM and "form" in formats:
         return _pairs(lambda: read_form(body, codec))
     if kind == MULTIPART and "form" in formats:

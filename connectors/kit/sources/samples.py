@@ -1,8 +1,8 @@
 """Payloads as the sources send them, in `samples/<slug>/`: for `source send`, the docs and the conformance kit.
 
 They are looked up in the company's folder and among the shipped ones, file by file (connectors/kit/folders.py).
-`NAME.json`, `NAME.form`, `NAME.txt`, `NAME.multipart` and `NAME.csv` are bodies; `NAME.expected.json` beside one is the
-lead expected of it (a list where the body holds several). `NAME.fetched.json` is what the source has under the ids in
+`NAME.json`, `NAME.form`, `NAME.txt`, `NAME.multipart`, `NAME.csv` and `NAME.eml` are bodies; `NAME.expected.json` beside one is
+the lead expected of it (a list where the body holds several). `NAME.fetched.json` is what the source has under the ids in
 it: an object, or a list of one for each record that is read by its id.
 """
 
@@ -25,7 +25,9 @@ _CONTENT_TYPES = {
     ".txt": "text/plain;charset=UTF-8",
     ".multipart": f"multipart/form-data; boundary={MULTIPART_BOUNDARY}",
     ".csv": "text/csv",
+    ".eml": "message/rfc822",
 }
+_FILES = {_CONTENT_TYPES[ending]: ending for ending in (".csv", ".eml")}  # what is imported, and never posted
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class Sample:
     body: bytes
     expected: list[dict[str, Any]] | None
     fetched: tuple[Any, ...] = ()
+
+    @property
+    def file_name(self) -> str | None:
+        """Its name in the samples' folder, if it is a file to be imported; None if it is posted."""
+        return self.name + _FILES[self.content_type] if self.content_type in _FILES else None
 
     def __repr__(self) -> str:
         return f"<Sample {self.source}/{self.name}>"

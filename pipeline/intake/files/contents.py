@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import IO, BinaryIO, Literal, cast
 
 from pipeline.intake.files.archives import only_member, workbook_size
-from pipeline.intake.files.foreign import by_start, by_stream
+from pipeline.intake.files.foreign import by_start, by_stream, is_mail
 from pipeline.intake.files.text_encodings import Utf8Check, declared_charset, legacy_encoding, marked_encoding
 from pipeline.intake.files.unreadable import UnreadableFileError
 
-Kind = Literal["table", "json_lines", "spreadsheet", "html", "vcard"]
+Kind = Literal["table", "json_lines", "spreadsheet", "html", "vcard", "mail"]
 
 _CHUNK_BYTES = 1_048_576
 _GZIP = b"\x1f\x8b"
@@ -57,10 +57,12 @@ class FileContents:
         return io.TextIOWrapper(self._open(), self.encoding, errors, newline="")
 
 
-def read_contents(path: Path, *, encoding: str | None = None, region: str | None = None) -> FileContents:
+def read_contents(
+    path: Path, *, encoding: str | None = None, region: str | None = None, takes_mails: bool = False
+) -> FileContents:
     """Inspect a file; `-` is standard input, kept in an unnamed temporary file meanwhile.
 
-    `encoding` overrides what is found. Raises UnreadableFileError.
+    `encoding` overrides what is found; `takes_mails`: a mail is read, and not refused. Raises UnreadableFileError.
     """
     if encoding is not None:
         _check_encoding(encoding)
@@ -68,7 +70,7 @@ def read_contents(path: Path, *, encoding: str | None = None, region: str | None
         opener = _opener(path)
     with _explained(), opener() as file:
         head = file.read(65_536)
-        kind = _kind_of(head, path, file)
+        kind = _kind_of(head, path, file, takes_mails=takes_mails)
         digest, check, size = hashlib.sha256(head), Utf8Check(), len(head)
         check.feed(head)
         while chunk := file.read(_CHUNK_BYTES):
@@ -144,7 +146,7 @@ class _explained:  # noqa: N801 - reads as a word where it is used
             raise UnreadableFileError(f"the file cannot be read: {error.strerror or type(error).__name__}") from None
 
 
-def _kind_of(head: bytes, path: Path, file: BinaryIO) -> Kind:
+def _kind_of(head: bytes, path: Path, file: BinaryIO, *, takes_mails: bool) -> Kind:
     mark = marked_encoding(head)
     text = head.decode(mark or "latin-1", "replace").removeprefix("\xef\xbb\xbf").lstrip("\ufeff \t\r\n\x0b\x0c")
     if not text:
@@ -160,6 +162,8 @@ def _kind_of(head: bytes, path: Path, file: BinaryIO) -> Kind:
     start = text[:32].lower()
     if start.startswith(_MARKUP) and "<table" in text.lower():
         return "html"
+    if takes_mails and is_mail(text):
+        return "mail"
     if what := by_start(head, text):
         raise UnreadableFileError(f"this is {what}")
     if mark is None and _share_of_controls(head) > _MAX_SHARE_OF_CONTROLS:

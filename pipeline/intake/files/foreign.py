@@ -68,7 +68,7 @@ def by_start(head: bytes, text: str) -> str | None:
     for magic, what in _STARTS.items():
         if begin.startswith(magic) or start.startswith(magic):
             return what
-    return _MESSAGE if _is_mail(text) else None
+    return _MESSAGE if is_mail(text) else None
 
 
 def by_stream(content: bytes) -> str | None:
@@ -88,7 +88,7 @@ def by_members(entries: Sequence[zipfile.ZipInfo], name: str) -> str | None:
     return next((what for start, what in _BY_MEMBER if any(member.startswith(start) for member in names)), None)
 
 
-def _is_mail(text: str) -> bool:
+def is_mail(text: str) -> bool:
     lines = text[:16_384].splitlines()[:_MAIL_LINES]
     if lines and lines[0].startswith("From "):  # a mailbox
         lines = lines[1:]

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from connectors.kit.mail.html_tokens import Token, tokens
 from pipeline.intake.files.contents import FileContents
 from pipeline.intake.files.grids import grid_rows
-from pipeline.intake.files.html_tokens import Token, tokens
 from pipeline.intake.files.rows import FileRow, TableNotes
 from pipeline.intake.files.unreadable import UnreadableFileError
 

@@ -14,18 +14,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
+from sqlalchemy import Connection
+
 from pipeline.errors import TransientError
 from pipeline.intake.contents import store_events
-from pipeline.intake.files.reading import AS_FOUND, ReadAs, event_of, open_rows
+from pipeline.intake.files.reading import AS_FOUND, OpenedFile, ReadAs, event_of, open_rows
 from pipeline.intake.files.rows import FileRow, TableNotes
 from pipeline.intake.files.unreadable import UnreadableFileError
 from pipeline.intake.lane_hints import LaneHints
 from pipeline.logs import get_logger
 from pipeline.records import NewEvent, Parked, Receipt, Stage
 from pipeline.store.engine import transaction
+from pipeline.store.events.dropped_files import RowCounts
 from pipeline.store.events.quarantine import park_now
 
 __all__ = [
@@ -73,6 +77,7 @@ class ImportReport:
     notes: TableNotes = field(default_factory=TableNotes)
     dates: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    is_whole: bool = True  # False: the piece that was asked for ended before the file
 
     @property
     def rows(self) -> int:
@@ -82,6 +87,21 @@ class ImportReport:
 Progress = Callable[[int, int | None], None]
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A part of a file, for whoever reads it in several turns: the rows after `skip`, until `is_over()`.
+
+    `note` is called in the transaction that stores rows, so that its account of them holds after a kill.
+    """
+
+    skip: int = 0
+    is_over: Callable[[], bool] = lambda: False
+    note: Callable[[Connection, RowCounts], None] = lambda _connection, _rows: None
+
+
+WHOLE = Piece()
+
+
 def import_file(
     path: Path,
     *,
@@ -89,6 +109,7 @@ def import_file(
     brand: str,
     on_progress: Progress = lambda _rows, _line: None,
     read_as: ReadAs = AS_FOUND,
+    piece: Piece = WHOLE,
 ) -> ImportReport:
     """Store every row of a file as an event of `source`; bad rows go to quarantine with their line and reason.
 
@@ -98,22 +119,25 @@ def import_file(
     the database stays away: what was stored stays stored, and a second run repeats nothing.
     """
     with _garbage_collected_seldom():
-        return _import(path, source, brand, on_progress, read_as)
+        file = open_rows(path, source=source, brand=brand, read_as=read_as)
+        return _import(file, on_progress, piece)
 
 
-def _import(path: Path, source: str, brand: str, on_progress: Progress, read_as: ReadAs) -> ImportReport:
+def _import(file: OpenedFile, on_progress: Progress, piece: Piece) -> ImportReport:
     begun = time.perf_counter()
-    file = open_rows(path, source=source, brand=brand, read_as=read_as)
     report = ImportReport(notes=file.notes, dates=file.dates)
-    store = _Store(file.instance.lane, report, on_progress)
+    store = _Store(file.instance.lane, report, on_progress, piece)
     store.start()
     try:
         batch = _Batch()
-        for row in file.rows:
+        for row in islice(file.rows, piece.skip, None):
             batch.add(row, event_of(file, row))
             if len(batch.events) >= _BATCH_ROWS:
                 store.put(batch)
                 batch = _Batch()
+                if piece.is_over():
+                    report.is_whole = False
+                    break
         store.put(batch)
         store.finish()
     except BaseException:
@@ -122,8 +146,8 @@ def _import(path: Path, source: str, brand: str, on_progress: Progress, read_as:
     report.seconds = time.perf_counter() - begun
     _log.info(
         "file_imported",
-        source=source,
-        brand=brand,
+        source=file.instance.slug,
+        brand=file.instance.brand,
         accepted=report.accepted,
         repeated=report.repeated,
         revised=report.revised,
@@ -163,8 +187,9 @@ class _Batch:
 class _Store:
     """The thread that stores batches, and the accounts it keeps."""
 
-    def __init__(self, lane: str, report: ImportReport, on_progress: Progress) -> None:
+    def __init__(self, lane: str, report: ImportReport, on_progress: Progress, piece: Piece) -> None:
         self._lane = lane
+        self._piece = piece
         self._report = report
         self._on_progress = on_progress
         self._batches: queue.Queue[_Batch | None] = queue.Queue(_BATCHES_AHEAD)
@@ -240,25 +265,26 @@ class _Store:
     def _patiently(self, batch: _Batch) -> list[Receipt]:
         for pause in _PAUSES_SECONDS:
             try:
-                return _insert(batch)
+                return _insert(batch, self._piece)
             except TransientError as error:
                 if self._is_abandoned:
                     raise
                 _log.warning("import_waits_for_database", seconds=pause, error=str(error))
                 time.sleep(pause)
-        return _insert(batch)
+        return _insert(batch, self._piece)
 
 
-def _insert(batch: _Batch) -> list[Receipt]:
+def _insert(batch: _Batch, piece: Piece) -> list[Receipt]:
     """Events and the quarantine entries of the bad ones, all or nothing."""
     with transaction() as connection:
         receipts = store_events(connection, batch.events)
-        park_now(
-            connection,
-            [
-                Parked(receipts[index].event_id, Stage.INTAKE, row.code or "", row.message)
-                for index, row in batch.bad
-                if not receipts[index].repeated
-            ],
-        )
+        bad = [
+            Parked(receipts[index].event_id, Stage.INTAKE, row.code or "", row.message)
+            for index, row in batch.bad
+            if not receipts[index].repeated
+        ]
+        park_now(connection, bad)
+        repeated = sum(receipt.repeated for receipt in receipts)
+        revised = sum(receipt.revised for receipt in receipts)
+        piece.note(connection, RowCounts(len(receipts) - repeated, repeated, revised, len(bad)))
     return receipts

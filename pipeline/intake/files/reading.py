@@ -14,18 +14,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from connectors.kit import Connector
+from connectors.kit.mail.records import CONTENT_TYPE as MAIL
 from pipeline.intake.arrivals import JSON, new_event
 from pipeline.intake.files.column_dates import decide_orders, holds_numeric_dates, open_date_columns
 from pipeline.intake.files.contents import FileContents, read_contents
 from pipeline.intake.files.csv_rows import read_csv
 from pipeline.intake.files.html_tables import read_html_table
 from pipeline.intake.files.json_lines import read_json
+from pipeline.intake.files.mails import read_mails
 from pipeline.intake.files.phone_regions import see_phones
 from pipeline.intake.files.rows import FileRow, TableNotes
 from pipeline.intake.files.spreadsheets import read_spreadsheet
 from pipeline.intake.files.unreadable import UnreadableFileError
 from pipeline.intake.files.vcards import read_vcards
 from pipeline.intake.instances import SourceBook, SourceInstance
+from pipeline.intake.mail.arrivals import mail_event
 from pipeline.lanes import FILE_LANE, LANE_BY_FILE, LANE_BY_OPTION
 from pipeline.records import AS_IT_CAME, STORED, Envelope, NewEvent
 from pipeline.settings.loading import settings
@@ -81,12 +84,13 @@ def open_rows_of(
     """As `open_rows`, for a source and a mapping that need not be on the disk yet."""
     instance = dataclasses.replace(instance, lane=read_as.lane or FILE_LANE)
     region = settings().region_for(instance.slug, instance.brand)
-    contents = read_contents(path, encoding=read_as.encoding, region=region)
+    takes_mails = "mail" in getattr(instance.connector.intake, "formats", ())
+    contents = read_contents(path, encoding=read_as.encoding, region=region, takes_mails=takes_mails)
     opening = _Opening(
         contents, instance.connector, _exact_columns(mapping, instance.connector), read_as.sheet, _Known.of(mapping)
     )
     rows, notes, first = _begin(opening)
-    columns = None if contents.kind == "json_lines" else list(first.record or ())
+    columns = None if contents.kind in ("json_lines", "mail") else list(first.record or ())
     if columns and not mapping.reads(columns):
         raise UnreadableFileError(
             f"its mapping reads none of the file's {len(columns)} columns{sheet_words(notes)}, so no row could become a"
@@ -224,6 +228,8 @@ def _begin(opening: _Opening) -> tuple[Iterator[FileRow], TableNotes, FileRow]:
         rows = read_html_table(contents, notes)
     elif contents.kind == "vcard":
         rows = read_vcards(contents, notes)
+    elif contents.kind == "mail":
+        rows = read_mails(contents)
     else:
         rows = read_csv(contents, notes)
     first = next(rows, None)
@@ -240,6 +246,8 @@ def _exact_columns(mapping: SourceMapping, connector: Connector) -> frozenset[st
 
 def event_of(file: OpenedFile, row: FileRow) -> NewEvent:
     """A bad row is known by its bytes alone: its cells may stand in the wrong columns, the id among them."""
+    if row.content_type == MAIL:  # who gives the file answers for what is in it
+        return mail_event(file.instance, row.body, envelope_of(file, row).origin, lambda _headers, _template: "file")
     digest = None
     if row.code is not None:
         digest = hashlib.sha256(b"bad-row\x00" + (row.raw if row.raw is not None else row.body)).digest()
@@ -259,7 +267,7 @@ def envelope_of(file: OpenedFile, row: FileRow) -> Envelope:
         "line": row.line,
         "lane_by": file.lane_by,
     }
-    if row.content_type == JSON:  # a line of JSON, which the connector prepares when it is mapped
+    if row.content_type in (JSON, MAIL):  # a line of JSON, which the connector prepares when it is mapped
         origin[STORED] = AS_IT_CAME
     if file.dates:
         origin["dates"] = file.dates

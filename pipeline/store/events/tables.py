@@ -234,3 +234,27 @@ source_connectors = Table(
     Column("connector", Text, nullable=False),  # as the settings said when a lead of it was last mapped
     PrimaryKeyConstraint("source", name="source_connectors_pkey"),
 )
+
+DROPPED_FILE_STATES = ("reading", "read", "archived", "rejected")
+
+dropped_files = Table(
+    "dropped_files",
+    metadata,
+    Column("brand", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("content_id", Uuid, nullable=False),  # keyed digest of its bytes; its name is nowhere
+    Column("file_id", Uuid, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'reading'")),
+    Column("read_as", Text, nullable=False),  # version and mapping that `rows_done` was counted with
+    count_column("rows_done", BigInteger),  # rows stored so far: a reading that was cut short goes on after them
+    count_column("attempts"),  # readings begun in a row without a row stored
+    count_column("accepted", BigInteger),
+    count_column("repeated", BigInteger),
+    count_column("revised", BigInteger),
+    count_column("rejected", BigInteger),
+    count_column("times_again"),  # how often the same bytes came again
+    moment_column("first_seen_at", nullable=False, is_now=True),
+    moment_column("ended_at"),
+    one_of("state", DROPPED_FILE_STATES, "dropped_files_state_check"),
+    PrimaryKeyConstraint("brand", "source", "content_id", name="dropped_files_pkey"),
+)

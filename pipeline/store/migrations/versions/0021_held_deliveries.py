@@ -8,7 +8,7 @@ few rows or none, for which deliveries cannot be written for about a second per 
 from alembic import op
 
 revision = "0021"
-down_revision = "0015"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 

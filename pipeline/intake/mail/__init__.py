@@ -1,0 +1,1 @@
+"""Mailboxes: mails stored as they came, each with the position behind it."""
