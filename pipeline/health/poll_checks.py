@@ -34,7 +34,7 @@ def check_polled(
     label = f"source {slug}"
     if why_not := next((state.why_not for state in states if state.why_not is not None), None):
         return failed(label, f"is not polled: {why_not}", "set it in afluente.yaml, then restart the workers")
-    if missing_token is not None and declared_poll(slug, connector).auth is not None:
+    if missing_token is not None and getattr(connector.intake, "auth", None) is not None:
         return failed(label, f"has no {missing_token}: it is not let in without", how_to_set(slug, missing_token))
     if (closed := next((state for state in states if state.access in CLOSED), None)) is not None:
         return failed(label, CLOSED[closed.access or ""], f"run {connect_command(slug, closed.brand or '')}")

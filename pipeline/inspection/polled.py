@@ -64,7 +64,8 @@ def poll_now(
     try:
         check_setup(settings(), slug, instance.connector)
         if isinstance(instance.connector.intake, Collected):
-            names, position = (STREAM,), instance.connector.intake.begins_at(begin_at) if begin_at else None
+            names = streams_of(instance.connector)
+            position = instance.connector.intake.begins_at(begin_at) if begin_at is not None else None
         else:
             poll = poll_of(settings(), slug, instance.connector)
             names = streams_of(instance.connector) if stream is None else (stream_named(poll, stream).name,)

@@ -1,9 +1,9 @@
 """Payloads as the sources send them, in `samples/<slug>/`: for `source send`, the docs and the conformance kit.
 
 They are looked up in the company's folder and among the shipped ones, file by file (connectors/kit/folders.py).
-`NAME.json`, `NAME.form`, `NAME.txt`, `NAME.multipart`, `NAME.csv` and `NAME.eml` are bodies; `NAME.expected.json` beside one is
-the lead expected of it (a list where the body holds several). `NAME.fetched.json` is what the source has under the ids in
-it: an object, or a list of one for each record that is read by its id.
+`NAME.json`, `NAME.form`, `NAME.txt`, `NAME.multipart`, `NAME.csv` and `NAME.eml` are bodies; `NAME.expected.json`
+beside one is the lead expected of it (a list where the body holds several). `NAME.fetched.json` is what the source has
+under the ids in it: an object, or a list of one for each record that is read by its id.
 """
 
 from __future__ import annotations

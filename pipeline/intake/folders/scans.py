@@ -39,10 +39,10 @@ from pipeline.intake.instances import SourceInstance
 from pipeline.intake.poll_reports import HOLD_SECONDS, RUN_SECONDS, PollReport
 from pipeline.logs import get_logger
 from pipeline.settings.loading import Settings
+from pipeline.settings.polled_sources import STREAM
 from pipeline.stages.mapping.source_mapping import load_source_mapping
 from pipeline.store.engine import transaction
 from pipeline.store.events import cursors, dropped_files
-from pipeline.store.events.cursors import STREAM
 from pipeline.store.events.dropped_files import DroppedFile, RowCounts
 from pipeline.store.keyring import blind_index
 

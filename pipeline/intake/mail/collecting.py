@@ -25,9 +25,9 @@ from pipeline.intake.mail.imap import Imap
 from pipeline.intake.poll_reports import HOLD_SECONDS, RUN_SECONDS, PollReport
 from pipeline.records import Parked, Receipt, Stage
 from pipeline.settings.loading import Settings
+from pipeline.settings.polled_sources import STREAM
 from pipeline.store.engine import transaction
 from pipeline.store.events import cursors
-from pipeline.store.events.cursors import STREAM
 from pipeline.store.events.quarantine import park_now
 
 _KEPT_OF_TOO_LARGE = 65_536
