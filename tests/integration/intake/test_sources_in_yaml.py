@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.health.doctor import run_checks
 from pipeline.intake.polls import due_polls, run_poll
-from tests.support.command_line import answer, problem, work
+from tests.support.command_line import answer, problem, run, work
 from tests.support.company_sources import CompanySources, company_sources
 from tests.support.intake_server import running_receiver, stored_events
 from tests.support.paged_api import PagedApi, serving_api
@@ -225,3 +225,12 @@ def test_a_source_without_its_mapping_says_which_file_is_missing_and_loses_nothi
         run_poll("acme", "default")
         work()
         assert states() == {"quarantined": 1}
+
+
+def test_a_mapping_of_a_source_in_yaml_is_checked_like_any_other(write):
+    write({"acme": {"connector": "rest_poll", "url": "http://127.0.0.1:9", "options": REST}}, acme=MAPPING)
+    assert run("mapping", "check").returncode == 0
+    wrong = {"connector": "rest_poll", "url": "http://127.0.0.1:9", "options": REST}
+    write({"wrong": wrong}, wrong="version: 1\nlead: {mail: x}\n")
+    checked = run("mapping", "check")
+    assert (checked.returncode, "mappings/sources/wrong.yaml" in checked.stdout) == (1, True)
