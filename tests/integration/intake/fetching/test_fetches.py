@@ -254,13 +254,15 @@ def test_two_workers_never_read_one_record_twice(provider: Provider, receiver: R
 def test_a_worker_that_lost_its_claim_stores_nothing(provider: Provider, receiver: Receiver) -> None:
     lead_id = lead(provider, "ada@example.org")
     post_ids(receiver, lead_id)
-    with transaction() as connection:
-        former, attempts = fetches.claim_fetches(connection, SOURCE, "default", limit=5, lease_seconds=0)
-    fetch()
     (raw,) = stored_events(SOURCE)
     with transaction() as connection:
-        is_held, lane = fetches.store_fetched(connection, former, next(iter(attempts)), raw.envelope)
+        former, _ = fetches.claim_fetches(connection, SOURCE, "default", limit=5, lease_seconds=0)
+    with transaction() as connection:
+        _, claimed_since = fetches.claim_fetches(connection, SOURCE, "default", limit=5, lease_seconds=60)
+        is_held, lane = fetches.store_fetched(connection, former, raw.event_id, raw.envelope)
+    assert list(claimed_since) == [raw.event_id]
     assert (is_held, lane) == (False, None)
+    assert states() == {lead_id: "fetching"}
 
 
 @pytest.mark.parametrize("spoiled", ["../me", "..", "", "   ", "9" * 501])
