@@ -38,6 +38,7 @@ class Browser:
         self._commands, self._answers = commands, answers
         self._unread = b""
         self._last_id = 0
+        self.events: set[tuple[str, str]] = set()  # (session, what happened) since somebody emptied it
 
     def open(self, address: str) -> Page:
         """A new tab, once the page has loaded."""
@@ -62,6 +63,8 @@ class Browser:
         deadline = time.monotonic() + _ANSWER_SECONDS
         while True:
             answer = self._next_message(deadline)
+            if "method" in answer:
+                self.events.add((answer.get("sessionId", ""), answer["method"]))
             if answer.get("id") == self._last_id:
                 assert "error" not in answer, f"{method}: {answer['error']}"
                 return answer["result"]
@@ -108,10 +111,8 @@ class Page:
 
     def press_enter_in(self, selector: str) -> None:
         """As a visitor submits a form by the keyboard; works where the page's scripts are off."""
-        deadline = time.monotonic() + 30
-        while not (node := self.call("DOM.querySelector", nodeId=self._root(), selector=selector)["nodeId"]):
-            assert time.monotonic() < deadline, f"there is no {selector}"
-            time.sleep(0.05)
+        node = self.call("DOM.querySelector", nodeId=self._root(), selector=selector)["nodeId"]
+        assert node, f"there is no {selector}"
         self.call("DOM.focus", nodeId=node)
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key="Enter", windowsVirtualKeyCode=13, text="\r")
@@ -123,8 +124,15 @@ class Page:
         """From the next page on."""
         self.call("Emulation.setScriptExecutionDisabled", value=True)
 
-    def go_without_waiting(self, address: str) -> None:
+    def load(self, address: str) -> None:
+        """As `go`, of a page whose scripts are off, which cannot be asked."""
+        self._browser.events.clear()
         self.call("Page.navigate", url=address)
+        deadline = time.monotonic() + _ANSWER_SECONDS
+        while (self._session, "Page.loadEventFired") not in self._browser.events:
+            self._browser.call("Browser.getVersion")  # what happened is told with an answer
+            assert time.monotonic() < deadline, f"{address} does not load"
+            time.sleep(0.05)
 
     def close(self) -> None:
         self._browser.call("Target.closeTarget", targetId=self._target)
