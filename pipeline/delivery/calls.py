@@ -9,7 +9,7 @@ import msgspec
 
 from connectors.kit import Record, WriteResult
 from pipeline.delivery.claims import Claimed, Prepared, leave_filled, prepare, without_fields
-from pipeline.delivery.doubts import halt_if_the_mapping_is_wrong
+from pipeline.delivery.comparisons import halt_if_the_mapping_is_wrong
 from pipeline.delivery.halving import Written, write_in_halves
 from pipeline.delivery.lookups import find_there, looks_up
 from pipeline.delivery.writers import OpenWriter

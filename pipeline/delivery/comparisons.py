@@ -1,19 +1,27 @@
 """The mapping of each destination against what its CRM says of itself: before the first write, after each change of the
-mapping, and once a day. What is found is told and stops nothing."""
+mapping, and once a day. What is found is told and stops nothing; where records were refused for it, the destination
+halts."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cache
 
-from pipeline.delivery.inquiries import inquire
-from pipeline.errors import AfluenteError, place_of
+from connectors.kit import Describes, Record
+from pipeline.delivery.accounts import kind_of
+from pipeline.delivery.halving import Written
+from pipeline.delivery.inquiries import inquire, misfits_of
+from pipeline.delivery.writers import OpenWriter
+from pipeline.errors import AfluenteError, TerminalError, place_of
 from pipeline.logs import get_logger
 from pipeline.settings.loading import settings
 from pipeline.stages.mappings_in_force import destination_mapping_in_force
 from pipeline.store.deliveries.comparisons import note_comparison, read_comparisons
 from pipeline.store.engine import transaction
+from pipeline.targets import Target
 
 _DAY_SECONDS = 86_400.0
+_STOPS_ALL = ("missing", "not_writable", "no_key")  # what refuses a record, whatever its values are
 _log = get_logger(__name__)
 
 
@@ -73,3 +81,24 @@ def _version(mapping_name: str) -> str:
         return destination_mapping_in_force(mapping_name).version
     except AfluenteError:
         return "unreadable"
+
+
+def halt_if_the_mapping_is_wrong(
+    target: Target, writer: OpenWriter, written: Written, records: Sequence[Record], *, may_call: Callable[[], bool]
+) -> None:
+    """Where records were put off for what may be a setting and the CRM says that the mapping does not fit it, the
+    destination halts and no try is counted, as with many records. One call, or those that `describe` takes; a CRM that
+    does not tell leaves all as it is."""
+    doubtful = {result.key for result in written.results if result.state == "retry" and result.blames_setting}
+    if not doubtful or written.trouble is not None or not isinstance(writer.writer, Describes) or not may_call():
+        return
+    kind = kind_of(target.destination, settings().destinations[target.destination])
+    try:
+        misfits = misfits_of(kind, writer.writer, writer.mapping)
+    except AfluenteError:
+        return
+    wrong = next((misfit for misfit in misfits if misfit.code in _STOPS_ALL), None)
+    if wrong is not None:
+        written.trouble = TerminalError(f"the mapping does not fit the CRM: {wrong.sentence}")
+        written.results = [result for result in written.results if result.key not in doubtful]
+        written.unsent += [record for record in records if record.key in doubtful]

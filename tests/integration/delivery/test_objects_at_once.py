@@ -77,7 +77,7 @@ def test_who_is_under_way_without_a_link_gets_it_though_the_company_is_made_just
     )
     (ada,) = come(ADA)
     crm.order(latency_ms=4000)
-    sender = threading.Thread(target=lambda: deliver("crm", lane_of(ada), budget_seconds=1))
+    sender = threading.Thread(target=lambda: deliver("crm", lane_of(ada), budget_seconds=8))
     sender.start()
     wait_until(lambda: rows("SELECT 1 FROM deliveries WHERE person_id = %s AND state = 'in_flight'", ada))
     time.sleep(0.5)  # the call is made, and its answer waits
