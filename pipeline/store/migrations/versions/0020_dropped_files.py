@@ -6,7 +6,7 @@ A program of before knows no drop folders and leaves the table alone.
 from alembic import op
 
 revision = "0020"
-down_revision = "0015"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 
