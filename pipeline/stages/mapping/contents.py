@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 from unicodedata import is_normalized, normalize
@@ -88,7 +89,8 @@ class Contents:
         self._ignored, self._read = ignored.tree, read.tree
         self._plan = lru_cache(maxsize=_PLANS_KEPT)(self._plan_anew)
         self._beside = [(path, compile_path(path)) for path in reading.beside]
-        self._literal = frozenset(reading.ignored) - frozenset(reading.read)
+        # Keys that may hold dots themselves; an object that a rule reads below is not ignored whole.
+        self._literal = frozenset(path for path in reading.ignored if not _is_read(path, reading.read))
 
     def digest(self, record: dict[str, Any], *, is_row: bool = False) -> bytes:
         """24 bytes: 8 of the reading, 16 of the content. Contents of other readings cannot be compared by it.
@@ -170,6 +172,10 @@ class Contents:
             ]
             return _without_end(parts)
         return _clean(value, depth)
+
+
+def _is_read(path: str, read: Sequence[str]) -> bool:
+    return any(known == path or known.startswith((f"{path}.", f"{path}[")) for known in read)
 
 
 def _folded(columns: tuple[str, ...]) -> dict[str, str]:
