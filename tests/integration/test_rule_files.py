@@ -93,6 +93,7 @@ def test_a_worker_refuses_a_wrong_file(checkout, redis_url, name):
     assert f"the worker does not start: {message}" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.long
 def test_a_process_forked_later_goes_by_the_rules_read_before(checkout, redis_url):
     done = python_in(checkout, "-c", NODE)
     assert done.returncode == 0, done.stderr

@@ -34,6 +34,7 @@ ADA = {
 }
 
 
+@pytest.mark.long
 def test_leads_export_gives_one_row_per_accepted_event_with_its_normalized_fields():
     ada, nobody = capture(ADA, {"message": "call me"})
     work()
@@ -231,6 +232,7 @@ def test_an_export_to_a_file_is_readable_by_its_owner_alone(tmp_path):
     assert list(tmp_path.iterdir()) == [out]
 
 
+@pytest.mark.long
 def test_an_export_that_nobody_reads_to_the_end_stops_without_a_traceback():
     capture(*({"external_id": f"n-{number}", "email": f"n{number}@example.com"} for number in range(700)))
     done = subprocess.run(

@@ -121,6 +121,7 @@ def test_waiting_ends_when_every_row_has_ended_and_every_crm_was_told(file):
     assert (found["accepted"], found["settled"], found["pending"], found["difference"]) == (5, 5, 0, 0)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("database", "redis_url")
 def test_waiting_says_what_the_crm_refused_and_ends_with_1(file):
     waiting = start("import", str(file), "--source", "datablist", "--wait", "--json")
@@ -136,6 +137,7 @@ def test_waiting_says_what_the_crm_refused_and_ends_with_1(file):
     assert (crm["sent"], crm["refused"], crm["refused_for"]) == (0, 5, {"FIELD_INTEGRITY": 5})
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("database", "redis_url")
 def test_waiting_tells_at_once_what_keeps_a_crm_from_taking_calls(file):
     Breaker(shared_redis(settings().broker_url)).halt("sandbox", 60.0, "answered 500")

@@ -25,6 +25,7 @@ def suppressed(record, source: str = "api") -> str:
     return str(event_id)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("record", "source", "reason", "by"),
     [

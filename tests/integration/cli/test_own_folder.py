@@ -37,6 +37,7 @@ def test_init_for_programs_names_the_files(tmp_path):
     assert made["folder"] == str(tmp_path / "leads")
 
 
+@pytest.mark.long
 def test_a_file_that_stands_in_both_is_said_to_count(company):
     for row in answer("source", "list"):
         assert row["overridden"] == []
@@ -78,6 +79,7 @@ def test_a_broken_connector_of_the_companys_is_one_finding_of_the_doctors_and_st
     assert str(file) in failed["source acme"]["detail"]
 
 
+@pytest.mark.long
 def test_a_mapping_of_the_companys_is_the_one_that_is_checked(company):
     text = (ROOT / FORM).read_text()
     (company / FORM).write_text(text.replace("lead:", "laed:"))
@@ -85,6 +87,7 @@ def test_a_mapping_of_the_companys_is_the_one_that_is_checked(company):
     assert "laed" in json.dumps(checked["mappings"][FORM])
 
 
+@pytest.mark.long
 def test_a_destination_that_names_what_no_source_says_is_told_with_the_nearest_name(company):
     (company / FORM).write_text((ROOT / FORM).read_text() + "custom: {shoe_size: fields.shoe_size}\n")
     fields = "{A: custom.shoe_sise, B: custom.shoe_size, C: consent.marketing.emial.at, D: consent.loyalty.any}"
@@ -98,6 +101,7 @@ def test_a_destination_that_names_what_no_source_says_is_told_with_the_nearest_n
     assert "fields.C.from: 'emial' is no channel that a source asks for (did you mean email?)" in consent
 
 
+@pytest.mark.long
 def test_a_wrong_file_of_rules_is_one_line_among_those_of_all_others(company):
     (company / "mappings/validation.yaml").write_text("rules: [[[")
     done = run_process("mapping", "check", "--json")

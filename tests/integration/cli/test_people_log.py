@@ -145,6 +145,7 @@ def test_a_brand_is_told_of_alone():
     assert numbers() == [2, 1]
 
 
+@pytest.mark.long
 def test_a_table_ends_and_says_that_there_is_more_and_json_tells_all():
     with transaction() as connection:
         log_changes(connection, [Change("default", "merged", UUID(int=one), None, "rules") for one in range(1_200)])
@@ -174,6 +175,7 @@ def test_the_log_is_read_along_an_index_in_pieces_and_never_sorted():
     assert "Sort" not in plan
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("redis_url")
 def test_status_and_metrics_count_the_pairs_that_wait_as_the_list_does():
     assert waiting() == (0, 0, 0)

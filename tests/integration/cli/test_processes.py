@@ -17,6 +17,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("database")
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_a_process_ends_with_the_same_code_and_the_same_texts(arguments):

@@ -65,6 +65,7 @@ def test_without_a_yes_the_proposal_is_shown_with_the_command_that_takes_it_and_
     assert json.loads(run_at(company, "balance", "--json").stdout)["all"]["accepted"] == 0
 
 
+@pytest.mark.long
 def test_an_accepted_proposal_is_an_ordinary_mapping_that_every_check_passes(company, file):
     done = run_at(company, "import", str(file), "--source", "messe", "--accept")
     assert done.returncode == 0, done.stderr
@@ -98,6 +99,7 @@ def test_a_dry_run_tries_the_proposal_and_writes_nothing(company, file):
     assert written(company) == set()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("answered", "rows"), [("y\n", 2), ("n\n", 0)])
 def test_on_a_terminal_a_person_is_asked(company, file, answered, rows):
     controller, terminal = pty.openpty()

@@ -201,6 +201,7 @@ def test_a_value_that_is_none_of_its_field_is_refused_and_not_kept(parked):
     assert answer("quarantine", "show", parked)["has_patch"] is False
 
 
+@pytest.mark.long
 def test_a_fix_tells_what_became_of_the_lead_if_it_is_waited_for(parked):
     waiting = start("quarantine", "fix", parked, "--set", "email=ada@example.com", "--wait", "--json")
     try:

@@ -52,6 +52,7 @@ def test_the_list_has_every_declared_source():
     assert "Standard Webhooks" in run("source", "list").stdout
 
 
+@pytest.mark.long
 def test_the_sources_of_the_house_pass_the_conformance_kit():
     done = run("source", "check")
     assert done.returncode == 0, done.stdout
@@ -180,6 +181,7 @@ def test_a_new_source_overwrites_nothing(company):
     assert (company / "connectors" / "sources" / "api.py").read_text() == before
 
 
+@pytest.mark.long
 def test_a_sample_is_sent_signed_to_a_running_receiver(database, redis_url, monkeypatch, tmp_path):
     monkeypatch.setenv("STANDARD_WEBHOOKS_SECRET", SECRET)
     with running_receiver() as receiver:
@@ -228,6 +230,7 @@ def test_broken_rules_are_found(company, name):
     assert f"mappings/{name}.yaml: 1 to settle" in done.stdout
 
 
+@pytest.mark.long
 def test_a_short_name_outside_of_brackets_is_found(company):
     file = company / "mappings" / "vocabularies" / "nicknames.yaml"
     file.parent.mkdir()

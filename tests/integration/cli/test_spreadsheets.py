@@ -88,6 +88,7 @@ def test_exports_can_be_limited_to_a_period():
     assert "is before" in problem("leads", "export", "--since", "2026-02-01", "--until", "2026-01-01", code=2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("row_format", list(RowFormat))
 def test_memory_does_not_grow_with_the_rows(tmp_path, row_format):
     def peak(count: int) -> int:

@@ -128,6 +128,7 @@ def test_a_database_that_is_away_is_one_line_and_no_traceback():
     assert "the database is away" in problem("migrate", code=1, environment=away)
 
 
+@pytest.mark.long
 def test_a_sandbox_alone_answers_and_stops_on_request(tmp_path):
     process = subprocess.Popen(
         [AFLUENTE, "sandbox", "--port", "0", "--faults", "status=503,rate=1"],
@@ -150,6 +151,7 @@ def test_a_sandbox_alone_answers_and_stops_on_request(tmp_path):
     assert "allowed" in refused.stderr
 
 
+@pytest.mark.long
 def test_help_is_shown_in_half_a_second():
     assert min(_help_seconds() for _ in range(4)) < 0.5
 

@@ -160,6 +160,7 @@ def test_adopting_twice_changes_nothing(crm):
         assert kept()[table] == after[table]
 
 
+@pytest.mark.long
 @only_salesforce
 def test_an_adoption_that_was_killed_goes_on_and_comes_to_the_same(crm):
     assert isinstance(crm, SandboxBefore)

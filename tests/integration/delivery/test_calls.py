@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
 from connectors.kit import destination_types
 from pipeline.delivery.sender import deliver
 from pipeline.recompute.deliveries import backfill_destination
@@ -22,6 +24,7 @@ def most_calls() -> int:
     return math.ceil(PEOPLE / kind.batch_size)
 
 
+@pytest.mark.long
 def test_a_thousand_changed_people_cost_a_call_for_each_full_batch_and_no_other(crm):
     kind = settings().destinations["crm"].kind
     crm.configure(kind=kind)

@@ -64,6 +64,7 @@ def test_people_reach_the_crm_once_and_a_change_makes_no_second_record(crm):
     assert crm.written()["changed"] == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "faults",
     [

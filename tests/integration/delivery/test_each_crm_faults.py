@@ -144,6 +144,7 @@ def _cases() -> Iterator[Any]:
             yield pytest.param(kind, fault, marks=() if is_short else pytest.mark.long, id=f"{kind}-{fault}")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("account", "fault"), list(_cases()), indirect=["account"])
 def test_each_fault_leaves_as_many_records_as_people(account, fault, tmp_path):
     if fault == "other_order" and account.kind in TOLD_BY_PLACE:

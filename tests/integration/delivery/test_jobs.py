@@ -146,6 +146,7 @@ def send_and_die(step: str) -> None:
     deliver("crm", "bulk", budget_seconds=5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("step", "made"), [("before the upload", 2), ("after the upload", 1), ("with the results in hand", 1)]
 )
@@ -169,6 +170,7 @@ def test_a_worker_that_is_killed_leaves_its_job_to_another_and_nobody_is_made_tw
     assert Counter(record["writes"] for record in crm.records()) == {1: 60}
 
 
+@pytest.mark.long
 def test_two_workers_at_once_make_one_job_and_record_it_once(crm):
     make_people(60)
     context = multiprocessing.get_context("spawn")

@@ -494,6 +494,7 @@ def test_a_destination_that_has_to_wait_long_does_not_hold_up_the_process(crm):
     assert 7 < report.wait_seconds <= 8
 
 
+@pytest.mark.long
 def test_a_sender_killed_in_the_middle_of_a_call_leaves_no_trace_but_a_delay(crm):
     make_people(100)
     crm.order(latency_ms=1500)

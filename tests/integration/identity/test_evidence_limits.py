@@ -39,6 +39,7 @@ def _resolve(leads: list[dict[str, str]], brand: str, *, at_once: int) -> None:
         finish(claim())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("at_once", [1, 7, 200])
 @pytest.mark.parametrize("name", ["Ana López", ""])
 def test_who_names_another_phone_each_time_stays_one_person(module_database: str, name: str, at_once: int) -> None:

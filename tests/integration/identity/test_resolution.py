@@ -66,6 +66,7 @@ def few_crowd() -> Iterator[IdentityRules]:
         yield rules
 
 
+@pytest.mark.long
 @settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(leads=leads_of_few, data=st.data())
 def test_any_order_gives_the_people_of_all_evidence_at_once(

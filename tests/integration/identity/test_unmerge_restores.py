@@ -68,6 +68,7 @@ def test_merging_and_unmerging_any_two_people_leaves_no_trace(crowd):
             assert everything() == before, number
 
 
+@pytest.mark.long
 def test_several_merges_are_taken_back_one_by_one(crowd):
     states, merged = [everything()], []
     person, *others = crowd.sample(sorted(states[0]["evidence"]), 12)

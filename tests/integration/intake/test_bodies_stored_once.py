@@ -290,6 +290,7 @@ def test_the_check_of_a_source_asks_what_becomes_of_fields_beside_the_list(compa
     assert "event_name is mapped from" not in found
 
 
+@pytest.mark.long
 def test_a_large_body_of_many_records_costs_each_of_them_its_own_part_only(company):
     """Time to map grows with the records, not with their square; what is kept with each is small."""
     company.declare(

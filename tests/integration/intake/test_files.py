@@ -302,6 +302,7 @@ def import_command(path: Path | str, then: str = "") -> list[str]:
     return [sys.executable, "-c", code]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGKILL])
 def test_an_interrupted_import_is_simply_run_again(database, tmp_path, how):
     path = write(tmp_path, table([f"a{number},F,L,f{number}@example.org" for number in range(40_000)]))
@@ -336,6 +337,7 @@ def test_memory_does_not_grow_with_the_file(database, tmp_path):
     assert peaks[1] < 250_000 < psutil.virtual_memory().total
 
 
+@pytest.mark.long
 def test_standard_input_is_read_like_a_file(database):
     done = subprocess.run(
         import_command("-", "print(report.accepted)"),

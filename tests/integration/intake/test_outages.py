@@ -116,6 +116,7 @@ def test_a_restart_of_the_database_costs_an_idle_receiver_nothing(own_postgresql
     assert process.post_leads(lead()).status_code == 202
 
 
+@pytest.mark.long
 def test_every_acknowledged_lead_survives_a_kill_of_receiver_and_database(own_postgresql, process):
     acknowledged: list[str] = []
     stop = threading.Event()

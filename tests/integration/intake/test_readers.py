@@ -108,6 +108,7 @@ def test_a_body_whose_reader_is_killed_in_the_middle_is_read_by_the_next_and_sto
     assert process.pid not in {other.pid for other in reading_processes()}
 
 
+@pytest.mark.long
 def test_a_body_that_kills_each_reader_is_503_and_the_next_body_is_taken(receiver):
     answer = receiver.post("/in/default/troublesome", json=lead(does="die"))
     assert (answer.status_code, answer.json()["error"]) == (503, "not_read")
@@ -117,6 +118,7 @@ def test_a_body_that_kills_each_reader_is_503_and_the_next_body_is_taken(receive
     assert 'afluente_intake_readers_ended_total{reason="died"} 2.0' in receiver.get("/metrics").text
 
 
+@pytest.mark.long
 def test_a_reader_that_announces_more_than_there_is_memory_is_ended_and_the_next_body_is_taken(receiver):
     answer = receiver.post("/in/default/troublesome", json=lead(does="boast"))
     assert (answer.status_code, answer.json()["error"]) == (503, "not_read")
@@ -124,6 +126,7 @@ def test_a_reader_that_announces_more_than_there_is_memory_is_ended_and_the_next
     assert len(reading_processes()) == 1
 
 
+@pytest.mark.long
 def test_a_body_that_takes_too_long_is_503_while_others_are_answered_and_its_reader_ends(
     database, monkeypatch, request
 ):
@@ -159,6 +162,7 @@ def test_a_receiver_that_stops_leaves_no_reader_behind_whatever_that_does(databa
     assert reading_processes() == []
 
 
+@pytest.mark.long
 def test_the_readers_of_a_receiver_that_was_killed_end_by_themselves(database, monkeypatch):
     monkeypatch.setenv("AFLUENTE_BROKER_URL", "redis+socket:///nonexistent/redis.sock")
     command = [sys.executable, "-m", "pipeline.intake", "--port", str(free_port())]

@@ -178,6 +178,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("said", "told"), WRONG, ids=[told[:60] for _, told in WRONG])
 def test_a_wrong_option_is_told_with_its_place_and_what_is_allowed_and_stops_no_other_source(write, said, told):
     with serving_api(PagedApi([lead(1)])) as api:

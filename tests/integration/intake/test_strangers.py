@@ -118,6 +118,7 @@ class Patient(threading.Thread):
         self.join()
 
 
+@pytest.mark.long
 def test_while_hostile_bodies_are_read_others_are_answered_and_none_is_a_fault_of_ours(receiver):
     with Patient(receiver.address + "/in/default/web_form") as patient:
         for make in BODIES.values():

@@ -185,6 +185,7 @@ SELECT person_id, person_id, 'default', now(), 'google', 'cpc', 'Old' FROM made
 """
 
 
+@pytest.mark.long
 def test_a_process_killed_in_the_middle_loses_nothing_and_does_nothing_twice():
     with transaction() as connection:
         connection.exec_driver_sql(_MANY)

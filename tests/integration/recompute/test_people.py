@@ -120,6 +120,7 @@ def test_reviews_are_found_anew_and_those_that_are_none_any_more_forgotten(rules
     assert len(waiting()) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pieces_at_once", [7, pytest.param(200, marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     "changes",

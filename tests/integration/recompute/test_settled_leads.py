@@ -328,6 +328,7 @@ def test_consents_become_what_the_mapping_reads_now_and_a_refusal_that_it_reads_
     assert dict(rows("SELECT event_id, granted FROM consents")) == {yes: True, no: False}
 
 
+@pytest.mark.long
 def test_leads_that_come_meanwhile_and_a_second_run_beside_it_end_as_if_one_after_the_other(company) -> None:
     capture(*[_lead(number, crm_id=f"C-{number % 7}") for number in range(30)], source="meta")
     work()

@@ -113,6 +113,7 @@ def test_exports_stream_in_the_order_of_ids_and_leave_the_connection_free_for_ot
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_an_export_of_any_length_takes_little_memory():
     with transaction() as connection:
         connection.exec_driver_sql(

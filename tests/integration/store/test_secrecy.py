@@ -83,6 +83,7 @@ def _store_everything() -> None:
         people.write_people(connection, [known])
 
 
+@pytest.mark.long
 def test_personal_data_is_in_no_file_of_the_database(database):
     _store_everything()
     with transaction() as connection:

@@ -152,6 +152,7 @@ def test_the_servers_log_holds_no_statement_and_no_value(data):
     assert "INSERT INTO" not in log
 
 
+@pytest.mark.long
 def test_a_second_owner_is_refused_with_the_first_ones_pid_and_the_folder(data):
     owner, _ = start_owner(data)
     try:

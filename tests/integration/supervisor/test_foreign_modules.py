@@ -41,12 +41,14 @@ def started_as(name: str, *arguments: str, folder) -> subprocess.CompletedProces
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["receiver", "sandbox"])
 def test_a_program_starts_beside_them(folder, name):
     done = started_as(name, "--help", folder=folder)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_celery_takes_our_app_with_our_settings(folder):
     done = started_as("hot", "-A", "pipeline.app", "report", folder=folder)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -54,6 +56,7 @@ def test_celery_takes_our_app_with_our_settings(folder):
     assert "another project" not in done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_djangos_settings_of_another_project_are_not_loaded(folder):
     program = "from pipeline.app import app; app.loader.import_default_modules(); print('loaded')"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "DJANGO_SETTINGS_MODULE": "celeryconfig"}

@@ -40,6 +40,7 @@ def up(tmp_path, services):
     services.drop_database(outside["AFLUENTE_DATABASE_URL"])
 
 
+@pytest.mark.long
 def test_it_says_ready_once_every_program_is(up):
     slow = PROGRAM.replace("ready.touch()", "time.sleep(1.5); ready.touch()")
     began = time.monotonic()
@@ -87,6 +88,7 @@ def test_an_outside_server_that_does_not_answer_is_named_without_its_password(up
     assert "geheim" not in error
 
 
+@pytest.mark.long
 def test_programs_end_stage_by_stage_and_everything_is_cleared_away(up):
     running = up({"last": {"stage": 2}, "first": {"stage": 0}, "middle": {"stage": 1}}).wait_ready()
     pids = [entry["pid"] for entry in running.runtime()["processes"]]
@@ -150,6 +152,7 @@ def test_a_program_that_never_gets_ready_ends_up_with_the_end_of_its_log(up):
     assert not (running.data / "runtime.json").exists()
 
 
+@pytest.mark.long
 def test_programs_end_with_a_killed_supervisor(up):
     running = up({"one": {}, "two": {}}).wait_ready()
     pids = [running.pid("one"), running.pid("two")]
@@ -171,6 +174,7 @@ def test_what_outlived_a_killed_supervisor_is_stopped_by_the_next(up):
     assert again.stop() == 0
 
 
+@pytest.mark.long
 def test_a_second_up_on_the_same_folder_is_refused_and_harms_nothing(up):
     running = up({"only": {}}).wait_ready()
     second = up({"only": {}})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 
+import pytest
 import requests
 
 from pipeline.supervisor.addresses import choose_addresses, keep_ports, port_of, read_ports
@@ -29,6 +30,7 @@ server.serve_forever()
 """
 
 
+@pytest.mark.long
 def test_two_started_together_have_ports_of_their_own_and_are_reached_there(tmp_path, services):
     parts = {"sandbox": {"code": SERVING, "socket": "sandbox"}, "flower": {"code": SERVING, "socket": "flower"}}
     outside = {"AFLUENTE_BROKER_URL": services.broker_url}

@@ -87,6 +87,7 @@ def test_before_the_secret_is_set_the_sender_is_asked_to_come_back(monkeypatch, 
         assert post(receiver, source, sample(source)).status_code == 503
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("source", "name", "reason"),
     [

@@ -101,6 +101,7 @@ def test_each_sample_is_taken_and_ends_as_a_lead_or_with_a_reason(receiver, sour
     assert not {"bug", "prepare_failed", "mapping_unreadable"} & set(codes), codes
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("source", SHIPPED)
 def test_a_second_delivery_changes_nothing_and_another_secret_is_refused(receiver, source):
     given = samples_of(source)[0]
@@ -113,6 +114,7 @@ def test_a_second_delivery_changes_nothing_and_another_secret_is_refused(receive
     assert count_events() == before[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("source", UNKNOWN)
 def test_an_event_that_nobody_knows_is_kept_and_counted(receiver, source):
     settle(receiver, source, UNKNOWN[source], content_type=type_of(source))

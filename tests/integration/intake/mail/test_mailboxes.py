@@ -92,6 +92,7 @@ def test_each_mail_comes_in_once_byte_for_byte_and_stays_unread(mailbox):
     assert people["ada1@example.org"]["original_source"] == "stage guide"
 
 
+@pytest.mark.long
 def test_a_mailbox_that_was_made_anew_is_read_from_its_beginning_and_repeats_nothing(server, config):
     server.make("Leads")
     config(server.url.replace("INBOX", "Leads"))
@@ -105,6 +106,7 @@ def test_a_mailbox_that_was_made_anew_is_read_from_its_beginning_and_repeats_not
     assert (collect().pages, count_events()) == (0, 4)
 
 
+@pytest.mark.long
 def test_a_line_that_is_cut_in_the_middle_of_a_mail_loses_and_doubles_nothing(mailbox, config):
     mailbox.put(*(enquiry(number, extra="x" * 3_000 + "\n") for number in range(1, 6)))
     with cut_after(mailbox, 9_000) as port:
@@ -142,6 +144,7 @@ def test_a_kill_between_storing_and_moving_moves_the_mails_the_next_time(mailbox
     assert mailbox.count("Done") == 3
 
 
+@pytest.mark.long
 def test_mails_that_cannot_be_moved_are_in_all_the_same_and_a_human_is_told(mailbox, config):
     config(mailbox.url, {"move_to": "Nowhere"})
     mailbox.put(enquiry(1))
@@ -220,6 +223,7 @@ def test_a_template_that_finds_nobody_says_that_its_supplier_may_have_changed_it
     assert (code, "stage_guide" in message) == ("template_does_not_fit", True)
 
 
+@pytest.mark.long
 def test_a_mail_bomb_is_stored_and_waits_while_the_others_go_on(mailbox):
     bomb = b"From: a@example.org\r\nSubject: x\r\nMessage-ID: <bomb@x>\r\n" + b"".join(
         b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (level, level) for level in range(200)
@@ -231,6 +235,7 @@ def test_a_mail_bomb_is_stored_and_waits_while_the_others_go_on(mailbox):
     assert [code for code, _ in quarantined(SLUG)] == ["mail_too_nested"]
 
 
+@pytest.mark.long
 def test_a_mail_over_the_limit_is_kept_in_part_and_the_whole_stays_in_the_mailbox(mailbox, config, monkeypatch):
     config(mailbox.url, {"move_to": "Done"})
     mailbox.make("Done")
@@ -276,6 +281,7 @@ def test_a_mail_of_25_megabytes_comes_in_whole_and_is_read(mailbox):
     assert states() == {"settled": 2}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("to", "proof"),
     [
@@ -304,6 +310,7 @@ def test_a_suppliers_own_address_proves_its_mails_and_no_others(mailbox, config,
     assert [event.envelope.origin["verified_by"] for event in stored_events(SLUG)] == ["address", None]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("results", "proof"),
     [
@@ -347,6 +354,7 @@ def test_no_value_of_a_mail_is_logged(mailbox, capfd):
         assert value not in written.out + written.err
 
 
+@pytest.mark.long
 def test_beat_asks_the_mailbox_on_its_schedule_and_the_command_line_tells(mailbox, config):
     assert (SLUG, "default") in due_polls()
     mailbox.put(enquiry(1))

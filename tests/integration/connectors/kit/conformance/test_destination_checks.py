@@ -100,6 +100,7 @@ OF_SALESFORCE = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("check", OF_SALESFORCE)
 def test_what_heron_has_not_is_failed_by_a_wrong_writer_of_another_kind(tmp_path, check):
     with sandbox_workbench("salesforce", tmp_path) as bench:

@@ -37,6 +37,7 @@ def test_every_check_that_applies_passes_on_a_strangers_crm_and_nobody_is_left_i
     assert heron.people == {}
 
 
+@pytest.mark.long
 def test_the_command_says_what_the_checks_found_and_fails_where_one_falls_short(heron, tmp_path):
     said = json.loads(run("destination", "conform", "heron", "--json").stdout)
     assert (said["destination"], said["ok"], len(said["checks"])) == ("heron", True, len(CHECKS))
