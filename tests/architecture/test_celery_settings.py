@@ -16,7 +16,16 @@ from kombu.transport.redis import Channel
 from redbeat.schedulers import RedBeatConfig
 
 from pipeline.app import app
-from pipeline.lanes import DELIVER_QUEUES, LANES, NODES, OPERATIONS_QUEUE, POLL_QUEUE, QUEUES, WEBHOOK_QUEUE
+from pipeline.lanes import (
+    DELIVER_QUEUES,
+    FETCH_QUEUE,
+    LANES,
+    NODES,
+    OPERATIONS_QUEUE,
+    POLL_QUEUE,
+    QUEUES,
+    WEBHOOK_QUEUE,
+)
 from tests.support.paths import ROOT
 
 CELERY_NAMES = {name for name, _ in flatten(NAMESPACES)}
@@ -121,7 +130,7 @@ def test_every_queue_that_code_sends_to_is_declared():
     named |= {name for line in _matches(r"queue = (.+)", sources) for name in re.findall(r'"([a-z_]+)"', line)}
     assert named == set(), "queues are named in pipeline/lanes.py and nowhere else"
     assert set(QUEUES) == declared_queues()
-    assert {*LANES, *DELIVER_QUEUES.values(), POLL_QUEUE, WEBHOOK_QUEUE, OPERATIONS_QUEUE} == set(QUEUES)
+    assert {*LANES, *DELIVER_QUEUES.values(), POLL_QUEUE, WEBHOOK_QUEUE, FETCH_QUEUE, OPERATIONS_QUEUE} == set(QUEUES)
 
 
 def declared_queues() -> set[str]:

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     )
 
 _LANE_REASONS = {LANE_BY_FILE: "as files go", LANE_BY_OPTION: "as import --lane said"}
+_NO_DESTINATION = "none wanted: no enabled destination of afluente.yaml is for the brand {}"
 _BODY_LIMIT = 20_000  # characters of a request's body; --json has all of it
 
 
 def print_event(story: EventStory) -> None:
     """An event's story, from its request to the CRM's answers."""
-    _heading(f"Event {story.event_id}: {story.state}{_because(story)}")
+    _heading(f"Event {story.event_id}: {story.state}{f' ({story.reason})' if story.reason else ''}")
     print_facts(
         {
             "source": f"{story.source} (brand {story.brand}, lane {story.lane}, {_lane_reason(story)})",
@@ -65,7 +66,9 @@ def print_event(story: EventStory) -> None:
     if is_told:
         return
     is_settled = story.state == "settled"
-    none = _no_destination(story.brand) if is_settled else "none wanted yet: that is decided when the lead settles"
+    none = (
+        _NO_DESTINATION.format(story.brand) if is_settled else "none wanted yet: that is decided when the lead settles"
+    )
     _print_deliveries(story.deliveries, story.not_wanted, none)
 
 
@@ -112,7 +115,7 @@ def print_person(story: PersonStory) -> None:
             ],
         )
     _print_quarantine(story.quarantine)
-    none = "none wanted" if story.merged_into else _no_destination(story.brand)
+    none = "none wanted" if story.merged_into else _NO_DESTINATION.format(story.brand)
     _print_deliveries(story.deliveries, story.not_wanted, none)
 
 
@@ -152,8 +155,7 @@ def _lane_reason(story: EventStory) -> str:
 
 def _print_request(story: EventStory) -> None:
     _heading("Request")
-    request = story.request
-    if request is None:
+    if (request := story.request) is None:
         print_line("  its body is gone")
     else:
         print_facts(
@@ -290,10 +292,6 @@ def _print_quarantine(rows: list[QuarantineEntry]) -> None:
     )
 
 
-def _no_destination(brand: str) -> str:
-    return f"none wanted: no enabled destination of afluente.yaml is for the brand {brand}"
-
-
 def _print_deliveries(deliveries: list[Delivery], not_wanted: Mapping[str, str], none: str) -> None:
     _heading("Deliveries")
     for name, why in not_wanted.items():
@@ -324,15 +322,10 @@ def _heading(text: str) -> None:
 
 
 def _made_by(state: str) -> str:
-    if state == "settled":
-        return "what the mapping of today makes of it. A settled lead is not mapped again by itself."
     if state == "quarantined":
         return "what a replay would make of it."
-    return "what the mapping of today makes of it."
-
-
-def _because(story: EventStory) -> str:
-    return f" ({story.reason})" if story.reason else ""
+    again = " A settled lead is not mapped again by itself." if state == "settled" else ""
+    return f"what the mapping of today makes of it.{again}"
 
 
 def _repeats(keys: list[KeyUse]) -> str:

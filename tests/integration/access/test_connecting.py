@@ -21,7 +21,7 @@ from pipeline.inspection.access.connections import (
     read_connections,
 )
 from pipeline.inspection.access.redirects import Redirects
-from pipeline.inspection.polled import read_states
+from pipeline.inspection.polling.polled import read_states
 from pipeline.intake.polls import due_polls, run_poll
 from pipeline.store.engine import transaction
 from tests.support.command_line import AFLUENTE, ROOT, answer, problem, run

@@ -244,5 +244,7 @@ def test_an_export_that_nobody_reads_to_the_end_stops_without_a_traceback():
 
 
 def test_an_unknown_source_or_folder_is_wrong_use(tmp_path):
-    assert "there is no source 'nope'; known: api" in problem("leads", "export", "--source", "nope", code=2)
+    assert "there is no source 'nope'; known: activecampaign, api" in problem(
+        "leads", "export", "--source", "nope", code=2
+    )
     assert "cannot write" in problem("people", "export", "--out", str(tmp_path / "none" / "x.csv"), code=2)

@@ -52,7 +52,7 @@ def test_without_a_yes_the_proposal_is_shown_with_the_command_that_takes_it_and_
     assert re.search(r"E-Mail-Adresse +zoe.baer@example.org +email +title \(German\)", done.stdout)
     assert re.search(r"Newsletter +ja +\(undecided\) +consent is never guessed", done.stdout)
     assert f"afluente import {file} --source messe --accept" in done.stderr
-    assert "known: api, cal_com" in done.stderr, "a misspelt source would pass for a new one"
+    assert "known: activecampaign, api" in done.stderr, "a misspelt source would pass for a new one"
     assert written(company) == set()
     found = json.loads(run_at(company, "import", str(file), "--source", "messe", "--json").stdout)
     assert found["accepted"] is False

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.health.doctor import run_checks
 from pipeline.health.status import collect_status
-from pipeline.inspection.polled import read_states
+from pipeline.inspection.polling.polled import read_states
 from pipeline.intake.polls import due_polls, run_poll
 from pipeline.store.engine import transaction
 from tests.support.command_line import answer, problem, run, work

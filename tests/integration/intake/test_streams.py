@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from connectors.kit.sources.parts import BESIDE
-from pipeline.inspection.polled import read_states
+from pipeline.inspection.polling.polled import read_states
 from pipeline.intake.polls import due_polls, run_poll
 from pipeline.store.engine import transaction
 from tests.support.command_line import answer, problem, run, work

@@ -199,7 +199,7 @@ def poll_source(
     beginning does no harm. Exit 1 if the source could not be read to its end.
     """
     from pipeline.cli.terminal.connection import installation
-    from pipeline.inspection.polled import poll_now
+    from pipeline.inspection.polling.polled import poll_now
 
     with installation():
         polled = poll_now(name, brand=brand, stream=stream, begin_at=begin_at)
@@ -248,7 +248,7 @@ def fetch_records(
     if some could not be read.
     """
     from pipeline.cli.terminal.connection import installation, parse_id
-    from pipeline.inspection.fetched import fetch_now
+    from pipeline.inspection.polling.fetched import fetch_now
 
     ids = [parse_id(text) for text in again or ()]
     with installation():
@@ -281,8 +281,8 @@ def show_polls(
     Where it was read to, the last and the next run, the last error, and why one is not polled.
     """
     from pipeline.cli.terminal.connection import installation
-    from pipeline.inspection.fetched import is_fetched, read_fetches
-    from pipeline.inspection.polled import read_states
+    from pipeline.inspection.polling.fetched import is_fetched, read_fetches
+    from pipeline.inspection.polling.polled import read_states
 
     with installation():
         fetches = read_fetches(name)

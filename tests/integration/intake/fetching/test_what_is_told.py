@@ -11,7 +11,7 @@ import pytest
 from connectors.sandbox.providers.provider import Provider
 from pipeline.health.connector_checks import check_sources
 from pipeline.health.status import collect_status
-from pipeline.inspection.fetched import fetch_now, read_fetches
+from pipeline.inspection.polling.fetched import fetch_now, read_fetches
 from pipeline.inspection.stories import tell_event
 from pipeline.intake.fetching.runs import due_fetches, run_fetches
 from pipeline.settings.loading import settings

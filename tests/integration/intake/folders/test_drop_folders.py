@@ -17,7 +17,7 @@ import openpyxl
 import pytest
 
 from pipeline.health.doctor import run_checks
-from pipeline.inspection.polled import read_states
+from pipeline.inspection.polling.polled import read_states
 from pipeline.intake.folders import scans
 from pipeline.intake.polls import due_polls, run_poll
 from pipeline.store.engine import transaction

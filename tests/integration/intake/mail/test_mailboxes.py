@@ -13,7 +13,7 @@ import pytest
 from connectors.kit import sources
 from connectors.kit.mail.templates import forget_templates
 from pipeline.health.doctor import run_checks
-from pipeline.inspection.polled import read_states
+from pipeline.inspection.polling.polled import read_states
 from pipeline.intake import polls
 from pipeline.intake.instances import SourceBook
 from pipeline.intake.polls import due_polls, run_poll
