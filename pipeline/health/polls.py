@@ -9,9 +9,9 @@ import msgspec
 
 from connectors.kit.errors import ConfigurationError
 from connectors.kit.registry import sources
-from connectors.kit.sources.auth import auth_of
 from connectors.kit.sources.collected.kinds import Collected
 from connectors.kit.sources.positions import Position
+from pipeline.access.sources import auth_in_force
 from pipeline.access.states import AccessState, access_state
 from pipeline.settings.loading import Settings
 from pipeline.settings.polled_sources import PolledSource, polled_sources
@@ -59,7 +59,7 @@ def poll_states(
             source,
             stream,
             cursors.get((source.brand, source.slug, stream)) if source.brand is not None else None,
-            _access(source, tokens),
+            _access(known, source, tokens),
         )
         for source in polled_sources(known, sources())
         for stream in _streams(source, cursors)
@@ -97,9 +97,11 @@ def find_poll_problems(states: list[PollState]) -> list[str]:
     return problems
 
 
-def _access(source: PolledSource, tokens: Mapping[TokenKey, StoredToken] | None) -> AccessState | None:
-    auth = auth_of(source.connector.intake)
-    if tokens is None or auth is None or auth.grant is None or source.brand is None:
+def _access(known: Settings, source: PolledSource, tokens: Mapping[TokenKey, StoredToken] | None) -> AccessState | None:
+    if tokens is None or source.brand is None:
+        return None
+    auth = auth_in_force(known, source.slug, source.brand, source.connector.intake)
+    if auth is None or auth.grant is None:
         return None
     token = tokens.get((source.brand, source.slug))
     return access_state(source.slug, source.brand, source.connector, auth.grant, token)
