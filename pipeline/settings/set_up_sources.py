@@ -91,7 +91,8 @@ def _made_of(declared: Connector, slug: str, entry: SourceSettings) -> Connector
     except WrongOptionsError as error:
         raise ConfigurationError("; ".join(_placed(place, problem) for problem in error.problems)) from error
     except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{place}: {error}") from error
+        what, _, where = str(error).partition(" - at `$")
+        raise ConfigurationError(f"{place}{where.rstrip('`')}: {what}") from error
 
 
 def _placed(place: str, problem: str) -> str:
