@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +72,25 @@ def poll_access(known: Settings, slug: str, brand: str, connector: Connector, po
     auth = auth or Bearer(_UNDECLARED)
     keys = keys_of(known, slug, brand, connector, auth)
     return auth.access(keys) if any(keys.secrets_of(secret) for secret in auth.secrets) else None
+
+
+def credentials_of(known: Settings, slug: str, brand: str, connector: Connector) -> Iterator[str]:
+    """What a source is shown that does not speak HTTP: each value of its only secret, the newest first; or its token,
+    and a renewed one for whoever asks on. Raises ConfigurationError if nothing is set, and as tokens do."""
+    auth = auth_in_force(known, slug, brand, connector.intake)
+    if auth is None:
+        return
+    keys = keys_of(known, slug, brand, connector, auth)
+    if (variable := keys.missing()) is not None:
+        why = how_to_let_in(slug, variable, connector.intake)
+        raise ConfigurationError(f"{slug} has no password or token: {why}")
+    if auth.grant is None:
+        yield from keys.secrets_of(auth.secrets[0])
+        return
+    tokens = keys.tokens_of(auth.grant)
+    yield tokens.token()
+    if tokens.renew():
+        yield tokens.token()
 
 
 def how_to_set(slug: str, variable: str) -> str:
