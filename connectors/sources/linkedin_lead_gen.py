@@ -45,6 +45,14 @@ CONNECTOR = kit.Connector(
             headers={"Linkedin-Version": "{version}", "X-Restli-Protocol-Version": "2.0.0"},
             params={"fields": _FIELDS},
             token=kit.Secret("LINKEDIN_LEAD_GEN_TOKEN"),
+            auth=kit.OAuthCode(
+                "https://www.linkedin.com/oauth/v2/authorization",
+                "https://www.linkedin.com/oauth/v2/accessToken",
+                kit.Secret("LINKEDIN_LEAD_GEN_CLIENT_ID"),
+                _SECRET,
+                scopes=("r_marketing_leadgen_automation",),
+                pkce=False,  # only apps without a secret may use it there
+            ),
             when={"type": "LEAD_ACTION", "leadAction": "CREATED"},
         ),
     ),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from connectors.kit import Auth, Bearer, Connector, Poll, Secret
-from connectors.kit.sources.auth import Access, Grant, auth_of
+from connectors.kit.sources.auth import Access, Grant, auth_of, plain_of
 from connectors.kit.tokens import TokenSource
 from pipeline.access.tokens import DurableTokens
 from pipeline.errors import ConfigurationError
@@ -24,12 +25,14 @@ class SourceKeys:
     slug: str
     connector: str
     auth: Auth
+    signs_with: str | None = None  # a secret of both: what the source signs with also proves us
 
     def secrets_of(self, secret: Secret) -> Sequence[str]:
         """Raises ConfigurationError if a reference of afluente.yaml leads nowhere."""
         if self.auth.secrets == (secret,):
             return self.known.source_tokens(self.slug, secret.name or None, brand=self.brand)
-        return self.known.source_secrets(self.slug, secret.name, signs=False, brand=self.brand)
+        signs = secret.name == self.signs_with
+        return self.known.source_secrets(self.slug, secret.name, signs=signs, brand=self.brand)
 
     def tokens_of(self, grant: Grant) -> TokenSource:
         return DurableTokens(self.brand, self.slug, grant, connector=self.connector, secrets_of=self.secrets_of)
@@ -40,7 +43,17 @@ class SourceKeys:
 
 
 def keys_of(known: Settings, slug: str, brand: str, connector: Connector, auth: Auth) -> SourceKeys:
-    return SourceKeys(known, brand, slug, connector.source, auth)
+    signature = getattr(connector.intake, "signature", None)
+    return SourceKeys(known, brand, slug, connector.source, auth, signature.secret.name if signature else None)
+
+
+def auth_in_force(known: Settings, slug: str, brand: str, intake: Any) -> Auth | None:
+    """What a source of a brand is shown: a plain token where one is set, else what its declaration says. None where
+    nothing is asked or shown."""
+    declared, plain = auth_of(intake), plain_of(intake)
+    if plain is None or plain == declared:
+        return declared
+    return plain if known.source_tokens(slug, plain.secret.name, brand=brand) else declared
 
 
 def access_of(known: Settings, slug: str, brand: str, connector: Connector, auth: Auth) -> Access:
@@ -53,13 +66,44 @@ def access_of(known: Settings, slug: str, brand: str, connector: Connector, auth
 
 def poll_access(known: Settings, slug: str, brand: str, connector: Connector, poll: Poll) -> Access | None:
     """The same for its polls; `token` alone may be unset, and is then not sent. None where nothing is shown."""
-    if poll.auth is not None:
-        return access_of(known, slug, brand, connector, poll.auth)
-    auth = auth_of(poll) or Bearer(_UNDECLARED)
+    auth = auth_in_force(known, slug, brand, poll)
+    if auth is not None and poll.auth is not None:
+        return access_of(known, slug, brand, connector, auth)
+    auth = auth or Bearer(_UNDECLARED)
     keys = keys_of(known, slug, brand, connector, auth)
     return auth.access(keys) if any(keys.secrets_of(secret) for secret in auth.secrets) else None
+
+
+def credentials_of(known: Settings, slug: str, brand: str, connector: Connector) -> Iterator[str]:
+    """What a source is shown that does not speak HTTP: each value of its only secret, the newest first; or its token,
+    and a renewed one for whoever asks on. Raises ConfigurationError if nothing is set, and as tokens do."""
+    auth = auth_in_force(known, slug, brand, connector.intake)
+    if auth is None:
+        return
+    keys = keys_of(known, slug, brand, connector, auth)
+    if (variable := keys.missing()) is not None:
+        why = how_to_let_in(slug, variable, connector.intake)
+        raise ConfigurationError(f"{slug} has no password or token: {why}")
+    if auth.grant is None:
+        yield from keys.secrets_of(auth.secrets[0])
+        return
+    tokens = keys.tokens_of(auth.grant)
+    yield tokens.token()
+    if tokens.renew():
+        yield tokens.token()
 
 
 def how_to_set(slug: str, variable: str) -> str:
     """What to do about a secret that is not set."""
     return f"set {variable}, or sources.{slug}.secrets.{variable} to env:NAME or file:PATH"
+
+
+def how_to_let_in(slug: str, variable: str, intake: Any) -> str:
+    """The same for what we show a source that may take a plain token instead, or nothing else."""
+    plain = plain_of(intake)
+    if plain is None:
+        return how_to_set(slug, variable)
+    token = f"sources.{slug}.token to env:NAME or file:PATH"
+    if plain.secret.name == variable:
+        return f"set {variable}, or {token}"
+    return f"{how_to_set(slug, variable)}; or give it a plain token: set {plain.secret.name}, or {token}"

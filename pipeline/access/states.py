@@ -8,7 +8,8 @@ from datetime import datetime
 import msgspec
 
 from connectors.kit import Connector
-from connectors.kit.sources.auth import Grant, auth_of
+from connectors.kit.sources.auth import Grant
+from pipeline.access.sources import auth_in_force
 from pipeline.access.tokens import connect_command, digest_of
 from pipeline.settings.loading import Settings
 from pipeline.store.source_tokens import GIVEN, REFUSED, StoredToken, TokenKey
@@ -40,7 +41,8 @@ class AccessState(msgspec.Struct, frozen=True):
 def access_states(
     known: Settings, connectors: Mapping[str, Connector], tokens: Mapping[TokenKey, StoredToken]
 ) -> list[AccessState]:
-    """Of every source that afluente.yaml names and that is let in by tokens, by name and brand."""
+    """Of every source of afluente.yaml that is let in by tokens, and every connected one, by name and brand.
+    `connectors`: by the names of sources, as they are set up here."""
     return list(_states(known, connectors, tokens))
 
 
@@ -73,10 +75,11 @@ def _word(grant: Grant, token: StoredToken | None) -> str:
 def _states(
     known: Settings, connectors: Mapping[str, Connector], tokens: Mapping[TokenKey, StoredToken]
 ) -> Iterator[AccessState]:
-    for slug, entry in sorted(known.sources.items()):
-        connector = connectors.get(entry.connector or slug)
-        auth = auth_of(connector.intake) if connector is not None else None
-        if connector is None or auth is None or auth.grant is None or not entry.enabled:
+    for slug in sorted({*known.sources, *(slug for _, slug in tokens)}):
+        entry, connector = known.source(slug), connectors.get(slug)
+        if connector is None or not entry.enabled:
             continue
         for brand in entry.brands or sorted(known.brands):
-            yield access_state(slug, brand, connector, auth.grant, tokens.get((brand, slug)))
+            auth = auth_in_force(known, slug, brand, connector.intake)
+            if auth is not None and auth.grant is not None:
+                yield access_state(slug, brand, connector, auth.grant, tokens.get((brand, slug)))

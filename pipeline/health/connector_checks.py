@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cache
+from typing import TypeVar
+
+from sqlalchemy import Connection
 
 from connectors.kit import Connector, Webhook, sources
 from connectors.kit.registry import broken_sources
 from connectors.kit.sources.auth import auth_of
 from connectors.kit.sources.fetching.fetch import fetch_of
 from connectors.kit.sources.handshakes import secrets_of_webhook
-from pipeline.access.sources import keys_of
+from pipeline.access.sources import auth_in_force, how_to_let_in, keys_of
+from pipeline.access.states import CLOSED, AccessState, access_state
+from pipeline.access.tokens import connect_command
 from pipeline.delivery.accounts import quota_of
 from pipeline.delivery.inquiries import Inquiry, inquire
 from pipeline.delivery.standing import how_access_is_mended, read_standings, why_quota_waits
@@ -21,7 +26,7 @@ from pipeline.health.poll_checks import check_polled, read_poll_states
 from pipeline.health.polls import PollState
 from pipeline.health.thresholds import describe_fetches
 from pipeline.rule_files import RULES
-from pipeline.settings.fetched_sources import fetch_options, fetch_token, token_remedy
+from pipeline.settings.fetched_sources import fetch_options
 from pipeline.settings.loading import Settings
 from pipeline.settings.polled_sources import is_polled
 from pipeline.settings.set_up_sources import mapping_name, set_up_source, why_broken
@@ -29,8 +34,10 @@ from pipeline.stages.destination_mapping.mapping import DESTINATION_MAPPINGS
 from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
 from pipeline.store.engine import StoreError, transaction
 from pipeline.store.fetches.pauses import FetchState, fetch_states
+from pipeline.store.source_tokens import StoredToken, TokenKey, read_tokens
 
 _PROBE_SECONDS = 10.0
+Answer = TypeVar("Answer")
 
 
 def check_sources(known: Settings, *, asks: bool = True) -> Iterator[Check]:
@@ -140,9 +147,11 @@ def _trouble_of_fetch(known: Settings, name: str, connector: Connector, *, asks:
     if fetch is None:
         return None
     fetch_options(known, name, fetch, connector)
-    for brand in _brands_of(known, name):
-        if fetch.token is not None and fetch_token(known, name, fetch, brand=brand) is None and name in known.sources:
-            return "has no token: leads are taken, and wait for their records", token_remedy(name, fetch)
+    if asks and (closed := _closed_access(known, name, connector)) is not None:
+        return (
+            f"{CLOSED[closed.state]}; leads are taken, and wait for their records",
+            f"run {connect_command(name, closed.brand)}",
+        )
     troubles = [describe_fetches(state, datetime.now(UTC)) for state in _fetch_states() if state.source == name] * asks
     found = next(filter(None, troubles), None)
     if found is None:
@@ -151,20 +160,43 @@ def _trouble_of_fetch(known: Settings, name: str, connector: Connector, *, asks:
     return found.removeprefix(f"source {name}: "), remedy
 
 
+def _closed_access(known: Settings, name: str, connector: Connector) -> AccessState | None:
+    """Of a brand that nobody let us in for."""
+    for brand in _brands_of(known, name):
+        auth = auth_in_force(known, name, brand, connector.intake)
+        if auth is not None and auth.grant is not None:
+            state = access_state(name, brand, connector, auth.grant, _tokens().get((brand, name)))
+            if state.state in CLOSED:
+                return state
+    return None
+
+
 def _fetch_states() -> list[FetchState]:
-    """None of them while the database is away."""
+    return _asked(fetch_states, [])
+
+
+def _tokens() -> dict[TokenKey, StoredToken]:
+    return _asked(read_tokens, {})
+
+
+def _asked(read: Callable[[Connection], Answer], nothing: Answer) -> Answer:
+    """What the database says; `nothing` while it is away."""
     try:
         with transaction(synchronous=False, timeout_seconds=_PROBE_SECONDS) as connection:
-            return fetch_states(connection)
+            return read(connection)
     except (AfluenteError, StoreError):
-        return []
+        return nothing
 
 
 def _lacks(name: str, connector: Connector, missing: str) -> Check:
     label = f"source {name}"
-    if (auth := auth_of(connector.intake)) is not None and missing in {secret.name for secret in auth.secrets}:
-        remedy = f"set {missing}, or sources.{name}.secrets.{missing} to env:NAME or file:PATH"
-        return failed(label, f"has no {missing}: the source does not let us in without", remedy)
+    if (
+        fetch_of(connector) is not None
+        and missing != _signing_variable(connector.intake)
+        and _is_shown(connector, missing)
+    ):
+        remedy = how_to_let_in(name, missing, connector.intake)
+        return failed(label, f"has no {missing}: leads are taken, and wait for their records", remedy)
     if isinstance(connector.intake, Webhook) and missing != _signing_variable(connector.intake):
         remedy = f"set {missing}, or sources.{name}.secrets.{missing} to env:NAME or file:PATH"
         return failed(label, f"has no {missing}: its handshake is refused, so it may never send", remedy)
@@ -182,10 +214,10 @@ def _remark(known: Settings, name: str, intake: object) -> str:
 def _missing_secret(known: Settings, name: str, connector: Connector) -> str | None:
     """The environment variable that a source wants and nobody set."""
     intake = connector.intake
-    if (auth := auth_of(intake)) is not None:
-        keys = (keys_of(known, name, brand, connector, auth) for brand in _brands_of(known, name))
-        if variable := next((missing for each in keys if (missing := each.missing())), None):
-            return variable
+    for brand in _brands_of(known, name):
+        auth = auth_in_force(known, name, brand, intake)
+        if auth is not None and (missing := keys_of(known, name, brand, connector, auth).missing()) is not None:
+            return missing
     if isinstance(intake, Webhook):
         main, brands = _signing_variable(intake), _brands_of(known, name)
         variables = (secret.name for secret in secrets_of_webhook(intake))
@@ -200,8 +232,14 @@ def _is_set(known: Settings, name: str, variable: str, brands: list[str], *, sig
     return all(known.source_secrets(name, variable, signs=signs, brand=brand) for brand in brands)
 
 
-def _signing_variable(webhook: Webhook) -> str | None:
-    return webhook.signature.secret.name if webhook.signature is not None else None
+def _signing_variable(intake: object) -> str | None:
+    return intake.signature.secret.name if isinstance(intake, Webhook) and intake.signature is not None else None
+
+
+def _is_shown(connector: Connector, variable: str) -> bool:
+    """Whether a secret is one of those that we show the source."""
+    auth = auth_of(connector.intake)
+    return auth is not None and variable in {secret.name for secret in auth.secrets}
 
 
 def _fault_of_secrets(known: Settings, name: str, intake: object) -> str | None:

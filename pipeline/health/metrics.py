@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 from prometheus_client.core import GaugeMetricFamily
 
@@ -63,6 +64,7 @@ def _of_database(reading: DatabaseReading | None) -> Iterator[GaugeMetricFamily]
         drift.add_metric([source], count)
     yield from (pending, oldest, in_flight, due, oldest_due, held, misfits, quarantined, drift)
     yield from _of_webhooks(reading)
+    yield from _of_fetches(reading)
     yield GaugeMetricFamily(
         "afluente_reviews_waiting", "Pairs of people that a human is asked about", value=reading.reviews_waiting
     )
@@ -87,6 +89,17 @@ def _of_webhooks(reading: DatabaseReading) -> Iterator[GaugeMetricFamily]:
         failures.add_metric([name], webhook.failures)
         off.add_metric([name], float(webhook.state.startswith("off")))
     yield from (messages, oldest, failures, off)
+
+
+def _of_fetches(reading: DatabaseReading) -> Iterator[GaugeMetricFamily]:
+    names, now = ["source", "brand"], datetime.now(UTC)
+    waiting = GaugeMetricFamily("afluente_fetches_waiting", "Records that are to be read by their ids", labels=names)
+    oldest = GaugeMetricFamily("afluente_fetches_oldest_waiting_seconds", "Age of the oldest of them", labels=names)
+    for state in reading.fetches:
+        seconds = (now - state.oldest_at).total_seconds() if state.oldest_at else 0.0
+        waiting.add_metric([state.source, state.brand], state.waiting)
+        oldest.add_metric([state.source, state.brand], max(seconds, 0.0))
+    yield from (waiting, oldest)
 
 
 def _of_redis(reading: RedisReading | None) -> Iterator[GaugeMetricFamily]:

@@ -9,14 +9,16 @@ import msgspec
 
 from connectors.kit.errors import ConfigurationError
 from connectors.kit.registry import sources
-from connectors.kit.sources.auth import auth_of
 from connectors.kit.sources.collected.kinds import Collected
 from connectors.kit.sources.positions import Position
+from pipeline.access.sources import auth_in_force
 from pipeline.access.states import AccessState, access_state
 from pipeline.settings.loading import Settings
 from pipeline.settings.polled_sources import PolledSource, polled_sources
 from pipeline.store.events.cursors import PollKey, StoredCursor
 from pipeline.store.source_tokens import StoredToken, TokenKey
+
+_SHOWN_PARENTS = 3
 
 
 class PollState(msgspec.Struct, frozen=True):
@@ -59,7 +61,7 @@ def poll_states(
             source,
             stream,
             cursors.get((source.brand, source.slug, stream)) if source.brand is not None else None,
-            _access(source, tokens),
+            _access(known, source, tokens),
         )
         for source in polled_sources(known, sources())
         for stream in _streams(source, cursors)
@@ -81,25 +83,66 @@ def _streams(source: PolledSource, cursors: Mapping[PollKey, StoredCursor]) -> l
 def find_poll_problems(states: list[PollState]) -> list[str]:
     """Sources that fail, and such as somebody set up and that are never polled, as sentences."""
     problems = []
-    for state in states:
-        name = f"source {state.source}{f', stream {state.stream},' if state.stream else ''}" + (
-            f" of {state.brand}" if state.brand not in (None, "default") else ""
-        )
-        if state.why_not is not None and state.is_wanted:
+    for group in _groups(states):
+        state = group[0]
+        name = _named(state)
+        if len(group) > 1:
+            problems.append(_of_parents(group, sum(_parent_of(other) == _parent_of(state) for other in states)))
+        elif state.why_not is not None and state.is_wanted:
             problems.append(f"{name} is not polled: {state.why_not}")
         elif state.why_not is None and state.last_error is not None:
-            due = state.next_run_at.astimezone(UTC).strftime("%H:%M:%S UTC") if state.next_run_at else "soon"
             problems.append(
-                f"{name}: {state.last_error}; tried again at {due}, or at once by `afluente source poll {state.source}`"
+                f"{name}: {state.last_error}; tried again at {_due(state)}, or at once by `afluente source poll"
+                f" {state.source}`"
             )
-        if state.problem is not None:
-            problems.append(f"{name}: {state.problem}")
+        problems += [f"{_named(each)}: {each.problem}" for each in group if each.problem is not None]
     return problems
 
 
-def _access(source: PolledSource, tokens: Mapping[TokenKey, StoredToken] | None) -> AccessState | None:
-    auth = auth_of(source.connector.intake)
-    if tokens is None or auth is None or auth.grant is None or source.brand is None:
+def _groups(states: list[PollState]) -> list[list[PollState]]:
+    """Each alone, but the failing parents of one stream together: they fail for one reason more often than not."""
+    groups: dict[object, list[PollState]] = {}
+    for number, state in enumerate(states):
+        parent_of = _parent_of(state)
+        is_failing = parent_of is not None and state.why_not is None and state.last_error is not None
+        groups.setdefault(parent_of if is_failing else number, []).append(state)
+    return list(groups.values())
+
+
+def _parent_of(state: PollState) -> tuple[str, str | None, str] | None:
+    """The stream that is read for many parents, of whom this is one; None for another."""
+    declared, _, parent = state.stream.partition("/")
+    return (state.source, state.brand, declared) if parent else None
+
+
+def _of_parents(group: list[PollState], count: int) -> str:
+    state, stream = group[0], group[0].stream.partition("/")[0]
+    shown = ", ".join(each.stream for each in group[:_SHOWN_PARENTS]) + (", …" if len(group) > _SHOWN_PARENTS else "")
+    more = {each.last_error for each in group} - {state.last_error}
+    others = f" ({len(more)} other errors: `afluente source status {state.source}`)" if more else ""
+    first = min(group, key=lambda each: (each.next_run_at is not None, each.next_run_at or datetime.now(UTC)))
+    return (
+        f"{_named(state, stream)}: {len(group)} of its {count} parents cannot be read ({shown}):"
+        f" {state.last_error}{others}; tried again from {_due(first)} on, or at once by"
+        f" `afluente source poll {state.source} --stream {stream}`"
+    )
+
+
+def _named(state: PollState, stream: str | None = None) -> str:
+    stream = state.stream if stream is None else stream
+    brand = f"{',' if stream else ''} of {state.brand}" if state.brand not in (None, "default") else ""
+    return f"source {state.source}{f', stream {stream}' if stream else ''}{brand}"
+
+
+def _due(state: PollState) -> str:
+    return state.next_run_at.astimezone(UTC).strftime("%H:%M:%S UTC") if state.next_run_at else "soon"
+
+
+def _access(known: Settings, source: PolledSource, tokens: Mapping[TokenKey, StoredToken] | None) -> AccessState | None:
+    if tokens is None or source.brand is None:
+        return None
+    auth = auth_in_force(known, source.slug, source.brand, source.connector.intake)
+    if auth is None or auth.grant is None:
         return None
     token = tokens.get((source.brand, source.slug))
     return access_state(source.slug, source.brand, source.connector, auth.grant, token)

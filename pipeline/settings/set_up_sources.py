@@ -10,6 +10,7 @@ import msgspec
 
 from connectors.kit import Connector
 from connectors.kit.registry import sources
+from connectors.kit.sources.collected.kinds import Collected
 from connectors.kit.sources.configured.options import WrongOptionsError
 from pipeline.errors import ConfigurationError
 from pipeline.settings.declarations import SourceSettings
@@ -45,7 +46,10 @@ def set_up_source(known: Settings, slug: str, connectors: Mapping[str, Connector
     connectors = sources() if connectors is None else connectors
     declared = connectors.get(connector_name(known, slug))
     entry = known.source(slug)
-    if declared is None or slug not in known.sources or (declared.configured_by is None and entry.mapping is None):
+    if declared is None or slug not in known.sources:
+        return declared
+    is_collected = isinstance(declared.intake, Collected)
+    if declared.configured_by is None and entry.mapping is None and not is_collected:
         return declared
     key = (slug, msgspec.json.encode(entry))
     of, made = _made.get(key, (None, None))
@@ -79,6 +83,8 @@ def why_broken(known: Settings, slug: str, connectors: Mapping[str, Connector] |
 
 
 def _made_of(declared: Connector, slug: str, entry: SourceSettings) -> Connector:
+    if isinstance(declared.intake, Collected):
+        return replace(declared, intake=declared.intake.set_up(slug, entry))
     kind = declared.configured_by
     if kind is None or (not entry.options and slug == declared.source):
         return declared
@@ -91,7 +97,8 @@ def _made_of(declared: Connector, slug: str, entry: SourceSettings) -> Connector
     except WrongOptionsError as error:
         raise ConfigurationError("; ".join(_placed(place, problem) for problem in error.problems)) from error
     except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{place}: {error}") from error
+        what, _, where = str(error).partition(" - at `$")
+        raise ConfigurationError(f"{place}{where.rstrip('`')}: {what}") from error
 
 
 def _placed(place: str, problem: str) -> str:

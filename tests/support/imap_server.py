@@ -8,8 +8,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from base64 import b64decode
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import BinaryIO
 
 from tests.support.intake_server import free_port
 
@@ -108,6 +110,59 @@ def cut_after(server: ImapServer, size: int) -> Iterator[int]:
         yield listener.getsockname()[1]
     finally:
         listener.close()
+
+
+@contextmanager
+def taking_tokens(server: ImapServer, is_taken: Callable[[str], bool]) -> Iterator[int]:
+    """The port of a line to the server at which XOAUTH2 logs in, as Gmail and Microsoft 365 take it: by an access token
+    that `is_taken`."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=_let_in, args=(client, server.port, is_taken), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.close()
+
+
+def _let_in(client: socket.socket, port: int, is_taken: Callable[[str], bool]) -> None:
+    upstream = socket.create_connection(("127.0.0.1", port))
+    said, answers = client.makefile("rb"), upstream.makefile("rb")
+    with suppress(OSError, ValueError):
+        client.sendall(answers.readline())
+        while line := said.readline():
+            tag, command = line.split()[:2]
+            if command.upper() != b"AUTHENTICATE":
+                upstream.sendall(line)
+                _answer(answers, client, tag)
+                continue
+            client.sendall(b"+ \r\n")
+            user, shown = b64decode(said.readline()).decode().strip("\x01").split("\x01")
+            if user == f"user={USER}" and is_taken(shown.removeprefix("auth=Bearer ")):
+                upstream.sendall(tag + f' LOGIN {USER} "{PASSWORD}"\r\n'.encode())
+                _answer(answers, client, tag)
+                threading.Thread(target=_pump, args=(upstream, client, None), daemon=True).start()
+                _pump(client, upstream, None)
+                return
+            client.sendall(b"+ eyJzdGF0dXMiOiI0MDEifQ==\r\n")
+            said.readline()
+            client.sendall(tag + b" NO AUTHENTICATE failed.\r\n")
+
+
+def _answer(answers: BinaryIO, client: socket.socket, tag: bytes) -> None:
+    """Hand on what the server says to one command."""
+    while line := answers.readline():
+        client.sendall(line)
+        if line.startswith(tag + b" "):
+            return
 
 
 def _pump(source: socket.socket, target: socket.socket, left: int | None) -> None:

@@ -7,7 +7,7 @@ import re
 from connectors.kit.conformance.cases import TYPICAL, Case
 from connectors.kit.errors import ConfigurationError
 from connectors.kit.paths import many_turns, parse_path
-from connectors.kit.sources.auth import auth_of
+from connectors.kit.sources.auth import auth_of, plain_of
 from connectors.kit.sources.declarations import Connector, Poll, Secret, Webhook
 from connectors.kit.sources.fetching.addresses import address_problems
 from connectors.kit.sources.fetching.fetch import fetch_of
@@ -117,8 +117,5 @@ def _wrong_paths(connector: Connector) -> list[str]:
 
 def _secrets(case: Case) -> list[Secret]:
     intake = case.connector.intake
-    if isinstance(intake, Webhook):
-        tokens = [intake.fetch.token] if intake.fetch is not None and intake.fetch.token is not None else []
-        return [*secrets_of_webhook(intake), *tokens]
-    auth = auth_of(intake)
-    return list(auth.secrets) if auth is not None else []
+    shown = [secret for auth in (plain_of(intake), auth_of(intake)) if auth is not None for secret in auth.secrets]
+    return [*(secrets_of_webhook(intake) if isinstance(intake, Webhook) else []), *shown]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import orjson
@@ -12,7 +13,10 @@ from requests.models import PreparedRequest
 from connectors.kit.conformance.cases import TYPICAL, Case
 from connectors.kit.errors import AfluenteError, QuotaError, RecordError, TerminalError, TransientError
 from connectors.kit.http import session
+from connectors.kit.oauth import FixedToken
 from connectors.kit.paths import get_path
+from connectors.kit.sources.auth import Access, Grant, auth_of
+from connectors.kit.sources.declarations import Secret
 from connectors.kit.sources.fetching.addresses import names_in, target_of
 from connectors.kit.sources.fetching.answers import fetch_record
 from connectors.kit.sources.fetching.fetch import Fetch, fetch_of
@@ -50,7 +54,7 @@ def _is_read(fetch: Fetch, record: dict[str, Any], options: dict[str, Any], answ
         source.ask(fetch, record, options)
     except AfluenteError as error:
         return [f"the id of the typical sample cannot be read: {error}"]
-    if fetch.token is not None and source.seen[0].headers.get("Authorization") != f"Bearer {_TOKEN}":
+    if not _is_marked(source.seen[0], fetch):
         problems.append("the record is asked for without the token")
     for status, wanted in _MEANT:
         try:
@@ -60,6 +64,22 @@ def _is_read(fetch: Fetch, record: dict[str, Any], options: dict[str, Any], answ
         except AfluenteError as error:
             problems.append(f"an answer {status} is a {type(error).__name__}; it must be a {wanted.__name__}")
     return problems
+
+
+def _is_marked(request: PreparedRequest, fetch: Fetch) -> bool:
+    """Whether a request shows what is declared: marked once more, it is the same."""
+    access = _access(fetch)
+    if access is None:
+        return True
+    again = request.copy()
+    for mark in itertools.islice(access.marks(), 1):
+        again = again if mark is None else mark(again)
+    return (again.url, dict(again.headers)) == (request.url, dict(request.headers))
+
+
+def _access(fetch: Fetch) -> Access | None:
+    auth = auth_of(fetch)
+    return auth.access(_Keys()) if auth is not None else None
 
 
 def _is_guarded(fetch: Fetch, record: dict[str, Any], options: dict[str, Any]) -> list[str]:
@@ -91,6 +111,16 @@ def _replaced(node: dict[str, Any], steps: list[str], value: Any) -> dict[str, A
     return {**node, steps[0]: _replaced(inner if isinstance(inner, dict) else {}, steps[1:], value)}
 
 
+class _Keys:
+    """Of a source that is set up with one token, whatever it is let in by."""
+
+    def secrets_of(self, _secret: Secret) -> list[str]:
+        return [_TOKEN]
+
+    def tokens_of(self, _grant: Grant) -> FixedToken:
+        return FixedToken(_TOKEN)
+
+
 class _Source(BaseAdapter):
     """A source in this process, spoken to through requests."""
 
@@ -103,7 +133,7 @@ class _Source(BaseAdapter):
         target = target_of(fetch, record, options)
         with session(target.url) as http:
             http.mount("https://", self)
-            return fetch_record(fetch, target, token=_TOKEN, http=http, what="the source")
+            return fetch_record(fetch, target, access=_access(fetch), http=http, what="the source")
 
     def send(self, request: PreparedRequest, *_: Any, **__: Any) -> requests.Response:
         self.seen.append(request)

@@ -188,7 +188,9 @@ class Access(Protocol):
 
 
 class Auth(Protocol):
-    """How we prove to a source who asks: connectors/kit/sources/auth.py has the usual ways."""
+    """How we prove to a source who asks: connectors/kit/sources/auth.py has the usual ways.
+
+    One that puts a secret into the address also has `parameters`, the names that it stands under there."""
 
     @property
     def secrets(self) -> tuple[Secret, ...]: ...

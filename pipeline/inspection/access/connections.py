@@ -6,7 +6,6 @@ import secrets
 
 import msgspec
 
-from connectors.kit.registry import sources
 from connectors.kit.sources.auth import OAuthCode, auth_of
 from connectors.kit.token_server import GrantRefusedError
 from pipeline.access.sources import SourceKeys, how_to_set, keys_of
@@ -16,9 +15,11 @@ from pipeline.errors import ConfigurationError, RefusedError, UsageError
 from pipeline.inspection.names import check_source, find_instance
 from pipeline.intake.instances import SourceInstance
 from pipeline.settings.loading import settings
+from pipeline.settings.set_up_sources import set_up_sources
 from pipeline.store import source_tokens
 from pipeline.store.engine import patiently, transaction
 from pipeline.store.events import cursors
+from pipeline.store.fetches import pauses
 
 REDIRECT_URL = "http://localhost:8400/callback"
 _STATE_BYTES = 24
@@ -98,6 +99,7 @@ def finish_connecting(connecting: Connecting, given: str) -> Connected:
                 is_connected=True,
             )
             cursors.wake_source(connection, instance.brand, instance.slug)
+            pauses.end_pause(connection, instance.slug, instance.brand)
 
     patiently(store, pauses=_KEEPING_PAUSES_SECONDS)  # the code counts once
     return Connected(_state_of(instance, auth), is_renewed=granted.refresh_token is not None)
@@ -120,7 +122,9 @@ def read_connections(slug: str | None = None) -> list[AccessState]:
         check_source(slug)
     with transaction(synchronous=False) as connection:
         tokens = source_tokens.read_tokens(connection)
-    return [state for state in access_states(settings(), sources(), tokens) if slug in (None, state.source)]
+    return [
+        state for state in access_states(settings(), set_up_sources(settings()), tokens) if slug in (None, state.source)
+    ]
 
 
 def _auth_of(instance: SourceInstance) -> tuple[OAuthCode, SourceKeys]:

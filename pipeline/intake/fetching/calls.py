@@ -10,12 +10,12 @@ from typing import Any, Self
 from connectors.kit.http import session
 from connectors.kit.sources.fetching.addresses import target_of
 from connectors.kit.sources.fetching.answers import fetch_record
+from pipeline.access.fetches import FetchSetup
 from pipeline.delivery.governor import Governor
 from pipeline.delivery.shared_state import shared_redis
 from pipeline.errors import QuotaError, TransientError
 from pipeline.intake.arrivals import JSON
 from pipeline.records import FETCHED_INTO, Envelope
-from pipeline.settings.fetched_sources import FetchSetup
 from pipeline.settings.loading import Settings
 
 _CALL_SECONDS = 10.0
@@ -57,7 +57,7 @@ class FetchCalls:
         self._take()
         self.made += 1
         try:
-            body = fetch_record(setup.fetch, target, token=setup.token, http=self._http, what=self._what)
+            body = fetch_record(setup.fetch, target, access=setup.access, http=self._http, what=self._what)
         except QuotaError as error:
             self._governor.slow_down(setup.account, error.retry_after)
             raise

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from connectors.kit import Connector, sources
 from connectors.kit.sources.fetching.fetch import Fetch, fetch_of
+from pipeline.access.fetches import fetch_setup
 from pipeline.delivery.backoff import backoff_seconds
 from pipeline.errors import ConfigurationError, QuotaError, RecordError, TerminalError, TransientError, place_of
 from pipeline.hints import hint_dispatch
@@ -21,7 +22,7 @@ from pipeline.intake.fetching.calls import FetchCalls, WaitingForQuotaError
 from pipeline.intake.instances import BrokenSourceError, SourceBook, UnknownSourceError
 from pipeline.logs import get_logger
 from pipeline.records import Parked, RawEvent, Stage
-from pipeline.settings.fetched_sources import fetch_setup, fetching_sources
+from pipeline.settings.fetched_sources import fetching_sources
 from pipeline.settings.loading import settings
 from pipeline.settings.polled_sources import settings_digest
 from pipeline.stages.mapping.stored_records import read_arrival

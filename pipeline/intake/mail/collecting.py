@@ -16,12 +16,12 @@ from sqlalchemy import Connection
 
 from connectors.kit import Mailbox
 from connectors.kit.sources.collected.kinds import read_position
-from pipeline.errors import ConfigurationError
+from pipeline.access.sources import credentials_of
 from pipeline.hints import hint_dispatch
 from pipeline.intake.contents import store_events
 from pipeline.intake.instances import SourceInstance
 from pipeline.intake.mail.arrivals import VIA, Proofs, mail_event
-from pipeline.intake.mail.imap import Imap
+from pipeline.intake.mail.imap import Imap, LoginRefusedError
 from pipeline.intake.poll_reports import HOLD_SECONDS, RUN_SECONDS, PollReport
 from pipeline.records import Parked, Receipt, Stage
 from pipeline.settings.loading import Settings
@@ -46,22 +46,28 @@ def read_mailbox(
     """
     intake, entry = instance.connector.intake, known.source(instance.slug)
     assert isinstance(intake, Mailbox)  # noqa: S101 - the table of kinds chose this reader
-    token = next(iter(known.source_tokens(instance.slug, intake.token.name, brand=instance.brand)), None)
-    if token is None:
-        raise ConfigurationError(
-            f"the mailbox has no password or token: set {intake.token.name}, or sources.{instance.slug}.token to"
-            " env:NAME or file:PATH"
-        )
     run = _Run(known, instance, intake, report, begin_at or cursor.position)
     place = hashlib.sha256(intake.place(entry).encode()).hexdigest()[:16]
     if read_position(run.position).get("of") not in (None, place):
         run.position = None
         report.note("the address was changed: the mailbox was read from its beginning")
     run.place = place
-    with Imap(
-        intake.address(entry), str(entry.options["user"]), token, auth=str(entry.options.get("auth", "password"))
-    ) as mailbox:
+    with _opened(known, instance, intake) as mailbox:
         return run.read(mailbox)
+
+
+def _opened(known: Settings, instance: SourceInstance, intake: Mailbox) -> Imap:
+    """The mailbox by the first password or token that the server takes: two may be set while one is replaced, and a
+    token that is refused is renewed. To be used as a context."""
+    entry, refused = known.source(instance.slug), None
+    how = str(entry.options.get("auth", "password"))
+    for credential in credentials_of(known, instance.slug, instance.brand, instance.connector):
+        mailbox = Imap(intake.address(entry), str(entry.options["user"]), credential, auth=how)
+        try:
+            return mailbox.opened()
+        except LoginRefusedError as error:
+            refused = error
+    raise refused or LoginRefusedError("the mail server does not let us in")
 
 
 @dataclass

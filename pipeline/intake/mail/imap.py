@@ -21,10 +21,15 @@ _NUMBER = re.compile(rb"\d+")
 _SIZE = re.compile(rb"RFC822\.SIZE (\d+)")
 
 
-class Imap:
-    """A folder, opened and logged in to. Use it as a context.
+class LoginRefusedError(TerminalError):
+    """The server does not let us in by this password or token."""
 
-    Raises TransientError where the server is away or hangs up, TerminalError where it refuses.
+
+class Imap:
+    """A folder, logged in to and opened by `opened`, then used as a context.
+
+    Raises TransientError where the server is away or hangs up, TerminalError where it refuses, LoginRefusedError where
+    that is at the login.
     """
 
     def __init__(self, address: Address, user: str, token: str, *, auth: str) -> None:
@@ -36,6 +41,9 @@ class Imap:
         self.next_uid = 0
 
     def __enter__(self) -> Self:
+        return self
+
+    def opened(self) -> Self:
         with self._translated():
             self._server = self._connected()
             try:
@@ -117,7 +125,7 @@ class Imap:
         except imaplib.IMAP4.abort:
             raise
         except imaplib.IMAP4.error:
-            raise TerminalError(
+            raise LoginRefusedError(
                 "the mail server does not let us in: are options.user and the password or token right?"
             ) from None
 

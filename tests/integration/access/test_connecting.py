@@ -26,6 +26,8 @@ from pipeline.intake.polls import due_polls, run_poll
 from pipeline.store.engine import transaction
 from tests.support.command_line import AFLUENTE, ROOT, answer, problem, run
 from tests.support.intake_server import count_events
+from tests.support.oauth_server import CLIENT_ID
+from tests.support.services import forget_caches
 
 from .conftest import BY_CLIENT
 
@@ -234,3 +236,45 @@ def free_port():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return taken.getsockname()[1]
+
+
+@pytest.fixture
+def instance(company, provider, monkeypatch):
+    """An API that afluente.yaml alone describes, let in by consent or by the app itself."""
+
+    def set_up(**auth):
+        told = {"token_url": f"{provider.url}/token", **auth}
+        options = {"records_at": "leads", "event_id": "id", "cursor": {"param": "since", "field": "at"}, "auth": told}
+        source = {"connector": "rest_poll", "url": f"{provider.url}/leads", "mapping": "rest_poll", "options": options}
+        crm = {"kind": "salesforce", "base_url": "http://127.0.0.1:9"}
+        content = {"sources": {"acme_ads": source}, "destinations": {"crm": crm}}
+        company.folder.mkdir(exist_ok=True)
+        (company.folder / "afluente.yaml").write_text(json.dumps(content))
+        forget_caches()
+
+    monkeypatch.setenv("ACME_ADS_CLIENT_ID", CLIENT_ID)
+    monkeypatch.setenv("ACME_ADS_CLIENT_SECRET", "secret-of-the-tests")
+    provider.leads = [{"id": "1", "at": "2026-03-01T10:00:00Z", "email": "ada@example.org"}]
+    return set_up
+
+
+def test_an_api_of_yaml_alone_is_connected_and_its_access_shown_as_that_of_any_other(instance, provider):
+    instance(by="oauth_code", authorize_url=f"{provider.url}/authorize", scopes=["leads.read"])
+    assert run_poll("acme_ads", "default").is_terminal
+    assert [(state.source, state.state) for state in read_connections()] == [("acme_ads", "not connected")]
+    assert read_states("acme_ads")[0].access == "not connected"
+    assert "afluente source connect acme_ads" in (of_source(run_checks()).remedy or "")
+    connect(provider)
+    assert run_poll("acme_ads", "default").accepted == 1
+    assert [state.state for state in read_connections("acme_ads")] == ["connected"]
+    assert of_source(run_checks()).ok
+    provider.expire()
+    assert run_poll("acme_ads", "default", at_once=True).error is None
+    assert provider.asked[-1] == "refresh_token"
+
+
+def test_an_api_of_yaml_alone_is_read_by_the_app_itself(instance, provider):
+    instance(by="oauth_client", scope="leads.read")
+    assert run_poll("acme_ads", "default").accepted == 1
+    assert provider.asked == ["client_credentials"]
+    assert [state.state for state in read_connections()] == ["by itself"]

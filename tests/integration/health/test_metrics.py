@@ -74,12 +74,20 @@ def add_quarantined() -> None:
         )
 
 
+def add_fetch() -> None:
+    with transaction() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO fetches (event_id, brand, source) SELECT event_id, brand, source FROM events LIMIT 1"
+        )
+
+
 def test_every_metric_that_a_page_names_is_at_a_running_receiver(installation):
     add_events(1, "hot")
     add_delivery("due")
     add_quarantined()
     add_undecided_path()
     add_endpoint()
+    add_fetch()
     with running_receiver() as receiver:
         receiver.post_leads({"email": "ada@example.org"})
         served = samples(receiver)

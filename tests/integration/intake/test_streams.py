@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from connectors.kit.sources.parts import BESIDE
+from pipeline.health.status import collect_status
 from pipeline.inspection.polling.polled import read_states
 from pipeline.intake.polls import due_polls, run_poll
 from pipeline.store.engine import transaction
@@ -167,6 +168,23 @@ def test_a_form_that_fails_waits_alone_and_is_told(write, api):
     run_poll("acme", "default", "leads")
     assert "/v2/forms/f-0/leads" not in [asked.path for asked in api.asked[calls:]]  # its time has not come
     assert answer("source", "poll", "acme")["accepted"] == 1  # by hand it has
+
+
+def test_forms_that_fail_are_one_line_of_what_is_wrong(write, api):
+    write(streams={"leads": FORMS})
+    api.lists = {"/v2/forms": forms(6)}
+    api.lists |= {f"/v2/forms/f-{n}/leads": [lead(n)] for n in range(6)}
+    api.broken = {f"/v2/forms/f-{n}/leads" for n in range(1, 6)}
+    run_poll("acme", "default", "leads")
+    (told,) = [problem for problem in collect_status()["problems"] if problem.startswith("source acme")]
+    assert told.startswith(
+        "source acme, stream leads: 5 of its 6 parents cannot be read (leads/f-1, leads/f-2, leads/f-3, …): polling"
+    )
+    assert "afluente source poll acme --stream leads" in told
+    api.broken = {"/v2/forms/f-4/leads"}
+    run_poll("acme", "default", "leads", at_once=True)
+    (told,) = [problem for problem in collect_status()["problems"] if problem.startswith("source acme")]
+    assert told.startswith("source acme, stream leads/f-4: polling")
 
 
 def test_a_source_that_wants_to_be_left_alone_is_left_alone_by_all_its_forms(write, api):

@@ -10,6 +10,13 @@ from connectors.kit.sources.auth.marks import FixedAccess, HeaderMark, Parameter
 from connectors.kit.sources.declarations import Access, Auth, Keys, Secret
 
 
+def plain_of(intake: Any) -> Bearer | None:
+    """The token that the declaration of an intake takes from a human, itself or to read on, also beside `auth`."""
+    holder = getattr(intake, "fetch", None) or intake
+    token: Secret | None = getattr(holder, "token", None)
+    return Bearer(token) if token is not None else None
+
+
 def auth_of(intake: Any) -> Auth | None:
     """What the declaration of an intake shows to its source, itself or to read on (`fetch`): `token` is short for a
     Bearer. None for one that asks its source for nothing, or shows nothing."""
@@ -87,6 +94,10 @@ class QueryKey:
 
     name: str
     secret: Secret
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return (self.name,)
 
     @property
     def secrets(self) -> tuple[Secret, ...]:

@@ -14,6 +14,8 @@ from connectors.kit.sources.auth.oauth import OAuthClient, OAuthCode
 from connectors.kit.sources.declarations import Secret
 
 _Word = Annotated[str, msgspec.Meta(min_length=1)]
+_HeaderName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]+$")]
+_Plain = Annotated[str, msgspec.Meta(pattern=r"^[ -~]*$")]
 _Server = Annotated[str, msgspec.Meta(pattern="^https?://[^/]")]
 
 
@@ -38,8 +40,8 @@ class BasicOption(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
 class HeaderOption(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="header", tag_field="by"):
     """`SLUG_KEY`, behind `prefix`."""
 
-    name: _Word
-    prefix: str = ""
+    name: _HeaderName
+    prefix: _Plain = ""
 
     def declared(self, slug: str) -> HeaderKey:
         return HeaderKey(self.name, _secret(slug, "KEY"), self.prefix)

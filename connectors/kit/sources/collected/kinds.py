@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import orjson
 
@@ -23,6 +23,10 @@ class Collected:
     """A kind that beat collects on its schedule, as it polls feeds. One place holds the leads of one brand."""
 
     __slots__ = ()
+
+    def set_up(self, _slug: str, _entry: SourceEntry) -> Self:
+        """The declaration with what the options of one source make of it. Raises ConfigurationError."""
+        return self
 
     def lacks(self, slug: str, entry: SourceEntry) -> str | None:
         """Which setting is missing or wrong, as a sentence that says what to do; None if nothing is."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 from urllib.parse import unquote, urlsplit
+
+import msgspec
 
 from connectors.kit.errors import ConfigurationError
 from connectors.kit.mail.templates import wrong_templates
+from connectors.kit.sources.auth.options import OAuthClientOption, OAuthCodeOption
 from connectors.kit.sources.collected.kinds import Collected, SourceEntry, read_position, wrong_choice
-from connectors.kit.sources.declarations import Secret
+from connectors.kit.sources.declarations import Auth, Secret
 
 AUTHENTICATIONS = ("password", "xoauth2")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -32,16 +36,31 @@ class Address:
 class Mailbox(Collected):
     """Mails of the folder that `sources.NAME.url` names: `imaps://imap.example.org/Leads`.
 
-    `token`: the password, or with `options.auth: xoauth2` the access token. `options.user` logs in; `options.move_to`
+    `token`: the password, or with `options.auth: xoauth2` the access token. `auth`: what access tokens are had and
+    renewed by, as `options.oauth` says it. `options.user` logs in; `options.move_to`
     names a folder that mails are moved to once they are stored; `options.trusted_servers` the names under which one's
     own servers write `Authentication-Results`.
     """
 
     token: Secret
+    auth: Auth | None = None
     every_seconds: int = 60
     max_message_bytes: int = 33_554_432
     token_required: bool = True
     formats: tuple[str, ...] = ("mail",)
+
+    def set_up(self, slug: str, entry: SourceEntry) -> Self:
+        said = entry.options.get("oauth")
+        if said is None:
+            return self
+        place = f"sources.{slug}.options"
+        if entry.options.get("auth") != "xoauth2":
+            raise ConfigurationError(f"{place}.oauth is for servers that take tokens: set {place}.auth to xoauth2")
+        try:
+            return replace(self, auth=msgspec.convert(said, OAuthClientOption | OAuthCodeOption).declared(slug))
+        except msgspec.ValidationError as error:
+            what, _, where = str(error).partition(" - at `$")
+            raise ConfigurationError(f"{place}.oauth{where.rstrip('`')}: {what}") from error
 
     def lacks(self, slug: str, entry: SourceEntry) -> str | None:
         if not entry.url:

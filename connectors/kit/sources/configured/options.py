@@ -14,6 +14,7 @@ import msgspec
 
 from connectors.kit.errors import ConfigurationError
 from connectors.kit.paths import many_turns, parse_path
+from connectors.kit.sources.auth.options import AuthOption
 from connectors.kit.sources.configured.page_options import Name, PageSize, PagesOption, Way, declared_pages
 from connectors.kit.sources.declarations import Connector, Cursor, Parent, Poll, Secret, Stream, Webhook
 from connectors.kit.sources.paging.checks import wrong_words
@@ -95,7 +96,8 @@ class StreamOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class RestPollOptions(_RecordOptions, frozen=True):
-    """An API that gives JSON. `params` and `headers` are sent with each call, `body` with POST."""
+    """An API that gives JSON. `params` and `headers` are sent with each call, `body` with POST. `auth` None: by the
+    token, if one is set."""
 
     records_at: Name | None = None
     event_id: Name | None = None
@@ -107,6 +109,7 @@ class RestPollOptions(_RecordOptions, frozen=True):
     pages: PagesOption | None = None
     cursor: Cursor | None = None
     streams: dict[str, StreamOptions] = {}
+    auth: AuthOption | None = None
 
     def connector(self, base: Connector, slug: str) -> Connector:
         """Raises ConfigurationError."""
@@ -115,7 +118,7 @@ class RestPollOptions(_RecordOptions, frozen=True):
             records_at=self.records_at,
             pages=declared_pages(self.pages),
             cursor=self.cursor,
-            token=_secret_of(slug, "TOKEN"),
+            **_proof(self.auth, slug),
             method=self.method,
             params={name: _written(value) for name, value in self.params.items()},
             headers=self.headers,
@@ -137,6 +140,7 @@ class GraphQlPollOptions(_RecordOptions, frozen=True, kw_only=True):
     event_id: Name | None = "id"
     headers: dict[str, str] = {}
     cursor: Cursor | None = None
+    auth: AuthOption | None = None
 
     def connector(self, base: Connector, slug: str) -> Connector:
         """Raises ConfigurationError."""
@@ -150,7 +154,7 @@ class GraphQlPollOptions(_RecordOptions, frozen=True, kw_only=True):
             records_at=self.records_at,
             pages=pages or None,
             cursor=self.cursor,
-            token=_secret_of(slug, "TOKEN"),
+            **_proof(self.auth, slug),
             headers=self.headers,
             body={"query": self.query, "variables": variables},
         )
@@ -201,6 +205,12 @@ def _declared(base: Connector) -> Poll:
 def _secret_of(slug: str, what: str) -> Secret:
     """Named after the source as it is set up: what one API trusts is sent to no other."""
     return Secret(f"{slug.upper()}_{what}")
+
+
+def _proof(auth: AuthOption | None, slug: str) -> dict[str, Any]:
+    if auth is None:
+        return {"token": _secret_of(slug, "TOKEN"), "auth": None}
+    return {"token": None, "auth": auth.declared(slug)}
 
 
 def _written(value: Any) -> Any:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
+
+import requests
 
 from connectors.kit.bounded_http import AnswerTooLargeError
 from connectors.kit.errors import QuotaError, RecordError, TerminalError, TransientError
-from connectors.kit.http import BearerToken, Session, check_status, retry_after, translated
+from connectors.kit.http import Session, check_status, retry_after, translated
 from connectors.kit.paths import get_path
+from connectors.kit.sources.auth.marks import send_marked
+from connectors.kit.sources.declarations import Access, Mark
 from connectors.kit.sources.fetching.addresses import Target
 from connectors.kit.sources.fetching.fetch import Fetch
 from connectors.kit.sources.records import UnreadableBody, decode_body
@@ -23,33 +28,51 @@ _OF_ONE_RECORD = {  # by status, where no code is declared
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    response: requests.Response = field(repr=False)
+    document: Any = field(repr=False)
+    fault: str | None  # why the document cannot be read
+    code: Any
+    meaning: str | None
+
+    @property
+    def status_code(self) -> int:
+        """As `send_marked` asks for it: a code that says the token is refused is 401 by another name."""
+        return 401 if self.meaning == "token" else self.response.status_code
+
+
 def fetch_record(
     fetch: Fetch,
     target: Target,
     *,
-    token: str | None,
+    access: Access | None,
     http: Session,
     what: str,
     now: Callable[[], float] = time.time,
 ) -> bytes:
-    """The record as JSON, as it came. `what` says who is called, for messages.
+    """The record as JSON, as it came. `access` marks what is asked, None: nothing does; `what` says who is called, for
+    messages.
 
     Raises RecordError for what concerns this record alone (`fetch_gone`, `fetch_forbidden`, `fetch_refused`,
     `fetched_unreadable`, `fetched_too_large`); QuotaError, TransientError; TerminalError where the token is refused, or
     where settings are wrong.
     """
-    auth = BearerToken(token) if token else None
-    try:
+
+    def ask(mark: Mark | None) -> _Answer:
         with translated(what):
-            response = http.get(target.url, params=target.params, headers=target.headers, auth=auth)
+            response = http.get(target.url, params=target.params, headers=target.headers, auth=mark)
+        return _told_by(fetch, response)
+
+    try:
+        answer = send_marked(access, ask)
     except TerminalError as error:
         if isinstance(error.__context__, AnswerTooLargeError):
             raise RecordError("fetched_too_large", message=f"more than {fetch.max_answer_bytes} bytes") from None
         raise
-    document, fault = _read(response.content)
-    code = get_path(document, fetch.code_at) if fetch.code_at and isinstance(document, dict) else None
-    if meaning := fetch.meaning_of(code):
-        raise _told(meaning, f"{what}: {fetch.code_at} is {code}", retry_after(response, now=now()))
+    response, code = answer.response, answer.code
+    if answer.meaning:
+        raise _told(answer.meaning, f"{what}: {fetch.code_at} is {code}", retry_after(response, now=now()))
     status = response.status_code
     if status in _OF_ONE_RECORD:
         word, message = _OF_ONE_RECORD[status]
@@ -58,9 +81,15 @@ def fetch_record(
         told = f", {fetch.code_at} is {code}" if isinstance(code, int) else ""
         raise RecordError("fetch_refused", message=f"the source refuses to give this record (answered {status}{told})")
     check_status(response, what, now=now)
-    if not isinstance(document, dict):
-        raise RecordError("fetched_unreadable", message=fault or "the answer is no JSON object")
+    if not isinstance(answer.document, dict):
+        raise RecordError("fetched_unreadable", message=answer.fault or "the answer is no JSON object")
     return response.content
+
+
+def _told_by(fetch: Fetch, response: requests.Response) -> _Answer:
+    document, fault = _read(response.content)
+    code = get_path(document, fetch.code_at) if fetch.code_at and isinstance(document, dict) else None
+    return _Answer(response, document, fault, code, fetch.meaning_of(code))
 
 
 def _read(content: bytes) -> tuple[Any, str | None]:

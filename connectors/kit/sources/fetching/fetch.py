@@ -8,7 +8,7 @@ from typing import Any
 
 from connectors.kit.destinations.options import Option
 from connectors.kit.paths import get_path
-from connectors.kit.sources.declarations import Connector, Secret
+from connectors.kit.sources.declarations import Auth, Connector, Secret
 
 # What an error's code in an answer means, whatever the status: the token is no good (everybody waits), too many calls,
 # try again; and of this one record: there is none, or we may not see it.
@@ -37,7 +37,8 @@ class Fetch:
     headers: Mapping[str, str] = field(default_factory=dict)
     options: tuple[Option, ...] = ()
     hosts: tuple[str, ...] = ()
-    token: Secret | None = None  # sent as `Authorization: Bearer …`
+    token: Secret | None = None  # short for auth=Bearer(…); beside `auth` it is shown where it is set
+    auth: Auth | None = None
     when: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     into: str | None = None
     code_at: str | None = None

@@ -60,10 +60,11 @@ def safe_link(poll: Poll, link: str, what: str) -> str:
             f"{what}: the next page's address leads to another host, which is not asked;"
             " has the source moved? Then set its new address"
         )
+    credentials = {*_CREDENTIALS, *(name.lower() for name in getattr(poll.auth, "parameters", ()))}
     pairs = [
         (name, value)
         for name, value in parse_qsl(there.query, keep_blank_values=True)
-        if name.lower() not in _CREDENTIALS
+        if name.lower() not in credentials
     ]
     return str(urlunsplit(("", "", there.path or "/", urlencode(pairs), "")))
 

@@ -75,7 +75,7 @@ def _wrong_words_of_one(poll: Poll) -> Iterator[str]:
     for place, values in (("headers", poll.headers), ("params", poll.params)):
         for name, value in values.items():
             if any(word in name.lower().replace("_", "-") for word in _SECRET_NAMES) and "{" not in str(value):
-                yield f"{place}.{name}: is a secret by its name, and secrets never stand here; set the source's `token`"
+                yield f"{place}.{name}: is a secret by its name, which never stands here; set `token` or `auth`"
     yield from wrong_places(poll)
     yield from _wrong_paths(poll)
     if isinstance(pages, TimeWindow):

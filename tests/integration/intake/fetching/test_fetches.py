@@ -27,6 +27,7 @@ from tests.support.fetched_leads import (
     waiting,
 )
 from tests.support.intake_server import Receiver, quarantined, running_receiver, stored_events
+from tests.support.services import forget_caches
 
 pytestmark = pytest.mark.usefixtures("database", "redis_url")
 _DUE = [(SOURCE, "default")]
@@ -94,6 +95,19 @@ def test_a_replay_maps_what_was_read_and_asks_nobody(provider: Provider, receive
     load_all()
     assert states() == {lead_id: "settled"}
     assert provider.count() == calls
+
+
+def test_of_two_tokens_the_one_that_counts_reads_the_record_whatever_word_refuses_the_other(
+    provider: Provider, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("META_LEAD_ADS_TOKEN", f"not-yet-valid,{TOKEN}")
+    forget_caches()
+    ids = [lead(provider, f"ada{number}@example.org") for number in range(3)]
+    post_ids(receiver, *ids)
+    assert fetch().fetched == 3
+    assert provider.count() == 4, (
+        "Meta refuses by a code with 400; the token that was taken is shown first from then on"
+    )
 
 
 def test_the_same_id_again_is_a_repeat_and_is_read_once(provider: Provider, receiver: Receiver) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from connectors.sandbox.providers.provider import Provider
 from pipeline.health.connector_checks import check_sources
+from pipeline.health.metrics import collect_gauges
 from pipeline.health.status import collect_status
 from pipeline.inspection.polling.fetched import fetch_now, read_fetches
 from pipeline.inspection.stories import tell_event
@@ -62,6 +63,10 @@ def test_status_and_doctor_say_how_many_wait_for_a_token_and_what_to_do(provider
     assert not check.ok
     assert "token" in check.detail
     assert [state.waiting for state in read_fetches(SOURCE)] == [4]
+    gauges = {gauge.name: gauge.samples for gauge in collect_gauges(settings())}
+    (waiting,), (oldest,) = gauges["afluente_fetches_waiting"], gauges["afluente_fetches_oldest_waiting_seconds"]
+    assert (waiting.labels, waiting.value) == ({"source": SOURCE, "brand": "default"}, 4.0)
+    assert oldest.value > 0
     assert TOKEN not in json.dumps(now, default=str)
 
 
