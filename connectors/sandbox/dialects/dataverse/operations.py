@@ -108,7 +108,8 @@ def _plan_upsert(operation: Operation, address: Address, changes: Changes) -> Fi
     check_fields(table, {name: value for name, value in fields.items() if name != table.id_column})
     key = kept_as if address.guid is not None and kept_as and not kept_as.startswith("id=") else address.key
     wanted = fields.get(table.key_column, key)
-    if wanted is not None and kept_as is not None and kept_as.startswith("id=") and key is None:
+    # By its own id a row may get a key, or another one; by its key it keeps that.
+    if wanted not in (None, key) and kept_as is not None and address.guid is not None:
         kept_as = changes.give_key(table, kept_as, str(wanted))
     elif wanted != key:
         raise refusal("0x80040203", f"The value of '{table.key_column}' differs from the key of the address.")
