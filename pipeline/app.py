@@ -82,7 +82,7 @@ def _read_rules(**_: Any) -> None:
 @signals.worker_init.connect
 def _meet_everything_once(sender: Any, **_: Any) -> None:
     """Before it forks, after the rules are read: else each process does at its first lead what one can do for all."""
-    from pipeline.warm_up import warm_up
+    from pipeline.rule_files import warm_up
 
     if str(sender.hostname).partition("@")[0] not in _NODES_WITHOUT_LEADS:
         warm_up(settings())
