@@ -18,6 +18,7 @@ from pipeline.messages import register_serializer
 from pipeline.settings.loading import settings
 
 _BULK_NICENESS = 5
+_NODES_WITHOUT_LEADS = ("pull", "ops")  # they take in and look after; nothing of the chain runs there
 
 
 def _read_celery_settings() -> ModuleType:
@@ -76,6 +77,15 @@ def _read_rules(**_: Any) -> None:
         sorted({mapping_name(known, name) for name in {*sources(), *known.sources}}),
         sorted({destination.mapping_name for destination in known.destinations.values()}),
     )
+
+
+@signals.worker_init.connect
+def _meet_everything_once(sender: Any, **_: Any) -> None:
+    """Before it forks, after the rules are read: else each process does at its first lead what one can do for all."""
+    from pipeline.rule_files import warm_up
+
+    if str(sender.hostname).partition("@")[0] not in _NODES_WITHOUT_LEADS:
+        warm_up(settings())
 
 
 @signals.worker_init.connect

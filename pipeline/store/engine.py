@@ -34,7 +34,7 @@ def _read_uuid(text: str | bytes | None, _cursor: Any) -> UUID | None:
     return None if text is None else msgspec.convert(text, UUID)
 
 
-psycopg2.extensions.register_type(psycopg2.extensions.new_type((_UUID_OID,), "UUID", _read_uuid))
+_UUID = psycopg2.extensions.new_type((_UUID_OID,), "UUID", _read_uuid)
 
 _POOL_SIZE = 4
 _POOL_OVERFLOW = 4
@@ -205,9 +205,15 @@ def make_engine(url: str) -> Engine:
             "options": f"{_SESSION_OPTIONS} {own_text}".strip(),
         },
     )
+    event.listen(made, "connect", _read_uuids_fast)
     event.listen(made, "checkin", _note_checkin)
     event.listen(made, "checkout", _probe_if_idle)
     return made
+
+
+def _read_uuids_fast(connection: Any, _record: Any) -> None:
+    """On each connection: SQLAlchemy has put the driver's own reader there, which beats one for the whole process."""
+    psycopg2.extensions.register_type(_UUID, connection)
 
 
 def _note_checkin(_connection: Any, record: Any) -> None:

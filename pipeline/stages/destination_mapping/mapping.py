@@ -24,7 +24,7 @@ from pipeline.stages.destination_mapping.declarations import (
     read_destination,
 )
 from pipeline.stages.destination_mapping.names import named_in
-from pipeline.stages.destination_mapping.types import TYPES, UnfitError, cut
+from pipeline.stages.destination_mapping.types import TAKEN_AS_TEXT, TYPES, UnfitError, cut
 from pipeline.stages.reloading import Reloading
 from pipeline.values.derived import RULES as DERIVED
 from pipeline.values.folding import fold
@@ -54,6 +54,26 @@ class MappedPerson(NamedTuple):
         return f"<MappedPerson: {len(self.fields)} fields>"
 
 
+class _Plan:
+    """A rule as it is gone by for each person: what can be looked up beforehand has been."""
+
+    __slots__ = (
+        "constant", "default", "is_found", "is_listed", "is_missed", "is_text", "max_length", "name", "picklist",
+        "rule", "sources", "table", "write",
+    )  # fmt: skip
+
+    def __init__(self, rule: DestinationRule) -> None:
+        self.rule = rule
+        self.name, self.sources, self.write, self.max_length = rule.name, rule.sources, rule.write, rule.max_length
+        self.constant, self.default = rule.constant, rule.default
+        self.table = {fold(key): value for key, value in rule.values.items()}
+        self.picklist = None if rule.picklist is None else {fold(value): value for value in rule.picklist}
+        self.is_listed = bool(self.table) or self.picklist is not None
+        self.is_found = self.constant is None and self.default is None  # never a word of the mapping's own
+        self.is_missed = rule.required or rule.clears  # where there is no value
+        self.is_text = rule.kind in TAKEN_AS_TEXT
+
+
 class DestinationMapping:
     """One CRM's mapping, checked: of the record of a person, and `others`, each a mapping of its own. `objects` are all
     of the same file, also of one of the others, in the order in which they are needed. `version` is
@@ -70,14 +90,7 @@ class DestinationMapping:
         self.derived = tuple(
             dict.fromkeys(name for rule in declaration.fields for name in rule.sources if name in DERIVED)
         )
-        self.tables = {
-            rule.name: {fold(key): value for key, value in rule.values.items()} for rule in declaration.fields
-        }
-        self.picklists = {
-            rule.name: {fold(value): value for value in rule.picklist}
-            for rule in declaration.fields
-            if rule.picklist is not None
-        }
+        self.plans = tuple(_Plan(rule) for rule in declaration.fields)
 
     @property
     def objects(self) -> tuple[DestinationMapping, ...]:
@@ -125,27 +138,24 @@ def map_person(
     made: dict[str, Any] = {}  # sent when the record is made, and never again
     fills: list[str] = []
     truncated: list[str] = []
-    taken_back = set(emptied)
-    if "email" in taken_back:
-        taken_back.add("email_local_part")
-    for rule in mapping.declaration.fields:
-        value = _value(mapping, rule, known)
-        if value is None or is_empty(value):
-            if rule.required:
-                raise RecordError(
-                    "missing_required", field=rule.name, message=f"{rule.name} has neither value nor default"
-                )
-            if rule.clears:
-                (once_cleared if rule.is_once else fields)[rule.name] = None
-            elif rule.write in (ALWAYS, ONCE) and not taken_back.isdisjoint(rule.sources):
-                (once_cleared if rule.is_once else taken)[rule.name] = None
+    taken_back = _taken_back(emptied)
+    for plan in mapping.plans:
+        value = _value(plan, known)
+        if value is None:
+            if (plan.is_missed or taken_back) and _is_cleared(plan.rule, taken_back):
+                (once_cleared if plan.write == ONCE else fields if plan.rule.clears else taken)[plan.name] = None
             continue
-        fitted, is_cut = _fitted(rule, value)
-        if is_cut:
-            truncated.append(rule.name)
-        if rule.write == FILL_IF_EMPTY:
-            fills.append(rule.name)
-        (once if rule.is_once else made if rule.write == CRM_WINS else fields)[rule.name] = fitted
+        if not plan.is_text or value.__class__ is not str:
+            value = _typed(plan.rule, value)
+        if plan.max_length is not None and value.__class__ is str and len(value) > plan.max_length:
+            value = _shortened(plan.rule, value)
+            truncated.append(plan.name)
+        if plan.write == ALWAYS:
+            fields[plan.name] = value
+            continue
+        if plan.write == FILL_IF_EMPTY:
+            fills.append(plan.name)
+        (once if plan.write == ONCE else made if plan.write == CRM_WINS else fields)[plan.name] = value
     digest = _digest(person_id, once) if once else None
     content = msgspec.json.encode({**fields, **once}, order="sorted")
     fields |= taken if is_there else {**taken, **made}
@@ -180,31 +190,47 @@ def map_merged(mapping: DestinationMapping, merged_into: UUID) -> MappedPerson:
     Without fields where the mapping knows no field `from: merged_into`.
     """
     value = str(merged_into)
-    return MappedPerson({rule.name: _fitted(rule, value)[0] for rule in mapping.declaration.fields if rule.is_mark})
+    return MappedPerson({rule.name: _fitted(rule, value) for rule in mapping.declaration.fields if rule.is_mark})
 
 
-def _value(mapping: DestinationMapping, rule: DestinationRule, known: dict[str, Any]) -> Any:
-    value = _first(rule, known)
+def _taken_back(emptied: Collection[str]) -> set[str]:
+    """With what is derived of them."""
+    return {*emptied, "email_local_part"} if "email" in emptied else set(emptied)
+
+
+def _is_cleared(rule: DestinationRule, taken_back: set[str]) -> bool:
+    """Whether the CRM's field is emptied, as there is nothing for it. Raises RecordError where it is required."""
+    if rule.required:
+        raise RecordError("missing_required", field=rule.name, message=f"{rule.name} has neither value nor default")
+    return rule.clears or (rule.write in (ALWAYS, ONCE) and not taken_back.isdisjoint(rule.sources))
+
+
+def _value(plan: _Plan, known: dict[str, Any]) -> Any:
+    """What the rule finds, in the CRM's words; None: nothing."""
+    value = plan.constant
     if value is None:
-        return None
-    table = mapping.tables[rule.name]
-    picklist = mapping.picklists.get(rule.name)
-    if not table and picklist is None:
+        for source in plan.sources:
+            value = known.get(source)
+            if value is None:  # most facts of most people are not known
+                continue
+            if (value and not value.isspace()) if value.__class__ is str else not is_empty(value):
+                break
+        else:
+            value = plan.default
+            if value is None:
+                return None
+    if plan.is_listed:
+        value = _worded(plan, value)
+    elif plan.is_found:  # and looked at
         return value
+    return None if is_empty(value) else value
+
+
+def _worded(plan: _Plan, value: Any) -> Any:
     if not isinstance(value, list):
-        return _listed(rule, table, picklist, value)
-    entries = [_listed(rule, table, picklist, entry) for entry in value]
+        return _listed(plan.rule, plan.table, plan.picklist, value)
+    entries = [_listed(plan.rule, plan.table, plan.picklist, entry) for entry in value]
     return [entry for entry in entries if not is_empty(entry)]
-
-
-def _first(rule: DestinationRule, known: dict[str, Any]) -> Any:
-    if rule.constant is not None:
-        return rule.constant
-    for source in rule.sources:
-        value = known.get(source)
-        if value is not None and not is_empty(value):  # most facts of most people are not known
-            return value
-    return rule.default
 
 
 def _listed(rule: DestinationRule, table: dict[str, Any], picklist: dict[str, str] | None, value: Any) -> Any:
@@ -226,21 +252,31 @@ def _listed(rule: DestinationRule, table: dict[str, Any], picklist: dict[str, st
     )
 
 
-def _fitted(rule: DestinationRule, value: Any) -> tuple[Any, bool]:
-    """The value as the CRM takes it, and whether it was cut."""
+def _typed(rule: DestinationRule, value: Any) -> Any:
+    """The value as a field of this type takes it."""
     try:
-        fitted = TYPES[rule.kind](value, rule)
+        return TYPES[rule.kind](value, rule)
     except UnfitError as error:
         raise RecordError(error.code, field=rule.name, message=f"{rule.name} {error}") from None
-    if rule.max_length is None or not isinstance(fitted, str) or len(fitted) <= rule.max_length:
-        return fitted, False
+
+
+def _shortened(rule: DestinationRule, text: str) -> str:
+    """A text that is too long, cut where the rule allows it."""
+    assert rule.max_length is not None  # noqa: S101 - else it would not be too long
     if not rule.truncates:
         raise RecordError(
             "too_long",
             field=rule.name,
-            message=f"{rule.name} takes {rule.max_length} characters, there are {len(fitted)}",
+            message=f"{rule.name} takes {rule.max_length} characters, there are {len(text)}",
         )
-    return cut(fitted, rule.max_length, rule), True
+    return cut(text, rule.max_length, rule)
+
+
+def _fitted(rule: DestinationRule, value: Any) -> Any:
+    """The value as the CRM takes it."""
+    fitted = _typed(rule, value)
+    is_too_long = rule.max_length is not None and isinstance(fitted, str) and len(fitted) > rule.max_length
+    return _shortened(rule, fitted) if is_too_long else fitted
 
 
 def _digest(person_id: UUID, once: dict[str, Any]) -> bytes:

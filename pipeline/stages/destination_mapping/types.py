@@ -110,6 +110,7 @@ TYPES: dict[str, Callable[[Any, DestinationRule], Any]] = {
     "list": _text,
     "picklist": _text,
 }
+TAKEN_AS_TEXT = frozenset(kind for kind, write in TYPES.items() if write is _text)  # a text stands as it is
 _FEWEST_DIGITS = 3
 
 
