@@ -11,7 +11,6 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import orjson
@@ -56,7 +55,10 @@ _TERMINAL = "terminal: "  # begins `cursors.last_error` of a source that waits f
 _VIA = "pull"  # how a polled record came, as stored requests hold it: kept for good (docs/decisions/0019)
 _MOVED = "the address was changed: the source was read from its beginning"
 # How what is collected is read, a kind a row: True if there is nothing more now, False if the time for a run is up.
-_COLLECTORS: dict[type, Callable[..., bool]] = {DropFolder: read_folder, Mailbox: read_mailbox}
+_COLLECTORS: dict[type, Callable[[Settings, SourceInstance, cursors.StoredCursor, PollReport, str | None], bool]] = {
+    DropFolder: read_folder,
+    Mailbox: read_mailbox,
+}
 _log = get_logger(__name__)
 
 
@@ -107,11 +109,12 @@ def run_poll(
     if stream not in streams_of(instance.connector):  # it was taken out of the settings meanwhile
         return PollReport(ran=False)
     collect = _COLLECTORS.get(type(instance.connector.intake))
-    read: Callable[..., bool] = (
-        partial(_read, known, instance, stream, at_once=at_once, begin_at=begin_at)
-        if collect is None
-        else partial(collect, known, instance, begin_at=begin_at)
-    )
+
+    def read(cursor: cursors.StoredCursor, report: PollReport) -> bool:
+        if collect is not None:
+            return collect(known, instance, cursor, report, begin_at)
+        return _read(known, instance, stream, cursor, report, at_once=at_once, begin_at=begin_at)
+
     return _run(known, instance, stream, read, at_once=at_once)
 
 
