@@ -63,7 +63,7 @@ def map_raw_event(raw: RawEvent, patch: dict[str, Any] | None, slug: str | None 
         return Parked(raw.event_id, Stage.MAP_FIELDS, "mapping_unreadable", str(error))
     if slug in broken_sources() and raw.envelope.origin.get(STORED) == AS_IT_CAME:  # it may prepare its records
         return Parked(raw.event_id, Stage.MAP_FIELDS, "source_broken", broken_sources()[slug])
-    return map_event(raw, patch=patch, mapping=mapping, connector=connector_in_force(raw))
+    return map_event(raw, patch=patch, mapping=mapping, connector=connector_in_force(raw, slug))
 
 
 def normalize_mapped(mapped: Lead | Activity) -> Decided:
@@ -109,15 +109,16 @@ def require_mappings(connection: Connection, event_ids: Sequence[UUID]) -> None:
             load_source_mapping(slug)
 
 
-def connector_in_force(raw: RawEvent) -> Connector | None:
-    """The connector that reads this event, as it was declared when this process began; None if there is none."""
+def connector_in_force(raw: RawEvent, slug: str | None = None) -> Connector | None:
+    """The connector that reads this event, as it was declared when this process began; None if there is none. `slug` as
+    above."""
     known = settings()
     if raw.source in known.sources:
         try:
             return set_up_source(known, raw.source)
         except ConfigurationError:  # its options are wrong: what came in is read as its mapping says, unprepared
             return None
-    return sources().get(connector_of(raw.source))
+    return sources().get(slug or connector_of(raw.source))
 
 
 def connector_of(source: str) -> str:
