@@ -99,7 +99,10 @@ CRM = "destinations: {crm: {kind: salesforce, base_url: 'https://crm.example', "
         ("hooks: {fields: [emial]}", "hooks.fields[0]: 'emial' is not known"),
         ("hooks: {most: 0}", "hooks.most: 0 is too small"),
         ("brands: {b: {brand: x}}", "brands.b.brand: 'brand' is not known"),
-        ("source: {}", "source: 'source' is not known (did you mean sources?); allowed: brands, destinations, flower"),
+        (
+            "source: {}",
+            "source: 'source' is not known (did you mean sources?); allowed: brands, destinations, ",
+        ),
         ("sources: {api: {lane: warm}}", "sources.api.lane: 'warm' is not known; allowed: bulk, hot"),
         ("sources: {api: {every_seconds: 0}}", "sources.api.every_seconds: 0 is too small; at least 1"),
         ("sources: {api: {rate_per_second: -1}}", "sources.api.rate_per_second: -1 is too small"),
