@@ -370,6 +370,7 @@ def test_the_image_runs_the_wheel_and_what_a_company_mounts_and_no_source_of_our
         assert [volume for volume in service["volumes"] if volume.endswith(f":{home}:ro")], name
 
 
+@pytest.mark.long
 def test_the_image_runs_a_python_that_the_project_supports_and_not_as_root():
     dockerfile = (ROOT / "Dockerfile").read_text()
     version = re.search(r"FROM python:(\d+)\.(\d+)", dockerfile).groups()

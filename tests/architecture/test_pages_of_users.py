@@ -72,6 +72,7 @@ def said_by_the_program() -> str:
     return "\n".join(texts)
 
 
+@pytest.mark.long
 def test_the_messages_of_the_page_of_errors_are_those_of_the_program():
     said = said_by_the_program()
     pieces = [piece.strip() for row in cells("docs/errors.md") for one in spans(row[0]) for piece in one.split("…")]

@@ -25,6 +25,7 @@ def test_skipped(): pass
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("profile", "drawn"), [("short", "drawn 25 15"), ("long", "drawn 100 60")])
 def test_each_run_takes_its_number_of_examples_and_ends_with_what_was_not_run(tmp_path, profile, drawn):
     probe = tmp_path / "test_probe.py"

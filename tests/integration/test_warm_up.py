@@ -63,17 +63,20 @@ def first_lead_of(node: str, folder, **environment: str) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("node", ["hot", "bulk", "deliver", "worker-of-ours"])
 def test_the_first_lead_of_a_process_loads_nothing_and_the_parent_has_no_socket(node, tmp_path):
     assert first_lead_of(node, tmp_path) == _NOTHING
 
 
+@pytest.mark.long
 def test_a_node_that_meets_no_leads_is_spared_that(tmp_path):
     found = first_lead_of("ops", tmp_path)
     assert found["modules"]
     assert found["vocabularies"] > 0
 
 
+@pytest.mark.long
 def test_what_is_wrong_at_the_database_address_stops_no_node(tmp_path):
     found = first_lead_of("hot", tmp_path, AFLUENTE_DATABASE_URL="postgresql+psycopg2://nobody@127.0.0.1:1/none")
     assert found == _NOTHING

@@ -42,6 +42,7 @@ def of_source(checks):
     return next(check for check in checks if check.name == "source acme_ads")
 
 
+@pytest.mark.long
 def test_a_source_that_is_not_connected_is_not_asked_and_says_the_one_command(acme, provider):
     report = run_poll("acme_ads", "default")
     assert report.is_terminal

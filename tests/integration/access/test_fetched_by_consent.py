@@ -61,6 +61,7 @@ def check():
     return next(check for check in run_checks() if check.name == "source acme_ads")
 
 
+@pytest.mark.long
 def test_ids_wait_until_somebody_agrees_and_are_read_at_once_after_it(receiver, provider):
     assert not check().ok
     assert "afluente source connect acme_ads" in (check().remedy or "")

@@ -41,6 +41,7 @@ def test_a_brand_without_leads_is_known(tmp_path, monkeypatch):
     assert answer("people", "renew", "--brand", "haus")["people"] == 0
 
 
+@pytest.mark.long
 def test_a_brand_that_is_set_up_no_longer_keeps_its_leads(tmp_path, monkeypatch):
     (ada,) = leads({"full_name": "Ada Sample", "email": "ada@example.com"})
     monkeypatch.setenv("AFLUENTE_CONFIG", two_brands(tmp_path)["AFLUENTE_CONFIG"])

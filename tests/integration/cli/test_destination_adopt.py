@@ -17,6 +17,7 @@ def crm(database, redis_url, tmp_path, monkeypatch) -> Iterator[SandboxBefore]:
         yield before
 
 
+@pytest.mark.long
 def test_what_is_there_is_counted_and_a_second_run_says_the_same(crm):
     crm.fill(people_of(6, 2))
     capture(lead(0), lead(4))
@@ -41,6 +42,7 @@ def test_what_is_there_is_counted_and_a_second_run_says_the_same(crm):
     assert "2 people have several records there: `afluente destination pairs crm`" in done.stderr + done.stdout
 
 
+@pytest.mark.long
 def test_pairs_name_the_record_that_is_written_to_and_the_others(crm):
     crm.fill(people_of(2, 1))
     assert answer("destination", "pairs", "crm") == {"destination": "crm", "people": 0, "pairs": []}

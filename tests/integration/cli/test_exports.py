@@ -86,6 +86,7 @@ def test_consents_of_an_export_are_named():
     assert (consent["purpose"], consent["channel"], consent["granted"]) == ("marketing", "email", True)
 
 
+@pytest.mark.long
 def test_the_state_of_an_address_does_not_hide_the_state_of_a_lead():
     capture(ADA)
     (row,) = lines("leads", "export")

@@ -74,6 +74,7 @@ def test_a_released_lead_that_nobody_can_be_found_by_waits_in_quarantine():
     ]
 
 
+@pytest.mark.long
 def test_releasing_twice_releases_once():
     event_id = suppressed(REAL)
     run("leads", "release", event_id, "--why", "real")

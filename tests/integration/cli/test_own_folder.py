@@ -121,6 +121,7 @@ def test_the_version_is_that_of_the_package():
     assert run("--version").stdout.split()[:2] == ["afluente", importlib.metadata.version("afluente")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rich", [True, False], ids=["with rich", "without rich"])
 def test_the_shell_completes_commands_once_completion_is_installed(tmp_path, rich):
     hidden = "" if rich else "import sys; sys.modules['rich'] = None; "

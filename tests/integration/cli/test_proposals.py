@@ -158,6 +158,7 @@ def test_a_declared_source_without_a_mapping_gets_the_mapping_alone(company, fil
     assert json.loads(done.stdout)["proposal"]["files"] == ["mappings/sources/messe.yaml"]
 
 
+@pytest.mark.long
 def test_any_title_can_stand_in_a_mapping(company, tmp_path):
     path = tmp_path / "odd.csv"
     titles = [

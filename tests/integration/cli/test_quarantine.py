@@ -152,6 +152,7 @@ def test_a_row_with_shifted_cells_is_fixed_by_hand(shifted):
     assert {person["first_name"] for person in lines("people", "export")} == {"Ada", "Eva"}
 
 
+@pytest.mark.long
 def test_wrong_use_says_what_to_write(parked):
     assert "say what to replay" in problem("quarantine", "replay", code=2)
     assert "--all means everything" in problem("quarantine", "replay", "--all", "--source", "api", code=2)

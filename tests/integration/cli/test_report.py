@@ -156,6 +156,7 @@ def test_people_get_a_table_and_spreadsheets_get_csv(tmp_path):
     assert header == f"channel,{','.join(MODELS)},people,touches"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("invented")
 @pytest.mark.parametrize("model", ["linear", "all"])
 def test_a_chart_is_a_png_whatever_the_names_hold(tmp_path, model):

@@ -216,6 +216,7 @@ def test_what_cannot_be_sent_says_what_to_do_instead(tmp_path):
     )
 
 
+@pytest.mark.long
 def test_the_mappings_of_the_house_are_sound():
     found = answer("mapping", "check")
     assert found["ok"] is True

@@ -141,6 +141,7 @@ def test_a_refusal_for_quota_stops_all_destinations_of_the_account(start, tmp_pa
     assert crm.written()["written"] == 0
 
 
+@pytest.mark.long
 def test_a_day_that_is_used_up_is_told_and_ends_by_itself_without_costing_a_try(start):
     crm = start("salesforce", batch_size=1, windows={"day": {"calls": 4, "seconds": 4, "floor": 0}})
     make_people(6)

@@ -338,6 +338,7 @@ def test_a_dry_run_says_as_much_and_keeps_nothing(crm):
     assert adopt("crm").counts == tried.counts
 
 
+@pytest.mark.long
 @only_salesforce
 def test_pages_are_read_within_the_quota_of_the_account(crm):
     assert isinstance(crm, SandboxBefore)

@@ -134,6 +134,7 @@ class TestHubSpot:
         send()
         assert in_crm(crm) == before
 
+    @pytest.mark.long
     def test_one_who_gets_the_email_of_another_by_a_merge_waits_for_a_human_with_all_else_written(self, crm):
         """HubSpot keeps the address for the contact that had it: only its own merge can bring the two together."""
         ben, ada = come(BEN, ADA)

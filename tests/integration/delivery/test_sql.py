@@ -69,6 +69,7 @@ def cut_in_the_middle(target: Target, times: int, done: threading.Event) -> int:
     return cuts
 
 
+@pytest.mark.long
 def test_three_hundred_people_over_a_database_that_is_cut_off_are_one_row_each(configure, target):
     configure(batch_size=20)
     people = make_people(300)

@@ -41,6 +41,7 @@ def test_what_is_due_of_an_object_that_is_named_no_more_is_held_and_nobody_waits
     assert answer("balance")["all"]["difference"] == 0
 
 
+@pytest.mark.long
 def test_what_is_held_is_said_wherever_somebody_looks(company, crm):
     (ada,) = come(ADA)
     take_tasks_out(company)

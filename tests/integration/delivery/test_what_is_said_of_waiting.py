@@ -57,6 +57,7 @@ def test_an_object_that_is_due_waits_for_what_its_crm_waits_for(company, crm):
     assert {name for name in waits if "quota is used up" in waits[name]} == {"crm", "crm/Task"}
 
 
+@pytest.mark.long
 def test_a_quota_that_is_used_up_is_said_with_its_end(company, crm):
     come(ADA)
     use_up_the_quota()

@@ -80,6 +80,7 @@ def test_accounts_do_not_disturb_each_other(governor):
     assert take(governor, window, account="another").wait == 0
 
 
+@pytest.mark.long
 def test_never_are_there_more_calls_in_any_window_however_it_lies(governor):
     window = Window("second", 20, 1.0)
     granted_at = []

@@ -43,6 +43,7 @@ def two(database, redis_url) -> tuple[UUID, UUID, UUID]:
     return owner(first), owner(second), second
 
 
+@pytest.mark.long
 def test_exports_list_people_and_on_request_those_who_lead_on(two):
     ada, ben, _ = two
     assert {row["person_id"] for row in lines("people", "export")} == {str(ada), str(ben)}

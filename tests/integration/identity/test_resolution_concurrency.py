@@ -110,6 +110,7 @@ def test_workers_beside_each_other_make_the_people_that_one_makes(database: str,
     assert clusters(people_by_lead("alone")) == clusters(people_by_lead("together"))
 
 
+@pytest.mark.long
 def test_strangers_who_each_share_something_with_one_person_all_become_part_of_it(database: str) -> None:
     """They share no key with each other: only the component of the person they join makes one wait for the other."""
     centre = {"full_name": "Ana López", "email": "ana.lopez@acme.es", "phone": "+34612345678", "company": "Acme"}

@@ -51,6 +51,7 @@ def said() -> list[str]:
     return sorted(str(sorted(person.profile.values().items())) for person in found.values())
 
 
+@pytest.mark.long
 @settings(max_examples=examples(60), suppress_health_check=list(HealthCheck))
 @given(histories=st.lists(_HISTORY, min_size=1, max_size=4), data=st.data())
 def test_people_are_those_of_the_last_content_of_each_id_in_any_order_and_doubled(histories, data):

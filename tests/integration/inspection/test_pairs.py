@@ -154,6 +154,7 @@ def test_an_id_that_was_merged_away_lists_its_own_leads():
     assert answer("explain", ana)["forward"] is None
 
 
+@pytest.mark.long
 def test_who_was_merged_by_way_of_another_tells_its_own_merge():
     ana, bea, cleo = owners(*captured(ANA, BEA, {"full_name": "Cleo Fulano", "phone": "+34600111555"}))
     run(*MERGE, bea, cleo, "--by", "carl", "--why", "one desk")
@@ -166,6 +167,7 @@ def test_who_was_merged_by_way_of_another_tells_its_own_merge():
     assert both["decision"] == "same"
 
 
+@pytest.mark.long
 def test_why_somebody_was_parted_is_told_of_whoever_it_made():
     first, second = captured(ANA, WITH_PHONE)
     (ana,) = set(owners(first, second))

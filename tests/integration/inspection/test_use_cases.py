@@ -62,6 +62,7 @@ def person_of(event_id: UUID) -> UUID:
     return story.person_id
 
 
+@pytest.mark.long
 def test_no_use_case_loads_the_terminal():
     modules = [f"pipeline.{path.parent.name}.{path.stem}" for path in USE_CASES if path.stem != "__init__"]
     program = (
@@ -199,6 +200,7 @@ def test_a_mapping_is_proposed_without_writing_it(tmp_path):
         propose_source([file], "spring_fair", None, AS_FOUND)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("database", "redis_url")
 def test_an_import_is_waited_for_with_a_callback(tmp_path):
     file: Path = tmp_path / "leads.csv"

@@ -140,6 +140,7 @@ def test_a_bad_entry_among_good_ones_waits_alone_with_its_place(receiver):
     ]
 
 
+@pytest.mark.long
 def test_a_bad_entry_among_hundreds_of_good_ones_is_told_for_what_it_is(company):
     company.declare(
         "many", 'intake=Webhook(records_at="rows", max_records=300), event_id="id"', "lead: {email: mail}\n"

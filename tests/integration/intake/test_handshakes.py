@@ -187,6 +187,7 @@ def company(database, tmp_path, monkeypatch) -> Iterator[CompanySources]:
     yield from company_sources(tmp_path, monkeypatch)
 
 
+@pytest.mark.long
 def test_the_secret_of_a_handshake_is_set_beside_the_signature_s_and_the_doctor_misses_it(company, monkeypatch):
     said = """intake=Webhook(
         signature=HmacSha256(header="X-Hub-Signature-256", secret=Secret("PAGES_APP_SECRET"), prefix="sha256="),

@@ -55,6 +55,7 @@ def seconds_for(path: Path, text: str) -> float:
     return time.process_time() - begun
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", SHAPES)
 def test_time_grows_no_faster_than_the_file(tmp_path, shape):
     make, size = SHAPES[shape], 4_000
@@ -77,6 +78,7 @@ FAR_CELLS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trick", FAR_CELLS)
 def test_cells_far_apart_are_told_in_a_sentence_and_end_no_process(tmp_path, trick):
     path = tmp_path / "far.xlsx"

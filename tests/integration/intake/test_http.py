@@ -315,6 +315,7 @@ def test_a_packed_body_is_unpacked(receiver):
     assert any(lead["submission_id"].encode() in e.envelope.body for e in stored_events("web_form"))
 
 
+@pytest.mark.long
 def test_a_packed_body_cannot_blow_up(receiver):
     bomb = gzip.compress(b" " * 200_000_000, compresslevel=9)
     assert len(bomb) < 262_144
@@ -352,6 +353,7 @@ def test_no_answer_is_ever_410(receiver):
             assert receiver.http.request(method, receiver.address + path, timeout=20).status_code not in (410, 500)
 
 
+@pytest.mark.long
 def test_concurrent_requests_share_commits(receiver):
     def send(_: int) -> int:
         return receiver.post("/in/default/web_form", json=form()).status_code

@@ -215,6 +215,7 @@ def test_any_bytes_within_an_archive_are_rows_or_one_error(tmp_path, noise, is_z
     account_for(path)
 
 
+@pytest.mark.long
 @ANY
 @given(st.data())
 def test_a_file_damaged_anywhere_is_rows_or_one_error(tmp_path, folder, data):

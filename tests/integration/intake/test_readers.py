@@ -93,6 +93,7 @@ def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
 # ---- deaths and stops ----
 
 
+@pytest.mark.long
 def test_a_body_whose_reader_is_killed_in_the_middle_is_read_by_the_next_and_stored_once(receiver, tmp_path):
     begun, until = tmp_path / "begun", tmp_path / "until"
     statuses: list[int] = []
@@ -181,6 +182,7 @@ def test_the_readers_of_a_receiver_that_was_killed_end_by_themselves(database, m
     wait_until(lambda: not reader.is_running() or reader.status() == psutil.STATUS_ZOMBIE)
 
 
+@pytest.mark.long
 def test_a_reader_that_hangs_ends_by_itself_where_its_receiver_is_no_more():
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -272,6 +274,7 @@ def test_a_source_whose_function_cannot_be_found_elsewhere_is_read_in_the_receiv
     assert count_events("nameless_function") == 1
 
 
+@pytest.mark.long
 def test_where_no_reader_can_be_started_bodies_are_read_in_the_receiver(monkeypatch):
     monkeypatch.setattr(posted_readers.sys, "executable", "/nonexistent/python")
     without = Readers(sources())

@@ -80,6 +80,7 @@ def test_two_apis_are_polled_side_by_side_each_with_its_own_token_and_mapping(wr
     assert states() == {"settled": 8}
 
 
+@pytest.mark.long
 def test_an_api_of_graphql_is_polled_from_a_query_in_yaml(write):
     options = {"query": QUERY, "variables": {"since": "{since}"}, "records_at": "data.leads.edges[*].node"}
     options |= {"page_info_at": "data.leads.pageInfo", "cursor": {"param": "since", "field": "updated_at"}}

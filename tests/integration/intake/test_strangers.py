@@ -352,6 +352,7 @@ def test_strangers_are_told_no_name_of_a_brand_or_a_source(receiver):
     assert brand["schema"]["enum"] == ["casa"]
 
 
+@pytest.mark.long
 def test_the_api_s_description_names_every_answer_that_it_gives(receiver):
     paths = receiver.get("/openapi.json").json()["paths"]
     assert {"404", "405", "408", "413", "415", "429"} <= set(paths["/v1/leads"]["post"]["responses"])

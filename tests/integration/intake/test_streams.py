@@ -134,6 +134,7 @@ def forms(count: int) -> list[dict[str, str]]:
     return [{"id": f"f-{number}", "title": f"Form {number}"} for number in range(count)]
 
 
+@pytest.mark.long
 def test_each_form_is_read_from_a_position_of_its_own_and_its_leads_know_it(write, api):
     write(streams={"leads": FORMS})
     api.lists = {"/v2/forms": forms(5)}

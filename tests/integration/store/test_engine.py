@@ -41,6 +41,7 @@ def own_server():
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.long
 def test_after_a_restart_of_the_server_one_error_at_most_and_then_all_is_well(own_server):
     server, its_engine = own_server
     with transaction(on=its_engine), transaction(on=its_engine) as connection:
@@ -55,6 +56,7 @@ def test_after_a_restart_of_the_server_one_error_at_most_and_then_all_is_well(ow
             connection.exec_driver_sql("SELECT 1")
 
 
+@pytest.mark.long
 def test_a_connection_that_lay_idle_over_a_restart_costs_nobody_an_error(own_server, monkeypatch):
     server, its_engine = own_server
     with transaction(on=its_engine) as connection:

@@ -103,6 +103,7 @@ def start_owner(data: Path, *, environment: dict[str, str] | None = None, wrap=l
     return owner, [int(pid) for pid in line.split()]
 
 
+@pytest.mark.long
 def test_what_was_stored_is_there_at_the_next_run(data):
     with running(data):
         query(data, "CREATE TABLE kept AS SELECT 7 AS seven")
@@ -112,6 +113,7 @@ def test_what_was_stored_is_there_at_the_next_run(data):
         assert "seven" in redis_command(data, "GET kept")
 
 
+@pytest.mark.long
 def test_nothing_listens_on_the_network_and_strangers_cannot_reach_the_sockets(data):
     with running(data) as servers:
         for server in servers.processes():
@@ -127,6 +129,7 @@ def test_redis_never_evicts_and_logs_every_write(data):
     assert answers[2].split() == ["*2", "$4", "save", "$0"]
 
 
+@pytest.mark.long
 def test_committed_rows_are_flushed_and_pages_have_checksums(data):
     servers = Embedded(data)
     servers.start()
@@ -139,6 +142,7 @@ def test_committed_rows_are_flushed_and_pages_have_checksums(data):
         servers.stop()
 
 
+@pytest.mark.long
 def test_the_servers_log_holds_no_statement_and_no_value(data):
     with running(data, broker=False):
         query(data, "CREATE TABLE people (email text PRIMARY KEY)")

@@ -247,6 +247,7 @@ def test_without_a_sandbox_no_address_is_given_for_it():
     assert set(choose_addresses(port=0, uses_sandbox=False).named()) == {"receiver", "flower"}
 
 
+@pytest.mark.long
 def test_a_source_set_up_under_another_name_signs_with_its_own_secret(up, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "afluente.yaml").write_text("sources: {partner: {connector: standard_webhooks}}\n")

@@ -63,6 +63,7 @@ def test_a_replay_of_an_impossible_time_is_refused(told):
     )
 
 
+@pytest.mark.long
 def test_a_test_message_is_signed_sent_at_once_and_stored_nowhere(told, receiver):
     assert "orders: taken (http_204), webhook-id msg_" in said("webhook", "test", "orders")
     assert receiver.received[-1].verified()["type"] == "webhook.test"

@@ -41,6 +41,7 @@ def settle(installation) -> None:
         installation.send()
 
 
+@pytest.mark.long
 def test_a_sender_killed_after_posting_sends_again_under_the_same_id(installation, receiver):
     arrived, go_on = threading.Event(), threading.Event()
 
@@ -69,6 +70,7 @@ def test_a_sender_killed_after_posting_sends_again_under_the_same_id(installatio
     assert [(message.state, message.attempts) for message in outbox()] == [("delivered", 2)]
 
 
+@pytest.mark.long
 def test_with_one_fault_in_ten_every_message_arrives_and_keeps_its_id(installation, receiver):
     faults = [Answer(500), Answer(429, {"Retry-After": "0"}), Answer(close_unanswered=True), Answer(404), Answer(302)]
     dice = random.Random(7)

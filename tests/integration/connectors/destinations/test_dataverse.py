@@ -400,6 +400,7 @@ PART = st.one_of(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(PART, max_size=5), st.sampled_from([200, 400, 403, 404, 429, 500]))
 def test_whatever_dataverse_answers_each_record_has_a_result_or_the_call_an_error_of_ours(server, bodies, status):

@@ -64,6 +64,7 @@ def test_each_sample_is_taken_and_ends_as_a_lead_or_with_a_reason(receiver, sour
     assert not {"bug", "prepare_failed", "mapping_unreadable"} & set(codes), codes
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("source", SHIPPED)
 def test_a_second_delivery_of_a_sample_changes_nothing(receiver, source):
     settle(receiver, source, sample(source))

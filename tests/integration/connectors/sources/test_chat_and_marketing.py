@@ -123,6 +123,7 @@ def test_an_event_that_nobody_knows_is_kept_and_counted(receiver, source):
     assert people() == []
 
 
+@pytest.mark.long
 def test_no_body_however_odd_is_answered_as_a_failure_of_ours(receiver):
     for source in SHIPPED:
         for body in ODD:

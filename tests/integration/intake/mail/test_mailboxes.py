@@ -128,6 +128,7 @@ run_poll("directory_mailbox", "default", at_once=True)
 """
 
 
+@pytest.mark.long
 def test_a_kill_between_storing_and_moving_moves_the_mails_the_next_time(mailbox, config):
     config(mailbox.url, {"move_to": "Done"})
     mailbox.make("Done")
@@ -158,6 +159,7 @@ def test_mails_that_cannot_be_moved_are_in_all_the_same_and_a_human_is_told(mail
     assert read_states(SLUG)[0].problem is None
 
 
+@pytest.mark.long
 def test_a_wrong_password_and_a_missing_folder_wait_for_a_human(mailbox, config, monkeypatch):
     config(mailbox.url.replace("INBOX", "Missing"))
     report = collect()
@@ -183,6 +185,7 @@ def test_a_server_that_is_away_is_tried_again(config):
     assert not report.is_terminal
 
 
+@pytest.mark.long
 def test_bounces_and_auto_replies_are_kept_and_no_leads(mailbox):
     mailbox.put(
         enquiry(1, Auto_Submitted="auto-replied"),
@@ -198,6 +201,7 @@ def test_bounces_and_auto_replies_are_kept_and_no_leads(mailbox):
     assert {row["state"] for row in lines("leads", "export", "--format", "jsonl")} == {"settled", "suppressed"}
 
 
+@pytest.mark.long
 def test_a_mail_without_a_template_waits_and_goes_on_once_there_is_one(mailbox, tmp_path):
     mailbox.put(plain("Who: Cara Sample\nReach: cara@example.org\n", From="news@new-supplier.example"))
     collect()
@@ -215,6 +219,7 @@ def test_a_mail_without_a_template_waits_and_goes_on_once_there_is_one(mailbox, 
     assert [row["email"] for row in lines("people", "export", "--format", "jsonl")] == ["cara@example.org"]
 
 
+@pytest.mark.long
 def test_a_template_that_finds_nobody_says_that_its_supplier_may_have_changed_its_mails(mailbox):
     mailbox.put(enquiry(1).replace(b"E-mail:", b"Reach:"))
     collect()
@@ -299,6 +304,7 @@ def test_a_secret_address_proves_a_mail(mailbox, config, monkeypatch, to, proof)
     assert stored_events(SLUG)[0].envelope.origin["verified_by"] == proof
 
 
+@pytest.mark.long
 def test_a_suppliers_own_address_proves_its_mails_and_no_others(mailbox, config, monkeypatch):
     monkeypatch.setenv("GUIDE_TOKEN", "guide-secret")
     config(mailbox.url, secrets={"STAGE_GUIDE": "env:GUIDE_TOKEN"})
@@ -330,6 +336,7 @@ def test_only_what_an_own_server_found_proves_a_mail(mailbox, config, results, p
     assert stored_events(SLUG)[0].envelope.origin["verified_by"] == proof
 
 
+@pytest.mark.long
 def test_a_proven_mail_of_the_same_number_corrects_and_an_unproven_one_takes_nothing(mailbox, config, monkeypatch):
     monkeypatch.setenv("LEADS_TOKEN", "k7Q2secret")
     config(mailbox.url, secret="env:LEADS_TOKEN")
@@ -345,6 +352,7 @@ def test_a_proven_mail_of_the_same_number_corrects_and_an_unproven_one_takes_not
     assert (report.accepted, report.revised) == (1, 0)
 
 
+@pytest.mark.long
 def test_no_value_of_a_mail_is_logged(mailbox, capfd):
     mailbox.put(enquiry(1), plain("nothing to see for cara@example.org"), enquiry(2).replace(b"E-mail:", b"Reach:"))
     collect()

@@ -275,6 +275,7 @@ def test_every_answer_leaves_a_trace():
     assert rows == [(1, "retry", "LOCKED", "busy"), (1, "sent", None, None)]
 
 
+@pytest.mark.long
 def test_wanting_and_answering_the_same_people_at_once_does_not_deadlock():
     persons = [new_person(name="a") for _ in range(600)]
     with transaction() as connection:

@@ -49,6 +49,7 @@ def _work(seed: int, failures: multiprocessing.Queue) -> None:
         failures.put(str(error))
 
 
+@pytest.mark.long
 def test_parallel_processes_on_overlapping_keys_make_one_person_each_and_no_deadlock():
     fork = multiprocessing.get_context("fork")  # as Celery's prefork pool does
     failures = fork.Queue()

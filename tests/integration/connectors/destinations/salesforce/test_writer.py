@@ -279,6 +279,7 @@ RESULT = st.dictionaries(st.sampled_from(["id", "success", "created", "errors"])
 ENTRY = st.none() | st.integers() | st.text() | st.lists(st.none()) | RESULT
 
 
+@pytest.mark.long
 @settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(ENTRY, min_size=1, max_size=4), st.sampled_from([200, 400, 403, 404, 500]))
 def test_whatever_the_crm_answers_each_record_has_a_result_or_the_call_an_error_of_ours(server, entries, status):

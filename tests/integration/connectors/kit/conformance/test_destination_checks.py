@@ -51,6 +51,7 @@ def failed(outcomes) -> dict[str, tuple[str, ...]]:
     return {outcome.check: outcome.problems for outcome in outcomes if outcome.problems}
 
 
+@pytest.mark.long
 def test_the_right_writer_passes_every_check_but_those_that_do_not_apply(bench):
     outcomes = run_checks(bench)
     assert failed(outcomes) == {}

@@ -29,6 +29,7 @@ def heron(tmp_path, monkeypatch):
     yield from strangers_crm(tmp_path, monkeypatch)
 
 
+@pytest.mark.long
 def test_every_check_that_applies_passes_on_a_strangers_crm_and_nobody_is_left_in_it(heron):
     outcomes = check_conformance("heron")
     assert [outcome.check for outcome in outcomes] == [check.__name__ for check in CHECKS]
