@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long browser lint format rooms bench constraints clean
+.PHONY: help run test test-long lint format rooms bench constraints clean
 
 help:
 	@echo "make run        the whole system once through, on sample leads; prints the balance"
@@ -28,7 +28,7 @@ TESTS := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 test: lint
 	@$(TESTS) -m "not long" --hypothesis-profile short
 
-test-long: $(VENV)/.installed $(TRYTON)/.installed browser
+test-long: $(VENV)/.installed $(TRYTON)/.installed
 	@$(TESTS) -m "long or hypothesis" --hypothesis-profile long
 
 lint: $(VENV)/.installed
@@ -62,13 +62,6 @@ $(TRYTON)/.installed: tests/data/tryton-requirements.txt $(VENV)/.installed
 	@{ $(BIN)/python -m venv --clear $(TRYTON) && \
 	$(TRYTON)/bin/python -m pip --disable-pip-version-check -q install -r $< && touch $@; } || \
 	echo "Tryton could not be installed: its tests are left out" >&2
-
-# Chromium, for the script of a website's forms: the machine's own; a CI server gets it, where it may install packages.
-browser:
-	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
-	{ test -n "$$CI" && test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get -qq update && \
-	DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium >/dev/null; } || \
-	echo "no Chromium here: the tests that need a browser are left out" >&2
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; install it, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }

@@ -21,7 +21,7 @@ from tests.support.services import folder_in_memory
 
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 needs_browser = pytest.mark.skipif(
-    PROGRAM is None, reason="no Chromium on this machine: install the package `chromium` (CI does it by itself)"
+    PROGRAM is None, reason="no Chromium on this machine: install the package `chromium`"
 )
 _ANSWER_SECONDS = 60.0
 _OPTIONS = (
