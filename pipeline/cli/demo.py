@@ -153,7 +153,7 @@ def _send(connector: Connector, sample: Sample, address: str) -> tuple[int, str]
         return (1, "served by the sandbox, to be polled") if is_served else (0, "")
     if sample.file_name is not None:
         path = find_file(f"samples/{sample.source}/{sample.file_name}")
-        report = _json("import", str(path), "--source", sample.source, "--wait")
+        report = _json("import", str(path), "--source", sample.source)
         accepted = int(report["accepted"]) + int(report["repeated"])
         return accepted, f"imported: {accepted} rows from a file"
     answer = send(find_instance(sample.source), sample, address)  # what `afluente source send` does

@@ -23,12 +23,13 @@ def run_demo(folder: Path, **environment: str) -> subprocess.CompletedProcess[st
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=540,
         check=False,
     )
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_every_sample_ends_and_everything_is_stopped(tmp_path):
     # What belongs to another installation must not be touched, nor get a sample lead.
     (tmp_path / "afluente.yaml").write_text("destinations: {crm: {kind: salesforce, base_url: https://crm.invalid}}\n")
