@@ -120,7 +120,7 @@ def test_flower_asks_for_a_password_and_shows_named_queues_and_workers(system):
     workers = requests.get(f"{flower}/api/workers?refresh=1", auth=("afluente", password), timeout=20).json()
     assert {name.partition("@")[0] for name in workers} == {"hot", "bulk", "deliver", "pull", "ops"}
     queues = {queue["name"] for worker in workers.values() for queue in worker["active_queues"]}
-    assert queues == {"hot", "bulk", "deliver_hot", "deliver", "pull", "webhooks", "ops"}
+    assert queues == {"hot", "bulk", "deliver_hot", "deliver", "pull", "webhooks", "fetch", "ops"}
 
 
 def test_the_metrics_page_counts_what_was_accepted(system):
