@@ -9,7 +9,6 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from connectors.kit.errors import ConfigurationError
-from connectors.kit.mail.templates import wrong_templates
 from connectors.kit.sources.auth.options import OAuthClientOption, OAuthCodeOption
 from connectors.kit.sources.collected.kinds import Collected, SourceEntry, read_position, wrong_choice
 from connectors.kit.sources.declarations import Auth, Secret
@@ -106,6 +105,8 @@ class Mailbox(Collected):
         return None if uid is None else f"mail {uid}"
 
     def problem(self, position: str | None) -> str | None:
+        from connectors.kit.mail.templates import wrong_templates  # reading mails is no business of most commands
+
         wrong = next(iter(wrong_templates().values()), None)
         if wrong is not None:
             return f"a template of mails is wrong, and the one before it counts until a restart: {wrong}"
