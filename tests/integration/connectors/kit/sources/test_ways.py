@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.kit import (
@@ -25,6 +25,7 @@ from connectors.kit import (
 from connectors.kit.http import session
 from connectors.kit.sources.polling import poll_pages
 from tests.support.paged_api import WAYS, PagedApi, serving_api
+from tests.support.properties import examples
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 GRAPHQL = {
@@ -104,6 +105,7 @@ def test_a_run_that_was_cut_short_goes_on_where_it_was(api):
     assert len(ids(rest)) < 10
 
 
+@settings(max_examples=examples(30))  # up to hundreds of calls each
 @given(
     moments=st.lists(st.integers(0, 200), max_size=25),
     most=st.integers(1, 9),
