@@ -146,10 +146,9 @@ RETURNING e.name, e.is_enabled
 def judge_hooks(connection: Connection, keys: Collection[tuple[str, Sequence[str] | None]]) -> dict[str, bool]:
     """Let those subscriptions be on whose key is one of these, as (name, brands; None: all), and serves their brands;
     gives whether each that changed is on now. One statement."""
-    ordered = sorted((name, None if brands is None else " ".join(brands)) for name, brands in keys)
     values = {
-        "keys": arrays.texts(name for name, _ in ordered),
-        "brands": arrays.texts(brands for _, brands in ordered),
+        "keys": arrays.texts(name for name, _ in keys),
+        "brands": arrays.texts(None if brands is None else " ".join(brands) for _, brands in keys),
     }
     return dict(map(tuple, connection.exec_driver_sql(_JUDGE, values)))
 

@@ -74,6 +74,7 @@ def test_a_key_with_another_secret_is_the_same_key(keys, receiver):
         (f"{ZAPIER}:casa", ZAPIER, True),
         (ZAPIER, f"zapier:ingest:{KEY}", False),
         (ZAPIER, f"zapier:ingest:{KEY},{ZAPIER}", True),
+        (f"{ZAPIER}:casa", f"{ZAPIER}:casa,{ZAPIER}", True),  # two of one name: one of some brands, one of all
     ],
 )
 def test_a_key_stands_for_what_it_may_still_be_told(keys, receiver, before, after, is_on):
