@@ -15,7 +15,7 @@ from connectors.kit.registry import broken_sources
 from pipeline.errors import ConfigurationError
 from pipeline.records import AS_IT_CAME, STORED, Activity, Lead, Parked, RawEvent, Stage, Suppressed
 from pipeline.settings.loading import settings
-from pipeline.settings.set_up_sources import mapping_name, set_up_source
+from pipeline.settings.set_up_sources import connector_name, mapping_name, set_up_source
 from pipeline.stages.mapping.source_mapping import (
     SourceMapping,
     has_source_mapping,
@@ -61,8 +61,9 @@ def map_raw_event(raw: RawEvent, patch: dict[str, Any] | None, slug: str | None 
         mapping = load_source_mapping(slug)
     except ConfigurationError as error:
         return Parked(raw.event_id, Stage.MAP_FIELDS, "mapping_unreadable", str(error))
-    if slug in broken_sources() and raw.envelope.origin.get(STORED) == AS_IT_CAME:  # it may prepare its records
-        return Parked(raw.event_id, Stage.MAP_FIELDS, "source_broken", broken_sources()[slug])
+    broken = why_unloadable(raw.source, slug)
+    if broken is not None and raw.envelope.origin.get(STORED) == AS_IT_CAME:  # it may prepare its records
+        return Parked(raw.event_id, Stage.MAP_FIELDS, "source_broken", broken)
     return map_event(raw, patch=patch, mapping=mapping, connector=connector_in_force(raw, slug))
 
 
@@ -119,6 +120,13 @@ def connector_in_force(raw: RawEvent, slug: str | None = None) -> Connector | No
         except ConfigurationError:  # its options are wrong: what came in is read as its mapping says, unprepared
             return None
     return sources().get(slug or connector_of(raw.source))
+
+
+def why_unloadable(source: str, slug: str) -> str | None:
+    """What is wrong with the company's file of a source's connector; None: nothing. `slug` as above: of a source that
+    was taken out of the settings its connector is known by that alone."""
+    broken = broken_sources()
+    return broken.get(connector_name(settings(), source)) or broken.get(slug)
 
 
 def connector_of(source: str) -> str:

@@ -18,7 +18,6 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from connectors.kit.registry import broken_sources
 from pipeline.errors import ConfigurationError, TransientError, place_of
 from pipeline.identity.evidence_cache import EvidenceCache
 from pipeline.identity.filing import FiledLeads, file_evidence, new_evidence
@@ -29,7 +28,7 @@ from pipeline.recompute.crm_changes import destination_mappings
 from pipeline.recompute.lead_rewriting import Rewriting, Run
 from pipeline.recompute.replay_report import Replayed, WouldStop
 from pipeline.records import Batch, Lead, Parked, RawEvent, Stage, Suppressed, new_id
-from pipeline.replay import Decided, connectors_of, decide_again
+from pipeline.replay import Decided, connectors_of, decide_again, why_unloadable
 from pipeline.settings.loading import settings
 from pipeline.settings.set_up_sources import mapping_name
 from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
@@ -81,8 +80,8 @@ def replay_settled(
 
 def _require_readable(source: str) -> None:
     slug = mapping_name(settings(), source)
-    if slug in broken_sources():
-        raise ConfigurationError(f"the connector of {source} cannot be loaded: {broken_sources()[slug]}")
+    if broken := why_unloadable(source, slug):
+        raise ConfigurationError(f"the connector of {source} cannot be loaded: {broken}")
     trouble = SOURCE_MAPPINGS.trouble(slug)
     if trouble:  # workers may go by the version before; nobody means that one here
         raise ConfigurationError(trouble)
