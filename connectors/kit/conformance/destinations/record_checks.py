@@ -163,6 +163,9 @@ def links_are_undone(bench: Workbench) -> list[str]:
         ]
         problems = wrong_results(undone, writer.write(undone), "written")
     seen = bench.seen_by_key([made, never], linked.object)
+    left, untouched = (len(seen[record.key]) for record in (made, never))
+    if (left, untouched) != (1, 1):
+        problems.append(f"records after their link was undone: {left} and {untouched}; one each is due")
     if any(linked.leads_to(record.fields) for records in seen.values() for record in records):
         problems.append(f"{linked.role} still leads somewhere after a link without an id")
     return problems

@@ -8,6 +8,7 @@ import pytest
 
 from connectors.kit import destination_types
 from connectors.kit.conformance.destinations import CHECKS, SeenRecord, run_check, run_checks
+from connectors.kit.conformance.destinations.record_checks import links_are_undone
 from pipeline.inspection.crm.conformance import workbench_to
 from tests.support.spoiled_writers import SPOILED
 from tests.support.strangers_crm import strangers_crm
@@ -107,6 +108,14 @@ def test_what_heron_has_not_is_failed_by_a_wrong_writer_of_another_kind(tmp_path
     with sandbox_workbench("salesforce", tmp_path) as bench:
         wrong = replace(bench, destination=replace(bench.destination, open=OF_SALESFORCE[check]))
         assert set(failed(run_checks(wrong))) == {check}
+
+
+def test_records_that_are_gone_are_not_taken_for_records_that_lead_nowhere(tmp_path):
+    with sandbox_workbench("salesforce", tmp_path) as bench:
+        assert run_check(links_are_undone, bench).problems == ()
+        emptied = replace(bench, seen=lambda keys, object_name: [])
+        (problem,) = run_check(links_are_undone, emptied).problems
+    assert problem == "records after their link was undone: 0 and 0; one each is due"
 
 
 def test_every_check_has_a_writer_that_fails_it():
