@@ -55,12 +55,14 @@ def want_people(connection: Connection, people: Iterable[tuple[UUID, str]], lane
 
 def hold_unnamed(connection: Connection) -> None:
     """Hold what is due at objects that no mapping names any more, and make due what was held at those that one names
-    again. One statement, one more for either where there is any; whoever is under way is left for the next time."""
-    is_named = {target: is_named_now(target) for target in held.read_objects_open(connection)}
-    unnamed = [target for target, named in is_named.items() if not named]
+    again. One statement, one more for either where there is anything to do; whoever is under way is left for next
+    time."""
+    objects = held.read_objects_open(connection)
+    is_named = {target: is_named_now(target) for target, _ in objects}
+    unnamed = [target for target, state in objects if state == "due" and not is_named[target]]
     if count := held.hold(connection, unnamed):
         _log.warning("deliveries_held", targets=unnamed, count=count)
-    held.release(connection, [target for target, named in is_named.items() if named])
+    held.release(connection, [target for target, state in objects if state == "held" and is_named[target]])
 
 
 def _touch_targets(destination: str) -> tuple[str, ...]:

@@ -13,10 +13,23 @@ from pipeline.store import arrays
 
 _MOST = 10_000  # rows of one turn of the sweep
 
-_TARGETS = """
-SELECT DISTINCT destination FROM deliveries WHERE state = 'held'
-UNION SELECT DISTINCT destination FROM deliveries WHERE state = 'due' AND strpos(destination, '/') > 0
-"""
+
+def _targets(state: str) -> str:
+    """From one target to the next: as many index probes as there are targets, not as there are rows."""
+    return f"""
+{state} (target) AS (
+    SELECT min(destination) FROM deliveries WHERE state = '{state}'
+    UNION ALL
+    SELECT (SELECT min(destination) FROM deliveries WHERE state = '{state}' AND destination > {state}.target)
+    FROM {state} WHERE target IS NOT NULL
+)"""  # noqa: S608 - put together from constants
+
+
+_OPEN = f"""
+WITH RECURSIVE {_targets("due")}, {_targets("held")}
+SELECT target, 'held' FROM held WHERE target IS NOT NULL
+UNION ALL SELECT target, 'due' FROM due WHERE strpos(target, '/') > 0
+"""  # noqa: S608 - put together from constants
 _HOLD = """
 UPDATE deliveries SET state = 'held' WHERE (person_id, destination) IN (
     SELECT person_id, destination FROM deliveries
@@ -33,9 +46,9 @@ UPDATE deliveries SET state = 'due', next_attempt_at = now(), wanted_at = now() 
 """
 
 
-def read_objects_open(connection: Connection) -> list[str]:
-    """Names of targets, as `crm/Task`, of which something is due or held. One statement, over partial indexes."""
-    return list(connection.exec_driver_sql(_TARGETS).scalars())
+def read_objects_open(connection: Connection) -> list[tuple[str, str]]:
+    """(target, state): the names of those, as `crm/Task`, of which something is due or held. One statement."""
+    return [(target, state) for target, state in connection.exec_driver_sql(_OPEN)]
 
 
 def hold(connection: Connection, targets: Collection[str]) -> int:

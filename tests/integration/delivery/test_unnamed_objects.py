@@ -8,6 +8,8 @@ import pytest
 
 from pipeline import flow
 from pipeline.health.metrics import collect_gauges
+from pipeline.routing import hold_unnamed
+from pipeline.store.engine import count_statements, transaction
 from tests.integration.delivery.test_named_facts import write_destination
 from tests.integration.delivery.test_objects import ADA, BEN, come, company, crm, of, send
 from tests.integration.delivery.test_sender import make_due_now
@@ -79,6 +81,15 @@ def test_what_comes_while_the_object_is_out_is_wanted_by_a_backfill_and_nothing_
     assert run("destination", "backfill", "crm").returncode == 0
     send()
     assert len(of(crm, TOUCH)) == 2
+
+
+def test_a_look_at_what_is_due_and_held_is_one_statement_while_nothing_changes(company, crm):
+    come(ADA, BEN)
+    for take_out in (lambda _: None, take_tasks_out):
+        take_out(company)
+        with transaction() as connection, count_statements() as seen:
+            hold_unnamed(connection)
+        assert seen.count == 1
 
 
 def test_a_mapping_that_cannot_be_read_takes_no_object_away(company, crm):
