@@ -31,7 +31,7 @@ from pipeline.store.identity import blocks
 from pipeline.store.keyring import key_number
 from pipeline.store.people import activities as store
 from pipeline.store.people.activities import ActivityRow, Candidate
-from pipeline.store.people.consents import ConsentRow, write_consents
+from pipeline.store.people.consents import ConsentRow, consent_rows, write_consents
 
 _SWEPT = 200  # at once
 _LOOK_AGAIN_SECONDS = 60.0
@@ -131,24 +131,16 @@ def find_people(
     told = told_of_consent(row.brand for row in rows)
     consents = [consent for row in rows for consent in _consents(row, people[found[row.event_id]])]
     write_consents(connection, consents, told=told)
-    changed = {(consent.person_id, consent.brand) for consent in consents if consent.person_id not in set(own)}
+    settling = set(own)
+    changed = {(consent.person_id, consent.brand) for consent in consents if consent.person_id not in settling}
     if told and changed:
         want_people(connection, changed, lane)
     return len(found)
 
 
 def _consents(row: ActivityRow, person_id: UUID) -> list[ConsentRow]:
-    """What an activity says of consent; the first answer to a question counts."""
-    rows: dict[tuple[str, str], ConsentRow] = {}
-    for consent in open_kept(row.sealed, row.event_id).consents:
-        rows.setdefault(
-            (consent.purpose, consent.channel),
-            ConsentRow(
-                row.event_id, consent.purpose, consent.channel, person_id, row.brand, consent.granted,
-                consent.at or row.at, consent.source or row.source, consent.policy_version,
-            ),
-        )  # fmt: skip
-    return list(rows.values())
+    said = open_kept(row.sealed, row.event_id).consents
+    return consent_rows(said, event_id=row.event_id, person_id=person_id, brand=row.brand, source=row.source, at=row.at)
 
 
 class _Sought(NamedTuple):

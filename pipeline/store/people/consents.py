@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.records import Lead
+from pipeline.records import Consent, Lead
 from pipeline.store import arrays
 
 
@@ -47,21 +47,34 @@ class ConsentRow(NamedTuple):
         return f"<ConsentRow of event {self.event_id}>"
 
 
-def consents_of(lead: Lead) -> Iterable[ConsentRow]:
-    """What a lead with a person says; the first answer to a question counts. `at` falls back to when it occurred."""
+def consent_rows(
+    consents: Iterable[Consent], *, event_id: UUID, person_id: UUID, brand: str, source: str, at: datetime
+) -> list[ConsentRow]:
+    """What an event says; the first answer to a question counts. `source` and `at` are for answers that say none."""
     rows: dict[tuple[str, str], ConsentRow] = {}
-    person_id = lead.person_id
-    if person_id is None:
-        return ()
-    for consent in lead.consents:
+    for consent in consents:
         rows.setdefault(
             (consent.purpose, consent.channel),
             ConsentRow(
-                lead.event_id, consent.purpose, consent.channel, person_id, lead.brand, consent.granted,
-                consent.at or lead.occurred_at, consent.source or lead.source, consent.policy_version,
+                event_id, consent.purpose, consent.channel, person_id, brand, consent.granted,
+                consent.at or at, consent.source or source, consent.policy_version,
             ),
         )  # fmt: skip
-    return rows.values()
+    return list(rows.values())
+
+
+def consents_of(lead: Lead) -> list[ConsentRow]:
+    """What a lead says, nothing without a person; answers without a time are of when it occurred."""
+    if lead.person_id is None:
+        return []
+    return consent_rows(
+        lead.consents,
+        event_id=lead.event_id,
+        person_id=lead.person_id,
+        brand=lead.brand,
+        source=lead.source,
+        at=lead.occurred_at,
+    )
 
 
 # Its values are `columns_of` rows.
