@@ -121,9 +121,21 @@ def find_people(
     whose lead settles after this. At most eight statements, one where nothing waits.
     """
     waiting = store.hold_waiting(connection, event_ids, keys)
+    return _give(connection, waiting, {row.event_id: _sought(row) for row in waiting}, lane=lane, own=own)
+
+
+def _give(
+    connection: Connection,
+    waiting: Sequence[ActivityRow],
+    sought: Mapping[UUID, _Sought],
+    *,
+    lane: str,
+    own: Collection[UUID] = (),
+) -> int:
+    """What `find_people` does with those that wait, held, and what is `sought` for each."""
     if not waiting:
         return 0
-    found = _find(connection, waiting)
+    found = _find(connection, sought)
     people = store.hold_people_of(connection, set(found.values()))
     found = {event_id: evidence_id for event_id, evidence_id in found.items() if evidence_id in people}
     store.attach(connection, found)
@@ -148,9 +160,8 @@ class _Sought(NamedTuple):
     keys: dict[int, tuple[str, str]]
 
 
-def _find(connection: Connection, waiting: Sequence[ActivityRow]) -> dict[UUID, UUID]:
+def _find(connection: Connection, sought: Mapping[UUID, _Sought]) -> dict[UUID, UUID]:
     """The piece of evidence that each activity has most in common with, if that is enough to be one person's."""
-    sought = {row.event_id: _sought(row) for row in waiting}
     all_keys = {key for one in sought.values() for key in one.keys}
     by_key: dict[int, list[Candidate]] = {}
     for candidate in store.read_candidates(connection, all_keys):
@@ -204,6 +215,7 @@ def sweep_activities() -> int:
         return ended
     with transaction() as connection:
         waiting = store.hold_waiting(connection, again)
-        store.file_keys(connection, {row.event_id: list(_sought(row).keys) for row in waiting})
+        sought = {row.event_id: _sought(row) for row in waiting}
+        store.file_keys(connection, {event_id: list(mine.keys) for event_id, mine in sought.items()})
         store.note_looked(connection, again)
-        return ended + find_people(connection, again, (), lane=BULK)
+        return ended + _give(connection, waiting, sought, lane=BULK)
