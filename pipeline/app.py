@@ -63,9 +63,9 @@ def _read_rules(**_: Any) -> None:
     """Before it forks: processes that take the place of others later go by the same rules, whatever the files say by
     then. A worker without rules would take leads and settle none: it ends here, and they wait for another one."""
     from connectors.kit.registry import sources
-    from pipeline.rule_files import read_rules_in_force
     from pipeline.settings.set_up_sources import mapping_name
     from pipeline.stages.mappings_in_force import read_mappings
+    from pipeline.startup.rule_files import read_rules_in_force
 
     try:
         read_rules_in_force()
@@ -79,19 +79,24 @@ def _read_rules(**_: Any) -> None:
     )
 
 
+def _node_of(sender: Any) -> str:
+    """As `lanes` names it: Celery's name of a worker is `hot@host`."""
+    return str(sender.hostname).partition("@")[0]
+
+
 @signals.worker_init.connect
 def _meet_everything_once(sender: Any, **_: Any) -> None:
     """Before it forks, after the rules are read: else each process does at its first lead what one can do for all."""
-    from pipeline.rule_files import warm_up
+    from pipeline.startup.warm_up import warm_up
 
-    if str(sender.hostname).partition("@")[0] not in _NODES_WITHOUT_LEADS:
+    if _node_of(sender) not in _NODES_WITHOUT_LEADS:
         warm_up(settings())
 
 
 @signals.worker_init.connect
 def _let_hot_leads_go_first(sender: Any, **_: Any) -> None:
     """On a busy machine the bulk node yields: lanes have queues and nodes of their own, but share the processors."""
-    if str(sender.hostname).startswith("bulk@"):
+    if _node_of(sender) == "bulk":
         os.nice(_BULK_NICENESS)
 
 
@@ -100,9 +105,9 @@ def _mark_ready(sender: Any, **_: Any) -> None:
     """Leave a file that says this node consumes: cheaper to look at than a broadcast, and true without pub/sub."""
     folder = settings().data / "run"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{str(sender.hostname).partition('@')[0]}.ready").touch()
+    (folder / f"{_node_of(sender)}.ready").touch()
 
 
 @signals.worker_shutdown.connect
 def _mark_gone(sender: Any, **_: Any) -> None:
-    (settings().data / "run" / f"{str(sender.hostname).partition('@')[0]}.ready").unlink(missing_ok=True)
+    (settings().data / "run" / f"{_node_of(sender)}.ready").unlink(missing_ok=True)

@@ -25,13 +25,13 @@ from pipeline.health.checks import Check, failed, passed
 from pipeline.health.poll_checks import check_polled, read_poll_states
 from pipeline.health.polls import PollState
 from pipeline.health.thresholds import describe_fetches
-from pipeline.rule_files import RULES
 from pipeline.settings.fetched_sources import fetch_options
 from pipeline.settings.loading import Settings
 from pipeline.settings.polled_sources import is_polled
 from pipeline.settings.set_up_sources import mapping_name, set_up_source, why_broken
 from pipeline.stages.destination_mapping.mapping import DESTINATION_MAPPINGS
 from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
+from pipeline.startup.rule_files import RULES
 from pipeline.store.engine import StoreError, transaction
 from pipeline.store.fetches.pauses import FetchState, fetch_states
 from pipeline.store.source_tokens import StoredToken, TokenKey, read_tokens

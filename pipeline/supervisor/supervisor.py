@@ -23,10 +23,10 @@ from typing import Self
 
 from pipeline.errors import ConfigurationError
 from pipeline.logs import configure_logging, get_logger
-from pipeline.rule_files import read_rules_in_force
 from pipeline.settings.installation import ensure_credentials, socket_folder
 from pipeline.settings.loading import Settings, load_settings
 from pipeline.settings.loading import settings as process_settings
+from pipeline.startup.rule_files import read_rules_in_force
 from pipeline.supervisor.addresses import Addresses, choose_addresses, keep_ports, read_ports
 from pipeline.supervisor.child_process import ServerProcess
 from pipeline.supervisor.data_folder import describe_process, told_in_words, write_runtime

@@ -80,3 +80,13 @@ def test_a_node_that_meets_no_leads_is_spared_that(tmp_path):
 def test_what_is_wrong_at_the_database_address_stops_no_node(tmp_path):
     found = first_lead_of("hot", tmp_path, AFLUENTE_DATABASE_URL="postgresql+psycopg2://nobody@127.0.0.1:1/none")
     assert found == _NOTHING
+
+
+def test_the_supervisor_meets_no_lead_and_loads_nothing_for_one():
+    program = "import sys, pipeline.supervisor.supervisor; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert "psutil" in loaded
+    assert loaded & {"ftfy", "phonenumbers", "pycountry", "sqlalchemy"} == set()

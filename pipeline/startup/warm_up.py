@@ -1,48 +1,28 @@
-"""What a process goes by from its start on, read before a node forks.
+"""What every process of a node would load again at its first lead, met once before the node forks.
 
-The rules that everybody goes by from start to end: who is who, one name, golden values, and what is no lead. And what
-every process of a node would load again at its first lead: vocabularies are read, number plans compiled, connectors and
-the database's dialect imported, so the processes share that memory, and the first lead of each takes no longer than the
-next. No connection is opened: a socket is never shared.
+Vocabularies are read, number plans compiled, connectors and the database's dialect imported, so the processes share
+that memory, and the first lead of each takes no longer than the next. No connection is opened: a socket is never
+shared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
 from connectors.kit.registry import destination_types
 from pipeline.errors import AfluenteError, place_of
 from pipeline.identity.matching.evidence import evidence_of, keys_of
-from pipeline.identity.matching.name_agreement import agreement, name_of, nicknames
-from pipeline.identity.matching.rules import identity_rules
+from pipeline.identity.matching.name_agreement import agreement, name_of
 from pipeline.logs import get_logger
 from pipeline.records import Lead, Profile
 from pipeline.settings.loading import Settings
 from pipeline.stages.attribution.touches import touch_of
 from pipeline.stages.destination_mapping.mapping import load_destination_mapping, map_person
 from pipeline.stages.normalization import normalize_lead
-from pipeline.stages.survivorship.rules import survivorship_rules
 from pipeline.stages.survivorship.survivorship import merge_profile
-from pipeline.stages.validation.rules import load_rules
 from pipeline.store.engine import make_engine
 from pipeline.values.phones.plans import region_plan
-
-# Each reads its file once per process. Raises ConfigurationError, and reads anew next time, if the file is wrong.
-RULES: dict[str, Callable[[], object]] = {
-    "identity": identity_rules,
-    "survivorship": survivorship_rules,
-    "nicknames": nicknames,
-    "validation": load_rules,
-}
-
-
-def read_rules_in_force() -> None:
-    """Read what was not read yet. Raises ConfigurationError saying what is wrong in which file."""
-    for read in RULES.values():
-        read()
-
 
 _log = get_logger(__name__)
 _NOBODY = UUID(int=0)
