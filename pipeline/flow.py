@@ -202,7 +202,7 @@ def load_batch(batch: Batch) -> dict[tuple[str, str], int]:
     note_destinations(lead.brand for lead in batch.leads)
     if batch.activities:  # by themselves: each ends whatever becomes of the leads, and holds people of its own
         with transaction() as connection:
-            versions = {told.event_id: told.lead.mapping_version for told in batch.activities if told.lead}
+            versions = {told.event_id: told.lead.mapping_version for told in batch.activities}
             stored_activities.end_events(connection, batch.claim_id, versions)
     with transaction() as connection:
         _follow(connection, batch.leads)

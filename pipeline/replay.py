@@ -69,12 +69,11 @@ def map_raw_event(raw: RawEvent, patch: dict[str, Any] | None, slug: str | None 
 
 def normalize_mapped(mapped: Lead | Activity) -> Decided:
     """One spelling per meaning, in the market that settings give the source and brand."""
+    lead = mapped.lead if isinstance(mapped, Activity) else mapped
+    region = settings().region_for(lead.source, lead.brand)
     if isinstance(mapped, Activity):
-        lead = mapped.lead
-        region = settings().region_for(lead.source, lead.brand) if lead is not None else None
         return normalize_activity(mapped, default_region=region)
-    lead = mapped
-    return normalize_lead(lead, default_region=settings().region_for(lead.source, lead.brand))
+    return normalize_lead(lead, default_region=region)
 
 
 def decide_again(raw: RawEvent, patch: dict[str, Any] | None, slug: str | None = None) -> Decided:

@@ -63,19 +63,17 @@ def file_activities(connection: Connection, activities: Iterable[Activity], lead
     rows: list[ActivityRow] = []
     keys: dict[UUID, list[int]] = {}
     for activity in activities:
-        if activity.lead is None:
-            continue
         evidence = evidence_of(activity.lead)
         numbers = list(_strong_keys(activity.lead.brand, evidence))
-        rows.append(_row(activity, activity.lead, evidence, is_anybody=bool(numbers)))
+        rows.append(_row(activity, evidence, is_anybody=bool(numbers)))
         keys[activity.event_id] = numbers
     rows += [_row_beside(lead) for lead in leads if is_more(lead)]
     store.file_activities(connection, rows)
     store.file_keys(connection, keys)
 
 
-def _row(activity: Activity, lead: Lead, evidence: Evidence, *, is_anybody: bool) -> ActivityRow:
-    event_id = activity.event_id
+def _row(activity: Activity, evidence: Evidence, *, is_anybody: bool) -> ActivityRow:
+    event_id, lead = activity.event_id, activity.lead
     until = None if activity.wait_days is None else datetime.now(UTC) + timedelta(days=activity.wait_days)
     kept = Kept(activity.details, lead.consents)
     return ActivityRow(

@@ -91,7 +91,7 @@ class Suppressed(Fact, frozen=True, array_like=True):
     rule: str | None = None
 
 
-class Activity(Suppressed, frozen=True, array_like=True):
+class Activity(Suppressed, frozen=True, array_like=True, kw_only=True):
     """What a record says of somebody known, and is no lead: `reason` is one of TOLD_OF_SOMEBODY, `kind` the mapping's
     word for it (attended, canceled). `lead` holds what it says of who that is, its consents and its time.
 
@@ -101,7 +101,7 @@ class Activity(Suppressed, frozen=True, array_like=True):
     kind: str = ""
     wait_days: int | None = None
     details: dict[str, Any] = {}
-    lead: Lead | None = None
+    lead: Lead
 
     @property
     def told(self) -> str:

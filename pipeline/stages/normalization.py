@@ -87,8 +87,6 @@ def show_normalized(lead: Lead, *, default_region: str | None) -> Lead:
 
 def normalize_activity(activity: Activity, *, default_region: str | None) -> Activity:
     """The same of what is told of somebody known. Rules of validation are about leads: none stops it."""
-    if activity.lead is None:
-        return activity
     return msgspec.structs.replace(activity, lead=_draft(activity.lead, default_region).lead())
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import zlib
 from datetime import UTC, datetime
+from uuid import UUID
 
+import msgspec
 import pytest
 
 from pipeline.crypto import encryption
 from pipeline.crypto.blind_index import BlindIndex
 from pipeline.crypto.encryption import Cipher
 from pipeline.errors import ConfigurationError
-from pipeline.records import Batch, Envelope, FieldValue, Lead, Profile, new_id
+from pipeline.records import Activity, Batch, Envelope, FieldValue, Lead, Profile, new_id
 
 OLD, NEW = "an old key, thirty-two characters", "a new key, thirty-two characters."
 PLAIN = b'{"email": "ada.sample@example.com"}'
@@ -108,6 +111,23 @@ def test_a_batch_opens_only_under_its_claim():
     assert b"ada" not in sealed
     with pytest.raises(ValueError, match="batch"):
         encryption.open_batch(sealed, new_id())
+
+
+def test_a_batch_that_was_packed_before_an_activity_had_to_have_its_lead_is_read(keys):
+    event_id, claim_id = UUID(int=1), UUID(int=2)
+    lead = Lead(event_id, "default", "api", "hot", NOON, NOON, "1", fields={"email": "ada@example.org"})
+    batch = Batch(
+        claim_id,
+        "hot",
+        activities=[Activity(event_id, "activity", kind="came", wait_days=3, details={"room": "Blue"}, lead=lead)],
+    )
+    packed_lead = [event_id.bytes, "default", "api", "hot", NOON, NOON, "1", {"email": "ada@example.org"}, {}, {}, {},
+                   [], None, None, [], [], False, None, False, None, None, {}]  # fmt: skip
+    packed_activity = [event_id.bytes, "activity", None, "came", 3, {"room": "Blue"}, packed_lead]
+    packed = msgspec.msgpack.encode([claim_id.bytes, "hot", [], [], [], [], [packed_activity]])
+    context = b"batch:" + claim_id.bytes
+    assert encryption.open_batch(Cipher([NEW]).seal(zlib.compress(packed), context=context), claim_id) == batch
+    assert zlib.decompress(Cipher([NEW]).open(encryption.seal_batch(batch), context=context)) == packed
 
 
 def test_the_blind_index_depends_on_its_key_and_what_it_is_of():
