@@ -44,9 +44,10 @@ def blobs(values: Iterable[bytes | None]) -> str:
     return "{" + ",".join(["NULL" if value is None else "\\\\x" + value.hex() for value in values]) + "}"
 
 
-def sealed(values: Iterable[bytes]) -> str:
+def sealed(values: Iterable[bytes | None]) -> str:
     """For `%s::text[]` whose elements the statement decodes from base64: for a kilobyte a third faster than `blobs`."""
-    return "{" + ",".join([b2a_base64(value, newline=False).decode("ascii") for value in values]) + "}"
+    encoded = ["NULL" if value is None else b2a_base64(value, newline=False).decode("ascii") for value in values]
+    return "{" + ",".join(encoded) + "}"
 
 
 def texts(values: Iterable[str | None]) -> str:

@@ -6,7 +6,7 @@ Rows are locked in the order of their ids, those that wait before people and evi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -94,14 +94,10 @@ def file_activities(connection: Connection, rows: Collection[ActivityRow]) -> No
                 arrays.moments(row.at for row in ordered),
                 arrays.texts(row.state for row in ordered),
                 arrays.moments(row.waits_until for row in ordered),
-                _sealed(row.sealed_evidence for row in ordered),
+                arrays.sealed(row.sealed_evidence for row in ordered),
                 arrays.sealed(row.sealed for row in ordered),
             ),
         )
-
-
-def _sealed(values: Iterable[bytes | None]) -> str:
-    return "{" + ",".join("NULL" if value is None else arrays.sealed([value])[1:-1] for value in values) + "}"
 
 
 def file_keys(connection: Connection, keys: Mapping[UUID, Collection[int]]) -> None:

@@ -43,3 +43,7 @@ def _read(literal: str) -> dict[str, object]:
 def test_a_column_without_any_value_is_left_to_the_server_to_fill():
     assert arrays.filled(arrays.numbers, [None, None]) == "{}"
     assert arrays.filled(arrays.numbers, [None, 0]) == "{NULL,0}"
+
+
+def test_what_is_sealed_stands_beside_what_is_absent():
+    assert arrays.sealed([b"abc", None]) == "{YWJj,NULL}"
