@@ -7,16 +7,18 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection
 
+from pipeline.store.deliveries.objects import WAITS
+
 # A delivery that was sent has no last error: whatever is due (partial index) or open in quarantine may have one.
-_DESTINATION_ERRORS = """
+_DESTINATION_ERRORS = f"""
 SELECT DISTINCT ON (split_part(destination, '/', 1)) split_part(destination, '/', 1), error, at FROM (
     SELECT destination, last_error AS error, last_error_at AS at FROM deliveries
-    WHERE state = 'due' AND last_error IS NOT NULL AND last_error NOT LIKE 'waits: %%'
+    WHERE state = 'due' AND last_error IS NOT NULL AND last_error NOT LIKE '{WAITS}: %%'
     UNION ALL
     SELECT destination, concat_ws(': ', concat_ws(' ', code, field), message), created_at FROM quarantine
     WHERE resolution = 'open' AND destination IS NOT NULL
 ) AS known ORDER BY 1, at DESC
-"""
+"""  # noqa: S608 - put together from constants
 _SOURCE_ERRORS = """
 SELECT DISTINCT ON (source) source, error, at FROM (
     SELECT source, last_error AS error, coalesce(last_run_at, updated_at) AS at FROM cursors

@@ -45,7 +45,7 @@ INSERT INTO deliveries AS known
     (destination, person_id, brand, lane, wanted_version, state, parent_id, next_attempt_at, last_error, last_error_at)
 SELECT asked.target, t.event_id, t.brand, asked.lane, 1, 'due', t.person_id,
     now() + make_interval(secs => CASE WHEN p.external_id IS NULL THEN 10 ELSE 0 END),
-    CASE WHEN p.external_id IS NULL THEN 'waits: for its person' END,
+    CASE WHEN p.external_id IS NULL THEN '{WAITS}: for its person' END,
     CASE WHEN p.external_id IS NULL THEN now() END
 FROM unnest(%(people)s::uuid[], %(targets)s::text[], %(lanes)s::text[]) AS asked (person_id, target, lane)
 JOIN touches t ON t.person_id = asked.person_id AND t.position = 0

@@ -11,23 +11,25 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.store import arrays
+from pipeline.store.deliveries.objects import WAITS
 
+# Who is under way stays so; who was sent is wanted from now on.
+_DUE_NOW = """state = CASE WHEN state = 'in_flight' THEN 'in_flight' ELSE 'due' END,
+    next_attempt_at = CASE WHEN state = 'in_flight' THEN next_attempt_at ELSE now() END,
+    wanted_at = CASE WHEN state = 'sent' THEN now() ELSE wanted_at END"""
 # Who went without a link because the company had failed gets it when it is there. Who is under way just now is waited
 # for where its outcome is being written, and else finds the company by itself then (`link_now`).
-_WAKE_PEOPLE = """
-UPDATE deliveries SET
-    state = CASE WHEN state = 'in_flight' THEN 'in_flight' ELSE 'due' END,
-    next_attempt_at = CASE WHEN state = 'in_flight' THEN next_attempt_at ELSE now() END,
-    attempts = CASE WHEN state = 'in_flight' THEN attempts ELSE 0 END,
-    wanted_at = CASE WHEN state = 'sent' THEN now() ELSE wanted_at END
+_WAKE_PEOPLE = f"""
+UPDATE deliveries SET {_DUE_NOW},
+    attempts = CASE WHEN state = 'in_flight' THEN attempts ELSE 0 END
 WHERE destination = %(destination)s AND person_id = ANY(ARRAY(
     SELECT d.person_id FROM person_companies c JOIN deliveries d USING (person_id)
     WHERE c.company_id = ANY(%(companies)s::uuid[]) AND d.destination = %(destination)s
-        AND (d.state = 'due' AND d.last_error LIKE 'waits%%'
+        AND (d.state = 'due' AND d.last_error LIKE '{WAITS}%%'
              OR d.state IN ('sent', 'in_flight') AND c.company_id = ANY(%(made)s::uuid[]))
     ORDER BY d.person_id FOR UPDATE OF d
 ))
-"""
+"""  # noqa: S608 - put together from constants
 
 
 def wake_people(
@@ -59,20 +61,17 @@ def link_now(connection: Connection, destination: str, companies: str, person_id
         connection.exec_driver_sql(_LINK_NOW, values)
 
 
-_WAKE_TOUCHES = """
-UPDATE deliveries SET
-    state = CASE WHEN state = 'in_flight' THEN 'in_flight' ELSE 'due' END,
-    next_attempt_at = CASE WHEN state = 'in_flight' THEN next_attempt_at ELSE now() END,
-    wanted_version = wanted_version + CASE WHEN state = 'in_flight' THEN 1 ELSE 0 END,
-    wanted_at = CASE WHEN state = 'sent' THEN now() ELSE wanted_at END
+_WAKE_TOUCHES = f"""
+UPDATE deliveries SET {_DUE_NOW},
+    wanted_version = wanted_version + CASE WHEN state = 'in_flight' THEN 1 ELSE 0 END
 WHERE destination = %(target)s AND person_id = ANY(ARRAY(
     SELECT d.person_id FROM touches t JOIN deliveries d ON d.person_id = t.event_id AND d.destination = %(target)s
     WHERE t.person_id = ANY(%(people)s::uuid[]) AND t.position = 0 AND d.wanted = 'present'
-        AND (d.state = 'due' AND d.last_error LIKE 'waits%%'
+        AND (d.state = 'due' AND d.last_error LIKE '{WAITS}%%'
              OR d.state IN ('sent', 'in_flight') AND t.person_id = ANY(%(again)s::uuid[]))
     ORDER BY d.person_id FOR UPDATE OF d
 ))
-"""
+"""  # noqa: S608 - put together from constants
 
 
 def wake_touches(
@@ -86,20 +85,17 @@ def wake_touches(
 
 
 # As people are woken: who is under way finds the company by itself when its outcome is written (`link_touches_now`).
-_WAKE_TOUCHES_OF_COMPANIES = """
-UPDATE deliveries SET
-    state = CASE WHEN state = 'in_flight' THEN 'in_flight' ELSE 'due' END,
-    next_attempt_at = CASE WHEN state = 'in_flight' THEN next_attempt_at ELSE now() END,
-    wanted_at = CASE WHEN state = 'sent' THEN now() ELSE wanted_at END
+_WAKE_TOUCHES_OF_COMPANIES = f"""
+UPDATE deliveries SET {_DUE_NOW}
 WHERE destination = %(target)s AND person_id = ANY(ARRAY(
     SELECT d.person_id FROM person_companies c JOIN touches t ON t.person_id = c.person_id AND t.position = 0
     JOIN deliveries d ON d.person_id = t.event_id AND d.destination = %(target)s
     WHERE c.company_id = ANY(%(companies)s::uuid[]) AND d.wanted = 'present'
-        AND (d.state = 'due' AND d.last_error LIKE 'waits%%'
+        AND (d.state = 'due' AND d.last_error LIKE '{WAITS}%%'
              OR d.state IN ('sent', 'in_flight') AND c.company_id = ANY(%(made)s::uuid[]))
     ORDER BY d.person_id FOR UPDATE OF d
 ))
-"""
+"""  # noqa: S608 - put together from constants
 
 
 def wake_touches_of_companies(
