@@ -33,7 +33,6 @@ class StoredToken(msgspec.Struct, frozen=True):
     refreshed_at: datetime | None
     expires_at: datetime | None
     last_error: str | None
-    failed_at: datetime | None
     due_in_seconds: float | None
     is_over: bool
 
@@ -41,11 +40,9 @@ class StoredToken(msgspec.Struct, frozen=True):
         return f"<StoredToken {self.brand}/{self.source} {self.state}>"
 
 
-_STORED = (
-    "brand, source, state, granted_for, sealed, scopes, connected_at, refreshed_at, expires_at, last_error, failed_at"
-)
 _COLUMNS = (
-    f"{_STORED}, extract(epoch FROM refreshed_at + {_USED_SHARE_OF_LIFE} * (expires_at - refreshed_at)"
+    "brand, source, state, granted_for, sealed, scopes, connected_at, refreshed_at, expires_at, last_error,"
+    f" extract(epoch FROM refreshed_at + {_USED_SHARE_OF_LIFE} * (expires_at - refreshed_at)"
     " - clock_timestamp())::float8, coalesce(expires_at <= clock_timestamp(), false)"
 )
 
@@ -104,7 +101,7 @@ def write_token(
             sealed = excluded.sealed,
             scopes = CASE WHEN %(is_connected)s THEN excluded.scopes ELSE coalesce(excluded.scopes, kept.scopes) END,
             connected_at = coalesce(excluded.connected_at, kept.connected_at),
-            refreshed_at = excluded.refreshed_at, expires_at = excluded.expires_at, last_error = NULL, failed_at = NULL
+            refreshed_at = excluded.refreshed_at, expires_at = excluded.expires_at, last_error = NULL
         """,
         {
             "brand": brand,
@@ -121,8 +118,8 @@ def write_token(
 def note_refusal(connection: Connection, brand: str, source: str, *, error: str, is_final: bool) -> None:
     """Why no new token came. `is_final`: the source took back what it gave, and asking again is of no use."""
     connection.exec_driver_sql(
-        "UPDATE source_tokens SET last_error = %s, failed_at = clock_timestamp(),"
-        " state = CASE WHEN %s THEN 'refused' ELSE state END WHERE (brand, source) = (%s, %s)",
+        "UPDATE source_tokens SET last_error = %s, state = CASE WHEN %s THEN 'refused' ELSE state END"
+        " WHERE (brand, source) = (%s, %s)",
         (arrays.clean(error), is_final, brand, source),
     )
 

@@ -42,7 +42,6 @@ source_tokens = Table(
     moment_column("refreshed_at"),
     moment_column("expires_at"),
     Column("last_error", Text),
-    moment_column("failed_at"),
     PrimaryKeyConstraint("brand", "source", name="source_tokens_pkey"),
     one_of("state", TOKEN_STATES, "source_tokens_state_known"),
 )

@@ -77,6 +77,15 @@ def read_cursor(connection: Connection, source: str) -> Row | None:
     ).first()
 
 
+def read_dropped_files(connection: Connection, source: str) -> list[Row]:
+    """The files that a source of the default brand had, with their columns as attributes, the first one first."""
+    rows = connection.exec_driver_sql(
+        "SELECT * FROM dropped_files WHERE (brand, source) = ('default', %s) ORDER BY first_seen_at, content_id",
+        (source,),
+    )
+    return list(rows)
+
+
 def lead_of(event: RawEvent | UUID, person_id: UUID | None = None, **fields: object) -> Lead:
     event_id = event if isinstance(event, UUID) else event.event_id
     return Lead(

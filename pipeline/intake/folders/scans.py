@@ -156,7 +156,7 @@ class _Scan:
             content_id = self._content_id(name)
             file = self._begin(content_id)
             if file.state == "archived":
-                self._note_again(file)
+                self._tell_again(file)
             elif file.state != "read" and not self._read(name, file):
                 return False
         except _StillWrittenError:
@@ -256,9 +256,7 @@ class _Scan:
         file_id = str(file.file_id) if file else None
         _log.warning("dropped_file_rejected", source=self.instance.slug, file=file_id, reason=why.code)
 
-    def _note_again(self, file: DroppedFile) -> None:
-        with transaction() as connection:
-            dropped_files.note_again(connection, file)
+    def _tell_again(self, file: DroppedFile) -> None:
         self._again += 1
         self.report.repeated += file.accepted + file.repeated
         self.report.pages += 1

@@ -79,16 +79,8 @@ def note_rows(connection: Connection, file: DroppedFile, rows: RowCounts) -> Non
 def end_file(connection: Connection, file: DroppedFile, state: str) -> None:
     """Set what became of a file: read, archived or rejected."""
     connection.exec_driver_sql(
-        f"UPDATE dropped_files SET state = %(state)s, ended_at = now(), attempts = 0 WHERE {_KEY}",  # noqa: S608 - as above
+        f"UPDATE dropped_files SET state = %(state)s, attempts = 0 WHERE {_KEY}",  # noqa: S608 - as above
         {**_key(file), "state": state},
-    )
-
-
-def note_again(connection: Connection, file: DroppedFile) -> None:
-    """The same bytes came once more after they had been read and put away."""
-    connection.exec_driver_sql(
-        f"UPDATE dropped_files SET times_again = times_again + 1, attempts = 0 WHERE {_KEY}",  # noqa: S608 - as above
-        _key(file),
     )
 
 
@@ -98,16 +90,6 @@ def settle_moved(connection: Connection, brand: str, source: str) -> None:
         "UPDATE dropped_files SET state = 'archived' WHERE (brand, source) = (%s, %s) AND state = 'read'",
         (brand, source),
     )
-
-
-def read_files(connection: Connection, brand: str, source: str) -> list[DroppedFile]:
-    """The files of a source, the first one first."""
-    rows = connection.exec_driver_sql(
-        f"SELECT {_COLUMNS} FROM dropped_files WHERE (brand, source) = (%s, %s)"  # noqa: S608 - put together from constants
-        " ORDER BY first_seen_at, content_id",
-        (brand, source),
-    )
-    return [DroppedFile(*row) for row in rows]
 
 
 def _key(file: DroppedFile) -> dict[str, object]:

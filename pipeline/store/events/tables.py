@@ -252,9 +252,7 @@ dropped_files = Table(
     count_column("repeated", BigInteger),
     count_column("revised", BigInteger),
     count_column("rejected", BigInteger),
-    count_column("times_again"),  # how often the same bytes came again
     moment_column("first_seen_at", nullable=False, is_now=True),
-    moment_column("ended_at"),
     one_of("state", DROPPED_FILE_STATES, "dropped_files_state_check"),
     PrimaryKeyConstraint("brand", "source", "content_id", name="dropped_files_pkey"),
 )

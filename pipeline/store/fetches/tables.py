@@ -27,7 +27,6 @@ fetch_pauses = Table(  # sources that nobody asks for a while
     Column("source", Text, nullable=False),
     Column("brand", Text, nullable=False),
     moment_column("until", nullable=False),
-    moment_column("since", nullable=False, is_now=True),
     count_column("failures"),  # in a row; then one record is tried, not many
     Column("is_terminal", Boolean, nullable=False, server_default=text("false")),  # a human must act
     Column("error", Text, nullable=False),

@@ -22,7 +22,6 @@ CREATE TABLE source_tokens (
     refreshed_at timestamptz,
     expires_at timestamptz,
     last_error text,
-    failed_at timestamptz,
     CONSTRAINT source_tokens_pkey PRIMARY KEY (brand, source),
     CONSTRAINT source_tokens_state_known CHECK (state IN ('asked', 'given', 'refused'))
 );

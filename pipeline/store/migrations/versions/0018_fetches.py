@@ -33,7 +33,6 @@ CREATE TABLE fetch_pauses (
     source text NOT NULL,
     brand text NOT NULL,
     until timestamptz NOT NULL,
-    since timestamptz NOT NULL DEFAULT now(),
     failures integer NOT NULL DEFAULT 0,
     is_terminal boolean NOT NULL DEFAULT false,
     error text NOT NULL,

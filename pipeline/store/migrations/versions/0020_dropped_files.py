@@ -24,9 +24,7 @@ CREATE TABLE dropped_files (
     repeated bigint NOT NULL DEFAULT 0,
     revised bigint NOT NULL DEFAULT 0,
     rejected bigint NOT NULL DEFAULT 0,
-    times_again integer NOT NULL DEFAULT 0,
     first_seen_at timestamptz NOT NULL DEFAULT now(),
-    ended_at timestamptz,
     CONSTRAINT dropped_files_pkey PRIMARY KEY (brand, source, content_id),
     CONSTRAINT dropped_files_state_check CHECK (state IN ('reading', 'read', 'archived', 'rejected'))
 );

@@ -21,11 +21,10 @@ from pipeline.inspection.polling.polled import read_states
 from pipeline.intake.folders import scans
 from pipeline.intake.polls import due_polls, run_poll
 from pipeline.store.engine import transaction
-from pipeline.store.events.dropped_files import read_files
 from tests.support.command_line import answer, lines, problem, run, work
 from tests.support.intake_server import count_events, quarantined, stored_events
 from tests.support.services import forget_caches
-from tests.support.store_rows import read_cursor, states
+from tests.support.store_rows import read_cursor, read_dropped_files, states
 
 HEADER = "Lead ID,Full Name,Email"
 
@@ -94,7 +93,7 @@ def note() -> str:
 
 def known_files():
     with transaction() as connection:
-        return read_files(connection, "default", "drop_folder")
+        return read_dropped_files(connection, "drop_folder")
 
 
 def test_a_file_is_imported_when_it_looked_the_same_twice_and_then_lies_in_the_archive(folder):
