@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
@@ -130,8 +132,6 @@ def forget_token(connection: Connection, brand: str, source: str) -> bool:
     return bool(result.rowcount)
 
 
-def _token(row: object) -> StoredToken:
-    values = list(row)  # type: ignore[call-overload]
-    place = StoredToken.__struct_fields__.index("sealed")
-    values[place] = None if values[place] is None else bytes(values[place])
-    return StoredToken(*values)
+def _token(row: Sequence[Any]) -> StoredToken:
+    token = StoredToken(*row)
+    return token if token.sealed is None else msgspec.structs.replace(token, sealed=bytes(token.sealed))

@@ -137,7 +137,7 @@ def count_replayable(connection: Connection, **wanted: str | None) -> int:
 def count_stages(connection: Connection) -> dict[str, int]:
     """Open rows by the stage that stopped them. One statement."""
     rows = connection.exec_driver_sql("SELECT stage, count(*) FROM quarantine WHERE resolution = 'open' GROUP BY stage")
-    return {stage: count for stage, count in rows}  # noqa: C416 - rows are no pairs to mypy
+    return dict(map(tuple, rows))
 
 
 def open_codes(connection: Connection, event_ids: Sequence[UUID]) -> dict[UUID, str]:
@@ -148,7 +148,7 @@ def open_codes(connection: Connection, event_ids: Sequence[UUID]) -> dict[UUID, 
         "SELECT event_id, code FROM quarantine WHERE event_id = ANY(%s::uuid[]) AND resolution = 'open'",
         (arrays.uuids(event_ids),),
     )
-    return {event_id: code for event_id, code in rows}  # noqa: C416 - rows are no pairs to mypy
+    return dict(map(tuple, rows))
 
 
 _REPLAY_EVENTS = """
@@ -214,7 +214,7 @@ def count_misread(connection: Connection, **wanted: str | None) -> dict[str, int
         f"SELECT code, count(*) FROM quarantine {_where(conditions)} GROUP BY code ORDER BY code",  # noqa: S608 - put together from constants
         values,
     )
-    return {code: count for code, count in rows}  # noqa: C416 - rows are no pairs to mypy
+    return dict(map(tuple, rows))
 
 
 def discard(connection: Connection, quarantine_id: UUID, why: str) -> bool:

@@ -72,7 +72,7 @@ def claim_fetches(
     rows = connection.exec_driver_sql(
         _CLAIM, {"source": source, "brand": brand, "limit": limit, "claim": claim, "seconds": lease_seconds}
     )
-    return claim, {event_id: attempts for event_id, attempts in rows}  # noqa: C416 - rows are no pairs to mypy
+    return claim, dict(map(tuple, rows))
 
 
 def count_claims(connection: Connection, source: str, brand: str) -> int:
