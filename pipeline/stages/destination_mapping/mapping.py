@@ -148,7 +148,7 @@ def map_person(
         if not plan.is_text or value.__class__ is not str:
             value = _typed(plan.rule, value)
         if plan.max_length is not None and value.__class__ is str and len(value) > plan.max_length:
-            value = _shortened(plan.rule, value)
+            value = _shortened(plan.rule, value, plan.max_length)
             truncated.append(plan.name)
         if plan.write == ALWAYS:
             fields[plan.name] = value
@@ -260,23 +260,24 @@ def _typed(rule: DestinationRule, value: Any) -> Any:
         raise RecordError(error.code, field=rule.name, message=f"{rule.name} {error}") from None
 
 
-def _shortened(rule: DestinationRule, text: str) -> str:
-    """A text that is too long, cut where the rule allows it."""
-    assert rule.max_length is not None  # noqa: S101 - else it would not be too long
+def _shortened(rule: DestinationRule, text: str, most: int) -> str:
+    """A text that is longer than `most` characters, cut where the rule allows it."""
     if not rule.truncates:
         raise RecordError(
             "too_long",
             field=rule.name,
-            message=f"{rule.name} takes {rule.max_length} characters, there are {len(text)}",
+            message=f"{rule.name} takes {most} characters, there are {len(text)}",
         )
-    return cut(text, rule.max_length, rule)
+    return cut(text, most, rule)
 
 
 def _fitted(rule: DestinationRule, value: Any) -> Any:
     """The value as the CRM takes it."""
     fitted = _typed(rule, value)
-    is_too_long = rule.max_length is not None and isinstance(fitted, str) and len(fitted) > rule.max_length
-    return _shortened(rule, fitted) if is_too_long else fitted
+    most = rule.max_length
+    if most is not None and isinstance(fitted, str) and len(fitted) > most:
+        return _shortened(rule, fitted, most)
+    return fitted
 
 
 def _digest(person_id: UUID, once: dict[str, Any]) -> bytes:
