@@ -177,7 +177,8 @@ def wake_touches_of(
     """Touches that wait for these people are due now, and those of whose record was made again; and whoever went
     without their company (`unlinked`), people or touches, if that was made meanwhile. After the outcomes are written.
     At most two statements, none for companies."""
-    made, again = _made(dues, outcomes), _made_again(dues, outcomes)
+    made = _made(dues, outcomes)
+    again = _made_again(made, dues, outcomes)
     for other in targets_in(target.destination, mapping):
         if target.subject == PERSON and other.subject == TOUCH:
             wake_touches(connection, other.name, made, again)
@@ -197,10 +198,10 @@ def _made(dues: Sequence[Due], outcomes: Sequence[Outcome]) -> set[UUID]:
     }
 
 
-def _made_again(dues: Sequence[Due], outcomes: Sequence[Outcome]) -> set[UUID]:
-    """Those whose record the CRM had lost and made anew: what led to it leads nowhere."""
+def _made_again(made: AbstractSet[UUID], dues: Sequence[Due], outcomes: Sequence[Outcome]) -> set[UUID]:
+    """Those of the `made` whose record the CRM had lost and made anew: what led to it leads nowhere."""
     known = {due.person_id for due in dues if due.external_id}
-    return _made(dues, outcomes) & known & {outcome.person_id for outcome in outcomes if outcome.created}
+    return known.intersection(made, (outcome.person_id for outcome in outcomes if outcome.created))
 
 
 def facts_to_send(touch: TouchToSend) -> dict[str, Any]:
