@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +13,7 @@ from connectors.kit.conformance.mapping_checks import (
     mapping_is_sound,
 )
 from connectors.kit.registry import destination_types, sources
+from connectors.kit.sources.declarations import Connector
 from pipeline.authoring.conformance_cases import make_case
 from pipeline.canonical import CUSTOM
 from pipeline.delivery.accounts import kind_of
@@ -34,7 +35,8 @@ from pipeline.values.yaml_files import mapping_file, mapping_files, shown
 
 def check_mappings() -> dict[str, list[str]]:
     """What is to settle of every mapping there is, as sentences, by path below the root."""
-    problems = {path: _check_source(path) for path in mapping_files("sources")}
+    described = {connector.source: connector for connector in set_up_sources(settings()).values()}
+    problems = {path: _check_source(path, described) for path in mapping_files("sources")}
     said = _said_by_sources()
     problems |= {path: _check_destination(path, said) for path in mapping_files("destinations")}
     rules: dict[Path, Callable[[Path], object]] = {
@@ -47,8 +49,7 @@ def check_mappings() -> dict[str, list[str]]:
     return {shown(path): sentences for path, sentences in problems.items()}
 
 
-def _check_source(path: Path) -> list[str]:
-    described = {connector.source: connector for connector in set_up_sources(settings()).values()}
+def _check_source(path: Path, described: Mapping[str, Connector]) -> list[str]:
     connector = sources().get(path.stem) or described.get(path.stem)
     if connector is None:
         return [f"no source goes by this name: write connectors/sources/{path.stem}.py, or delete the mapping"]
