@@ -50,7 +50,7 @@ def compile_consent_rule(rule: ConsentRule) -> ReadConsent:
 
     def read(record: dict[str, Any], consents: list[Consent], flags: Flags, date_orders: Mapping[str, str]) -> None:
         value = get(record)
-        if value is None or is_empty(value):
+        if value is None:
             return
         answer = convert(value)
         if not isinstance(answer.value, bool):

@@ -44,7 +44,7 @@ def compile_earlier_touch(
         evidence: dict[str, Any] = {}
         for name, (get, convert) in fields.items():
             value = get(record)
-            if value is not None and not is_empty(value):
+            if value is not None:
                 _add(evidence, name, convert(value).value)
         if evidence:
             for name in unsaid.keys() - evidence.keys():

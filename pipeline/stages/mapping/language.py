@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.canonical import TOUCH_FIELDS
 from pipeline.records import NOT_A_LEAD, SUPPRESSION_REASONS
@@ -142,19 +142,26 @@ class SuppressRule:
     is_none_of: tuple[str, ...] = ()
 
 
+class Said(NamedTuple):
+    """`says`: lead, not_a_lead, or one of TOLD_OF_SOMEBODY, then of this `kind`. `also`: what a lead is besides."""
+
+    says: str
+    kind: str
+    also: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class SaysRule:
     """What a record says: the word at the first filled one of `paths` tells.
 
-    `words` are in small letters, each with (says, kind): a lead, nothing, or what is told of somebody known; of a lead
-    the kind is what it is besides. `unlisted` is for other words. `wait_days`: how long what is told waits for its
-    person. `later`: the kind of activity that a lead is too where its record was known before. `details`: (name, path)
-    of what is kept of it.
+    `words` are in small letters; `unlisted` is for others. `wait_days`: how long what is told waits for its person.
+    `later`: the kind of activity that a lead is too where its record was known before. `details`: (name, path) of what
+    is kept of it.
     """
 
     paths: tuple[str, ...]
-    words: dict[str, tuple[str, str]]
-    unlisted: tuple[str, str]
+    words: dict[str, Said]
+    unlisted: Said
     wait_days: int
     later: str | None = None
     details: tuple[tuple[str, str], ...] = ()

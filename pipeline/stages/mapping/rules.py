@@ -71,7 +71,7 @@ def compile_field(rule: FieldRule) -> Apply:
 
     def apply(record: dict[str, Any], mapped: MappedFields) -> None:
         value = get(record)
-        if value is None or is_empty(value):
+        if value is None:
             if default is not None:
                 mapped.fields.setdefault(name, default)
             return
@@ -251,7 +251,7 @@ def compile_suppress(rule: SuppressRule) -> tuple[str, Callable[[dict[str, Any]]
 
     def applies(record: dict[str, Any]) -> bool:
         value = get(record)
-        if value is None or is_empty(value):
+        if value is None:
             return False
         if below is not None:
             number = to_number(value).value

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from connectors.kit.paths import compile_path
 from pipeline.records import LEAD, NOT_A_LEAD, TOLD_OF_SOMEBODY
-from pipeline.stages.mapping.language import SaysRule
+from pipeline.stages.mapping.language import Said, SaysRule
 from pipeline.stages.paths import compile_first
 from pipeline.stages.rule_reader import Reader
 from pipeline.values.conversions import excerpt
@@ -47,14 +47,6 @@ SCHEMA: dict[str, Any] = {
 }
 
 
-class Said(NamedTuple):
-    """`says`: lead, not_a_lead, or one of TOLD_OF_SOMEBODY, then of this `kind`. `also`: what a lead is besides."""
-
-    says: str
-    kind: str
-    also: str | None = None
-
-
 IS_LEAD = Said(LEAD, LEAD)
 Says = Callable[[dict[str, Any]], Said]
 
@@ -86,7 +78,7 @@ def read_says(reader: Reader, content: Any) -> SaysRule | None:
     )
 
 
-def _meaning(reader: Reader, place: str, meaning: Any) -> tuple[str, str]:
+def _meaning(reader: Reader, place: str, meaning: Any) -> Said:
     if not isinstance(meaning, str) or not re.match(MEANING, meaning):
         reader.fail(
             place,
@@ -94,18 +86,19 @@ def _meaning(reader: Reader, place: str, meaning: Any) -> tuple[str, str]:
             " as activity:attended), lead+order",
         )
     if meaning.startswith(f"{LEAD}+"):
-        return LEAD, meaning.removeprefix(f"{LEAD}+")
+        also = meaning.removeprefix(f"{LEAD}+")
+        return Said(LEAD, also, also)
     says, _, kind = meaning.partition(":")
-    return (NOT_A_LEAD if says == NOTHING else says), kind or says
+    return Said(NOT_A_LEAD if says == NOTHING else says, kind or says)
 
 
 def _later(reader: Reader, later: Any) -> str | None:
     if later is None:
         return None
-    says, kind = _meaning(reader, "says.later", later)
-    if says != "activity":
+    meant = _meaning(reader, "says.later", later)
+    if meant.says != "activity":
         reader.fail("says.later", f"{later!r} is no activity; allowed: activity:KIND, such as activity:message")
-    return kind
+    return meant.kind
 
 
 def _details(reader: Reader, content: Any) -> tuple[tuple[str, str], ...]:
@@ -123,20 +116,15 @@ def compile_says(rule: SaysRule | None) -> Says:
     if rule is None:
         return _say_lead
     get = compile_first(list(rule.paths))
-    words = {word: _said(*meaning) for word, meaning in rule.words.items()}
-    unlisted = _said(*rule.unlisted)
+    words, unlisted = rule.words, rule.unlisted
 
     def say(record: dict[str, Any]) -> Said:
         value = get(record)
-        if value is None or is_empty(value):
+        if value is None:
             return IS_LEAD
         return words.get(str(value).strip().lower(), unlisted)
 
     return say
-
-
-def _said(says: str, kind: str) -> Said:
-    return Said(says, kind, kind) if says == LEAD and kind != LEAD else Said(says, kind)
 
 
 def _say_lead(_record: dict[str, Any]) -> Said:

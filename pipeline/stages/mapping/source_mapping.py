@@ -220,15 +220,16 @@ def map_event(
         said = mapping.says(record)
         if said.says == NOT_A_LEAD and not raw.is_released:
             return Suppressed(raw.event_id, NOT_A_LEAD)
+        is_lead = said.says in (LEAD, NOT_A_LEAD)  # an operator has said of the latter that it is one
         mapped = mapping.map_record(record, _date_orders(mapping, raw, body))
         _say_region(mapped, raw.envelope.origin.get("region"))
         _apply_patch(mapped, patch)
-        if said.says in (LEAD, NOT_A_LEAD):
+        if is_lead:
             _check_required(mapping, mapped)
     except RecordError as error:
         return Parked(raw.event_id, Stage.MAP_FIELDS, error.code, error.message, error.field)
     lead = _lead(raw, mapping, mapped)
-    if said.says in (LEAD, NOT_A_LEAD):
+    if is_lead:
         lead.also = said.also
         lead.details = mapping.details(record) if lead.also or lead.later else {}
         return lead
