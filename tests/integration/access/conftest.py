@@ -9,6 +9,7 @@ import pytest
 
 from connectors.kit.registry import sources
 from pipeline.access.tokens import DurableTokens
+from pipeline.store.engine import transaction
 from tests.support.company_sources import CompanySources, company_sources
 from tests.support.oauth_server import CLIENT_ID, Provider, providing
 from tests.support.services import forget_caches
@@ -66,3 +67,12 @@ def tokens(brand: str = "default", *, secret: str = "secret-of-the-tests") -> Du
     return DurableTokens(
         brand, "acme_ads", grant, connector="acme_ads", secrets_of=lambda declared: values[declared.name]
     )
+
+
+def stored_tokens() -> list[str]:
+    """Each row of tokens as text; what is sealed by its own characters too, for a token in clear would stand in it."""
+    with transaction() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT to_jsonb(t)::text || coalesce(encode(t.sealed, 'escape'), '') FROM source_tokens t"
+        )
+        return list(rows.scalars())

@@ -29,7 +29,7 @@ from tests.support.intake_server import count_events
 from tests.support.oauth_server import CLIENT_ID
 from tests.support.services import forget_caches
 
-from .conftest import BY_CLIENT
+from .conftest import BY_CLIENT, stored_tokens
 
 
 def connect(provider, brand=None):
@@ -134,8 +134,8 @@ def test_what_a_source_gave_is_sealed_and_belongs_to_its_brand(acme, provider):
     states = {state.brand: state for state in read_connections("acme_ads")}
     assert {brand: state.state for brand, state in states.items()} == {"casa": "connected", "otra": "not connected"}
     assert "--brand otra" in (states["otra"].remedy or "")
+    (stored,) = stored_tokens()
     with transaction() as connection:
-        (stored,) = connection.exec_driver_sql("SELECT to_jsonb(t)::text FROM source_tokens t").scalars()
         connection.exec_driver_sql("UPDATE source_tokens SET brand = 'otra'")
     assert not [token for token in [*provider.access_tokens, *provider.refresh_tokens] if token in stored]
     with pytest.raises(ValueError, match="belongs to another row"):

@@ -33,7 +33,6 @@ from tests.integration.delivery.test_objects import (
     send,
     spelling,
 )
-from tests.integration.delivery.test_sender import make_due_now
 from tests.support.crm_objects import COMPANY, PERSON, TOUCH
 from tests.support.identity_rows import rows
 
@@ -160,4 +159,3 @@ def test_a_touch_that_waits_for_its_company_is_woken_by_the_answer(company, crm)
     for lane in LANES:
         deliver("crm", lane, budget_seconds=5)
     assert rows("SELECT state FROM deliveries WHERE person_id = %s", *task) == [("sent",)]
-    make_due_now()

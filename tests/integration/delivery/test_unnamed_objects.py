@@ -12,7 +12,6 @@ from pipeline.routing import hold_unnamed
 from pipeline.store.engine import count_statements, transaction
 from tests.integration.delivery.test_named_facts import write_destination
 from tests.integration.delivery.test_objects import ADA, BEN, come, company, crm, of, send
-from tests.integration.delivery.test_sender import make_due_now
 from tests.support.command_line import answer, run
 from tests.support.crm_objects import SALESFORCE, TOUCH
 from tests.support.identity_rows import rows
@@ -97,4 +96,3 @@ def test_a_mapping_that_cannot_be_read_takes_no_object_away(company, crm):
     write_destination(company, "whole", "destination: whole\nobjects: [broken")
     flow.sweep()
     assert ("crm/Task", "held") not in states()
-    make_due_now()
