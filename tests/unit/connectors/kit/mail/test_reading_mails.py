@@ -193,8 +193,9 @@ def test_reading_takes_time_in_proportion_to_length(unit):
                 read_mail(body)
         return time.process_time() - begun
 
-    short, long = min(seconds(5_000) for _ in range(2)), min(seconds(20_000) for _ in range(2))
-    assert long < 12 * short + 0.2
+    long = min(seconds(20_000) for _ in range(3))
+    # 4 times is linear, 16 times its square; what takes less than a moment is not measured.
+    assert long < 0.02 or long < 9 * min(seconds(5_000) for _ in range(3))
 
 
 @pytest.mark.parametrize(
@@ -234,25 +235,20 @@ def test_a_template_that_became_wrong_leaves_the_version_before_in_force(tmp_pat
     folder.mkdir(parents=True)
     monkeypatch.setenv("AFLUENTE_HOME", str(tmp_path))
     (folder / "mine.yaml").write_text("template: mine\nmatch: {from: '@mine.example'}\nfields: {email: Reach}\n")
+    monkeypatch.setattr("connectors.kit.mail.templates._REFRESH_SECONDS", 0.0)  # looked at again by each reading
     forget_templates()
     try:
         mail = plain("Reach: a@example.org", From="x@mine.example")
         assert read_mail(mail)["template"].startswith("mine@1+")
         (folder / "mine.yaml").write_text("template: [")
-        templates_looked_at_again()
         assert read_mail(mail)["template"].startswith("mine@1+")
         assert list(wrong_templates()) == ["mine.yaml"]
         (folder / "mine.yaml").unlink()
-        templates_looked_at_again()
         assert refused(mail) == "no_template"
         assert "mine" not in [template.name for template in templates()]
     finally:
         monkeypatch.undo()
         forget_templates()
-
-
-def templates_looked_at_again() -> None:
-    time.sleep(1.05)
 
 
 def test_a_mail_that_is_no_mail_is_read_as_one_without_anything():
