@@ -117,7 +117,6 @@ def test_what_is_new_is_written_into_the_companys_folder_and_found_there(install
     assert installation.files() == before
 
 
-@pytest.mark.long
 def test_init_then_up_takes_a_lead_to_its_end_beside_the_modules_of_another_project(installation, tmp_path):
     before = installation.files()
     assert installation.run("init", "leads", folder=tmp_path).returncode == 0

@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.checkouts import make_checkout, run_in
 
+pytestmark = pytest.mark.long  # checkouts of their own
+
 IDENTITY, SURVIVORSHIP, NICKNAMES = "identity.yaml", "survivorship.yaml", "vocabularies/nicknames.yaml"
 VALIDATION = "validation.yaml"
 SLIPS = {
@@ -75,7 +77,6 @@ def python_in(checkout, *arguments):
 
 
 @pytest.mark.parametrize("name", SLIPS)
-@pytest.mark.long
 def test_up_refuses_a_wrong_file_before_it_starts_anything(checkout, tmp_path, name):
     message = slip(checkout, name)
     done = python_in(checkout, "-c", UP, "up", "--data", str(tmp_path / "data"), "--port", "0")
@@ -85,7 +86,6 @@ def test_up_refuses_a_wrong_file_before_it_starts_anything(checkout, tmp_path, n
 
 
 @pytest.mark.parametrize("name", SLIPS)
-@pytest.mark.long
 def test_a_worker_refuses_a_wrong_file(checkout, redis_url, name):
     message = slip(checkout, name)
     done = python_in(checkout, "-m", "celery", "-A", "pipeline.app", "worker", "-n", "hot@%h", "-Q", "hot", "-c", "1")
@@ -93,7 +93,6 @@ def test_a_worker_refuses_a_wrong_file(checkout, redis_url, name):
     assert f"the worker does not start: {message}" in done.stderr.splitlines()[-1]
 
 
-@pytest.mark.long
 def test_a_process_forked_later_goes_by_the_rules_read_before(checkout, redis_url):
     done = python_in(checkout, "-c", NODE)
     assert done.returncode == 0, done.stderr
@@ -101,7 +100,6 @@ def test_a_process_forked_later_goes_by_the_rules_read_before(checkout, redis_ur
 
 
 @pytest.mark.usefixtures("database", "redis_url")
-@pytest.mark.long
 def test_doctor_and_status_name_every_wrong_file(checkout):
     messages = {name: slip(checkout, name) for name in SLIPS}
     checks = {check["name"]: check for check in json.loads(run_in(checkout, "doctor", "--json").stdout)["checks"]}

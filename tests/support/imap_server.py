@@ -93,43 +93,42 @@ def running_imap() -> Iterator[ImapServer]:
 @contextmanager
 def cut_after(server: ImapServer, size: int) -> Iterator[int]:
     """The port of a line to the server that is cut once the server has said `size` bytes in one connection."""
-    listener = socket.create_server(("127.0.0.1", 0))
 
-    def serve() -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            upstream = socket.create_connection(("127.0.0.1", server.port))
-            threading.Thread(target=_pump, args=(client, upstream, None), daemon=True).start()
-            threading.Thread(target=_pump, args=(upstream, client, size), daemon=True).start()
+    def connect(client: socket.socket) -> None:
+        upstream = socket.create_connection(("127.0.0.1", server.port))
+        threading.Thread(target=_pump, args=(client, upstream, None), daemon=True).start()
+        _pump(upstream, client, size)
 
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.close()
+    with _line(connect) as port:
+        yield port
 
 
 @contextmanager
 def taking_tokens(server: ImapServer, is_taken: Callable[[str], bool]) -> Iterator[int]:
     """The port of a line to the server at which XOAUTH2 logs in, as Gmail and Microsoft 365 take it: by an access token
     that `is_taken`."""
+    with _line(lambda client: _let_in(client, server.port, is_taken)) as port:
+        yield port
+
+
+@contextmanager
+def _line(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A port at which each connection is served in a thread of its own."""
     listener = socket.create_server(("127.0.0.1", 0))
 
-    def serve() -> None:
+    def accept() -> None:
         while True:
             try:
                 client, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=_let_in, args=(client, server.port, is_taken), daemon=True).start()
+            threading.Thread(target=serve, args=(client,), daemon=True).start()
 
-    threading.Thread(target=serve, daemon=True).start()
+    threading.Thread(target=accept, daemon=True).start()
     try:
         yield listener.getsockname()[1]
     finally:
+        listener.shutdown(socket.SHUT_RDWR)  # closing alone does not end what waits in `accept`
         listener.close()
 
 

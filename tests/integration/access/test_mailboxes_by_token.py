@@ -11,13 +11,13 @@ from pipeline.health.doctor import run_checks
 from pipeline.inspection.access.connections import begin_connecting, finish_connecting, read_connections
 from pipeline.inspection.polling.polled import read_states
 from pipeline.intake.polls import due_polls, run_poll
+from tests.support.imap_server import PASSWORD, USER, running_imap, taking_tokens
 from tests.support.intake_server import count_events
 from tests.support.mails import enquiry
 from tests.support.oauth_server import CLIENT_ID
 from tests.support.services import forget_caches
 
-pytest.importorskip("pymap", reason="the mail server of the tests (pymap, extra `test`) is not installed")
-from tests.support.imap_server import PASSWORD, USER, running_imap, taking_tokens
+pytestmark = pytest.mark.long  # a mail server for each
 
 SLUG = "directory_mailbox"
 
@@ -63,7 +63,6 @@ def check():
     return next(check for check in run_checks() if check.name == f"source {SLUG}")
 
 
-@pytest.mark.long
 def test_mails_come_in_once_the_owner_has_agreed_and_on_while_tokens_end(mailbox, provider, server):
     mailbox(by="oauth_code", authorize_url=f"{provider.url}/authorize", scopes=["leads.read"])
     server.put(enquiry(1))
@@ -85,7 +84,6 @@ def test_mails_come_in_once_the_owner_has_agreed_and_on_while_tokens_end(mailbox
     assert [state.state for state in read_connections()] == ["connected"]
 
 
-@pytest.mark.long
 def test_where_no_token_is_taken_a_new_one_is_asked_for_once_a_run(mailbox, provider, server):
     mailbox(by="oauth_client", scope="leads.read")
     server.put(enquiry(1))
@@ -99,7 +97,6 @@ def test_where_no_token_is_taken_a_new_one_is_asked_for_once_a_run(mailbox, prov
     assert collect().accepted == 1
 
 
-@pytest.mark.long
 def test_a_token_that_something_else_renews_still_lets_in(mailbox, provider, server, monkeypatch):
     mailbox()
     provider.access_tokens["from-elsewhere"] = float("inf")
@@ -109,7 +106,6 @@ def test_a_token_that_something_else_renews_still_lets_in(mailbox, provider, ser
     assert provider.shown == ["ended", "from-elsewhere"]
 
 
-@pytest.mark.long
 def test_of_two_passwords_the_one_that_counts_is_found(mailbox, server, monkeypatch):
     mailbox({"auth": "password"})
     monkeypatch.setenv("DIRECTORY_MAILBOX_PASSWORD", f"not yet,{PASSWORD}")
@@ -117,7 +113,6 @@ def test_of_two_passwords_the_one_that_counts_is_found(mailbox, server, monkeypa
     assert collect().accepted == 1
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("options", "oauth", "told"),
     [

@@ -16,6 +16,8 @@ from tests.integration.delivery.test_objects import ADA, BEN, EVE, come, company
 from tests.support.crm_objects import COMPANY, PERSON, TOUCH
 from tests.support.identity_rows import rows
 
+pytestmark = pytest.mark.long  # senders that are killed
+
 __all__ = ["company", "crm", "spelling"]
 
 
@@ -27,7 +29,6 @@ def _deliver_for_a_while() -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_with_faults_and_killed_senders_there_is_one_record_for_each_company_person_and_touch(company, crm, spelling):
     leads = [
@@ -48,7 +49,6 @@ def test_with_faults_and_killed_senders_there_is_one_record_for_each_company_per
     assert all(touch[to] for touch in of(crm, TOUCH) for to in linked)
 
 
-@pytest.mark.long
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("crm", ["hubspot"], indirect=True)
 def test_where_hubspot_has_no_unique_property_of_notes_none_is_made_twice_either(company, crm):

@@ -88,7 +88,7 @@ def _many_chains_at_once(database: str, monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in (2, 3))])
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_workers_beside_each_other_make_the_people_that_one_makes(database: str, seed: int) -> None:
     leads = _leads(240, seed=seed)
     for brand in ("alone", "together"):

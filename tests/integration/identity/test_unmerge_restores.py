@@ -16,7 +16,7 @@ from tests.support.identity_rows import people, rows, stored, waiting
 from tests.support.paths import IDENTITY_DEV
 from tests.support.people_checks import assert_all_follows
 
-pytestmark = pytest.mark.usefixtures("module_database")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("module_database")]
 ME = Decision("vera")
 _LEADS, _PAIRS, _COMPARED_EVERY = 900, 200, 20
 
@@ -43,7 +43,6 @@ def everything():
     return stored() | {"reviews": {one.people for one in waiting()}}
 
 
-@pytest.mark.long
 def test_finding_out_anew_by_the_same_rules_changes_nothing(crowd):
     before, versions = everything(), rows("SELECT person_id, version FROM people ORDER BY 1")
     done = recompute_people(pieces_at_once=70)
@@ -53,7 +52,6 @@ def test_finding_out_anew_by_the_same_rules_changes_nothing(crowd):
     assert rows("SELECT person_id, version FROM people ORDER BY 1") == versions
 
 
-@pytest.mark.long
 def test_merging_and_unmerging_any_two_people_leaves_no_trace(crowd):
     before = everything()
     for number in range(1, _PAIRS + 1):
@@ -68,7 +66,6 @@ def test_merging_and_unmerging_any_two_people_leaves_no_trace(crowd):
             assert everything() == before, number
 
 
-@pytest.mark.long
 def test_several_merges_are_taken_back_one_by_one(crowd):
     states, merged = [everything()], []
     person, *others = crowd.sample(sorted(states[0]["evidence"]), 12)
@@ -81,7 +78,6 @@ def test_several_merges_are_taken_back_one_by_one(crowd):
         assert everything() == state
 
 
-@pytest.mark.long
 def test_accepting_a_review_and_unmerging_leaves_no_trace(crowd):
     before, found = everything(), waiting()
     assert len(found) > 5
@@ -94,7 +90,6 @@ def test_accepting_a_review_and_unmerging_leaves_no_trace(crowd):
     assert everything() == before
 
 
-@pytest.mark.long
 def test_people_whom_rules_joined_stay_apart_once_a_human_parted_them(crowd):
     joined = sorted(person for person, pieces in people().items() if len(pieces) > 1)
     assert len(joined) > 50

@@ -303,7 +303,7 @@ def import_command(path: Path | str, then: str = "") -> list[str]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("how", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_import_is_simply_run_again(database, tmp_path, how):
     path = write(tmp_path, table([f"a{number},F,L,f{number}@example.org" for number in range(40_000)]))
     running = subprocess.Popen(import_command(path), stderr=subprocess.DEVNULL)

@@ -14,6 +14,8 @@ import pytest
 from pipeline.intake.files.reading import read_sample
 from pipeline.intake.files.unreadable import UnreadableFileError
 
+pytestmark = pytest.mark.long  # files of many megabytes
+
 TABLE = "<table><tr><th>Email</th><th>Name</th></tr><tr><td>a@example.org</td><td>Ada Bo</td></tr></table>"
 TIMES_LARGER = 4
 SLACK_SECONDS = 1.0  # a busy machine
@@ -55,7 +57,6 @@ def seconds_for(path: Path, text: str) -> float:
     return time.process_time() - begun
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("shape", SHAPES)
 def test_time_grows_no_faster_than_the_file(tmp_path, shape):
     make, size = SHAPES[shape], 4_000
@@ -78,7 +79,6 @@ FAR_CELLS = {
 }
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("trick", FAR_CELLS)
 def test_cells_far_apart_are_told_in_a_sentence_and_end_no_process(tmp_path, trick):
     path = tmp_path / "far.xlsx"

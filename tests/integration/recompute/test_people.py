@@ -121,14 +121,10 @@ def test_reviews_are_found_anew_and_those_that_are_none_any_more_forgotten(rules
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("pieces_at_once", [7, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("pieces_at_once", [7, 200])
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"same": 2, "review": 1},
-        pytest.param({"same": 12, "review": 10}, marks=pytest.mark.long),
-        pytest.param({"crowded": 3}, marks=pytest.mark.long),
-    ],
+    [{"same": 2, "review": 1}, {"same": 12, "review": 10}, {"crowded": 3}],
 )
 def test_a_crowd_becomes_what_the_new_rules_make_of_all_evidence_at_once(rules, changes, pieces_at_once):
     """Rules that ask less bind what hung together with nothing; rules that ask more let go of what hung together."""

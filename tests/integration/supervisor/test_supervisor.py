@@ -21,6 +21,8 @@ from tests.support.services import SECRET_KEYS
 from tests.support.supervised import PROGRAM, Up
 from tests.support.watching import has_ended, wait_until
 
+pytestmark = pytest.mark.long  # whole systems
+
 
 @pytest.fixture
 def up(tmp_path, services):
@@ -40,7 +42,6 @@ def up(tmp_path, services):
     services.drop_database(outside["AFLUENTE_DATABASE_URL"])
 
 
-@pytest.mark.long
 def test_it_says_ready_once_every_program_is(up):
     slow = PROGRAM.replace("ready.touch()", "time.sleep(1.5); ready.touch()")
     began = time.monotonic()
@@ -58,14 +59,12 @@ def test_it_says_ready_once_every_program_is(up):
         (["up", "--port", "0"], {"AFLUENTE_DATA": "."}, False),
     ],
 )
-@pytest.mark.long
 def test_who_names_the_folder_is_told_how_other_commands_find_it(up, arguments, environment, is_told):
     running = up({}, *arguments, **environment).wait_ready()
     hint = f"other commands find this installation by AFLUENTE_DATA={running.data}"
     assert (hint in "\n".join(running.printed)) is is_told
 
 
-@pytest.mark.long
 def test_outside_servers_are_used_and_none_is_started(up):
     running = up({"only": {}}).wait_ready()
     assert [entry["name"] for entry in running.runtime()["processes"]] == ["only"]
@@ -79,7 +78,6 @@ def test_outside_servers_are_used_and_none_is_started(up):
         ("AFLUENTE_BROKER_URL", "redis://:geheim@127.0.0.1:1/0"),
     ],
 )
-@pytest.mark.long
 def test_an_outside_server_that_does_not_answer_is_named_without_its_password(up, variable, url):
     running = up({"only": {}}, **{variable: url})
     error = running.process.communicate(timeout=60)[1]
@@ -88,7 +86,6 @@ def test_an_outside_server_that_does_not_answer_is_named_without_its_password(up
     assert "geheim" not in error
 
 
-@pytest.mark.long
 def test_programs_end_stage_by_stage_and_everything_is_cleared_away(up):
     running = up({"last": {"stage": 2}, "first": {"stage": 0}, "middle": {"stage": 1}}).wait_ready()
     pids = [entry["pid"] for entry in running.runtime()["processes"]]
@@ -98,7 +95,6 @@ def test_programs_end_stage_by_stage_and_everything_is_cleared_away(up):
     assert not (running.data / "runtime.json").exists()
 
 
-@pytest.mark.long
 def test_a_program_that_does_not_end_in_its_time_is_killed(up):
     running = up({"deaf": {"mode": "deaf", "seconds": 1.0}}).wait_ready()
     pid = running.pid("deaf")
@@ -108,7 +104,6 @@ def test_a_program_that_does_not_end_in_its_time_is_killed(up):
     assert has_ended(pid)
 
 
-@pytest.mark.long
 def test_a_second_signal_hurries(up):
     running = up({"deaf": {"mode": "deaf", "seconds": 50.0}}).wait_ready()
     running.process.send_signal(signal.SIGTERM)
@@ -119,7 +114,6 @@ def test_a_second_signal_hurries(up):
     assert time.monotonic() - began < 10
 
 
-@pytest.mark.long
 def test_a_killed_program_is_started_again_and_the_record_follows(up):
     running = up({"worker": {}}).wait_ready()
     for kills in range(1, 4):
@@ -131,7 +125,6 @@ def test_a_killed_program_is_started_again_and_the_record_follows(up):
     assert "process_restarted" in running.process.communicate(timeout=30)[1]
 
 
-@pytest.mark.long
 def test_pauses_grow_while_a_program_keeps_dying(up):
     dying = "import sys, time; from pathlib import Path; Path(sys.argv[3]).touch(); time.sleep(0.3); sys.exit(3)"
     running = up({"steady": {}, "dying": {"code": dying}}).wait_ready()
@@ -141,7 +134,6 @@ def test_pauses_grow_while_a_program_keeps_dying(up):
     assert 2 <= logged.count("process_restarted") <= 6
 
 
-@pytest.mark.long
 def test_a_program_that_never_gets_ready_ends_up_with_the_end_of_its_log(up):
     broken = "import sys; sys.exit('this part is broken')"
     running = up({"fine": {}, "broken": {"code": broken}})
@@ -152,7 +144,6 @@ def test_a_program_that_never_gets_ready_ends_up_with_the_end_of_its_log(up):
     assert not (running.data / "runtime.json").exists()
 
 
-@pytest.mark.long
 def test_programs_end_with_a_killed_supervisor(up):
     running = up({"one": {}, "two": {}}).wait_ready()
     pids = [running.pid("one"), running.pid("two")]
@@ -161,7 +152,6 @@ def test_programs_end_with_a_killed_supervisor(up):
     assert wait_until(lambda: all(has_ended(pid) for pid in pids), seconds=15)
 
 
-@pytest.mark.long
 def test_what_outlived_a_killed_supervisor_is_stopped_by_the_next(up):
     running = up({"deaf": {"mode": "deaf"}}).wait_ready()
     pid = running.pid("deaf")
@@ -174,7 +164,6 @@ def test_what_outlived_a_killed_supervisor_is_stopped_by_the_next(up):
     assert again.stop() == 0
 
 
-@pytest.mark.long
 def test_a_second_up_on_the_same_folder_is_refused_and_harms_nothing(up):
     running = up({"only": {}}).wait_ready()
     second = up({"only": {}})
@@ -185,7 +174,6 @@ def test_a_second_up_on_the_same_folder_is_refused_and_harms_nothing(up):
     assert running.stop() == 0
 
 
-@pytest.mark.long
 def test_an_embedded_server_that_dies_is_started_again(up):
     running = up({"only": {}}, AFLUENTE_DATABASE_URL="", AFLUENTE_BROKER_URL="").wait_ready()
     for name in ("redis", "postgres"):
@@ -195,7 +183,6 @@ def test_an_embedded_server_that_dies_is_started_again(up):
     assert running.stop() == 0
 
 
-@pytest.mark.long
 def test_a_beat_that_dies_with_the_embedded_redis_is_started_again_once_that_answers(up):
     running = up({"beat": {}}, AFLUENTE_BROKER_URL="").wait_ready()
     for name in ("redis", "beat"):
@@ -206,13 +193,11 @@ def test_a_beat_that_dies_with_the_embedded_redis_is_started_again_once_that_ans
     assert running.process.returncode == 0
 
 
-@pytest.mark.long
 def test_a_former_beat_cannot_be_forgotten_while_redis_is_away(tmp_path):
     with pytest.raises(ConfigurationError, match="the embedded Redis does not answer"):
         forget_former_beat(tmp_path)
 
 
-@pytest.mark.long
 def test_a_long_log_is_set_aside_at_the_start(up, tmp_path):
     logs = tmp_path / "data" / "logs"
     logs.mkdir(parents=True)
@@ -223,7 +208,6 @@ def test_a_long_log_is_set_aside_at_the_start(up, tmp_path):
     assert running.stop() == 0
 
 
-@pytest.mark.long
 def test_a_taken_port_is_an_error_and_the_other_parts_move_aside():
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -242,12 +226,10 @@ def test_a_taken_port_is_an_error_and_the_other_parts_move_aside():
         assert len(set(chosen.named().values())) == 3
 
 
-@pytest.mark.long
 def test_without_a_sandbox_no_address_is_given_for_it():
     assert set(choose_addresses(port=0, uses_sandbox=False).named()) == {"receiver", "flower"}
 
 
-@pytest.mark.long
 def test_a_source_set_up_under_another_name_signs_with_its_own_secret(up, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "afluente.yaml").write_text("sources: {partner: {connector: standard_webhooks}}\n")
@@ -258,7 +240,6 @@ def test_a_source_set_up_under_another_name_signs_with_its_own_secret(up, tmp_pa
     assert (data / "credentials.json").stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.long
 def test_people_of_before_are_brought_over_before_anything_starts(up, database):
     with transaction() as connection:
         connection.exec_driver_sql("INSERT INTO unfinished_upgrades (name) VALUES ('evidence')")
@@ -272,7 +253,6 @@ def test_people_of_before_are_brought_over_before_anything_starts(up, database):
     assert "the people of before" not in again.printed[0]
 
 
-@pytest.mark.long
 def test_it_does_not_start_when_they_cannot_be_brought_over(up, database):
     with transaction() as connection:
         connection.exec_driver_sql("INSERT INTO unfinished_upgrades (name) VALUES ('evidence')")

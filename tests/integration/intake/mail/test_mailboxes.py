@@ -19,13 +19,11 @@ from pipeline.intake.instances import SourceBook
 from pipeline.intake.polls import due_polls, run_poll
 from pipeline.store.engine import transaction
 from tests.support.command_line import answer, lines, problem, run, work
+from tests.support.imap_server import PASSWORD, USER, ImapServer, cut_after, running_imap
 from tests.support.intake_server import count_events, quarantined, stored_events
 from tests.support.mails import enquiry, plain
 from tests.support.services import forget_caches
 from tests.support.store_rows import read_cursor, states
-
-pytest.importorskip("pymap", reason="the mail server of the tests (pymap, extra `test`) is not installed")
-from tests.support.imap_server import PASSWORD, USER, ImapServer, cut_after, running_imap
 
 SLUG = "directory_mailbox"
 
