@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
 import pytest
-import requests
 
-from connectors.kit.registry import sources
+from tests.support.intake_server import Receiver
+from tests.support.posted_sources import post
 from tests.support.system import System
 
 pytestmark = pytest.mark.long  # a whole system
@@ -26,13 +25,8 @@ def guest(number: int, event: str) -> dict[str, Any]:
     return {"event": event, "event_ts": 1_772_442_895_000 + number, "payload": {"object": webinar}}
 
 
-def post(system: System, body: dict[str, Any]) -> None:
-    raw = json.dumps(body).encode()
-    signature = sources()["zoom_webinar"].intake.signature
-    headers = signature.sign(secret=SECRET, body=raw, message_id="m", now=time.time())
-    address = f"{system.address}/in/default/zoom_webinar"
-    answered = requests.post(address, data=raw, headers={"Content-Type": "application/json", **headers}, timeout=20)
-    assert answered.status_code == 200
+def come(system: System, body: dict[str, Any]) -> None:
+    assert post(Receiver(system.address), "zoom_webinar", body, secret=SECRET).status_code == 200
 
 
 def test_guests_who_come_before_they_are_known_and_after_are_told_of_their_people(tmp_path):
@@ -40,13 +34,13 @@ def test_guests_who_come_before_they_are_known_and_after_are_told_of_their_peopl
         tmp_path / "data", environment={"ZOOM_WEBINAR_SECRET_TOKEN": SECRET}, workers=1, asks_here=True
     ) as system:
         for number in range(GUESTS // 2):
-            post(system, guest(number, "webinar.participant_joined"))
+            come(system, guest(number, "webinar.participant_joined"))
         system.wait_until_ended()
         assert system.json("status")["activities_waiting"] == GUESTS // 2
         for number in range(GUESTS):
-            post(system, guest(number, "webinar.registration_created"))
+            come(system, guest(number, "webinar.registration_created"))
         for number in range(GUESTS // 2, GUESTS):
-            post(system, guest(number, "webinar.participant_joined"))
+            come(system, guest(number, "webinar.participant_joined"))
         system.wait_until_ended()
         deadline = time.monotonic() + 150  # the sweep finds who met in the very moment
         while system.json("status")["activities_waiting"] and time.monotonic() < deadline:

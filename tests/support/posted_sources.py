@@ -13,17 +13,18 @@ from connectors.kit import sources
 from connectors.kit.sources.key_in_body import signed_body
 from connectors.kit.sources.samples import samples_of
 from connectors.kit.sources.signatures import HmacSha256
-from tests.support.command_line import answer, run, work
+from tests.support.command_line import answer, lines, work
 from tests.support.identity_rows import rows
-from tests.support.intake_server import Receiver
+from tests.support.intake_server import Receiver, count_events
 
 SECRET = "test_secret"
 
 
-def set_secrets(monkeypatch: Any, slugs: Iterable[str]) -> None:
-    """The same secret for the signatures of all of them."""
+def set_secrets(monkeypatch: Any, slugs: Iterable[str], secret: str = SECRET) -> None:
+    """The same secret for the signatures of all of them that sign."""
     for slug in slugs:
-        monkeypatch.setenv(sources()[slug].intake.signature.secret.name, SECRET)
+        if signature := getattr(sources()[slug].intake, "signature", None):
+            monkeypatch.setenv(signature.secret.name, secret)
 
 
 def post(
@@ -52,6 +53,19 @@ def settle(receiver: Receiver, source: str, *bodies: Any, content_type: str = "a
         work()
 
 
+def assert_samples_end(receiver: Receiver, source: str) -> None:
+    """Each sample is taken and ends as a lead or with a reason."""
+    for given in samples_of(source):
+        assert post(receiver, source, given.body, content_type=given.content_type).status_code == 200, given.name
+    work()
+    balance = answer("balance")["all"]
+    assert balance["accepted"] == count_events(source)
+    assert (balance["difference"], balance["pending"], balance["in_flight"]) == (0, 0, 0)
+    assert balance["settled"] >= 2
+    codes = [code for (code,) in rows("SELECT code FROM quarantine")]
+    assert not {"bug", "prepare_failed", "mapping_unreadable"} & set(codes), codes
+
+
 def ends() -> list[tuple[str, str | None]]:
     """(state, reason) of each event, in the order of arrival, as people are told."""
     return [(lead["state"], lead["reason"]) for lead in reversed(answer("leads", "list", "--limit", "100"))]
@@ -63,8 +77,4 @@ def touches() -> list[tuple[str | None, str | None]]:
 
 
 def people() -> list[dict[str, Any]]:
-    return json_lines("people", "export")
-
-
-def json_lines(*arguments: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in run(*arguments, "--format", "jsonl").stdout.splitlines()]
+    return lines("people", "export")

@@ -10,15 +10,14 @@ from typing import Any
 
 import pytest
 
-from connectors.kit.sources.samples import samples_of
 from pipeline.settings.loading import load_settings
-from tests.support.command_line import answer, run, work
+from tests.support.command_line import answer, lines, run, work
 from tests.support.identity_rows import rows
 from tests.support.intake_server import Receiver, count_events, running_receiver
 from tests.support.posted_sources import (
     SECRET,
+    assert_samples_end,
     ends,
-    json_lines,
     people,
     post,
     sample,
@@ -53,15 +52,7 @@ def receiver(monkeypatch) -> Iterator[Receiver]:
 
 @pytest.mark.parametrize("source", SHIPPED)
 def test_each_sample_is_taken_and_ends_as_a_lead_or_with_a_reason(receiver, source):
-    for given in samples_of(source):
-        assert post(receiver, source, given.body).status_code == 200, given.name
-    work()
-    balance = answer("balance")["all"]
-    assert balance["accepted"] == count_events(source)
-    assert (balance["difference"], balance["pending"], balance["in_flight"]) == (0, 0, 0)
-    assert balance["settled"] >= 2
-    codes = [code for (code,) in rows("SELECT code FROM quarantine")]
-    assert not {"bug", "prepare_failed", "mapping_unreadable"} & set(codes), codes
+    assert_samples_end(receiver, source)
 
 
 @pytest.mark.long
@@ -109,7 +100,7 @@ def test_what_is_no_lead_is_kept_with_its_reason(receiver, source, name, reason)
     event_id = answer("leads", "list")[0]["event_id"]
     assert answer("explain", event_id)["reason"] == reason
     assert f"suppressed ({reason})" in run("explain", event_id).stdout
-    assert {lead["reason"] for lead in json_lines("leads", "export")} == {reason}
+    assert {lead["reason"] for lead in lines("leads", "export")} == {reason}
 
 
 def test_what_is_no_lead_is_not_released_as_one(receiver):

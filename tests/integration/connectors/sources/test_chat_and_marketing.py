@@ -16,7 +16,17 @@ from pipeline.settings.loading import load_settings
 from tests.support.command_line import answer, run, work
 from tests.support.identity_rows import rows
 from tests.support.intake_server import Receiver, count_events, running_receiver
-from tests.support.posted_sources import SECRET, ends, people, post, sample, set_secrets, settle, touches
+from tests.support.posted_sources import (
+    SECRET,
+    assert_samples_end,
+    ends,
+    people,
+    post,
+    sample,
+    set_secrets,
+    settle,
+    touches,
+)
 from tests.support.services import forget_caches
 
 pytestmark = pytest.mark.usefixtures("database", "redis_url")
@@ -90,15 +100,7 @@ def consents() -> list[tuple[str, bool]]:
 
 @pytest.mark.parametrize("source", SHIPPED)
 def test_each_sample_is_taken_and_ends_as_a_lead_or_with_a_reason(receiver, source):
-    for given in samples_of(source):
-        assert post(receiver, source, given.body, content_type=given.content_type).status_code == 200, given.name
-    work()
-    balance = answer("balance")["all"]
-    assert balance["accepted"] == count_events(source)
-    assert (balance["difference"], balance["pending"], balance["in_flight"]) == (0, 0, 0)
-    assert balance["settled"] >= 2
-    codes = [code for (code,) in rows("SELECT code FROM quarantine")]
-    assert not {"bug", "prepare_failed", "mapping_unreadable"} & set(codes), codes
+    assert_samples_end(receiver, source)
 
 
 @pytest.mark.long

@@ -14,13 +14,13 @@ from connectors.kit.sources.samples import samples_of
 from connectors.sandbox.server import Sandbox
 from pipeline.intake.fetching.runs import due_fetches, run_fetches
 from pipeline.settings.loading import settings
-from tests.support.command_line import answer, work
+from tests.support.command_line import work
 from tests.support.identity_rows import rows
 from tests.support.intake_server import Receiver, running_receiver
+from tests.support.posted_sources import SECRET, ends, post, set_secrets, touches
 from tests.support.services import forget_caches
 
 pytestmark = pytest.mark.usefixtures("database", "redis_url")
-SECRET = "test_secret"
 SHIPPED = ("meta_lead_ads", "linkedin_lead_gen", "eventbrite")
 
 
@@ -30,40 +30,25 @@ def receiver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Receiv
     with Sandbox(port=0, state=tmp_path / "sandbox.db") as sandbox:
         monkeypatch.setenv("AFLUENTE_SANDBOX_URL", sandbox.address)
         monkeypatch.setenv("META_LEAD_ADS_VERIFY_TOKEN", "agreed")
-        for source in SHIPPED:
-            monkeypatch.setenv(sources()[source].intake.signature.secret.name, SECRET)
+        set_secrets(monkeypatch, SHIPPED)
         forget_caches()
         with running_receiver(settings()) as running:
             yield running
     forget_caches()
 
 
-def post(receiver: Receiver, source: str, name: str = "typical") -> None:
-    sample = next(sample for sample in samples_of(source) if sample.name == name)
-    signed = sources()[source].intake.signature.sign(secret=SECRET, body=sample.body, message_id="m", now=0)
-    headers = {"Content-Type": sample.content_type, **signed}
-    assert receiver.post(f"/in/default/{source}", data=sample.body, headers=headers).status_code == 200
-
-
 def come_in(receiver: Receiver, source: str, name: str = "typical") -> None:
-    post(receiver, source, name)
+    given = next(given for given in samples_of(source) if given.name == name)
+    assert post(receiver, source, given.body, content_type=given.content_type).status_code == 200
     for waiting, brand in due_fetches():
         run_fetches(waiting, brand, budget_seconds=10)
     work()
 
 
-def ends() -> list[tuple[str, str | None]]:
-    return [(lead["state"], lead["reason"]) for lead in reversed(answer("leads", "list", "--limit", "100"))]
-
-
-def channels() -> list[tuple[str | None, str | None]]:
-    return rows("SELECT source, channel FROM touches ORDER BY occurred_at, event_id")
-
-
 def test_a_lead_of_meta_is_read_and_known_by_its_ad(receiver: Receiver) -> None:
     come_in(receiver, "meta_lead_ads")
     assert ends() == [("settled", None)] * 2
-    assert sorted(channels()) == [("facebook", "Organic Social"), ("instagram", "Paid Social")]
+    assert sorted(touches()) == [("facebook", "Organic Social"), ("instagram", "Paid Social")]
     assert rows("SELECT purpose, channel, granted FROM consents") == [("marketing", "email", True)]
 
 
@@ -90,7 +75,7 @@ def test_a_response_of_linkedin_is_read_by_the_last_part_of_its_name(receiver: R
     come_in(receiver, "linkedin_lead_gen", "test_lead")
     come_in(receiver, "linkedin_lead_gen", "deleted")
     assert ends() == [("settled", None), ("suppressed", "test"), ("suppressed", "erased")]
-    assert channels() == [("linkedin", "Paid Social")]
+    assert touches() == [("linkedin", "Paid Social")]
 
 
 def test_the_challenge_of_linkedin_is_answered_as_its_page_says(receiver: Receiver) -> None:

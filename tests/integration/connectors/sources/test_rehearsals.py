@@ -10,6 +10,7 @@ from connectors.kit import Api, Connector, Signature, Webhook
 from connectors.kit.registry import shipped_sources
 from pipeline.authoring.rehearsal import send_sample
 from tests.support.intake_server import KEY, Receiver, count_events, running_receiver, stored_events
+from tests.support.posted_sources import set_secrets
 from tests.support.services import forget_caches
 
 POSTING = sorted(slug for slug, connector in shipped_sources().items() if isinstance(connector.intake, (Webhook, Api)))
@@ -25,9 +26,7 @@ def receiver(module_database) -> Iterator[Receiver]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AFLUENTE_API_KEYS", f"tests:admin:{KEY}")
         patch.setenv("AFLUENTE_BROKER_URL", "redis+socket:///nonexistent/redis.sock")
-        for slug in POSTING:
-            if signature := signature_of(shipped_sources()[slug]):
-                patch.setenv(signature.secret.name, _SECRET)
+        set_secrets(patch, POSTING, _SECRET)
         forget_caches()
         with running_receiver() as running:
             yield running

@@ -9,6 +9,7 @@ import pytest
 from connectors.kit.registry import shipped_sources
 from tests.support.api_fuzz import fuzz
 from tests.support.intake_server import KEY, Receiver, running_receiver
+from tests.support.posted_sources import set_secrets
 from tests.support.services import forget_caches
 
 pytestmark = pytest.mark.long
@@ -17,10 +18,8 @@ pytestmark = pytest.mark.long
 @pytest.fixture
 def receiver(database, redis_url, monkeypatch) -> Iterator[Receiver]:
     monkeypatch.setenv("AFLUENTE_API_KEYS", f"tests:admin:{KEY}")
-    for connector in shipped_sources().values():  # a source without its secret answers 503, as described
-        signature = getattr(connector.intake, "signature", None)
-        if signature is not None:
-            monkeypatch.setenv(signature.secret.name, "whsec_" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3")
+    # A source without its secret answers 503, as described.
+    set_secrets(monkeypatch, shipped_sources(), "whsec_" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3")
     forget_caches()
     with running_receiver() as receiver:
         yield receiver
