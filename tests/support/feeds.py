@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from connectors.kit.times import parse_time
+from tests.support.http_server import serving_http
 
 TELLING = ("has_more", "paging.hasMore", "next", "next_page_url", "total_pages", "total", "link header", "nothing")
 BEYOND = ("empty", "null", "no list", "204", "404", "416", "error", "clamp", "begin again")
@@ -98,33 +97,9 @@ def _moment(record: Any) -> Any:
     return parse_time(record.get("updated_at") if isinstance(record, dict) else None) or parse_time("1999-01-01")
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    feed: Feed
-
-    def do_GET(self) -> None:
-        status, headers, body = self.feed.answer(dict(parse_qsl(urlsplit(self.path).query)))
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Quiet."""
-
-
 @contextmanager
 def serving(feed: Feed) -> Iterator[Feed]:
     """Answers at `feed.url` until the end of the block."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"feed": feed}))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    feed.url = f"http://127.0.0.1:{server.server_port}/leads"
-    try:
+    with serving_http(lambda call: feed.answer(dict(parse_qsl(urlsplit(call.path).query)))) as address:
+        feed.url = f"{address}/leads"
         yield feed
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

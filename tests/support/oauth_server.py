@@ -11,11 +11,12 @@ import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from oauthlib.oauth2 import RequestValidator, Server
+
+from tests.support.http_server import Answered, Call, serving_http
 
 CLIENT_ID = "client-of-the-tests"
 SCOPES = ("leads.read",)
@@ -62,6 +63,17 @@ class Provider(RequestValidator):
         """The account's owner opens the address and agrees: status, and where the browser is led to."""
         headers, body, status = self._server.create_authorization_response(_secure(address), scopes=list(SCOPES))
         return status, headers.get("Location", body or "")
+
+    def answer(self, call: Call) -> Answered:
+        address = self.url + call.path
+        if call.method == "POST":
+            status, text = self.answer_token(address, call.body.decode(), call.headers)
+        elif urlsplit(call.path).path == "/authorize":
+            status, target = self.agree(address)
+            return status, {"Location": target} if status == 302 else {}, b""
+        else:
+            status, text = self.answer_leads(call.headers)
+        return status, {}, text.encode()
 
     def answer_token(self, uri: str, body: str, headers: dict[str, str]) -> tuple[int, str]:
         self.before_ask()
@@ -151,48 +163,9 @@ class Provider(RequestValidator):
 def providing() -> Iterator[Provider]:
     """A provider that runs: `/authorize`, `/token`, `/leads`."""
     provider = Provider()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            if urlsplit(self.path).path == "/authorize":
-                status, target = provider.agree(provider.url + self.path)
-                self._answer(status, "", {"Location": target} if status == 302 else {})
-            else:
-                self._answer(*provider.answer_leads(dict(self.headers)))
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-            self._answer(*provider.answer_token(provider.url + self.path, body, dict(self.headers)))
-
-        def _answer(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
-            body = text.encode()
-            self.send_response(status)
-            for name, value in {**(headers or {}), "Content-Length": str(len(body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            """Quiet."""
-
-    class QuietServer(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: Any) -> None:
-            """Who asked was killed, or the test ends the call: nothing to say."""
-
-    server = QuietServer(("127.0.0.1", 0), Handler)
-    provider.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with serving_http(provider.answer, methods=("GET", "POST")) as address:
+        provider.url = address
         yield provider
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _secure(address: str) -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from connectors.kit.times import parse_time
+from tests.support.http_server import Call, serving_http
 
 WAYS = ("offset", "token", "next link", "link header", "graphql")
 
@@ -99,44 +98,15 @@ class PagedApi:
         return 200, headers, json.dumps(body).encode()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    api: PagedApi
-
-    def do_GET(self) -> None:
-        parts = urlsplit(self.path)
-        content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        asked = Asked(
-            self.command,
-            parts.path,
-            dict(parse_qsl(parts.query, keep_blank_values=True)),
-            dict(self.headers),
-            json.loads(content) if content else {},
-        )
-        status, headers, body = self.api.answer(asked)
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_POST = do_GET  # noqa: N815 - the name the base class looks for
-
-    def log_message(self, *_: Any) -> None:
-        """Quiet."""
-
-
 @contextmanager
 def serving_api(api: PagedApi) -> Iterator[PagedApi]:
     """Answers at `api.url` until the end of the block."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"api": api}))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    api.url = f"http://127.0.0.1:{server.server_port}/leads"
-    try:
+    with serving_http(lambda call: api.answer(_asked(call)), methods=("GET", "POST")) as address:
+        api.url = f"{address}/leads"
         yield api
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+
+
+def _asked(call: Call) -> Asked:
+    parts = urlsplit(call.path)
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    return Asked(call.method, parts.path, query, call.headers, json.loads(call.body) if call.body else {})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.support.http_server import Answered, Call, serving_http
+
+_HTML = {"Content-Type": "text/html; charset=utf-8"}
 
 
 class Website:
@@ -20,28 +22,9 @@ class Website:
 def running_website() -> Iterator[Website]:
     pages: dict[str, str] = {}
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(call: Call) -> Answered:
+        page = pages.get(call.path.partition("?")[0])
+        return 404 if page is None else 200, _HTML, (page or "").encode()
 
-        def do_GET(self) -> None:
-            page = pages.get(self.path.partition("?")[0])
-            body = (page or "").encode()
-            self.send_response(404 if page is None else 200)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield Website(f"http://127.0.0.1:{server.server_port}", pages)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
+    with serving_http(answer) as address:
+        yield Website(address, pages)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import orjson
 import pytest
@@ -14,6 +12,7 @@ from pipeline.intake.files.reading import open_rows
 from pipeline.intake.polls import run_poll
 from tests.support.command_line import answer, lines, run, work
 from tests.support.company_sources import CompanySources, company_sources
+from tests.support.http_server import Answered, Call, serving_http
 from tests.support.intake_server import quarantined, stored_events
 from tests.support.services import forget_caches
 
@@ -39,25 +38,13 @@ def company(tmp_path, monkeypatch) -> Iterator[CompanySources]:
 
 @pytest.fixture
 def feed(company) -> Iterator[str]:
-    class Feed(BaseHTTPRequestHandler):
-        def do_GET(self):
-            body = orjson.dumps(ANSWER if "after" not in self.path else ANSWER | {"leads": []})
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answered(call: Call) -> Answered:
+        return 200, {}, orjson.dumps(ANSWER if "after" not in call.path else ANSWER | {"leads": []})
 
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Feed)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_address[1]}/feed"
-    (company.folder / "afluente.yaml").write_text(f"sources: {{feed: {{url: '{address}'}}}}\n")
-    forget_caches()
-    yield address
-    server.shutdown()
-    server.server_close()
+    with serving_http(answered) as address:
+        (company.folder / "afluente.yaml").write_text(f"sources: {{feed: {{url: '{address}/feed'}}}}\n")
+        forget_caches()
+        yield f"{address}/feed"
 
 
 def test_a_fault_in_prepare_stops_no_poll_and_is_mended_by_a_replay(company, feed):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 
 import pytest
 import requests
@@ -14,6 +14,7 @@ from connectors.sandbox.server import Sandbox
 from pipeline.intake import polls
 from pipeline.intake.polls import due_polls, run_poll
 from pipeline.store.engine import transaction
+from tests.support.http_server import Answered, Call, serving_http
 from tests.support.intake_server import count_events, stored_events
 from tests.support.services import forget_caches
 from tests.support.store_rows import read_cursor
@@ -149,40 +150,26 @@ def test_a_poll_is_due_again_when_its_time_has_come(sandbox):
     assert run_poll("json_feed", "default").ran is True
 
 
-class Feed(BaseHTTPRequestHandler):
+@dataclass
+class Failing:
     """A source that answers with one status to all."""
 
-    status = 500
+    status: int = 500
 
-    def do_GET(self):
-        body = b'{"leads": []}' if self.status == 200 else b"no"
-        self.send_response(self.status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
+    def answer(self, _call: Call) -> Answered:
+        return self.status, {}, b'{"leads": []}' if self.status == 200 else b"no"
 
 
 @pytest.fixture
-def failing_feed(database, tmp_path, monkeypatch) -> Iterator[type[Feed]]:
+def failing_feed(database, tmp_path, monkeypatch) -> Iterator[Failing]:
     """Its `status` may be changed; settings point to it."""
-
-    class Mine(Feed):
-        pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Mine)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    config = tmp_path / "feed.yaml"
-    config.write_text(f"sources: {{json_feed: {{url: 'http://127.0.0.1:{server.server_port}/leads'}}}}\n")
-    monkeypatch.setenv("AFLUENTE_CONFIG", str(config))
-    forget_caches()
-    yield Mine
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    failing = Failing()
+    with serving_http(failing.answer) as address:
+        config = tmp_path / "feed.yaml"
+        config.write_text(f"sources: {{json_feed: {{url: '{address}/leads'}}}}\n")
+        monkeypatch.setenv("AFLUENTE_CONFIG", str(config))
+        forget_caches()
+        yield failing
 
 
 def test_a_source_that_fails_is_asked_later_each_time_and_says_why(failing_feed):
