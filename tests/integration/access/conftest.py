@@ -9,6 +9,9 @@ import pytest
 
 from connectors.kit.registry import sources
 from pipeline.access.tokens import DurableTokens
+from pipeline.health.checks import Check
+from pipeline.health.doctor import run_checks
+from pipeline.inspection.access.connections import Connected, begin_connecting, finish_connecting
 from pipeline.store.engine import transaction
 from tests.support.company_sources import CompanySources, company_sources
 from tests.support.oauth_server import CLIENT_ID, Provider, providing
@@ -48,9 +51,8 @@ def acme(company, provider, monkeypatch) -> Callable[..., None]:
         declared = auth.format(url=provider.url)
         company.declare("acme_ads", _SAID.format(url=provider.url, auth=declared), _MAPPING)
         crm = {"kind": "salesforce", "base_url": "http://127.0.0.1:9"}
-        content = {"sources": {"acme_ads": entry or {}}, "destinations": {"crm": crm}, **more}
-        if entry is None or "url" not in entry:
-            content["sources"]["acme_ads"]["url"] = f"{provider.url}/leads"
+        source = {"url": f"{provider.url}/leads", **(entry or {})}
+        content = {"sources": {"acme_ads": source}, "destinations": {"crm": crm}, **more}
         (company.folder / "afluente.yaml").write_text(json.dumps(content))
         forget_caches()
 
@@ -58,6 +60,18 @@ def acme(company, provider, monkeypatch) -> Callable[..., None]:
     monkeypatch.setenv("ACME_ADS_SECRET", "secret-of-the-tests")
     set_up()
     return set_up
+
+
+def connect(provider: Provider, source: str = "acme_ads", brand: str | None = None) -> Connected:
+    """The account's owner agrees."""
+    begun = begin_connecting(source, brand)
+    _, led_to = provider.agree(begun.address)
+    return finish_connecting(begun, led_to)
+
+
+def check_of(source: str = "acme_ads") -> Check:
+    """What `afluente doctor` says of it."""
+    return next(check for check in run_checks() if check.name == f"source {source}")
 
 
 def tokens(brand: str = "default", *, secret: str = "secret-of-the-tests") -> DurableTokens:

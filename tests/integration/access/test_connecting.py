@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import threading
 from urllib.parse import parse_qs, urlsplit
@@ -12,7 +11,6 @@ import pytest
 import requests
 
 from pipeline.errors import RefusedError, UsageError
-from pipeline.health.doctor import run_checks
 from pipeline.health.status import collect_status
 from pipeline.inspection.access.connections import (
     begin_connecting,
@@ -25,21 +23,11 @@ from pipeline.inspection.polling.polled import read_states
 from pipeline.intake.polls import due_polls, run_poll
 from pipeline.store.engine import transaction
 from tests.support.command_line import AFLUENTE, ROOT, answer, problem, run
-from tests.support.intake_server import count_events
+from tests.support.intake_server import count_events, free_port
 from tests.support.oauth_server import CLIENT_ID
 from tests.support.services import forget_caches
 
-from .conftest import BY_CLIENT, stored_tokens
-
-
-def connect(provider, brand=None):
-    connecting = begin_connecting("acme_ads", brand)
-    _, led_to = provider.agree(connecting.address)
-    return finish_connecting(connecting, led_to)
-
-
-def of_source(checks):
-    return next(check for check in checks if check.name == "source acme_ads")
+from .conftest import BY_CLIENT, check_of, connect, stored_tokens
 
 
 @pytest.mark.long
@@ -52,7 +40,7 @@ def test_a_source_that_is_not_connected_is_not_asked_and_says_the_one_command(ac
     assert (provider.asked, provider.shown) == ([], [])
     (state,) = read_states("acme_ads")
     assert (state.access, state.access_until) == ("not connected", None)
-    check = of_source(run_checks())
+    check = check_of()
     assert not check.ok
     assert "afluente source connect acme_ads" in check.remedy
     assert any("afluente source connect acme_ads" in told for told in collect_status()["problems"])
@@ -73,7 +61,7 @@ def test_once_agreed_to_its_leads_come_in_and_who_waited_goes_on_at_once(acme, p
     assert ("acme_ads", "default") in due_polls()
     assert run_poll("acme_ads", "default").accepted == 1
     assert count_events("acme_ads") == 1
-    assert of_source(run_checks()).ok
+    assert check_of().ok
     assert read_states("acme_ads")[0].access == "connected"
 
 
@@ -123,14 +111,14 @@ def test_without_the_app_s_secrets_the_command_says_which_to_set(acme, monkeypat
     told = problem("source", "connect", "acme_ads", code=2)
     assert "ACME_ADS_CLIENT" in told
     assert "sources.acme_ads.secrets.ACME_ADS_CLIENT" in told
-    check = of_source(run_checks())
+    check = check_of()
     assert not check.ok
     assert "ACME_ADS_CLIENT" in f"{check.detail} {check.remedy}"
 
 
 def test_what_a_source_gave_is_sealed_and_belongs_to_its_brand(acme, provider):
-    acme(brands={"casa": {}, "otra": {}}, entry={"brands": ["casa", "otra"], "url": f"{provider.url}/leads"})
-    connect(provider, "casa")
+    acme(brands={"casa": {}, "otra": {}}, entry={"brands": ["casa", "otra"]})
+    connect(provider, brand="casa")
     states = {state.brand: state for state in read_connections("acme_ads")}
     assert {brand: state.state for brand, state in states.items()} == {"casa": "connected", "otra": "not connected"}
     assert "--brand otra" in (states["otra"].remedy or "")
@@ -192,7 +180,7 @@ def test_what_the_browser_was_led_to_is_pasted_into_a_command_that_waits_for_it(
 def test_the_command_takes_the_browser_s_answer_on_this_machine(acme, provider):
     redirect = f"http://localhost:{free_port()}/callback"
     provider.redirects = {redirect}
-    acme(entry={"redirect_url": redirect, "url": f"{provider.url}/leads"})
+    acme(entry={"redirect_url": redirect})
     connecting = begin_connecting("acme_ads")
     with Redirects(redirect, state=connecting.state) as redirects:
         found = []
@@ -220,10 +208,7 @@ def test_nobody_who_comes_is_said_after_a_while(acme):
 
 def test_a_source_that_gives_nothing_to_renew_with_is_said_to_end(acme, provider):
     provider.gives_refresh_tokens = False
-    connecting = begin_connecting("acme_ads")
-    _, led_to = provider.agree(connecting.address)
-    connected = finish_connecting(connecting, led_to)
-    assert not connected.is_renewed
+    assert not connect(provider).is_renewed
 
 
 def test_the_status_is_json_that_holds_no_token(acme, provider):
@@ -231,12 +216,6 @@ def test_the_status_is_json_that_holds_no_token(acme, provider):
     shown = answer("source", "connect", "--status")
     assert shown[0]["state"] == "connected"
     assert not [token for token in [*provider.access_tokens, *provider.refresh_tokens] if token in json.dumps(shown)]
-
-
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 @pytest.fixture
@@ -264,11 +243,11 @@ def test_an_api_of_yaml_alone_is_connected_and_its_access_shown_as_that_of_any_o
     assert run_poll("acme_ads", "default").is_terminal
     assert [(state.source, state.state) for state in read_connections()] == [("acme_ads", "not connected")]
     assert read_states("acme_ads")[0].access == "not connected"
-    assert "afluente source connect acme_ads" in (of_source(run_checks()).remedy or "")
+    assert "afluente source connect acme_ads" in (check_of().remedy or "")
     connect(provider)
     assert run_poll("acme_ads", "default").accepted == 1
     assert [state.state for state in read_connections("acme_ads")] == ["connected"]
-    assert of_source(run_checks()).ok
+    assert check_of().ok
     provider.expire()
     assert run_poll("acme_ads", "default", at_once=True).error is None
     assert provider.asked[-1] == "refresh_token"

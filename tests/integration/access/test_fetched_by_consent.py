@@ -7,14 +7,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from pipeline.health.doctor import run_checks
-from pipeline.inspection.access.connections import begin_connecting, finish_connecting, read_connections
+from pipeline.inspection.access.connections import begin_connecting, read_connections
 from pipeline.intake.fetching.runs import due_fetches, run_fetches
 from tests.support.intake_server import running_receiver, stored_events
 from tests.support.oauth_server import CLIENT_ID
 from tests.support.services import forget_caches
 
-from .conftest import BY_CLIENT, BY_CODE
+from .conftest import BY_CLIENT, BY_CODE, check_of, connect
 
 _SAID = (
     'intake=Webhook(fetch=Fetch(url="https://api.example.com/leads/{{id}}", token=Secret("ACME_ADS_TOKEN"),'
@@ -48,23 +47,14 @@ def receiver(set_up):
         yield running
 
 
-def connect(provider):
-    begun = begin_connecting("acme_ads")
-    return finish_connecting(begun, provider.agree(begun.address)[1])
-
-
 def fetch():
     return run_fetches("acme_ads", "default", budget_seconds=5.0)
 
 
-def check():
-    return next(check for check in run_checks() if check.name == "source acme_ads")
-
-
 @pytest.mark.long
 def test_ids_wait_until_somebody_agrees_and_are_read_at_once_after_it(receiver, provider):
-    assert not check().ok
-    assert "afluente source connect acme_ads" in (check().remedy or "")
+    assert not check_of().ok
+    assert "afluente source connect acme_ads" in (check_of().remedy or "")
     assert receiver.post("/in/default/acme_ads", json={"id": "1"}).status_code == 200
     report = fetch()
     assert report.is_terminal
@@ -77,7 +67,7 @@ def test_ids_wait_until_somebody_agrees_and_are_read_at_once_after_it(receiver, 
     (raw,) = stored_events("acme_ads")
     assert raw.fetched is not None
     assert b"ada@example.org" in raw.fetched.body
-    assert check().ok
+    assert check_of().ok
     assert [state.state for state in read_connections()] == ["connected"]
 
 
@@ -109,14 +99,14 @@ def test_a_plain_token_that_is_set_is_shown_and_nobody_has_to_agree(receiver, pr
     receiver.post("/in/default/acme_ads", json={"id": "1"})
     assert fetch().fetched == 1
     assert provider.shown == ["made-by-hand"]
-    assert check().ok
+    assert check_of().ok
     assert read_connections() == []
 
 
 def test_without_the_secrets_of_the_app_both_ways_in_are_named(receiver, monkeypatch):
     monkeypatch.delenv("ACME_ADS_CLIENT")
     forget_caches()
-    told = f"{check().detail} {check().remedy}"
+    told = f"{check_of().detail} {check_of().remedy}"
     assert "has no ACME_ADS_CLIENT: leads are taken, and wait for their records" in told
     assert "ACME_ADS_TOKEN" in told
 

@@ -7,8 +7,7 @@ import time
 
 import pytest
 
-from pipeline.health.doctor import run_checks
-from pipeline.inspection.access.connections import begin_connecting, finish_connecting, read_connections
+from pipeline.inspection.access.connections import read_connections
 from pipeline.inspection.polling.polled import read_states
 from pipeline.intake.polls import due_polls, run_poll
 from tests.support.imap_server import PASSWORD, USER, running_imap, taking_tokens
@@ -16,6 +15,8 @@ from tests.support.intake_server import count_events
 from tests.support.mails import enquiry
 from tests.support.oauth_server import CLIENT_ID
 from tests.support.services import forget_caches
+
+from .conftest import check_of, connect
 
 pytestmark = pytest.mark.long  # a mail server for each
 
@@ -59,10 +60,6 @@ def collect():
     return run_poll(SLUG, "default", at_once=True)
 
 
-def check():
-    return next(check for check in run_checks() if check.name == f"source {SLUG}")
-
-
 def test_mails_come_in_once_the_owner_has_agreed_and_on_while_tokens_end(mailbox, provider, server):
     mailbox(by="oauth_code", authorize_url=f"{provider.url}/authorize", scopes=["leads.read"])
     server.put(enquiry(1))
@@ -70,12 +67,11 @@ def test_mails_come_in_once_the_owner_has_agreed_and_on_while_tokens_end(mailbox
     assert f"afluente source connect {SLUG}" in (report.error or "")
     assert provider.shown == []
     assert read_states(SLUG)[0].access == "not connected"
-    assert f"afluente source connect {SLUG}" in (check().remedy or "")
-    begun = begin_connecting(SLUG)
-    finish_connecting(begun, provider.agree(begun.address)[1])
+    assert f"afluente source connect {SLUG}" in (check_of(SLUG).remedy or "")
+    connect(provider, SLUG)
     assert (SLUG, "default") in due_polls()
     assert (collect().accepted, count_events(SLUG)) == (1, 1)
-    assert check().ok
+    assert check_of(SLUG).ok
     server.put(enquiry(2))
     provider.expire()
     report = collect()
@@ -122,5 +118,5 @@ def test_of_two_passwords_the_one_that_counts_is_found(mailbox, server, monkeypa
 )
 def test_a_wrong_way_to_tokens_is_said_with_its_place(mailbox, options, oauth, told):
     mailbox(options, **oauth)
-    assert not check().ok
-    assert told in check().detail
+    assert not check_of(SLUG).ok
+    assert told in check_of(SLUG).detail

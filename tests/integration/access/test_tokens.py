@@ -14,12 +14,12 @@ import pytest
 from pipeline.access.tokens import NotConnectedError
 from pipeline.errors import QuotaError, TerminalError, TransientError
 from pipeline.health.doctor import run_checks
-from pipeline.inspection.access.connections import begin_connecting, finish_connecting, read_connections
+from pipeline.inspection.access.connections import read_connections
 from pipeline.intake.polls import run_poll
 from pipeline.store.engine import count_statements, transaction
 from tests.support.paths import ROOT
 
-from .conftest import BY_CLIENT, stored_tokens, tokens
+from .conftest import BY_CLIENT, connect, stored_tokens, tokens
 
 REFRESH = "refresh_token"
 
@@ -27,7 +27,7 @@ REFRESH = "refresh_token"
 @pytest.fixture
 def connected(acme, provider):
     """Agreed to, and not renewed yet."""
-    finish_connecting(begin := begin_connecting("acme_ads"), provider.agree(begin.address)[1])
+    connect(provider)
     provider.asked.clear()
     return provider
 
@@ -42,7 +42,7 @@ def test_a_key_that_is_being_replaced_is_shown_in_both_forms_and_each_brand_show
     for name in ("new", "old", "others"):
         monkeypatch.setenv(name.upper(), f"key-{name}")
     named = {"casa": ["env:NEW", "env:OLD"], "otra": "env:OTHERS"}
-    entry = {"url": f"{provider.url}/leads", "brands": ["casa", "otra"], "secrets": {"ACME_ADS_KEY": named}}
+    entry = {"brands": ["casa", "otra"], "secrets": {"ACME_ADS_KEY": named}}
     acme('Bearer(Secret("ACME_ADS_KEY"))', entry, brands={"casa": {}, "otra": {}})
     provider.access_tokens = {"key-old": float("inf"), "key-others": float("inf")}
     assert run_poll("acme_ads", "casa").error is None
@@ -157,7 +157,7 @@ def test_what_was_taken_back_is_said_with_the_one_command_and_the_source_asked_n
 def test_after_it_was_agreed_to_again_it_goes_on(connected):
     connected.take_back()
     run_poll("acme_ads", "default")
-    finish_connecting(begin := begin_connecting("acme_ads"), connected.agree(begin.address)[1])
+    connect(connected)
     assert run_poll("acme_ads", "default").error is None
     assert read_connections()[0].state == "connected"
 

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
-
 import pytest
 
 from pipeline.inspection.destinations import resume_destination
@@ -16,30 +11,12 @@ from pipeline.store.deliveries.objects import want_touches
 from pipeline.store.engine import transaction
 from tests.integration.delivery.test_objects import ADA, come, company, crm
 from tests.support.identity_rows import rows
+from tests.support.side_by_side import beside
 from tests.support.store_rows import bump
 
 __all__ = ["company", "crm"]
 
 LATER = "now() + interval '1 hour'"
-
-
-def until_it_waits(running: Future[Any]) -> None:
-    """Until somebody waits for a lock, or the work is done without."""
-    deadline = time.monotonic() + 20
-    while not running.done() and not rows("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def beside(work: Callable[[], Any], first: Callable[[Any], Any], then: Callable[[Any], Any]) -> Any:
-    """`work` in a thread, begun between two steps of one transaction of this one; gives what it came to."""
-    with ThreadPoolExecutor(1) as threads:
-        with transaction() as connection:
-            first(connection)
-            running = threads.submit(work)
-            until_it_waits(running)
-            then(connection)
-        return running.result(timeout=20)
 
 
 @pytest.mark.parametrize("crm", ["salesforce"], indirect=True)

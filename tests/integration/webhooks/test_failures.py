@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
@@ -19,6 +18,7 @@ from pipeline.store.engine import transaction
 from pipeline.webhooks import operations
 from pipeline.webhooks.upkeep import sweep_webhooks
 from tests.support.paths import ROOT
+from tests.support.side_by_side import beside
 from tests.support.store_rows import write_person
 from tests.support.webhook_receiver import Answer, endpoint, outbox
 
@@ -234,25 +234,14 @@ def test_an_endpoint_is_enabled_while_people_change_whose_messages_are_held(inst
     people = [write_person(first_name=name) for name in ("Ada", "Grace")]
     operations.disable_endpoint("orders")
     sweep_webhooks()
-    with ThreadPoolExecutor(1) as threads:
-        with transaction() as connection:
-            _change(connection, people[1])
-            enabled = threads.submit(operations.enable_endpoint, "orders")
-            deadline = time.monotonic() + 20
-            while not enabled.done() and not _somebody_waits():
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-            _change(connection, people[0])
-        enabled.result(timeout=20)
+    beside(
+        lambda: operations.enable_endpoint("orders"),
+        lambda connection: _change(connection, people[1]),
+        lambda connection: _change(connection, people[0]),
+    )
     sweep_webhooks()
     assert installation.send().delivered == 2
 
 
 def _change(connection: Connection, person_id: UUID) -> None:
     connection.exec_driver_sql("UPDATE people SET version = version + 1 WHERE person_id = %s", (person_id,))
-
-
-def _somebody_waits() -> bool:
-    with transaction() as connection:
-        asked = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        return connection.exec_driver_sql(asked).first() is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,7 @@ from tests.support.command_line import problem, run
 from tests.support.intake_server import running_receiver
 from tests.support.services import forget_caches
 from tests.support.store_rows import write_person
+from tests.support.watching import wait_until
 from tests.support.webhook_receiver import outbox
 
 KEY = "k" * 16
@@ -39,8 +39,7 @@ def keys(installation, monkeypatch) -> Callable[[str], None]:
                 headers = {"Authorization": f"Bearer {KEY}"}
                 answer = requests.post(f"{running.address}/v1/hooks", json=body, headers=headers, timeout=20)
                 assert answer.status_code == 201
-            while any(thread.name == "hook-keys" for thread in threading.enumerate()):
-                time.sleep(0.01)
+            assert wait_until(lambda: "hook-keys" not in {thread.name for thread in threading.enumerate()}, seconds=20)
         sweep_webhooks()
         return [row.state for row in list_endpoints()]
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -19,30 +17,19 @@ from tests.support.fetched_leads import (
     SOURCE,
     TOKEN,
     lead,
-    meta,
     path_of,
+    post_body,
     post_ids,
     skip_pauses,
     states,
     waiting,
 )
-from tests.support.intake_server import Receiver, quarantined, running_receiver, stored_events
+from tests.support.intake_server import Receiver, quarantined, stored_events
 from tests.support.services import forget_caches
+from tests.support.watching import wait_until
 
 pytestmark = pytest.mark.usefixtures("database", "redis_url")
 _DUE = [(SOURCE, "default")]
-
-
-@pytest.fixture
-def provider(database: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
-    with meta(tmp_path, monkeypatch) as played:
-        yield played
-
-
-@pytest.fixture
-def receiver(provider: Provider) -> Iterator[Receiver]:
-    with running_receiver() as running:
-        yield running
 
 
 def fetch(**options: bool):
@@ -242,11 +229,9 @@ def test_a_quota_is_waited_for_as_long_as_the_source_says_and_uses_up_no_attempt
     began = time.monotonic()
     fetch()
     assert fetch().ran is False
-    while not due_fetches():
-        time.sleep(0.05)
+    assert wait_until(due_fetches, seconds=20)
     assert time.monotonic() - began > 1.5
-    while not fetch().fetched:
-        time.sleep(0.1)
+    assert wait_until(lambda: fetch().fetched, seconds=20)
     assert provider.count() == 2
     assert quarantined(SOURCE) == []
 
@@ -287,8 +272,6 @@ def test_an_id_that_is_none_is_quarantined_without_a_call(provider: Provider, re
 
 def test_what_is_no_id_is_mapped_as_it_came(provider: Provider, receiver: Receiver) -> None:
     del provider
-    from tests.support.fetched_leads import post_body
-
     post_body(receiver, {"object": "page", "entry": [{"id": "1", "changes": [{"field": "feed", "value": {"a": 1}}]}]})
     load_all()
     with transaction() as connection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,23 +16,11 @@ from pipeline.inspection.stories import tell_event
 from pipeline.intake.fetching.runs import due_fetches, run_fetches
 from pipeline.settings.loading import settings
 from pipeline.store.engine import transaction
-from tests.support.fetched_leads import SOURCE, TOKEN, lead, meta, path_of, post_ids, states
-from tests.support.intake_server import Receiver, running_receiver, stored_events
+from tests.support.fetched_leads import SOURCE, TOKEN, lead, path_of, post_ids, states
+from tests.support.intake_server import Receiver, stored_events
 from tests.support.services import forget_caches
 
 pytestmark = pytest.mark.usefixtures("database", "redis_url")
-
-
-@pytest.fixture
-def provider(database: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
-    with meta(tmp_path, monkeypatch) as played:
-        yield played
-
-
-@pytest.fixture
-def receiver(provider: Provider) -> Iterator[Receiver]:
-    with running_receiver() as running:
-        yield running
 
 
 def fetch() -> None:
