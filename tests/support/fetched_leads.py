@@ -32,12 +32,12 @@ _numbers = itertools.count(990_000_000_001)
 
 
 @contextmanager
-def meta(folder: Path, monkeypatch: pytest.MonkeyPatch, *, more: str = "", **provider: Any) -> Iterator[Provider]:
-    """A provider of leads that the source is set up to read from. `more`: lines of the source in afluente.yaml."""
+def meta(folder: Path, monkeypatch: pytest.MonkeyPatch, **provider: Any) -> Iterator[Provider]:
+    """A provider of leads that the source is set up to read from."""
     played = Provider(SOURCE, tokens={TOKEN}, **provider)
     with ProviderServer(played) as server:
         config = folder / "afluente.yaml"
-        lines = f"    url: {server.address}\n    options: {{calls_per_second: 200}}\n{more}"
+        lines = f"    url: {server.address}\n    options: {{calls_per_second: 200}}\n"
         config.write_text(f"sources:\n  {SOURCE}:\n{lines}tuning: {{lease_seconds: 3, sweep_seconds: 0.3}}\n")
         environment = {"AFLUENTE_CONFIG": str(config), "AFLUENTE_DATA": str(folder), **META_SECRETS}
         for name, value in environment.items():

@@ -57,15 +57,15 @@ class ImapServer:
             assert kind == "OK", answer
             return int(answer[0] or 0)
 
-    def undeleted(self, folder: str = "INBOX") -> int:
+    def undeleted(self) -> int:
         """A server without UIDPLUS keeps what was moved away, marked as deleted."""
         with self.colleague() as server:
-            server.select(folder, readonly=True)
+            server.select("INBOX", readonly=True)
             return len(server.search(None, "UNDELETED")[1][0].split())
 
-    def unseen(self, folder: str = "INBOX") -> int:
+    def unseen(self) -> int:
         with self.colleague() as server:
-            server.select(folder, readonly=True)
+            server.select("INBOX", readonly=True)
             return len(server.search(None, "UNSEEN")[1][0].split())
 
 

@@ -33,10 +33,10 @@ def add_delivery(state: str, *, lane: str = "bulk", error: str | None = None) ->
         )
 
 
-def add_endpoint(name: str = "orders") -> None:
+def add_endpoint() -> None:
     with transaction() as connection:
         connection.exec_driver_sql(
-            "INSERT INTO webhook_endpoints (name, events) VALUES (%s, ARRAY['lead.settled'])", (name,)
+            "INSERT INTO webhook_endpoints (name, events) VALUES ('orders', ARRAY['lead.settled'])"
         )
 
 

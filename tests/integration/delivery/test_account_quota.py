@@ -48,9 +48,9 @@ def start(database, redis_url, tmp_path, monkeypatch) -> Iterator[Callable[[str]
         sandbox.__exit__()
 
 
-def configure_both(crm: Crm, config: Path, kind: str, **destination: Any) -> None:
-    """Two destinations of one account."""
-    known = {"kind": kind, "base_url": crm.address, "calls_per_second": 200, "burst": 50, "account": "company"}
+def configure_both(crm: Crm, config: Path, **destination: Any) -> None:
+    """Two destinations of one account of Salesforce."""
+    known = {"kind": "salesforce", "base_url": crm.address, "calls_per_second": 200, "burst": 50, "account": "company"}
     document = {
         "destinations": {"crm": known | destination, "crm_too": known},
         "tuning": {"delivery_linger_seconds": 0.0},
@@ -120,7 +120,7 @@ def test_calls_that_were_granted_and_not_needed_are_given_back(start):
 def test_two_destinations_of_one_account_share_its_windows(start, tmp_path):
     crm = start("salesforce")
     windows = {"wide": {"calls": 3, "seconds": 3600}}
-    configure_both(crm, tmp_path / "afluente.yaml", "salesforce", batch_size=1, windows=windows)
+    configure_both(crm, tmp_path / "afluente.yaml", batch_size=1, windows=windows)
     people = make_people(5)
     want_in("crm_too", people)
     assert deliver("crm", "bulk", budget_seconds=2).sent == 3
@@ -132,7 +132,7 @@ def test_two_destinations_of_one_account_share_its_windows(start, tmp_path):
 
 def test_a_refusal_for_quota_stops_all_destinations_of_the_account(start, tmp_path):
     crm = start("salesforce")
-    configure_both(crm, tmp_path / "afluente.yaml", "salesforce")
+    configure_both(crm, tmp_path / "afluente.yaml")
     want_in("crm_too", make_people(5))
     crm.order(daily_limit=1, status=429, retry_after=8)
     assert 7 < deliver("crm", "bulk", budget_seconds=2).wait_seconds <= 8
@@ -180,7 +180,7 @@ def test_what_another_application_uses_is_read_from_the_answers_and_left_to_it(s
 def test_the_strictest_limit_of_an_accounts_destinations_holds_for_all_of_them(start, tmp_path):
     crm = start("salesforce")
     windows = {"day": {"calls": 500, "reserve": 0.2}, "minute": {"calls": 9, "seconds": 60}}
-    configure_both(crm, tmp_path / "afluente.yaml", "salesforce", windows=windows, calls_per_second=3)
+    configure_both(crm, tmp_path / "afluente.yaml", windows=windows, calls_per_second=3)
     quota = quota_of("crm_too", settings())
     assert quota == quota_of("crm", settings())
     assert (quota.account, quota.rate) == ("company", 3)

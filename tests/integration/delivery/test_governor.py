@@ -48,10 +48,8 @@ def take_for(broker_url: str, seconds: float, line: Connection) -> None:
     line.send(granted)
 
 
-def granted_to_processes(
-    redis_url: str, seconds: float, count: int = 4, meanwhile: Callable[[float], None] | None = None
-) -> int:
-    lines = [_processes.Pipe() for _ in range(count)]
+def granted_to_processes(redis_url: str, seconds: float, *, meanwhile: Callable[[float], None] | None = None) -> int:
+    lines = [_processes.Pipe() for _ in range(4)]
     workers = [_processes.Process(target=take_for, args=(redis_url, seconds, theirs)) for _, theirs in lines]
     for worker, (_, theirs) in zip(workers, lines, strict=True):
         worker.start()

@@ -129,13 +129,13 @@ def forget_breaker() -> None:
     Breaker(shared_redis(settings().broker_url)).success("crm")
 
 
-def deliver_until(done: Callable[[], bool], *, seconds: float = 30.0, lane: str = "bulk") -> list[SendReport]:
+def deliver_until(done: Callable[[], bool], *, seconds: float = 30.0) -> list[SendReport]:
     """Call `deliver` as the sweep does until `done`."""
     reports = []
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end, f"not done after {seconds} s: {states()}"
-        reports.append(deliver("crm", lane, budget_seconds=1.0))
+        reports.append(deliver("crm", "bulk", budget_seconds=1.0))
         time.sleep(0.05)
     return reports
 

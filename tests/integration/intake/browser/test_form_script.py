@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterator
 
 import pytest
 import requests
 
-from tests.support.intake_server import running_receiver
+from tests.support.intake_server import Receiver, running_receiver
 
 
 @pytest.fixture(scope="module")
-def script(module_database) -> requests.Response:
-    with running_receiver() as receiver:
-        return receiver.get("/form.js")
+def receiver(module_database) -> Iterator[Receiver]:
+    with running_receiver() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def script(receiver) -> requests.Response:
+    return receiver.get("/form.js")
 
 
 def test_the_script_may_be_run_by_a_page_of_any_website(script):
@@ -42,18 +48,14 @@ def test_the_script_loads_nothing_and_sets_no_cookie(script):
         assert word not in script.text
 
 
-def test_a_browser_that_has_the_script_is_told_so_in_a_few_bytes(database):
-    with running_receiver() as receiver:
-        etag = receiver.get("/form.js").headers["ETag"]
-        again = receiver.get("/form.js", headers={"If-None-Match": f'W/{etag}, "another"'})
-        other = receiver.get("/form.js", headers={"If-None-Match": '"another"'})
+def test_a_browser_that_has_the_script_is_told_so_in_a_few_bytes(receiver, script):
+    again = receiver.get("/form.js", headers={"If-None-Match": f'W/{script.headers["ETag"]}, "another"'})
+    other = receiver.get("/form.js", headers={"If-None-Match": '"another"'})
     assert (again.status_code, again.content) == (304, b"")
     assert other.status_code == 200
 
 
-def test_a_client_that_unpacks_nothing_gets_the_script_as_it_is(database):
-    with running_receiver() as receiver:
-        plain = receiver.get("/form.js", headers={"Accept-Encoding": "identity"})
-        packed = receiver.get("/form.js")
+def test_a_client_that_unpacks_nothing_gets_the_script_as_it_is(receiver, script):
+    plain = receiver.get("/form.js", headers={"Accept-Encoding": "identity"})
     assert "Content-Encoding" not in plain.headers
-    assert plain.content == packed.content
+    assert plain.content == script.content

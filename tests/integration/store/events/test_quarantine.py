@@ -15,10 +15,10 @@ from tests.support.store_rows import claim, column, states, store, want, write_p
 pytestmark = pytest.mark.usefixtures("database")
 
 
-def _park(ids: list[UUID], code: str = "missing_required", field: str | None = "email") -> None:
+def _park(ids: list[UUID], code: str = "missing_required") -> None:
     held = claim()
     with transaction() as connection:
-        parked = [Parked(one, Stage.MAP_FIELDS, code, "give the form an e-mail field", field) for one in ids]
+        parked = [Parked(one, Stage.MAP_FIELDS, code, "give the form an e-mail field", "email") for one in ids]
         assert quarantine.park_events(connection, held.claim_id, parked) == set(ids)
 
 

@@ -175,11 +175,11 @@ def _note(connection, number: int) -> None:
     log_changes(connection, [Change("default", "duplicate", UUID(int=number), None, "rules")])
 
 
-def _read_all(seen: list[int], *, limit: int = 3) -> int:
+def _read_all(seen: list[int]) -> int:
     after = 0
     while True:
         with transaction() as connection:
-            found = read_notices(connection, after=after, limit=limit)
+            found = read_notices(connection, after=after, limit=3)
         if not found:
             return after
         seen += [notice.person_id.int for notice in found]

@@ -75,9 +75,9 @@ def test_a_native_lead_form_is_known_by_its_platform():
     assert rows("SELECT source, medium, channel FROM touches") == [("facebook", "paid_social", "Paid Social")]
 
 
-def path_of(*, by: str = "source", until: datetime | None = None) -> list[list[str]]:
+def path_of(*, until: datetime | None = None) -> list[list[str]]:
     with transaction() as connection:
-        return [[touch.name for touch in path] for path in stream_paths(connection, by=by, until=until)]
+        return [[touch.name for touch in path] for path in stream_paths(connection, by="source", until=until)]
 
 
 def test_a_report_sees_a_visit_that_several_forms_remember_once():

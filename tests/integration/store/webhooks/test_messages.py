@@ -24,12 +24,12 @@ def connection() -> Iterator[Connection]:
         yield open_transaction
 
 
-def add_messages(connection: Connection, count: int, *, state: str = "delivered", endpoint: str = "orders") -> None:
+def add_messages(connection: Connection, count: int, *, state: str = "delivered") -> None:
     connection.exec_driver_sql(
         "INSERT INTO webhook_messages (endpoint, event, brand, subject_id, person_id, event_id, destination, state)"
-        " SELECT %s, 'lead.settled', 'default', gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'crm', %s"
-        " FROM generate_series(1, %s)",
-        (endpoint, state, count),
+        " SELECT 'orders', 'lead.settled', 'default', gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'crm',"
+        " %s FROM generate_series(1, %s)",
+        (state, count),
     )
 
 

@@ -14,10 +14,10 @@ from pipeline.intake.files.csv_rows import read_csv
 from pipeline.intake.files.rows import TableNotes, find_header, name_columns
 
 
-def rows_of(text: str, encoding: str = "utf-8"):
-    raw = text.encode(encoding)
+def rows_of(text: str):
+    raw = text.encode()
     notes = TableNotes()
-    contents = FileContents("table", b"", len(raw), encoding, lambda: io.BytesIO(raw))
+    contents = FileContents("table", b"", len(raw), "utf-8", lambda: io.BytesIO(raw))
     return list(read_csv(contents, notes)), notes
 
 

@@ -48,9 +48,9 @@ PRONOUNS = [
 ]
 
 
-def parts_of(text: str, country: str = "US") -> tuple[str | None, str | None]:
+def parts_of(text: str) -> tuple[str | None, str | None]:
     full = normalize_full_name(text).value
-    names = complete_names(Names(None, None, full), written=text, country=country).names
+    names = complete_names(Names(None, None, full), written=text, country="US").names
     return names.first, names.last
 
 
