@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from tests.support.system import API_KEY, System
+from tests.support.watching import wait_until
 from tests.support.webhook_receiver import SECRET, Answer, Received, WebhookReceiver, endpoint, webhook_receiver
 
 pytestmark = pytest.mark.long  # a whole system, and the leases of killed senders
@@ -47,15 +48,13 @@ def test_every_lead_is_told_of_under_one_id_though_the_senders_are_killed(tmp_pa
         settings = {"webhooks": {"orders": endpoint(receiver, concurrent=8, timeout_seconds=1)}}
         (tmp_path / "data" / "afluente.yaml").write_text(json.dumps(settings))
         with System(tmp_path / "data", environment={"SIGNING": SECRET}, workers=1) as system:
-            while not system.json("status")["webhooks"]:
-                time.sleep(0.2)
+            assert wait_until(lambda: system.json("status")["webhooks"], seconds=60)
             node = senders(system)
             people = [{"email": f"person{number}@example.org"} for number in range(LEADS)]
             key = {"Authorization": f"Bearer {API_KEY}"}
             answered = requests.post(f"{system.address}/v1/leads", json=people, headers=key, timeout=20).json()
             leads = {accepted["event_id"] for accepted in answered["accepted"]}
-            while len(receiver.received) < 5:
-                time.sleep(0.02)
+            assert wait_until(lambda: len(receiver.received) >= 5, seconds=60)
             kill(node)
             system.wait_until_ended()
             deadline = time.monotonic() + 120
