@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -237,8 +238,6 @@ def test_a_quota_is_waited_for_as_long_as_the_source_says_and_uses_up_no_attempt
 
 
 def test_two_workers_never_read_one_record_twice(provider: Provider, receiver: Receiver) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     provider.latency_seconds = 0.01
     ids = [lead(provider, f"ada{number}@example.org") for number in range(40)]
     post_ids(receiver, *ids)
