@@ -10,7 +10,7 @@ import msgspec
 from connectors.kit import Connector
 from connectors.kit.sources.auth import Grant
 from pipeline.access.sources import auth_in_force
-from pipeline.access.tokens import connect_command, digest_of
+from pipeline.access.tokens import digest_of, how_to_connect
 from pipeline.settings.loading import Settings
 from pipeline.store.source_tokens import GIVEN, REFUSED, StoredToken, TokenKey
 
@@ -46,6 +46,16 @@ def access_states(
     return list(_states(known, connectors, tokens))
 
 
+def state_in_force(
+    known: Settings, slug: str, brand: str, connector: Connector, tokens: Mapping[TokenKey, StoredToken] | None
+) -> AccessState | None:
+    """Of a source of a brand as it is let in now; None where that is not by tokens, or nobody looked (`tokens`)."""
+    auth = auth_in_force(known, slug, brand, connector.intake)
+    if tokens is None or auth is None or auth.grant is None:
+        return None
+    return access_state(slug, brand, connector, auth.grant, tokens.get((brand, slug)))
+
+
 def access_state(slug: str, brand: str, connector: Connector, grant: Grant, token: StoredToken | None) -> AccessState:
     """A token that is kept for another grant, as before a change of the settings, is none."""
     if token is not None and token.granted_for not in (None, digest_of(grant, connector.source)):
@@ -60,7 +70,7 @@ def access_state(slug: str, brand: str, connector: Connector, grant: Grant, toke
         refreshed_at=token.refreshed_at if token else None,
         expires_at=token.expires_at if token else None,
         last_error=token.last_error if token else None,
-        remedy=None if word not in CLOSED else f"agree to it at the source by {connect_command(slug, brand)}",
+        remedy=None if word not in CLOSED else how_to_connect(slug, brand),
     )
 
 
@@ -80,6 +90,5 @@ def _states(
         if connector is None or not entry.enabled:
             continue
         for brand in entry.brands or sorted(known.brands):
-            auth = auth_in_force(known, slug, brand, connector.intake)
-            if auth is not None and auth.grant is not None:
-                yield access_state(slug, brand, connector, auth.grant, tokens.get((brand, slug)))
+            if (state := state_in_force(known, slug, brand, connector, tokens)) is not None:
+                yield state

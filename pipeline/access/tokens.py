@@ -59,7 +59,7 @@ class DurableTokens:
         self._slug = slug
         self._grant = grant
         self._secrets_of = secrets_of
-        self._remedy = f"agree to it at the source by {connect_command(slug, brand)}"
+        self._remedy = how_to_connect(slug, brand)
         self._granted_for = digest_of(grant, connector)
         self._token: str | None = None
         self._due_at: float | None = None  # monotonic seconds
@@ -215,6 +215,11 @@ def keep(
 def connect_command(slug: str, brand: str) -> str:
     """The one command that mends it."""
     return f"`afluente source connect {slug}{'' if brand == 'default' else f' --brand {brand}'}`"
+
+
+def how_to_connect(slug: str, brand: str) -> str:
+    """The same as what somebody is told to do."""
+    return f"agree to it at the source by {connect_command(slug, brand)}"
 
 
 def _clients(grant: Grant, secrets_of: SecretsOf) -> list[tuple[str, str | None]]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cache
-from typing import TypeVar
-
-from sqlalchemy import Connection
+from typing import NamedTuple
 
 from connectors.kit import Connector, Webhook, sources
 from connectors.kit.registry import broken_sources
@@ -15,13 +13,13 @@ from connectors.kit.sources.auth import auth_of
 from connectors.kit.sources.fetching.fetch import fetch_of
 from connectors.kit.sources.handshakes import secrets_of_webhook
 from pipeline.access.sources import auth_in_force, how_to_let_in, keys_of
-from pipeline.access.states import CLOSED, AccessState, access_state
+from pipeline.access.states import CLOSED, AccessState, state_in_force
 from pipeline.access.tokens import connect_command
 from pipeline.delivery.accounts import quota_of
 from pipeline.delivery.inquiries import Inquiry, inquire
 from pipeline.delivery.standing import how_access_is_mended, read_standings, why_quota_waits
 from pipeline.errors import AfluenteError, ConfigurationError, QuotaError, TerminalError, place_of
-from pipeline.health.checks import Check, failed, passed
+from pipeline.health.checks import Check, asked, failed, passed
 from pipeline.health.poll_checks import check_polled, read_poll_states
 from pipeline.health.polls import PollState
 from pipeline.health.thresholds import describe_fetches
@@ -32,12 +30,17 @@ from pipeline.settings.set_up_sources import mapping_name, set_up_source, why_br
 from pipeline.stages.destination_mapping.mapping import DESTINATION_MAPPINGS
 from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
 from pipeline.startup.rule_files import RULES
-from pipeline.store.engine import StoreError, transaction
 from pipeline.store.fetches.pauses import FetchState, fetch_states
 from pipeline.store.source_tokens import StoredToken, TokenKey, read_tokens
 
-_PROBE_SECONDS = 10.0
-Answer = TypeVar("Answer")
+
+class _Stored(NamedTuple):
+    """What the database says of sources: read once each, and only if a source needs it. Where nobody asks it, or it is
+    away: only what the settings tell of polls, no fetches, and None for tokens."""
+
+    polls: Callable[[], list[PollState]]
+    fetches: Callable[[], list[FetchState]]
+    tokens: Callable[[], dict[TokenKey, StoredToken] | None]
 
 
 def check_sources(known: Settings, *, asks: bool = True) -> Iterator[Check]:
@@ -45,7 +48,11 @@ def check_sources(known: Settings, *, asks: bool = True) -> Iterator[Check]:
 
     `asks` False: neither the database nor a feed is asked, and of a polled source only what the settings tell is known.
     """
-    states = cache(lambda: read_poll_states(known, asks=asks))  # once, and only if a source is polled
+    stored = _Stored(
+        polls=cache(lambda: read_poll_states(known, asks=asks)),
+        fetches=cache(lambda: (asked(fetch_states) if asks else None) or []),
+        tokens=cache(lambda: asked(read_tokens) if asks else None),
+    )
     for slug, reason in broken_sources().items():
         yield failed(f"source {slug}", reason, "correct the file, or take it out of the folder; then restart")
     for name in sorted({*sources(), *known.sources}):
@@ -65,7 +72,7 @@ def check_sources(known: Settings, *, asks: bool = True) -> Iterator[Check]:
             remedy = f"set sources.{name}.connector to one of {', '.join(sorted(sources()))}"
             yield failed(f"source {name}", f"there is no connector {wanted!r}", remedy)
             continue
-        yield _check_source(known, name, connector, states, asks=asks)
+        yield _check_source(known, name, connector, stored, asks=asks)
 
 
 def check_destinations(known: Settings) -> Iterator[Check]:
@@ -111,9 +118,7 @@ def _trouble(read: Callable[[], object]) -> str | None:
     return None
 
 
-def _check_source(
-    known: Settings, name: str, connector: Connector, states: Callable[[], list[PollState]], *, asks: bool
-) -> Check:
+def _check_source(known: Settings, name: str, connector: Connector, stored: _Stored, *, asks: bool) -> Check:
     label = f"source {name}"
     try:
         _raise_trouble(SOURCE_MAPPINGS.trouble(connector.source))
@@ -121,10 +126,10 @@ def _check_source(
     except ConfigurationError as error:
         return failed(label, str(error), "correct it as the message says")
     if is_polled(connector) and name in known.sources:
-        of_source = [state for state in states() if state.source == name]
+        of_source = [state for state in stored.polls() if state.source == name]
         return check_polled(known, name, connector, of_source, missing, asks=asks)
     if missing is None:
-        trouble = _trouble_of_fetch(known, name, connector, asks=asks)
+        trouble = _trouble_of_fetch(known, name, connector, stored)
         if fault := _fault_of_secrets(known, name, connector.intake):
             trouble = fault, "give the secret as the sender shows it, the whole of it"
         if trouble is not None:
@@ -141,18 +146,18 @@ def _is_unused(known: Settings, name: str) -> bool:
     return name not in known.sources and declared is not None and declared.configured_by is not None
 
 
-def _trouble_of_fetch(known: Settings, name: str, connector: Connector, *, asks: bool) -> tuple[str, str] | None:
+def _trouble_of_fetch(known: Settings, name: str, connector: Connector, stored: _Stored) -> tuple[str, str] | None:
     """Of a source that sends ids: why their records cannot be read, and the remedy."""
     fetch = fetch_of(connector)
     if fetch is None:
         return None
     fetch_options(known, name, fetch, connector)
-    if asks and (closed := _closed_access(known, name, connector)) is not None:
+    if (closed := _closed_access(known, name, connector, stored)) is not None:
         return (
             f"{CLOSED[closed.state]}; leads are taken, and wait for their records",
             f"run {connect_command(name, closed.brand)}",
         )
-    troubles = [describe_fetches(state, datetime.now(UTC)) for state in _fetch_states() if state.source == name] * asks
+    troubles = [describe_fetches(state, datetime.now(UTC)) for state in stored.fetches() if state.source == name]
     found = next(filter(None, troubles), None)
     if found is None:
         return None
@@ -160,32 +165,10 @@ def _trouble_of_fetch(known: Settings, name: str, connector: Connector, *, asks:
     return found.removeprefix(f"source {name}: "), remedy
 
 
-def _closed_access(known: Settings, name: str, connector: Connector) -> AccessState | None:
+def _closed_access(known: Settings, name: str, connector: Connector, stored: _Stored) -> AccessState | None:
     """Of a brand that nobody let us in for."""
-    for brand in _brands_of(known, name):
-        auth = auth_in_force(known, name, brand, connector.intake)
-        if auth is not None and auth.grant is not None:
-            state = access_state(name, brand, connector, auth.grant, _tokens().get((brand, name)))
-            if state.state in CLOSED:
-                return state
-    return None
-
-
-def _fetch_states() -> list[FetchState]:
-    return _asked(fetch_states, [])
-
-
-def _tokens() -> dict[TokenKey, StoredToken]:
-    return _asked(read_tokens, {})
-
-
-def _asked(read: Callable[[Connection], Answer], nothing: Answer) -> Answer:
-    """What the database says; `nothing` while it is away."""
-    try:
-        with transaction(synchronous=False, timeout_seconds=_PROBE_SECONDS) as connection:
-            return read(connection)
-    except (AfluenteError, StoreError):
-        return nothing
+    states = (state_in_force(known, name, brand, connector, stored.tokens()) for brand in _brands_of(known, name))
+    return next((state for state in states if state is not None and state.state in CLOSED), None)
 
 
 def _lacks(name: str, connector: Connector, missing: str) -> Check:

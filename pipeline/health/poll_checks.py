@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Connection
+
 from connectors.kit import Connector
 from connectors.kit.http import session
 from connectors.kit.sources.paging.streams import first_list
@@ -10,20 +12,17 @@ from pipeline.access.sources import how_to_set
 from pipeline.access.states import CLOSED
 from pipeline.access.tokens import connect_command
 from pipeline.errors import AfluenteError, TerminalError
-from pipeline.health.checks import Check, failed, passed
+from pipeline.health.checks import PROBE_SECONDS, Check, asked, failed, passed
 from pipeline.health.polls import PollState, poll_states
 from pipeline.settings.loading import Settings
 from pipeline.settings.polled_sources import poll_of
-from pipeline.store.engine import StoreError, transaction
 from pipeline.store.events.cursors import PollKey, StoredCursor, read_cursors
 from pipeline.store.source_tokens import StoredToken, TokenKey, read_tokens
-
-_PROBE_SECONDS = 10.0
 
 
 def read_poll_states(known: Settings, *, asks: bool) -> list[PollState]:
     """Of all polled sources. Without the database, or if it is not asked, only what the settings tell."""
-    return poll_states(known, *(_read_rows() if asks else ({}, None)))
+    return poll_states(known, *((asked(_read_rows) if asks else None) or ({}, None)))
 
 
 def check_polled(
@@ -76,17 +75,12 @@ def _check_polls(label: str, connector: Connector, states: list[PollState]) -> C
     return passed(label, f"{connector.title}: mapped, nothing missing")
 
 
-def _read_rows() -> tuple[dict[PollKey, StoredCursor], dict[TokenKey, StoredToken] | None]:
-    """Cursors and tokens; none of them while the database is away."""
-    try:
-        with transaction(synchronous=False, timeout_seconds=_PROBE_SECONDS) as connection:
-            return read_cursors(connection), read_tokens(connection)
-    except (AfluenteError, StoreError):
-        return {}, None
+def _read_rows(connection: Connection) -> tuple[dict[PollKey, StoredCursor], dict[TokenKey, StoredToken]]:
+    return read_cursors(connection), read_tokens(connection)
 
 
 def _ask_for_a_page(known: Settings, slug: str, connector: Connector) -> None:
     poll = first_list(poll_of(known, slug, connector))
-    with session(poll.url, timeout_seconds=_PROBE_SECONDS, answer_seconds=_PROBE_SECONDS) as http:
+    with session(poll.url, timeout_seconds=PROBE_SECONDS, answer_seconds=PROBE_SECONDS) as http:
         for _page in poll_pages(poll, position=None, token=None, session=http):
             return

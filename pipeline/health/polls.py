@@ -11,8 +11,7 @@ from connectors.kit.errors import ConfigurationError
 from connectors.kit.registry import sources
 from connectors.kit.sources.collected.kinds import Collected
 from connectors.kit.sources.positions import Position
-from pipeline.access.sources import auth_in_force
-from pipeline.access.states import AccessState, access_state
+from pipeline.access.states import AccessState, state_in_force
 from pipeline.settings.loading import Settings
 from pipeline.settings.polled_sources import PolledSource, polled_sources
 from pipeline.store.events.cursors import PollKey, StoredCursor
@@ -139,13 +138,9 @@ def _due(state: PollState) -> str:
 
 
 def _access(known: Settings, source: PolledSource, tokens: Mapping[TokenKey, StoredToken] | None) -> AccessState | None:
-    if tokens is None or source.brand is None:
+    if source.brand is None:
         return None
-    auth = auth_in_force(known, source.slug, source.brand, source.connector.intake)
-    if auth is None or auth.grant is None:
-        return None
-    token = tokens.get((source.brand, source.slug))
-    return access_state(source.slug, source.brand, source.connector, auth.grant, token)
+    return state_in_force(known, source.slug, source.brand, source.connector, tokens)
 
 
 def _state(source: PolledSource, stream: str, row: StoredCursor | None, access: AccessState | None) -> PollState:

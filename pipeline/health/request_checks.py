@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from pipeline.errors import AfluenteError
-from pipeline.health.checks import Check, failed, passed
-from pipeline.store.engine import StoreError, transaction
+from pipeline.health.checks import Check, asked, failed, passed
 from pipeline.store.events.requests import count_requests
 
 WINDOW_MINUTES = 15
@@ -45,10 +43,8 @@ def _and_address(source: str, reason: str) -> str:
 
 def check_requests() -> Iterator[Check]:
     """What the receivers counted. Left out while the database is away: its own check says so."""
-    try:
-        with transaction(synchronous=False, timeout_seconds=10) as connection:
-            requests = count_requests(connection, minutes=WINDOW_MINUTES)
-    except (AfluenteError, StoreError):
+    requests = asked(lambda connection: count_requests(connection, minutes=WINDOW_MINUTES))
+    if requests is None:
         return
     refused = refused_sources(requests)
     for source, reason in refused.items():

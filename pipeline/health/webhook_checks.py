@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from connectors.kit.public_addresses import RefusedAddressError, fault_of_url, resolve
-from pipeline.errors import AfluenteError, ConfigurationError
-from pipeline.health.checks import Check, failed, passed
+from pipeline.errors import ConfigurationError
+from pipeline.health.checks import Check, asked, failed, passed
 from pipeline.health.thresholds import KEY_REMEDY, OFF_REASONS
 from pipeline.settings.loading import Settings
-from pipeline.store.engine import StoreError, transaction
 from pipeline.store.webhooks.endpoints import Endpoint, read_endpoints
 from pipeline.values.counting import counted
 from pipeline.webhooks.endpoints import open_declared
@@ -48,13 +47,8 @@ def _check_settings(known: Settings, name: str) -> Check:
 
 def _check_states() -> Iterator[Check]:
     """None while the database is away: its own check says so."""
-    try:
-        with transaction(synchronous=False) as connection:
-            stored = read_endpoints(connection)
-    except (AfluenteError, StoreError):
-        return
     now = datetime.now(UTC)
-    for endpoint in stored:
+    for endpoint in asked(read_endpoints, timeout_seconds=None) or []:
         if endpoint.sealed is not None and not endpoint.is_enabled:
             yield _without_key(endpoint, state_of(endpoint, now))
         elif endpoint.is_declared and endpoint.off_since is not None:

@@ -7,8 +7,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from pipeline.health.connector_checks import check_sources
 from pipeline.inspection.access.connections import begin_connecting, read_connections
 from pipeline.intake.fetching.runs import due_fetches, run_fetches
+from pipeline.settings.loading import settings
 from tests.support.intake_server import running_receiver, stored_events
 from tests.support.oauth_server import CLIENT_ID
 from tests.support.services import forget_caches
@@ -69,6 +71,12 @@ def test_ids_wait_until_somebody_agrees_and_are_read_at_once_after_it(receiver, 
     assert b"ada@example.org" in raw.fetched.body
     assert check_of().ok
     assert [state.state for state in read_connections()] == ["connected"]
+
+
+def test_while_the_database_is_away_nobody_is_told_to_agree_once_more(set_up, monkeypatch):
+    monkeypatch.setenv("AFLUENTE_DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none?connect_timeout=2")
+    forget_caches()
+    assert [check.ok for check in check_sources(settings()) if check.name == "source acme_ads"] == [True]
 
 
 def test_a_token_that_is_refused_is_renewed_and_the_record_read_with_the_next(receiver, provider):

@@ -13,6 +13,7 @@ from pipeline.health.secret_checks import check_secrets
 from pipeline.health.start_checks import find_start_troubles
 from pipeline.settings.installation import ensure_credentials
 from pipeline.settings.loading import load_settings
+from tests.support.services import forget_caches
 
 GOOD = "0123456789abcdefGHIJ"
 
@@ -99,15 +100,33 @@ def test_the_start_warns_of_unknown_sources_and_unset_secrets(tmp_path):
         assert trouble in troubles
 
 
-def test_the_start_asks_neither_the_database_nor_a_feed_and_warns_of_no_source_that_may_work(tmp_path, monkeypatch):
+@pytest.fixture
+def database(monkeypatch):
+    """One that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setenv("AFLUENTE_DATABASE_URL", f"postgresql://nobody@{address}/none?connect_timeout=2")
+        forget_caches()
+        yield server
+    forget_caches()
+
+
+def test_the_start_asks_neither_the_database_nor_a_feed_and_warns_of_no_source_that_may_work(
+    tmp_path, monkeypatch, database
+):
     """PostgreSQL and the sandbox do not run yet: whoever asked them would only find that."""
-    (tmp_path / "afluente.yaml").write_text("sources: {json_feed: {}}")
+    (tmp_path / "afluente.yaml").write_text("sources: {json_feed: {}, meta_lead_ads: {}}")
     place = {"AFLUENTE_CONFIG": str(tmp_path / "afluente.yaml"), "AFLUENTE_DATA": str(tmp_path / "data")}
+    for name in ("APP_SECRET", "VERIFY_TOKEN", "TOKEN"):
+        place[f"META_LEAD_ADS_{name}"] = GOOD
     asked = []
     monkeypatch.setattr(socket.socket, "connect", lambda _, address: asked.append(address))
-    monkeypatch.setattr("pipeline.health.poll_checks.transaction", lambda **_: asked.append("database"))
-    assert not [trouble for trouble in find_start_troubles(load_settings(place)) if "json_feed" in trouble]
+    troubles = find_start_troubles(load_settings(place))
+    assert not [trouble for trouble in troubles if "json_feed" in trouble or "meta_lead_ads" in trouble]
     assert asked == []
+    database.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        database.accept()
 
 
 def test_the_start_warns_of_a_source_that_is_not_polled_or_gives_nothing_without_its_token(tmp_path, monkeypatch):
