@@ -53,14 +53,14 @@ class LaneHints:
                 lanes, self._lanes = [lane for lane in LANES if lane in self._lanes], set()
                 fetches, self._fetches = sorted(self._fetches), set()
             for lane in lanes:
-                self._try(self._hint, lane)
+                self._try(self._hint, lane=lane)
             for source, brand in fetches:
-                self._try(hint_fetch, source, brand)
+                self._try(hint_fetch, source=source, brand=brand)
             if self._stopping.wait(self._pause_seconds) and not (self._lanes or self._fetches):
                 return
 
-    def _try(self, hint: Callable[..., bool], *what: str) -> None:
+    def _try(self, hint: Callable[..., bool], **what: str) -> None:
         try:
-            hint(*what)
+            hint(*what.values())
         except Exception as error:  # noqa: BLE001 - whatever it is, the sweep finds the rows and the next hint may go
-            _log.error("hint_failed", lane=what[0], place=place_of(error))
+            _log.error("hint_failed", **what, place=place_of(error))
