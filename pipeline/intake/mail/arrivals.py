@@ -32,14 +32,14 @@ class Proofs:
         entry = known.source(instance.slug)
         declared = getattr(instance.connector.intake, "token", None)
         password = declared.name if declared is not None else ""
-        # `secret` proves any mail; a secret under the name of a template those of its supplier.
+        # `secret`, or the brand's own, proves any mail; a secret under the name of a template those of its supplier.
         self._tokens: dict[str, Sequence[str]] = {
-            name.lower(): known.source_secrets(instance.slug, name, signs=False)
+            name.lower(): known.source_secrets(instance.slug, name, signs=False, brand=instance.brand)
             for name in entry.secrets
-            if name != password
+            if name != password and name not in known.brands
         }
-        if entry.secret is not None:
-            self._tokens[""] = known.source_secrets(instance.slug, password, signs=True, brand=instance.brand)
+        if entry.secret is not None or instance.brand in entry.secrets:
+            self._tokens[""] = known.source_secrets(instance.slug, "", brand=instance.brand)
         servers = entry.options.get("trusted_servers", [])
         self._servers = {str(name).lower() for name in servers} if isinstance(servers, list) else set()
 
