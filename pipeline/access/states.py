@@ -50,8 +50,10 @@ def state_in_force(
     known: Settings, slug: str, brand: str, connector: Connector, tokens: Mapping[TokenKey, StoredToken] | None
 ) -> AccessState | None:
     """Of a source of a brand as it is let in now; None where that is not by tokens, or nobody looked (`tokens`)."""
+    if tokens is None:
+        return None
     auth = auth_in_force(known, slug, brand, connector.intake)
-    if tokens is None or auth is None or auth.grant is None:
+    if auth is None or auth.grant is None:
         return None
     return access_state(slug, brand, connector, auth.grant, tokens.get((brand, slug)))
 
