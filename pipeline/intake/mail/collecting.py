@@ -82,6 +82,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self._is_hint_due, self._hinted_at = False, time.monotonic()
+        self._is_moving = True
 
     def read(self, mailbox: Imap) -> bool:
         try:
@@ -151,15 +152,16 @@ class _Run:
         )
 
     def _move(self, mailbox: Imap, uid: int) -> None:
-        """Put stored mails away; those that cannot be stay noted for the next run."""
-        if self._move_to is None or not self.unmoved:
+        """Put stored mails away; those that cannot be stay noted for the next run, which tries again."""
+        if self._move_to is None or not self.unmoved or not self._is_moving:
             return
         if mailbox.move(self.unmoved, self._move_to):
             self.unmoved = []
+            with transaction() as connection:
+                self._note_position(connection, mailbox, uid)
         else:
+            self._is_moving = False
             self.report.note("mails are stored and could not be moved: is there a folder options.move_to?")
-        with transaction() as connection:
-            self._note_position(connection, mailbox, uid)
 
     def _note_position(self, connection: Connection, mailbox: Imap, uid: int) -> None:
         position: dict[str, object] = {"of": self.place, "validity": mailbox.uid_validity, "uid": uid}

@@ -16,6 +16,8 @@ from pipeline.health.doctor import run_checks
 from pipeline.inspection.polling.polled import read_states
 from pipeline.intake import polls
 from pipeline.intake.instances import SourceBook
+from pipeline.intake.mail import collecting
+from pipeline.intake.mail.imap import Imap
 from pipeline.intake.polls import due_polls, run_poll
 from pipeline.store.engine import transaction
 from tests.support.command_line import answer, lines, problem, run, work
@@ -155,6 +157,21 @@ def test_mails_that_cannot_be_moved_are_in_all_the_same_and_a_human_is_told(mail
     collect()
     assert mailbox.count("Nowhere") == 1
     assert read_states(SLUG)[0].problem is None
+
+
+def test_a_folder_that_takes_no_mails_is_asked_once_a_run(mailbox, config, monkeypatch):
+    asked, move = [], Imap.move
+    monkeypatch.setattr(Imap, "move", lambda *to: asked.append(to) or move(*to))
+    monkeypatch.setattr(collecting, "_MOVED_AT_ONCE", 2)
+    config(mailbox.url, {"move_to": "Nowhere"})
+    mailbox.put(*map(enquiry, range(1, 6)))
+    assert collect().accepted == 5
+    assert len(asked) == 1
+    assert len(collect().notes) == 1
+    assert len(asked) == 2
+    mailbox.make("Nowhere")
+    collect()
+    assert mailbox.count("Nowhere") == 5
 
 
 @pytest.mark.long
