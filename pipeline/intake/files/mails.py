@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from connectors.kit.mail.records import CONTENT_TYPE, read_mail
-from pipeline.errors import RecordError
+from connectors.kit.mail.records import CONTENT_TYPE
 from pipeline.intake.files.rows import FileRow
+from pipeline.intake.mail.arrivals import mail_record
 
 if TYPE_CHECKING:
     from pipeline.intake.files.contents import FileContents
@@ -16,18 +16,15 @@ _MAX_BYTES = 33_554_432
 _LONGEST_LINE = 1_048_576
 
 
-def read_mails(contents: FileContents) -> Iterator[FileRow]:
-    """A row per mail, with the line that it begins on; one that is larger than any lead's comes with a code."""
+def read_mails(contents: FileContents, *, source: str = "") -> Iterator[FileRow]:
+    """A row per mail, with the line that it begins on; one that is larger than any lead's comes with a code. `source`
+    is for the log."""
     for line, body in _messages(contents):
         if len(body) > _MAX_BYTES:
             message = f"line {line}: a mail of more than {_MAX_BYTES} bytes; its beginning is kept"
             yield FileRow(line, None, body[:65_536], CONTENT_TYPE, "mail_too_large", message)
             continue
-        try:
-            record = read_mail(body)
-        except RecordError:  # mapping says why
-            record = {}
-        yield FileRow(line, record, body, CONTENT_TYPE)
+        yield FileRow(line, mail_record(body, source=source), body, CONTENT_TYPE)
 
 
 def _messages(contents: FileContents) -> Iterator[tuple[int, bytes]]:

@@ -49,7 +49,10 @@ def see_phones(
             occurred_at=None,
             envelope=envelope,
         )
-        mapped = map_event(raw, mapping=mapping, connector=instance.connector)
+        try:
+            mapped = map_event(raw, mapping=mapping, connector=instance.connector)
+        except Exception:  # noqa: BLE001, S112 - a fault in reading one row: the worker that maps it meets and tells it
+            continue
         if not isinstance(mapped, Lead) or not (phone := mapped.fields.get("phone")):
             continue
         seen += 1

@@ -229,7 +229,7 @@ def _begin(opening: _Opening) -> tuple[Iterator[FileRow], TableNotes, FileRow]:
     elif contents.kind == "vcard":
         rows = read_vcards(contents, notes)
     elif contents.kind == "mail":
-        rows = read_mails(contents)
+        rows = read_mails(contents, source=opening.connector.source if opening.connector else "")
     else:
         rows = read_csv(contents, notes)
     first = next(rows, None)
@@ -247,7 +247,8 @@ def _exact_columns(mapping: SourceMapping, connector: Connector) -> frozenset[st
 def event_of(file: OpenedFile, row: FileRow) -> NewEvent:
     """A bad row is known by its bytes alone: its cells may stand in the wrong columns, the id among them."""
     if row.content_type == MAIL:  # who gives the file answers for what is in it
-        return mail_event(file.instance, row.body, envelope_of(file, row).origin, lambda _headers, _template: "file")
+        origin = envelope_of(file, row).origin
+        return mail_event(file.instance, row.body, origin, lambda _headers, _template: "file", record=row.record)
     digest = None
     if row.code is not None:
         digest = hashlib.sha256(b"bad-row\x00" + (row.raw if row.raw is not None else row.body)).digest()

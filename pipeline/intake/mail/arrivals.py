@@ -75,22 +75,34 @@ def _passes(words: list[str], domain: str) -> bool:
     return "dmarc=pass" in words and origin in ("", domain)
 
 
+def mail_record(body: bytes, *, source: str = "") -> dict[str, Any]:
+    """The record of a mail, as far as it can be read: empty where mapping will say why not. `source` is for the log."""
+    try:
+        return read_mail(body)
+    except RecordError:  # it is stored all the same, and mapping says the same into quarantine
+        return {}
+    except Exception as error:  # noqa: BLE001 - a fault in reading one mail must not keep the others; mapping meets it
+        _log.error("mail_unreadable", source=source, place=place_of(error))
+        return {}
+
+
 def mail_event(
-    instance: SourceInstance, body: bytes, origin: Mapping[str, Any], prove: Callable[[Message, str], str | None]
+    instance: SourceInstance,
+    body: bytes,
+    origin: Mapping[str, Any],
+    prove: Callable[[Message, str], str | None],
+    *,
+    record: dict[str, Any] | None = None,
 ) -> NewEvent:
-    """One mail as an event. `prove`: by what it is proven, of its headers and its template's name.
+    """One mail as an event. `prove`: by what it is proven, of its headers and its template's name. `record`: what
+    `mail_record` says of it, for who asked already.
 
     A proven mail with its supplier's number of the lead is known by that, so that a corrected one is a revision; others
     by Message-ID, sender, date and text, so that a mailbox that is read again repeats nothing.
     """
     headers = headers_of(body)
-    try:
-        record = read_mail(body)
-    except RecordError:  # it is stored all the same, and mapping says the same into quarantine
-        record = {}
-    except Exception as error:  # noqa: BLE001 - a fault in reading one mail must not keep the others; mapping meets it
-        _log.error("mail_unreadable", source=instance.slug, place=place_of(error))
-        record = {}
+    if record is None:
+        record = mail_record(body, source=instance.slug)
     proof = prove(headers, str(record.get("template", "")).partition("@")[0])
     envelope = Envelope(CONTENT_TYPE, body, {}, {**origin, STORED: AS_IT_CAME, "verified_by": proof})
     if proof is not None and record.get("number"):

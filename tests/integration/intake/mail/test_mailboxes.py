@@ -391,16 +391,3 @@ def test_beat_asks_the_mailbox_on_its_schedule_and_the_command_line_tells(mailbo
     assert "imaps://" in problem("source", "poll", SLUG, code=2)
     assert due_polls() == []
     assert "mailbox" in run("source", "list").stdout
-
-
-def test_saved_mails_are_imported_one_or_many(database, tmp_path):
-    one, many = tmp_path / "one.eml", tmp_path / "many.mbox"
-    one.write_bytes(enquiry(1))
-    saved = [enquiry(number, extra=">From here\n").replace(b"\r\n", b"\n") for number in (2, 3)]
-    many.write_bytes(b"\n".join(b"From x Mon Mar  2 09:00:00 2026\n" + mail for mail in saved))
-    assert answer("import", str(one), "--source", SLUG)["accepted"] == 1
-    assert answer("import", str(many), "--source", SLUG)["accepted"] == 2
-    assert answer("import", str(many), "--source", SLUG)["repeated"] == 2
-    work()
-    assert states() == {"settled": 3}
-    assert "e-mail message" in problem("import", str(one), "--source", "datablist", code=1)
