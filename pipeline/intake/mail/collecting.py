@@ -46,12 +46,12 @@ def read_mailbox(
     """
     intake, entry = instance.connector.intake, known.source(instance.slug)
     assert isinstance(intake, Mailbox)  # noqa: S101 - the table of kinds chose this reader
-    run = _Run(known, instance, intake, report, begin_at or cursor.position)
-    place = hashlib.sha256(intake.place(entry).encode()).hexdigest()[:16]
-    if read_position(run.position).get("of") not in (None, place):
-        run.position = None
+    read_from = hashlib.sha256(intake.place(entry).encode()).hexdigest()[:16]
+    position = begin_at or cursor.position
+    if begin_at is None and position is not None and cursor.read_from not in (None, read_from):
+        position = None
         report.note("the address was changed: the mailbox was read from its beginning")
-    run.place = place
+    run = _Run(known, instance, intake, report, position, read_from)
     with _opened(known, instance, intake) as mailbox:
         return run.read(mailbox)
 
@@ -77,8 +77,8 @@ class _Run:
     intake: Mailbox
     report: PollReport
     position: str | None
+    read_from: str  # digest of the mailbox that the position belongs to
     unmoved: list[int] = field(default_factory=list)
-    place: str = ""  # digest of the mailbox that the position belongs to
 
     def __post_init__(self) -> None:
         self._is_hint_due, self._hinted_at = False, time.monotonic()
@@ -164,9 +164,9 @@ class _Run:
             self.report.note("mails are stored and could not be moved: is there a folder options.move_to?")
 
     def _note_position(self, connection: Connection, mailbox: Imap, uid: int) -> None:
-        position: dict[str, object] = {"of": self.place, "validity": mailbox.uid_validity, "uid": uid}
+        position: dict[str, object] = {"validity": mailbox.uid_validity, "uid": uid}
         if self.unmoved:
-            position |= {"unmoved_uids": self.unmoved, "unmoved": len(self.unmoved)}
+            position["unmoved_uids"] = self.unmoved
         cursors.move_cursor(
             connection,
             self.instance.brand,
@@ -174,6 +174,7 @@ class _Run:
             STREAM,
             position=orjson.dumps(position).decode(),
             hold_seconds=HOLD_SECONDS,
+            read_from=self.read_from,
         )
 
     @property

@@ -37,9 +37,6 @@ class DropFolder(Collected):
             f"sources.{slug}.options.dates", options.get("dates"), _ORDERS
         )
 
-    def place(self, entry: SourceEntry) -> str:
-        return entry.folder or ""
-
     def begins_at(self, _value: str) -> str:
         raise ConfigurationError("a drop folder has no cursor to begin at: put the file into it again")
 

@@ -43,10 +43,6 @@ class Collected:
         missing = self.lacks(slug, entry)
         return f"it is not in use: {missing}" if missing and not is_named else missing
 
-    def place(self, entry: SourceEntry) -> str:
-        """What a position belongs to: another place is collected from its beginning. Holds no credentials."""
-        raise NotImplementedError
-
     def begins_at(self, _value: str) -> str:
         """The position from which collecting begins at what somebody names. Raises ConfigurationError."""
         raise NotImplementedError

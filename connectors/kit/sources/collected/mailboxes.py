@@ -92,6 +92,7 @@ class Mailbox(Collected):
         )
 
     def place(self, entry: SourceEntry) -> str:
+        """What a position belongs to: another place is collected from its beginning. Holds no credentials."""
         address = self.address(entry)
         return f"{address.host}:{address.port}/{address.folder} {entry.options.get('user')}"
 
@@ -110,5 +111,5 @@ class Mailbox(Collected):
         wrong = next(iter(wrong_templates().values()), None)
         if wrong is not None:
             return f"a template of mails is wrong, and the one before it counts until a restart: {wrong}"
-        left = int(read_position(position).get("unmoved", 0))
+        left = len(read_position(position).get("unmoved_uids", ()))
         return f"{left} mails are stored and could not be moved: is there a folder options.move_to?" if left else None

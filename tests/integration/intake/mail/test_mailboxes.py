@@ -106,6 +106,21 @@ def test_a_mailbox_that_was_made_anew_is_read_from_its_beginning_and_repeats_not
     assert (collect().pages, count_events()) == (0, 4)
 
 
+def test_another_address_is_read_from_its_beginning_and_repeats_nothing(mailbox, config):
+    mailbox.put(enquiry(1))
+    assert collect().accepted == 1
+    first = cursor().read_from
+    mailbox.make("Leads")
+    config(mailbox.url.replace("INBOX", "Leads"))
+    mailbox.put(enquiry(1), enquiry(2), folder="Leads")
+    report = collect()
+    assert (report.accepted, report.repeated) == (1, 1)
+    assert report.notes[0] == "the address was changed: the mailbox was read from its beginning"
+    assert first is not None
+    assert cursor().read_from not in (None, first)
+    assert collect().notes == []
+
+
 @pytest.mark.long
 def test_a_line_that_is_cut_in_the_middle_of_a_mail_loses_and_doubles_nothing(mailbox, config):
     mailbox.put(*(enquiry(number, extra="x" * 3_000 + "\n") for number in range(1, 6)))
