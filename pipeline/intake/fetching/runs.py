@@ -9,6 +9,7 @@ of the token    nobody asks until it works again; one record is tried now and th
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -20,11 +21,13 @@ from pipeline.errors import ConfigurationError, QuotaError, RecordError, Termina
 from pipeline.hints import hint_dispatch
 from pipeline.intake.fetching.calls import FetchCalls, WaitingForQuotaError
 from pipeline.intake.instances import BrokenSourceError, SourceBook, UnknownSourceError
+from pipeline.lanes import LANES
 from pipeline.logs import get_logger
 from pipeline.records import Parked, RawEvent, Stage
 from pipeline.settings.fetched_sources import fetching_sources
 from pipeline.settings.loading import settings
 from pipeline.settings.polled_sources import settings_digest
+from pipeline.settings.set_up_sources import connector_name
 from pipeline.stages.mapping.stored_records import read_arrival
 from pipeline.store.engine import transaction
 from pipeline.store.events.events import read_events
@@ -119,17 +122,29 @@ class _Run:
         try:
             connector = self._connector()
             fetch = fetch_of(connector)
-            while time.monotonic() < until:
-                attempts = self._claim_some()
-                if not attempts:
-                    return
-                self._read_claimed(connector, fetch, attempts, until)
-            self.report.more_due = True
+            if fetch is None:
+                self._free_all(until)
+            else:
+                self._read_all(connector, fetch, until)
         except _Stop:
             self._give_back()
         except BaseException:
             self._give_back()
             raise
+
+    def _free_all(self, until: float) -> None:
+        """Its declaration has changed: it sends whole records."""
+        while attempts := self._claim_some(until):
+            self._free(attempts)
+
+    def _read_all(self, connector: Connector, fetch: Fetch, until: float) -> None:
+        attempts = self._claim_some(until)
+        if not attempts:
+            return
+        with self._calls(connector, fetch) as calls:
+            while attempts:
+                self._read_claimed(calls, fetch, connector, attempts, until)
+                attempts = self._claim_some(until)
 
     def _connector(self) -> Connector:
         try:
@@ -138,8 +153,19 @@ class _Run:
             self._pause_terminal(str(error))
             raise _Stop from error
 
-    def _claim_some(self) -> dict[UUID, int]:
-        """{event: failed attempts} of what this run reads next."""
+    def _calls(self, connector: Connector, fetch: Fetch) -> FetchCalls:
+        try:
+            setup = fetch_setup(settings(), self.slug, fetch, connector, brand=self.brand)
+        except ConfigurationError as error:
+            self._pause_terminal(str(error))
+            raise _Stop from error
+        return FetchCalls(settings(), self.slug, setup)
+
+    def _claim_some(self, until: float) -> dict[UUID, int]:
+        """{event: failed attempts} of what this run reads next; empty if nothing is due, or the time is over."""
+        if time.monotonic() >= until:
+            self.report.more_due = True
+            return {}
         with transaction() as connection:
             self._claim, attempts = fetches.claim_fetches(
                 connection,
@@ -150,23 +176,16 @@ class _Run:
             )
         return attempts
 
-    def _read_claimed(self, connector: Connector, fetch: Fetch | None, attempts: dict[UUID, int], until: float) -> None:
+    def _read_claimed(
+        self, calls: FetchCalls, fetch: Fetch, connector: Connector, attempts: dict[UUID, int], until: float
+    ) -> None:
         with transaction(synchronous=False) as connection:
             raw_events = read_events(connection, list(attempts))
-        if fetch is None:  # its declaration has changed: it sends whole records
-            self._free([raw.event_id for raw in raw_events])
-            return
-        try:
-            setup = fetch_setup(settings(), self.slug, fetch, connector, brand=self.brand)
-        except ConfigurationError as error:
-            self._pause_terminal(str(error))
-            raise _Stop from error
-        with FetchCalls(settings(), self.slug, setup) as calls:
-            for raw in sorted(raw_events, key=lambda raw: raw.event_id):
-                if time.monotonic() > until:
-                    self.report.more_due = True
-                    raise _Stop
-                self._read_one(calls, fetch, connector, raw, attempts[raw.event_id])
+        for raw in sorted(raw_events, key=lambda raw: raw.event_id):
+            if time.monotonic() > until:
+                self.report.more_due = True
+                raise _Stop
+            self._read_one(calls, fetch, connector, raw, attempts[raw.event_id])
 
     def _read_one(self, calls: FetchCalls, fetch: Fetch, connector: Connector, raw: RawEvent, attempts: int) -> None:
         calls_before = calls.made
@@ -255,7 +274,7 @@ class _Run:
     def _pause(self, seconds: float, why: str, *, failures: int) -> None:
         self.report.error = why
         known = settings()
-        connector = sources().get(known.source(self.slug).connector or self.slug)
+        connector = sources().get(connector_name(known, self.slug))
         with transaction() as connection:
             pauses.pause(
                 connection,
@@ -273,10 +292,10 @@ class _Run:
         with transaction() as connection:
             self.report.quarantined += fetches.park_fetch(connection, self._held, parked)
 
-    def _free(self, event_ids: list[UUID]) -> None:
+    def _free(self, event_ids: Iterable[UUID]) -> None:
         with transaction() as connection:
             fetches.free_fetches(connection, self._held, event_ids)
-        for lane in ("hot", "bulk"):
+        for lane in LANES:
             hint_dispatch(lane)
 
     def _give_back(self) -> None:

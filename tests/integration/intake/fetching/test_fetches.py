@@ -10,6 +10,7 @@ import pytest
 from connectors.sandbox.providers.provider import Provider
 from pipeline import flow
 from pipeline.inspection.quarantined import replay_all
+from pipeline.intake.fetching import runs
 from pipeline.intake.fetching.runs import due_fetches, run_fetches
 from pipeline.store.engine import transaction
 from pipeline.store.events.balance import balance
@@ -69,6 +70,18 @@ def test_an_id_is_stored_and_answered_at_once_and_nobody_maps_it_before_its_reco
     load_all()
     assert states() == dict.fromkeys(ids, "settled")
     assert len(people()) == 3
+
+
+def test_a_run_looks_up_how_a_source_is_asked_once_however_many_records_it_reads(
+    provider: Provider, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_up, looked_up = runs.fetch_setup, []
+    monkeypatch.setattr(runs, "fetch_setup", lambda *of, **brand: looked_up.append(of) or set_up(*of, **brand))
+    post_ids(receiver, *(lead(provider, f"ada{number}@example.org") for number in range(12)))
+    assert fetch().fetched == 12
+    assert len(looked_up) == 1
+    assert fetch().fetched == 0
+    assert len(looked_up) == 1, "nothing waits, so nothing is looked up"
 
 
 def test_a_replay_maps_what_was_read_and_asks_nobody(provider: Provider, receiver: Receiver) -> None:
