@@ -26,7 +26,7 @@ from pipeline.health.thresholds import describe_fetches
 from pipeline.settings.fetched_sources import fetch_options
 from pipeline.settings.loading import Settings
 from pipeline.settings.polled_sources import is_polled
-from pipeline.settings.set_up_sources import mapping_name, set_up_source, why_broken
+from pipeline.settings.set_up_sources import connector_name, mapping_name, set_up_source, why_broken
 from pipeline.stages.destination_mapping.mapping import DESTINATION_MAPPINGS
 from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
 from pipeline.startup.rule_files import RULES
@@ -65,10 +65,10 @@ def check_sources(known: Settings, *, asks: bool = True) -> Iterator[Check]:
             yield failed(f"source {name}", why, "correct afluente.yaml as the message says, then restart")
             continue
         connector = set_up_source(known, name, sources())
-        if connector is None and (configured.connector or name) in broken_sources():
+        wanted = connector_name(known, name)
+        if connector is None and wanted in broken_sources():
             continue
         if connector is None:
-            wanted = configured.connector or name
             remedy = f"set sources.{name}.connector to one of {', '.join(sorted(sources()))}"
             yield failed(f"source {name}", f"there is no connector {wanted!r}", remedy)
             continue

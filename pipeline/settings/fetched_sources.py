@@ -10,6 +10,7 @@ from connectors.kit.sources.declarations import Connector
 from connectors.kit.sources.fetching.fetch import Fetch, fetch_of
 from pipeline.errors import ConfigurationError
 from pipeline.settings.loading import Settings
+from pipeline.settings.set_up_sources import connector_name
 
 # Of every source that sends ids, in place of the pace that its declaration has.
 PACE = Option("calls_per_second", "number", at_least=0.01, at_most=1_000)
@@ -30,7 +31,5 @@ def fetch_options(known: Settings, slug: str, fetch: Fetch, connector: Connector
 
 def fetching_sources(known: Settings, connectors: Mapping[str, Connector]) -> dict[str, Connector]:
     """Every source that sends ids, by name, as declared or set up."""
-    named = {
-        slug: connectors.get(known.source(slug).connector or slug) for slug in sorted({*connectors, *known.sources})
-    }
+    named = {slug: connectors.get(connector_name(known, slug)) for slug in sorted({*connectors, *known.sources})}
     return {slug: connector for slug, connector in named.items() if connector is not None and fetch_of(connector)}

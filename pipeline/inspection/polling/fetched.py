@@ -14,6 +14,7 @@ from pipeline.errors import UsageError
 from pipeline.inspection.names import check_source, find_instance
 from pipeline.intake.fetching.runs import FetchReport, run_fetches
 from pipeline.settings.loading import settings
+from pipeline.settings.set_up_sources import connector_name
 from pipeline.store.engine import transaction
 from pipeline.store.fetches.fetches import want_again
 from pipeline.store.fetches.pauses import FetchState, end_pause, fetch_states
@@ -85,7 +86,7 @@ def read_fetches(slug: str | None = None) -> list[FetchState]:
 def is_fetched(slug: str) -> bool:
     """Whether a source sends ids. Raises UsageError for one that there is not."""
     check_source(slug)
-    return fetch_of(sources().get(settings().source(slug).connector or slug)) is not None
+    return fetch_of(sources().get(connector_name(settings(), slug))) is not None
 
 
 def _count(slug: str, brand: str) -> int:
