@@ -14,7 +14,7 @@ from connectors.kit.sources.collected.kinds import Collected
 from connectors.kit.sources.declarations import Connector, Poll
 from pipeline.errors import ConfigurationError
 from pipeline.settings.loading import Settings
-from pipeline.settings.set_up_sources import connector_name, set_up_source, why_broken
+from pipeline.settings.set_up_sources import connector_name, set_up_source
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 STREAM = ""  # of a source that is read as one
@@ -74,14 +74,6 @@ def streams_of(connector: Connector) -> tuple[str, ...]:
     return (isinstance(intake, Poll) and tuple(stream.name for stream in intake.streams)) or (STREAM,)
 
 
-def check_setup(known: Settings, slug: str, connector: Connector) -> None:
-    """Raises ConfigurationError for a source that comes in another way, or whose settings are not enough."""
-    if not isinstance(connector.intake, Collected):
-        poll_of(known, slug, connector)
-    elif lacks := connector.intake.lacks(slug, known.source(slug)):
-        raise ConfigurationError(lacks)
-
-
 def is_polled(connector: Connector) -> bool:
     """Whether beat has its leads fetched on a schedule: feeds, and what is collected as they are."""
     return isinstance(connector.intake, Poll | Collected)
@@ -122,9 +114,13 @@ def _polled_sources(known: Settings, connectors: Mapping[str, Connector]) -> Ite
             continue
         if slug not in known.sources and declared.configured_by is not None:
             continue  # it is nothing before afluente.yaml describes a source by it
-        broken = why_broken(known, slug, connectors)
-        connector = set_up_source(known, slug, connectors) or declared if broken is None else declared
-        why_not = broken or _why_not(known, slug, connector.intake)
+        why_not: str | None
+        try:
+            connector = set_up_source(known, slug, connectors) or declared
+        except ConfigurationError as error:
+            connector, why_not = declared, str(error)
+        else:
+            why_not = _why_not(known, slug, connector.intake)
         is_wanted = slug in known.sources and entry.enabled
         brands: list[str | None] = [*(entry.brands or sorted(known.brands))]
         if entry.brands is None and len(known.brands) > 1:

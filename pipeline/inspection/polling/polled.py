@@ -17,7 +17,7 @@ from pipeline.intake.instances import SourceInstance
 from pipeline.intake.poll_reports import PollReport
 from pipeline.intake.polls import run_poll
 from pipeline.settings.loading import settings
-from pipeline.settings.polled_sources import STREAM, check_setup, poll_of, streams_of
+from pipeline.settings.polled_sources import STREAM, poll_of, streams_of
 from pipeline.store.engine import transaction
 from pipeline.store.events.cursors import read_cursors
 from pipeline.store.source_tokens import read_tokens
@@ -62,8 +62,9 @@ def poll_now(
     """
     instance = find_instance(slug, brand)
     try:
-        check_setup(settings(), slug, instance.connector)
         if isinstance(instance.connector.intake, Collected):
+            if lacks := instance.connector.intake.lacks(slug, settings().source(slug)):
+                raise UsageError(lacks)
             names = streams_of(instance.connector)
             position = instance.connector.intake.begins_at(begin_at) if begin_at is not None else None
         else:
