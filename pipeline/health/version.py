@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import json
 import subprocess
-from importlib.metadata import PackageNotFoundError, distribution
+from functools import cache
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 
 from connectors.kit.folders import shipped_folder
 
 _PATIENCE_SECONDS = 5.0
 _SHOWN = 13  # characters of a commit, its mark included
+_UNKNOWN = "unknown"
+
+
+@cache
+def package_version() -> str:
+    """`0.1.0`, or `unknown` where no package is installed."""
+    package = _package()
+    return package.version if package is not None else _UNKNOWN
 
 
 def installed_version() -> str:
     """`0.1.0 (commit 0123456789ab)`, without the bracket where nothing says the commit."""
-    try:
-        package = distribution("afluente")
-    except PackageNotFoundError:
-        return "unknown"
+    package = _package()
+    if package is None:
+        return _UNKNOWN
     commit = _commit_of_checkout() or _commit_of_package(package.read_text("direct_url.json"))
     return f"{package.version} (commit {commit[:_SHOWN]})" if commit else package.version
+
+
+def _package() -> Distribution | None:
+    try:
+        return distribution("afluente")
+    except PackageNotFoundError:
+        return None
 
 
 def _commit_of_checkout() -> str | None:

@@ -22,8 +22,7 @@ WORKING, ARCHIVE, REJECTED = "working", "archive", "rejected"
 REASON = ".reason.txt"
 _OURS = frozenset({WORKING, ARCHIVE, REJECTED})
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-_MOST_ENTRIES = 10_000  # looked at in one scan; the next one sees those that are left
+MOST_ENTRIES = 10_000  # looked at in one scan; the next one sees those that are left
 _MOST_SAME_NAMES = 10_000
 _LONGEST_NAME = 255  # bytes, on nearly every file system
 
@@ -75,7 +74,7 @@ class DropPlace:
         skipped, is_cut = 0, False
         with self.explained(folder), os.scandir(self._folder(folder)) as found:
             for entry in found:
-                if len(entries) + skipped >= _MOST_ENTRIES:
+                if len(entries) + skipped >= MOST_ENTRIES:
                     is_cut = True
                     break
                 if (not folder and entry.name in _OURS) or entry.name.startswith("."):
@@ -90,7 +89,7 @@ class DropPlace:
 
     @contextmanager
     def open_file(self, name: str, folder: str = WORKING) -> Iterator[int]:
-        """A descriptor of a regular file. Raises PermissionError if this account may not read it."""
+        """A descriptor of a regular file. Raises UnreadableEntryError if this account may not read it."""
         with self.explained(folder):
             descriptor = self._open_file(name, folder)
         try:
@@ -235,7 +234,7 @@ def _explanation(where: str, error: OSError) -> ConfigurationError | TransientEr
     why = os.strerror(error.errno) if error.errno else type(error).__name__
     if error.errno in _FULL:
         return TransientError(f"the disk of {where} is full: make room; it goes on by itself")
-    if error.errno in _FORBIDDEN:
+    if error.errno == errno.EROFS:
         return ConfigurationError(f"{where} cannot be used ({why}): let the account that runs Afluente write there")
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
         return ConfigurationError(f"{where} is a link or a file: remove it, a folder of that name is made")

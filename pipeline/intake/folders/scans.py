@@ -12,8 +12,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from uuid import UUID
 
 import orjson
@@ -21,11 +19,13 @@ from sqlalchemy import Connection
 
 from connectors.kit import DropFolder
 from connectors.kit.sources.collected.kinds import read_position
+from pipeline.health.version import package_version
 from pipeline.intake.files.imports import ImportReport, Piece, import_file
 from pipeline.intake.files.reading import ReadAs
 from pipeline.intake.files.unreadable import UnreadableFileError
 from pipeline.intake.folders.places import (
     ARCHIVE,
+    MOST_ENTRIES,
     REASON,
     REJECTED,
     WORKING,
@@ -105,7 +105,9 @@ class _Scan:
         if listing.skipped:
             self.report.note(f"{listing.skipped} entries are links, devices or folders, which are never read")
         if listing.is_cut:
-            self.report.note("more than 10,000 files lie in the folder: the others are read as these are put away")
+            self.report.note(
+                f"more than {MOST_ENTRIES:,} files lie in the folder: the others are read as these are put away"
+            )
         intake, options = self._declared, self.known.source(self.instance.slug).options
         look = look_for_ripe(
             self.place,
@@ -116,7 +118,6 @@ class _Scan:
             now=time.time(),
         )
         self._keep({"seen": look.seen, "waiting": look.waiting})
-        names = {entry.name for entry in listing.entries}
         for entry in look.ripe:
             if time.monotonic() > self._deadline:
                 self.report.note("more files are whole than one run has time for: the next one goes on at once")
@@ -128,10 +129,14 @@ class _Scan:
             taken = self.place.move(entry.name, into=WORKING)
             if taken is None:
                 continue
-            for companion in (entry.name + ending for ending in COMPANIONS):
-                if companion in names:
-                    self.place.move(companion, into=_today())
+            self._move_companions(entry.name, into=_today())
             yield taken
+
+    def _move_companions(self, name: str, *, into: str) -> None:
+        """What lay beside a file that has left the folder."""
+        for companion in (name + ending for ending in COMPANIONS):
+            if self.place.look(companion, "") is not None:
+                self.place.move(companion, into=into)
 
     def _refusal(self, entry: Entry, *, is_differing: bool) -> _Rejected | None:
         if is_differing:
@@ -216,7 +221,7 @@ class _Scan:
                 self.instance.brand,
                 self.instance.slug,
                 content_id,
-                read_as=f"{_version()} {load_source_mapping(self.instance.connector.source).version}",
+                read_as=f"{package_version()} {load_source_mapping(self.instance.connector.source).version}",
             )
             self._hold(connection)
         if file.attempts > _MOST_ATTEMPTS and file.state == "reading":
@@ -247,9 +252,8 @@ class _Scan:
         if there is None:
             return
         self.place.write_reason(there, why.text)
-        for ending in COMPANIONS:
-            if not out_of and self.place.look(name + ending, "") is not None:
-                self.place.move(name + ending, into=REJECTED)
+        if not out_of:
+            self._move_companions(name, into=REJECTED)
         if file is not None:
             self._set(file, "rejected")
         self.report.note("files were rejected: why stands in the .reason.txt beside each")
@@ -278,9 +282,8 @@ class _Scan:
         if self._again:
             files = "1 file had" if self._again == 1 else f"{self._again} files had"
             self.report.note(f"{files} come before, byte for byte: nothing of it was imported again")
-        lying = [entry for entry in self.place.list_files(REJECTED).entries if not entry.name.endswith(REASON)]
-        lying = [entry for entry in lying if not entry.name.endswith(COMPANIONS)]
-        self._keep({"rejected": len(lying)})
+        lying = self.place.list_files(REJECTED).entries
+        self._keep({"rejected": sum(not entry.name.endswith((REASON, *COMPANIONS)) for entry in lying)})
 
     def _keep(self, more: dict[str, object]) -> None:
         """The position with something more in it."""
@@ -309,11 +312,3 @@ class _Scan:
 
 def _today() -> str:
     return f"{ARCHIVE}/{datetime.now(UTC):%Y-%m-%d}"
-
-
-@cache
-def _version() -> str:
-    try:
-        return version("afluente")
-    except PackageNotFoundError:
-        return "unknown"
