@@ -34,9 +34,6 @@ def _of_database(reading: DatabaseReading | None) -> Iterator[GaugeMetricFamily]
     for lane, backlog in reading.pending.items():
         pending.add_metric([lane], backlog.count)
         oldest.add_metric([lane], backlog.oldest_seconds)
-    in_flight = GaugeMetricFamily("afluente_batches_in_flight", "Batches in a chain", labels=["lane"])
-    for lane, count in reading.in_flight.items():
-        in_flight.add_metric([lane], count)
     names = ["destination", "lane"]
     due = GaugeMetricFamily("afluente_deliveries_due", "Deliveries due now", labels=names)
     oldest_due = GaugeMetricFamily("afluente_deliveries_oldest_due_seconds", "Age of the oldest of them", labels=names)
@@ -44,25 +41,21 @@ def _of_database(reading: DatabaseReading | None) -> Iterator[GaugeMetricFamily]
         for lane, backlog in lanes.items():
             due.add_metric([destination, lane], backlog.count)
             oldest_due.add_metric([destination, lane], backlog.oldest_seconds)
-    held = GaugeMetricFamily(
-        "afluente_deliveries_held", "Deliveries of objects that no mapping names any more", labels=["destination"]
+    yield from (pending, oldest, due, oldest_due)
+    yield _counts("afluente_batches_in_flight", "Batches in a chain", "lane", reading.in_flight)
+    yield _counts(
+        "afluente_deliveries_held", "Deliveries of objects that no mapping names any more", "destination", reading.held
     )
-    for target, count in reading.held.items():
-        held.add_metric([target], count)
-    misfits = GaugeMetricFamily(
-        "afluente_mapping_misfits", "Things of the mapping that the CRM says it does not take", labels=["destination"]
+    yield _counts(
+        "afluente_mapping_misfits",
+        "Things of the mapping that the CRM says it does not take",
+        "destination",
+        reading.misfits,
     )
-    for destination, count in reading.misfits.items():
-        misfits.add_metric([destination], count)
-    quarantined = GaugeMetricFamily("afluente_quarantine_open", "Things that wait for a human", labels=["stage"])
-    for stage, count in reading.quarantined.items():
-        quarantined.add_metric([stage], count)
-    drift = GaugeMetricFamily(
-        "afluente_drift_fields", "Fields that the source's mapping has not decided about", labels=["source"]
+    yield _counts("afluente_quarantine_open", "Things that wait for a human", "stage", reading.quarantined)
+    yield _counts(
+        "afluente_drift_fields", "Fields that the source's mapping has not decided about", "source", reading.drift
     )
-    for source, count in reading.drift.items():
-        drift.add_metric([source], count)
-    yield from (pending, oldest, in_flight, due, oldest_due, held, misfits, quarantined, drift)
     yield from _of_webhooks(reading)
     yield from _of_fetches(reading)
     yield GaugeMetricFamily(
@@ -71,6 +64,14 @@ def _of_database(reading: DatabaseReading | None) -> Iterator[GaugeMetricFamily]
     yield GaugeMetricFamily(
         "afluente_activities_waiting", "Told of somebody who is not known yet", value=reading.activities_waiting
     )
+
+
+def _counts(name: str, what: str, label: str, counts: Mapping[str, int]) -> GaugeMetricFamily:
+    """A gauge with one sample for each key, which is the value of its label."""
+    gauge = GaugeMetricFamily(name, what, labels=[label])
+    for value, count in counts.items():
+        gauge.add_metric([value], count)
+    return gauge
 
 
 def _of_webhooks(reading: DatabaseReading) -> Iterator[GaugeMetricFamily]:
@@ -96,19 +97,15 @@ def _of_fetches(reading: DatabaseReading) -> Iterator[GaugeMetricFamily]:
     waiting = GaugeMetricFamily("afluente_fetches_waiting", "Records that are to be read by their ids", labels=names)
     oldest = GaugeMetricFamily("afluente_fetches_oldest_waiting_seconds", "Age of the oldest of them", labels=names)
     for state in reading.fetches:
-        seconds = (now - state.oldest_at).total_seconds() if state.oldest_at else 0.0
         waiting.add_metric([state.source, state.brand], state.waiting)
-        oldest.add_metric([state.source, state.brand], max(seconds, 0.0))
+        oldest.add_metric([state.source, state.brand], state.waits_seconds(now))
     yield from (waiting, oldest)
 
 
 def _of_redis(reading: RedisReading | None) -> Iterator[GaugeMetricFamily]:
     if reading is None:
         return
-    queues = GaugeMetricFamily("afluente_queue_messages", "Messages no worker has taken yet", labels=["queue"])
-    for queue, count in reading.queues.items():
-        queues.add_metric([queue], count)
-    yield queues
+    yield _counts("afluente_queue_messages", "Messages no worker has taken yet", "queue", reading.queues)
     yield GaugeMetricFamily("afluente_unacked_messages", "Messages that workers hold", value=reading.unacked)
     halted = GaugeMetricFamily("afluente_destination_halted", "1 if no calls are made", labels=["destination"])
     factor = GaugeMetricFamily(

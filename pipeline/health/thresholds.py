@@ -81,7 +81,7 @@ def describe_fetches(state: FetchState, now: datetime) -> str | None:
         due = state.until.astimezone(UTC).strftime("%H:%M:%S UTC") if state.until else "soon"
         by_hand = f"or at once by `afluente source fetch {state.source}`"
         return f"source {state.source}: {leads} wait for their records: {state.error}; tried again at {due}, {by_hand}"
-    waits = (now - state.oldest_at).total_seconds() if state.oldest_at else 0.0
+    waits = state.waits_seconds(now)
     if waits <= OLDEST_FETCH_SECONDS:
         return None
     last = state.error or state.last_error or "nobody has asked yet; is the pull node running?"

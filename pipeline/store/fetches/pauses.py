@@ -26,6 +26,10 @@ class FetchState(msgspec.Struct, frozen=True):
     failures: int = 0
     until: datetime | None = None
 
+    def waits_seconds(self, now: datetime) -> float:
+        """The age of the oldest that waits; 0 where nothing does."""
+        return max((now - self.oldest_at).total_seconds(), 0.0) if self.oldest_at is not None else 0.0
+
 
 def pause(
     connection: Connection,
