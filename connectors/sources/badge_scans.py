@@ -14,5 +14,4 @@ CONNECTOR = Connector(
     lane="bulk",
     event_id="Scan ID",
     occurred_at="Scan Time",
-    settings=("ready", "settle_seconds", "dates", "encoding", "sheet"),
 )

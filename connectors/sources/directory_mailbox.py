@@ -10,5 +10,4 @@ CONNECTOR = Connector(
     intake=Mailbox(token=Secret("DIRECTORY_MAILBOX_PASSWORD")),
     event_id="number",
     occurred_at="sent_at",
-    settings=("user", "auth", "oauth", "move_to", "trusted_servers"),
 )

@@ -10,5 +10,4 @@ CONNECTOR = Connector(
     intake=DropFolder(),
     lane="bulk",
     event_id="Lead ID",
-    settings=("ready", "settle_seconds", "dates", "encoding", "sheet"),
 )

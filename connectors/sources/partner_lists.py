@@ -11,5 +11,4 @@ CONNECTOR = Connector(
     lane="bulk",
     event_id="Row ID",
     occurred_at="Collected At",
-    settings=("ready", "settle_seconds", "dates", "encoding", "sheet"),
 )

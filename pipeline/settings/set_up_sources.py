@@ -16,6 +16,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.settings.declarations import SourceSettings
 from pipeline.settings.loading import Settings
 from pipeline.settings.type_checks import problems_of_type
+from pipeline.values.nearest import unknown_name
 
 _made: dict[tuple[str, bytes], tuple[Connector, Connector]] = {}  # by slug and settings: what it was made of, and it
 
@@ -84,6 +85,10 @@ def why_broken(known: Settings, slug: str, connectors: Mapping[str, Connector] |
 
 def _made_of(declared: Connector, slug: str, entry: SourceSettings) -> Connector:
     if isinstance(declared.intake, Collected):
+        allowed = {*declared.intake.option_names, *declared.settings}
+        for name in entry.options:
+            if name not in allowed:
+                raise ConfigurationError(f"sources.{slug}.options.{name}: {unknown_name(name, allowed)}")
         return replace(declared, intake=declared.intake.set_up(slug, entry))
     kind = declared.configured_by
     if kind is None or (not entry.options and slug == declared.source):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from connectors.kit.errors import ConfigurationError
 from connectors.kit.sources.collected.kinds import Collected, SourceEntry, read_position, wrong_choice
@@ -20,6 +21,8 @@ class DropFolder(Collected):
     sender uploads under another name (`.part`, `.tmp`, or one that begins with a dot). `sources.NAME.options` may say
     another `ready` and `settle_seconds`, and how files are read: `dates`, `encoding`, `sheet`.
     """
+
+    option_names: ClassVar[tuple[str, ...]] = ("ready", "settle_seconds", "dates", "encoding", "sheet")
 
     every_seconds: int = 30
     ready: str = "stable"

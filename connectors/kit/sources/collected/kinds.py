@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import orjson
 
@@ -23,6 +23,7 @@ class Collected:
     """A kind that beat collects on its schedule, as it polls feeds. One place holds the leads of one brand."""
 
     __slots__ = ()
+    option_names: ClassVar[tuple[str, ...]] = ()  # of `sources.NAME.options`, beside those of a connector's `settings`
 
     def set_up(self, _slug: str, _entry: SourceEntry) -> Self:
         """The declaration with what the options of one source make of it. Raises ConfigurationError."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -40,6 +40,8 @@ class Mailbox(Collected):
     names a folder that mails are moved to once they are stored; `options.trusted_servers` the names under which one's
     own servers write `Authentication-Results`.
     """
+
+    option_names: ClassVar[tuple[str, ...]] = ("user", "auth", "oauth", "move_to", "trusted_servers")
 
     token: Secret
     auth: Auth | None = None
