@@ -41,6 +41,11 @@ class SourceKeys:
         """The variable of a declared secret that nobody set."""
         return next((secret.name for secret in self.auth.secrets if secret.name and not self.secrets_of(secret)), None)
 
+    def require(self) -> None:
+        """Raises ConfigurationError if a declared secret is not set, with what to do."""
+        if (variable := self.missing()) is not None:
+            raise ConfigurationError(f"{self.slug} has no {variable}: {how_to_set(self.slug, variable)}")
+
 
 def keys_of(known: Settings, slug: str, brand: str, connector: Connector, auth: Auth) -> SourceKeys:
     signature = getattr(connector.intake, "signature", None)
@@ -59,8 +64,7 @@ def auth_in_force(known: Settings, slug: str, brand: str, intake: Any) -> Auth |
 def access_of(known: Settings, slug: str, brand: str, connector: Connector, auth: Auth) -> Access:
     """How requests of a source of a brand are marked. Raises ConfigurationError if a secret is not set."""
     keys = keys_of(known, slug, brand, connector, auth)
-    if (variable := keys.missing()) is not None:
-        raise ConfigurationError(f"{slug} has no {variable}: {how_to_set(slug, variable)}")
+    keys.require()
     return auth.access(keys)
 
 

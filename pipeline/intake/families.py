@@ -63,7 +63,7 @@ class Family:
         """
         parents, has_more = self._parents()
         if has_more:
-            report.notes.append(_TOO_MANY.format(self.parent.most))
+            report.note(_TOO_MANY.format(self.parent.most))
         deadline = math.inf if self.at_once else time.monotonic() + seconds  # by hand, all have their turn
         failed, is_done = 0, True
         for parent, at_once in self._in_turn(parents):
@@ -77,7 +77,7 @@ class Family:
             is_done &= not part.ran or part.end is not None or part.error is not None
             self._hold()
         if failed:
-            report.notes.append(_FAILED.format(failed, len(parents)))
+            report.note(_FAILED.format(failed, len(parents)))
         report.end = END if is_done else None
         return is_done
 

@@ -30,7 +30,8 @@ class PollReport:
         """Count what another poll brought as well, and note what it noted. Not how it ended."""
         for name in ("accepted", "repeated", "revised", "rejected", "pages"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.notes += [note for note in other.notes if note not in self.notes]
+        for note in other.notes:
+            self.note(note)
 
     def note(self, text: str) -> None:
         if text not in self.notes:

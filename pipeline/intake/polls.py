@@ -137,7 +137,7 @@ def _run(
     report = PollReport()
     try:
         is_done = read(cursor, report)
-        failures, next_run = 0, _every_seconds(known, instance) if is_done else 0.0
+        failures, next_run = 0, poll_seconds(known, instance.slug, instance.connector) if is_done else 0.0
     except QuotaError as error:
         report.error, failures, next_run = str(error), 0, max(error.retry_after, 1.0)
         report.quota_wait = next_run
@@ -198,13 +198,14 @@ def _read_list(
     position = begin_at or cursor.position
     if begin_at is None and position is not None and cursor.read_from not in (None, read_from):
         position = None
-        report.notes.append(_MOVED)
+        report.note(_MOVED)
     access = poll_access(known, instance.slug, instance.brand, instance.connector, poll)
     deadline = time.monotonic() + RUN_SECONDS
     with session(poll.url, max_answer_bytes=poll.max_answer_bytes) as http:
         for page in poll_pages(poll, position=position, access=access, session=http):
             _store_page(polled, page, report)
-            report.notes += [note for note in page.notes if note not in report.notes]
+            for note in page.notes:
+                report.note(note)
             if page.is_last:
                 report.end = page.end
                 return True
@@ -285,10 +286,6 @@ def _backoff(failures: int, retry_after: float | None) -> float:
         return max(retry_after, 1.0)
     pause = min(_FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 20), _LONGEST_PAUSE_SECONDS)
     return pause * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, not a secret
-
-
-def _every_seconds(known: Settings, instance: SourceInstance) -> float:
-    return poll_seconds(known, instance.slug, instance.connector)
 
 
 def _log_end(instance: SourceInstance, cursor: cursors.StoredCursor, report: PollReport, next_run: float) -> None:

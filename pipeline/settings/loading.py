@@ -138,10 +138,7 @@ class Settings(msgspec.Struct, frozen=True):
     def secret_keys(self) -> list[str]:
         """Keys for personal data at rest; the first encrypts. ConfigurationError if there is none."""
         text = self.environ.get("AFLUENTE_SECRET_KEYS") or file_variable("AFLUENTE_SECRET_KEYS_FILE", self.environ)
-        text = text or ""
-        keys = [part.strip() for part in text.split(",") if part.strip()]
-        if not keys:
-            keys = list(read_credentials(self.data).get("secret_keys", []))
+        keys = _parts_of(text or "") or list(read_credentials(self.data).get("secret_keys", []))
         if not keys:
             raise ConfigurationError(
                 "no key for personal data: set AFLUENTE_SECRET_KEYS (make one with `openssl rand -base64 32`)"

@@ -8,7 +8,7 @@ import msgspec
 
 from connectors.kit.sources.auth import OAuthCode, auth_of
 from connectors.kit.token_server import GrantRefusedError
-from pipeline.access.sources import SourceKeys, how_to_set, keys_of
+from pipeline.access.sources import SourceKeys, keys_of
 from pipeline.access.states import AccessState, access_state, access_states
 from pipeline.access.tokens import digest_of, exchange, keep
 from pipeline.errors import ConfigurationError, RefusedError, UsageError
@@ -54,8 +54,7 @@ def begin_connecting(slug: str, brand: str | None = None) -> Connecting:
     instance = find_instance(slug, brand)
     auth, keys = _auth_of(instance)
     try:
-        if (variable := keys.missing()) is not None:
-            raise UsageError(f"{slug} has no {variable}: {how_to_set(slug, variable)}")
+        keys.require()
         client_id = keys.secrets_of(auth.client_id)[0]
     except ConfigurationError as error:
         raise UsageError(str(error)) from error

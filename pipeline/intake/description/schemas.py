@@ -49,7 +49,7 @@ def field_schema(name: str) -> Json:
 
 def _lead() -> Json:
     properties: Json = {name: field_schema(name) for name in CANONICAL_FIELDS}
-    properties[CONSENTS] = {"type": "array", "items": {"$ref": "#/components/schemas/Consent"}}
+    properties[CONSENTS] = {"type": "array", "items": _ref("Consent")}
     return {
         "type": "object",
         "properties": properties,
