@@ -96,6 +96,26 @@ def test_two_streams_are_read_each_from_its_own_position(write, api):
     assert cursors_of() == {"contacts": "2026-03-01T10:00:04Z", "leads": "2026-03-01T10:00:11Z"}
 
 
+def test_true_and_false_go_out_as_the_web_writes_them_for_the_source_a_stream_and_its_parents(write, api):
+    archived = {**FORMS, "params": {"archived": True}}
+    archived["parent"] = {**FORMS["parent"], "params": {"deleted": False}}
+    write(params={"active": True}, streams={"leads": {"url": "leads"}, "archive": archived})
+    api.lists = {"/v2/leads": [lead(1)], "/v2/forms": [{"id": "f-1"}], "/v2/forms/f-1/leads": [lead(2, "f")]}
+    for due in due_polls():
+        assert run_poll(*due).accepted == 1
+    asked = {asked.path: asked.query for asked in api.asked}
+    assert asked["/v2/leads"]["active"] == "true"
+    assert asked["/v2/forms"]["deleted"] == "false"
+    assert asked["/v2/forms/f-1/leads"]["archived"] == "true"
+
+
+def test_true_in_a_body_stays_true(write, api):
+    write(method="POST", body={"archived": True}, streams={"leads": {"url": "leads"}})
+    api.lists = {"/v2/leads": [lead(1)]}
+    run_poll("acme", "default", "leads")
+    assert api.asked[0].body["archived"] is True
+
+
 def test_the_same_id_in_two_streams_is_two_records_and_in_one_stream_one(write, api):
     write(streams={"contacts": {"url": "contacts"}, "leads": {"url": "leads"}})
     api.lists = {"/v2/contacts": [lead(1, "c")], "/v2/leads": [lead(1, "l")]}

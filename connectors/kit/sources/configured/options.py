@@ -120,7 +120,7 @@ class RestPollOptions(_RecordOptions, frozen=True):
             cursor=self.cursor,
             **_proof(self.auth, slug),
             method=self.method,
-            params={name: _written(value) for name, value in self.params.items()},
+            params=self.params,
             headers=self.headers,
             body=self.body,
             errors_at=self.errors_at,
@@ -211,10 +211,6 @@ def _proof(auth: AuthOption | None, slug: str) -> dict[str, Any]:
     if auth is None:
         return {"token": _secret_of(slug, "TOKEN"), "auth": None}
     return {"token": None, "auth": auth.declared(slug)}
-
-
-def _written(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _wrong_path(name: str, path: str | None) -> list[str]:

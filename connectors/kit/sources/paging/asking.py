@@ -2,7 +2,8 @@
 
 A value goes where its name stands as `{name}` in the declared parameters or body; what stands nowhere is a parameter of
 the address. `{name:number}` sends it as a number. Where there is no value yet, as of a cursor at the first poll, the
-entry is left out. GraphQL's `query` is full of braces and sent as it is; its `variables` are filled in.
+entry is left out. True as a parameter is written `true`. GraphQL's `query` is full of braces and sent as it is; its
+`variables` are filled in.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def ask(poll: Poll, values: Values, *, link: str | None = None) -> Ask:
     body = _filled(poll.body, values, is_top=True) if poll.body is not None else None
     if link is not None:
         return Ask(_with_own_credentials(poll.url, link), {}, body)
-    params = _filled(dict(poll.params), values)
+    declared = _filled(dict(poll.params), values)
+    params = {name: str(value).lower() if isinstance(value, bool) else value for name, value in declared.items()}
     return Ask(poll.url, {**params, **{name: value for name, value in values.items() if name not in placed}}, body)
 
 
