@@ -255,6 +255,7 @@ def test_an_id_of_a_parent_that_may_be_somebodys_stands_in_clear_nowhere(write, 
             "streams.leads.url: a stream's address is at another host",
         ),
         ({"leads": {"url": "forms/{parent}"}}, "streams.leads.url: has {parent}, and no parent is declared"),
+        ({"leads": {"url": "leads", "params": {"form": "{parent}"}}}, "streams.leads: {parent} is not sent by this"),
         ({"leads": {**FORMS, "url": "leads"}}, "streams.leads.parent: its id goes nowhere"),
         ({"Leads": {"url": "leads"}}, "streams.Leads: a stream's name is lower-case"),
         ({"leads": {"url": "leads", "pages": {"by": "page", "size": 0}}}, "streams.leads.pages.size: 0 is too small"),
@@ -264,4 +265,13 @@ def test_an_id_of_a_parent_that_may_be_somebodys_stands_in_clear_nowhere(write, 
 def test_a_wrong_stream_is_told_with_its_place(write, api, streams, told):
     write(streams=streams)
     assert told in answer("source", "status", "acme")[0]["why_not"]
+    assert api.asked == []
+
+
+def test_the_place_of_a_parents_id_counts_only_where_the_stream_sends_it(write, api):
+    own = {**FORMS, "url": "leads"}
+    write(params={"form": "{parent}"}, streams={"leads": own})
+    assert answer("source", "status", "acme")[0]["why_not"] is None
+    write(params={"form": "{parent}"}, streams={"leads": {**own, "params": {"status": "new"}}})
+    assert "streams.leads.parent: its id goes nowhere" in answer("source", "status", "acme")[0]["why_not"]
     assert api.asked == []

@@ -33,7 +33,8 @@ def _wrong_words(poll: Poll) -> Iterator[str]:
         if not _NAME.fullmatch(stream.name) or names.count(stream.name) > 1:
             yield f"{place}: a stream's name is lower-case letters, digits and _, and stands once"
         try:
-            yield from (_inside(place, why) for why in _wrong_words_of_one(poll_of_stream(poll, stream, "1")))
+            read = poll_of_stream(poll, stream, "1" if stream.parent is not None else None)
+            yield from (_inside(place, why) for why in _wrong_words_of_one(read))
             yield from (_inside(place, why) for why in _wrong_parent(poll, stream))
         except ConfigurationError as error:
             yield f"{place}.url: {error}"
@@ -44,14 +45,12 @@ def _inside(place: str, why: str) -> str:
 
 
 def _wrong_parent(poll: Poll, stream: Stream) -> Iterator[str]:
-    stated = (stream.url, stream.params, stream.body, poll.params, poll.body)
-    is_placed = "{parent}" in repr(stated)
     if stream.parent is None and "{parent}" in (stream.url or ""):
         yield "url: has {parent}, and no parent is declared"
     if stream.parent is None:
         return
     poll_of_parents(poll, stream.parent)
-    if not is_placed:
+    if poll_of_stream(poll, stream, "1") == poll_of_stream(poll, stream, "2"):
         yield "parent: its id goes nowhere: write {parent} into url, params or body"
     for name, path in (("id_at", stream.parent.id_at), ("records_at", stream.parent.records_at)):
         try:
