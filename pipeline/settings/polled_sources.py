@@ -12,21 +12,13 @@ import orjson
 
 from connectors.kit.sources.collected.kinds import Collected
 from connectors.kit.sources.declarations import Connector, Poll
+from connectors.kit.sources.paging.asking import is_credential
 from pipeline.errors import ConfigurationError
 from pipeline.settings.loading import Settings
 from pipeline.settings.set_up_sources import connector_name, set_up_source
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 STREAM = ""  # of a source that is read as one
-_CREDENTIALS = (
-    "key",
-    "token",
-    "secret",
-    "sig",
-    "auth",
-    "pass",
-    "hash",
-)  # in a name: it may change, the feed is the same
 
 
 class PolledSource(msgspec.Struct, frozen=True):
@@ -89,11 +81,7 @@ def address_digest(poll: Poll, connector: Connector) -> str:
     parts = urlsplit(poll.url)
     port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
     port = None if port in _DEFAULT_PORTS.values() else port
-    query = [
-        pair
-        for pair in parse_qsl(parts.query, keep_blank_values=True)
-        if not any(word in pair[0].lower() for word in _CREDENTIALS)
-    ]
+    query = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if not is_credential(pair[0])]
     cursor = poll.cursor and (poll.cursor.param, poll.cursor.field, poll.cursor.next_at)
     content = orjson.dumps([connector.source, parts.hostname, port, parts.path.rstrip("/"), query, cursor])
     return hashlib.sha256(content).hexdigest()[:32]

@@ -284,6 +284,29 @@ def test_an_api_is_shown_each_usual_proof_on_every_page_and_no_row_holds_it(
         assert not [row for row in (*positions, _rows("cursors"), _rows("events")) if "k-1" in row or "p-1" in row]
 
 
+def test_a_credential_in_the_set_address_is_shown_on_every_page_and_no_row_holds_it(write):
+    """The addresses of next pages that this API names repeat it."""
+    with serving_api(PagedApi([lead(number) for number in range(7)], "next link", most=3)) as api:
+        positions = []
+        api.before = lambda _asked: positions.append(_rows("cursors"))
+        address = f"{api.url}?token=k-1&access_token=k-2&list=7"
+        write({"acme": {"connector": "rest_poll", "url": address, "options": REST}}, acme=MAPPING)
+        assert run_poll("acme", "default").accepted == 7
+        shown = {tuple(asked.query.get(name) for name in ("token", "access_token", "list")) for asked in api.asked}
+        assert (len(api.asked), shown) == (3, {("k-1", "k-2", "7")})
+        assert not [row for row in (*positions, _rows("cursors"), _rows("events")) if "k-1" in row or "k-2" in row]
+
+
+def test_a_token_of_the_next_page_is_no_credential_though_the_set_address_begins_with_one(write):
+    begins = json.dumps({"leads": [lead(1)], "links": {"next": "/leads?page_token=7"}})
+    with serving_api(PagedApi([lead(2)], "next link")) as api:
+        api.answers = [(200, {}, begins.encode())]
+        address = f"{api.url}?page_token=0"
+        write({"acme": {"connector": "rest_poll", "url": address, "options": REST}}, acme=MAPPING)
+        run_poll("acme", "default")
+        assert [asked.query["page_token"] for asked in api.asked] == ["0", "7"]
+
+
 def _rows(table: str) -> str:
     with transaction() as connection:
         return str(connection.exec_driver_sql(f"SELECT to_jsonb(t)::text FROM {table} t").scalars().all())

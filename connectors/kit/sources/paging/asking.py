@@ -24,10 +24,12 @@ Values = Mapping[str, Value]
 _PLACE = re.compile(r"\{([A-Za-z_]\w{0,63})(:number)?\}")
 _PLAIN_VALUE = re.compile(r"[\w .,:+\-/=@|~]{1,500}")  # what may stand inside a text of the source's own query language
 _NUMBER = re.compile(r"-?\d{1,18}")
-# A link that repeats our credential is kept without it: where reading goes on is stored in clear.
+# A link that repeats our credential is kept without it: where reading goes on is stored in clear. A parameter of one of
+# these names is one wherever it comes from; one of the words in a name is enough where it stands in the set address.
 _CREDENTIALS = frozenset(
     {"access_token", "accesstoken", "api_key", "apikey", "api-key", "auth_token", "client_secret", "password", "secret"}
 )
+_CREDENTIAL_WORDS = ("key", "token", "secret", "sig", "auth", "pass", "hash")
 _NOTHING = object()
 
 
@@ -63,12 +65,18 @@ def safe_link(poll: Poll, link: str, what: str) -> str:
             " has the source moved? Then set its new address"
         )
     credentials = {*_CREDENTIALS, *(name.lower() for name in getattr(poll.auth, "parameters", ()))}
+    own = {pair for pair in parse_qsl(here.query) if is_credential(pair[0])}
     pairs = [
-        (name, value)
-        for name, value in parse_qsl(there.query, keep_blank_values=True)
-        if name.lower() not in credentials
+        pair
+        for pair in parse_qsl(there.query, keep_blank_values=True)
+        if pair[0].lower() not in credentials and pair not in own
     ]
     return str(urlunsplit(("", "", there.path or "/", urlencode(pairs), "")))
+
+
+def is_credential(name: str) -> bool:
+    """Whether a parameter of a set address is one, by a word in its name."""
+    return any(word in name.lower() for word in _CREDENTIAL_WORDS)
 
 
 def wrong_places(poll: Poll) -> list[str]:
@@ -139,9 +147,10 @@ def _plain(value: Value) -> str:
 
 
 def _with_own_credentials(url: str, link: str) -> str:
-    """A kept link at the address that is set, with the credentials that stand in that."""
+    """A kept link at the address that is set, with the credentials that stand in that and not in the link."""
     here, there = urlsplit(url), urlsplit(link)
-    own = [(name, value) for name, value in parse_qsl(here.query) if name.lower() in _CREDENTIALS]
+    named = {name for name, _ in parse_qsl(there.query, keep_blank_values=True)}
+    own = [(name, value) for name, value in parse_qsl(here.query) if is_credential(name) and name not in named]
     query = "&".join(part for part in (there.query, urlencode(own)) if part)
     return urlunsplit((here.scheme, here.netloc, there.path, query, ""))
 
