@@ -10,15 +10,15 @@ import hashlib
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from connectors.kit.errors import ConfigurationError
 from connectors.kit.folders import find_files
 from connectors.kit.mail.attachments import FORMATS
 from connectors.kit.mail.labels import label_key
+from connectors.kit.yaml_files import read_yaml
 
 FOLDER = "mappings/mail_templates"
 IDENTIFYING = ("email", "phone", "linkedin_url", "external_id")
@@ -113,31 +113,29 @@ class _Templates:
                     self._wrong[name] = str(error)
 
 
-_in_force = _Templates()
+@cache
+def _in_force() -> _Templates:
+    return _Templates()
 
 
 def templates() -> list[Template]:
     """Those in force, in the order in which they are tried."""
-    return _in_force.all()
+    return _in_force().all()
 
 
 def wrong_templates() -> dict[str, str]:
     """File -> why it cannot be read."""
-    return _in_force.wrong()
+    return _in_force().wrong()
 
 
 def forget_templates() -> None:
     """Look at the files at once the next time."""
-    _in_force.__init__()  # type: ignore[misc]  # as new
+    _in_force.cache_clear()
 
 
 def read_template(path: Path) -> Template:
     """Raises ConfigurationError with file, key and what is allowed there."""
-    text = path.read_text(encoding="utf-8")
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigurationError(f"{FOLDER}/{path.name}: not readable as YAML") from None
+    content = read_yaml(path)
     place = f"{FOLDER}/{path.name}"
     if not isinstance(content, dict) or content.get("template") != path.stem:
         raise ConfigurationError(f"{place}: `template` must be {path.stem!r}, the file's name")
@@ -161,7 +159,7 @@ def read_template(path: Path) -> Template:
     attachments = tuple(_texts(content, "attachments", place))
     if unknown := set(attachments) - set(FORMATS):
         raise ConfigurationError(f"{place}: attachments has {min(unknown)!r}; allowed: {', '.join(FORMATS)}")
-    version = f"{content.get('version', 1)}+{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    version = f"{content.get('version', 1)}+{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
     return Template(
         name=path.stem,
         version=version,

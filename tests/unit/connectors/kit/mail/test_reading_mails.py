@@ -220,7 +220,10 @@ def test_gaps_of_a_sentence(pattern, line, found):
         ("template: mine\nmatch: {form: a@b.example}", "match.form is unknown"),
         ("template: mine\nmatch: {any: true}\nlines: ['{a}{b}']", "words must stand between"),
         ("template: mine\nmatch: {any: true}\nattachments: [pdf]", "allowed: csv, vcard, adf"),
-        ("a: [", "not readable as YAML"),
+        ("a: [", "mine.yaml, line 2: did not find expected node content"),
+        ("template: mine\nmatch: {any: true}\nmatch: {from: a}", "mine.yaml, line 3: the key 'match' stands twice"),
+        ("template: mine\nmatch: &x {any: true}\nfields: *x", "mine.yaml, line 3: .x is an alias"),
+        ("template: mine\nfields: " + 300 * "[", "stand too deep"),
     ],
 )
 def test_a_wrong_template_says_what_is_wrong(tmp_path, text, told):
@@ -246,6 +249,23 @@ def test_a_template_that_became_wrong_leaves_the_version_before_in_force(tmp_pat
         (folder / "mine.yaml").unlink()
         assert refused(mail) == "no_template"
         assert "mine" not in [template.name for template in templates()]
+    finally:
+        monkeypatch.undo()
+        forget_templates()
+
+
+def test_a_template_that_is_not_in_utf_8_is_told_for_as_long_as_it_lies_there(tmp_path, monkeypatch):
+    folder = tmp_path / "mappings" / "mail_templates"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("AFLUENTE_HOME", str(tmp_path))
+    text = "template: mine\nmatch: {from: '@mine.example'}\nfields: {full_name: Señor}\n"
+    (folder / "mine.yaml").write_bytes(text.encode("latin-1"))
+    monkeypatch.setattr("connectors.kit.mail.templates._REFRESH_SECONDS", 0.0)  # looked at again by each reading
+    forget_templates()
+    try:
+        assert list(wrong_templates()) == ["mine.yaml"]
+        assert "mine" not in [template.name for template in templates()]
+        assert "mine.yaml" in wrong_templates()["mine.yaml"]
     finally:
         monkeypatch.undo()
         forget_templates()
