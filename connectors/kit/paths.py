@@ -106,6 +106,17 @@ def many_turns(path: str) -> tuple[Turn, ...]:
     return _turns(path, _read_any_steps)
 
 
+def path_problem(place: str, path: str | None, *, many: bool = False) -> list[str]:
+    """What is wrong with a declared path, as a sentence that begins with its place; empty if nothing is. None and ""
+    are the record itself; `many`: it may name several places by `[*]`."""
+    try:
+        if path:
+            many_turns(path) if many else parse_path(path)
+    except ConfigurationError as error:
+        return [f"{place}: {error}"]
+    return []
+
+
 def take_step(value: Any, step: Step, default: Any = None) -> Any:
     """What one step leads to, or `default`."""
     taken = _take(value, step)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 from connectors.kit.conformance.cases import TYPICAL, Case
-from connectors.kit.errors import ConfigurationError
-from connectors.kit.paths import many_turns, parse_path
+from connectors.kit.paths import path_problem
 from connectors.kit.sources.auth import auth_of, plain_of
 from connectors.kit.sources.declarations import Connector, Poll, Secret, Webhook
 from connectors.kit.sources.fetching.addresses import address_problems
@@ -102,16 +101,11 @@ def samples_exist(case: Case) -> list[str]:
 def _wrong_paths(connector: Connector) -> list[str]:
     """Paths that cannot be read, which intake would meet with every body."""
     problems = []
-    for path in filter(None, as_paths(getattr(connector.intake, "records_at", None))):  # "" is the body itself
-        try:
-            many_turns(path)
-        except ConfigurationError as error:
-            problems.append(f"records_at: {error}")
-    for name, declared in (("event_id", connector.event_id), ("occurred_at", connector.occurred_at)):
-        try:
-            parse_path(declared or "whole")
-        except ConfigurationError as error:
-            problems.append(f"{name}: {error}")
+    if isinstance(connector.intake, Webhook):
+        for path in as_paths(connector.intake.records_at):
+            problems += path_problem("records_at", path, many=True)
+    problems += path_problem("event_id", connector.event_id)
+    problems += path_problem("occurred_at", connector.occurred_at)
     return problems
 
 

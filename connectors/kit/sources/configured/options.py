@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from connectors.kit.errors import ConfigurationError
-from connectors.kit.paths import many_turns, parse_path
+from connectors.kit.paths import path_problem
 from connectors.kit.sources.auth.options import AuthOption
 from connectors.kit.sources.configured.page_options import Name, PageSize, PagesOption, Way, declared_pages
 from connectors.kit.sources.declarations import Connector, Cursor, Parent, Poll, Secret, Stream, Webhook
@@ -47,9 +47,11 @@ class _RecordOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         named = [(name, getattr(self, name, None)) for name in _PATHS]
         named += [("contact_at", path) for path in self.contact_at]
         for name, path in named:
-            problems += _wrong_path(name, path)
+            problems += path_problem(name, path)
         if isinstance(intake, Webhook):
-            problems += [why for path in as_paths(intake.records_at) for why in _wrong_path("records_at", path)]
+            problems += [
+                why for path in as_paths(intake.records_at) for why in path_problem("records_at", path, many=True)
+            ]
         if problems:
             raise WrongOptionsError(list(dict.fromkeys(problems)))
         return dataclasses.replace(
@@ -211,14 +213,3 @@ def _proof(auth: AuthOption | None, slug: str) -> dict[str, Any]:
     if auth is None:
         return {"token": _secret_of(slug, "TOKEN"), "auth": None}
     return {"token": None, "auth": auth.declared(slug)}
-
-
-def _wrong_path(name: str, path: str | None) -> list[str]:
-    try:
-        if name == "records_at":
-            many_turns(path or "whole")
-        else:
-            parse_path(path or "whole")
-    except ConfigurationError as error:
-        return [f"{name}: {error}"]
-    return []

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from connectors.kit.errors import ConfigurationError
-from connectors.kit.paths import many_turns, parse_path
+from connectors.kit.paths import path_problem
 from connectors.kit.sources.declarations import Poll, Stream
 from connectors.kit.sources.paging.asking import wrong_places
 from connectors.kit.sources.paging.declared import TimeWindow
@@ -52,11 +52,8 @@ def _wrong_parent(poll: Poll, stream: Stream) -> Iterator[str]:
     poll_of_parents(poll, stream.parent)
     if poll_of_stream(poll, stream, "1") == poll_of_stream(poll, stream, "2"):
         yield "parent: its id goes nowhere: write {parent} into url, params or body"
-    for name, path in (("id_at", stream.parent.id_at), ("records_at", stream.parent.records_at)):
-        try:
-            parse_path(path or "whole")
-        except ConfigurationError as error:
-            yield f"parent.{name}: {error}"
+    yield from path_problem("parent.id_at", stream.parent.id_at)
+    yield from path_problem("parent.records_at", stream.parent.records_at)
 
 
 def _wrong_words_of_one(poll: Poll) -> Iterator[str]:
@@ -95,11 +92,5 @@ def _wrong_paths(poll: Poll) -> Iterator[str]:
     if poll.cursor is not None:
         named += [("cursor.field", poll.cursor.field), ("cursor.next_at", poll.cursor.next_at)]
     for place, path in named:
-        try:
-            parse_path(path or "whole")
-        except ConfigurationError as error:
-            yield f"{place}: {error}"
-    try:
-        many_turns(poll.records_at or "whole")
-    except ConfigurationError as error:
-        yield f"records_at: {error}"
+        yield from path_problem(place, path)
+    yield from path_problem("records_at", poll.records_at, many=True)

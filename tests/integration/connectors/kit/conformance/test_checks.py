@@ -257,3 +257,10 @@ def test_a_scheme_that_looks_at_nothing_is_found_though_it_says_that_it_signs_no
 
     problems = run_checks(with_intake(GOOD, signature=Careless(Secret("ACME_FORMS_SECRET"))))
     assert problems == ["another secret is accepted", "a request without the header authorization is accepted"]
+
+
+@pytest.mark.parametrize("case", [GOOD, POLLED], ids=["webhook", "poll"])
+def test_a_path_to_records_that_cannot_be_read_is_told_once(case):
+    check = next(check for check in CHECKS if check.__name__ == "declaration_is_complete")
+    (problem,) = check(with_intake(case, records_at="entries["))
+    assert problem.startswith("records_at: the path 'entries[' cannot be read at character 8")
