@@ -180,7 +180,7 @@ def exchange(grant: Grant, form: Mapping[str, str], secrets_of: SecretsOf, *, wh
     with token_session(grant.token_url) as http:
         refusal: ClientRefusedError | None = None
         for client_id, client_secret in _clients(grant, secrets_of):
-            client: Client = grant.client(client_id, client_secret)
+            client = Client(client_id, client_secret, grant.client_auth)
             try:
                 return ask_for_token(http, grant.token_url, form, client, what=what)
             except ClientRefusedError as error:

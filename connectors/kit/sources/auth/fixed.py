@@ -12,60 +12,65 @@ from connectors.kit.sources.declarations import Access, Auth, Keys, Secret
 
 def plain_of(intake: Any) -> Bearer | None:
     """The token that the declaration of an intake takes from a human, itself or to read on, also beside `auth`."""
-    holder = getattr(intake, "fetch", None) or intake
-    token: Secret | None = getattr(holder, "token", None)
+    token: Secret | None = getattr(_asker(intake), "token", None)
     return Bearer(token) if token is not None else None
 
 
 def auth_of(intake: Any) -> Auth | None:
     """What the declaration of an intake shows to its source, itself or to read on (`fetch`): `token` is short for a
     Bearer. None for one that asks its source for nothing, or shows nothing."""
-    auth: Auth | None = getattr(intake, "auth", None)
-    token: Secret | None = getattr(intake, "token", None)
-    reads_on = getattr(intake, "fetch", None)
-    return auth or (Bearer(token) if token is not None else None) or (auth_of(reads_on) if reads_on else None)
+    auth: Auth | None = getattr(_asker(intake), "auth", None)
+    return auth or plain_of(intake)
+
+
+def _asker(intake: Any) -> Any:
+    """What of an intake says how its source is asked."""
+    return getattr(intake, "fetch", None) or intake
+
+
+class _Shown:
+    """The secrets themselves are shown."""
+
+    __slots__ = ()
+
+    @property
+    def grant(self) -> None:
+        return None
+
+
+class _OneSecret(_Shown):
+    __slots__ = ()
+    secret: Secret
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        return (self.secret,)
 
 
 @dataclass(frozen=True, slots=True)
-class HeaderKey:
+class HeaderKey(_OneSecret):
     """A secret in a header: `X-Api-Key: …`, or behind a word, `Authorization: Token …` by `prefix="Token "`."""
 
     name: str
     secret: Secret
     prefix: str = ""
 
-    @property
-    def secrets(self) -> tuple[Secret, ...]:
-        return (self.secret,)
-
-    @property
-    def grant(self) -> None:
-        return None
-
     def access(self, keys: Keys) -> Access:
         return FixedAccess([HeaderMark(self.name, self.prefix + value) for value in keys.secrets_of(self.secret)])
 
 
 @dataclass(frozen=True, slots=True)
-class Bearer:
+class Bearer(_OneSecret):
     """`Authorization: Bearer …`, a token that a human made."""
 
     secret: Secret
-
-    @property
-    def secrets(self) -> tuple[Secret, ...]:
-        return (self.secret,)
-
-    @property
-    def grant(self) -> None:
-        return None
 
     def access(self, keys: Keys) -> Access:
         return HeaderKey("Authorization", self.secret, "Bearer ").access(keys)
 
 
 @dataclass(frozen=True, slots=True)
-class Basic:
+class Basic(_Shown):
     """A user and a password. A text stands for itself: `Basic(Secret("ACME_KEY"), "")` is for those who send a key as
     the user."""
 
@@ -76,10 +81,6 @@ class Basic:
     def secrets(self) -> tuple[Secret, ...]:
         return tuple(part for part in (self.user, self.password) if isinstance(part, Secret))
 
-    @property
-    def grant(self) -> None:
-        return None
-
     def access(self, keys: Keys) -> Access:
         users, passwords = (
             keys.secrets_of(part) if isinstance(part, Secret) else [part] for part in (self.user, self.password)
@@ -88,7 +89,7 @@ class Basic:
 
 
 @dataclass(frozen=True, slots=True)
-class QueryKey:
+class QueryKey(_OneSecret):
     """A secret as a parameter of the address. Proxies and the source write addresses into their logs: where the source
     takes a header, `HeaderKey` is better."""
 
@@ -98,14 +99,6 @@ class QueryKey:
     @property
     def parameters(self) -> tuple[str, ...]:
         return (self.name,)
-
-    @property
-    def secrets(self) -> tuple[Secret, ...]:
-        return (self.secret,)
-
-    @property
-    def grant(self) -> None:
-        return None
 
     def access(self, keys: Keys) -> Access:
         return FixedAccess([ParameterMark(self.name, value) for value in keys.secrets_of(self.secret)])

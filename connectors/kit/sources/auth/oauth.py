@@ -11,11 +11,24 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from connectors.kit.errors import ConfigurationError
 from connectors.kit.sources.auth.marks import TokenAccess, with_parameters
-from connectors.kit.sources.declarations import Access, Client, Grant, Keys, Secret
+from connectors.kit.sources.declarations import Access, Grant, Keys, Secret
+
+
+class _Granted:
+    """Tokens are shown, had by the declaration itself."""
+
+    __slots__ = ()
+
+    @property
+    def grant(self: Grant) -> Grant:
+        return self
+
+    def access(self: Grant, keys: Keys) -> Access:
+        return TokenAccess(keys.tokens_of(self))
 
 
 @dataclass(frozen=True, slots=True)
-class OAuthClient:
+class OAuthClient(_Granted):
     """Tokens for the app itself (client credentials, RFC 6749 section 4.4): nobody has to agree to anything.
 
     `client_auth`: whether the server wants id and secret in the form or by HTTP's Basic scheme.
@@ -33,18 +46,8 @@ class OAuthClient:
         return (self.client_id, self.client_secret)
 
     @property
-    def grant(self) -> Grant:
-        return self
-
-    @property
     def needs_a_human(self) -> bool:
         return False
-
-    def access(self, keys: Keys) -> Access:
-        return TokenAccess(keys.tokens_of(self))
-
-    def client(self, client_id: str, client_secret: str | None) -> Client:
-        return Client(client_id, client_secret, self.client_auth)
 
     @property
     def granted_for(self) -> tuple[str, ...]:
@@ -59,7 +62,7 @@ class OAuthClient:
 
 
 @dataclass(frozen=True, slots=True)
-class OAuthCode:
+class OAuthCode(_Granted):
     """Tokens for an account whose owner agreed once (authorization code, RFC 6749 section 4.1, with PKCE, RFC 7636):
     `afluente source connect NAME`. From then on they are refreshed.
 
@@ -82,18 +85,8 @@ class OAuthCode:
         return (self.client_id, *([self.client_secret] if self.client_secret is not None else []))
 
     @property
-    def grant(self) -> Grant:
-        return self
-
-    @property
     def needs_a_human(self) -> bool:
         return True
-
-    def access(self, keys: Keys) -> Access:
-        return TokenAccess(keys.tokens_of(self))
-
-    def client(self, client_id: str, client_secret: str | None) -> Client:
-        return Client(client_id, client_secret, self.client_auth)
 
     @property
     def granted_for(self) -> tuple[str, ...]:
