@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 import requests
 
 from connectors.kit.errors import TerminalError
-from connectors.kit.http import BearerToken, Session, translated
+from connectors.kit.http import Session, translated
 from connectors.kit.oauth import TokenSource
+from connectors.kit.sources.auth.marks import TokenAccess, send_marked
+from connectors.kit.sources.declarations import Mark
 
 
 class AuthorizedCalls:
@@ -32,7 +34,7 @@ class AuthorizedCalls:
     ) -> None:
         self._name = name
         self._session = session
-        self._tokens = tokens
+        self._access = TokenAccess(tokens)
         self._before_call = before_call
         self._note = note
         self._locate = locate
@@ -42,19 +44,15 @@ class AuthorizedCalls:
     ) -> requests.Response:
         """The answer, whatever its status but 401. Raises TerminalError where the new token is refused too, or none can
         be had; and what the token server and the network come to."""
-        response = self._request_once(method, url, body, headers)
-        if response.status_code == 401 and self._tokens.renew():
-            response = self._request_once(method, url, body, headers)
+
+        def send(mark: Mark | None) -> requests.Response:
+            self._before_call(1)
+            with translated(self._name):
+                response = self._session.request(method, self._locate(url), data=body, headers=headers, auth=mark)
+            self._note(response)
+            return response
+
+        response = send_marked(self._access, send)
         if response.status_code == 401:
             raise TerminalError(f"{self._name}: the access token is refused; check the destination's secrets")
-        return response
-
-    def _request_once(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str] | None
-    ) -> requests.Response:
-        token = BearerToken(self._tokens.token())
-        self._before_call(1)
-        with translated(self._name):
-            response = self._session.request(method, self._locate(url), data=body, headers=headers, auth=token)
-        self._note(response)
         return response

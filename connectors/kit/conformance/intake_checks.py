@@ -168,7 +168,7 @@ def _read(source: _Source) -> list[Page]:
     http = session(source.poll.url)
     for scheme in ("http://", "https://"):
         http.mount(scheme, source)
-    return list(poll_pages(source.poll, position=None, token=None, session=http, sleep=source.slept.append))
+    return list(poll_pages(source.poll, position=None, session=http, sleep=source.slept.append))
 
 
 def _nest(path: str | None, value: Any) -> Any:

@@ -14,9 +14,8 @@ from datetime import UTC, datetime
 import requests
 
 from connectors.kit.errors import ConfigurationError
-from connectors.kit.http import BearerToken
 from connectors.kit.sources import cursor_values
-from connectors.kit.sources.auth import Access, FixedAccess
+from connectors.kit.sources.auth import Access
 from connectors.kit.sources.declarations import Poll
 from connectors.kit.sources.page_reader import MAX_WAIT_SECONDS, MAX_WAITS_PER_PAGE, PageReader, Rejected
 from connectors.kit.sources.paginators import FilteredPages, Tokens, Values
@@ -41,21 +40,17 @@ def poll_pages(
     poll: Poll,
     *,
     position: str | None,
-    token: str | None = None,
     access: Access | None = None,
     session: requests.Session,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Iterator[Page]:
-    """Pages from `position` (None: from the beginning) to the last one there is now. `token` is short for the access of
-    a bearer token that cannot be renewed.
+    """Pages from `position` (None: from the beginning) to the last one there is now.
 
     Raises QuotaError or TransientError when it is worth coming back, TerminalError when a human should look (401, a
     changed format, tokens that repeat themselves); the pages before were good, and so is the position of the last.
     """
-    if access is None and token:
-        access = FixedAccess([BearerToken(token)])
     run = Run(poll, PageReader(poll, access, session, sleep, clock), Position.parse(position), now)
     if poll.cursor is not None and poll.cursor.next_at is not None:
         return iter(Tokens(run, poll.cursor))

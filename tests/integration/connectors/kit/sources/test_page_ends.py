@@ -41,7 +41,7 @@ def read(declared: Poll, position: str | None = None, *, most: int = 10_000) -> 
     """One run: its pages, `most` of them, and the position behind them."""
     pages = []
     with session(declared.url) as http:
-        for page in poll_pages(declared, position=position, token=None, session=http):
+        for page in poll_pages(declared, position=position, session=http):
             pages.append(page)
             position = page.next_position
             if len(pages) == most:

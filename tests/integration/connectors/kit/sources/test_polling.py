@@ -9,6 +9,8 @@ import pytest
 
 from connectors.kit import ConfigurationError, Cursor, PageNumber, Poll, QuotaError, TerminalError, TransientError
 from connectors.kit.http import session
+from connectors.kit.sources.auth import FixedAccess
+from connectors.kit.sources.auth.marks import bearer_mark
 from connectors.kit.sources.polling import MAX_WAITS_PER_PAGE, poll_pages
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -38,11 +40,11 @@ class Paced:
         return self.now
 
 
-def run(server, *, position=None, token=None, pace=None, **facts):
+def run(server, *, position=None, access=None, pace=None, **facts):
     pace = pace or Paced()
     poll = Poll(url=f"{server.url}/feed", records_at="leads", **{"rate_per_second": 1000.0, **facts})
     return poll_pages(
-        poll, position=position, token=token, session=session(server.url), sleep=pace.sleep, clock=pace.clock
+        poll, position=position, access=access, session=session(server.url), sleep=pace.sleep, clock=pace.clock
     )
 
 
@@ -242,7 +244,7 @@ def test_each_failure_says_whether_to_come_back(server, said, error):
 def test_the_token_is_sent_as_a_bearer_and_shown_nowhere(server):
     server.script = [(401, {}, b"")]
     with pytest.raises(TerminalError) as caught:
-        list(run(server, token="secret", **PAGED))
+        list(run(server, access=FixedAccess([bearer_mark("secret")]), **PAGED))
     assert server.asked[0]["headers"]["Authorization"] == "Bearer secret"
     assert "secret" not in str(caught.value)
 

@@ -57,7 +57,7 @@ def poll_of(api: PagedApi, **facts: object) -> Poll:
 def read(poll: Poll, position: str | None = None, *, most: int = 10_000) -> tuple[list, str | None]:
     pages = []
     with session(poll.url) as http:
-        for page in poll_pages(poll, position=position, token=None, session=http, sleep=lambda _seconds: None):
+        for page in poll_pages(poll, position=position, session=http, sleep=lambda _seconds: None):
             pages.append(page)
             position = page.next_position
             if len(pages) == most:
@@ -69,7 +69,7 @@ def read_until(poll: Poll, refusal: str) -> list[str]:
     """The ids of the records that came before a human was called."""
     found: list[str] = []
     with session(poll.url) as http:
-        pages = poll_pages(poll, position=None, token=None, session=http)
+        pages = poll_pages(poll, position=None, session=http)
         with pytest.raises(TerminalError, match=refusal):
             found.extend(record["id"] for page in pages for record in page.records)
     return found
@@ -135,7 +135,7 @@ def test_every_record_comes_in_whatever_the_way_and_wherever_a_run_is_cut(
         position = None
         for cut in [*cuts, *[10_000] * 3]:
             with session(poll.url) as http:
-                pages = poll_pages(poll, position=position, token=None, session=http, now=lambda: now)
+                pages = poll_pages(poll, position=position, session=http, now=lambda: now)
                 for count, page in enumerate(pages, start=1):
                     found |= {record["id"] for record in page.records}
                     position = page.next_position
@@ -307,7 +307,7 @@ def windows(api: PagedApi, **facts: object) -> Poll:
 
 def read_at(poll: Poll, now: datetime, position: str | None = None) -> tuple[list, str | None]:
     with session(poll.url) as http:
-        pages = list(poll_pages(poll, position=position, token=None, session=http, now=lambda: now))
+        pages = list(poll_pages(poll, position=position, session=http, now=lambda: now))
     return pages, pages[-1].next_position
 
 
