@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.kit.sources.declarations import Connector
-from connectors.kit.sources.fetching.fetch import fetch_of
+from connectors.kit.sources.fetching.fetch import Fetch, fetch_of
 from connectors.kit.sources.fetching.fetched_records import with_fetched
 from connectors.kit.sources.parts import Part, prepare_part, with_beside
 from connectors.kit.sources.records import split_body, split_records
@@ -75,11 +75,12 @@ class Case:
     def mapped(self, sample: Sample) -> list[dict[str, Any]]:
         """The records of a sample, as its mapping sees them: those that the source sends the ids of as they are read by
         these. Raises UnreadableBody."""
-        if fetch_of(self.connector) is None or sample.content_type == "text/csv":
+        fetch = fetch_of(self.connector)
+        if fetch is None or sample.content_type == "text/csv":
             return self.records(sample)
         return [
             with_beside(prepare_part(self.connector.prepare, part), part.beside)
-            for part in fetched_parts(self.connector, sample)
+            for part in _fetched_parts(self.connector, fetch, sample)
         ]
 
     def trials(self, sample: Sample) -> list[Trial]:
@@ -87,17 +88,17 @@ class Case:
         return [self.try_record(record, kind) for record in self.mapped(sample)]
 
 
-def fetched_parts(connector: Connector, sample: Sample) -> list[Part]:
+def _fetched_parts(connector: Connector, fetch: Fetch, sample: Sample) -> list[Part]:
     """The records of a sample, each id with what `NAME.fetched.json` says that the source has under it. Raises
     UnreadableBody."""
-    fetch, answers = fetch_of(connector), iter(sample.fetched)
+    answers = iter(sample.fetched)
     parts = []
     for part in split_body(connector, sample.body, sample.content_type):
         if not isinstance(part.value, dict):
             continue
-        is_id = fetch is not None and fetch.applies_to(with_beside(part.value, part.beside))
+        is_id = fetch.applies_to(with_beside(part.value, part.beside))
         answer = next(answers, None) if is_id else None
-        parts.append(part if answer is None or fetch is None else with_fetched(part, answer, into=fetch.into))
+        parts.append(part if answer is None else with_fetched(part, answer, into=fetch.into))
     return parts
 
 

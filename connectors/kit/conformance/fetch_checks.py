@@ -11,10 +11,10 @@ from requests.adapters import BaseAdapter
 from requests.models import PreparedRequest
 
 from connectors.kit.conformance.cases import TYPICAL, Case
+from connectors.kit.conformance.played import answer_to, merged, nested
 from connectors.kit.errors import AfluenteError, QuotaError, RecordError, TerminalError, TransientError
 from connectors.kit.http import session
 from connectors.kit.oauth import FixedToken
-from connectors.kit.paths import get_path
 from connectors.kit.sources.auth import Access, Grant, auth_of
 from connectors.kit.sources.declarations import Secret
 from connectors.kit.sources.fetching.addresses import names_in, target_of
@@ -39,7 +39,7 @@ def ids_are_read_by_their_source_alone(case: Case) -> list[str]:
     if len(ids) != len(typical.fetched):
         place = f"samples/{case.source}/{TYPICAL}.fetched.json"
         return [f"the typical sample has {len(ids)} ids; {place} says what stands under {len(typical.fetched)}"]
-    options = {option.name: option.default for option in fetch.options}
+    options = fetch.defaults
     return [
         problem
         for record, answer in zip(ids, typical.fetched, strict=True)
@@ -89,26 +89,12 @@ def _is_guarded(fetch: Fetch, record: dict[str, Any], options: dict[str, Any]) -
     problems = []
     for text in spoiled:
         try:
-            target = target_of(fetch, _with(record, path, text), options)
+            target = target_of(fetch, merged(record, nested(path, text)), options)
         except RecordError:
             continue
         if target.url.split("/")[2] != own or any(step in (".", "..") for step in target.url.split("/")):
             problems.append(f"{text!r} as an id at {path} leads away from the source")
     return problems
-
-
-def _with(record: dict[str, Any], path: str, text: str) -> dict[str, Any]:
-    above, _, key = path.rpartition(".")
-    if not above:
-        return {**record, key: text}
-    return _replaced(record, above.split("."), {**(get_path(record, above) or {}), key: text})
-
-
-def _replaced(node: dict[str, Any], steps: list[str], value: Any) -> dict[str, Any]:
-    if not steps:
-        return value if isinstance(value, dict) else node
-    inner = node.get(steps[0])
-    return {**node, steps[0]: _replaced(inner if isinstance(inner, dict) else {}, steps[1:], value)}
 
 
 class _Keys:
@@ -137,12 +123,7 @@ class _Source(BaseAdapter):
 
     def send(self, request: PreparedRequest, *_: Any, **__: Any) -> requests.Response:
         self.seen.append(request)
-        response = requests.Response()
-        response.request = request
-        response.url = str(request.url)
-        response.status_code, content = self._answers.pop(0)
-        response._content = content  # noqa: SLF001 - requests has no public way to make an answer
-        return response
+        return answer_to(request, *self._answers.pop(0))
 
     def close(self) -> None:
         """Nothing is open."""

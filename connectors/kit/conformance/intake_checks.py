@@ -12,6 +12,7 @@ from requests.adapters import BaseAdapter
 from requests.models import PreparedRequest
 
 from connectors.kit.conformance.cases import TYPICAL, Case
+from connectors.kit.conformance.played import answer_to, merged, nested
 from connectors.kit.errors import AfluenteError, TerminalError
 from connectors.kit.http import session
 from connectors.kit.sources.declarations import Poll, Webhook
@@ -137,30 +138,23 @@ class _Source(BaseAdapter):
         self.expected_calls = len(pages) + (0 if is_told else 1)
 
     def send(self, request: PreparedRequest, *_: Any, **__: Any) -> requests.Response:
-        response = requests.Response()
-        response.request = request
-        response.url = str(request.url)
         if self._first_answers:
-            response.status_code, headers = self._first_answers.pop(0)
-            response.headers.update(headers)
-            response._content = b""  # noqa: SLF001 - requests has no public way to make an answer
-            return response
+            status, headers = self._first_answers.pop(0)
+            return answer_to(request, status, headers=headers)
         records = self._pages[self.calls] if self.calls < len(self._pages) else []
         self.calls += 1
-        response.status_code = 200
-        if isinstance(self.poll.pages, LinkHeader) and self.calls < len(self._pages):
-            response.headers["Link"] = f'<{self.poll.url}?page={self.calls}>; rel="next"'
-        response._content = orjson.dumps(self._answer(records))  # noqa: SLF001 - as above
-        return response
+        is_linked = isinstance(self.poll.pages, LinkHeader) and self.calls < len(self._pages)
+        headers = {"Link": f'<{self.poll.url}?page={self.calls}>; rel="next"'} if is_linked else {}
+        return answer_to(request, 200, orjson.dumps(self._answer(records)), headers)
 
     def close(self) -> None:
         """Nothing is open."""
 
     def _answer(self, records: list[dict[str, Any]]) -> Any:
-        answer = _nest(self.poll.records_at, records)
+        answer = nested(self.poll.records_at, records)
         if self._next_at is not None and self.calls < len(self._pages):
             named = f"{self.poll.url}?page={self.calls}" if isinstance(self.poll.pages, NextLink) else f"t-{self.calls}"
-            answer = _merged(answer, _nest(self._next_at, named))
+            answer = merged(answer, nested(self._next_at, named))
         return answer
 
 
@@ -169,18 +163,3 @@ def _read(source: _Source) -> list[Page]:
     for scheme in ("http://", "https://"):
         http.mount(scheme, source)
     return list(poll_pages(source.poll, position=None, session=http, sleep=source.slept.append))
-
-
-def _nest(path: str | None, value: Any) -> Any:
-    listed, _, inside = (path or "").partition("[*]")
-    if inside:
-        value = [_nest(inside.removeprefix("."), entry) for entry in value]
-    for key in reversed(listed.split(".") if listed else []):
-        value = {key: value}
-    return value
-
-
-def _merged(answer: Any, more: Any) -> Any:
-    if not (isinstance(answer, dict) and isinstance(more, dict)):
-        return more
-    return {**answer, **{key: _merged(answer.get(key), value) for key, value in more.items()}}

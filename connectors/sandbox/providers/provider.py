@@ -106,7 +106,7 @@ def sample_provider(source: str) -> Provider | None:
     fetch = fetch_of(connector)
     if connector is None or fetch is None:
         return None
-    options = {option.name: option.default for option in fetch.options}
+    options = fetch.defaults
     provider = Provider(source)
     for sample in samples_of(source):
         try:

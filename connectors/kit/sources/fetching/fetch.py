@@ -47,6 +47,11 @@ class Fetch:
     burst: int = 10
     max_answer_bytes: int = 1_048_576
 
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The options as they are where nothing is set."""
+        return {option.name: option.default for option in self.options}
+
     def applies_to(self, record: Any) -> bool:
         """Whether this record, with `^` for what stands beside it, is an id that something is to be read for."""
         return isinstance(record, dict) and all(
