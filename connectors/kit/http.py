@@ -43,6 +43,10 @@ _WRONG_SETTINGS = (
 )
 
 
+class TooLargeError(TerminalError):
+    """An answer is larger than the session reads."""
+
+
 class Session(requests.Session):
     """A session whose every call times out, and which never carries credentials to another host.
 
@@ -124,7 +128,7 @@ def translate_exception(error: requests.RequestException, what: str) -> Afluente
     """TerminalError where the settings are wrong; else TransientError, because the network may be well again."""
     name = type(error).__name__
     if isinstance(error, AnswerTooLargeError):
-        return TerminalError(f"{what}: the answer is larger than is read; ask for less at a time, or for smaller pages")
+        return TooLargeError(f"{what}: the answer is larger than is read; ask for less at a time, or for smaller pages")
     if isinstance(error, _WRONG_SETTINGS):
         return TerminalError(f"{what}: {name}: the address or a header in the settings cannot be used")
     if isinstance(error, requests.Timeout):

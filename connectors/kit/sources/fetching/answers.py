@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
 
-from connectors.kit.bounded_http import AnswerTooLargeError
 from connectors.kit.errors import QuotaError, RecordError, TerminalError, TransientError
-from connectors.kit.http import Session, check_status, retry_after, translated
+from connectors.kit.http import Session, TooLargeError, check_status, retry_after, translated
 from connectors.kit.paths import get_path
 from connectors.kit.sources.auth.marks import send_marked
 from connectors.kit.sources.declarations import Access, Mark
@@ -42,15 +40,7 @@ class _Answer:
         return 401 if self.meaning == "token" else self.response.status_code
 
 
-def fetch_record(
-    fetch: Fetch,
-    target: Target,
-    *,
-    access: Access | None,
-    http: Session,
-    what: str,
-    now: Callable[[], float] = time.time,
-) -> bytes:
+def fetch_record(fetch: Fetch, target: Target, *, access: Access | None, http: Session, what: str) -> bytes:
     """The record as JSON, as it came. `access` marks what is asked, None: nothing does; `what` says who is called, for
     messages.
 
@@ -60,19 +50,17 @@ def fetch_record(
     """
 
     def ask(mark: Mark | None) -> _Answer:
-        with translated(what):
-            response = http.get(target.url, params=target.params, headers=target.headers, auth=mark)
+        try:
+            with translated(what):
+                response = http.get(target.url, params=target.params, headers=target.headers, auth=mark)
+        except TooLargeError:
+            raise RecordError("fetched_too_large", message=f"more than {fetch.max_answer_bytes} bytes") from None
         return _told_by(fetch, response)
 
-    try:
-        answer = send_marked(access, ask)
-    except TerminalError as error:
-        if isinstance(error.__context__, AnswerTooLargeError):
-            raise RecordError("fetched_too_large", message=f"more than {fetch.max_answer_bytes} bytes") from None
-        raise
+    answer = send_marked(access, ask)
     response, code = answer.response, answer.code
     if answer.meaning:
-        raise _told(answer.meaning, f"{what}: {fetch.code_at} is {code}", retry_after(response, now=now()))
+        raise _told(answer.meaning, f"{what}: {fetch.code_at} is {code}", retry_after(response, now=time.time()))
     status = response.status_code
     if status in _OF_ONE_RECORD:
         word, message = _OF_ONE_RECORD[status]
@@ -80,7 +68,7 @@ def fetch_record(
     if 400 <= status < 500 and status not in (401, 408, 425, 429):
         told = f", {fetch.code_at} is {code}" if isinstance(code, int) else ""
         raise RecordError("fetch_refused", message=f"the source refuses to give this record (answered {status}{told})")
-    check_status(response, what, now=now)
+    check_status(response, what)
     if not isinstance(answer.document, dict):
         raise RecordError("fetched_unreadable", message=answer.fault or "the answer is no JSON object")
     return response.content

@@ -161,6 +161,17 @@ def test_an_answer_that_cannot_be_read_is_quarantined_with_its_place(
     assert "Welcome" not in message
 
 
+def test_an_answer_larger_than_a_record_may_be_is_quarantined_and_the_others_are_read(
+    provider: Provider, receiver: Receiver
+) -> None:
+    large, fine = lead(provider, "ada@example.org"), lead(provider, "bo@example.org")
+    provider.raw[path_of(large)] = b'{"id": "' + 1_048_576 * b"9" + b'"}'
+    post_ids(receiver, large, fine)
+    report = fetch()
+    assert (report.fetched, report.quarantined) == (1, 1)
+    assert quarantined(SOURCE) == [("fetched_too_large", "more than 1048576 bytes")]
+
+
 def test_a_failure_of_the_moment_is_tried_again_later_and_the_others_do_not_wait_for_it(
     provider: Provider, receiver: Receiver
 ) -> None:
