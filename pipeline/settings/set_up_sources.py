@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 import msgspec
 
 from connectors.kit import Connector
+from connectors.kit.problems import placed, problem_of_type
 from connectors.kit.registry import sources
 from connectors.kit.sources.collected.kinds import Collected
 from connectors.kit.sources.configured.options import WrongOptionsError
@@ -100,12 +100,6 @@ def _made_of(declared: Connector, slug: str, entry: SourceSettings) -> Connector
     try:
         return msgspec.convert(entry.options, kind).connector(declared, slug)
     except WrongOptionsError as error:
-        raise ConfigurationError("; ".join(_placed(place, problem) for problem in error.problems)) from error
+        raise ConfigurationError("; ".join(placed(place, problem) for problem in error.problems)) from error
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `$")
-        raise ConfigurationError(f"{place}{where.rstrip('`')}: {what}") from error
-
-
-def _placed(place: str, problem: str) -> str:
-    """Sentences that begin with an option's name get its place in the file."""
-    return f"{place}.{problem}" if re.match(r"[\w.-]+: ", problem) else f"{place}: {problem}"
+        raise ConfigurationError(problem_of_type(place, error)) from error

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from connectors.kit.errors import ConfigurationError
+from connectors.kit.problems import problem_of_type
 from connectors.kit.sources.auth.options import OAuthClientOption, OAuthCodeOption
 from connectors.kit.sources.collected.kinds import Collected, SourceEntry, read_position, wrong_choice
 from connectors.kit.sources.declarations import Auth, Secret
@@ -60,8 +61,7 @@ class Mailbox(Collected):
         try:
             return replace(self, auth=msgspec.convert(said, OAuthClientOption | OAuthCodeOption).declared(slug))
         except msgspec.ValidationError as error:
-            what, _, where = str(error).partition(" - at `$")
-            raise ConfigurationError(f"{place}.oauth{where.rstrip('`')}: {what}") from error
+            raise ConfigurationError(problem_of_type(f"{place}.oauth", error)) from error
 
     def lacks(self, slug: str, entry: SourceEntry) -> str | None:
         if not entry.url:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from connectors.kit.errors import ConfigurationError
 from connectors.kit.paths import path_problem
+from connectors.kit.problems import placed
 from connectors.kit.sources.declarations import Poll, Stream
 from connectors.kit.sources.paging.asking import wrong_places
 from connectors.kit.sources.paging.declared import TimeWindow
@@ -34,14 +35,10 @@ def _wrong_words(poll: Poll) -> Iterator[str]:
             yield f"{place}: a stream's name is lower-case letters, digits and _, and stands once"
         try:
             read = poll_of_stream(poll, stream, "1" if stream.parent is not None else None)
-            yield from (_inside(place, why) for why in _wrong_words_of_one(read))
-            yield from (_inside(place, why) for why in _wrong_parent(poll, stream))
+            yield from (placed(place, why) for why in _wrong_words_of_one(read))
+            yield from (placed(place, why) for why in _wrong_parent(poll, stream))
         except ConfigurationError as error:
             yield f"{place}.url: {error}"
-
-
-def _inside(place: str, why: str) -> str:
-    return f"{place}.{why}" if re.match(r"[\w.-]+: ", why) else f"{place}: {why}"
 
 
 def _wrong_parent(poll: Poll, stream: Stream) -> Iterator[str]:
