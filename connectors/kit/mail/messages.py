@@ -69,8 +69,7 @@ def read_message(body: bytes) -> Mail:
 
 def check_bounds(body: bytes) -> None:
     """Raises RecordError for a message that would cost more than a lead is worth."""
-    end = min((place for mark in (b"\n\n", b"\r\n\r\n") if (place := body.find(mark)) >= 0), default=len(body))
-    if end > MAX_HEADER_BYTES:
+    if end_of_headers(body) > MAX_HEADER_BYTES:
         raise RecordError("mail_headers_too_long", message=f"its headers have more than {MAX_HEADER_BYTES} bytes")
     lowered = body.lower()
     boundaries = [found[1] for _, found in zip(range(_MAX_BOUNDARIES + 1), _BOUNDARY.finditer(body), strict=False)]
@@ -81,6 +80,11 @@ def check_bounds(body: bytes) -> None:
         raise RecordError("mail_too_nested", message="it has more parts, or parts in parts, than a mail of a lead has")
     if any(length > _MAX_PART_HEADER for length in _lengths_of_part_headers(b"\n" + body, b"\n" + lowered)):
         raise RecordError("mail_headers_too_long", message="a header of one of its parts is longer than any real one")
+
+
+def end_of_headers(body: bytes) -> int:
+    """Where the headers of a mail end."""
+    return min((place for mark in (b"\n\n", b"\r\n\r\n") if (place := body.find(mark)) >= 0), default=len(body))
 
 
 def header(message: Message, name: str) -> str:

@@ -10,7 +10,7 @@ from email import policy
 from email.message import Message
 from typing import Any
 
-from connectors.kit.mail.messages import MAX_HEADER_BYTES, address_of, header
+from connectors.kit.mail.messages import MAX_HEADER_BYTES, address_of, end_of_headers, header
 from connectors.kit.mail.records import CONTENT_TYPE, read_mail
 from pipeline.errors import RecordError, place_of
 from pipeline.intake.arrivals import new_event
@@ -121,8 +121,8 @@ def mail_digest(headers: Message, body: bytes) -> bytes:
 
 def headers_of(body: bytes) -> Message:
     """The headers alone, in bounds."""
-    end = min((place for mark in (b"\n\n", b"\r\n\r\n") if (place := body.find(mark)) >= 0), default=len(body))
-    return email.message_from_bytes(body[: min(end, MAX_HEADER_BYTES)] + b"\n\n", policy=policy.compat32)
+    end = min(end_of_headers(body), MAX_HEADER_BYTES)
+    return email.message_from_bytes(body[:end] + b"\n\n", policy=policy.compat32)
 
 
 def _dated(record: dict[str, Any]) -> dict[str, Any]:
