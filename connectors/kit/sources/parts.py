@@ -95,6 +95,16 @@ def with_beside(record: dict[str, Any], beside: Beside | None) -> dict[str, Any]
     return seen
 
 
+def beside_of(content: dict[str, Any], outer: Beside | None) -> Beside:
+    """An object as it stands beside a record, itself with what stands beside it."""
+    beside = Beside(content)
+    if BESIDE in beside:
+        beside[OWN_BESIDE] = beside.pop(BESIDE)
+    if outer:
+        beside[BESIDE] = outer
+    return beside
+
+
 def prepare_part(prepare: Prepare | None, part: Part) -> dict[str, Any]:
     """The record of a part, passed through a connector's `prepare`, without what stands beside it.
 
@@ -249,16 +259,8 @@ class _Views:
         for node, key in above:
             made = self._made.get((id(node), key))
             if made is None:
-                made = self._made[id(node), key] = self._view(node, key, view)
+                made = self._made[id(node), key] = beside_of(self._without_records(node, key), view)
             view = made
-        return view
-
-    def _view(self, node: dict[str, Any], key: str, outer: Beside | None) -> Beside:
-        view = Beside(self._without_records(node, key))
-        if BESIDE in view:
-            view[OWN_BESIDE] = view.pop(BESIDE)
-        if outer:
-            view[BESIDE] = outer
         return view
 
     def _without_records(self, node: dict[str, Any], way: str | None) -> dict[str, Any]:

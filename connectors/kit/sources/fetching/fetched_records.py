@@ -6,7 +6,7 @@ from typing import Any
 
 from connectors.kit.sources.declarations import Connector
 from connectors.kit.sources.fetching.fetch import fetch_of
-from connectors.kit.sources.parts import BESIDE, OWN_BESIDE, Beside, Part, Prepare
+from connectors.kit.sources.parts import Part, Prepare, beside_of
 
 
 def with_fetched(part: Part, fetched: dict[str, Any], *, into: str | None = None) -> Part:
@@ -14,12 +14,7 @@ def with_fetched(part: Part, fetched: dict[str, Any], *, into: str | None = None
     arrived = part.value if isinstance(part.value, dict) else {}
     if into is not None:
         return Part(part.place, {**arrived, into: fetched}, part.beside)
-    beside = Beside(arrived)
-    if BESIDE in beside:
-        beside[OWN_BESIDE] = beside.pop(BESIDE)
-    if part.beside:
-        beside[BESIDE] = part.beside
-    return Part(part.place, fetched, beside)
+    return Part(part.place, fetched, beside_of(arrived, part.beside))
 
 
 def arrival_prepare(connector: Connector) -> Prepare | None:
