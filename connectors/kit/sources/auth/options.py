@@ -23,7 +23,7 @@ class BearerOption(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=
     """`SLUG_TOKEN`."""
 
     def declared(self, slug: str) -> Bearer:
-        return Bearer(_secret(slug, "TOKEN"))
+        return Bearer(secret_of(slug, "TOKEN"))
 
 
 class BasicOption(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="basic", tag_field="by"):
@@ -33,8 +33,8 @@ class BasicOption(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
 
     def declared(self, slug: str) -> Basic:
         if self.key_as_user:
-            return Basic(_secret(slug, "KEY"), "")
-        return Basic(_secret(slug, "USER"), _secret(slug, "PASSWORD"))
+            return Basic(secret_of(slug, "KEY"), "")
+        return Basic(secret_of(slug, "USER"), secret_of(slug, "PASSWORD"))
 
 
 class HeaderOption(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="header", tag_field="by"):
@@ -44,7 +44,7 @@ class HeaderOption(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=
     prefix: _Plain = ""
 
     def declared(self, slug: str) -> HeaderKey:
-        return HeaderKey(self.name, _secret(slug, "KEY"), self.prefix)
+        return HeaderKey(self.name, secret_of(slug, "KEY"), self.prefix)
 
 
 class QueryOption(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="query", tag_field="by"):
@@ -53,7 +53,7 @@ class QueryOption(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     name: _Word
 
     def declared(self, slug: str) -> QueryKey:
-        return QueryKey(self.name, _secret(slug, "KEY"))
+        return QueryKey(self.name, secret_of(slug, "KEY"))
 
 
 class _OAuthOption(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -70,8 +70,8 @@ class OAuthClientOption(_OAuthOption, frozen=True, kw_only=True, tag="oauth_clie
     def declared(self, slug: str) -> OAuthClient:
         return OAuthClient(
             self.token_url,
-            _secret(slug, "CLIENT_ID"),
-            _secret(slug, "CLIENT_SECRET"),
+            secret_of(slug, "CLIENT_ID"),
+            secret_of(slug, "CLIENT_SECRET"),
             self.scope,
             self.audience,
             self.client_auth,
@@ -91,8 +91,8 @@ class OAuthCodeOption(_OAuthOption, frozen=True, kw_only=True, tag="oauth_code",
         return OAuthCode(
             self.authorize_url,
             self.token_url,
-            _secret(slug, "CLIENT_ID"),
-            _secret(slug, "CLIENT_SECRET") if self.has_secret else None,
+            secret_of(slug, "CLIENT_ID"),
+            secret_of(slug, "CLIENT_SECRET") if self.has_secret else None,
             tuple(self.scopes),
             self.pkce,
             tuple(self.extra.items()),
@@ -103,5 +103,6 @@ class OAuthCodeOption(_OAuthOption, frozen=True, kw_only=True, tag="oauth_code",
 AuthOption = BearerOption | BasicOption | HeaderOption | QueryOption | OAuthClientOption | OAuthCodeOption
 
 
-def _secret(slug: str, what: str) -> Secret:
+def secret_of(slug: str, what: str) -> Secret:
+    """Named after the source as it is set up: what one API trusts is sent to no other."""
     return Secret(f"{slug.upper()}_{what}")

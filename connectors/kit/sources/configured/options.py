@@ -14,9 +14,9 @@ import msgspec
 
 from connectors.kit.errors import ConfigurationError
 from connectors.kit.paths import path_problem
-from connectors.kit.sources.auth.options import AuthOption
+from connectors.kit.sources.auth.options import AuthOption, secret_of
 from connectors.kit.sources.configured.page_options import Name, PageSize, PagesOption, Way, declared_pages
-from connectors.kit.sources.declarations import Connector, Cursor, Parent, Poll, Secret, Stream, Webhook
+from connectors.kit.sources.declarations import Connector, Cursor, Parent, Poll, Stream, Webhook
 from connectors.kit.sources.paging.checks import wrong_words
 from connectors.kit.sources.paging.declared import PageToken
 from connectors.kit.sources.parts import as_paths
@@ -36,15 +36,16 @@ class WrongOptionsError(ConfigurationError):
 class _RecordOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a source says of its records, as a Connector has it."""
 
+    event_id: Name | None = None
     occurred_at: Name | None = None
     revised_at: Name | None = None
     contact_at: list[Name] = []
     revisions: Literal["replace", "add", "first"] = "replace"
 
-    def _made(self, base: Connector, slug: str, intake: Poll | Webhook, event_id: str | None) -> Connector:
+    def _made(self, base: Connector, slug: str, intake: Poll | Webhook) -> Connector:
         """Raises ConfigurationError with all that is wrong."""
         problems = [] if isinstance(intake, Webhook) else wrong_words(intake)
-        named = [(name, getattr(self, name, None)) for name in _PATHS]
+        named = [(name, getattr(self, name)) for name in _PATHS]
         named += [("contact_at", path) for path in self.contact_at]
         for name, path in named:
             problems += path_problem(name, path)
@@ -59,7 +60,7 @@ class _RecordOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             source=slug,
             title=f"{base.title} ({slug})",
             intake=intake,
-            event_id=event_id,
+            event_id=self.event_id,
             occurred_at=self.occurred_at,
             revised_at=self.revised_at,
             contact_at=tuple(self.contact_at),
@@ -78,8 +79,7 @@ class ParentOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     def declared(self) -> Parent:
         pages = self.pages.declared() if self.pages is not None else None
-        fields = {name: getattr(self, name) for name in self.__struct_fields__}
-        return Parent(**{**fields, "pages": pages})
+        return Parent(**{**msgspec.structs.asdict(self), "pages": pages})
 
 
 class StreamOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -92,9 +92,8 @@ class StreamOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     parent: ParentOptions | None = None
 
     def declared(self, name: str) -> Stream:
-        fields = {field: getattr(self, field) for field in self.__struct_fields__}
         parent = self.parent.declared() if self.parent is not None else None
-        return Stream(name, **{**fields, "pages": declared_pages(self.pages), "parent": parent})
+        return Stream(name, **{**msgspec.structs.asdict(self), "pages": declared_pages(self.pages), "parent": parent})
 
 
 class RestPollOptions(_RecordOptions, frozen=True):
@@ -102,7 +101,6 @@ class RestPollOptions(_RecordOptions, frozen=True):
     token, if one is set."""
 
     records_at: Name | None = None
-    event_id: Name | None = None
     method: Literal["GET", "POST"] = "GET"
     params: dict[str, str | int | float | bool] = {}
     headers: dict[str, str] = {}
@@ -128,7 +126,7 @@ class RestPollOptions(_RecordOptions, frozen=True):
             errors_at=self.errors_at,
             streams=tuple(stream.declared(name) for name, stream in self.streams.items()),
         )
-        return self._made(base, slug, poll, self.event_id)
+        return self._made(base, slug, poll)
 
 
 class GraphQlPollOptions(_RecordOptions, frozen=True, kw_only=True):
@@ -160,7 +158,7 @@ class GraphQlPollOptions(_RecordOptions, frozen=True, kw_only=True):
             headers=self.headers,
             body={"query": self.query, "variables": variables},
         )
-        return self._made(base, slug, poll, self.event_id)
+        return self._made(base, slug, poll)
 
     def _check_query(self, variables: dict[str, Any]) -> None:
         query = self.query
@@ -190,12 +188,12 @@ class RestHookOptions(_RecordOptions, frozen=True):
         intake = dataclasses.replace(
             hook,
             records_at=tuple(many) if isinstance(many, list) else many,
-            signature=SharedSecret(_secret_of(slug, "SECRET")),
+            signature=SharedSecret(secret_of(slug, "SECRET")),
             idempotency_header=header.lower() if header else None,
             json_fields=tuple(self.json_fields),
             max_records=self.max_records,
         )
-        return self._made(base, slug, intake, self.event_id)
+        return self._made(base, slug, intake)
 
 
 def _declared(base: Connector) -> Poll:
@@ -204,12 +202,7 @@ def _declared(base: Connector) -> Poll:
     return base.intake
 
 
-def _secret_of(slug: str, what: str) -> Secret:
-    """Named after the source as it is set up: what one API trusts is sent to no other."""
-    return Secret(f"{slug.upper()}_{what}")
-
-
 def _proof(auth: AuthOption | None, slug: str) -> dict[str, Any]:
     if auth is None:
-        return {"token": _secret_of(slug, "TOKEN"), "auth": None}
+        return {"token": secret_of(slug, "TOKEN"), "auth": None}
     return {"token": None, "auth": auth.declared(slug)}

@@ -26,7 +26,7 @@ class _Way(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     declares: ClassVar[type[Any]]
 
     def declared(self) -> Any:
-        return self.declares(**{name: getattr(self, name) for name in self.__struct_fields__})
+        return self.declares(**msgspec.structs.asdict(self))
 
 
 class ByPage(_Way, frozen=True, tag="page"):
@@ -77,11 +77,11 @@ class ByWindow(_Way, frozen=True, tag="window"):
     pages: Way | None = None
 
     def declared(self) -> Any:
-        fields = {name: getattr(self, name) for name in self.__struct_fields__}
-        return TimeWindow(**{**fields, "pages": self.pages.declared() if self.pages is not None else None})
+        pages = self.pages.declared() if self.pages is not None else None
+        return TimeWindow(**{**msgspec.structs.asdict(self), "pages": pages})
 
 
-PagesOption = ByPage | ByOffset | ByToken | ByLink | ByHeader | ByWindow
+PagesOption = Way | ByWindow
 
 
 def declared_pages(option: PagesOption | None) -> Pages | None:
