@@ -4,9 +4,9 @@ from typing import Any
 
 from connectors.kit import Connector, HmacSha256, Secret, Webhook
 
-# What a body without that id is about, by a key that only it has.
-_TOPICS = {"data_request": "data_request", "orders_to_redact": "redact"}
 _CONSENTS = ("email_marketing_consent", "sms_marketing_consent")
+# What a body without that id is about, by a key that only it has.
+_TOPICS = {"data_request": "data_request", "orders_to_redact": "redact", **dict.fromkeys(_CONSENTS, "consent")}
 _ANSWERS = ("subscribed", "unsubscribed")  # other states are no answer: never asked, or not confirmed yet
 
 
@@ -21,8 +21,7 @@ def prepare(record: dict[str, Any]) -> dict[str, Any]:
     if isinstance(name, str) and name:
         record["resource"], record["record"] = name.split("/")[-2] if name.count("/") > 1 else name, name
     else:
-        topics = {**_TOPICS, **dict.fromkeys(_CONSENTS, "consent")}
-        record["resource"] = topic = next((topics[key] for key in topics if key in record), "other")
+        record["resource"] = topic = next((_TOPICS[key] for key in _TOPICS if key in record), "other")
         about = [customer.get("id") or record.get("customer_id") or record.get("id"), record.get("data_request")]
         said = [part.get("consent_updated_at") for key in _CONSENTS if isinstance(part := record.get(key), dict)]
         if topic != "other" and about[0]:

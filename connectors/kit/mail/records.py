@@ -35,10 +35,7 @@ def read_mail(body: bytes) -> dict[str, Any]:
     Raises RecordError: `no_template` where none is for it, `template_does_not_fit` where the one that is finds nobody
     in it, and what `read_message` and attachments raise.
     """
-    return record_of(read_message(body))
-
-
-def record_of(mail: Mail) -> dict[str, Any]:
+    mail = read_message(body)
     for kind in _CERTAIN:
         if kind in mail.marks:
             return {"kind": kind}
@@ -80,7 +77,7 @@ class _Form:
         """`said`: plain text first, as HTML may differ and fills what it leaves open."""
         self.mail = mail
         self.sender = sender
-        self.subject = subject
+        self.subject = label_key(subject)
         self.said = said
 
 

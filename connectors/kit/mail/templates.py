@@ -59,14 +59,14 @@ class Template:
     needs: tuple[str, ...] = IDENTIFYING
 
     def fits(self, sender: str, subject: str) -> bool:
-        """Whether a mail of this sender and subject is the supplier's. Both are free text: they choose a template, and
-        prove nothing."""
+        """Whether a mail of this sender and subject, as compared (`label_key`), is the supplier's. Both are free text:
+        they choose a template, and prove nothing."""
         if self.is_general:
             return False
         is_sender = not self.senders or any(
             sender == wanted or (wanted.startswith("@") and sender.endswith(wanted)) for wanted in self.senders
         )
-        return is_sender and self.subject in label_key(subject)
+        return is_sender and self.subject in subject
 
 
 class _Templates:

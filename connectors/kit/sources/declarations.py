@@ -173,7 +173,7 @@ class Keys(Protocol):
         ...
 
     def tokens_of(self, grant: Grant) -> TokenSource:
-        """Tokens of a Grant (connectors/kit/sources/auth.py), which outlive this process."""
+        """Tokens of a Grant (connectors/kit/sources/auth), which outlive this process."""
         ...
 
 
@@ -189,7 +189,7 @@ class Access(Protocol):
 
 
 class Auth(Protocol):
-    """How we prove to a source who asks: connectors/kit/sources/auth.py has the usual ways.
+    """How we prove to a source who asks: connectors/kit/sources/auth has the usual ways.
 
     One that puts a secret into the address also has `parameters`, the names that it stands under there."""
 

@@ -186,7 +186,7 @@ def _entries(whole: Any, records_at: str | None) -> list[Any] | None:
     return entries if is_of_records else None
 
 
-def _sort(entries: list[Any], spoiled: Container[int] = ()) -> tuple[list[dict[str, Any]], list[Rejected]]:
+def _sort(entries: list[Any], spoiled: Container[int]) -> tuple[list[dict[str, Any]], list[Rejected]]:
     records: list[dict[str, Any]] = []
     rejected: list[Rejected] = []
     for index, entry in enumerate(entries):

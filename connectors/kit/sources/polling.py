@@ -17,7 +17,7 @@ from connectors.kit.errors import ConfigurationError
 from connectors.kit.sources import cursor_values
 from connectors.kit.sources.auth import Access
 from connectors.kit.sources.declarations import Poll
-from connectors.kit.sources.page_reader import MAX_WAIT_SECONDS, MAX_WAITS_PER_PAGE, PageReader, Rejected
+from connectors.kit.sources.page_reader import MAX_WAITS_PER_PAGE, PageReader, Rejected
 from connectors.kit.sources.paginators import FilteredPages, Tokens, Values
 from connectors.kit.sources.paging.declared import TimeWindow
 from connectors.kit.sources.paging.windows import Windows
@@ -27,7 +27,6 @@ from connectors.kit.times import parse_time
 
 __all__ = [
     "MAX_WAITS_PER_PAGE",
-    "MAX_WAIT_SECONDS",
     "Page",
     "Position",
     "Rejected",

@@ -66,8 +66,9 @@ def split_body(
 def split_records(connector: Connector, body: bytes, content_type: str | None) -> list[dict[str, Any]]:
     """The records of one body as mappings see them: passed through the connector's `prepare`, with `^` for what stands
     beside them. Entries that are no records are left out. Raises UnreadableBody."""
+    prepare = arrival_prepare(connector)
     return [
-        with_beside(prepare_part(arrival_prepare(connector), part), part.beside)
+        with_beside(prepare_part(prepare, part), part.beside)
         for part in split_body(connector, body, content_type)
         if isinstance(part.value, dict)
     ]

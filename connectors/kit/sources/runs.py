@@ -42,7 +42,7 @@ class Run:
         self.poll = poll
         self.reader = reader
         self.cursor = poll.cursor
-        self._now = now
+        self.now = now
         self._notes: list[str] = []
         self._path = poll.cursor.field if poll.cursor else None
         self.start = self._healed(start)
@@ -56,7 +56,7 @@ class Run:
             return
         values = [cursor_values.as_text(get_path(record, self._path)) for record in answer.records]
         known = [value for value in values if value is not None]
-        found = cursor_values.greatest(known, self.greatest, path=self._path, now=self._now())
+        found = cursor_values.greatest(known, self.greatest, path=self._path, now=self.now())
         self.greatest = found.value
         if found.has_future:
             self.note(_FUTURE)
@@ -69,9 +69,6 @@ class Run:
         """Whether what was read rises to a value from which the next run can go on: oldest first, and newer than where
         this one began."""
         return self.is_rising and self._last is not None and self._last == self.greatest != self.start.after
-
-    def now(self) -> datetime:
-        return self._now()
 
     def note(self, text: str) -> None:
         if text not in self._notes:
@@ -94,7 +91,7 @@ class Run:
 
     def _healed(self, start: Position) -> Position:
         """A version before believed any date: a position in the future is none."""
-        now, is_named = self._now(), cursor_values.names_time(self._path)
+        now, is_named = self.now(), cursor_values.names_time(self._path)
         if self._path is None or not any(
             value is not None and cursor_values.is_future(value, now, names_time=is_named)
             for value in (start.after, start.greatest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol, Self
 
@@ -19,7 +20,7 @@ class SourceEntry(Protocol):
     def options(self) -> Mapping[str, Any]: ...
 
 
-class Collected:
+class Collected(ABC):
     """A kind that beat collects on its schedule, as it polls feeds. One place holds the leads of one brand."""
 
     __slots__ = ()
@@ -29,9 +30,9 @@ class Collected:
         """The declaration with what the options of one source make of it. Raises ConfigurationError."""
         return self
 
+    @abstractmethod
     def lacks(self, slug: str, entry: SourceEntry) -> str | None:
         """Which setting is missing or wrong, as a sentence that says what to do; None if nothing is."""
-        raise NotImplementedError
 
     def why_not(self, slug: str, entry: SourceEntry, brands: Sequence[str], *, is_named: bool) -> str | None:
         """Why it is not collected, with what to do; None if it is. `brands`: those that it belongs to; `is_named`:
@@ -44,17 +45,17 @@ class Collected:
         missing = self.lacks(slug, entry)
         return f"it is not in use: {missing}" if missing and not is_named else missing
 
-    def begins_at(self, _value: str) -> str:
+    @abstractmethod
+    def begins_at(self, value: str) -> str:
         """The position from which collecting begins at what somebody names. Raises ConfigurationError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def told(self, position: str | None) -> str | None:
         """A stored position in words."""
-        raise NotImplementedError
 
+    @abstractmethod
     def problem(self, position: str | None) -> str | None:
         """What a human should look at, by the stored position; None if nothing."""
-        raise NotImplementedError
 
 
 def read_position(position: str | None) -> dict[str, Any]:
