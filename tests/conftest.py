@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 import pytest
@@ -36,6 +36,22 @@ _SLOWEST_FIRST = ("end_to_end", "architecture", "integration", "unit")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that take long come first, so that no process is left with one while the others have ended."""
     items.sort(key=lambda item: [name not in item.path.parts for name in _SLOWEST_FIRST])
+    _leave_to_the_long_run(items)
+
+
+def _leave_to_the_long_run(items: list[pytest.Item]) -> None:
+    """Of a test marked `short(n)` all parameters but n, spread over all, are long."""
+    marked: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("short") is not None and item.get_closest_marker("long") is None:
+            marked[item.nodeid.partition("[")[0]].append(item)
+    for variants in marked.values():
+        marker = variants[0].get_closest_marker("short")
+        most = marker.args[0] if marker is not None else len(variants)
+        kept = {position * len(variants) // most for position in range(most)}
+        for position, variant in enumerate(variants):
+            if position not in kept:
+                variant.add_marker("long")
 
 
 @pytest.hookimpl(trylast=True)

@@ -78,6 +78,7 @@ def test_an_answered_review_is_one_line_beside_what_it_did(word, expected):
     assert {(line["person_id"], line["other_id"], line["decided_by"]) for line in found} == {(ada, other, "vera")}
 
 
+@pytest.mark.short(5)
 @pytest.mark.parametrize(("since", "expected"), [
     ("30m", [1]),
     ("90m", [1, 2]),

@@ -33,7 +33,8 @@ from tests.support.crm_before_us import (
 )
 from tests.support.identity_rows import rows
 
-KINDS = ("dataverse", "hubspot", "salesforce", "sql")
+KINDS = ("salesforce", "dataverse", "hubspot", "sql")
+pytestmark = pytest.mark.short(1)  # of the kinds of CRM
 
 
 @pytest.fixture(params=KINDS)
@@ -95,6 +96,7 @@ def kept() -> dict[str, list[tuple[Any, ...]]]:
     }
 
 
+@pytest.mark.short(2)
 @pytest.mark.parametrize("adopts_first", [True, False], ids=["adopted first", "imported first"])
 def test_nobody_is_made_twice_and_whom_the_crm_has_twice_is_told(crm, adopts_first):
     crm.fill(people_of(60, 6))

@@ -182,6 +182,7 @@ def test_a_lock_is_tried_again_and_ends_in_a_record(account):
     assert states() == {"sent": 60}
 
 
+@pytest.mark.short(5)
 @pytest.mark.parametrize("reason", ["length", "picklist", "required"])
 def test_who_is_refused_waits_for_a_human_with_code_and_field_and_the_others_are_written(account, reason):
     if account.kind not in REFUSALS:

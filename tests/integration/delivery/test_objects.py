@@ -42,6 +42,7 @@ with_api = pytest.mark.parametrize("crm", APIS, indirect=True)
 ADA = {"email": "ada@brandt.example", "full_name": "Ada Brandt", "company": "Brandt GmbH"}
 BEN = {"email": "ben@brandt.example", "full_name": "Ben Kairo", "company": "Brandt GmbH"}
 EVE = {"email": "eve@gmail.com", "full_name": "Eve Moss", "company": "Moss & Sons"}
+pytestmark = pytest.mark.short(1)  # of the kinds of CRM
 
 
 def open_crm(kind: str, request: pytest.FixtureRequest, tmp_path, monkeypatch) -> Iterator[Any]:

@@ -38,6 +38,7 @@ WRITTEN = {
     "sql.md": Counter(contacts=2, companies=1, touches=2),
     "mapping.md": Counter(Contact=2, Account=1, Task=2),
 }
+pytestmark = pytest.mark.short(1)  # of the kinds of CRM
 
 
 def blocks(page: str) -> list[str]:

@@ -108,6 +108,7 @@ _OF_MANY = (
 )
 
 
+@pytest.mark.short(7)
 @pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
 def test_a_mailbox_of_three_names_says_nothing_of_two_colleagues_any_more(
     module_database: str, order: tuple[int, ...]

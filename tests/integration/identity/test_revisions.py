@@ -113,6 +113,7 @@ THIRD = {"id": "r-1", "updated_at": "2026-03-03T09:00:00Z", "person": {"full_nam
     "email": "ada@brandt.example", "city": "Kiel"}, "campaign": {"utm_source": "mail"}}  # fmt: skip
 
 
+@pytest.mark.short(9)
 @pytest.mark.parametrize("arrived", list(permutations((FIRST, LATER, THIRD))))
 @pytest.mark.parametrize("worked", list(permutations(range(3))))
 def test_people_are_those_of_the_last_change_whatever_came_or_was_worked_on_first(arrived, worked):

@@ -76,6 +76,7 @@ def test_a_row_without_an_id_of_its_own_is_known_by_its_content(database, tmp_pa
     assert (first.accepted, reordered.accepted, reordered.repeated) == (1, 1, 1)
 
 
+@pytest.mark.short(17)
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

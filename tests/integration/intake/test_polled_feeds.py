@@ -100,6 +100,7 @@ def test_a_position_of_the_version_before_that_lies_in_the_future_heals_itself(f
     assert poll().notes == []
 
 
+@pytest.mark.short(7)
 @pytest.mark.parametrize(
     ("value", "sent"),
     [

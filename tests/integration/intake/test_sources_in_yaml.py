@@ -264,6 +264,7 @@ SHOWN = [
 ]
 
 
+@pytest.mark.short(3)
 @pytest.mark.parametrize(("auth", "secrets", "shown", "wanted"), SHOWN)
 def test_an_api_is_shown_each_usual_proof_on_every_page_and_no_row_holds_it(
     write, monkeypatch, auth, secrets, shown, wanted

@@ -341,6 +341,7 @@ def test_leads_that_were_under_way_make_one_person_each():
     assert_all_is_well()
 
 
+@pytest.mark.short(4)
 @pytest.mark.parametrize("kill_at", range(1, 12))
 @pytest.mark.usefixtures("before")
 def test_killed_at_any_commit_and_run_again_it_comes_to_the_same(kill_at, monkeypatch):

@@ -64,6 +64,7 @@ def test_a_key_with_another_secret_is_the_same_key(keys, receiver):
     assert keys(f"zapier:admin:{'n' * 16}") == ["on"]
 
 
+@pytest.mark.short(3)
 @pytest.mark.parametrize(
     ("before", "after", "is_on"),
     [

@@ -190,6 +190,7 @@ def test_hooks_may_be_switched_off(installation, receiver, monkeypatch):
     assert (answer.status_code, answer.json()["error"]) == (403, "hooks_disabled")
 
 
+@pytest.mark.short(3)
 @pytest.mark.parametrize("event", WEBHOOK_EVENTS)
 def test_a_sample_has_the_form_of_what_is_sent(api, event):
     (sample,) = api.ask("GET", f"/v1/hooks/sample/{event}").json()

@@ -63,6 +63,7 @@ def drip(connection: socket.socket, first: bytes) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.short(2)
 @pytest.mark.parametrize(
     "first",
     [head("Content-Length: 100000"), head("Connection: close"), b"HTTP/1.1 200 OK\r\nX-Endless: ", b"", b"HTTP/1.1"],

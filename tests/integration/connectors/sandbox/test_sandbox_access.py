@@ -69,6 +69,7 @@ def test_the_account_that_runs_it_needs_no_token(guarded):
         assert requests.get(f"{address}/_records", timeout=5).json() == []
 
 
+@pytest.mark.short(11)
 @pytest.mark.parametrize(
     "headers",
     [

@@ -50,6 +50,7 @@ def receiver(monkeypatch) -> Iterator[Receiver]:
         yield running
 
 
+@pytest.mark.short(3)
 @pytest.mark.parametrize("source", SHIPPED)
 def test_each_sample_is_taken_and_ends_as_a_lead_or_with_a_reason(receiver, source):
     assert_samples_end(receiver, source)
@@ -64,6 +65,7 @@ def test_a_second_delivery_of_a_sample_changes_nothing(receiver, source):
     assert (count_events(), people(), touches()) == before
 
 
+@pytest.mark.short(3)
 @pytest.mark.parametrize("source", SHIPPED)
 def test_another_secret_is_refused_and_nothing_is_stored(receiver, source):
     refused = post(receiver, source, sample(source), secret="another")
@@ -71,6 +73,7 @@ def test_another_secret_is_refused_and_nothing_is_stored(receiver, source):
     assert count_events() == 0
 
 
+@pytest.mark.short(3)
 @pytest.mark.parametrize("source", SHIPPED)
 def test_before_the_secret_is_set_the_sender_is_asked_to_come_back(monkeypatch, tmp_path, source):
     monkeypatch.setenv("AFLUENTE_DATA", str(tmp_path))

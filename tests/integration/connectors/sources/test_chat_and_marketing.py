@@ -98,6 +98,7 @@ def consents() -> list[tuple[str, bool]]:
     return sorted(latest.items())
 
 
+@pytest.mark.short(4)
 @pytest.mark.parametrize("source", SHIPPED)
 def test_each_sample_is_taken_and_ends_as_a_lead_or_with_a_reason(receiver, source):
     assert_samples_end(receiver, source)
@@ -208,6 +209,7 @@ def membership(source: str, *, joins: bool, minute: int) -> bytes:
     return json.dumps(body).encode()
 
 
+@pytest.mark.short(3)
 @pytest.mark.parametrize("source", LEFT)
 @pytest.mark.parametrize("backwards", [False, True], ids=["as it happened", "backwards"])
 def test_who_leaves_a_list_takes_the_consent_back_without_a_second_touch(receiver, source, backwards):

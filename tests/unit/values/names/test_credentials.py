@@ -62,6 +62,7 @@ def test_credentials_behind_a_name_turn_nothing_round_and_are_in_no_part(text):
     assert parts_of(text) == ("Dana", "Okafor")
 
 
+@pytest.mark.short(101)
 @pytest.mark.parametrize("credential", [spelling for group in vocabulary("credentials").values() for spelling in group])
 def test_every_listed_credential_stays_behind_the_name(credential):
     assert parts_of(f"Barbara Scharf, {credential}") in {("Barbara", "Scharf"), (None, None)}

@@ -10,9 +10,13 @@ from connectors.sandbox.dialects import dialects
 from tests.support.workbenches import ELSEWHERE, OTHERS, workbench_of
 
 KINDS = [kind for kind in sorted(destination_types()) if kind not in ELSEWHERE]
+IN_THE_SHORT_RUN = ("salesforce", "sql")  # an API and a database
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(kind, marks=() if kind in IN_THE_SHORT_RUN else pytest.mark.long) for kind in KINDS],
+)
 def bench(request, services, tmp_path_factory):
     with workbench_of(request.param, tmp_path_factory.mktemp(request.param), services.make_empty_database) as opened:
         yield opened

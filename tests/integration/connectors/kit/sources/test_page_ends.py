@@ -62,6 +62,7 @@ def ids_of_runs(declared: Poll, runs: int) -> set[str]:
     return found
 
 
+@pytest.mark.short(5)
 @pytest.mark.parametrize("newest_first", [True, False], ids=["newest first", "oldest first"])
 @pytest.mark.parametrize("tells", TELLING)
 def test_a_server_that_gives_less_than_was_asked_is_read_to_its_end(tells, newest_first):
@@ -72,6 +73,7 @@ def test_a_server_that_gives_less_than_was_asked_is_read_to_its_end(tells, newes
     assert len(feed.asked) <= 4
 
 
+@pytest.mark.short(5)
 @pytest.mark.parametrize("newest_first", [True, False], ids=["newest first", "oldest first"])
 @pytest.mark.parametrize("tells", TELLING)
 def test_a_page_made_short_by_a_filter_is_not_the_end(tells, newest_first):
@@ -87,6 +89,7 @@ def test_an_empty_page_among_others_is_not_the_end_where_more_are_told_to_follow
         assert ids_of_runs(poll(feed, size=10), 1) == {record["id"] for record in feed.records} - hidden
 
 
+@pytest.mark.short(11)
 @pytest.mark.parametrize("count", [0, 1, 199, 200, 400, 401])
 @pytest.mark.parametrize("beyond", BEYOND)
 def test_a_page_past_the_end_is_the_end_whatever_it_looks_like(beyond, count):
@@ -201,6 +204,7 @@ def changing(feed: Feed, change) -> None:
     feed.before_page = once
 
 
+@pytest.mark.short(5)
 @pytest.mark.parametrize("newest_first", [True, False], ids=["newest first", "oldest first"])
 @pytest.mark.parametrize("tells", ["has_more", "nothing"])
 @pytest.mark.parametrize("change", ["deleted", "updated", "one comes", "a whole page comes"])

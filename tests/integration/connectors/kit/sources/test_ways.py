@@ -185,6 +185,7 @@ def test_a_place_that_comes_back_stops_the_poll_after_its_records(way):
         assert len(api.asked) == 2
 
 
+@pytest.mark.short(1)
 @pytest.mark.parametrize("way", ["token", "next link", "graphql"])
 def test_new_places_without_end_and_without_records_are_left_with_a_note(way):
     with serving_api(PagedApi([], way)) as api:

@@ -153,12 +153,12 @@ def test_taking_apart_costs_as_much_for_each_record_of_a_large_body_as_for_those
     def seconds(count: int) -> float:
         rows = [{"n": number} for number in range(count)]
         document = {**{f"k{number}": number for number in range(count)}, "rows": rows}
-        begun = time.perf_counter()
+        begun = time.thread_time()
         take_apart(document, ("rows", "rows[*]"))
-        return time.perf_counter() - begun
+        return time.thread_time() - begun
 
     small = min(seconds(5_000) for _ in range(3))
-    assert min(seconds(20_000) for _ in range(3)) < 16 * small
+    assert min(seconds(20_000) for _ in range(3)) < 9 * small  # four times the rows
 
 
 def test_what_holds_records_of_another_path_is_no_record_itself():
