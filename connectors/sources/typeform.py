@@ -3,7 +3,8 @@
 import re
 from typing import Any
 
-from connectors.kit import Connector, HmacSha256, Question, Secret, Webhook, answers_by_name, entries_at, get_path
+from connectors import kit
+from connectors.kit import Question, Secret, answers_by_name, entries_at, get_path
 
 _MADE_UP = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -28,14 +29,43 @@ def _question(answer: dict[str, Any], titles: dict[str, Any]) -> Question:
     return Question(name, value, "phone" if kind == "phone_number" else kind)
 
 
-CONNECTOR = Connector(
+def pushed(response: dict[str, Any], parents: list[dict[str, Any]]) -> dict[str, Any]:
+    form = parents[0]
+    definition = {name: form.get(name) for name in ("id", "title", "fields")}
+    return {
+        "event_type": "form_response",
+        "form_response": {**response, "form_id": form.get("id"), "definition": definition},
+    }
+
+
+CONNECTOR = kit.Connector(
     source="typeform",
     title="Typeform",
     owner="@afluente/sources",
     docs_url="https://www.typeform.com/developers/webhooks/",
-    intake=Webhook(
-        signature=HmacSha256(
+    intake=kit.Webhook(
+        signature=kit.HmacSha256(
             header="Typeform-Signature", secret=Secret("TYPEFORM_SECRET"), prefix="sha256=", encoding="base64"
+        ),
+        reconcile=kit.Reconcile(
+            kit.Poll(
+                url="https://api.typeform.com/forms",
+                records_at="items",
+                auth=kit.Bearer(Secret("TYPEFORM_TOKEN")),
+                rate_per_second=2,  # what Typeform allows an account
+                streams=(
+                    kit.Stream(
+                        "responses",
+                        url="{parent}/responses",
+                        params={"since": "{from}", "until": "{to}", "page_size": "1000"},
+                        pages=kit.PageToken("before", at="items[-1].token"),
+                        parent=kit.Parent("/forms", records_at="items", pages=kit.PageNumber(size_param="page_size")),
+                    ),
+                ),
+            ),
+            pushed,
+            parent_url="{parent}",
+            grace_seconds=3_600,  # the list may be half an hour behind
         ),
     ),
     event_id="form_response.token",

@@ -13,6 +13,8 @@ from connectors.kit.sources.fetching.fetch import fetch_of
 from connectors.kit.sources.handshakes import secrets_of_webhook
 from connectors.kit.sources.paging.checks import wrong_words
 from connectors.kit.sources.parts import as_paths
+from connectors.kit.sources.reconciling import reconcile_of
+from connectors.kit.sources.reconciling.checks import reconcile_problems
 
 _SLUG = re.compile(r"[a-z][a-z0-9_]{1,62}")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
@@ -69,6 +71,7 @@ def declaration_is_complete(case: Case) -> list[str]:
             problems.append(f"idempotency_header is {header!r}; write it in lower case")
     if (fetch := fetch_of(connector)) is not None:
         problems += address_problems(fetch)
+    problems += reconcile_problems(connector)
     problems += _wrong_paths(connector)
     if isinstance(intake, Poll):
         problems += wrong_words(intake)
@@ -111,5 +114,8 @@ def _wrong_paths(connector: Connector) -> list[str]:
 
 def _secrets(case: Case) -> list[Secret]:
     intake = case.connector.intake
-    shown = [secret for auth in (plain_of(intake), auth_of(intake)) if auth is not None for secret in auth.secrets]
+    reconcile = reconcile_of(case.connector)
+    asked = (intake, reconcile.poll) if reconcile is not None else (intake,)
+    proofs = [auth for poll in asked for auth in (plain_of(poll), auth_of(poll)) if auth is not None]
+    shown = [secret for auth in proofs for secret in auth.secrets]
     return [*(secrets_of_webhook(intake) if isinstance(intake, Webhook) else []), *shown]

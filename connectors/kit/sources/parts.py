@@ -118,7 +118,7 @@ def prepare_part(prepare: Prepare | None, part: Part) -> dict[str, Any]:
     if prepare is None:
         return part.value
     record = deepcopy(part.value)  # it may change what it is given, and the body is read more than once
-    prepared = prepare(record, list(_outwards(part.beside))) if _takes_parents(prepare) else prepare(record)
+    prepared = prepare(record, list(_outwards(part.beside))) if takes_parents(prepare) else prepare(record)
     if not isinstance(prepared, dict):
         raise RecordError("not_an_object", message=f"the connector's prepare gave {_kind(prepared)}, not a record")
     return prepared
@@ -159,7 +159,8 @@ def _kind(value: Any) -> str:
 
 
 @lru_cache(maxsize=256)
-def _takes_parents(prepare: Prepare) -> bool:
+def takes_parents(prepare: Callable[..., Any]) -> bool:
+    """Whether a connector's function also wants what stands around a record."""
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     try:
         parameters = inspect.signature(prepare).parameters.values()

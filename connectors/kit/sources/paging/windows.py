@@ -73,10 +73,11 @@ class Windows:
 
     def _filter(self, lower: datetime, upper: datetime) -> Values:
         declared = self._declared
-        return {declared.from_param: _sent(lower, declared.written), declared.to_param: _sent(upper, declared.written)}
+        return {declared.from_param: sent(lower, declared.written), declared.to_param: sent(upper, declared.written)}
 
 
-def _sent(moment: datetime, written: str) -> Value:
+def sent(moment: datetime, written: str) -> Value:
+    """A time as a source wants it: one of WRITTEN."""
     if written == "date":
         return moment.date().isoformat()
     seconds = int(moment.timestamp())
