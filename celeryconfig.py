@@ -65,6 +65,7 @@ task_queues = [Queue(name, routing_key=name) for name in lanes.QUEUES]
 # Chain steps and deliveries name their queue when they are sent, because a lane has its own; the rest is here.
 task_routes = {
     "sources.pull": {"queue": lanes.POLL_QUEUE},
+    "sources.reconcile": {"queue": lanes.POLL_QUEUE},
     "sources.fetch": {"queue": lanes.FETCH_QUEUE},
     "webhooks.send": {"queue": lanes.WEBHOOK_QUEUE},
     "ops.*": {"queue": lanes.OPERATIONS_QUEUE},

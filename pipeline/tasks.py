@@ -187,6 +187,15 @@ def poll_source(source: str, brand: str, stream: str = "") -> dict[str, int]:
     return {"accepted": report.accepted, "repeated": report.repeated, "revised": report.revised}
 
 
+@app.task(name="sources.reconcile")
+def reconcile_source(source: str, brand: str) -> dict[str, int]:
+    """Ask a source that posts what it has posted. Returns counts."""
+    from pipeline.intake.reconciling.runs import run_reconcile
+
+    report = run_reconcile(source, brand).poll
+    return {"recovered": report.accepted, "known": report.repeated}
+
+
 @app.task(name="sources.fetch")
 def fetch_records(source: str, brand: str) -> dict[str, int]:
     """Read records of which ids came, for a bounded time. Returns counts."""
@@ -222,26 +231,37 @@ def _hint_fetches() -> int:
 
 @app.task(name="ops.poll", send_events=False)
 def start_polls() -> int:
-    """Start the polls whose time has come. Returns their number."""
+    """Start the polls whose time has come, and ask sources that post what they have posted. Returns their number."""
     from pipeline.intake.polls import due_polls
 
     started = due_polls()
     for due in started:
         kwargs = dict(zip(("source", "brand", "stream"), due, strict=False))
         poll_source.apply_async(kwargs=kwargs, expires=_POLL_HINT_SECONDS)
-    return len(started)
+    return len(started) + _start_reconciles()
+
+
+def _start_reconciles() -> int:
+    from pipeline.intake.reconciling.runs import due_reconciles
+
+    due = due_reconciles()
+    for source, brand in due:
+        reconcile_source.apply_async(kwargs={"source": source, "brand": brand}, expires=_POLL_HINT_SECONDS)
+    return len(due)
 
 
 @app.task(name="ops.maintain")
 def maintain() -> None:
     """Make the coming months' partitions, forget messages to other systems that ended long ago, and ask each CRM once a
     day whether its mapping fits."""
+    from pipeline.intake.reconciling.runs import forget_reconciled
     from pipeline.store.engine import transaction
     from pipeline.store.schema import ensure_partitions
 
     with transaction() as connection:
         ensure_partitions(connection)
     purge_webhooks()
+    forget_reconciled()
     compare_mappings()
 
 

@@ -75,7 +75,7 @@ from connectors.kit.sources.handshakes import (
 from connectors.kit.sources.key_in_body import KeyInBody
 from connectors.kit.sources.paging.declared import LinkHeader, NextLink, Offset, PageNumber, PageToken, TimeWindow
 from connectors.kit.sources.questions import Question, answers_by_name, entries_at, question_name
-from connectors.kit.sources.reconciling import Reconcile
+from connectors.kit.sources.reconciling.declared import Reconcile
 from connectors.kit.sources.shared_secrets import SharedSecret
 from connectors.kit.sources.signatures import HmacSha256, StandardWebhooks
 

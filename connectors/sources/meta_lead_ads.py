@@ -20,7 +20,7 @@ _LEADS = kit.Poll(
     url="https://graph.facebook.com/{version}",
     records_at="data",
     pages=kit.NextLink("paging.next"),
-    auth=kit.Bearer(Secret("META_LEAD_ADS_TOKEN")),
+    token=Secret("META_LEAD_ADS_TOKEN"),
     streams=(
         kit.Stream(
             "leads",
@@ -46,8 +46,8 @@ def prepare(record: dict[str, Any]) -> dict[str, Any]:
 
 def pushed(lead: dict[str, Any], parents: list[dict[str, Any]]) -> dict[str, Any]:
     form, options = parents
-    named = {name: lead[name] for name in ("form_id", "ad_id", "created_time") if name in lead}
-    value = {"leadgen_id": lead.get("id"), "page_id": options["page"], "form_id": form.get("id"), **named}
+    value = {"leadgen_id": lead.get("id"), "page_id": options["page"], "form_id": form.get("id")}
+    value |= {name: lead[name] for name in ("ad_id", "created_time") if name in lead}
     return {"object": "page", "entry": [{"id": options["page"], "changes": [{"field": "leadgen", "value": value}]}]}
 
 

@@ -51,7 +51,7 @@ CONNECTOR = kit.Connector(
             kit.Poll(
                 url="https://api.typeform.com/forms",
                 records_at="items",
-                auth=kit.Bearer(Secret("TYPEFORM_TOKEN")),
+                token=Secret("TYPEFORM_TOKEN"),
                 rate_per_second=2,  # what Typeform allows an account
                 streams=(
                     kit.Stream(

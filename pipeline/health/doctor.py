@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from pipeline.errors import ConfigurationError
 from pipeline.health.checks import Check, failed
+from pipeline.health.completeness import check_completeness
 from pipeline.health.connector_checks import check_destinations, check_rules, check_sources
 from pipeline.health.machine_checks import (
     check_disk,
@@ -51,6 +52,7 @@ def _checks(known: Settings | None) -> Iterator[Check]:
     yield from check_clocks(known)
     yield from check_rules()
     yield from check_sources(known)
+    yield from check_completeness(known)
     yield from check_revisions()
     yield from check_requests()
     yield from check_destinations(known)

@@ -7,15 +7,19 @@ from datetime import UTC, datetime
 
 from prometheus_client.core import GaugeMetricFamily
 
+from pipeline.health.completeness import completeness_gauges, reconcile_states
 from pipeline.health.readings import DatabaseReading, RedisReading, take_readings
 from pipeline.settings.loading import Settings, settings
 
 
 def collect_gauges(known: Settings | None = None) -> list[GaugeMetricFamily]:
     """The gauges as they are now. A part that is away shows as `afluente_up` 0 and leaves its gauges out."""
-    readings = take_readings(known or settings())
+    known = known or settings()
+    readings = take_readings(known)
     up = parts_up({"database": readings.database is not None, "redis": readings.redis is not None})
-    return [up, *_of_database(readings.database), *_of_redis(readings.redis)]
+    database = readings.database
+    states = reconcile_states(known, database.cursors, database.reconciled) if database else []
+    return [up, *_of_database(database), *completeness_gauges(states), *_of_redis(readings.redis)]
 
 
 def parts_up(parts: Mapping[str, bool]) -> GaugeMetricFamily:

@@ -8,6 +8,7 @@ import msgspec
 
 from connectors.kit.registry import broken_sources
 from pipeline.delivery.standing import Standing
+from pipeline.health.completeness import find_completeness_problems, reconcile_states
 from pipeline.health.connector_checks import find_wrong_mappings
 from pipeline.health.machine_checks import free_bytes
 from pipeline.health.polls import find_poll_problems, poll_states
@@ -64,11 +65,18 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
             *_disk(known),
             *find_alarms(readings),
             *find_poll_problems(poll_states(known, database.cursors if database else {})),
+            *_completeness(known, database),
             *(f"source {slug} is left out: {reason}" for slug, reason in broken_sources().items()),
             *find_wrong_mappings(known),
             *(lacking_now() if database else []),
         ],
     }
+
+
+def _completeness(known: Settings, database: DatabaseReading | None) -> list[str]:
+    if database is None:
+        return []
+    return find_completeness_problems(reconcile_states(known, database.cursors, database.reconciled))
 
 
 def _processes(known: Settings, runtime: dict[str, Any]) -> list[dict[str, Any]]:

@@ -24,12 +24,17 @@ _BESIDE_BYTES = 4_000  # of a polled answer, kept with each of its records
 
 
 def events_of_body(
-    instance: SourceInstance, read: ReadBody, headers: Mapping[str, str], *, verified_by: str | None
+    instance: SourceInstance,
+    read: ReadBody,
+    headers: Mapping[str, str],
+    *,
+    verified_by: str | None,
+    via: str = "webhook",
 ) -> list[NewEvent]:
     """The events of one webhook body: one for each record, whatever stands there."""
     connector, records = instance.connector, read.records
     reading = reading_of(connector)
-    origin: dict[str, Any] = {"via": "webhook", "verified_by": verified_by, STORED: AS_IT_CAME}
+    origin: dict[str, Any] = {"via": via, "verified_by": verified_by, STORED: AS_IT_CAME}
     kept = kept_headers(headers)
     whole = Envelope(read.content_type, read.body, kept, reading if len(records) > 1 else origin | reading)
     if len(records) == 1:

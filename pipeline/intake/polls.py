@@ -115,13 +115,20 @@ def run_poll(
             return collect(known, instance, cursor, report, begin_at)
         return _read(known, instance, stream, cursor, report, at_once=at_once, begin_at=begin_at)
 
-    return _run(known, instance, stream, read, at_once=at_once)
+    return run_held(known, instance, stream, read, at_once=at_once)
 
 
-def _run(
-    known: Settings, instance: SourceInstance, stream: str, read: Callable[..., bool], *, at_once: bool
+def run_held(
+    known: Settings,
+    instance: SourceInstance,
+    stream: str,
+    read: Callable[..., bool],
+    *,
+    at_once: bool,
+    every_seconds: float | None = None,
 ) -> PollReport:
-    """`read(cursor, report)`, with the hold on the stream, and what became of it noted."""
+    """`read(cursor, report)`, with the hold on the stream, and what became of it noted. `every_seconds`: if not those
+    of its polls."""
     with transaction() as connection:
         cursor = cursors.lock_cursor(
             connection,
@@ -137,7 +144,8 @@ def _run(
     report = PollReport()
     try:
         is_done = read(cursor, report)
-        failures, next_run = 0, poll_seconds(known, instance.slug, instance.connector) if is_done else 0.0
+        every = every_seconds or poll_seconds(known, instance.slug, instance.connector)
+        failures, next_run = 0, every if is_done else 0.0
     except QuotaError as error:
         report.error, failures, next_run = str(error), 0, max(error.retry_after, 1.0)
         report.quota_wait = next_run
@@ -176,7 +184,7 @@ def _read(
         own = poll_of_stream(poll, declared)
         return _read_list(known, instance, cursor, report, poll=own, stream=stream, begin_at=begin_at, scope=stream)
     family = Family(known, instance, poll, declared, declared.parent, at_once=at_once, begin_at=begin_at)
-    return family.read(report, _run, _read_list, seconds=RUN_SECONDS)
+    return family.read(report, run_held, _read_list, seconds=RUN_SECONDS)
 
 
 def _read_list(

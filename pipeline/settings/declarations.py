@@ -50,6 +50,7 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     allow_from: list[str] | None = None
     redirect_url: str | None = None  # where `source connect` lets the browser be led, as the app was registered
     options: dict[str, Any] = {}
+    reconcile: dict[str, Any] | bool | None = None  # of one that posts: how it is asked what it has posted; or off
 
 
 class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,8 +13,8 @@ from connectors.kit.sources.fetching.fetch import fetch_of
 from connectors.kit.sources.handshakes import secrets_of_webhook
 from connectors.kit.sources.paging.checks import wrong_words
 from connectors.kit.sources.parts import as_paths
-from connectors.kit.sources.reconciling import reconcile_of
 from connectors.kit.sources.reconciling.checks import reconcile_problems
+from connectors.kit.sources.reconciling.declared import reconcile_of
 
 _SLUG = re.compile(r"[a-z][a-z0-9_]{1,62}")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")

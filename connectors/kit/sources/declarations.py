@@ -15,7 +15,7 @@ from connectors.kit.tokens import TokenSource
 if TYPE_CHECKING:
     from connectors.kit.sources.collected.kinds import Collected
     from connectors.kit.sources.fetching.fetch import Fetch
-    from connectors.kit.sources.reconciling import Reconcile
+    from connectors.kit.sources.reconciling.declared import Reconcile
 
 _SIGNED_RECORDS = 5_000  # they go into one transaction
 _UNSIGNED_RECORDS = 100

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from pipeline.records import NewEvent
 from pipeline.store import arrays
+from pipeline.store.events.reconciled import note_posted
 
 MANY = 5  # revisions of one id from which on it may be no id of a record (the index event_keys_revised begins there)
 _READING = 8  # the first bytes of a content, which tell by what mapping it was read
@@ -85,6 +86,16 @@ class KeyGroup:
     def know(self, content: bytes, event_id: UUID) -> None:
         self._known.setdefault(content, (event_id, None))
 
+    def adopt(self, revised_at: datetime | None) -> bytes | None:
+        """What the source's own post says of a record that it was asked for before, as changed at `revised_at`: the
+        same in other words. None where only later changes arrived."""
+        for event in self.arrivals:
+            is_later = revised_at is not None and event.revised_at is not None and event.revised_at > revised_at
+            if event.content is not None and not is_later:
+                self.know(event.content, self.record_id)
+                return event.content
+        return None
+
     def tell_apart(self, latest: UUID) -> None:
         """Which arrivals are revisions. `latest`: the event that arrived last under the key."""
         for event in self.arrivals:
@@ -106,20 +117,30 @@ def tell_apart(
 ) -> list[NewEvent]:
     """Which arrivals of these groups are revisions: they are noted, and given to be stored. Three statements, or more
     where contents of an earlier mapping have to be read again."""
+    unread = {key for key, group in groups.items() if group.content is None}
     if reread is not None:
         _refresh(connection, {key: group for key, group in groups.items() if group.is_stale}, reread)
     asked = [
         (key, content, group)
         for key, group in groups.items()
-        for content in {event.content for event in group.arrivals} - {None, group.content}
+        for content in {event.content for event in group.arrivals} - {None, None if key in unread else group.content}
     ]
     latest: dict[UUID, UUID] = {}
-    for place, event_id, latest_id in _read(connection, asked):
+    recovered: dict[UUID, datetime | None] = {}
+    for place, event_id, latest_id, is_recovered, revised_at in _read(connection, asked):
         _, content, group = asked[place]
+        if is_recovered:
+            recovered[group.record_id] = revised_at
         if event_id is not None and content is not None:
             group.know(content, event_id)
         if latest_id is not None:
             latest[group.record_id] = latest_id
+    posted = [
+        (group.record_id, key, content)
+        for key, group in groups.items()
+        if group.record_id in recovered and (content := group.adopt(recovered[group.record_id])) is not None
+    ]
+    note_posted(connection, posted)
     for group in groups.values():
         group.tell_apart(latest.get(group.record_id, group.record_id))
     _store(connection, groups)
@@ -128,17 +149,19 @@ def tell_apart(
 
 _READ = """
 SELECT asked.place - 1, r.event_id, (
-    SELECT l.event_id FROM event_revisions l WHERE l.record_id = asked.record_id AND l.number = asked.revisions)
+    SELECT l.event_id FROM event_revisions l WHERE l.record_id = asked.record_id AND l.number = asked.revisions),
+    v.event_id IS NOT NULL, v.revised_at
 FROM unnest(%s::text[], %s::text[], %s::bytea[], %s::bytea[], %s::uuid[], %s::int[]) WITH ORDINALITY
     AS asked (brand, source, digest, content, record_id, revisions, place)
 LEFT JOIN event_revisions r ON r.digest = asked.digest AND r.content = asked.content AND r.source = asked.source
     AND r.brand = asked.brand
+LEFT JOIN recovered_events v ON v.event_id = asked.record_id AND v.posted_at IS NULL
 """
 
 
 def _read(
     connection: Connection, asked: Sequence[tuple[IdempotencyKey, bytes | None, KeyGroup]]
-) -> Iterable[tuple[int, UUID | None, UUID | None]]:
+) -> Iterable[tuple[int, UUID | None, UUID | None, bool, datetime | None]]:
     if not asked:
         return []
     rows = connection.exec_driver_sql(
@@ -152,7 +175,7 @@ def _read(
             arrays.numbers(group.count for _, _, group in asked),
         ),
     )
-    return [(place, event_id, latest) for place, event_id, latest in rows]
+    return [tuple(row) for row in rows]
 
 
 _STORE = """

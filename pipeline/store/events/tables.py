@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     Index,
     LargeBinary,
     PrimaryKeyConstraint,
@@ -65,6 +66,30 @@ event_revisions = Table(
 )
 Index("event_revisions_record", event_revisions.c.record_id, event_revisions.c.number, unique=True)
 Index("event_revisions_event", event_revisions.c.event_id)
+
+reconciled_days = Table(
+    "reconciled_days",
+    metadata,
+    Column("brand", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("day", Date, nullable=False),  # of UTC
+    count_column("expected"),
+    count_column("received"),
+    count_column("recovered"),
+    moment_column("read_to", nullable=False),  # records from then on were not asked for
+    moment_column("checked_at", nullable=False, is_now=True),
+    PrimaryKeyConstraint("brand", "source", "day", name="reconciled_days_pkey"),
+)
+
+recovered_events = Table(
+    "recovered_events",
+    metadata,
+    Column("event_id", Uuid, nullable=False),  # that a reconcile brought
+    moment_column("revised_at"),
+    moment_column("recovered_at", nullable=False, is_now=True),
+    moment_column("posted_at"),  # when the source's own post came after all
+    PrimaryKeyConstraint("event_id", name="recovered_events_pkey"),
+)
 
 content_readings = Table(
     "content_readings",

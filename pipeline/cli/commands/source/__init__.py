@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from pipeline.cli.commands.source import access
+from pipeline.cli.commands.source import access, completeness, states
 from pipeline.cli.terminal.findings import print_findings
 from pipeline.cli.terminal.output import (
     AsJson,
@@ -23,12 +22,12 @@ from pipeline.cli.terminal.output import (
 )
 from pipeline.errors import UsageError
 
-if TYPE_CHECKING:
-    from pipeline.store.fetches.pauses import FetchState
-
 commands = typer.Typer(help="Where leads come from.", no_args_is_help=True)
 commands.command("connect", epilog=access.CONNECT)(access.connect)
 commands.command("disconnect", epilog=access.DISCONNECT)(access.disconnect)
+commands.command("status", epilog=states.STATUS)(states.show_states)
+commands.command("completeness", epilog=completeness.COMPLETENESS)(completeness.show_completeness)
+commands.command("reconcile", epilog=completeness.RECONCILE)(completeness.reconcile_source)
 
 
 @commands.command("list", epilog=example("afluente source list", "afluente source list --json"))
@@ -268,74 +267,6 @@ def fetch_records(
         )
     if done.error is not None or done.waiting:
         raise typer.Exit(1)
-
-
-@commands.command("status", epilog=example("afluente source status", "afluente source status json_feed --json"))
-def show_polls(
-    *,
-    name: Annotated[str | None, typer.Argument(help="Only this source.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show how the polls of each source go, and what waits to be read of those that send ids.
-
-    Where it was read to, the last and the next run, the last error, and why one is not polled.
-    """
-    from pipeline.cli.terminal.connection import installation
-    from pipeline.inspection.polling.fetched import is_fetched, read_fetches
-    from pipeline.inspection.polling.polled import read_states
-
-    with installation():
-        fetches = read_fetches(name)
-        states = [] if name is not None and is_fetched(name) else read_states(name)
-    if as_json:
-        print_json([*states, *fetches])
-        return
-    if fetches or not states:
-        _print_fetches(fetches)
-    if not states:
-        return
-    columns = ("source", "brand", "stream", "access", "cursor", "page", "last run", "next run", "failures")
-    print_table(
-        (*columns, "last error or why not"),
-        [
-            (
-                state.source,
-                state.brand,
-                state.stream or None,
-                state.access,
-                state.cursor,
-                state.page,
-                state.last_run_at,
-                "now" if state.is_running else state.next_run_at,
-                state.failures or None,
-                state.why_not or state.last_error,
-            )
-            for state in states
-        ],
-        numbers=["page", "failures"],
-    )
-    for state in states:
-        if state.note:
-            print_line(f"{state.source}{f' {state.stream}' if state.stream else ''}: {state.note}")
-
-
-def _print_fetches(fetches: Sequence[FetchState]) -> None:
-    print_table(
-        ("source", "brand", "waiting", "oldest", "failing", "next try", "last error"),
-        [
-            (
-                state.source,
-                state.brand,
-                state.waiting,
-                state.oldest_at,
-                state.failing or None,
-                state.until,
-                state.error or state.last_error,
-            )
-            for state in fetches
-        ],
-        numbers=["waiting", "failing"],
-    )
 
 
 def _accept(slug: str | None) -> None:

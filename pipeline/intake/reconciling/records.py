@@ -1,0 +1,157 @@
+"""A page of what a source says that it has posted: what came is counted, what did not comes in as if it had.
+
+A record is made into the body that the source would have posted and named as posted ones are, so a post that comes
+late, or at the same moment, is the same event. What is known is never stored again: a list words things differently.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+import orjson
+
+from connectors.kit import Webhook
+from connectors.kit.sources.polling import Page
+from connectors.kit.sources.reconciling.asking import pushed_body
+from connectors.kit.sources.reconciling.declared import Reconcile, Window
+from pipeline.errors import AfluenteError, place_of
+from pipeline.health.completeness import STREAM
+from pipeline.hints import hint_dispatch, hint_fetch
+from pipeline.intake.arrivals import JSON, new_event
+from pipeline.intake.bodies import events_of_body
+from pipeline.intake.contents import store_events
+from pipeline.intake.instances import SourceInstance
+from pipeline.intake.poll_reports import HOLD_SECONDS, PollReport
+from pipeline.intake.posted.read_bodies import ReadBody
+from pipeline.intake.posted.records import NotTakenError, PostedRecord, read_posted
+from pipeline.records import Envelope, NewEvent
+from pipeline.store.engine import transaction
+from pipeline.store.events import cursors
+from pipeline.store.events.reconciled import DayCount, find_known, note_recovered
+
+VIA = "reconcile"  # how a record came, as stored requests hold it: kept for good
+_NO_TIME = "records of the list tell no time: they are counted on no day"
+
+
+class _NoRecordError(Exception):
+    """An entry of the list that no posted record can be made of. The text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A record of the list as it would have been posted."""
+
+    body: bytes = field(repr=False)
+    record: PostedRecord = field(repr=False)
+
+
+@dataclass
+class Reading:
+    """One reading of a window, over all lists and pages: what it has counted by day of UTC."""
+
+    instance: SourceInstance
+    reconcile: Reconcile
+    window: Window
+    days: dict[date, DayCount]
+    report: PollReport
+    _seen: set[bytes] = field(default_factory=set)
+
+    def take(self, page: Page, parents: Sequence[Mapping[str, Any]]) -> None:
+        """Store what of a page is not here, and count the rest, in one transaction with one look-up."""
+        self.report.pages += 1
+        rejected = [self._rejected(entry.body, entry.why) for entry in page.rejected]
+        listed: dict[bytes, _Listed] = {}
+        for record in page.records:
+            try:
+                made = self._listed(record, parents)
+            except _NoRecordError as error:
+                rejected.append(self._rejected(_written(record), str(error)))
+                continue
+            if made is not None and self._is_meant(made.record.occurred_at):
+                listed.setdefault(made.record.digest, made)
+        self._store({digest: made for digest, made in listed.items() if digest not in self._seen}, rejected)
+        self._seen.update(listed)
+        for note in page.notes:
+            self.report.note(note)
+
+    def _store(self, listed: Mapping[bytes, _Listed], rejected: list[NewEvent]) -> None:
+        brand, slug = self.instance.brand, self.instance.slug
+        with transaction() as connection:
+            known = find_known(connection, brand, slug, list(listed))
+            lost = {digest: self._event(made) for digest, made in listed.items() if digest not in known}
+            receipts = store_events(connection, [*lost.values(), *rejected])
+            taken = {
+                event.event_id: event
+                for event, receipt in zip(lost.values(), receipts, strict=False)
+                if not receipt.repeated
+            }
+            note_recovered(connection, {event_id: event.revised_at for event_id, event in taken.items()})
+            cursors.move_cursor(connection, brand, slug, STREAM, position=None, hold_seconds=HOLD_SECONDS)
+        for digest, made in listed.items():
+            is_recovered = known[digest] if digest in known else lost[digest].event_id in taken
+            self._count(made.record.occurred_at, is_recovered=is_recovered)
+        self.report.accepted += len(taken)
+        self.report.repeated += len(listed) - len(taken)
+        self.report.rejected += len(rejected)
+        if any(not receipt.repeated for receipt in receipts):
+            hint_dispatch(self.instance.lane)
+        if any(event.to_fetch for event in taken.values()):
+            hint_fetch(slug, brand)
+
+    def _count(self, moment: datetime | None, *, is_recovered: bool) -> None:
+        if moment is None:
+            self.report.note(_NO_TIME)
+            return
+        count = self.days.setdefault(moment.date(), DayCount())
+        count.expected += 1
+        count.recovered += is_recovered
+        count.received += not is_recovered
+
+    def _is_meant(self, moment: datetime | None) -> bool:
+        """What tells no time was asked for by time all the same."""
+        return moment is None or self.window.begin <= moment < self.window.end
+
+    def _listed(self, record: dict[str, Any], parents: Sequence[Mapping[str, Any]]) -> _Listed | None:
+        """None for a record that the source would not have posted. Raises _NoRecordError."""
+        try:
+            body = pushed_body(self.reconcile, record, parents)
+        except AfluenteError as error:
+            raise _NoRecordError(str(error)) from error
+        except Exception as error:
+            raise _NoRecordError(f"the connector's pushed failed: {place_of(error)}") from error
+        if body is None:
+            return None
+        content, intake = _written(body), self.instance.connector.intake
+        if isinstance(intake, Webhook) and len(content) > intake.max_body_bytes:
+            raise _NoRecordError(f"it is over {intake.max_body_bytes} bytes, which no post of this source is")
+        try:
+            posted = read_posted(self.instance.connector, content, JSON, header_value=None)
+        except NotTakenError as error:
+            raise _NoRecordError(str(error)) from error
+        if len(posted) != 1 or not posted[0].is_named:
+            raise _NoRecordError("it has no id by which its post would be known")
+        return _Listed(content, posted[0])
+
+    def _event(self, made: _Listed) -> NewEvent:
+        """Its key alone decides: what the source posts is the better wording, whenever it comes."""
+        read = ReadBody(self.instance.connector, made.body, JSON, None, (), [made.record])
+        (event,) = events_of_body(self.instance, read, {}, verified_by="Reconcile", via=VIA)
+        return msgspec.structs.replace(event, content=None)
+
+    def _rejected(self, body: bytes, why: str) -> NewEvent:
+        """What is no record is stored as well: mapping it will put it into quarantine, alone."""
+        origin = {"via": VIA, "rejected": why}
+        digest = hashlib.sha256(b"rejected\x00" + body).digest()
+        return new_event(self.instance, {}, Envelope(JSON, body, {}, origin), digest=digest)
+
+
+def _written(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # an integer beyond 64 bits, as only some writers have
+        return msgspec.json.encode(value)

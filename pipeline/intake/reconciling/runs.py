@@ -1,0 +1,198 @@
+"""Asks sources what they have posted: each in its time, the window of its last days, all lists to their end.
+
+What a day counts moves only once all was read to its end. A reading that fails is tried again as polls are: soon, then
+later each time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from connectors.kit import Poll, sources
+from connectors.kit.http import session
+from connectors.kit.sources.declarations import Stream
+from connectors.kit.sources.paging.streams import parents_in, poll_of_parents, poll_of_stream
+from connectors.kit.sources.polling import Page, poll_pages
+from connectors.kit.sources.reconciling.asking import parent_poll, polls_of_window
+from connectors.kit.sources.reconciling.declared import Window
+from pipeline.access.reconciles import reconcile_access, why_not_asked
+from pipeline.errors import ConfigurationError, TerminalError, TransientError
+from pipeline.health.completeness import STREAM
+from pipeline.intake.instances import SourceBook, SourceInstance
+from pipeline.intake.poll_reports import PollReport
+from pipeline.intake.polls import run_held
+from pipeline.intake.reconciling.records import Reading
+from pipeline.settings.loading import Settings, settings, settings_read_at
+from pipeline.settings.polled_sources import settings_digest
+from pipeline.settings.reconciled_sources import ReconciledSource, reconciled_sources
+from pipeline.store.engine import transaction
+from pipeline.store.events import cursors
+from pipeline.store.events.reconciled import DayCount, forget_days, keep_days
+
+_RUN_SECONDS = 180.0  # of one that beat started; by hand it takes what it takes
+_KEPT_DAYS = 400
+_END = "all lists were read to their end"
+_TOO_LONG = (
+    "reading its lists takes over {:.0f} s: what was missing until there came in, days are not counted;"
+    " set sources.{}.reconcile.window_days lower, or run `afluente source reconcile {}`"
+)
+
+
+@dataclass
+class ReconcileReport:
+    """What one reading found. `days` are empty where it ended by an error: then no day's numbers have moved."""
+
+    poll: PollReport
+    days: Mapping[date, DayCount] = field(default_factory=dict)
+
+
+def due_reconciles() -> list[tuple[str, str]]:
+    """(source, brand) of which the time has come. Raises TransientError if the database is away."""
+    known = settings()
+    asked = {}
+    for source in reconciled_sources(known, sources()):
+        if source.brand is not None and (source.fault or _why_not(known, source) is None):
+            digest = settings_digest(known, source.slug, source.connector)
+            asked[source.brand, source.slug, STREAM] = digest
+    if not asked:
+        return []
+    with transaction(synchronous=False) as connection:
+        cursors.wake_polls(connection, asked, settings_read_at=settings_read_at())
+        due = cursors.due_polls(connection, list(asked))
+    return [(slug, brand) for brand, slug, _ in due]
+
+
+def run_reconcile(slug: str, brand: str, *, at_once: bool = False, begin: date | None = None) -> ReconcileReport:
+    """Ask a source what it has posted, if it is due and nobody else does. `at_once`: due or not, however long it takes.
+    `begin`: the first day, in place of the window's.
+
+    Faults of the source end the reading and stand in the report and in `cursors.last_error`.
+    Raises UnknownSourceError, ConfigurationError for a source that cannot be asked, and TransientError if our own
+    database is away.
+    """
+    known = settings()
+    instance = SourceBook(known).find(brand, slug)
+    source = next((each for each in reconciled_sources(known, sources()) if each.slug == slug), None)
+    if source is None or source.brand != brand:
+        raise ConfigurationError(
+            f"source {slug}: {source.why_not if source else 'it cannot be asked what it has posted'}"
+        )
+    report = ReconcileReport(PollReport())
+
+    def read(_cursor: cursors.StoredCursor, poll_report: PollReport) -> bool:
+        report.days = _read(known, instance, source, poll_report, at_once=at_once, begin=begin)
+        return True
+
+    report.poll = run_held(known, instance, STREAM, read, at_once=at_once, every_seconds=source.every_seconds)
+    return report
+
+
+def forget_reconciled() -> None:
+    """Forget what was counted more than a year ago."""
+    with transaction() as connection:
+        forget_days(connection, before=_today() - timedelta(days=_KEPT_DAYS))
+
+
+def _why_not(known: Settings, source: ReconciledSource) -> str | None:
+    try:
+        return why_not_asked(known, source)
+    except ConfigurationError:
+        return None  # a reference leads nowhere: the run says so
+
+
+def _read(
+    known: Settings,
+    instance: SourceInstance,
+    source: ReconciledSource,
+    report: PollReport,
+    *,
+    at_once: bool,
+    begin: date | None,
+) -> Mapping[date, DayCount]:
+    if source.fault or (why_not := why_not_asked(known, source)) is not None:
+        raise ConfigurationError(source.fault or why_not or "")
+    window = _window(source, begin)
+    reading = Reading(instance, source.reconcile, window, _days_of(window), report)
+    deadline = None if at_once else time.monotonic() + _RUN_SECONDS
+    lists = _Lists(known, source)
+    for poll, options in polls_of_window(source.reconcile, window, source.options, base=known.source(source.slug).url):
+        for page, parents in lists.pages(poll, options):
+            reading.take(page, parents)
+            if deadline is not None and time.monotonic() > deadline:
+                raise TransientError(_TOO_LONG.format(_RUN_SECONDS, source.slug, source.slug))
+    if lists.cut:
+        raise TerminalError(f"the list of parents of its {', '.join(lists.cut)} is longer than it may be")
+    with transaction() as connection:
+        keep_days(connection, instance.brand, instance.slug, reading.days, read_to=window.end)
+    report.end = _END
+    return reading.days
+
+
+class _Lists:
+    """The pages of all lists of a source, each with what its records belong to. `cut`: streams of which some parents
+    were not read, as they are more than may be."""
+
+    def __init__(self, known: Settings, source: ReconciledSource) -> None:
+        self._known, self._source = known, source
+        self._next_at = 0.0
+        self.cut: list[str] = []
+
+    def pages(self, poll: Poll, options: Mapping[str, Any]) -> Iterator[tuple[Page, list[Mapping[str, Any]]]]:
+        if not poll.streams:
+            for page in self._ask(poll):
+                yield page, [options]
+        for stream in poll.streams:
+            if stream.parent is None:
+                for page in self._ask(poll_of_stream(poll, stream)):
+                    yield page, [options]
+            else:
+                yield from self._of_parents(poll, stream, options)
+
+    def _of_parents(
+        self, poll: Poll, stream: Stream, options: Mapping[str, Any]
+    ) -> Iterator[tuple[Page, list[Mapping[str, Any]]]]:
+        assert stream.parent is not None  # noqa: S101 - as its caller looks
+        parents, has_more = parents_in(self._ask(poll_of_parents(poll, stream.parent)), stream.parent)
+        if has_more:
+            self.cut.append(stream.name)
+        for parent in parents:
+            whole: Mapping[str, Any] | None = None
+            for page in self._ask(poll_of_stream(poll, stream, parent.id)):
+                if whole is None and page.records:
+                    whole = self._whole(poll, parent.id) or parent.record
+                yield page, [whole or parent.record, options]
+
+    def _whole(self, poll: Poll, parent_id: str) -> Mapping[str, Any] | None:
+        asked = parent_poll(self._source.reconcile, poll, parent_id)
+        return None if asked is None else next((page.records[0] for page in self._ask(asked) if page.records), None)
+
+    def _ask(self, poll: Poll) -> Iterator[Page]:
+        """Each list keeps the pace in itself; here they keep it among each other."""
+        access = reconcile_access(self._known, self._source, poll)
+        time.sleep(max(0.0, self._next_at - time.monotonic()))
+        with session(poll.url, max_answer_bytes=poll.max_answer_bytes) as http:
+            for page in poll_pages(poll, position=None, access=access, session=http):
+                self._next_at = time.monotonic() + 1 / poll.rate_per_second
+                yield page
+
+
+def _window(source: ReconciledSource, begin: date | None) -> Window:
+    """From the beginning of a day on, so that days are whole."""
+    first = begin or _today() - timedelta(days=source.window_days)
+    begins_at = datetime(first.year, first.month, first.day, tzinfo=UTC)
+    return Window(begins_at, max(datetime.now(UTC) - timedelta(seconds=source.grace_seconds), begins_at))
+
+
+def _days_of(window: Window) -> dict[date, DayCount]:
+    """Every day of it, so that one without records is known to have none."""
+    last = window.end - timedelta(microseconds=1)
+    count = (last.date() - window.begin.date()).days + 1
+    return {window.begin.date() + timedelta(days=number): DayCount() for number in range(max(count, 0))}
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
