@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from connectors.kit import Poll, sources
+from connectors.kit import Fetch, Poll, sources
 from connectors.kit.http import session
-from connectors.kit.sources.declarations import Stream
+from connectors.kit.sources.declarations import Access, Stream
+from connectors.kit.sources.fetching.answers import fetch_record
 from connectors.kit.sources.paging.streams import parents_in, poll_of_parents, poll_of_stream
 from connectors.kit.sources.polling import Page, poll_pages
-from connectors.kit.sources.reconciling.asking import parent_poll, polls_of_window
+from connectors.kit.sources.reconciling.asking import parent_target, polls_of_window
 from connectors.kit.sources.reconciling.declared import Window
+from connectors.kit.sources.records import decode_body
 from pipeline.access.reconciles import reconcile_access, why_not_asked
-from pipeline.errors import ConfigurationError, TerminalError, TransientError
+from pipeline.errors import ConfigurationError, RecordError, TerminalError, TransientError
 from pipeline.health.completeness import STREAM
+from pipeline.intake.arrivals import JSON
 from pipeline.intake.instances import SourceBook, SourceInstance
 from pipeline.intake.poll_reports import PollReport
 from pipeline.intake.polls import run_held
@@ -120,7 +123,8 @@ def _read(
     deadline = None if at_once else time.monotonic() + _RUN_SECONDS
     lists = _Lists(known, source)
     for poll, options in polls_of_window(source.reconcile, window, source.options, base=known.source(source.slug).url):
-        for page, parents in lists.pages(poll, options):
+        rate = known.source(source.slug).rate_per_second or poll.rate_per_second
+        for page, parents in lists.pages(replace(poll, rate_per_second=rate), options):
             reading.take(page, parents)
             if deadline is not None and time.monotonic() > deadline:
                 raise TransientError(_TOO_LONG.format(_RUN_SECONDS, source.slug, source.slug))
@@ -167,17 +171,33 @@ class _Lists:
                 yield page, [whole or parent.record, options]
 
     def _whole(self, poll: Poll, parent_id: str) -> Mapping[str, Any] | None:
-        asked = parent_poll(self._source.reconcile, poll, parent_id)
-        return None if asked is None else next((page.records[0] for page in self._ask(asked) if page.records), None)
+        """None where the list has all of it, and for one that is gone since it was listed."""
+        target = parent_target(self._source.reconcile, poll, parent_id)
+        if target is None:
+            return None
+        fetch = Fetch(url=target.url, max_answer_bytes=poll.max_answer_bytes)
+        access = self._wait_for_turn(poll)
+        try:
+            with session(target.url, max_answer_bytes=poll.max_answer_bytes) as http:
+                body = fetch_record(fetch, target, access=access, http=http, what=f"source {self._source.slug}")
+        except RecordError:
+            return None
+        whole = decode_body(body, JSON, formats=("json",))
+        return whole if isinstance(whole, dict) else None
 
     def _ask(self, poll: Poll) -> Iterator[Page]:
         """Each list keeps the pace in itself; here they keep it among each other."""
-        access = reconcile_access(self._known, self._source, poll)
-        time.sleep(max(0.0, self._next_at - time.monotonic()))
+        access = self._wait_for_turn(poll)
         with session(poll.url, max_answer_bytes=poll.max_answer_bytes) as http:
             for page in poll_pages(poll, position=None, access=access, session=http):
                 self._next_at = time.monotonic() + 1 / poll.rate_per_second
                 yield page
+
+    def _wait_for_turn(self, poll: Poll) -> Access | None:
+        access = reconcile_access(self._known, self._source, poll)
+        time.sleep(max(0.0, self._next_at - time.monotonic()))
+        self._next_at = time.monotonic() + 1 / poll.rate_per_second
+        return access
 
 
 def _window(source: ReconciledSource, begin: date | None) -> Window:

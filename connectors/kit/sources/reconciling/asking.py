@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from connectors.kit.errors import RecordError
 from connectors.kit.sources.declarations import Parent, Poll, Stream
+from connectors.kit.sources.fetching.addresses import Target
 from connectors.kit.sources.paging.streams import poll_of_stream
 from connectors.kit.sources.paging.windows import sent
 from connectors.kit.sources.parts import takes_parents
@@ -37,15 +38,12 @@ def polls_of_window(
     return [(_poll_of_window(reconcile, window, chosen, base), dict(chosen)) for chosen in several]
 
 
-def parent_poll(reconcile: Reconcile, poll: Poll, parent_id: str) -> Poll | None:
-    """The poll that gives one parent whole; None where its list has all of it."""
+def parent_target(reconcile: Reconcile, poll: Poll, parent_id: str) -> Target | None:
+    """Where one parent is read whole; None where its list has all of it."""
     if reconcile.parent_url is None:
         return None
-    return poll_of_stream(
-        dataclasses.replace(poll, params={}, body=None, method="GET", records_at=None, pages=None, streams=()),
-        Stream("parent", url=reconcile.parent_url),
-        parent_id,
-    )
+    own = poll_of_stream(dataclasses.replace(poll, params={}), Stream("parent", url=reconcile.parent_url), parent_id)
+    return Target(own.url, {}, {"Accept": "application/json", **{k: str(v) for k, v in own.headers.items()}})
 
 
 def pushed_body(reconcile: Reconcile, record: dict[str, Any], parents: Sequence[Mapping[str, Any]]) -> Any:
