@@ -14,7 +14,7 @@ from connectors.kit.registry import sources
 from connectors.kit.sources.declarations import Connector, Poll
 from connectors.kit.sources.idempotency import occurred_at_of
 from connectors.kit.sources.parts import BESIDE
-from connectors.kit.sources.samples import samples_of
+from connectors.kit.sources.samples import pulled_of, samples_of
 from pipeline.errors import ConfigurationError
 from pipeline.records import Envelope, Lead, Parked, RawEvent, new_id
 from pipeline.replay import decide_event
@@ -52,6 +52,7 @@ def make_case(connector: Connector) -> Case:
         rules=_rules(declared) if declared else (),
         try_record=partial(_try_record, connector, mapping),
         shape=partial(_shape, mapping),
+        pulled=tuple(pulled_of(connector.source)),
     )
 
 

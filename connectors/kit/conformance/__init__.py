@@ -21,6 +21,7 @@ from connectors.kit.conformance.mapping_checks import (
     missing_required_field_is_parked,
     typical_lead_is_as_expected,
 )
+from connectors.kit.conformance.reconcile_checks import lists_name_what_was_posted, what_has_no_id_is_not_named
 from connectors.kit.conformance.sample_checks import (
     event_ids_are_present_and_unique,
     no_sample_value_is_logged,
@@ -50,6 +51,8 @@ CHECKS: tuple[Check, ...] = (
     signature_is_checked,
     poll_reads_every_page_once,
     ids_are_read_by_their_source_alone,
+    lists_name_what_was_posted,
+    what_has_no_id_is_not_named,
 )
 
 

@@ -16,7 +16,7 @@ from connectors.kit.sources.fetching.fetch import Fetch, fetch_of
 from connectors.kit.sources.fetching.fetched_records import with_fetched
 from connectors.kit.sources.parts import Part, prepare_part, with_beside
 from connectors.kit.sources.records import split_body, split_records
-from connectors.kit.sources.samples import Sample
+from connectors.kit.sources.samples import Pulled, Sample
 
 ROW = "application/x-afluente-row"
 TYPICAL = "typical"
@@ -58,6 +58,7 @@ class Case:
     rules: tuple[Rule, ...]
     try_record: Callable[[dict[str, Any], str], Trial]
     shape: Callable[[dict[str, Any]], dict[str, Any]] = dict
+    pulled: tuple[Pulled, ...] = ()
 
     def sample(self, name: str) -> Sample | None:
         return next((sample for sample in self.samples if sample.name == name), None)

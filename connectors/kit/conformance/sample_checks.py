@@ -91,10 +91,12 @@ def second_delivery_is_recognized(case: Case) -> list[str]:
 def sample_people_are_invented(case: Case) -> list[str]:
     """Addresses at reserved domains, numbers from ranges nobody is called at: samples are public and get sent."""
     problems = []
-    for sample in case.samples:
-        text = (sample.body + orjson.dumps(sample.fetched)).decode(errors="replace").replace("%40", "@")
+    texts = {sample.name: sample.body + orjson.dumps(sample.fetched) for sample in case.samples}
+    texts |= {f"pulled/{pulled.name}": orjson.dumps([pulled.answer, pulled.parents]) for pulled in case.pulled}
+    for name, body in texts.items():
+        text = body.decode(errors="replace").replace("%40", "@")
         problems += [
-            f"the sample {sample.name} has an address at {domain}; use example.com, example.org or example.net"
+            f"the sample {name} has an address at {domain}; use example.com, example.org or example.net"
             for domain in dict.fromkeys(_ADDRESS.findall(text))
             if not _RESERVED.fullmatch(domain)
         ]

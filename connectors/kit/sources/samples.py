@@ -3,12 +3,13 @@
 They are looked up in the company's folder and among the shipped ones, file by file (connectors/kit/folders.py).
 `NAME.json`, `NAME.form`, `NAME.txt`, `NAME.multipart`, `NAME.csv` and `NAME.eml` are bodies; `NAME.expected.json`
 beside one is the lead expected of it (a list where the body holds several). `NAME.fetched.json` is what the source has
-under the ids in it: an object, or a list of one for each record that is read by its id.
+under the ids in it: an object, or a list of one for each record that is read by its id. `pulled/NAME.json` is how the
+source lists what it has posted, `pulled/NAME.parents.json` what those records belong to, nearest first.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from connectors.kit.folders import find_file, find_files
 
 EXPECTED = ".expected.json"
 FETCHED = ".fetched.json"
+PARENTS = ".parents.json"
 MULTIPART_BOUNDARY = "sample-boundary"
 _CONTENT_TYPES = {
     ".json": "application/json",
@@ -49,6 +51,31 @@ class Sample:
 
     def __repr__(self) -> str:
         return f"<Sample {self.source}/{self.name}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """A list of what a source has posted, as it answers it, and the `parents` that `Reconcile.pushed` is given."""
+
+    source: str
+    name: str
+    answer: Any = field(repr=False)
+    parents: tuple[Any, ...] = field(default=(), repr=False)
+
+
+def pulled_of(source: str) -> list[Pulled]:
+    """A source's lists, by name. Empty if it has none."""
+    files = find_files(f"samples/{source}/pulled", "*.json")
+    return [
+        Pulled(
+            source,
+            path.stem,
+            orjson.loads(path.read_bytes()),
+            tuple(_beside(f"{source}/pulled", path.stem + PARENTS) or ()),
+        )
+        for path in files.values()
+        if not path.name.endswith(PARENTS)
+    ]
 
 
 def samples_of(source: str) -> list[Sample]:

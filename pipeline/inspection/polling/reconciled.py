@@ -12,7 +12,7 @@ from pipeline.health.completeness import ReconcileState, percent_of, recent_days
 from pipeline.inspection.names import check_source, find_instance
 from pipeline.intake.reconciling.runs import run_reconcile
 from pipeline.settings.loading import settings
-from pipeline.settings.reconciled_sources import MOST_DAYS, ReconciledSource, reconciled_sources
+from pipeline.settings.reconciled_sources import MOST_DAYS, reconciled_sources
 from pipeline.store.engine import transaction
 from pipeline.store.events.cursors import read_cursors
 from pipeline.store.events.reconciled import read_days
@@ -54,14 +54,14 @@ def reconcile_now(slug: str, *, brand: str | None = None, begin: date | None = N
     TransientError if the database is away.
     """
     instance = find_instance(slug, brand)
-    source = next(iter(_reconciled(slug)), None)
-    if source is None:
+    if not is_reconciled(slug):
         raise UsageError(f"{slug} cannot be asked what it has posted: docs/completeness.md lists those that can")
     today = datetime.now(UTC).date()
     if begin is not None and not today - timedelta(days=MOST_DAYS) <= begin <= today:
         raise UsageError(f"is {begin}; allowed: a day of the last {MOST_DAYS}", argument="from")
-    if source.why_not is not None:
-        raise UsageError(f"{slug} is not asked what it has posted: {source.why_not}")
+    (state,) = read_reconciles(slug)
+    if state.why_not is not None:
+        raise UsageError(f"{slug} is not asked what it has posted: {state.why_not}")
     try:
         report = run_reconcile(slug, instance.brand, at_once=True, begin=begin)
     except ConfigurationError as error:
@@ -113,8 +113,4 @@ def read_reconciles(slug: str | None = None) -> list[ReconcileState]:
 def is_reconciled(slug: str) -> bool:
     """Whether a source can be asked. Raises UsageError for one that there is not."""
     check_source(slug)
-    return bool(_reconciled(slug))
-
-
-def _reconciled(slug: str) -> list[ReconciledSource]:
-    return [source for source in reconciled_sources(settings(), sources()) if source.slug == slug]
+    return any(source.slug == slug for source in reconciled_sources(settings(), sources()))

@@ -27,6 +27,8 @@ def reconcile_problems(connector: Connector) -> list[str]:
         problems.append("reconcile: needs event_id, by which a record is known again")
     if connector.occurred_at is None:
         problems.append("reconcile: needs occurred_at, which tells the day that a record counts for")
+    if connector.contact_at:
+        problems.append("reconcile: an id that has several contacts (contact_at) does not tell which of them came")
     if "json" not in intake.formats:
         problems.append("reconcile: what `pushed` gives is JSON, which is not one of the formats")
     if reconcile.written not in WRITTEN:

@@ -8,9 +8,21 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from connectors.kit import Connector, Cursor, Fetch, HmacSha256, PageNumber, Poll, Secret, SharedSecret, Webhook
+from connectors.kit import (
+    Connector,
+    Cursor,
+    Fetch,
+    HmacSha256,
+    Option,
+    PageNumber,
+    Poll,
+    Reconcile,
+    Secret,
+    SharedSecret,
+    Webhook,
+)
 from connectors.kit.conformance import CHECKS, Case, Rule, Trial, run_checks
-from connectors.kit.sources.samples import Sample
+from connectors.kit.sources.samples import Pulled, Sample
 
 SLUG = "acme_forms"
 FIELDS = {"email": "answers.email", "full_name": "answers.name"}
@@ -83,6 +95,66 @@ FETCHED = replace(
 )
 
 
+LISTED = Poll(
+    url="https://api.acme.example/v1/{form}/entries",
+    records_at="items",
+    pages=PageNumber(),
+    token=Secret("ACME_FORMS_TOKEN"),
+    params={"since": "{from}", "until": "{to}"},
+)
+
+
+def pushed(record, parents):
+    return {"entries": [{"entry_id": record.get("id"), "submitted_at": record.get("at"), **parents[0]["said"]}]}
+
+
+RECONCILED = replace(
+    GOOD,
+    connector=replace(
+        GOOD.connector,
+        intake=replace(
+            GOOD.connector.intake, reconcile=Reconcile(LISTED, pushed, options=(Option("form"),), each="form")
+        ),
+    ),
+    samples=(sample("typical", [entry(1)], expected=EXPECTED), sample("hostile", [{"answers": 7}])),
+    pulled=(
+        Pulled(
+            SLUG,
+            "typical",
+            {"items": [{"id": "e-1", "at": "2026-03-01T10:00:00Z"}]},
+            ({"said": {"answers": entry(1)["answers"]}},),
+        ),
+        Pulled(SLUG, "hostile", {"items": [None, 7, {"id": [1]}, {"id": "e-2", "at": 7}]}, ({"said": {}},)),
+    ),
+)
+
+
+def with_pushed(pushed, **more):
+    reconcile = replace(RECONCILED.connector.intake.reconcile, pushed=pushed, **more)
+    return with_intake(RECONCILED, reconcile=reconcile)
+
+
+def with_listed(*entries):
+    return replace(RECONCILED, pulled=(replace(RECONCILED.pulled[0], answer={"items": list(entries)}),))
+
+
+def pushed_with_words(record, parents):
+    return {"entries": [{**pushed(record, parents)["entries"][0], "entry_id": f"e-{record.get('id')}"}]}
+
+
+def pushed_bare(record, parents):
+    return pushed(record, [{"said": {}}])
+
+
+def pushed_of_another(record, parents):
+    return pushed(record, [{"said": {"answers": {"email": "bo@example.org"}}}])
+
+
+def counting():
+    numbers = iter(range(100))
+    return lambda record, parents: {**pushed(record, parents), "number": next(numbers)}
+
+
 def with_connector(case, **more):
     return replace(case, connector=replace(case.connector, **more))
 
@@ -142,13 +214,17 @@ SPOILERS = {
     "no_sample_value_is_logged": chatty,
     "sample_people_are_invented": lambda case: with_typical(case, [{"answers": {"email": "ada@gmail.com"}}]),
     "ids_are_read_by_their_source_alone": lambda _: with_intake(FETCHED, fetch=replace(FETCH, when={"kind": "other"})),
+    "lists_name_what_was_posted": lambda _: replace(RECONCILED, pulled=()),
+    "what_has_no_id_is_not_named": lambda _: with_pushed(pushed_with_words),
     "signature_is_checked": lambda case: with_intake(case, signature=AcceptsAll()),
     "poll_reads_every_page_once": lambda case: with_intake(POLLED, cursor=Cursor(param="since", field="changed_at")),
 }
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("good_case", [GOOD, POLLED, FETCHED], ids=["webhook", "poll", "fetch"])
+@pytest.mark.parametrize(
+    "good_case", [GOOD, POLLED, FETCHED, RECONCILED], ids=["webhook", "poll", "fetch", "reconcile"]
+)
 def test_a_good_source_passes(good_case, check):
     assert check(good_case) == []
 
@@ -206,6 +282,40 @@ FURTHER = [
     ("declaration_is_complete", lambda _: with_intake(FETCHED, fetch=replace(FETCH, codes={1: "sometimes"}))),
     ("secrets_are_named_after_their_source", lambda _: with_intake(FETCHED, fetch=replace(FETCH, token=Secret("T")))),
     ("poll_reads_every_page_once", lambda _: with_typical(POLLED, [entry(1)])),
+    ("lists_name_what_was_posted", lambda _: with_listed({"id": "e-9", "at": "2026-03-01T10:00:00Z"})),
+    ("lists_name_what_was_posted", lambda _: with_listed({"id": "e-1", "at": "2026-03-02T10:00:00Z"})),
+    ("lists_name_what_was_posted", lambda _: with_listed()),
+    ("lists_name_what_was_posted", lambda _: with_listed(7)),
+    ("lists_name_what_was_posted", lambda _: with_pushed(lambda record: {"entries": []})),
+    ("lists_name_what_was_posted", lambda _: with_pushed(lambda record: None)),
+    ("lists_name_what_was_posted", lambda _: with_pushed(lambda record: [record])),
+    ("lists_name_what_was_posted", lambda _: with_pushed(lambda record: record["nothing"])),
+    ("lists_name_what_was_posted", lambda _: with_pushed(counting())),
+    (
+        "lists_name_what_was_posted",
+        lambda _: with_pushed(
+            lambda record, parents: pushed(record, [{"said": {"answers": {"email": "b@c.example"}}}])
+        ),
+    ),
+    ("lists_name_what_was_posted", lambda _: with_pushed(pushed_bare)),
+    (
+        "lists_name_what_was_posted",
+        lambda _: with_intake(with_pushed(pushed_bare), fetch=replace(FETCH, when={"answers.name": "Ada L"})),
+    ),
+    ("what_has_no_id_is_not_named", lambda _: with_pushed(lambda record, parents: {"entries": [entry(1)]})),
+    ("declaration_is_complete", lambda _: with_connector(RECONCILED, event_id=None)),
+    ("declaration_is_complete", lambda _: with_connector(RECONCILED, occurred_at=None)),
+    ("declaration_is_complete", lambda _: with_connector(RECONCILED, contact_at=("answers.email",))),
+    ("declaration_is_complete", lambda _: with_intake(RECONCILED, formats=("form",))),
+    ("declaration_is_complete", lambda _: with_pushed(pushed, written="weeks")),
+    ("declaration_is_complete", lambda _: with_pushed(pushed, each="page")),
+    ("declaration_is_complete", lambda _: with_pushed(pushed, options=(Option("form"), Option("from")))),
+    ("declaration_is_complete", lambda _: with_pushed(pushed, poll=replace(LISTED, params={}))),
+    ("declaration_is_complete", lambda _: with_pushed(pushed, poll=replace(LISTED, pages=None))),
+    ("declaration_is_complete", lambda _: with_pushed(pushed, poll=replace(LISTED, url="http://acme.example/{form}"))),
+    ("declaration_is_complete", lambda _: with_pushed(pushed, poll=replace(LISTED, cursor=Cursor("since", "id")))),
+    ("secrets_are_named_after_their_source", lambda _: with_pushed(pushed, poll=replace(LISTED, token=Secret("T")))),
+    ("sample_people_are_invented", lambda _: with_listed({"id": "e-1", "mail": "ada@gmail.com"})),
 ]
 
 
