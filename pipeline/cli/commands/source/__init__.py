@@ -25,9 +25,6 @@ from pipeline.errors import UsageError
 commands = typer.Typer(help="Where leads come from.", no_args_is_help=True)
 commands.command("connect", epilog=access.CONNECT)(access.connect)
 commands.command("disconnect", epilog=access.DISCONNECT)(access.disconnect)
-commands.command("status", epilog=states.STATUS)(states.show_states)
-commands.command("completeness", epilog=completeness.COMPLETENESS)(completeness.show_completeness)
-commands.command("reconcile", epilog=completeness.RECONCILE)(completeness.reconcile_source)
 
 
 @commands.command("list", epilog=example("afluente source list", "afluente source list --json"))
@@ -267,6 +264,11 @@ def fetch_records(
         )
     if done.error is not None or done.waiting:
         raise typer.Exit(1)
+
+
+commands.command("status", epilog=states.STATUS)(states.show_states)
+commands.command("completeness", epilog=completeness.COMPLETENESS)(completeness.show_completeness)
+commands.command("reconcile", epilog=completeness.RECONCILE)(completeness.reconcile_source)
 
 
 def _accept(slug: str | None) -> None:
