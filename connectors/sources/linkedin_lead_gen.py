@@ -5,6 +5,29 @@ from typing import Any
 from connectors import kit
 
 _SECRET = kit.Secret("LINKEDIN_LEAD_GEN_CLIENT_SECRET")
+_TOKEN = kit.Secret("LINKEDIN_LEAD_GEN_TOKEN")
+_VERSION = kit.Option("version", default="202606", help="of the API, as YYYYMM: each lives about a year")
+_HEADERS = {"Linkedin-Version": "{version}", "X-Restli-Protocol-Version": "2.0.0"}
+_OAUTH = kit.OAuthCode(
+    "https://www.linkedin.com/oauth/v2/authorization",
+    "https://www.linkedin.com/oauth/v2/accessToken",
+    kit.Secret("LINKEDIN_LEAD_GEN_CLIENT_ID"),
+    _SECRET,
+    scopes=("r_marketing_leadgen_automation",),
+    pkce=False,  # only apps without a secret may use it there
+)
+_LISTED = kit.Poll(
+    url="https://api.linkedin.com/rest/leadFormResponses?q=owner&leadType=(leadType:SPONSORED)"  # brackets as they are
+    "&limitedToTestLeads=false&owner=(sponsoredAccount:urn%3Ali%3AsponsoredAccount%3A{account})"
+    "&submittedAtTimeRange=(start:{from},end:{to})"
+    "&fields=id,submittedAt,leadType,owner,versionedLeadGenFormUrn,associatedEntity",
+    records_at="elements",
+    pages=kit.Offset(param="start", size_param="count", size=100),
+    headers=_HEADERS,
+    token=_TOKEN,
+    auth=_OAUTH,
+)
+_ACCOUNT = kit.Option("account", help="the number of the ad account; several with commas between")
 _FIELDS = (
     "id,submittedAt,leadType,testLead,owner,versionedLeadGenFormUrn,leadMetadata,leadMetadataInfo,associatedEntity,"
     "associatedEntityInfo,formResponse,form:(hiddenFields,name,id,content)"
@@ -26,6 +49,20 @@ def _question(answer: dict[str, Any], asked: dict[str, Any]) -> kit.Question:
     return kit.Question(name, given)
 
 
+def pushed(response: dict[str, Any]) -> dict[str, Any]:
+    id_ = response.get("id")
+    return {
+        "type": "LEAD_ACTION",
+        "leadAction": "CREATED",
+        "leadType": response.get("leadType"),
+        "leadGenFormResponse": f"urn:li:leadGenFormResponse:{id_}" if isinstance(id_, str) and id_ else None,
+        "leadGenForm": response.get("versionedLeadGenFormUrn"),
+        "owner": response.get("owner"),
+        "associatedEntity": response.get("associatedEntity") or {},
+        "occurredAt": response.get("submittedAt"),
+    }
+
+
 CONNECTOR = kit.Connector(
     source="linkedin_lead_gen",
     title="LinkedIn Lead Gen Forms",
@@ -41,20 +78,14 @@ CONNECTOR = kit.Connector(
         ),
         fetch=kit.Fetch(
             url="https://api.linkedin.com/rest/leadFormResponses/{leadGenFormResponse:last}",
-            options=(kit.Option("version", default="202606", help="of the API, as YYYYMM: each lives about a year"),),
-            headers={"Linkedin-Version": "{version}", "X-Restli-Protocol-Version": "2.0.0"},
+            options=(_VERSION,),
+            headers=_HEADERS,
             params={"fields": _FIELDS},
-            token=kit.Secret("LINKEDIN_LEAD_GEN_TOKEN"),
-            auth=kit.OAuthCode(
-                "https://www.linkedin.com/oauth/v2/authorization",
-                "https://www.linkedin.com/oauth/v2/accessToken",
-                kit.Secret("LINKEDIN_LEAD_GEN_CLIENT_ID"),
-                _SECRET,
-                scopes=("r_marketing_leadgen_automation",),
-                pkce=False,  # only apps without a secret may use it there
-            ),
+            token=_TOKEN,
+            auth=_OAUTH,
             when={"type": "LEAD_ACTION", "leadAction": "CREATED"},
         ),
+        reconcile=kit.Reconcile(_LISTED, pushed, written="unix_ms", options=(_VERSION, _ACCOUNT), each="account"),
     ),
     event_id="leadGenFormResponse",
     occurred_at="occurredAt",

@@ -66,9 +66,11 @@ def _poll_of_window(reconcile: Reconcile, window: Window, options: Mapping[str, 
     }
     poll = reconcile.poll
     url = _filled_url(poll.url, values)
+    if base is not None:
+        url = base.rstrip("/") + url.removeprefix(urlsplit(url)._replace(path="", query="", fragment="").geturl())
     return dataclasses.replace(
         poll,
-        url=url if base is None else base.rstrip("/") + urlsplit(url).path,
+        url=url,
         params=_filled(dict(poll.params), values),
         headers=_filled(dict(poll.headers), values),
         body=None if poll.body is None else _filled(dict(poll.body), values),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 from pipeline.inspection.polling.reconciled import read_completeness, read_reconciles
 from pipeline.intake.fetching.runs import run_fetches
 from pipeline.intake.reconciling.runs import due_reconciles, run_reconcile
+from pipeline.store.engine import transaction
 from tests.support.command_line import work
 from tests.support.intake_server import Receiver, count_events, running_receiver
-from tests.support.listed_posts import GraphApi, days_ago, listing
+from tests.support.listed_posts import TOKEN, GraphApi, days_ago, listing
+from tests.support.paged_api import PagedApi
 from tests.support.posted_sources import post
 from tests.support.store_rows import states
 
@@ -77,3 +80,25 @@ def test_a_refused_token_is_an_error_of_the_reading(graph: GraphApi, receiver: R
     assert report.days == {}
     (state,) = read_reconciles(SOURCE)
     assert "401" in (state.last_error or "")
+
+
+def test_linkedin_is_asked_in_its_own_way_of_writing_and_its_ids_are_known(
+    database: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = int(days_ago(1).timestamp() * 1_000)
+    responses = [{"id": f"1a2b-{number}", "submittedAt": at, "leadType": "SPONSORED"} for number in range(3)]
+    body = json.dumps({"elements": responses, "paging": {"start": 0, "count": 100, "total": 3}}).encode()
+    empty = b'{"elements": [], "paging": {"start": 3, "count": 100, "total": 3}}'
+    api = PagedApi(answers=[(200, {}, body), (200, {}, empty)])
+    source = "linkedin_lead_gen"
+    with listing(api, source, tmp_path, monkeypatch, reconcile={"account": "123"}):
+        report = run_reconcile(source, "default", at_once=True)
+    assert (report.poll.error, report.poll.accepted) == (None, 3)
+    asked = api.asked[0]
+    assert (asked.path, asked.headers["Authorization"]) == ("/rest/leadFormResponses", f"Bearer {TOKEN}")
+    assert asked.query["owner"] == "(sponsoredAccount:urn:li:sponsoredAccount:123)"
+    assert asked.query["submittedAtTimeRange"].startswith("(start:")
+    assert asked.headers["X-Restli-Protocol-Version"] == "2.0.0"
+    with transaction() as connection:
+        ids = connection.exec_driver_sql("SELECT external_id FROM events ORDER BY 1").scalars()
+        assert list(ids) == [f"urn:li:leadGenFormResponse:1a2b-{number}" for number in range(3)]

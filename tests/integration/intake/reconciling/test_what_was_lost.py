@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,13 +11,21 @@ from pathlib import Path
 import pytest
 
 from pipeline.inspection.polling.reconciled import read_completeness
+from pipeline.intake.arrivals import JSON
+from pipeline.intake.bodies import events_of_body
+from pipeline.intake.contents import store_events
+from pipeline.intake.instances import SourceBook
+from pipeline.intake.posted.read_bodies import ReadBody
+from pipeline.intake.posted.records import read_posted
 from pipeline.intake.reconciling.runs import due_reconciles, run_reconcile
+from pipeline.settings.loading import settings
 from pipeline.store.engine import count_statements, transaction
 from tests.support.command_line import work
 from tests.support.intake_server import Receiver, count_events, running_receiver, stored_events
 from tests.support.listed_posts import TypeformApi, days_ago, listing, make_due
 from tests.support.posted_sources import post
 from tests.support.store_rows import states
+from tests.support.watching import wait_until
 
 pytestmark = pytest.mark.usefixtures("database", "redis_url")
 SOURCE = "typeform"
@@ -135,6 +144,39 @@ def test_a_post_and_a_reading_at_once_are_one_event(typeform: TypeformApi, recei
     assert count_events(SOURCE) == 12
     expected, received, recovered = counted()
     assert (expected, received + recovered) == (12, 12)
+
+
+def test_a_post_that_is_stored_in_the_middle_of_a_reading_wins(typeform: TypeformApi, receiver: Receiver) -> None:
+    body = json.dumps(typeform.post_of(typeform.respond())).encode()
+    instance = SourceBook(settings()).find("default", SOURCE)
+    posted = read_posted(instance.connector, body, JSON, header_value=None)
+    read = ReadBody(instance.connector, body, JSON, None, (), posted)
+    reading = threading.Thread(target=reconcile)
+    with transaction() as connection:
+        store_events(connection, events_of_body(instance, read, {}, verified_by="HmacSha256"))
+        reading.start()  # it looks, sees nothing, and stores
+        assert wait_until(is_somebody_waiting, seconds=30)
+    reading.join(60)
+    assert count_events(SOURCE) == 1
+    assert counted() == (1, 1, 0)
+
+
+def is_somebody_waiting() -> bool:
+    with transaction() as connection:
+        return bool(
+            connection.exec_driver_sql(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            ).scalar_one()
+        )
+
+
+def test_what_is_listed_twice_counts_once(typeform: TypeformApi, receiver: Receiver) -> None:
+    response = typeform.respond()
+    typeform.forms["f-2"] = "The same, elsewhere"
+    typeform.responses["f-2"] = [response]
+    for _ in range(2):
+        reconcile()
+        assert counted() == (1, 0, 1)
 
 
 def test_a_page_costs_one_look_up_however_many_records_it_has(typeform: TypeformApi, receiver: Receiver) -> None:
