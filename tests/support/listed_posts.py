@@ -22,6 +22,7 @@ from tests.support.services import forget_caches
 
 TOKEN = "a-token-that-lists"
 _FIELDS = [{"id": "f1", "ref": "01HRZK5T7W8XQ2M4N6P8R0S011", "type": "email", "title": "Where may we write to?"}]
+_ASKED = {"id": "f1", "ref": _FIELDS[0]["ref"], "type": "email"}  # an answer names its question without the title
 _numbers = itertools.count(1)
 
 
@@ -32,9 +33,11 @@ def days_ago(days: int, hour: int = 12) -> datetime:
 
 @dataclass
 class TypeformApi(PagedApi):
-    """`forms`: title by id; `responses`: those of each form. `token`: the one that is wanted."""
+    """`forms`: title by id; `responses`: those of each form. `token`: what is wanted. `keeps_to_window` False: it
+    lists more than it is asked for."""
 
     token: str | None = TOKEN
+    keeps_to_window: bool = True
     forms: dict[str, str] = field(default_factory=lambda: {"f-1": "Demo"})
     responses: dict[str, list[Any]] = field(default_factory=dict)
 
@@ -46,7 +49,7 @@ class TypeformApi(PagedApi):
             "token": f"tok-{number}",
             "submitted_at": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "metadata": {"platform": "other"},
-            "answers": [{"type": "email", "email": f"ada{number}@example.org", "field": _FIELDS[0]}],
+            "answers": [{"type": "email", "email": f"ada{number}@example.org", "field": _ASKED}],
             **more,
         }
         self.responses.setdefault(form, []).append(response)
@@ -82,6 +85,8 @@ class TypeformApi(PagedApi):
 
     def _page(self, listed: list[Any], asked: Asked) -> Any:
         begin, end = parse_time(asked.query["since"]), parse_time(asked.query["until"])
+        if not self.keeps_to_window:
+            begin = end = None
         meant = [entry for entry in listed if not isinstance(entry, dict) or _lies_in(entry, begin, end)]
         meant.reverse()
         tokens = [entry.get("token") if isinstance(entry, dict) else None for entry in meant]

@@ -193,9 +193,11 @@ def test_a_page_costs_one_look_up_however_many_records_it_has(typeform: Typeform
     assert len(many.statements) == len(few.statements)
 
 
+@pytest.mark.parametrize("keeps_to_window", [True, False])
 def test_records_younger_than_the_grace_and_older_than_the_window_are_left_alone(
-    typeform: TypeformApi, receiver: Receiver
+    typeform: TypeformApi, receiver: Receiver, keeps_to_window: bool
 ) -> None:
+    typeform.keeps_to_window = keeps_to_window
     typeform.respond(at=datetime.now(UTC))
     typeform.respond(at=days_ago(3, hour=23))
     assert reconcile().accepted == 0
