@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -15,6 +16,7 @@ from pipeline.records import new_id
 from pipeline.stages.mapping.source_mapping import load_source_mapping
 from pipeline.store.deliveries.comparisons import note_comparison
 from pipeline.store.engine import transaction
+from pipeline.store.events.reconciled import DayCount, keep_days
 from tests.support.installation_rows import add_delivery, add_endpoint, add_events
 from tests.support.intake_server import Receiver, running_receiver
 from tests.support.paths import ROOT
@@ -85,7 +87,16 @@ def add_fetch() -> None:
         )
 
 
-def test_every_metric_that_a_page_names_is_at_a_running_receiver(installation):
+def add_compared_day(monkeypatch) -> None:
+    monkeypatch.setenv("TYPEFORM_TOKEN", "a-token")
+    forget_caches()
+    now = datetime.now(UTC)
+    with transaction() as connection:
+        keep_days(connection, "default", "typeform", {now.date() - timedelta(days=1): DayCount(1, 1)}, read_to=now)
+
+
+def test_every_metric_that_a_page_names_is_at_a_running_receiver(installation, monkeypatch):
+    add_compared_day(monkeypatch)
     add_events(1, "hot")
     add_delivery("due")
     add_quarantined()
