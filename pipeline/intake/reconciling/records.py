@@ -140,7 +140,7 @@ class Reading:
     def _event(self, made: _Listed) -> NewEvent:
         """Its key alone decides: what the source posts is the better wording, whenever it comes."""
         read = ReadBody(self.instance.connector, made.body, JSON, None, (), [made.record])
-        (event,) = events_of_body(self.instance, read, {}, verified_by="Reconcile", via=VIA)
+        (event,) = events_of_body(self.instance, read, {}, verified_by=None, via=VIA)
         return msgspec.structs.replace(event, content=None)
 
     def _rejected(self, body: bytes, why: str) -> NewEvent:

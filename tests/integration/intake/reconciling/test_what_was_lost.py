@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.inspection.polling.reconciled import read_completeness
+from pipeline.inspection.stories import tell_event
 from pipeline.intake.arrivals import JSON
 from pipeline.intake.bodies import events_of_body
 from pipeline.intake.contents import store_events
@@ -20,6 +21,7 @@ from pipeline.intake.posted.records import read_posted
 from pipeline.intake.reconciling.runs import due_reconciles, run_reconcile
 from pipeline.settings.loading import settings
 from pipeline.store.engine import count_statements, transaction
+from pipeline.tasks import reconcile_source
 from tests.support.command_line import work
 from tests.support.intake_server import Receiver, count_events, running_receiver, stored_events
 from tests.support.listed_posts import TypeformApi, days_ago, listing, make_due
@@ -93,6 +95,12 @@ def test_a_recovered_lead_reads_as_if_it_had_been_posted(typeform: TypeformApi, 
     reconcile()
     (event,) = stored_events(SOURCE)
     assert event.envelope.origin["via"] == "reconcile"
+    with transaction() as connection:
+        told = tell_event(connection, event.event_id)
+        (is_unproven,) = connection.exec_driver_sql("SELECT unproven FROM events").one()
+    assert told is not None
+    assert "read by Afluente itself" in (told.verification or "")
+    assert not is_unproven
     assert b"Where may we write to?" in event.envelope.body  # the titles of its questions, of the form itself
     work()
     assert states() == {"settled": 1}
@@ -254,9 +262,7 @@ def test_only_one_reading_of_a_source_goes_on_at_a_time(typeform: TypeformApi, r
     reading.join(60)
 
 
-def test_the_task_of_the_queue_asks_and_beat_starts_it(typeform: TypeformApi, receiver: Receiver) -> None:
-    from pipeline.tasks import reconcile_source
-
+def test_the_task_of_the_queue_asks_what_is_due(typeform: TypeformApi, receiver: Receiver) -> None:
     typeform.respond()
     assert reconcile_source(SOURCE, "default") == {"recovered": 1, "known": 0}
     assert due_reconciles() == []
