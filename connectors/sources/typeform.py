@@ -29,6 +29,9 @@ def _question(answer: dict[str, Any], titles: dict[str, Any]) -> Question:
     return Question(name, value, "phone" if kind == "phone_number" else kind)
 
 
+_FORMS = kit.PageNumber(size_param="page_size", total_pages_at="page_count")
+
+
 def pushed(response: dict[str, Any], parents: list[dict[str, Any]]) -> dict[str, Any]:
     form = parents[0]
     definition = {name: form.get(name) for name in ("id", "title", "fields")}
@@ -59,7 +62,7 @@ CONNECTOR = kit.Connector(
                         url="{parent}/responses",
                         params={"since": "{from}", "until": "{to}", "page_size": "1000"},
                         pages=kit.PageToken("before", at="items[-1].token"),
-                        parent=kit.Parent("/forms", records_at="items", pages=kit.PageNumber(size_param="page_size")),
+                        parent=kit.Parent("/forms", records_at="items", pages=_FORMS),
                     ),
                 ),
             ),

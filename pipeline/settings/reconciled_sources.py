@@ -11,6 +11,7 @@ from connectors.kit.destinations.options import Option
 from connectors.kit.sources.declarations import Connector
 from connectors.kit.sources.reconciling.declared import Reconcile, reconcile_of
 from pipeline.errors import ConfigurationError
+from pipeline.settings.fetched_sources import PACE
 from pipeline.settings.loading import Settings
 from pipeline.settings.set_up_sources import set_up_sources
 
@@ -35,6 +36,7 @@ class ReconciledSource(msgspec.Struct, frozen=True):
     every_seconds: int
     window_days: int
     grace_seconds: int
+    calls_per_second: float
     why_not: str | None = None
     fault: str | None = None
 
@@ -66,6 +68,7 @@ def reconciled_source(known: Settings, slug: str, connector: Connector, reconcil
         every_seconds=options.pop(EVERY.name, None) or reconcile.every_seconds,
         window_days=options.pop(DAYS.name, None) or reconcile.window_days,
         grace_seconds=options.pop(GRACE.name, reconcile.grace_seconds),
+        calls_per_second=float(options.pop(PACE.name, None) or reconcile.poll.rate_per_second),
         why_not=None if fault else _why_not(known, slug, reconcile, brands, options),
         fault=fault,
     )
@@ -94,7 +97,7 @@ def _options(known: Settings, slug: str, reconcile: Reconcile) -> dict[str, Any]
     """Those set for this or for the source as a whole, the others with their default. Raises ConfigurationError."""
     entry = known.source(slug)
     given = entry.reconcile if isinstance(entry.reconcile, dict) else {}
-    declared = {option.name: option for option in (*reconcile.options, EVERY, DAYS, GRACE)}
+    declared = {option.name: option for option in (*reconcile.options, EVERY, DAYS, GRACE, PACE)}
     for name, value in given.items():
         if name not in declared:
             allowed = ", ".join(sorted(declared))

@@ -164,7 +164,10 @@ def listing(api: PagedApi, source: str, folder: Path, patch: pytest.MonkeyPatch,
     """An installation whose source `source` is `api`; `said`: what more afluente.yaml says of it."""
     with serving_api(api):
         api.url = api.url.removesuffix("/leads")
-        entry = {"url": api.url, "rate_per_second": 1000, **said}
+        reconcile = said.pop("reconcile", {})
+        if isinstance(reconcile, dict):
+            reconcile = {"calls_per_second": 1000, **reconcile}
+        entry = {"url": api.url, "reconcile": reconcile, **said}
         config = folder / "afluente.yaml"
         config.write_text(json.dumps({"sources": {source: entry}}))
         prefix = source.upper()

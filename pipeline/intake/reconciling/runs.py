@@ -123,8 +123,8 @@ def _read(
     deadline = None if at_once else time.monotonic() + _RUN_SECONDS
     lists = _Lists(known, source)
     for poll, options in polls_of_window(source.reconcile, window, source.options, base=known.source(source.slug).url):
-        rate = known.source(source.slug).rate_per_second or poll.rate_per_second
-        for page, parents in lists.pages(replace(poll, rate_per_second=rate), options):
+        paced = replace(poll, rate_per_second=source.calls_per_second)
+        for page, parents in lists.pages(paced, options):
             reading.take(page, parents)
             if deadline is not None and time.monotonic() > deadline:
                 raise TransientError(_TOO_LONG.format(_RUN_SECONDS, source.slug, source.slug))

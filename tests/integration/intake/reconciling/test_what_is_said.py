@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -159,7 +160,7 @@ def test_off_is_understood_as_yaml_writes_it(
 @pytest.mark.parametrize(
     ("reconcile", "wanted"),
     [
-        ({"windows": 3}, "sources.typeform.reconcile: windows is not known; allowed: every_seconds"),
+        ({"windows": 3}, "sources.typeform.reconcile: windows is not known; allowed: calls_per_second, every_seconds"),
         ({"window_days": 0}, "sources.typeform.reconcile.window_days is 0; allowed: at least 1"),
     ],
 )
@@ -220,3 +221,15 @@ def test_counts_of_more_than_a_year_ago_are_forgotten(typeform: TypeformApi) -> 
     maintain()
     with transaction() as connection:
         assert [day.day for day in read_days(connection, since=old)] == [new]
+
+
+def test_the_pace_of_its_posts_is_not_the_pace_at_which_it_is_asked(
+    database: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = TypeformApi(forms={f"f-{number}": "Form" for number in range(4)})
+    with listing(api, SOURCE, tmp_path, monkeypatch, rate_per_second=10_000, reconcile={"calls_per_second": 4}):
+        asked_at: list[float] = []
+        api.before = lambda _asked: asked_at.append(time.monotonic())
+        run_reconcile(SOURCE, "default")
+    assert len(asked_at) == 5
+    assert asked_at[-1] - asked_at[0] > 0.9  # four times a quarter of a second
