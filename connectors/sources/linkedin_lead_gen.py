@@ -27,7 +27,7 @@ _LISTED = kit.Poll(
     token=_TOKEN,
     auth=_OAUTH,
 )
-_ACCOUNT = kit.Option("account", help="the number of the ad account; several with commas between")
+_ACCOUNT = kit.Option("account", ("text", "integer"), help="the number of the ad account; several with commas between")
 _FIELDS = (
     "id,submittedAt,leadType,testLead,owner,versionedLeadGenFormUrn,leadMetadata,leadMetadataInfo,associatedEntity,"
     "associatedEntityInfo,formResponse,form:(hiddenFields,name,id,content)"

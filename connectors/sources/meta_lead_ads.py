@@ -15,7 +15,7 @@ _WINDOW = (
     '[{"field":"time_created","operator":"GREATER_THAN","value":{from}},'
     '{"field":"time_created","operator":"LESS_THAN","value":{to}}]'
 )
-_PAGE = Option("page", help="the id of the page whose forms are read; several with commas between")
+_PAGE = Option("page", ("text", "integer"), help="the id of the page whose forms are read; several with commas between")
 _LEADS = kit.Poll(
     url="https://graph.facebook.com/{version}",
     records_at="data",

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from connectors.kit.errors import RecordError
+from connectors.kit.errors import ConfigurationError, RecordError
 from connectors.kit.sources.declarations import Parent, Poll, Stream
 from connectors.kit.sources.fetching.addresses import Target
 from connectors.kit.sources.paging.streams import poll_of_stream
@@ -30,11 +30,13 @@ def polls_of_window(
     reconcile: Reconcile, window: Window, options: Mapping[str, Any], *, base: str | None = None
 ) -> list[tuple[Poll, dict[str, Any]]]:
     """What to ask for a window, each with the options that it is asked with. `base`: scheme, host and first part of the
-    path in place of the declared ones."""
+    path in place of the declared ones. Raises ConfigurationError where `each` names nothing."""
     several = [options]
     if reconcile.each is not None:
         values = [value.strip() for value in str(options[reconcile.each]).split(",")]
         several = [{**options, reconcile.each: value} for value in values if value]
+        if not several:
+            raise ConfigurationError(f"{reconcile.each} names nothing that could be asked for")
     return [(_poll_of_window(reconcile, window, chosen, base), dict(chosen)) for chosen in several]
 
 

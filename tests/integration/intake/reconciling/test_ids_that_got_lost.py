@@ -91,7 +91,7 @@ def test_linkedin_is_asked_in_its_own_way_of_writing_and_its_ids_are_known(
     empty = b'{"elements": [], "paging": {"start": 3, "count": 100, "total": 3}}'
     api = PagedApi(answers=[(200, {}, body), (200, {}, empty)])
     source = "linkedin_lead_gen"
-    with listing(api, source, tmp_path, monkeypatch, reconcile={"account": "123"}):
+    with listing(api, source, tmp_path, monkeypatch, reconcile={"account": 123}):
         report = run_reconcile(source, "default", at_once=True)
     assert (report.poll.error, report.poll.accepted) == (None, 3)
     asked = api.asked[0]

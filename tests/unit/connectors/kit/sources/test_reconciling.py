@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from connectors.kit import Offset, Option, Parent, Poll, Reconcile, RecordError, Stream
+from connectors.kit import ConfigurationError, Offset, Option, Parent, Poll, Reconcile, RecordError, Stream
 from connectors.kit.sources.reconciling.asking import parent_target, polls_of_window, pushed_body
 from connectors.kit.sources.reconciling.declared import Window
 
@@ -36,6 +36,14 @@ def test_an_option_of_several_values_is_asked_for_each_and_quoted_in_the_address
         "https://api.acme.example/b/entries",
     ]
     assert polls[0][0].headers == {"Version": "v1"}
+
+
+def test_a_number_is_a_name_too_and_commas_alone_name_nothing():
+    assert asked(RECONCILE).url.split("/")[3] == "b"
+    ((poll, _),) = polls_of_window(RECONCILE, WINDOW, {**OPTIONS, "account": 123})
+    assert poll.url.split("/")[3] == "123"
+    with pytest.raises(ConfigurationError, match="account names nothing"):
+        polls_of_window(RECONCILE, WINDOW, {**OPTIONS, "account": " , "})
 
 
 @pytest.mark.parametrize(
