@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -11,12 +12,13 @@ from connectors.kit.errors import AfluenteError
 from connectors.kit.paths import get_path
 from connectors.kit.sources.fetching.fetch import fetch_of
 from connectors.kit.sources.idempotency import event_id_of, occurred_at_of
-from connectors.kit.sources.reconciling.asking import pushed_body
-from connectors.kit.sources.reconciling.declared import Reconcile, reconcile_of
+from connectors.kit.sources.reconciling.asking import polls_of_window, pushed_body
+from connectors.kit.sources.reconciling.declared import Reconcile, Window, reconcile_of
 from connectors.kit.sources.records import UnreadableBody
 from connectors.kit.sources.samples import Pulled, Sample
 
 Record = dict[str, Any]
+_A_MOMENT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def lists_name_what_was_posted(case: Case) -> list[str]:
@@ -71,8 +73,10 @@ def what_has_no_id_is_not_named(case: Case) -> list[str]:
 
 
 def _entries(reconcile: Reconcile, pulled: Pulled) -> list[Any]:
-    streams = reconcile.poll.streams
-    path = (streams[0].records_at if streams else None) or reconcile.poll.records_at
+    given = pulled.parents[-1] if pulled.parents and isinstance(pulled.parents[-1], dict) else {}
+    options = {option.name: option.default or option.name for option in reconcile.options} | given
+    (poll, _), *_ = polls_of_window(reconcile, Window(_A_MOMENT, _A_MOMENT), options)
+    path = (poll.streams[0].records_at if poll.streams else None) or poll.records_at
     found = get_path(pulled.answer, path)
     return found if isinstance(found, list) else []
 

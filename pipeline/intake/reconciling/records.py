@@ -15,10 +15,11 @@ from typing import Any
 import msgspec
 import orjson
 
-from connectors.kit import Webhook
+from connectors.kit import Webhook, get_path
 from connectors.kit.sources.polling import Page
 from connectors.kit.sources.reconciling.asking import pushed_body
 from connectors.kit.sources.reconciling.declared import Reconcile, Window
+from connectors.kit.times import parse_time
 from pipeline.errors import AfluenteError, place_of
 from pipeline.health.completeness import STREAM
 from pipeline.hints import hint_dispatch, hint_fetch
@@ -48,6 +49,7 @@ class _Listed:
 
     body: bytes = field(repr=False)
     record: PostedRecord = field(repr=False)
+    moment: datetime | None
 
 
 @dataclass
@@ -72,7 +74,7 @@ class Reading:
             except _NoRecordError as error:
                 rejected.append(self._rejected(_written(record), str(error)))
                 continue
-            if made is not None and self._is_meant(made.record.occurred_at):
+            if made is not None and self._is_meant(made.moment):
                 listed.setdefault(made.record.digest, made)
         self._store({digest: made for digest, made in listed.items() if digest not in self._seen}, rejected)
         self._seen.update(listed)
@@ -94,7 +96,7 @@ class Reading:
             cursors.move_cursor(connection, brand, slug, STREAM, position=None, hold_seconds=HOLD_SECONDS)
         for digest, made in listed.items():
             is_recovered = known[digest] if digest in known else lost[digest].event_id in taken
-            self._count(made.record.occurred_at, is_recovered=is_recovered)
+            self._count(made.moment, is_recovered=is_recovered)
         self.report.accepted += len(taken)
         self.report.repeated += len(listed) - len(taken)
         self.report.rejected += len(rejected)
@@ -135,7 +137,10 @@ class Reading:
             raise _NoRecordError(str(error)) from error
         if len(posted) != 1 or not posted[0].is_named:
             raise _NoRecordError("it has no id by which its post would be known")
-        return _Listed(content, posted[0])
+        moment = posted[0].occurred_at
+        if moment is None and self.reconcile.listed_at is not None:
+            moment = parse_time(get_path(record, self.reconcile.listed_at))
+        return _Listed(content, posted[0], moment)
 
     def _event(self, made: _Listed) -> NewEvent:
         """Its key alone decides: what the source posts is the better wording, whenever it comes."""

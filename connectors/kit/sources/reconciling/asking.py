@@ -73,6 +73,7 @@ def _poll_of_window(reconcile: Reconcile, window: Window, options: Mapping[str, 
     return dataclasses.replace(
         poll,
         url=url,
+        records_at=_filled(poll.records_at, values),
         params=_filled(dict(poll.params), values),
         headers=_filled(dict(poll.headers), values),
         body=None if poll.body is None else _filled(dict(poll.body), values),

@@ -25,8 +25,8 @@ def reconcile_problems(connector: Connector) -> list[str]:
     problems = []
     if connector.event_id is None:
         problems.append("reconcile: needs event_id, by which a record is known again")
-    if connector.occurred_at is None:
-        problems.append("reconcile: needs occurred_at, which tells the day that a record counts for")
+    if connector.occurred_at is None and reconcile.listed_at is None:
+        problems.append("reconcile: needs occurred_at, or listed_at, which tell the day that a record counts for")
     if connector.contact_at:
         problems.append("reconcile: an id that has several contacts (contact_at) does not tell which of them came")
     if "json" not in intake.formats:

@@ -15,15 +15,17 @@ from connectors.kit.sources.declarations import Connector, Poll
 class Reconcile:
     """How a source that posts is asked what it has posted, by the source's own list of records.
 
-    `poll`: as of any poll, without a cursor. In `url`, `params`, `headers` and `body`, and those of its streams and
-    parents, `{from}` and `{to}` are the window, written as `written` says (iso, date, unix, unix_ms), and `{name}` is
-    an option; `{from:number}` is sent as a number. The source may list more: what lies outside the window by
-    `occurred_at` is left alone.
+    `poll`: as of any poll, without a cursor. In `url`, `records_at`, `params`, `headers` and `body`, and those of its
+    streams and parents, `{from}` and `{to}` are the window, written as `written` says (iso, date, unix, unix_ms), and
+    `{name}` is an option; `{from:number}` is sent as a number. The source may list more: what lies outside the window
+    by `occurred_at` is left alone.
 
     `pushed(record)`, or `pushed(record, parents)`: the whole body that the source would have posted for a record of the
     list; None for one that it would not have posted. It is pure. `parents`, nearest first: the record of the Parent
     where there is one, and the options. `parent_url`: where each parent with records is read whole, with `{parent}`
     for its id; the answer takes the place of the one in the list of parents.
+
+    `listed_at`: the path of a listed record's time, where its post tells none.
 
     `options`: of `sources.NAME.reconcile`, or of `sources.NAME.options` where both know one; without a default it must
     be set before anything is asked. `each`: the option that may hold several values, separated by commas: everything is
@@ -36,6 +38,7 @@ class Reconcile:
     options: tuple[Option, ...] = ()
     each: str | None = None
     parent_url: str | None = None
+    listed_at: str | None = None
     every_seconds: int = 3_600
     window_days: int = 2  # whole days before today
     grace_seconds: int = 900  # younger records may still be on their way, or not in the list yet

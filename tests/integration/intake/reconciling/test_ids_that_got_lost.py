@@ -102,3 +102,23 @@ def test_linkedin_is_asked_in_its_own_way_of_writing_and_its_ids_are_known(
     with transaction() as connection:
         ids = connection.exec_driver_sql("SELECT external_id FROM events ORDER BY 1").scalars()
         assert list(ids) == [f"urn:li:leadGenFormResponse:1a2b-{number}" for number in range(3)]
+
+
+def test_an_address_that_got_lost_counts_for_the_day_that_the_list_tells(
+    database: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, root = "eventbrite", "https://www.eventbriteapi.com/v3/events/55001/attendees"
+    made = [(1, days_ago(1)), (2, days_ago(2)), (3, days_ago(9))]  # the last one was changed since
+    attendees = [
+        {"resource_uri": f"{root}/{number}/", "created": at.strftime("%Y-%m-%dT%H:%M:%SZ")} for number, at in made
+    ]
+    body = json.dumps({"pagination": {"has_more_items": False, "continuation": "x"}, "attendees": attendees}).encode()
+    api = PagedApi(answers=[(200, {}, body)])
+    with listing(api, source, tmp_path, monkeypatch, reconcile={"organization": 7}):
+        report = run_reconcile(source, "default", at_once=True)
+    assert (report.poll.error, report.poll.accepted) == (None, 2)
+    assert [report.days[days_ago(days).date()].recovered for days in (1, 2)] == [1, 1]
+    assert api.asked[0].path == "/v3/organizations/7/attendees/"
+    with transaction() as connection:
+        rows = connection.exec_driver_sql("SELECT external_id, state FROM events ORDER BY 1")
+        assert [tuple(row) for row in rows] == [(f"{root}/{number}/", "fetching") for number in (1, 2)]
