@@ -12,7 +12,8 @@ RUN_SECONDS = 60.0  # then the poll ends where it is and another goes on: other 
 class PollReport:
     """What one poll brought. `error` is why it ended early; `is_terminal` that a human must act. `ran` is False if
     somebody else was polling or it was not due. `end`: by what the source's end was known, None if it was not reached.
-    `notes`: what a human should know though it is no error. A page of a drop folder is a file, of a mailbox a mail."""
+    `starts_over`: no position is kept, the next run reads from the beginning. `notes`: what a human should know though
+    it is no error. A page of a drop folder is a file, of a mailbox a mail."""
 
     accepted: int = 0
     repeated: int = 0
@@ -25,6 +26,7 @@ class PollReport:
     quota_wait: float | None = None  # seconds, where the error was that the source is asked too often
     is_terminal: bool = False
     ran: bool = True
+    starts_over: bool = False
 
     def add(self, other: PollReport) -> None:
         """Count what another poll brought as well, and note what it noted. Not how it ended."""

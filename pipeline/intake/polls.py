@@ -280,8 +280,9 @@ def _finish(
 
 
 def _failures(cursor: cursors.StoredCursor, report: PollReport) -> int:
-    """How many runs in a row have failed, this one included: one that stored a page begins a new row."""
-    return 1 if report.pages else cursor.failures + 1
+    """How many runs in a row have failed, this one included: one that stored a page begins a new row, unless the next
+    one reads it again."""
+    return 1 if report.pages and not report.starts_over else cursor.failures + 1
 
 
 def _terminal_pause(failures: int) -> float:

@@ -87,6 +87,7 @@ def run_reconcile(slug: str, brand: str, *, at_once: bool = False, begin: date |
     report = ReconcileReport(PollReport())
 
     def read(_cursor: cursors.StoredCursor, poll_report: PollReport) -> bool:
+        poll_report.starts_over = True
         report.days = _read(known, instance, source, poll_report, at_once=at_once, begin=begin)
         return True
 

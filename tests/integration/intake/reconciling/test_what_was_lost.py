@@ -239,6 +239,10 @@ def test_a_page_that_fails_moves_no_numbers_and_keeps_what_was_found(typeform: T
     with transaction() as connection:
         (seconds,) = connection.exec_driver_sql("SELECT extract(epoch FROM next_run_at - now()) FROM cursors").one()
     assert 0 < seconds < 60  # soon again, not in an hour
+    assert run_reconcile(SOURCE, "default", at_once=True).poll.error
+    with transaction() as connection:
+        (failures,) = connection.exec_driver_sql("SELECT failures FROM cursors").one()
+    assert failures == 2  # though a page was read: the third try waits longer than the second
     typeform.broken = set()
     make_due()
     assert due_reconciles() == [(SOURCE, "default")]
