@@ -250,11 +250,20 @@ def _start_reconciles() -> int:
     return len(due)
 
 
+@app.task(name="ops.watch", send_events=False)
+def watch() -> int:
+    """Note which sources were heard, and judge the silence of the others. Returns how many are silent unusually."""
+    from pipeline.health.silence.watching import watch_sources
+
+    return watch_sources()
+
+
 @app.task(name="ops.maintain")
 def maintain() -> None:
     """Make the coming months' partitions, forget messages to other systems that ended long ago, and ask each CRM once a
     day whether its mapping fits."""
     from pipeline.intake.reconciling.runs import forget_reconciled
+    from pipeline.health.silence.watching import forget_old_hours
     from pipeline.store.engine import transaction
     from pipeline.store.schema import ensure_partitions
 
@@ -262,6 +271,7 @@ def maintain() -> None:
         ensure_partitions(connection)
     purge_webhooks()
     forget_reconciled()
+    forget_old_hours()
     compare_mappings()
 
 

@@ -22,6 +22,7 @@ from pipeline.health.machine_checks import (
 from pipeline.health.request_checks import check_requests
 from pipeline.health.secret_checks import check_secrets
 from pipeline.health.service_checks import check_clocks, check_database, check_redis, check_revisions
+from pipeline.health.silence.notices import check_silence
 from pipeline.health.webhook_checks import check_webhooks
 from pipeline.settings.loading import Settings, load_settings
 
@@ -55,5 +56,6 @@ def _checks(known: Settings | None) -> Iterator[Check]:
     yield from check_completeness(known)
     yield from check_revisions()
     yield from check_requests()
+    yield from check_silence(known)
     yield from check_destinations(known)
     yield from check_webhooks(known)

@@ -9,6 +9,8 @@ from prometheus_client.core import GaugeMetricFamily
 
 from pipeline.health.completeness import completeness_gauges, reconcile_states
 from pipeline.health.readings import DatabaseReading, RedisReading, take_readings
+from pipeline.health.silence.judging import quiet_from
+from pipeline.health.silence.notices import FRESH
 from pipeline.settings.loading import Settings, settings
 
 
@@ -62,6 +64,7 @@ def _of_database(reading: DatabaseReading | None) -> Iterator[GaugeMetricFamily]
     )
     yield from _of_webhooks(reading)
     yield from _of_fetches(reading)
+    yield from _of_silence(reading)
     yield GaugeMetricFamily(
         "afluente_reviews_waiting", "Pairs of people that a human is asked about", value=reading.reviews_waiting
     )
@@ -104,6 +107,19 @@ def _of_fetches(reading: DatabaseReading) -> Iterator[GaugeMetricFamily]:
         waiting.add_metric([state.source, state.brand], state.waiting)
         oldest.add_metric([state.source, state.brand], state.waits_seconds(now))
     yield from (waiting, oldest)
+
+
+def _of_silence(reading: DatabaseReading) -> Iterator[GaugeMetricFamily]:
+    names, now = ["source", "brand"], datetime.now(UTC)
+    silent = GaugeMetricFamily(
+        "afluente_source_silent", "1 if it is silent for longer than its own rhythm", labels=names
+    )
+    seconds = GaugeMetricFamily("afluente_source_silent_seconds", "Since its last lead came in", labels=names)
+    for rhythm in reading.rhythms:
+        if now - rhythm.judged_at <= FRESH:
+            silent.add_metric([rhythm.source, rhythm.brand], float(rhythm.unusual_since is not None))
+            seconds.add_metric([rhythm.source, rhythm.brand], max((now - quiet_from(rhythm)).total_seconds(), 0.0))
+    yield from (silent, seconds)
 
 
 def _of_redis(reading: RedisReading | None) -> Iterator[GaugeMetricFamily]:

@@ -35,6 +35,7 @@ from pipeline.store.fetches.pauses import FetchState, fetch_states
 from pipeline.store.identity.reviews import count_reviews
 from pipeline.store.last_errors import LastError, destination_errors, source_errors
 from pipeline.store.people import activities
+from pipeline.store.sources.rhythms import SourceRhythm, read_rhythms
 from pipeline.store.webhooks.endpoints import read_endpoints
 from pipeline.store.webhooks.messages import Backlog as WebhookBacklog
 from pipeline.store.webhooks.messages import read_backlogs
@@ -71,7 +72,8 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     come with ever other content. `webhooks`: endpoints that other systems are told at. `held`: deliveries, by
     the object of a CRM that no mapping names any more. `misfits`: how many things of a destination's mapping did not
     fit when its CRM was asked last. `fetches`: what waits to be read from sources that send ids.
-    `reconciled`: what sources list as posted beside what came, of the last days."""
+    `reconciled`: what sources list as posted beside what came, of the last days. `rhythms`: how long sources are
+    silent."""
 
     pending: dict[str, Backlog]
     due: dict[str, dict[str, Backlog]]
@@ -90,6 +92,7 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     misfits: dict[str, int] = {}
     fetches: list[FetchState] = []
     reconciled: list[ReconciledDay] = []
+    rhythms: list[SourceRhythm] = []
 
 
 class RedisReading(msgspec.Struct, frozen=True):
@@ -149,6 +152,7 @@ def read_database() -> DatabaseReading:
             misfits={name: len(found.findings) for name, found in read_comparisons(connection).items()},
             fetches=fetch_states(connection),
             reconciled=read_days(connection, since=recent_days_begin()),
+            rhythms=list(read_rhythms(connection).values()),
         )
 
 

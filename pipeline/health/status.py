@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from pipeline.health.connector_checks import find_wrong_mappings
 from pipeline.health.machine_checks import free_bytes
 from pipeline.health.polls import find_poll_problems, poll_states
 from pipeline.health.readings import Backlog, DatabaseReading, Readings, take_readings
+from pipeline.health.silence.notices import SourceSilence, Surroundings, find_unwatched, silences
 from pipeline.health.thresholds import LEAST_FREE_BYTES, find_alarms
 from pipeline.recompute.deliveries import lacking_now
 from pipeline.settings.installation import read_runtime
@@ -28,14 +30,15 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
     by lane, queues and unacked (messages), due by destination and lane, held (deliveries of
     objects that no mapping names any more), destinations, sources, quarantined by stage,
     drift (undecided fields by source), webhooks (state and backlog by endpoint), requests (of the last minutes, by
-    source and outcome), fetches (what waits to be read of sources that send ids), reviews_waiting (pairs of people for
-    a human), activities_waiting (for their lead), problems (sentences).
+    source and outcome), fetches (what waits to be read of sources that send ids), silent (sources, for longer than
+    usual), reviews_waiting (pairs of people for a human), activities_waiting (for their lead), problems (sentences).
     """
     known = known or settings()
     runtime = read_runtime(known.data)
     readings = take_readings(known)
     database, redis = readings.database, readings.redis
     processes = _processes(known, runtime)
+    silent = _silent(known, database)
     return {
         "addresses": runtime.get("addresses", {}),
         "processes": processes,
@@ -54,6 +57,7 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
         "requests": database.requests if database else {},
         "webhooks": _webhooks(database),
         "fetches": [msgspec.to_builtins(state) for state in database.fetches] if database else [],
+        "silent": [msgspec.to_builtins(source) for source in silent],
         "reviews_waiting": database.reviews_waiting if database else None,
         "activities_waiting": database.activities_waiting if database else None,
         "problems": [
@@ -64,6 +68,8 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
             ),
             *_disk(known),
             *find_alarms(readings),
+            *(source.notice or "" for source in silent),
+            *(find_unwatched(database.rhythms, datetime.now(UTC)) if database else []),
             *find_poll_problems(poll_states(known, database.cursors if database else {})),
             *_completeness(known, database),
             *(f"source {slug} is left out: {reason}" for slug, reason in broken_sources().items()),
@@ -86,6 +92,15 @@ def _processes(known: Settings, runtime: dict[str, Any]) -> list[dict[str, Any]]
         for entry in runtime.get("processes", [])
         if isinstance(entry, dict)
     ]
+
+
+def _silent(known: Settings, database: DatabaseReading | None) -> list[SourceSilence]:
+    """Sources that are silent for longer than their rhythm."""
+    if database is None:
+        return []
+    around = Surroundings(database.cursors, database.requests)
+    found = silences(known, database.rhythms, around, datetime.now(UTC))
+    return [silence for silence in found if silence.notice is not None]
 
 
 def _disk(known: Settings) -> list[str]:

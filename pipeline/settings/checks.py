@@ -19,6 +19,7 @@ from pipeline.settings.networks import EVERYBODY, fault_of_network
 from pipeline.settings.secrets import reference
 from pipeline.settings.type_checks import Problem, problems_of_type, shown_value
 from pipeline.settings.webhook_checks import problems_of_policy, problems_of_webhook
+from pipeline.values.dates.lengths import length_of
 from pipeline.values.nearest import unknown_name
 from pipeline.values.places.country_codes import COUNTRY_CODES
 
@@ -108,7 +109,14 @@ def _of_entry(entry: Any, place: str, brands: set[str]) -> Iterator[Problem]:
     if place.startswith("sources."):
         yield from _of_secret_names(entry.get("secrets"), place, brands)
         yield from _of_networks(entry.get("allow_from"), f"{place}.allow_from")
+        yield from _of_silence(entry.get("silence"), f"{place}.silence")
     yield from _of_references(entry, place)
+
+
+def _of_silence(silence: Any, place: str) -> Iterator[Problem]:
+    after = silence.get("after") if isinstance(silence, dict) else None
+    if isinstance(after, str) and length_of(after) is None:
+        yield f"{place}.after", f"{after!r} is no length of time; write it as 90m, 6h, 3d or 2w"
 
 
 def _of_account(entry: Mapping[str, Any], place: str) -> Iterator[Problem]:

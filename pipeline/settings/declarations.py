@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 import msgspec
+
+from pipeline.values.dates.lengths import length_of
 
 ROLES = ("ingest", "viewer", "operator", "admin")
 
@@ -23,6 +26,12 @@ class BrandSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     region: str | None = None
     title: str | None = None
+
+
+class SilenceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long a source may be silent, in place of its own rhythm: `90m`, `6h`, `3d` or `2w`."""
+
+    after: str
 
 
 class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,9 +57,15 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     every_seconds: Annotated[int, msgspec.Meta(ge=1)] | None = None
     rate_per_second: PerSecond | None = None
     allow_from: list[str] | None = None
+    silence: bool | SilenceSettings = True  # False: nobody is told when it falls silent
     redirect_url: str | None = None  # where `source connect` lets the browser be led, as the app was registered
     options: dict[str, Any] = {}
     reconcile: dict[str, Any] | bool | None = None  # of one that posts: how it is asked what it has posted; or off
+
+    @property
+    def silent_after(self) -> timedelta | None:
+        """How long it may be silent, if that is said."""
+        return length_of(self.silence.after) if isinstance(self.silence, SilenceSettings) else None
 
 
 class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

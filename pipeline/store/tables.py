@@ -16,9 +16,21 @@ from pipeline.store.fetches import tables as fetches
 from pipeline.store.identity import tables as identity
 from pipeline.store.people import tables as people
 from pipeline.store.source_tokens import STATES as TOKEN_STATES
+from pipeline.store.sources import tables as sources
 from pipeline.store.webhooks import tables as webhooks
 
-__all__ = ["deliveries", "events", "fetches", "identity", "keyring", "metadata", "people", "source_tokens", "webhooks"]
+__all__ = [
+    "deliveries",
+    "events",
+    "fetches",
+    "identity",
+    "keyring",
+    "metadata",
+    "people",
+    "source_tokens",
+    "sources",
+    "webhooks",
+]
 
 keyring = Table(
     "keyring",

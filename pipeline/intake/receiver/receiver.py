@@ -23,7 +23,7 @@ from pipeline.intake.receiver.group_writer import Committed, GroupWriter
 from pipeline.intake.receiver.metrics import IntakeMetrics
 from pipeline.intake.receiver.rate_limits import RateLimits
 from pipeline.intake.receiver.readiness import HANGS, Readiness
-from pipeline.intake.receiver.request_counts import HANDSHAKE, TAKEN, RequestCounts
+from pipeline.intake.receiver.request_counts import HANDSHAKE, TAKEN, RequestCounts, say_there
 from pipeline.logs import get_logger
 from pipeline.settings.loading import Settings
 from pipeline.settings.set_up_sources import set_up_sources
@@ -47,7 +47,7 @@ class Receiver:
     body_work: BodyWork = field(default_factory=BodyWork)
     hints: LaneHints = field(default_factory=LaneHints)
     metrics: IntakeMetrics = field(init=False)
-    request_counts: RequestCounts = field(default_factory=RequestCounts)
+    request_counts: RequestCounts = field(default_factory=lambda: RequestCounts(say=say_there))
     hook_keys: HookKeys = field(init=False)
     readiness: Readiness = field(init=False)
     readers: Readers = field(init=False)

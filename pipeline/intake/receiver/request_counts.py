@@ -1,4 +1,5 @@
-"""Counts what becomes of requests and writes it down every few seconds; warns of refusals at intervals, not each time.
+"""Counts what becomes of requests and writes it down every few seconds; warns of refusals at intervals, not each time;
+and says that this receiver is there.
 
 A database that is away costs nothing: what is counted meanwhile is written when it is back.
 """
@@ -9,18 +10,27 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from pipeline.errors import AfluenteError, place_of
 from pipeline.logs import get_logger
 from pipeline.store.engine import transaction
 from pipeline.store.events.requests import RequestKey, add_requests
+from pipeline.store.sources.rhythms import RECEIVER, beat
 
 TAKEN, HANDSHAKE = "taken", "handshake"
 _WRITE_SECONDS = 3.0
 _WARN_SECONDS = 60.0
+_SAY_SECONDS = 30.0
 _MOST_KEYS = 20_000  # while the database is away: sources times outcomes times minutes
 _log = get_logger(__name__)
+
+
+def say_there() -> None:
+    """Say that a receiver is there: what is not posted meanwhile is the source's silence, and not ours."""
+    with transaction(synchronous=False) as connection:
+        beat(connection, RECEIVER)
 
 
 def store_counts(counts: Mapping[RequestKey, int]) -> None:
@@ -38,6 +48,7 @@ class RequestCounts:
         *,
         write_seconds: float | None = None,
         warn_seconds: float = _WARN_SECONDS,
+        say: Callable[[], None] | None = None,
     ) -> None:
         self._store = store
         self._write_seconds = _WRITE_SECONDS if write_seconds is None else write_seconds
@@ -47,6 +58,8 @@ class RequestCounts:
         self._warned_at = time.monotonic() - warn_seconds
         self._guard = threading.Lock()
         self._stopping = threading.Event()
+        self._say = say
+        self._said_at = time.monotonic() - _SAY_SECONDS
         self._thread = threading.Thread(target=self._run, name="intake-request-counts", daemon=True)
 
     def start(self) -> None:
@@ -73,6 +86,7 @@ class RequestCounts:
             try:
                 self._write()
                 self._warn()
+                self._say_there()
             except Exception as error:  # noqa: BLE001 - counting must go on, whatever a write met
                 _log.error("requests_not_counted", place=place_of(error))
 
@@ -87,6 +101,13 @@ class RequestCounts:
             with self._guard:
                 if len(self._counts) + len(counts) <= _MOST_KEYS:
                     self._counts.update(counts)
+
+    def _say_there(self) -> None:
+        if self._say is None or time.monotonic() - self._said_at < _SAY_SECONDS:
+            return
+        with suppress(AfluenteError):
+            self._say()
+            self._said_at = time.monotonic()
 
     def _warn(self) -> None:
         if not self._refused or time.monotonic() - self._warned_at < self._warn_seconds:

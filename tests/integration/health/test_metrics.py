@@ -95,6 +95,11 @@ def add_compared_day(monkeypatch) -> None:
         keep_days(connection, "default", "typeform", {now.date() - timedelta(days=1): DayCount(1, 1)}, read_to=now)
 
 
+def add_rhythm() -> None:
+    with transaction() as connection:
+        connection.exec_driver_sql("INSERT INTO source_rhythms (brand, source) VALUES ('default', 'web_form')")
+
+
 def test_every_metric_that_a_page_names_is_at_a_running_receiver(installation, monkeypatch):
     add_compared_day(monkeypatch)
     add_events(1, "hot")
@@ -104,6 +109,7 @@ def test_every_metric_that_a_page_names_is_at_a_running_receiver(installation, m
     add_endpoint()
     add_fetch()
     add_delivery("held")
+    add_rhythm()
     with transaction() as connection:
         note_comparison(connection, "crm", "1", findings=["a field is missing"], fault=None)
     with running_receiver() as receiver:

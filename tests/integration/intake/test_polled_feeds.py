@@ -246,7 +246,7 @@ def test_a_poll_by_hand_that_fails_says_why(feed):
     assert "future" in problem("source", "poll", "json_feed", "--from", "2999-01-01T00:00:00Z", code=2)
     assert "is not polled" in problem("source", "poll", "web_form", code=2)
     assert "no source" in problem("source", "poll", "nope", code=2)
-    assert "is not polled" in problem("source", "status", "web_form", code=2)
+    assert "comes in files" in problem("source", "status", "datablist", code=2)
 
 
 def test_a_poll_by_hand_needs_a_brand_where_there_are_several_and_a_source_that_is_on(feed, config):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.commands.source import access, completeness, states
+from pipeline.cli.commands.source import access, completeness, standing
 from pipeline.cli.terminal.findings import print_findings
 from pipeline.cli.terminal.output import (
     AsJson,
@@ -266,9 +266,9 @@ def fetch_records(
         raise typer.Exit(1)
 
 
-commands.command("status", epilog=states.STATUS)(states.show_states)
 commands.command("completeness", epilog=completeness.COMPLETENESS)(completeness.show_completeness)
 commands.command("reconcile", epilog=completeness.RECONCILE)(completeness.reconcile_source)
+commands.command("status", epilog=standing.STATUS)(standing.show_status)
 
 
 def _accept(slug: str | None) -> None:

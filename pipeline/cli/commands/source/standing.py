@@ -1,0 +1,101 @@
+"""`afluente source status`: how sources are read, and whether each is heard as usual."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_note, print_table
+
+if TYPE_CHECKING:
+    from pipeline.health.polls import PollState
+    from pipeline.health.silence.notices import SourceSilence
+    from pipeline.store.fetches.pauses import FetchState
+
+STATUS = example("afluente source status", "afluente source status json_feed --json")
+
+
+def show_status(
+    *,
+    name: Annotated[str | None, typer.Argument(help="Only this source.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how each source stands.
+
+    Of polled ones where they were read to, the last and the next run, the last error, and why one is not polled; what
+    waits to be read of those that send ids; and of all how often they are heard, and whether one is silent for longer
+    than that.
+    """
+    from pipeline.cli.terminal.connection import installation
+    from pipeline.inspection.polling.standing import read_standing
+
+    with installation():
+        standing = read_standing(name)
+    if as_json:
+        print_json([*standing.polls, *standing.fetches, *standing.silences])
+        return
+    if not standing.polls and not standing.fetches and not standing.silences:
+        print_line("nothing came so far, and nothing is polled")
+    if standing.fetches:
+        _print_fetches(standing.fetches)
+    if standing.polls:
+        _print_polls(standing.polls)
+    if standing.silences:
+        _print_silences(standing.silences)
+
+
+def _print_polls(states: Sequence[PollState]) -> None:
+    columns = ("source", "brand", "stream", "access", "cursor", "page", "last run", "next run", "failures")
+    print_table(
+        (*columns, "last error or why not"),
+        [
+            (
+                state.source,
+                state.brand,
+                state.stream or None,
+                state.access,
+                state.cursor,
+                state.page,
+                state.last_run_at,
+                "now" if state.is_running else state.next_run_at,
+                state.failures or None,
+                state.why_not or state.last_error,
+            )
+            for state in states
+        ],
+        numbers=["page", "failures"],
+    )
+    for state in states:
+        if state.note:
+            print_line(f"{state.source}{f' {state.stream}' if state.stream else ''}: {state.note}")
+
+
+def _print_fetches(states: Sequence[FetchState]) -> None:
+    print_table(
+        ("source", "brand", "waiting", "oldest", "failing", "next try", "last error"),
+        [
+            (
+                state.source,
+                state.brand,
+                state.waiting,
+                state.oldest_at,
+                state.failing or None,
+                state.until,
+                state.error or state.last_error,
+            )
+            for state in states
+        ],
+        numbers=["waiting", "failing"],
+    )
+
+
+def _print_silences(silences: Sequence[SourceSilence]) -> None:
+    print_table(
+        ("source", "brand", "heard", "last lead", "usually a lead"),
+        [(silence.source, silence.brand, silence.state, silence.last_lead_at, silence.pace) for silence in silences],
+    )
+    for silence in silences:
+        if silence.notice:
+            print_note(silence.notice)
