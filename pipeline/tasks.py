@@ -260,10 +260,11 @@ def watch() -> int:
 
 @app.task(name="ops.maintain")
 def maintain() -> None:
-    """Make the coming months' partitions, forget messages to other systems that ended long ago, and ask each CRM once a
-    day whether its mapping fits."""
-    from pipeline.intake.reconciling.runs import forget_reconciled
+    """Make the coming months' partitions, forget messages to other systems that ended long ago, ask each CRM once a day
+    whether its mapping fits, and each source that can be asked whether it knows our address."""
     from pipeline.health.silence.watching import forget_old_hours
+    from pipeline.health.subscriptions.asking import ask_due
+    from pipeline.intake.reconciling.runs import forget_reconciled
     from pipeline.store.engine import transaction
     from pipeline.store.schema import ensure_partitions
 
@@ -273,6 +274,7 @@ def maintain() -> None:
     forget_reconciled()
     forget_old_hours()
     compare_mappings()
+    ask_due()
 
 
 @signals.task_failure.connect

@@ -61,6 +61,7 @@ from connectors.kit.sources.declarations import (
     Webhook,
 )
 from connectors.kit.sources.fetching.fetch import Fetch
+from connectors.kit.sources.fetching.subscriptions import Scopes, Subscription
 from connectors.kit.sources.handshakes import (
     CrcToken,
     Echo,
@@ -135,6 +136,7 @@ __all__ = [
     "Reconcile",
     "Record",
     "RecordError",
+    "Scopes",
     "Secret",
     "Secrets",
     "SentField",
@@ -145,6 +147,7 @@ __all__ = [
     "SlackChallenge",
     "StandardWebhooks",
     "Stream",
+    "Subscription",
     "TerminalError",
     "TimeWindow",
     "TransientError",

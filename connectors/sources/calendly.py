@@ -5,7 +5,7 @@ A reschedule is a cancellation and a booking that names the one before it: not a
 
 from typing import Any
 
-from connectors.kit import Connector, HmacSha256, Secret, Webhook
+from connectors.kit import Connector, Fetch, HmacSha256, Option, Secret, Subscription, Webhook
 
 _BOOKED, _CANCELED = "invitee.created", "invitee.canceled"
 
@@ -43,6 +43,18 @@ CONNECTOR = Connector(
             timestamp_part="t",
             signature_part="v1",
             tolerance_seconds=180,
+        ),
+        subscription=Subscription(
+            Fetch(
+                "https://api.calendly.com/webhook_subscriptions",
+                params={"organization": "{organization}", "scope": "organization"},
+                options=(Option("organization", help="the address of your organization, as Calendly's API names it"),),
+                token=Secret("CALENDLY_TOKEN"),
+            ),
+            records_at="collection",
+            url_at="callback_url",
+            active_at="state",
+            active=("active",),
         ),
     ),
     event_id="record",

@@ -1,5 +1,6 @@
 """Meta posts the id of each lead of an instant form (Facebook, Instagram); the lead is read from the Graph API."""
 
+from dataclasses import replace
 from typing import Any
 
 from connectors import kit
@@ -36,6 +37,24 @@ _LEADS = kit.Poll(
     ),
 )
 _QUOTA_CODES = (4, 17, 32, 613, 80004, 80005)
+_ASKED = kit.Fetch(
+    "https://graph.facebook.com/{version}/{page}/subscribed_apps",
+    options=(_VERSION, _PAGE),
+    token=Secret("META_LEAD_ADS_TOKEN"),
+    code_at="error.code",
+    codes={**_CODES, **dict.fromkeys(_QUOTA_CODES, "quota")},
+)
+_SUBSCRIPTION = kit.Subscription(
+    _ASKED,
+    records_at="data",  # Meta tells no address: it is the app's, and the same for all its pages
+    holds={"subscribed_fields": "leadgen"},
+    each="page",
+    scopes=kit.Scopes(
+        replace(_ASKED, url="https://graph.facebook.com/{version}/debug_token", params={"input_token": "{token}"}),
+        at="data.scopes",
+        needed=("leads_retrieval", "pages_manage_metadata", "pages_read_engagement"),
+    ),
+)
 
 
 def prepare(record: dict[str, Any]) -> dict[str, Any]:
@@ -72,6 +91,7 @@ CONNECTOR = kit.Connector(
             codes={**_CODES, **dict.fromkeys(_QUOTA_CODES, "quota")},
         ),
         reconcile=kit.Reconcile(_LEADS, pushed, written="unix", options=(_VERSION, _PAGE), each="page"),
+        subscription=_SUBSCRIPTION,
     ),
     event_id="value.leadgen_id",
     occurred_at="value.created_time",

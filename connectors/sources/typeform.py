@@ -70,6 +70,17 @@ CONNECTOR = kit.Connector(
             parent_url="{parent}",
             grace_seconds=3_600,  # the list may be half an hour behind
         ),
+        subscription=kit.Subscription(
+            kit.Fetch(
+                "https://api.typeform.com/forms/{form}/webhooks",
+                options=(kit.Option("form", help="the id of the form; several with commas between"),),
+                token=Secret("TYPEFORM_TOKEN"),
+            ),
+            records_at="items",
+            url_at="url",
+            active_at="enabled",
+            each="form",
+        ),
     ),
     event_id="form_response.token",
     occurred_at="form_response.submitted_at",

@@ -23,6 +23,7 @@ from pipeline.health.request_checks import check_requests
 from pipeline.health.secret_checks import check_secrets
 from pipeline.health.service_checks import check_clocks, check_database, check_redis, check_revisions
 from pipeline.health.silence.notices import check_silence
+from pipeline.health.subscriptions.notices import check_subscriptions
 from pipeline.health.webhook_checks import check_webhooks
 from pipeline.settings.loading import Settings, load_settings
 
@@ -57,5 +58,6 @@ def _checks(known: Settings | None) -> Iterator[Check]:
     yield from check_revisions()
     yield from check_requests()
     yield from check_silence(known)
+    yield from check_subscriptions(known)
     yield from check_destinations(known)
     yield from check_webhooks(known)

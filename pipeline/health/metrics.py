@@ -64,7 +64,7 @@ def _of_database(reading: DatabaseReading | None) -> Iterator[GaugeMetricFamily]
     )
     yield from _of_webhooks(reading)
     yield from _of_fetches(reading)
-    yield from _of_silence(reading)
+    yield from _of_sources(reading)
     yield GaugeMetricFamily(
         "afluente_reviews_waiting", "Pairs of people that a human is asked about", value=reading.reviews_waiting
     )
@@ -109,7 +109,7 @@ def _of_fetches(reading: DatabaseReading) -> Iterator[GaugeMetricFamily]:
     yield from (waiting, oldest)
 
 
-def _of_silence(reading: DatabaseReading) -> Iterator[GaugeMetricFamily]:
+def _of_sources(reading: DatabaseReading) -> Iterator[GaugeMetricFamily]:
     names, now = ["source", "brand"], datetime.now(UTC)
     silent = GaugeMetricFamily(
         "afluente_source_silent", "1 if it is silent for longer than its own rhythm", labels=names
@@ -119,7 +119,12 @@ def _of_silence(reading: DatabaseReading) -> Iterator[GaugeMetricFamily]:
         if now - rhythm.judged_at <= FRESH:
             silent.add_metric([rhythm.source, rhythm.brand], float(rhythm.unusual_since is not None))
             seconds.add_metric([rhythm.source, rhythm.brand], max((now - quiet_from(rhythm)).total_seconds(), 0.0))
-    yield from (silent, seconds)
+    hooks = GaugeMetricFamily(
+        "afluente_source_subscribed", "1 if the source said last that it knows our address", labels=names
+    )
+    for row in reading.subscriptions.values():
+        hooks.add_metric([row.source, row.brand], float(row.hook == "active"))
+    yield from (silent, seconds, hooks)
 
 
 def _of_redis(reading: RedisReading | None) -> Iterator[GaugeMetricFamily]:

@@ -35,7 +35,8 @@ from pipeline.store.fetches.pauses import FetchState, fetch_states
 from pipeline.store.identity.reviews import count_reviews
 from pipeline.store.last_errors import LastError, destination_errors, source_errors
 from pipeline.store.people import activities
-from pipeline.store.sources.rhythms import SourceRhythm, read_rhythms
+from pipeline.store.sources.rhythms import SourceKey, SourceRhythm, read_rhythms
+from pipeline.store.sources.subscriptions import SubscriptionRow, read_subscriptions
 from pipeline.store.webhooks.endpoints import read_endpoints
 from pipeline.store.webhooks.messages import Backlog as WebhookBacklog
 from pipeline.store.webhooks.messages import read_backlogs
@@ -73,7 +74,7 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     the object of a CRM that no mapping names any more. `misfits`: how many things of a destination's mapping did not
     fit when its CRM was asked last. `fetches`: what waits to be read from sources that send ids.
     `reconciled`: what sources list as posted beside what came, of the last days. `rhythms`: how long sources are
-    silent."""
+    silent. `subscriptions`: what sources said when they were asked whether they know our address."""
 
     pending: dict[str, Backlog]
     due: dict[str, dict[str, Backlog]]
@@ -93,6 +94,7 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     fetches: list[FetchState] = []
     reconciled: list[ReconciledDay] = []
     rhythms: list[SourceRhythm] = []
+    subscriptions: dict[SourceKey, SubscriptionRow] = {}
 
 
 class RedisReading(msgspec.Struct, frozen=True):
@@ -153,6 +155,7 @@ def read_database() -> DatabaseReading:
             fetches=fetch_states(connection),
             reconciled=read_days(connection, since=recent_days_begin()),
             rhythms=list(read_rhythms(connection).values()),
+            subscriptions=read_subscriptions(connection),
         )
 
 

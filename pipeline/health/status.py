@@ -15,6 +15,7 @@ from pipeline.health.machine_checks import free_bytes
 from pipeline.health.polls import find_poll_problems, poll_states
 from pipeline.health.readings import Backlog, DatabaseReading, Readings, take_readings
 from pipeline.health.silence.notices import SourceSilence, Surroundings, find_unwatched, silences
+from pipeline.health.subscriptions.notices import find_lost, subscription_states
 from pipeline.health.thresholds import LEAST_FREE_BYTES, find_alarms
 from pipeline.recompute.deliveries import lacking_now
 from pipeline.settings.installation import read_runtime
@@ -69,6 +70,7 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
             *_disk(known),
             *find_alarms(readings),
             *(source.notice or "" for source in silent),
+            *(find_lost(subscription_states(known, database.subscriptions, {})) if database else []),
             *(find_unwatched(database.rhythms, datetime.now(UTC)) if database else []),
             *find_poll_problems(poll_states(known, database.cursors if database else {})),
             *_completeness(known, database),

@@ -58,6 +58,7 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate_per_second: PerSecond | None = None
     allow_from: list[str] | None = None
     silence: bool | SilenceSettings = True  # False: nobody is told when it falls silent
+    subscription: bool | dict[str, Any] = True  # what it is asked with for our subscription; False: it is not asked
     redirect_url: str | None = None  # where `source connect` lets the browser be led, as the app was registered
     options: dict[str, Any] = {}
     reconcile: dict[str, Any] | bool | None = None  # of one that posts: how it is asked what it has posted; or off

@@ -29,6 +29,7 @@ from connectors.kit.conformance.sample_checks import (
     second_delivery_is_recognized,
     times_become_aware_utc,
 )
+from connectors.kit.conformance.subscription_checks import subscription_is_understood
 
 __all__ = ["CHECKS", "Case", "Check", "Rule", "Trial", "run_checks"]
 
@@ -53,6 +54,7 @@ CHECKS: tuple[Check, ...] = (
     ids_are_read_by_their_source_alone,
     lists_name_what_was_posted,
     what_has_no_id_is_not_named,
+    subscription_is_understood,
 )
 
 

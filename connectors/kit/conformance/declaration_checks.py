@@ -10,6 +10,7 @@ from connectors.kit.sources.auth import auth_of, plain_of
 from connectors.kit.sources.declarations import Connector, Poll, Secret, Webhook
 from connectors.kit.sources.fetching.addresses import address_problems
 from connectors.kit.sources.fetching.fetch import fetch_of
+from connectors.kit.sources.fetching.subscriptions import subscription_of, subscription_problems
 from connectors.kit.sources.handshakes import secrets_of_webhook
 from connectors.kit.sources.paging.checks import wrong_words
 from connectors.kit.sources.parts import as_paths
@@ -72,6 +73,7 @@ def declaration_is_complete(case: Case) -> list[str]:
     if (fetch := fetch_of(connector)) is not None:
         problems += address_problems(fetch)
     problems += reconcile_problems(connector)
+    problems += subscription_problems(subscription_of(connector))
     problems += _wrong_paths(connector)
     if isinstance(intake, Poll):
         problems += wrong_words(intake)
@@ -114,8 +116,8 @@ def _wrong_paths(connector: Connector) -> list[str]:
 
 def _secrets(case: Case) -> list[Secret]:
     intake = case.connector.intake
-    reconcile = reconcile_of(case.connector)
-    asked = (intake, reconcile.poll) if reconcile is not None else (intake,)
-    proofs = [auth for poll in asked for auth in (plain_of(poll), auth_of(poll)) if auth is not None]
+    reconcile, subscription = reconcile_of(case.connector), subscription_of(case.connector)
+    asks = [intake, *([reconcile.poll] if reconcile else []), *([subscription.ask] if subscription else [])]
+    proofs = [auth for ask in asks for auth in (plain_of(ask), auth_of(ask)) if auth is not None]
     shown = [secret for auth in proofs for secret in auth.secrets]
     return [*(secrets_of_webhook(intake) if isinstance(intake, Webhook) else []), *shown]

@@ -15,6 +15,7 @@ from connectors.kit.tokens import TokenSource
 if TYPE_CHECKING:
     from connectors.kit.sources.collected.kinds import Collected
     from connectors.kit.sources.fetching.fetch import Fetch
+    from connectors.kit.sources.fetching.subscriptions import Subscription
     from connectors.kit.sources.reconciling.declared import Reconcile
 
 _SIGNED_RECORDS = 5_000  # they go into one transaction
@@ -121,6 +122,7 @@ class Webhook:
     json_fields: tuple[str, ...] = ()
     fetch: Fetch | None = None  # the body brings ids; the record of each is read from the source before it is mapped
     reconcile: Reconcile | None = None  # the source can be asked what it has posted: what was lost is found by its id
+    subscription: Subscription | None = None  # the source can be asked whether it still knows our address
 
     @property
     def record_limit(self) -> int:

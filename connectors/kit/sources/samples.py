@@ -5,6 +5,8 @@ They are looked up in the company's folder and among the shipped ones, file by f
 beside one is the lead expected of it (a list where the body holds several). `NAME.fetched.json` is what the source has
 under the ids in it: an object, or a list of one for each record that is read by its id. `pulled/NAME.json` is how the
 source lists what it has posted, `pulled/NAME.parents.json` what those records belong to, nearest first.
+`typical.hooks.json` is the source's answer when it is asked whether it knows our address, which is
+https://leads.example.org/in/default/SLUG.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from connectors.kit.folders import find_file, find_files
 EXPECTED = ".expected.json"
 FETCHED = ".fetched.json"
 PARENTS = ".parents.json"
+HOOKS = ".hooks.json"
 MULTIPART_BOUNDARY = "sample-boundary"
 _CONTENT_TYPES = {
     ".json": "application/json",
@@ -35,7 +38,8 @@ _FILES = {_CONTENT_TYPES[ending]: ending for ending in (".csv", ".eml")}  # what
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One payload. `expected` is what mapping and normalization make of each record of it; None where nobody wrote it
-    down. `fetched`: what the source has under the ids in it, in their order."""
+    down. `fetched`: what the source has under the ids in it, in their order; `hooks`: what it answers when it is asked
+    for our subscription."""
 
     source: str
     name: str
@@ -43,6 +47,7 @@ class Sample:
     body: bytes
     expected: list[dict[str, Any]] | None
     fetched: tuple[Any, ...] = ()
+    hooks: Any = None
 
     @property
     def file_name(self) -> str | None:
@@ -83,7 +88,7 @@ def samples_of(source: str) -> list[Sample]:
     files = [
         path
         for path in find_files(f"samples/{source}", "*").values()
-        if path.suffix in _CONTENT_TYPES and not path.name.endswith((EXPECTED, FETCHED))
+        if path.suffix in _CONTENT_TYPES and not path.name.endswith((EXPECTED, FETCHED, HOOKS))
     ]
     return [_read(source, path) for path in sorted(files, key=lambda path: (path.stem != "typical", path.name))]
 
@@ -96,6 +101,7 @@ def _read(source: str, path: Path) -> Sample:
         path.read_bytes(),
         _beside(source, path.stem + EXPECTED),
         tuple(_beside(source, path.stem + FETCHED) or ()),
+        next(iter(_beside(source, path.stem + HOOKS) or ()), None),
     )
 
 

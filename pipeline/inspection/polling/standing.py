@@ -8,6 +8,8 @@ from pipeline.errors import UsageError
 from pipeline.health.polls import PollState
 from pipeline.health.silence.listening import watched_sources
 from pipeline.health.silence.notices import SourceSilence, read_silences
+from pipeline.health.subscriptions.asking import ask, subscribed_sources
+from pipeline.health.subscriptions.notices import SubscriptionState, read_subscription_states, subscription_states
 from pipeline.inspection.names import check_source
 from pipeline.inspection.polling.fetched import is_fetched, read_fetches
 from pipeline.inspection.polling.polled import read_states
@@ -21,6 +23,7 @@ class Standing(msgspec.Struct, frozen=True):
     polls: list[PollState]
     fetches: list[FetchState]
     silences: list[SourceSilence]
+    subscriptions: list[SubscriptionState]
 
 
 def read_standing(slug: str | None = None) -> Standing:
@@ -36,4 +39,25 @@ def read_standing(slug: str | None = None) -> Standing:
             f"{slug} comes in files alone: nobody waits for it. `afluente source list` shows how leads come"
         )
     silences = [silence for silence in read_silences(settings()) if slug in (None, silence.source)]
-    return Standing(polls, fetches, silences)
+    subscriptions = [state for state in read_subscription_states(settings()) if slug in (None, state.source)]
+    return Standing(polls, fetches, silences, subscriptions)
+
+
+def check_hook(slug: str | None = None) -> list[SubscriptionState]:
+    """Ask sources now whether they know our address, or one of them; gives what they said.
+
+    Raises UsageError for a source that cannot be asked, TransientError if the database is away.
+    """
+    if slug is not None:
+        check_source(slug)
+    known = settings()
+    asked = [source for source in subscribed_sources(known) if slug in (None, source.slug)]
+    if slug is not None and not asked:
+        able = ", ".join(sorted({source.slug for source in subscribed_sources(known)}))
+        raise UsageError(f"{slug} cannot be asked whether it knows our address; these can: {able}")
+    for source in asked:
+        if source.why_not is None:
+            ask(known, source)
+    return [state for state in read_subscription_states(known) if slug in (None, state.source)] or [
+        state for state in subscription_states(known, {}, {}, every=True) if state.source == slug
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, PrimaryKeyConstraint, Table, Text, text
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Float, PrimaryKeyConstraint, Table, Text, text
 
 from pipeline.store.columns import count_column, metadata, moment_column
 
@@ -29,6 +29,19 @@ source_rhythms = Table(
     Column("usual_seconds", Float),  # between two leads; NULL: too little is known of its rhythm
     Column("is_of_this_hour", Boolean, nullable=False, server_default=text("false")),
     PrimaryKeyConstraint("brand", "source", name="source_rhythms_pkey"),
+)
+
+source_subscriptions = Table(
+    "source_subscriptions",
+    metadata,
+    Column("brand", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    moment_column("checked_at", nullable=False, is_now=True),
+    Column("token", Text),  # ok, refused; NULL: nobody could tell
+    Column("hook", Text),  # active, paused, elsewhere, absent; NULL: nobody could tell
+    Column("missing_scopes", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("error", Text),  # why nobody could tell
+    PrimaryKeyConstraint("brand", "source", name="source_subscriptions_pkey"),
 )
 
 heartbeats = Table(

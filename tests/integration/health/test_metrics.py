@@ -98,6 +98,7 @@ def add_compared_day(monkeypatch) -> None:
 def add_rhythm() -> None:
     with transaction() as connection:
         connection.exec_driver_sql("INSERT INTO source_rhythms (brand, source) VALUES ('default', 'web_form')")
+        connection.exec_driver_sql("INSERT INTO source_subscriptions (brand, source) VALUES ('default', 'typeform')")
 
 
 def test_every_metric_that_a_page_names_is_at_a_running_receiver(installation, monkeypatch):

@@ -269,6 +269,7 @@ def fetch_records(
 commands.command("completeness", epilog=completeness.COMPLETENESS)(completeness.show_completeness)
 commands.command("reconcile", epilog=completeness.RECONCILE)(completeness.reconcile_source)
 commands.command("status", epilog=standing.STATUS)(standing.show_status)
+commands.command("check-hook", epilog=standing.CHECK_HOOK)(standing.check_hook)
 
 
 def _accept(slug: str | None) -> None:

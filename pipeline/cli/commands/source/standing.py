@@ -12,8 +12,10 @@ from pipeline.cli.terminal.output import AsJson, example, print_json, print_line
 if TYPE_CHECKING:
     from pipeline.health.polls import PollState
     from pipeline.health.silence.notices import SourceSilence
+    from pipeline.health.subscriptions.notices import SubscriptionState
     from pipeline.store.fetches.pauses import FetchState
 
+CHECK_HOOK = example("afluente source check-hook", "afluente source check-hook typeform --json")
 STATUS = example("afluente source status", "afluente source status json_feed --json")
 
 
@@ -25,8 +27,8 @@ def show_status(
     """Show how each source stands.
 
     Of polled ones where they were read to, the last and the next run, the last error, and why one is not polled; what
-    waits to be read of those that send ids; and of all how often they are heard, and whether one is silent for longer
-    than that.
+    waits to be read of those that send ids; of all how often they are heard, and whether one is silent for longer than
+    that; and what those said that can be asked whether they know our address.
     """
     from pipeline.cli.terminal.connection import installation
     from pipeline.inspection.polling.standing import read_standing
@@ -34,9 +36,9 @@ def show_status(
     with installation():
         standing = read_standing(name)
     if as_json:
-        print_json([*standing.polls, *standing.fetches, *standing.silences])
+        print_json([*standing.polls, *standing.fetches, *standing.silences, *standing.subscriptions])
         return
-    if not standing.polls and not standing.fetches and not standing.silences:
+    if not any((standing.polls, standing.fetches, standing.silences, standing.subscriptions)):
         print_line("nothing came so far, and nothing is polled")
     if standing.fetches:
         _print_fetches(standing.fetches)
@@ -44,6 +46,31 @@ def show_status(
         _print_polls(standing.polls)
     if standing.silences:
         _print_silences(standing.silences)
+    if standing.subscriptions:
+        _print_subscriptions(standing.subscriptions)
+
+
+def check_hook(
+    *,
+    name: Annotated[str | None, typer.Argument(help="Only this source.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask sources whether they still know our address.
+
+    With a token of yours each is asked whether the token is valid, the webhook there and switched on, and its address
+    ours; Afluente does so once a day by itself. Exit 1 if something is wrong, or a named source could not be asked.
+    """
+    from pipeline.cli.terminal.connection import installation
+    from pipeline.inspection.polling.standing import check_hook as ask
+
+    with installation():
+        states = ask(name)
+    if as_json:
+        print_json(states)
+    else:
+        _print_subscriptions(states)
+    if any(state.notice or (name is not None and state.why_not) for state in states):
+        raise typer.Exit(1)
 
 
 def _print_polls(states: Sequence[PollState]) -> None:
@@ -99,3 +126,24 @@ def _print_silences(silences: Sequence[SourceSilence]) -> None:
     for silence in silences:
         if silence.notice:
             print_note(silence.notice)
+
+
+def _print_subscriptions(states: Sequence[SubscriptionState]) -> None:
+    print_table(
+        ("source", "brand", "token", "webhook", "checked", "last handshake", "lacks"),
+        [
+            (
+                state.source,
+                state.brand,
+                state.token,
+                state.hook or ("not checked" if state.why_not else None),
+                state.checked_at,
+                state.last_handshake_at,
+                ", ".join(state.missing_scopes) or None,
+            )
+            for state in states
+        ],
+    )
+    for state in states:
+        if text := state.notice or (f"not checked: {state.why_not}" if state.why_not else None):
+            print_note(f"{state.source}: {text}")

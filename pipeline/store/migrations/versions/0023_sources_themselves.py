@@ -1,4 +1,5 @@
-"""What is known of sources themselves: the minutes in which each was heard, so that one that falls silent is said so.
+"""What is known of sources themselves: the minutes in which each was heard, so that one that falls silent is said so,
+and whether it still knows our address.
 
 New tables only: a program of before does not see them.
 """
@@ -6,7 +7,7 @@ New tables only: a program of before does not see them.
 from alembic import op
 
 revision = "0023"
-down_revision = "0021"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 
@@ -36,7 +37,20 @@ CREATE TABLE heartbeats (
     CONSTRAINT heartbeats_pkey PRIMARY KEY (part)
 );
 """
+_SUBSCRIPTIONS = """
+CREATE TABLE source_subscriptions (
+    brand text NOT NULL,
+    source text NOT NULL,
+    checked_at timestamptz NOT NULL DEFAULT now(),
+    token text,
+    hook text,
+    missing_scopes text[] NOT NULL DEFAULT '{}',
+    error text,
+    CONSTRAINT source_subscriptions_pkey PRIMARY KEY (brand, source)
+);
+"""
 
 
 def upgrade() -> None:
     op.execute(_RHYTHMS)
+    op.execute(_SUBSCRIPTIONS)

@@ -19,6 +19,7 @@ from connectors.kit import (
     Reconcile,
     Secret,
     SharedSecret,
+    Subscription,
     Webhook,
 )
 from connectors.kit.conformance import CHECKS, Case, Rule, Trial, run_checks
@@ -92,6 +93,18 @@ FETCHED = replace(
             fetched=tuple({**entry(number), "number": number} for number in (1, 2, 3)),
         ),
     ),
+)
+SUBSCRIPTION = Subscription(
+    Fetch(url="https://api.acme.example/hooks", token=Secret("ACME_FORMS_TOKEN")),
+    records_at="hooks",
+    url_at="url",
+    active_at="on",
+)
+HOOKS = {"hooks": [{"url": "https://leads.example.org/in/default/acme_forms", "on": True}]}
+SUBSCRIBED = replace(
+    GOOD,
+    connector=replace(GOOD.connector, intake=replace(GOOD.connector.intake, subscription=SUBSCRIPTION)),
+    samples=(replace(GOOD.samples[0], hooks=HOOKS), *GOOD.samples[1:]),
 )
 
 
@@ -216,6 +229,9 @@ SPOILERS = {
     "ids_are_read_by_their_source_alone": lambda _: with_intake(FETCHED, fetch=replace(FETCH, when={"kind": "other"})),
     "lists_name_what_was_posted": lambda _: replace(RECONCILED, pulled=()),
     "what_has_no_id_is_not_named": lambda _: with_pushed(pushed_with_words),
+    "subscription_is_understood": lambda _: with_intake(
+        SUBSCRIBED, subscription=replace(SUBSCRIPTION, active=(True, None))
+    ),
     "signature_is_checked": lambda case: with_intake(case, signature=AcceptsAll()),
     "poll_reads_every_page_once": lambda case: with_intake(POLLED, cursor=Cursor(param="since", field="changed_at")),
 }
@@ -223,7 +239,9 @@ SPOILERS = {
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize(
-    "good_case", [GOOD, POLLED, FETCHED, RECONCILED], ids=["webhook", "poll", "fetch", "reconcile"]
+    "good_case",
+    [GOOD, POLLED, FETCHED, RECONCILED, SUBSCRIBED],
+    ids=["webhook", "poll", "fetch", "reconcile", "subscription"],
 )
 def test_a_good_source_passes(good_case, check):
     assert check(good_case) == []
@@ -277,6 +295,9 @@ FURTHER = [
         lambda _: with_intake(FETCHED, fetch=replace(FETCH, code_at="number", codes={1: "retry"})),
     ),
     ("declaration_is_complete", lambda _: with_intake(FETCHED, fetch=replace(FETCH, url="https://{entry_id}/x"))),
+    ("declaration_is_complete", lambda _: with_intake(SUBSCRIBED, subscription=replace(SUBSCRIPTION, each="page"))),
+    ("subscription_is_understood", lambda _: with_intake(SUBSCRIBED, subscription=replace(SUBSCRIPTION, url_at="tag"))),
+    ("subscription_is_understood", lambda _: replace(SUBSCRIBED, samples=GOOD.samples)),
     ("declaration_is_complete", lambda _: with_intake(FETCHED, fetch=replace(FETCH, url="http://acme.example/{id}"))),
     ("declaration_is_complete", lambda _: with_intake(FETCHED, fetch=replace(FETCH, headers={"V": "{entry_id}"}))),
     ("declaration_is_complete", lambda _: with_intake(FETCHED, fetch=replace(FETCH, codes={1: "sometimes"}))),

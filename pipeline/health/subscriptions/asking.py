@@ -1,0 +1,164 @@
+"""Asks sources that post whether our address is subscribed, switched on, and whether the token allows what it must."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import orjson
+
+from connectors.kit import Connector, sources
+from connectors.kit.http import session
+from connectors.kit.sources.auth import Access, auth_of
+from connectors.kit.sources.fetching.addresses import target_of
+from connectors.kit.sources.fetching.answers import fetch_record
+from connectors.kit.sources.fetching.fetch import Fetch
+from connectors.kit.sources.fetching.subscriptions import Hook, Subscription, subscription_of
+from pipeline.access.sources import auth_in_force, how_to_let_in, keys_of
+from pipeline.errors import AfluenteError, ConfigurationError, RecordError, TerminalError, place_of
+from pipeline.logs import get_logger
+from pipeline.settings.loading import Settings, settings
+from pipeline.settings.set_up_sources import set_up_sources
+from pipeline.store.engine import transaction
+from pipeline.store.sources.subscriptions import read_subscriptions, write_subscription
+
+OK, REFUSED = "ok", "refused"
+_DAY, _SOONER = timedelta(days=1), timedelta(minutes=55)  # after what nobody could tell, or a human may have mended
+_CALL_SECONDS = 10.0
+_MOST_EACH = 50
+_GONE = "fetch_gone"  # the form or page that was named: nothing is subscribed there
+_WORST_FIRST: tuple[Hook, ...] = ("absent", "elsewhere", "paused", "active")
+_log = get_logger(__name__)
+
+
+class Subscribed(msgspec.Struct, frozen=True):
+    """A source of a brand that can be asked. `why_not`: a sentence with what to set, if it is not."""
+
+    brand: str
+    slug: str
+    connector: Connector
+    subscription: Subscription
+    address: str
+    options: dict[str, Any]
+    why_not: str | None
+
+
+def subscribed_sources(known: Settings) -> list[Subscribed]:
+    """Every source that can be asked, with each brand, in a stable order."""
+    found = []
+    for slug, connector in set_up_sources(known, sources()).items():
+        subscription = subscription_of(connector)
+        entry = known.source(slug)
+        if subscription is None or not entry.enabled or entry.subscription is False:
+            continue
+        for brand in entry.brands or sorted(known.brands):
+            options, lacks = _options(known, slug, subscription)
+            why_not = _unproven(known, slug, brand, connector, subscription) or lacks
+            address = our_address(known, brand, slug)
+            found.append(Subscribed(brand, slug, connector, subscription, address, options, why_not))
+    return found
+
+
+def our_address(known: Settings, brand: str, slug: str) -> str:
+    """Where a source posts to; the path alone, while nobody said under which name the world sees us."""
+    return f"{(known.receiver.public_url or '').rstrip('/')}/in/{brand}/{slug}"
+
+
+def ask_due(now: datetime | None = None) -> int:
+    """Ask those whose day has come. Returns how many were asked. Raises TransientError if the database is away."""
+    now, asked = now or datetime.now(UTC), 0
+    with transaction(synchronous=False) as connection:
+        rows = read_subscriptions(connection)
+    for source in subscribed_sources(settings()):
+        row = rows.get((source.brand, source.slug))
+        is_well = row is not None and row.token == OK and row.hook == "active" and not row.missing_scopes
+        if source.why_not is None and (row is None or now - row.checked_at >= (_DAY if is_well else _SOONER)):
+            ask(settings(), source)
+            asked += 1
+    return asked
+
+
+def ask(known: Settings, source: Subscribed) -> None:
+    """Ask a source, and write down what it said. A bug in reading one costs no other. Raises TransientError."""
+    said: dict[str, Any] = {"token": None, "hook": None}
+    try:
+        said |= _said(known, source)
+    except TerminalError as error:
+        said |= {"token": REFUSED, "error": str(error)}
+    except AfluenteError as error:
+        said["error"] = str(error)
+    except Exception as error:  # noqa: BLE001 - an answer that nobody thought of
+        said["error"] = place_of(error)
+        _log.error("subscription_not_read", source=source.slug, brand=source.brand, place=place_of(error))
+    with transaction() as connection:
+        write_subscription(connection, source.brand, source.slug, **said)
+
+
+def _said(known: Settings, source: Subscribed) -> dict[str, Any]:
+    subscription = source.subscription
+    auth = auth_in_force(known, source.slug, source.brand, subscription.ask)
+    if auth is None:
+        raise ConfigurationError("nothing is shown to it, and it tells nothing without")
+    keys = keys_of(known, source.slug, source.brand, source.connector, auth)
+    access = auth.access(keys)
+    base = known.source(source.slug).url
+    states: list[Hook] = []
+    for options in _each(subscription, source.options):
+        try:
+            answer = _answer(subscription.ask, options, access, base)
+        except RecordError as error:
+            if error.code != _GONE:
+                raise
+            states.append("absent")
+        else:
+            states.append(subscription.state_of(answer, source.address))
+    missing: list[str] = []
+    if subscription.scopes is not None and auth.grant is None:
+        token = next(iter(keys.secrets_of(auth.secrets[0])), "")
+        answer = _answer(subscription.scopes.ask, {**source.options, "token": token}, access, base)
+        missing = subscription.missing_scopes(answer)
+    return {"token": OK, "hook": min(states, key=_WORST_FIRST.index), "missing_scopes": missing}
+
+
+def _answer(question: Fetch, options: Mapping[str, Any], access: Access, base: str | None) -> Any:
+    target = target_of(question, {}, options, base=base)
+    with session(target.url, timeout_seconds=_CALL_SECONDS, answer_seconds=_CALL_SECONDS) as http:
+        return orjson.loads(fetch_record(question, target, access=access, http=http, what="its subscription"))
+
+
+def _each(subscription: Subscription, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The options of each request."""
+    if subscription.each is None:
+        return [dict(options)]
+    values = [value.strip() for value in str(options[subscription.each]).split(",") if value.strip()]
+    return [{**options, subscription.each: value} for value in values[:_MOST_EACH]]
+
+
+def _options(known: Settings, slug: str, subscription: Subscription) -> tuple[dict[str, Any], str | None]:
+    """Those that are set, or have a default; and what is missing or wrong, as a sentence."""
+    entry = known.source(slug)
+    given = entry.subscription if isinstance(entry.subscription, dict) else {}
+    declared = {option.name: option for option in subscription.ask.options}
+    options = {name: option.default for name, option in declared.items() if option.default is not None}
+    options |= {name: value for name, value in entry.options.items() if name in declared}
+    place = f"sources.{slug}.subscription"
+    for name, value in given.items():
+        if name not in declared:
+            return options, f"{place}.{name} is not known; allowed: {', '.join(sorted(declared)) or 'none'}"
+        if (problem := declared[name].problem(value)) is not None:
+            return options, f"{place}.{name} {problem}"
+        options[name] = value
+    missing = next((option for name, option in declared.items() if not str(options.get(name) or "").strip()), None)
+    return options, f"set {place}.{missing.name} ({missing.help})" if missing is not None else None
+
+
+def _unproven(known: Settings, slug: str, brand: str, connector: Connector, subscription: Subscription) -> str | None:
+    """Which secret nobody set."""
+    try:
+        auth = auth_in_force(known, slug, brand, subscription.ask) or auth_of(subscription.ask)
+        missing = keys_of(known, slug, brand, connector, auth).missing() if auth is not None else None
+    except ConfigurationError as error:
+        return str(error)
+    return None if missing is None else how_to_let_in(slug, missing, subscription.ask)
