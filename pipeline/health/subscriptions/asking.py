@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,6 +28,7 @@ from pipeline.store.sources.subscriptions import read_subscriptions, write_subsc
 OK, REFUSED = "ok", "refused"
 _DAY, _SOONER = timedelta(days=1), timedelta(minutes=55)  # after what nobody could tell, or a human may have mended
 _CALL_SECONDS = 10.0
+_BUDGET_SECONDS = 60.0
 _MOST_EACH = 50
 _GONE = "fetch_gone"  # the form or page that was named: nothing is subscribed there
 _WORST_FIRST: tuple[Hook, ...] = ("absent", "elsewhere", "paused", "active")
@@ -67,13 +69,18 @@ def our_address(known: Settings, brand: str, slug: str) -> str:
 
 
 def ask_due(now: datetime | None = None) -> int:
-    """Ask those whose day has come. Returns how many were asked. Raises TransientError if the database is away."""
-    now, asked = now or datetime.now(UTC), 0
+    """Ask those whose day has come, for a bounded time: the others are asked in an hour. Returns how many were asked.
+
+    Raises TransientError if the database is away.
+    """
+    now, asked, until = now or datetime.now(UTC), 0, time.monotonic() + _BUDGET_SECONDS
     with transaction(synchronous=False) as connection:
         rows = read_subscriptions(connection)
     for source in subscribed_sources(settings()):
         row = rows.get((source.brand, source.slug))
         is_well = row is not None and row.token == OK and row.hook == "active" and not row.missing_scopes
+        if time.monotonic() > until:
+            break
         if source.why_not is None and (row is None or now - row.checked_at >= (_DAY if is_well else _SOONER)):
             ask(settings(), source)
             asked += 1

@@ -65,7 +65,7 @@ def heard_until(moment: datetime, source: str = SOURCE, *, weeks: int = 4, watch
         rhythms.beat(connection, rhythms.RECEIVER)
 
 
-def watch(moment: datetime | None = None) -> int:
+def judge(moment: datetime | None = None) -> int:
     return watch_sources(moment, judge=Judge())
 
 
@@ -85,7 +85,7 @@ def polled(error: str | None = None) -> None:
 
 def test_a_source_that_falls_silent_is_said_everywhere_with_its_rhythm_until_it_speaks_again(configured):
     heard_until(now() - timedelta(hours=3))
-    assert watch() == 1
+    assert judge() == 1
     (sentence,) = sentences()
     assert sentence.startswith("source typeform: silent for 3 hours; at this hour usually a lead every 6 minutes;")
     assert "nothing is posted to us" in sentence
@@ -97,7 +97,7 @@ def test_a_source_that_falls_silent_is_said_everywhere_with_its_rhythm_until_it_
     assert collect_status()["silent"][0]["source"] == SOURCE
 
     store(1, lane="hot", source=SOURCE)
-    assert watch() == 0
+    assert judge() == 0
     assert sentences() == []
     assert "silence of typeform" not in failures()
     assert answer("source", "status", SOURCE)[0]["state"] == "heard"
@@ -105,7 +105,7 @@ def test_a_source_that_falls_silent_is_said_everywhere_with_its_rhythm_until_it_
 
 def test_a_source_that_is_heard_as_usual_is_no_problem(configured):
     heard_until(now() - timedelta(minutes=20))
-    assert watch() == 0
+    assert judge() == 0
     assert sentences() == []
     assert answer("source", "status", SOURCE)[0]["state"] == "quiet"
     assert any(check.name == "silence" and check.ok for check in run_checks())
@@ -114,7 +114,7 @@ def test_a_source_that_is_heard_as_usual_is_no_problem(configured):
 def test_a_silence_is_said_by_the_run_after_it_became_unusual_and_stays_said(configured):
     last = now() - timedelta(hours=6)
     heard_until(last, watched_until=last + timedelta(minutes=14))
-    minutes = [minute for minute in range(15, 60) if watch(last + timedelta(minutes=minute))]
+    minutes = [minute for minute in range(15, 60) if judge(last + timedelta(minutes=minute))]
     assert 20 < minutes[0] < 40, "four leads were missed by then, of a source that is as even as a clock"
     assert minutes == list(range(minutes[0], 60))
 
@@ -124,8 +124,8 @@ def test_while_no_receiver_runs_the_silence_is_ours_and_is_not_told(configured):
     heard_until(last, watched_until=last + timedelta(minutes=5))
     with transaction() as connection:
         connection.exec_driver_sql("UPDATE heartbeats SET seen_at = %s", (last,))
-    assert not any(watch(last + timedelta(minutes=minute)) for minute in range(5, 180, 5))
-    assert watch() == 0
+    assert not any(judge(last + timedelta(minutes=minute)) for minute in range(5, 180, 5))
+    assert judge() == 0
     assert sentences() == []
 
 
@@ -133,7 +133,7 @@ def test_what_an_unusual_silence_taught_is_forgotten_so_the_next_one_is_said_as_
     last = now() - timedelta(hours=30)
     heard_until(last, watched_until=last + timedelta(minutes=14))
     for minute in range(15, 300, 5):
-        watch(last + timedelta(minutes=minute))
+        judge(last + timedelta(minutes=minute))
     with transaction() as connection:
         (rows,) = rhythms.read_hours(connection, {("default", SOURCE): last + timedelta(hours=2)}).values()
     assert sum(row.watched.bit_count() for row in rows) == 0
@@ -142,7 +142,7 @@ def test_what_an_unusual_silence_taught_is_forgotten_so_the_next_one_is_said_as_
 def test_a_poll_that_brings_nothing_new_is_the_silence_of_the_source_and_says_so(configured):
     heard_until(now() - timedelta(hours=3), FEED)
     polled()
-    assert watch() == 1
+    assert judge() == 1
     assert "its polls go well and bring nothing new" in sentences()[0]
     states = answer("source", "status", FEED)
     assert [row.get("state") for row in states] == [None, "silent"]
@@ -152,7 +152,7 @@ def test_a_poll_that_fails_is_no_silence_of_the_source(configured):
     last = now() - timedelta(hours=3)
     heard_until(last, FEED, watched_until=last + timedelta(minutes=5))
     polled(error="answered 500")
-    assert watch() == 0
+    assert judge() == 0
     assert sentences() == []
 
 
@@ -160,17 +160,17 @@ def test_a_source_that_is_switched_off_or_not_to_be_watched_is_never_said(config
     heard_until(now() - timedelta(hours=3))
     for entry in ({"enabled": False}, {"silence": False}):
         configured(**{SOURCE: entry})
-        assert watch() == 0
+        assert judge() == 0
     configured()
-    assert watch() == 1
+    assert judge() == 1
 
 
 def test_a_measure_of_afluente_yaml_takes_the_place_of_the_rhythm(configured):
     configured(**{SOURCE: {"silence": {"after": "6h"}}})
     heard_until(now() - timedelta(hours=5))
-    assert watch() == 0
+    assert judge() == 0
     configured(**{SOURCE: {"silence": {"after": "4h"}}})
-    assert watch() == 1
+    assert judge() == 1
 
 
 def test_a_measure_holds_for_a_source_that_was_never_heard(configured):
@@ -181,7 +181,7 @@ def test_a_measure_holds_for_a_source_that_was_never_heard(configured):
     for minute in range(40):
         with transaction() as connection:
             connection.exec_driver_sql("UPDATE heartbeats SET seen_at = %s", (begin + timedelta(minutes=minute),))
-        is_said = watch(begin + timedelta(minutes=minute))
+        is_said = judge(begin + timedelta(minutes=minute))
     assert is_said == 1
     assert "typeform: silent for" in sentences()[0]
 
@@ -192,15 +192,24 @@ def test_a_measure_that_is_no_length_of_time_is_refused_with_what_to_write(confi
     assert "sources.typeform.silence.after: 'six hours' is no length of time; write it as 90m, 6h, 3d or 2w" in told
 
 
+def test_the_task_that_beat_sends_each_minute_judges(configured):
+    from pipeline.tasks import app, watch
+
+    heard_until(now() - timedelta(hours=3))
+    assert watch() == 1
+    assert sentences() != []
+    assert app.conf.beat_schedule["watch"]["task"] == watch.name
+
+
 def test_a_file_imported_by_hand_is_not_the_source_that_speaks(configured):
     heard_until(now() - timedelta(hours=3))
     store(50, lane="bulk", source=SOURCE)
-    assert watch() == 1
+    assert judge() == 1
 
 
 def test_that_nobody_watches_is_a_problem_itself(configured):
     heard_until(now() - timedelta(hours=3))
-    watch()
+    judge()
     with transaction() as connection:
         connection.exec_driver_sql("UPDATE source_rhythms SET judged_at = now() - interval '2 hours'")
     assert not any("silent for" in sentence for sentence in sentences()), "nobody knows by now"
@@ -212,7 +221,7 @@ def test_that_nobody_watches_is_a_problem_itself(configured):
 def test_a_run_takes_the_same_statements_for_one_source_and_for_twenty(configured):
     def statements(expected: int) -> int:
         with count_statements() as counted:
-            assert watch() == expected
+            assert judge() == expected
         return counted.count
 
     heard_until(now() - timedelta(hours=3))
@@ -235,7 +244,7 @@ def test_hours_of_which_nothing_is_learned_any_more_are_deleted_and_others_kept(
 def test_a_receiver_says_that_it_is_there_and_gauges_tell_of_each_source(configured, monkeypatch):
     monkeypatch.setattr(request_counts, "_WRITE_SECONDS", 0.1)
     heard_until(now() - timedelta(hours=3))
-    watch()
+    judge()
     with transaction() as connection:
         connection.exec_driver_sql("DELETE FROM heartbeats")
     with running_receiver() as receiver:

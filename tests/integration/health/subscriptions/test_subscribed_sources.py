@@ -203,6 +203,15 @@ def test_a_source_that_is_well_is_asked_once_a_day(configured, provider):
     assert len(provider.asked) == 2
 
 
+def test_the_hourly_task_of_beat_asks(configured, provider):
+    from pipeline.tasks import maintain
+
+    provider.hooks(hook(enabled=False))
+    maintain()
+    assert len(provider.asked) == 1
+    assert "switched off there" in told()[0]
+
+
 def test_a_source_that_is_not_to_be_asked_or_cannot_be_is_left_alone(configured, provider):
     configured(typeform={"subscription": False})
     assert ask_due() == 0
