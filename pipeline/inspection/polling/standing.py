@@ -1,10 +1,11 @@
-"""How sources stand: their polls, what is to be read by ids, and whether each is heard as usual."""
+"""How sources stand: their polls, what is to be read by ids or listed as posted, and whether each is heard as usual."""
 
 from __future__ import annotations
 
 import msgspec
 
 from pipeline.errors import UsageError
+from pipeline.health.completeness import ReconcileState
 from pipeline.health.polls import PollState
 from pipeline.health.silence.listening import watched_sources
 from pipeline.health.silence.notices import SourceSilence, read_silences
@@ -13,6 +14,7 @@ from pipeline.health.subscriptions.notices import SubscriptionState, read_subscr
 from pipeline.inspection.names import check_source
 from pipeline.inspection.polling.fetched import is_fetched, read_fetches
 from pipeline.inspection.polling.polled import read_states
+from pipeline.inspection.polling.reconciled import read_reconciles
 from pipeline.settings.loading import settings
 from pipeline.store.fetches.pauses import FetchState
 
@@ -22,6 +24,7 @@ class Standing(msgspec.Struct, frozen=True):
 
     polls: list[PollState]
     fetches: list[FetchState]
+    reconciles: list[ReconcileState]
     silences: list[SourceSilence]
     subscriptions: list[SubscriptionState]
 
@@ -40,7 +43,7 @@ def read_standing(slug: str | None = None) -> Standing:
         )
     silences = [silence for silence in read_silences(settings()) if slug in (None, silence.source)]
     subscriptions = [state for state in read_subscription_states(settings()) if slug in (None, state.source)]
-    return Standing(polls, fetches, silences, subscriptions)
+    return Standing(polls, fetches, read_reconciles(slug), silences, subscriptions)
 
 
 def check_hook(slug: str | None = None) -> list[SubscriptionState]:

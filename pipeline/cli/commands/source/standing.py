@@ -10,6 +10,7 @@ import typer
 from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_note, print_table
 
 if TYPE_CHECKING:
+    from pipeline.health.completeness import ReconcileState
     from pipeline.health.polls import PollState
     from pipeline.health.silence.notices import SourceSilence
     from pipeline.health.subscriptions.notices import SubscriptionState
@@ -27,8 +28,9 @@ def show_status(
     """Show how each source stands.
 
     Of polled ones where they were read to, the last and the next run, the last error, and why one is not polled; what
-    waits to be read of those that send ids; of all how often they are heard, and whether one is silent for longer than
-    that; and what those said that can be asked whether they know our address.
+    waits to be read of those that send ids; how it goes with those that are asked what they have posted; of all how often
+    they are heard, and whether one is silent for longer than that; and what those said that can be asked whether they
+    know our address.
     """
     from pipeline.cli.terminal.connection import installation
     from pipeline.inspection.polling.standing import read_standing
@@ -36,14 +38,25 @@ def show_status(
     with installation():
         standing = read_standing(name)
     if as_json:
-        print_json([*standing.polls, *standing.fetches, *standing.silences, *standing.subscriptions])
+        print_json(
+            [
+                *standing.polls,
+                *standing.fetches,
+                *standing.reconciles,
+                *standing.silences,
+                *standing.subscriptions,
+            ]
+        )
         return
-    if not any((standing.polls, standing.fetches, standing.silences, standing.subscriptions)):
+    reconciles = [state for state in standing.reconciles if name is not None or state.why_not is None]
+    if not any((standing.polls, standing.fetches, reconciles, standing.silences, standing.subscriptions)):
         print_line("nothing came so far, and nothing is polled")
     if standing.fetches:
         _print_fetches(standing.fetches)
     if standing.polls:
         _print_polls(standing.polls)
+    if reconciles:
+        _print_reconciles(reconciles)
     if standing.silences:
         _print_silences(standing.silences)
     if standing.subscriptions:
@@ -116,6 +129,28 @@ def _print_fetches(states: Sequence[FetchState]) -> None:
         ],
         numbers=["waiting", "failing"],
     )
+
+
+def _print_reconciles(states: Sequence[ReconcileState]) -> None:
+    print_table(
+        ("asked what it posted", "brand", "last run", "next run", "last whole day", "came %", "last error or why not"),
+        [
+            (
+                state.source,
+                state.brand,
+                state.last_run_at,
+                "now" if state.is_running else state.next_run_at,
+                state.day,
+                state.percent,
+                state.why_not or state.last_error,
+            )
+            for state in states
+        ],
+        numbers=["came %"],
+    )
+    for state in states:
+        if state.note:
+            print_line(f"{state.source}: {state.note}")
 
 
 def _print_silences(silences: Sequence[SourceSilence]) -> None:
