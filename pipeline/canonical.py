@@ -144,3 +144,18 @@ COMPANY_SOURCES = (
 )
 # Beside click ids. `summary` says in one line what the touch was.
 TOUCH_SOURCES = ("source", "channel", "campaign", "occurred_at", *TOUCH_FACTS, "summary", "event_id", "person_id")
+# `question` is both, `marketing.email`; `state` granted, denied, withdrawn or unknown; `contact_point` the address or
+# number that the channel goes to.
+CONSENT_SOURCES = (
+    "purpose",
+    "channel",
+    "question",
+    "state",
+    *CONSENT_FACTS,
+    "contact_point",
+    "email",
+    "phone",
+    "person_id",
+    "merged_into",
+    "consent_id",
+)

@@ -18,10 +18,11 @@ from pipeline.settings.loading import settings
 from pipeline.stages.mappings_in_force import destination_mapping_in_force
 from pipeline.store.deliveries import held
 from pipeline.store.deliveries.backfill import ensure_in_force
+from pipeline.store.deliveries.consents import WantedConsents, want_consents
 from pipeline.store.deliveries.deliveries import want_deliveries
 from pipeline.store.deliveries.objects import want_touches
 from pipeline.store.identity.notices import read_known_lanes, write_returns
-from pipeline.targets import destination_of, is_named_now, touch_targets
+from pipeline.targets import ConsentTarget, consents_at, consents_in, destination_of, is_named_now, touch_targets
 
 _log = get_logger(__name__)
 _LANES_BY_INTENT = (BULK, HOT)  # the higher intent last: who asks by the hot lane waits for an answer
@@ -38,7 +39,7 @@ class Returns(NamedTuple):
 
 def want_people(connection: Connection, people: Iterable[tuple[UUID, str]], lane: str) -> dict[tuple[str, str], int]:
     """Want the present version of people, (person_id, brand), at the destinations of their brand, and their touches
-    where these become something. One statement, two with touches.
+    and consents where these become something. One statement, another with touches, two more with consents.
 
     Gives how many deliveries are due now because of this call, by (destination, lane).
     """
@@ -49,6 +50,9 @@ def want_people(connection: Connection, people: Iterable[tuple[UUID, str]], lane
     contacts = [(target, person_id, lane) for destination, person_id in wanted for target in told[destination]]
     for (target, touched_lane), count in want_touches(connection, contacts).items():
         key = (destination_of(target), touched_lane)
+        due[key] = due.get(key, 0) + count
+    for (name, asked_lane), count in want_consents(connection, _consents_of(wanted, lane)).items():
+        key = (destination_of(name), asked_lane)
         due[key] = due.get(key, 0) + count
     return due
 
@@ -65,6 +69,23 @@ def hold_unnamed(connection: Connection) -> None:
     held.release(connection, [target for target, state in objects if state == "held" and is_named[target]])
 
 
+def _consents_of(wanted: Collection[tuple[str, UUID]], lane: str) -> list[WantedConsents]:
+    """What is to be wanted of the consents of these, (destination, person_id)."""
+    targets = {destination: _consent_target(destination) for destination in {destination for destination, _ in wanted}}
+    return [
+        WantedConsents(target.name, person_id, lane, target.is_linked)
+        for destination, person_id in wanted
+        if (target := targets[destination]) is not None
+    ]
+
+
+def _consent_target(destination: str) -> ConsentTarget | None:
+    try:
+        return consents_at(destination)
+    except ConfigurationError:  # as of touches
+        return None
+
+
 def _touch_targets(destination: str) -> tuple[str, ...]:
     try:
         return touch_targets(destination)
@@ -78,14 +99,16 @@ def meant_pairs() -> list[tuple[str, str]]:
 
 
 def told_of_consent(brands: Iterable[str]) -> set[str]:
-    """Those of these brands with a destination whose mapping names an answer about consent, or cannot be read."""
+    """Those of these brands with a destination whose mapping names an answer about consent, or makes records of them,
+    or cannot be read."""
     return {brand for brand in set(brands) if any(map(_names_consent, settings().destinations_for(brand)))}
 
 
 def _names_consent(destination: str) -> bool:
     configured = settings().destinations[destination]
     try:
-        return bool(destination_mapping_in_force(configured.mapping_name).named.consents)
+        mapping = destination_mapping_in_force(configured.mapping_name)
+        return bool(mapping.named.consents) or consents_in(destination, mapping) is not None
     except ConfigurationError:
         return True
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pipeline.errors import ConfigurationError
 from pipeline.settings.loading import settings
-from pipeline.stages.destination_mapping.declarations import PERSON, TOUCH
+from pipeline.stages.destination_mapping.declarations import CONSENT, PERSON, TOUCH
 from pipeline.stages.destination_mapping.mapping import DestinationMapping
 from pipeline.stages.mappings_in_force import destination_mapping_in_force
 
@@ -27,6 +27,14 @@ class Target(NamedTuple):
     @property
     def name(self) -> str:
         return self.destination if self.subject == PERSON else f"{self.destination}{_SEPARATOR}{self.object}"
+
+
+class ConsentTarget(NamedTuple):
+    """What consents become at a destination. `is_linked`: each leads to the record of its person, so it waits for that
+    one where the CRM has it not yet."""
+
+    name: str
+    is_linked: bool
 
 
 def destination_of(name: str) -> str:
@@ -68,6 +76,19 @@ def is_named_now(target: str) -> bool:
 def touch_targets(destination: str) -> tuple[str, ...]:
     """Names of what touches become there."""
     return tuple(target.name for target in targets_of(destination) if target.subject == TOUCH)
+
+
+def consents_at(destination: str) -> ConsentTarget | None:
+    """What consents become there; None: they are no records of their own. Raises ConfigurationError as `targets_of`."""
+    return consents_in(destination, _mapping(destination))
+
+
+def consents_in(destination: str, mapping: DestinationMapping) -> ConsentTarget | None:
+    """By this mapping of a destination, or by the one that it is an object of."""
+    for known in mapping.objects:
+        if known.subject == CONSENT:
+            return ConsentTarget(Target(destination, known.object, CONSENT).name, bool(known.links))
+    return None
 
 
 def _mapping(destination: str) -> DestinationMapping:

@@ -17,6 +17,7 @@ from pipeline.canonical import (
     CANONICAL_FIELDS,
     COMPANY_SOURCES,
     CONSENT_FACTS,
+    CONSENT_SOURCES,
     CUSTOM_NAME,
     DESTINATION_SOURCES,
     LEAD_FIELDS,
@@ -117,7 +118,7 @@ def destination_schema() -> Schema:
     """Of `mappings/destinations/*.yaml`."""
     rule = {**_object(_in_order(destination.DESTINATION_KEYS, _destination_options())), **_destination_conditions()}
     names = [*(name for name in DESTINATION_SOURCES if name != destination.MERGED_INTO), *touch_names()]
-    names += [name for name in (*COMPANY_SOURCES, *TOUCH_SOURCES, *click_ids()) if name not in names]
+    names += [name for name in (*COMPANY_SOURCES, *TOUCH_SOURCES, *CONSENT_SOURCES, *click_ids()) if name not in names]
     sources = {"anyOf": [{"enum": names}, *_own_sources()]}
     rules: Schema = {"type": "object", "minProperties": 1, "additionalProperties": {"anyOf": [_REF("sources"), rule]}}
     links = {"type": "object", "additionalProperties": {"enum": ["person", "company"]}}

@@ -13,9 +13,10 @@ from connectors.kit import FoundRecord, Link, Record, WriteResult
 from pipeline.delivery.subjects import SubjectReader
 from pipeline.delivery.writers import OpenWriter
 from pipeline.errors import RecordError, place_of
+from pipeline.lanes import HOT
 from pipeline.logs import get_logger
 from pipeline.records import Due, Outcome, Stage
-from pipeline.stages.destination_mapping.declarations import COMPANY, PERSON
+from pipeline.stages.destination_mapping.declarations import COMPANY, CONSENT, PERSON
 from pipeline.stages.destination_mapping.mapping import MappedPerson
 from pipeline.stages.mapping.source_mapping import map_merged, map_person
 from pipeline.store.deliveries import crm_records, deliveries
@@ -81,6 +82,7 @@ def claim_batch(
         lease_seconds=lease_seconds,
         linger_seconds=linger_seconds,
         is_untried=job_size is not None,
+        withdrawals_first=target.subject == CONSENT and lane == HOT,
     )
     if not dues:
         return None

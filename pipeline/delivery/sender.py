@@ -1,4 +1,5 @@
-"""Closes the gap between the version of a person, a company or a touch that a CRM should have and the one it has.
+"""Closes the gap between the version of a person, a company, a touch or a consent that a CRM should have and the one it
+has.
 
 One round: acquire a permit to call from breaker and governor, claim a full batch, write it with no transaction open,
 record an outcome for each record. Which failure costs an attempt and which only time: docs/decisions/0011-governor.md.
@@ -23,8 +24,10 @@ from pipeline.lanes import HOT
 from pipeline.logs import get_logger
 from pipeline.records import Outcome
 from pipeline.settings.loading import settings
+from pipeline.stages.destination_mapping.declarations import CONSENT
 from pipeline.stages.destination_mapping.mapping import MappedPerson
 from pipeline.store.deliveries import crm_records, deliveries
+from pipeline.store.deliveries.consents import is_any_ahead
 from pipeline.store.engine import transaction
 from pipeline.targets import Target, targets_of
 
@@ -56,7 +59,7 @@ def deliver(destination: str, lane: str, *, budget_seconds: float) -> SendReport
     if configured is None or not configured.enabled:
         return SendReport()
     ends_at = time.monotonic() + budget_seconds
-    senders = [_Sender(target, lane, ends_at=ends_at) for target in _targets(destination)]
+    senders = _senders(destination, lane, ends_at=ends_at)
     while True:
         claims = sum(sender.claims for sender in senders)
         for sender in senders:
@@ -66,6 +69,18 @@ def deliver(destination: str, lane: str, *, budget_seconds: float) -> SendReport
         # The answer to one record may have woken another's: until nothing is due any more.
         if len(senders) == 1 or sum(sender.claims for sender in senders) == claims:
             return _sum(senders, report)
+
+
+def _senders(destination: str, lane: str, *, ends_at: float) -> list[_Sender]:
+    """One for each target. Where consents are records of their own the others look, before each claim, whether a
+    withdrawal is to go first; so does the bulk lane."""
+    targets = _targets(destination)
+    consents = next((target for target in targets if target.subject == CONSENT), None)
+    if consents is None:
+        return [_Sender(target, lane, ends_at=ends_at) for target in targets]
+    first = _Sender(consents, HOT, ends_at=ends_at)
+    senders = [_Sender(target, lane, ends_at=ends_at, first=first) for target in targets]
+    return [first, *(sender for sender in senders if lane != HOT or sender.target != consents)]
 
 
 def _targets(destination: str) -> tuple[Target, ...]:
@@ -84,9 +99,11 @@ def _sum(senders: Sequence[_Sender], ended: SendReport) -> SendReport:
 class _Sender:
     """One `deliver` at work on one target."""
 
-    def __init__(self, target: Target, lane: str, *, ends_at: float) -> None:
+    def __init__(self, target: Target, lane: str, *, ends_at: float, first: _Sender | None = None) -> None:
+        """`first`: what it is asked for before each claim goes ahead of it."""
         destination = target.destination
-        self._target = target
+        self.target = self._target = target
+        self._first = first
         self._destination = destination
         self._lane = lane
         self._ends_at = ends_at
@@ -102,6 +119,9 @@ class _Sender:
     def run(self) -> SendReport:
         """Until nothing is due, or for as long as it may take. Its counts are those of all runs."""
         while True:
+            ahead = self._first.run_ahead() if self._first is not None else None
+            if ahead is not None:
+                return ahead
             writer, wait = self._permits.acquire()
             if writer is not None:
                 pause = self._jobs.work(writer)
@@ -121,6 +141,14 @@ class _Sender:
             if wait == 0 or wait > _PATIENCE_SECONDS or time.monotonic() + wait >= self._ends_at:
                 return self._report(more_due=False, wait_seconds=wait)
             time.sleep(wait)
+
+    def run_ahead(self) -> SendReport | None:
+        """As `run`, where something is due; None: whoever waits for it may go on."""
+        with transaction(synchronous=False) as connection:
+            if not is_any_ahead(connection, self._target.name):
+                return None
+        report = self.run()
+        return report if report.more_due or report.wait_seconds > 0 else None
 
     def _report(self, *, more_due: bool, wait_seconds: float) -> SendReport:
         counts = self.counts

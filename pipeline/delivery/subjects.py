@@ -1,5 +1,5 @@
-"""What is due of a target, read in the claim's own transaction: people, companies, touches as they are now, and the
-records of the same CRM that theirs are linked to.
+"""What is due of a target, read in the claim's own transaction: people, companies, touches, consents as they are now,
+and the records of the same CRM that theirs are linked to.
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ from sqlalchemy import Connection
 from connectors.kit import Link
 from pipeline.identity.companies import companies_said, read_companies
 from pipeline.lanes import HOT
+from pipeline.privacy.consents_to_send import read_consents_to_send
 from pipeline.privacy.people_to_send import read_named_people
 from pipeline.records import Due, Outcome
-from pipeline.stages.destination_mapping.declarations import COMPANY, PERSON, TOUCH
+from pipeline.stages.destination_mapping.declarations import COMPANY, CONSENT, PERSON, TOUCH
 from pipeline.stages.destination_mapping.mapping import DestinationMapping
+from pipeline.store.deliveries.consents import (
+    read_whose_withdrawals_wait,
+    wake_consents,
+    wake_people_of_consents,
+)
 from pipeline.store.deliveries.deliveries import PersonToSend
 from pipeline.store.deliveries.objects import Linked, hasten, postpone, read_linked, want_companies
 from pipeline.store.deliveries.waking import (
@@ -30,7 +36,7 @@ from pipeline.store.deliveries.waking import (
 )
 from pipeline.store.people.companies import companies_of, leave_companies, link_people
 from pipeline.store.people.touch_facts import TouchToSend, read_touches
-from pipeline.targets import Target, targets_in
+from pipeline.targets import Target, consents_in, targets_in
 
 _UNKNOWN = Linked(None, is_untried=False)
 
@@ -59,15 +65,30 @@ class SubjectReader:
         self._claim = claim
         self._lane = lane
         self._others = {other.subject: other for other in targets_in(target.destination, mapping)}
-        self._people_of_touches: dict[UUID, UUID] = {}
+        self._consents = consents_in(target.destination, mapping)
+        self._people_of: dict[UUID, UUID] = {}  # of touches and consents
 
     def read(self, dues: Sequence[Due]) -> Subjects:
-        """People: as `read_named_people`; where there are companies two to five statements more, and two for each
-        link. Companies and touches: one, and the links."""
+        """People: as `read_named_people`; where there are companies two to five statements more, where there are
+        consents one or two, and two for each link. Companies and touches: one, consents three, and the links."""
         values = self._values([due.person_id for due in dues if due.wanted == "present"])
+        behind = self._behind_withdrawals(dues, values)
+        values = {subject_id: value for subject_id, value in values.items() if subject_id not in behind}
         if not self._mapping.links:
-            return Subjects(values, {})
-        return self._link(values, {due.person_id for due in dues if due.links_id is not None})
+            return Subjects(values, {}, behind)
+        found = self._link(values, {due.person_id for due in dues if due.links_id is not None})
+        return found._replace(waiting=found.waiting | behind)
+
+    def _behind_withdrawals(self, dues: Sequence[Due], values: Mapping[UUID, PersonToSend]) -> frozenset[UUID]:
+        """Of these people those with a withdrawal that is to be told first: they are given back. Not whom the CRM has
+        no record of, where a withdrawal needs one."""
+        if self._consents is None or self._target.subject != PERSON:
+            return frozenset()
+        is_linked = self._consents.is_linked
+        asked = {due.person_id for due in dues if due.person_id in values and (due.external_id or not is_linked)}
+        behind = frozenset(read_whose_withdrawals_wait(self._connection, self._consents.name, asked))
+        postpone(self._connection, self._target.name, self._claim, behind, "for its withdrawal")
+        return behind
 
     def _values(self, ids: Sequence[UUID]) -> dict[UUID, PersonToSend]:
         if self._target.subject == PERSON:
@@ -78,8 +99,12 @@ class SubjectReader:
         if self._target.subject == COMPANY:
             companies = read_companies(self._connection, ids)
             return {company_id: PersonToSend(values, {}) for company_id, values in companies.items()}
+        if self._target.subject == CONSENT:
+            consents = read_consents_to_send(self._connection, ids)
+            self._people_of = {consent_id: consent.owner_id for consent_id, consent in consents.items()}
+            return {consent_id: PersonToSend(consent.values, {}) for consent_id, consent in consents.items()}
         touches = read_touches(self._connection, ids)
-        self._people_of_touches = {event_id: touch.person_id for event_id, touch in touches.items()}
+        self._people_of = {event_id: touch.person_id for event_id, touch in touches.items()}
         return {event_id: PersonToSend(facts_to_send(touch), {}) for event_id, touch in touches.items()}
 
     def _want_companies(self, people: Mapping[UUID, PersonToSend]) -> None:
@@ -130,12 +155,10 @@ class SubjectReader:
             alive = [person_id for person_id, person in values.items() if person.merged_into is None]
             return companies_of(self._connection, alive)
         if subject == PERSON:
-            return self._people_of_touches
-        companies = companies_of(self._connection, set(self._people_of_touches.values()))
+            return {subject_id: self._people_of[subject_id] for subject_id in values}
+        companies = companies_of(self._connection, set(self._people_of.values()))
         return {
-            event_id: companies[person_id]
-            for event_id, person_id in self._people_of_touches.items()
-            if person_id in companies
+            event_id: companies[person_id] for event_id, person_id in self._people_of.items() if person_id in companies
         }
 
 
@@ -147,8 +170,10 @@ def wake_people_of(
     outcomes: Sequence[Outcome],
 ) -> None:
     """People, and touches that are linked to companies, who wait for the first answer about these companies are due
-    now, and those whose company has another record than before. Before the outcomes are written. One statement for each
-    of the two, none for others than companies."""
+    now, and those whose company has another record than before; and people who wait for these withdrawals to be told.
+    Before the outcomes are written. One statement for each of the two, none for others than companies and consents."""
+    if target.subject == CONSENT:
+        wake_people_of_consents(connection, target.destination, {outcome.person_id for outcome in outcomes})
     if target.subject != COMPANY:
         return
     answered = {due.person_id for due in dues if due.external_id is None} & {outcome.person_id for outcome in outcomes}
@@ -174,14 +199,16 @@ def wake_touches_of(
     *,
     unlinked: Collection[UUID],
 ) -> None:
-    """Touches that wait for these people are due now, and those of whose record was made again; and whoever went
-    without their company (`unlinked`), people or touches, if that was made meanwhile. After the outcomes are written.
-    At most two statements, none for companies."""
+    """Touches and consents that wait for these people are due now, and those of whose record was made again; and
+    whoever went without their company (`unlinked`), people or touches, if that was made meanwhile. After the outcomes
+    are written. At most three statements, none for companies and consents."""
     made = _made(dues, outcomes)
     again = _made_again(made, dues, outcomes)
     for other in targets_in(target.destination, mapping):
         if target.subject == PERSON and other.subject == TOUCH:
             wake_touches(connection, other.name, made, again)
+        elif target.subject == PERSON and other.subject == CONSENT:
+            wake_consents(connection, other.name, made, again)
         elif target.subject == PERSON and other.subject == COMPANY:
             link_now(connection, target.name, other.name, unlinked)
         elif target.subject == TOUCH and other.subject == COMPANY:

@@ -15,14 +15,21 @@ from sqlalchemy import Connection
 from pipeline.errors import AfluenteError, RecordError
 from pipeline.identity.companies import companies_said
 from pipeline.lanes import BULK
+from pipeline.privacy.consents_to_send import consents_to_send
 from pipeline.privacy.people_to_send import read_named_people
 from pipeline.routing import meant_pairs
 from pipeline.settings.loading import settings
-from pipeline.stages.destination_mapping.declarations import COMPANY
+from pipeline.stages.destination_mapping.declarations import COMPANY, CONSENT
 from pipeline.stages.mapping.source_mapping import DestinationMapping, map_person
 from pipeline.stages.mappings_in_force import destination_mapping_in_force
 from pipeline.store.deliveries import backfill
 from pipeline.store.deliveries.backfill import Candidate
+from pipeline.store.deliveries.consents import (
+    WantedConsents,
+    count_consents_lacking,
+    read_sent_consents,
+    want_consents,
+)
 from pipeline.store.deliveries.deliveries import PersonToSend, read_people_to_send, want_deliveries
 from pipeline.store.deliveries.objects import count_touches_lacking, read_linked, want_touches
 from pipeline.store.engine import StoreError, transaction
@@ -30,7 +37,7 @@ from pipeline.store.events.quarantine import replay_events
 from pipeline.store.keyring import blind_index
 from pipeline.store.people.companies import link_people
 from pipeline.store.people.people import count_people
-from pipeline.targets import targets_of, touch_targets
+from pipeline.targets import consents_in, targets_of, touch_targets
 
 KEY_CHANGED = "key_changed"
 _LACKING_SECONDS = 2.0  # nobody waits longer for it
@@ -105,20 +112,80 @@ def _backfill(
         for candidate in page
         if candidate.lacks or candidate.state is not None
     ]
+    consents = _ConsentsLeft(connection, destination, mapping, page, everyone=everyone)
     done.people += len(page)
     done.lacking += len(lacking)
     done.remapped += len(changed)
     done.unknown += len(unknown)
     if is_dry_run:
-        done.wanted += len(lacking) + len(again) + count_touches_lacking(connection, touched)
+        done.wanted += len(lacking) + len(again) + count_touches_lacking(connection, touched) + consents.count()
         return
     want_deliveries(connection, [(destination, person_id, BULK) for person_id in lacking])
     done.wanted += len(lacking) + backfill.want_again(connection, destination, again, whole=everyone)
-    done.wanted += sum(want_touches(connection, touched).values())
+    done.wanted += sum(want_touches(connection, touched).values()) + consents.want()
     same = {candidate.person_id: candidate.mapping_version for candidate in older if candidate.person_id not in changed}
     backfill.confirm_mapping(
         connection, destination, mapping.version, {person: version for person, version in same.items() if version}
     )
+
+
+class _ConsentsLeft:
+    """What a destination lacks of the consents of these people, where they are records of their own: those it was never
+    told of, and those of which its mapping makes something else now. They go by the bulk lane, withdrawals too: nobody
+    there goes by an answer that it never had."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        destination: str,
+        mapping: DestinationMapping,
+        page: Sequence[Candidate],
+        *,
+        everyone: bool,
+    ) -> None:
+        self._connection, self._everyone = connection, everyone
+        self._mapping = next((known for known in mapping.objects if known.subject == CONSENT), None)
+        self._wanted: list[WantedConsents] = []
+        self._again: list[UUID] = []
+        self._same: dict[UUID, str] = {}
+        target = consents_in(destination, mapping)
+        if target is None or self._mapping is None:
+            return
+        self._target = target.name
+        people = [candidate.person_id for candidate in page if candidate.lacks or candidate.state is not None]
+        self._wanted = [
+            WantedConsents(target.name, person_id, BULK, target.is_linked, hastens=False) for person_id in people
+        ]
+        self._look(self._mapping, people)
+
+    def _look(self, mapping: DestinationMapping, people: Sequence[UUID]) -> None:
+        sent = read_sent_consents(self._connection, self._target, people)
+        older = [known for known in sent if known.mapping_version not in (None, mapping.version)]
+        values = consents_to_send(self._connection, [known.record for known in older]) if older else {}
+        changed = {
+            known.record.consent_id
+            for known in older
+            if _content_id(mapping, known.record.consent_id, PersonToSend(values[known.record.consent_id].values, {}))
+            != known.content_id
+        }
+        self._again = sorted(known.record.consent_id for known in sent) if self._everyone else sorted(changed)
+        self._same = {
+            known.record.consent_id: known.mapping_version
+            for known in older
+            if known.mapping_version and known.record.consent_id not in changed
+        }
+
+    def count(self) -> int:
+        return count_consents_lacking(self._connection, self._wanted) + len(self._again)
+
+    def want(self) -> int:
+        """Gives how many deliveries are due by this."""
+        if self._mapping is None:
+            return 0
+        wanted = sum(want_consents(self._connection, self._wanted).values())
+        again = backfill.want_again(self._connection, self._target, self._again, whole=self._everyone)
+        backfill.confirm_mapping(self._connection, self._target, self._mapping.version, self._same)
+        return wanted + again
 
 
 def _told_otherwise(connection: Connection, mapping: DestinationMapping, older: Sequence[Candidate]) -> set[UUID]:

@@ -183,11 +183,13 @@ def explain_event(connection: Connection, event_id: UUID) -> dict[str, Any] | No
     }
 
 
-# Of a person: their own record, that of their company, those of their touches.
+# Of a person: their own record, that of their company, those of their touches and consents.
 _OBJECTS = (
     "person_id = ANY(ARRAY(SELECT %s::uuid UNION SELECT company_id FROM person_companies WHERE person_id = %s"
-    " UNION SELECT event_id FROM touches WHERE person_id = %s AND position = 0))"
+    " UNION SELECT event_id FROM touches WHERE person_id = %s AND position = 0"
+    " UNION SELECT consent_id FROM person_consents WHERE person_id = %s))"
 )
+_OBJECTS_TAKE = 4  # times its id
 
 
 def explain_person(connection: Connection, person_id: UUID) -> dict[str, Any] | None:
@@ -195,8 +197,8 @@ def explain_person(connection: Connection, person_id: UUID) -> dict[str, Any] | 
 
     `person` (every column but the profile), `profile` (its opened Profile, with the origin of each field), `events`
     (by id), `history` (of who it is: its lines of `identity_log`), `touches`, `consents`, `deliveries`, `delivery_log`
-    (one row per CRM answer) and `quarantine` of its deliveries: those of its own records, its company's and its
-    touches', whose id is `subject_id`.
+    (one row per CRM answer) and `quarantine` of its deliveries: those of its own records, its company's, its
+    touches' and its consents', whose id is `subject_id`.
     """
     people = _rows(connection, "SELECT * FROM people WHERE person_id = %s", person_id)
     if not people:
@@ -222,14 +224,14 @@ def explain_person(connection: Connection, person_id: UUID) -> dict[str, Any] | 
         "deliveries": _rows(
             connection,
             f"SELECT *, person_id AS subject_id FROM deliveries WHERE {_OBJECTS} ORDER BY destination, person_id",  # noqa: S608 - put together from constants
-            *[person_id] * 3,
+            *[person_id] * _OBJECTS_TAKE,
         ),
         "delivery_log": _rows(
             connection,
             f"SELECT *, person_id AS subject_id FROM delivery_log WHERE {_OBJECTS} ORDER BY id",  # noqa: S608 - put together from constants
-            *[person_id] * 3,
+            *[person_id] * _OBJECTS_TAKE,
         ),
-        "quarantine": _quarantine(connection, _OBJECTS, *[person_id] * 3),
+        "quarantine": _quarantine(connection, _OBJECTS, *[person_id] * _OBJECTS_TAKE),
     }
 
 

@@ -13,8 +13,9 @@ from connectors.kit.errors import ConfigurationError
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
-SUBJECTS = ("person", "company", "touch")
-"""What a record can stand for. A touch is one contact of a person: a form sent, a call, a webinar."""
+SUBJECTS = ("person", "company", "touch", "consent")
+"""What a record can stand for. A touch is one contact of a person: a form sent, a call, a webinar. A consent is what
+holds of one person, purpose and channel, also when it was refused or taken back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,12 @@ from pipeline.delivery.subjects import facts_to_send
 from pipeline.errors import NotFoundError, RecordError, UsageError
 from pipeline.identity.companies import company_of, company_values, read_companies
 from pipeline.inspection.finding import Found, find
+from pipeline.privacy.consents_to_send import consents_to_send
 from pipeline.privacy.people_to_send import read_named_people
 from pipeline.settings.loading import settings
 from pipeline.stages.destination_mapping.declarations import (
     COMPANY,
+    CONSENT,
     CRM_WINS,
     FILL_IF_EMPTY,
     PERSON,
@@ -28,6 +30,7 @@ from pipeline.stages.destination_mapping.declarations import (
 )
 from pipeline.stages.destination_mapping.mapping import DestinationMapping, map_merged, map_person
 from pipeline.stages.mappings_in_force import destination_mapping_in_force
+from pipeline.store.deliveries.consents import read_consent_records_of
 from pipeline.store.deliveries.deliveries import PersonToSend, read_people_to_send
 from pipeline.store.keyring import blind_index
 from pipeline.store.people.companies import companies_of
@@ -58,9 +61,10 @@ class PreviewField(msgspec.Struct, frozen=True):
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """What one destination would be sent: of the person, or of their company or touch, whose id is `subject_id` and
-    whose object the destination's name ends with, `crm/Account`. `problem`: why nothing would be, in words. `differs`:
-    from what the CRM confirmed last, fields written once included; None where that is not known, or it has nothing yet.
+    """What one destination would be sent: of the person, or of their company, a touch or a consent, whose id is
+    `subject_id` and whose object the destination's name ends with, `crm/Account`. `problem`: why nothing would be, in
+    words. `differs`: from what the CRM confirmed last, fields written once included; None where that is not known, or
+    it has nothing yet.
     """
 
     destination: str
@@ -146,7 +150,7 @@ def _blank(
 def _previews_of_others(
     connection: Connection, name: str, mapping: DestinationMapping, person_id: UUID, deliveries: Deliveries
 ) -> list[Preview]:
-    """Of the person's company and touches, where the mapping makes something of them."""
+    """Of the person's company, touches and consents, where the mapping makes something of them."""
     found = []
     for other in mapping.others:
         target = f"{name}/{other.object}"
@@ -167,6 +171,10 @@ def _subjects(connection: Connection, other: DestinationMapping, person_id: UUID
         person = read_people_to_send(connection, [person_id])[person_id]
         known = company_of(person.brand, person.values)
         return {} if known is None else {_NOT_MADE: company_values([person.values])}
+    if other.subject == CONSENT:
+        records = read_consent_records_of(connection, person_id)
+        consents = consents_to_send(connection, records)
+        return {consent_id: consent.values for consent_id, consent in consents.items()}
     touches = read_touches(connection, touches_of_person(connection, person_id))
     return {event_id: facts_to_send(touch) for event_id, touch in touches.items()}
 

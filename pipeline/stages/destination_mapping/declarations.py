@@ -14,9 +14,9 @@ from pipeline.stages.destination_mapping.names import problem_of
 from pipeline.stages.rule_reader import Reader, unknown_name
 from pipeline.values.folding import fold
 
-PERSON, COMPANY, TOUCH = SUBJECTS
+PERSON, COMPANY, TOUCH, CONSENT = SUBJECTS
 # Whose record what stands for a subject may be linked to.
-LINKS = {PERSON: (COMPANY,), COMPANY: (), TOUCH: (PERSON, COMPANY)}
+LINKS = {PERSON: (COMPANY,), COMPANY: (), TOUCH: (PERSON, COMPANY), CONSENT: (PERSON,)}
 DESTINATION_KEYS = (
     "from",
     "constant",
@@ -127,6 +127,8 @@ def read_destination(path: Path) -> DestinationDeclaration:
     people = [declaration for declaration in declared if declaration.subject == PERSON]
     if len(people) != 1:
         reader.fail("objects", f"has {len(people)} objects `of: person`; allowed: one, whose record a person is")
+    if sum(declaration.subject == CONSENT for declaration in declared) > 1:
+        reader.fail("objects", f"has several objects `of: {CONSENT}`; allowed: one")
     others = tuple(declaration for declaration in declared if declaration.subject != PERSON)
     _check_links(reader, declared)
     return replace(people[0], others=others)

@@ -14,6 +14,7 @@ from pipeline.errors import RecordError
 from pipeline.stages.destination_mapping.declarations import (
     ALWAYS,
     COMPANY,
+    CONSENT,
     CRM_WINS,
     FILL_IF_EMPTY,
     ONCE,
@@ -30,8 +31,8 @@ from pipeline.values.derived import RULES as DERIVED
 from pipeline.values.folding import fold
 from pipeline.values.normalized import is_empty
 
-_BY_NEED = (COMPANY, PERSON, TOUCH)  # what others are linked to first
-_ID_OF = {PERSON: "person_id", COMPANY: "company_id", TOUCH: "event_id"}
+_BY_NEED = (CONSENT, COMPANY, PERSON, TOUCH)  # what somebody withdrew, then what others are linked to
+_ID_OF = {PERSON: "person_id", COMPANY: "company_id", TOUCH: "event_id", CONSENT: "consent_id"}
 
 
 class MappedPerson(NamedTuple):

@@ -18,6 +18,7 @@ from pipeline.canonical import (
     COMPANY_SOURCES,
     CONSENT,
     CONSENT_FACTS,
+    CONSENT_SOURCES,
     CUSTOM,
     CUSTOM_NAME,
     DESTINATION_SOURCES,
@@ -90,7 +91,8 @@ def problem_of(name: str, subject: str = "person") -> str | None:
     """What is wrong with a name in `from` of what stands for this subject, with what is allowed and the nearest one;
     None: nothing is."""
     if subject != "person":
-        allowed = COMPANY_SOURCES if subject == "company" else (*TOUCH_SOURCES, *click_ids())
+        others = {"company": COMPANY_SOURCES, "consent": CONSENT_SOURCES}
+        allowed = others.get(subject) or (*TOUCH_SOURCES, *click_ids())
         return None if name in allowed else f"of a {subject} {unknown_name(name, allowed)}"
     if name in DESTINATION_SOURCES or name in touch_names():
         return None

@@ -109,6 +109,13 @@ RETURNING d.person_id, d.wanted_version, d.attempts, d.external_id, d.once_diges
     d.links_id
 """
 
+# Of consents: what somebody took back before what others grant.
+_CLAIM_WITHDRAWALS_FIRST = _CLAIM.replace(
+    "ORDER BY next_attempt_at",
+    "ORDER BY (SELECT c.is_withdrawn FROM person_consents c WHERE c.consent_id = deliveries.person_id) DESC NULLS LAST,"
+    " next_attempt_at",
+)
+
 
 def claim_deliveries(
     connection: Connection,
@@ -119,9 +126,10 @@ def claim_deliveries(
     lease_seconds: float,
     linger_seconds: float = 0,
     is_untried: bool = False,
+    withdrawals_first: bool = False,
 ) -> tuple[UUID, list[Due]]:
     """Lease up to `limit` deliveries whose time has come, longest due first. `is_untried`: only of those whom the CRM
-    has no record of and was not asked to make one.
+    has no record of and was not asked to make one. `withdrawals_first`: of consents, those that were taken back.
 
     What the CRM has counts as unknown from here on: a call may reach it and its answer be lost. Where it was known, the
     commit waits for the disk, whatever the transaction was begun as (a second statement): were the claim forgotten by a
@@ -132,7 +140,7 @@ def claim_deliveries(
     """
     claim = new_id()
     rows = connection.exec_driver_sql(
-        _CLAIM,
+        _CLAIM_WITHDRAWALS_FIRST if withdrawals_first else _CLAIM,
         {
             "destination": destination,
             "lane": lane,
@@ -156,7 +164,7 @@ class PersonToSend(msgspec.Struct, frozen=True):
     """What a CRM gets of a person: `values` by canonical name, `attribution` by the names of `people export`.
 
     `merged_into`: the person it turned out to be. `emptied`: names that have no value any more, and since
-    which version. A company or a touch has values alone.
+    which version. A company, a touch or a consent has values alone.
     """
 
     values: dict[str, Any]

@@ -159,7 +159,8 @@ UPDATE deliveries SET wanted = 'absent', wanted_version = wanted_version + 1, la
     state = CASE WHEN state = 'in_flight' THEN 'in_flight' ELSE 'due' END, next_attempt_at = now(),
     wanted_at = CASE WHEN state = 'due' THEN wanted_at ELSE now() END
 WHERE wanted = 'present' AND (person_id, destination) IN (
-    SELECT person_id, destination FROM deliveries WHERE person_id = ANY(%(subjects)s::uuid[])
+    SELECT person_id, destination FROM deliveries
+    WHERE person_id = ANY(%(subjects)s::uuid[]) OR parent_id = ANY(%(subjects)s::uuid[])
     ORDER BY person_id, destination FOR UPDATE
 )
 RETURNING destination, lane
@@ -167,8 +168,8 @@ RETURNING destination, lane
 
 
 def want_absent(connection: Connection, subject_ids: Collection[UUID]) -> dict[tuple[str, str], int]:
-    """Want all records of these people, companies or touches gone, at every destination, before anything else. Gives
-    how many by (destination, lane). One statement."""
+    """Want all records of these people, companies or touches gone, at every destination, before anything else; with
+    people those of their touches and consents. Gives how many by (destination, lane). One statement."""
     made_due: dict[tuple[str, str], int] = {}
     if subject_ids:
         rows = connection.exec_driver_sql(_ABSENT, {"subjects": arrays.uuids(sorted(subject_ids))})

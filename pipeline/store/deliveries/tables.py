@@ -2,7 +2,7 @@
 each CRM is one, and which records it had before us.
 
 A person's record stands under the destination's name. Another object of the CRM stands under both names, `crm/Account`,
-and its `person_id` is then the id of what it stands for: of a company, or the event of a touch.
+and its `person_id` is then the id of what it stands for: of a company, the event of a touch, a consent.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ deliveries = Table(
     Column("sent_as", Text),  # what the CRM knows its record by: object and key field; NULL: not known
     Column("wanted", Text, nullable=False, server_default=text("'present'")),
     Column("links_id", Uuid),  # a digest of the links that its record has; NULL: none
-    Column("parent_id", Uuid),  # of a touch: the person to whose record it is linked
+    Column("parent_id", Uuid),  # of a touch: the person to whose record it is linked; of a consent: who was asked
     PrimaryKeyConstraint("person_id", "destination", name="deliveries_pkey"),
     one_of("lane", LANES, "deliveries_lane_known"),
     one_of("state", DELIVERY_STATES, "deliveries_state_known"),
@@ -69,6 +69,7 @@ Index(
     postgresql_where=text("state = 'due'"),
 )
 Index("deliveries_in_flight", deliveries.c.claim, postgresql_where=text("state = 'in_flight'"))
+Index("deliveries_parent", deliveries.c.parent_id, postgresql_where=text("parent_id IS NOT NULL"))
 Index("deliveries_held", deliveries.c.destination, postgresql_where=text("state = 'held'"))
 Index(
     "deliveries_failed",

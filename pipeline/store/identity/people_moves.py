@@ -109,11 +109,14 @@ def forward_people(connection: Connection, forwards: Mapping[UUID, UUID | None])
 
 
 def drop_unsent_deliveries(connection: Connection, person_ids: Collection[UUID]) -> None:
-    """Forget deliveries of merged people that no CRM ever heard of: never claimed by a sender. One statement."""
+    """Forget deliveries of merged people, and of their consents, that no CRM ever heard of: never claimed by a sender.
+    One statement."""
     if person_ids:
+        ids = arrays.uuids(sorted(person_ids))
         connection.exec_driver_sql(
-            "DELETE FROM deliveries WHERE person_id = ANY(%s::uuid[]) AND claim IS NULL AND sent_version = 0",
-            (arrays.uuids(sorted(person_ids)),),
+            "DELETE FROM deliveries WHERE claim IS NULL AND sent_version = 0 AND person_id = ANY(%s::uuid[] || ARRAY("
+            "SELECT consent_id FROM person_consents WHERE person_id = ANY(%s::uuid[])))",
+            (ids, ids),
         )
 
 

@@ -89,6 +89,30 @@ consents = Table(
 )
 Index("consents_person", consents.c.person_id)
 
+person_consents = Table(  # what CRMs are told of consent: one record for each, whatever it becomes
+    "person_consents",
+    metadata,
+    Column("consent_id", Uuid, nullable=False, server_default=text("gen_random_uuid()")),
+    Column("person_id", Uuid, nullable=False),  # who was asked; stays when they turn out to be another
+    Column("owner_id", Uuid, nullable=False),  # who they are by now, whose answers hold
+    Column("brand", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    Column("person_version", Integer, nullable=False),  # of the person, and of the owner, when this was noted last
+    Column("owner_version", Integer, nullable=False),
+    Column("is_withdrawn", Boolean, nullable=False),  # refused by one who granted it, or who is one with one who did
+    PrimaryKeyConstraint("consent_id", name="person_consents_pkey"),
+)
+Index(
+    "person_consents_question",
+    person_consents.c.person_id,
+    person_consents.c.purpose,
+    person_consents.c.channel,
+    unique=True,
+)
+Index("person_consents_owner", person_consents.c.owner_id)
+
 activities = Table(  # what a record says of somebody, and is no lead
     "activities",
     metadata,
