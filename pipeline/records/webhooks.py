@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pipeline.records.base import Fact
 
-# Each is written by the database in the transaction of what it tells of (migration 0013). Kept for good: rows,
+# Each is written by the database in the transaction of what it tells of (migrations 0013, 0024). Kept for good: rows,
 # settings and receivers hold the names.
 WEBHOOK_EVENTS = (
     "lead.settled",
@@ -18,6 +18,8 @@ WEBHOOK_EVENTS = (
     "person.unmerged",
     "delivery.sent",
     "delivery.quarantined",
+    "consent.granted",
+    "consent.refused",
 )
 WEBHOOK_STATES = ("due", "in_flight", "delivered", "failed", "dropped", "held")
 HOOK_PREFIX = "hook_"  # names of endpoints that subscribed by the API begin so, those of afluente.yaml never
@@ -41,6 +43,11 @@ class WebhookMessage(Fact, frozen=True):
     version: int | None
     attempts: int
     created_at: datetime
+
+    @property
+    def kind(self) -> str:
+        """What its event begins with: lead, person, delivery or consent."""
+        return self.event.partition(".")[0]
 
 
 class WebhookOutcome(Fact, frozen=True):

@@ -134,6 +134,11 @@ def sample(known: Settings, event: str, key: ApiKey) -> dict[str, Any]:
     elif kind == "person":
         is_merged = event == "person.merged"
         data |= {"person_id": _EXAMPLE_ID, "version": 1, "merged_into": _EXAMPLE_OTHER_ID if is_merged else None}
+    elif kind == "consent":
+        answer = {"purpose": "marketing", "channel": "email", "at": _EXAMPLE_AT, "source": "web_form"}
+        state = "granted" if event == "consent.granted" else "withdrawn"
+        consents = [{**answer, "policy_version": None, "state": state}]
+        data |= {"person_id": _EXAMPLE_ID, "event_id": _EXAMPLE_EVENT_ID, "consents": consents}
     else:
         is_sent = event == "delivery.sent"
         data |= {

@@ -6,7 +6,7 @@ that the settings name: nothing else, whatever is known.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,15 +16,18 @@ from sqlalchemy import Connection
 
 from pipeline.errors import ConfigurationError, place_of
 from pipeline.logs import get_logger
-from pipeline.privacy.person_consents import consent_states_of
+from pipeline.privacy.consent_states import Answer
+from pipeline.privacy.person_consents import consent_answers_of, consent_states_of
 from pipeline.records.webhooks import WebhookMessage
 from pipeline.settings.declarations import WebhookPolicy
 from pipeline.stages.mapping.consents import consent_channel, consent_purpose
 from pipeline.store.webhooks.contents import Contents, PersonNow, read_contents
 from pipeline.values.derived import derive
 
-GONE = {"lead": "lead_gone", "person": "person_gone", "delivery": "delivery_gone"}
+GONE = {"lead": "lead_gone", "person": "person_gone", "delivery": "delivery_gone", "consent": "consent_gone"}
 NO_CONSENT = "no_consent"
+CONSENT_GRANTED, CONSENT_REFUSED = "consent.granted", "consent.refused"
+_CONSENT_DATA = ("purpose", "channel", "at", "source", "policy_version")
 _LEAD_DATA = ("event_id", "source", "state", "lane", "channel", "received_at", "occurred_at", "settled_at", "person_id")
 
 _UNREADABLE, _BUG = "unreadable", "bug"
@@ -38,17 +41,19 @@ class Unmade(msgspec.Struct, frozen=True):
 
 
 Made = bytes | str | Unmade
+Answers = Mapping[UUID, Mapping[tuple[str, str], Answer]]
 
 
 def make_payloads(connection: Connection, messages: list[WebhookMessage], policy: WebhookPolicy) -> dict[UUID, Made]:
-    """By message its body, or as a text why it is to be dropped. At most four statements. What cannot be made stops no
+    """By message its body, or as a text why it is to be dropped. At most six statements. What cannot be made stops no
     other message."""
     contents = read_contents(connection, messages)
+    answers = _answers_now(connection, contents)
     refusing = _without_consent(connection, contents.people, policy.consent)
     made: dict[UUID, Made] = {}
     for message in messages:
         try:
-            made[message.message_id] = _make_payload(message, contents, policy, refusing)
+            made[message.message_id] = _make_payload(message, contents, answers, policy, refusing)
         except Exception as error:  # noqa: BLE001 - costs this message an attempt
             code = _UNREADABLE if isinstance(error, ConfigurationError) else _BUG
             _log.error("webhook_not_made", message=str(message.message_id), code=code, place=place_of(error))
@@ -71,10 +76,32 @@ def _without_consent(connection: Connection, people: Mapping[UUID, PersonNow], q
     return {person_id for person_id in people if states.get(person_id, {}).get(asked) != "granted"}
 
 
+def _answers_now(connection: Connection, contents: Contents) -> Answers:
+    """What holds now of what these events said of consent, by person and question."""
+    said = [answer for answers in contents.answers.values() for answer in answers]
+    people = {answer["person_id"] for answer in said}
+    return consent_answers_of(connection, people, {(answer["purpose"], answer["channel"]) for answer in said})
+
+
+def _consent_data(said: Sequence[Mapping[str, Any]], answers: Answers) -> dict[str, Any]:
+    """All that one event said, each with what holds of it now."""
+    return {
+        "person_id": said[0]["person_id"],
+        "event_id": said[0]["event_id"],
+        "consents": [
+            {
+                **{name: answer[name] for name in _CONSENT_DATA},
+                "state": answers[answer["person_id"]][answer["purpose"], answer["channel"]].state,
+            }
+            for answer in said
+        ],
+    }
+
+
 def _make_payload(
-    message: WebhookMessage, contents: Contents, policy: WebhookPolicy, refusing: set[UUID]
+    message: WebhookMessage, contents: Contents, answers: Answers, policy: WebhookPolicy, refusing: set[UUID]
 ) -> bytes | str:
-    kind = message.event.partition(".")[0]
+    kind = message.kind
     person_id = message.person_id
     data: dict[str, Any] = {"brand": message.brand}
     if kind == "lead":
@@ -83,10 +110,20 @@ def _make_payload(
             return GONE["lead"]
         data |= {name: lead[name] for name in _LEAD_DATA}
         person_id = lead["person_id"]
+    if kind == "consent":
+        said = [
+            answer
+            for answer in contents.answers.get(message.event_id, ())  # type: ignore[arg-type]
+            if answer["granted"] is (message.event == CONSENT_GRANTED)
+        ]
+        if not said:
+            return GONE["consent"]
+        data |= _consent_data(said, answers)
+        person_id = said[0]["person_id"]
     person = contents.people.get(person_id) if person_id is not None else None
     if person_id is not None and person is None:
         return GONE["person"]
-    if person_id in refusing:
+    if person_id in refusing and message.event != CONSENT_REFUSED:  # whoever keeps a list has to hear of that
         return NO_CONSENT
     if person is not None and kind == "person":
         data |= {"person_id": person_id, "version": person.version, "merged_into": message.other_id}
@@ -99,7 +136,7 @@ def _make_payload(
         if delivery is None:
             return GONE["delivery"]
         data |= _delivery_data(delivery)
-    if policy.fields and person is not None and person.merged_into is None:
+    if policy.fields and person is not None and person.merged_into is None and person_id not in refusing:
         data["fields"] = fields_of(person.open_values(), person.attribution, policy.fields)
     return body_of(message.event, message.created_at.isoformat(), data)
 

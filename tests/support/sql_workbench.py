@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import parse_qs, urlsplit
 
 from connectors.destinations.sql import DESTINATION
-from connectors.kit import Connection
-from connectors.kit.conformance.destinations import Linked, SeenRecord, Workbench
+from connectors.kit import Connection, SentField
+from connectors.kit.conformance.destinations import Consents, Linked, SeenRecord, Workbench
 from connectors.kit.conformance.destinations.workbenches import TIMEOUT_SECONDS
 from tests.support.target_database import TABLE, Target
 
@@ -80,6 +80,15 @@ def sql_workbench(database_url: str) -> Iterator[Workbench]:
 
     try:
         linked = Linked("buyers", {"last_name": "Quillfeather"}, "company_id", "companies", {"company": "Bramblewick"})
-        yield Workbench(DESTINATION, connection, dict, seen, lose_answers=line.lose_commit, linked=linked)
+        consents = Consents(
+            "consents",
+            lambda number: {"purpose": "marketing", "channel": "email", "person_id": f"person {number}"},
+            {"state": "granted"},
+            {"state": "withdrawn"},
+            tuple(map(SentField, ("purpose", "channel", "person_id", "state"))),
+        )
+        yield Workbench(
+            DESTINATION, connection, dict, seen, lose_answers=line.lose_commit, linked=linked, consents=consents
+        )
     finally:
         line.close()

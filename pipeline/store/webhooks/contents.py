@@ -23,6 +23,11 @@ _DELIVERIES = f"""
 SELECT {", ".join(f"d.{name}" for name in _DELIVERY)}
 FROM deliveries d JOIN unnest(%s::uuid[], %s::text[]) AS asked (person_id, destination) USING (person_id, destination)
 """  # noqa: S608 - put together from constants
+_ANSWER = ("event_id", "person_id", "purpose", "channel", "granted", "at", "source", "policy_version")
+_ANSWERS = f"""
+SELECT {", ".join(_ANSWER)} FROM consents WHERE event_id = ANY(%s::uuid[]) AND granted IS NOT NULL
+ORDER BY event_id, purpose, channel
+"""  # noqa: S608 - put together from constants
 
 
 class PersonNow(msgspec.Struct, frozen=True):
@@ -48,20 +53,24 @@ class Contents(msgspec.Struct, frozen=True):
     leads: dict[UUID, dict[str, Any]]
     people: dict[UUID, PersonNow]
     deliveries: dict[tuple[UUID, str], dict[str, Any]]
+    answers: dict[UUID, list[dict[str, Any]]]  # by event: what it said of consent
 
     def __repr__(self) -> str:
         return "<Contents>"
 
 
 def read_contents(connection: Connection, messages: Collection[WebhookMessage]) -> Contents:
-    """What these messages are about. At most three statements. A lead's person is the one that it is of now."""
-    event_ids = {message.event_id for message in messages if message.event_id is not None}
+    """What these messages are about. At most four statements. A lead's person is the one that it is of now, and so is
+    that of what it said of consent."""
+    answers = _read_answers(connection, {message.event_id for message in messages if message.kind == "consent"})
+    event_ids = {message.event_id for message in messages if message.event_id is not None and message.kind == "lead"}
     leads: dict[UUID, dict[str, Any]] = {}
     if event_ids:
         for row in connection.exec_driver_sql(_LEADS, (arrays.uuids(sorted(event_ids)),)).mappings():
             leads[row["event_id"]] = dict(row)
     person_ids = {message.person_id for message in messages if message.person_id is not None}
     person_ids |= {lead["person_id"] for lead in leads.values() if lead["person_id"] is not None}
+    person_ids |= {said["person_id"] for event_answers in answers.values() for said in event_answers}
     people = _read_people(connection, person_ids)
     asked = sorted(
         (message.person_id, message.destination)
@@ -73,7 +82,15 @@ def read_contents(connection: Connection, messages: Collection[WebhookMessage]) 
         columns = (arrays.uuids(person_id for person_id, _ in asked), arrays.texts(name for _, name in asked))
         for row in connection.exec_driver_sql(_DELIVERIES, columns).mappings():
             deliveries[row["person_id"], row["destination"]] = dict(row)
-    return Contents(leads, people, deliveries)
+    return Contents(leads, people, deliveries, answers)
+
+
+def _read_answers(connection: Connection, event_ids: Collection[UUID | None]) -> dict[UUID, list[dict[str, Any]]]:
+    answers: dict[UUID, list[dict[str, Any]]] = {}
+    if event_ids:
+        for row in connection.exec_driver_sql(_ANSWERS, (arrays.uuids(event_ids),)).mappings():
+            answers.setdefault(row["event_id"], []).append(dict(row))
+    return answers
 
 
 def _read_people(connection: Connection, person_ids: Collection[UUID]) -> dict[UUID, PersonNow]:

@@ -14,7 +14,10 @@ SETTINGS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 
 
 def test_every_event_has_its_row_in_the_order_of_the_code():
-    assert tuple(re.findall(r"^\| `((?:lead|person|delivery)\.\w+)` \|", PAGE, flags=re.MULTILINE)) == WEBHOOK_EVENTS
+    assert (
+        tuple(re.findall(r"^\| `((?:lead|person|delivery|consent)\.\w+)` \|", PAGE, flags=re.MULTILINE))
+        == WEBHOOK_EVENTS
+    )
 
 
 def test_the_settings_page_lists_the_same_events():

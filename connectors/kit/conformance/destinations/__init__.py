@@ -40,6 +40,7 @@ from connectors.kit.conformance.destinations.call_checks import (
     refused_token_is_renewed_once,
     usage_is_read_from_every_answer,
 )
+from connectors.kit.conformance.destinations.consent_checks import withdrawal_is_never_behind
 from connectors.kit.conformance.destinations.record_checks import (
     created_then_updated_by_one_key,
     field_not_sent_is_left_alone,
@@ -51,6 +52,7 @@ from connectors.kit.conformance.destinations.record_checks import (
     update_only_makes_no_record,
 )
 from connectors.kit.conformance.destinations.workbenches import (
+    Consents,
     Linked,
     NotApplicable,
     Outcome,
@@ -61,6 +63,7 @@ from connectors.kit.conformance.destinations.workbenches import (
 
 __all__ = [
     "CHECKS",
+    "Consents",
     "Linked",
     "NotApplicable",
     "Outcome",
@@ -82,6 +85,7 @@ CHECKS: tuple[WorkbenchCheck, ...] = (
     update_only_makes_no_record,
     links_are_kept,
     links_are_undone,
+    withdrawal_is_never_behind,
     order_of_results_is_that_of_records,
     full_batch_is_written,
     empty_batch_makes_no_call,

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from connectors.kit.conformance.destinations.line import Line
 from connectors.kit.destinations.capabilities import Deletes
-from connectors.kit.destinations.declarations import Connection, DestinationType, Record, Writer, WriteResult
+from connectors.kit.destinations.declarations import Connection, DestinationType, Record, SentField, Writer, WriteResult
 from connectors.kit.errors import AfluenteError, QuotaError, TransientError
 
 _MORE_ROUNDS = 20  # of deleting, where an account's limit ends one in its midst
@@ -62,6 +62,19 @@ class Linked:
         return fields.get(self.role) if self.linked_id is None else self.linked_id(fields)
 
 
+@dataclass(frozen=True, slots=True)
+class Consents:
+    """An object that consents are told by. `fields_of` gives the fields of the consent of somebody by number, but for
+    those that say what holds: `granted` and `withdrawn`. `sent_fields`: all of them, as a mapping would declare them.
+    """
+
+    object: str
+    fields_of: Callable[[int], dict[str, Any]]
+    granted: Mapping[str, Any]
+    withdrawn: Mapping[str, Any]
+    sent_fields: tuple[SentField, ...] = ()
+
+
 @dataclass
 class Workbench:
     """`connection` leads to whoever answers for the CRM, through `line` where it speaks HTTP.
@@ -84,6 +97,7 @@ class Workbench:
     usage_headers: Callable[[int, int], Mapping[str, str]] | None = None
     lose_answers: Callable[[], None] | None = None
     linked: Linked | None = None
+    consents: Consents | None = None
     unkeyed: Callable[[Record], str] | None = None
     is_upstream_local: bool = True
     announced: int = field(default=0, init=False)  # calls that a writer asked a grant for

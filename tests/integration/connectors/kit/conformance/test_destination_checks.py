@@ -6,17 +6,26 @@ from dataclasses import replace
 
 import pytest
 
-from connectors.kit import destination_types
-from connectors.kit.conformance.destinations import CHECKS, SeenRecord, run_check, run_checks
+from connectors.destinations.sql import SqlWriter
+from connectors.kit import Record, WriteResult, destination_types
+from connectors.kit.conformance.destinations import (
+    CHECKS,
+    SeenRecord,
+    run_check,
+    run_checks,
+    withdrawal_is_never_behind,
+)
 from connectors.kit.conformance.destinations.record_checks import links_are_undone
 from pipeline.inspection.crm.conformance import workbench_to
 from tests.support.spoiled_writers import SPOILED
+from tests.support.sql_workbench import sql_workbench
 from tests.support.strangers_crm import strangers_crm
 from tests.support.workbenches import sandbox_workbench
 
 NOT_OF_HERON = [
     "links_are_kept",
     "links_are_undone",
+    "withdrawal_is_never_behind",
     "adoption_takes_over_and_makes_nobody",
     "setup_makes_what_is_missing_once",
 ]
@@ -118,6 +127,57 @@ def test_records_that_are_gone_are_not_taken_for_records_that_lead_nowhere(tmp_p
     assert problem == "records after their link was undone: 0 and 0; one each is due"
 
 
+class ForgetsWithdrawals(SqlWriter):
+    def write(self, records):
+        kept = [record for record in records if not is_withdrawal(record)]
+        written = {result.key: result for result in super().write(kept)}
+        return [written.get(record.key) or WriteResult(record.key, "written", crm_id=record.key) for record in records]
+
+
+class TellsWithdrawalsBehind(SqlWriter):
+    """With the next call, behind what it brings."""
+
+    behind: tuple[Record, ...] = ()
+
+    def write(self, records):
+        late, self.behind = self.behind, tuple(record for record in records if is_withdrawal(record))
+        now = [record for record in records if not is_withdrawal(record)]
+        super().write([record for record in late if record.key not in {other.key for other in now}] + now)
+        return [WriteResult(record.key, "written", crm_id=record.key) for record in records]
+
+
+class DeletesWhatIsWithdrawn(SqlWriter):
+    def write(self, records):
+        results = super().write(records)
+        self.delete([record for record in records if is_withdrawal(record)])
+        return results
+
+
+class HoldsWithdrawalsBack(SqlWriter):
+    """Where others of the batch go, as if it were a call of their own."""
+
+    def write(self, records):
+        now = [record for record in records if not is_withdrawal(record)] or records
+        written = {result.key: result for result in super().write(now)}
+        return [written.get(record.key) or WriteResult(record.key, "retry", code="sent_apart") for record in records]
+
+
+def is_withdrawal(record):
+    return record.fields.get("state") == "withdrawn"
+
+
+OF_CONSENTS = (ForgetsWithdrawals, TellsWithdrawalsBehind, DeletesWhatIsWithdrawn, HoldsWithdrawalsBack)
+
+
+@pytest.mark.parametrize("writer", OF_CONSENTS, ids=lambda writer: writer.__name__)
+def test_who_forgets_a_withdrawal_or_tells_it_late_is_found_out(empty_database, writer):
+    with sql_workbench(empty_database) as bench:
+        assert run_check(withdrawal_is_never_behind, bench).problems == ()
+        wrong = replace(bench, destination=replace(bench.destination, open=writer))
+        assert run_check(withdrawal_is_never_behind, wrong).problems
+
+
 def test_every_check_has_a_writer_that_fails_it():
     caught = {check for _, checks in SPOILED.values() for check in checks} | set(OF_SALESFORCE)
+    caught |= {withdrawal_is_never_behind.__name__}  # by OF_CONSENTS
     assert caught == {check.__name__ for check in CHECKS}
