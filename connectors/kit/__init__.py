@@ -18,6 +18,7 @@ from connectors.kit.destinations.capabilities import (
     abilities_of,
 )
 from connectors.kit.destinations.declarations import (
+    NO_LINKS,
     SUBJECTS,
     Connection,
     DestinationType,
@@ -81,6 +82,7 @@ from connectors.kit.sources.shared_secrets import SharedSecret
 from connectors.kit.sources.signatures import HmacSha256, StandardWebhooks
 
 __all__ = [
+    "NO_LINKS",
     "SUBJECTS",
     "Adopts",
     "AfluenteError",

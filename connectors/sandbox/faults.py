@@ -67,7 +67,8 @@ class Faults:
     """The faults in force, with a clock for those that end. Safe to share between threads."""
 
     def __init__(self, spec: FaultSpec) -> None:
-        self.paths = "/"  # where the CRM's API begins: faults strike there, if the order names no other
+        # Where the API of the CRM begins: faults strike there, if the order names no other.
+        self.paths: str | tuple[str, ...] = "/"
         self._lock = threading.Lock()
         self._random = random.Random()  # noqa: S311 - dice, not secrets
         self.order(spec)

@@ -195,7 +195,7 @@ def check_object(kind: DestinationType, mapping: DestinationMapping) -> None:
         raise ConfigurationError(f"{place}.of is {mapping.subject!r}; allowed: {', '.join(known.subjects)}")
     for role, _ in mapping.links:
         if known.links and role not in known.links:
-            raise ConfigurationError(f"{place}.links.{role} is not known; allowed: {', '.join(known.links)}")
+            raise ConfigurationError(f"{place}.links.{role} is not known; allowed: {', '.join(known.links) or 'none'}")
 
 
 def _sent_fields(mapping: DestinationMapping) -> tuple[SentField, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from connectors.kit import Connection, DestinationType, Record, SentField, destination_types
-from connectors.kit.conformance.destinations import Linked, SeenRecord, Workbench
+from connectors.kit.conformance.destinations import Consents, Linked, SeenRecord, Workbench
 from connectors.kit.conformance.destinations.line import Line, Pace
 from connectors.kit.conformance.destinations.workbenches import TIMEOUT_SECONDS
 from connectors.sandbox.dialects import dialects
@@ -61,6 +61,30 @@ RECORDED_AS = {"hubspot": {"contacts": "contact", "companies": "company"}}
 PEOPLE_IN = {"salesforce": "Lead", "dataverse": "leads"}
 """Tables of sandboxes that take a record without our key as it is."""
 
+
+def subscriptions(sandbox: Sandbox) -> Consents:
+    """HubSpot knows them by the address."""
+    return Consents(
+        "subscriptions",
+        lambda number: {
+            "subscriberIdString": f"vera{number}.{uuid4().hex[:8]}@example.org",
+            "subscriptionId": "371111",
+            "channel": "EMAIL",
+        },
+        {"statusState": "SUBSCRIBED"},
+        {"statusState": "UNSUBSCRIBED"},
+        seen=lambda record: [
+            row["fields"]
+            for row in sandbox.records.stream()
+            if row["object"] == "subscription"
+            and row["fields"]["subscriberIdString"] == record.fields["subscriberIdString"]
+        ],
+    )
+
+
+CONSENTS = {"hubspot": subscriptions}
+"""What consents are told by at each sandbox."""
+
 OTHERS: dict[str, Callable[..., contextlib.AbstractContextManager[Workbench]]] = {"sql": sql_workbench}
 """Workbenches of kinds without a sandbox: given the kind's mapping, a folder, and the URL of an empty database."""
 
@@ -93,6 +117,7 @@ def sandbox_workbench(kind: str, folder: Path) -> Iterator[Workbench]:
             fields_by(mapping),
             lambda _keys, name: seen_in(sandbox, recorded_as.get(name or "", name)),
             line,
+            consents=CONSENTS[kind](sandbox) if kind in CONSENTS else None,
             unkeyed=partial(put_by_others, sandbox, PEOPLE_IN[kind]) if kind in PEOPLE_IN else None,
             **FACTS.get(kind, {}),
         )

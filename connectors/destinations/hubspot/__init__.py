@@ -3,6 +3,7 @@
 from connectors.destinations.hubspot.abilities import BATCH_SIZE
 from connectors.destinations.hubspot.answers import TEN_SECONDS
 from connectors.destinations.hubspot.objects import OBJECTS
+from connectors.destinations.hubspot.subscriptions import SUBSCRIPTIONS
 from connectors.destinations.hubspot.writer import KEY_PROPERTY, HubSpotWriter
 from connectors.kit import DestinationType, Option, Window
 
@@ -29,5 +30,5 @@ DESTINATION = DestinationType(
     secrets=("access_token", "client_id", "client_secret", "refresh_token"),
     sandbox_secrets={"client_id": "sandbox", "client_secret": "sandbox", "refresh_token": "sandbox"},
     merge="mark",
-    objects=OBJECTS,
+    objects=(*OBJECTS, SUBSCRIPTIONS),
 )

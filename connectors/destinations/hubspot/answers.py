@@ -44,7 +44,7 @@ NO_REASON = "no_reason_given"
 _ASK_THEIR_SUPPORT = {522, 525, 526}
 _EXISTING = re.compile(r"Existing ID:\s*(\d+)")
 _HOLDER = re.compile(r"(\d+) already has that value")
-_SCOPE = re.compile(r"\bcrm\.[a-z_]+(?:\.[a-z_]+)+")
+_SCOPE = re.compile(r"\bcrm\.[a-z_]+(?:\.[a-z_]+)+|\bcommunication_preferences(?:\.[a-z_]+)+")
 _CODE = re.compile(r"\w{1,60}", re.ASCII)
 
 

@@ -27,8 +27,8 @@ from connectors.destinations.hubspot.emails import KnownByEmail, waits
 from connectors.destinations.hubspot.inputs import batch_input, object_path, read_body
 from connectors.destinations.hubspot.marked import MarkedWrites
 from connectors.destinations.hubspot.objects import CONTACTS, FACTS
+from connectors.destinations.hubspot.tokens import token_source
 from connectors.kit import (
-    ConfigurationError,
     Connection,
     QuotaError,
     Record,
@@ -40,8 +40,7 @@ from connectors.kit import (
     check_batch,
 )
 from connectors.kit.authorized_http import AuthorizedCalls
-from connectors.kit.http import Session, session
-from connectors.kit.oauth import FixedToken, RefreshToken, TokenSource
+from connectors.kit.http import session
 from connectors.kit.redaction import without_values
 
 KEY_PROPERTY = "afluente_id"
@@ -87,7 +86,7 @@ class HubSpotWriter(HubSpotAbilities):
         )
         self._session = session(self._base_url, timeout_seconds=connection.timeout_seconds)
         self._session.headers["Accept"] = "application/json"
-        tokens = _token_source(connection, self._session)
+        tokens = token_source(connection, self._session)
         self._calls = AuthorizedCalls(
             self._name, self._session, tokens, before_call=connection.before_call, note=self._note_usage
         )
@@ -295,21 +294,3 @@ class HubSpotWriter(HubSpotAbilities):
     def _record_error(error: Refusal, records: Sequence[Record]) -> RecordError:
         values = [value for record in records for value in record.fields.values()]
         return RecordError(error.code, field=error.property_name, message=without_values(error.message, values))
-
-
-def _token_source(connection: Connection, http: Session) -> TokenSource:
-    secrets = connection.secrets
-    if "access_token" in secrets:
-        return FixedToken(secrets["access_token"])
-    if not all(secrets.get(name) for name in ("client_id", "client_secret", "refresh_token")):
-        raise ConfigurationError(
-            f"destinations.{connection.name}.secrets: give access_token, or client_id, client_secret and refresh_token,"
-            " as env:NAME or file:PATH"
-        )
-    return RefreshToken(
-        http,
-        connection.options.get("token_url") or f"{connection.base_url.rstrip('/')}/oauth/v1/token",
-        client_id=secrets["client_id"],
-        client_secret=secrets["client_secret"],
-        refresh_token=secrets["refresh_token"],
-    )

@@ -193,14 +193,20 @@ class Connection:
         return urlsplit(self.base_url).hostname in _LOOPBACK
 
 
+NO_LINKS = ("",)
+"""Of an object that leads to no other."""
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectType:
     """An object that a kind of CRM can write: the CRM's name of it, or "*" for any, and what it may stand for. `links`:
-    the roles it may have, () for any field's name."""
+    the roles it may have, () for any field's name, `NO_LINKS` for none. `open`: makes its writer, where it is written
+    in other ways than the rest."""
 
     name: str
     subjects: tuple[str, ...]
     links: tuple[str, ...] = ()
+    open: Callable[[Connection], Writer] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,4 +249,5 @@ class DestinationType:
         """A writer to it. Raises ConfigurationError for secrets or options that it cannot do without."""
         if self.sandbox_secrets and not connection.secrets and connection.is_local:
             connection = replace(connection, secrets=Secrets(connection.name, self.sandbox_secrets))
-        return self.open(connection)
+        own = next((known.open for known in self.objects if known.name == connection.object), None)
+        return (own or self.open)(connection)

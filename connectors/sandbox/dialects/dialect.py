@@ -39,7 +39,7 @@ class Dialect(Protocol):
     """One CRM's API over the sandbox's records."""
 
     name: str
-    paths: str  # where the API begins, tokens apart: "/crm"
+    paths: str | tuple[str, ...]  # where the API begins, tokens apart: "/crm"
 
     def answer(self, request: Request, faults: FaultSpec) -> Reply | None:
         """The answer, or None where the CRM has no such route."""

@@ -32,8 +32,11 @@ def withdrawal_is_never_behind(bench: Workbench) -> list[str]:
 
 
 def _is_told(bench: Workbench, consents: Consents, record: Record, state: Mapping[str, object]) -> bool:
-    found = bench.seen_by_key([record], consents.object)[record.key]
-    return [{name: row.fields.get(name) for name in state} for row in found] == [dict(state)]
+    if consents.seen is not None:
+        found = consents.seen(record)
+    else:
+        found = [row.fields for row in bench.seen_by_key([record], consents.object)[record.key]]
+    return [{name: fields.get(name) for name in state} for fields in found] == [dict(state)]
 
 
 def _consents(bench: Workbench) -> Consents:

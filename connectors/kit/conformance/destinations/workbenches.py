@@ -66,6 +66,7 @@ class Linked:
 class Consents:
     """An object that consents are told by. `fields_of` gives the fields of the consent of somebody by number, but for
     those that say what holds: `granted` and `withdrawn`. `sent_fields`: all of them, as a mapping would declare them.
+    `seen`: the fields of what the CRM has of a record's consent, where it is not found by our key.
     """
 
     object: str
@@ -73,6 +74,7 @@ class Consents:
     granted: Mapping[str, Any]
     withdrawn: Mapping[str, Any]
     sent_fields: tuple[SentField, ...] = ()
+    seen: Callable[[Record], list[Mapping[str, Any]]] | None = None
 
 
 @dataclass

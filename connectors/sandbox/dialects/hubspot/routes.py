@@ -1,4 +1,4 @@
-"""The routes of HubSpot's dialect: tokens, each object, and what is associated with what.
+"""The routes of HubSpot's dialect: tokens, each object, what is associated with what, and subscriptions.
 
 Rules a client can break are kept: 100 inputs, no id twice, texts only, one contact for an e-mail and one row for each
 unique value, properties that exist, associations of what is there, one bad input without trace ids refuses all, results
@@ -15,6 +15,7 @@ from dataclasses import replace
 import orjson
 
 from connectors.sandbox.dialects.dialect import Reply, Request, json_reply
+from connectors.sandbox.dialects.hubspot import subscriptions
 from connectors.sandbox.dialects.hubspot.associations import Associations
 from connectors.sandbox.dialects.hubspot.errors import CallRefusedError, error_reply
 from connectors.sandbox.dialects.hubspot.limits import Limits, refusal
@@ -34,7 +35,7 @@ _TOKENS = ("/oauth/v1/token", "/oauth/v3/token")
 
 class HubSpotDialect:
     name = "hubspot"
-    paths = "/crm"
+    paths = ("/crm", subscriptions.PATH)
 
     def __init__(self, records: SandboxRecords, faults: Faults) -> None:
         self.limits = Limits()
@@ -45,6 +46,7 @@ class HubSpotDialect:
             name: Rows(records, known.kind, _keys_of(name, properties[name])) for name, known in OBJECTS.items()
         }
         self.associations = Associations(self._rows)
+        self._subscriptions = subscriptions.Subscriptions(records)
         self.objects = {
             name: ObjectRoutes(known, self._rows[name], properties[name], faults, self.associations)
             for name, known in OBJECTS.items()
@@ -63,7 +65,7 @@ class HubSpotDialect:
     def answer(self, request: Request, faults: FaultSpec) -> Reply | None:
         if request.path in _TOKENS:
             return self._tokens.issue(request, faults.token_seconds)
-        if not request.path.startswith("/crm/"):
+        if not request.path.startswith(tuple(f"{path}/" for path in self.paths)):
             return None
         unauthorized = self._tokens.refusal_of(request)
         if unauthorized is not None:
@@ -106,6 +108,8 @@ class HubSpotDialect:
             reply = self.objects[match[1]].answer(request, (match[2] or "").rstrip("/"), faults)
         elif (match := _PROPERTIES.fullmatch(request.path)) and match[1] in self.objects:
             reply = self.objects[match[1]].answer_properties(request, (match[2] or "").rstrip("/"))
+        elif request.path.startswith(subscriptions.PATH):
+            reply = self._subscriptions.answer(request)
         elif match := _ASSOCIATIONS.fullmatch(request.path):
             reply = self.associations.answer(request, (match[1], match[2]), match[3])
         return reply or error_reply(404, "OBJECT_NOT_FOUND", "resource not found", f"{request.method} other")
