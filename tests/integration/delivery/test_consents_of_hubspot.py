@@ -9,32 +9,14 @@ import pytest
 
 from pipeline.delivery.inquiries import inquire
 from pipeline.settings.loading import settings
-from tests.integration.delivery.test_consents_told import ADA, BEN, come, says
+from tests.integration.delivery.test_consents_told import ADA, BEN, come, consents_of_page, says
 from tests.integration.delivery.test_named_facts import write_destination
 from tests.integration.delivery.test_objects import open_crm, send
 from tests.support.company_sources import CompanySources, company_sources
 from tests.support.crm_objects import HUBSPOT, people_alone
 from tests.support.identity_rows import rows
 
-SUBSCRIPTIONS = """  subscriptions:
-    of: consent
-    fields:
-      subscriberIdString: {from: contact_point}
-      subscriptionId:
-        from: question
-        as: picklist
-        values: {marketing.email: "371111"}
-        picklist: ["371111"]
-        unlisted: leave_out
-      statusState:
-        from: state
-        as: picklist
-        values: {granted: SUBSCRIBED, denied: UNSUBSCRIBED, withdrawn: UNSUBSCRIBED, unknown: ""}
-        picklist: [SUBSCRIBED, UNSUBSCRIBED]
-      channel: {constant: EMAIL}
-      legalBasis: {constant: CONSENT_WITH_NOTICE}
-      legalBasisExplanation: {from: source, max: 255, too_long: truncate}
-"""
+SUBSCRIPTIONS = consents_of_page("hubspot.md")
 MAPPING = people_alone(HUBSPOT.mapping).replace("destination: alone", "destination: whole") + SUBSCRIPTIONS
 
 
