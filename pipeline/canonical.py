@@ -159,3 +159,4 @@ CONSENT_SOURCES = (
     "merged_into",
     "consent_id",
 )
+SOURCES_OF = {"company": COMPANY_SOURCES, "touch": TOUCH_SOURCES, "consent": CONSENT_SOURCES}

@@ -15,14 +15,12 @@ from connectors.kit import SUBJECTS
 from connectors.kit.paths import KEY_PATTERN, SELECTOR_PATTERN
 from pipeline.canonical import (
     CANONICAL_FIELDS,
-    COMPANY_SOURCES,
     CONSENT_FACTS,
-    CONSENT_SOURCES,
     CUSTOM_NAME,
     DESTINATION_SOURCES,
     LEAD_FIELDS,
+    SOURCES_OF,
     TOUCH_FIELDS,
-    TOUCH_SOURCES,
     default_conversion,
 )
 from pipeline.errors import UsageError
@@ -117,9 +115,10 @@ def source_schema() -> Schema:
 def destination_schema() -> Schema:
     """Of `mappings/destinations/*.yaml`."""
     rule = {**_object(_in_order(destination.DESTINATION_KEYS, _destination_options())), **_destination_conditions()}
-    names = [*(name for name in DESTINATION_SOURCES if name != destination.MERGED_INTO), *touch_names()]
-    names += [name for name in (*COMPANY_SOURCES, *TOUCH_SOURCES, *CONSENT_SOURCES, *click_ids()) if name not in names]
-    sources = {"anyOf": [{"enum": names}, *_own_sources()]}
+    of_others = (name for known in SOURCES_OF.values() for name in known)
+    names = dict.fromkeys((*DESTINATION_SOURCES, *touch_names(), *of_others, *click_ids()))
+    del names[destination.MERGED_INTO]
+    sources = {"anyOf": [{"enum": list(names)}, *_own_sources()]}
     rules: Schema = {"type": "object", "minProperties": 1, "additionalProperties": {"anyOf": [_REF("sources"), rule]}}
     links = {"type": "object", "additionalProperties": {"enum": ["person", "company"]}}
     entry = _object({"of": {"enum": list(SUBJECTS)}, "links": links, "fields": rules}, required=("of", "fields"))

@@ -15,15 +15,13 @@ import msgspec
 from connectors.kit.paths import parse_path
 from pipeline.canonical import (
     ATTRIBUTED_ENDS,
-    COMPANY_SOURCES,
     CONSENT,
     CONSENT_FACTS,
-    CONSENT_SOURCES,
     CUSTOM,
     CUSTOM_NAME,
     DESTINATION_SOURCES,
+    SOURCES_OF,
     TOUCH_FACTS,
-    TOUCH_SOURCES,
 )
 from pipeline.errors import ConfigurationError
 from pipeline.stages.attribution.click_ids import click_ids
@@ -91,8 +89,7 @@ def problem_of(name: str, subject: str = "person") -> str | None:
     """What is wrong with a name in `from` of what stands for this subject, with what is allowed and the nearest one;
     None: nothing is."""
     if subject != "person":
-        others = {"company": COMPANY_SOURCES, "consent": CONSENT_SOURCES}
-        allowed = others.get(subject) or (*TOUCH_SOURCES, *click_ids())
+        allowed = (*SOURCES_OF[subject], *(click_ids() if subject == "touch" else ()))
         return None if name in allowed else f"of a {subject} {unknown_name(name, allowed)}"
     if name in DESTINATION_SOURCES or name in touch_names():
         return None
