@@ -30,7 +30,7 @@ def record_claim(
     unlinked: AbstractSet[UUID],
 ) -> int:
     """Record outcomes, and wake who waited for them; gives how many the claim still held. `mapping` is the target's,
-    `mapping_version` that of what was sent. `unlinked`: people who were written without their company. At most six
+    `mapping_version` that of what was sent. `unlinked`: people who were written without their company. At most seven
     statements."""
     wake_people_of(connection, target, mapping, dues, outcomes)
     recorded = deliveries.record_outcomes(

@@ -161,10 +161,10 @@ UPDATE deliveries SET wanted = 'absent', wanted_version = wanted_version + 1, la
 WHERE wanted = 'present' AND (person_id, destination) IN (
     SELECT person_id, destination FROM deliveries
     WHERE person_id = ANY(%(subjects)s::uuid[]) OR parent_id = ANY(%(subjects)s::uuid[])
-    ORDER BY person_id, destination FOR UPDATE
+    ORDER BY strpos(destination, '/') > 0, parent_id IS NULL, person_id, destination FOR UPDATE
 )
 RETURNING destination, lane
-"""
+"""  # people, then what hangs on them, then companies: the order in which all take them
 
 
 def want_absent(connection: Connection, subject_ids: Collection[UUID]) -> dict[tuple[str, str], int]:
