@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -212,6 +213,51 @@ def test_what_else_is_wanted_of_a_person_waits_until_their_withdrawal_was_told(c
     deliver("crm", "bulk", budget_seconds=2)  # woken, without a sweep
     assert rows("SELECT DISTINCT state FROM deliveries") == [("sent",)]
     assert str(ada) in {record["id"] for record in crm.records()}
+
+
+# In the CRM itself: what holds of a person's consent there at the moment in which their record changes.
+_WATCH = """
+CREATE TABLE seen (state text);
+CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO seen SELECT state FROM afluente.consents c WHERE c.person_id = NEW.afluente_id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER watch AFTER UPDATE ON afluente.contacts FOR EACH ROW EXECUTE FUNCTION watch();
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("mapping", ["whole", "linked"])
+def test_with_several_senders_at_once_no_record_changes_before_its_persons_withdrawal_is_there(company, crm, mapping):
+    crm.configure(mapping=mapping, batch_size=3)
+    people = [{"email": f"p{number}@example.org", "full_name": f"Pat Moss-{number}"} for number in range(24)]
+    come(*(says(person, True, "2026-03-01T09:00:00Z") for person in people), lane="bulk")
+    send()
+    crm.target.execute(_WATCH)
+    is_over = threading.Event()
+    failed: list[BaseException] = []
+
+    def keep_sending(lane: str) -> None:
+        try:
+            while not is_over.is_set():
+                deliver("crm", lane, budget_seconds=0.2)
+        except BaseException as error:
+            failed.append(error)
+            raise
+
+    senders = [threading.Thread(target=keep_sending, args=(lane,)) for lane in ("hot", "bulk", "bulk")]
+    for thread in senders:
+        thread.start()
+    for person in people:
+        moved = {**person, "full_name": person["full_name"].replace("Moss", "Brandt")}
+        come(says(moved, False, "2026-03-02T09:00:00Z"), lane="bulk")
+    is_over.set()
+    for thread in senders:
+        thread.join()
+    send()
+    assert failed == []
+    assert states(crm) == ["withdrawn"] * len(people)
+    assert crm.target.execute("SELECT state, count(*) FROM seen GROUP BY state") == [("withdrawn", len(people))]
 
 
 def test_a_consent_that_leads_to_its_person_waits_for_that_and_a_new_persons_refusal_too(company, crm):
