@@ -73,7 +73,7 @@ def does_not_renew_its_token(right):
     class Wrong(right):
         def __init__(self, connection: Any) -> None:
             super().__init__(connection)
-            self._calls._tokens.renew = lambda: False
+            self._calls._access._tokens.renew = lambda: False
 
     return Wrong
 
@@ -86,7 +86,7 @@ def renews_its_token_for_ever(right):
                 try:
                     return super().write(records)
                 except TerminalError:
-                    self._calls._tokens.renew()
+                    self._calls._access._tokens.renew()
             return super().write(records)
 
     return Wrong

@@ -28,9 +28,9 @@ def show_status(
     """Show how each source stands.
 
     Of polled ones where they were read to, the last and the next run, the last error, and why one is not polled; what
-    waits to be read of those that send ids; how it goes with those that are asked what they have posted; of all how often
-    they are heard, and whether one is silent for longer than that; and what those said that can be asked whether they
-    know our address.
+    waits to be read of those that send ids; how it goes with those that are asked what they have posted; of all how
+    often they are heard, and whether one is silent for longer than that; and what those said that can be asked whether
+    they know our address.
     """
     from pipeline.cli.terminal.connection import installation
     from pipeline.inspection.polling.standing import read_standing

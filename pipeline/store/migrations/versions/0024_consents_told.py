@@ -8,7 +8,7 @@ deliveries looks through the table once: meanwhile deliveries cannot be written,
 from alembic import op
 
 revision = "0024"
-down_revision = "0021"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 
