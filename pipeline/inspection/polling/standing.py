@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 
 from pipeline.errors import UsageError
@@ -27,6 +30,17 @@ class Standing(msgspec.Struct, frozen=True):
     reconciles: list[ReconcileState]
     silences: list[SourceSilence]
     subscriptions: list[SubscriptionState]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All of it in one list. `about` tells what a row is: poll, fetch, reconcile, silence or subscription."""
+        told: dict[str, Sequence[msgspec.Struct]] = {
+            "poll": self.polls,
+            "fetch": self.fetches,
+            "reconcile": self.reconciles,
+            "silence": self.silences,
+            "subscription": self.subscriptions,
+        }
+        return [{"about": about, **msgspec.structs.asdict(state)} for about, states in told.items() for state in states]
 
 
 def read_standing(slug: str | None = None) -> Standing:

@@ -38,15 +38,7 @@ def show_status(
     with installation():
         standing = read_standing(name)
     if as_json:
-        print_json(
-            [
-                *standing.polls,
-                *standing.fetches,
-                *standing.reconciles,
-                *standing.silences,
-                *standing.subscriptions,
-            ]
-        )
+        print_json(standing.rows())
         return
     reconciles = [state for state in standing.reconciles if name is not None or state.why_not is None]
     if not any((standing.polls, standing.fetches, reconciles, standing.silences, standing.subscriptions)):

@@ -105,7 +105,7 @@ def test_a_reading_that_fails_is_told_wherever_one_looks(typeform: TypeformApi, 
     (sentence,) = problems()
     assert "cannot be read" in sentence
     assert list(checks().values()) == [False]
-    (row,) = answer("source", "status", SOURCE)
+    (row,) = (row for row in answer("source", "status", SOURCE) if row["about"] == "reconcile")
     assert "401" in row["last_error"]
     assert "401" in run("source", "status", SOURCE).stdout
     assert "401" in run("source", "completeness", "--source", SOURCE).stderr
