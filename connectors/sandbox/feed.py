@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from connectors.kit.sources.samples import samples_of
+from connectors.kit.sources.samples import served_samples
 from connectors.sandbox.dialects.dialect import Reply, Request, json_reply
 from connectors.sandbox.records import SandboxRecords
 
@@ -17,8 +17,8 @@ _MAX_LIMIT = 1_000
 
 
 def fill_feed(records: SandboxRecords) -> None:
-    """The leads of the typical sample. Doing it again changes nothing."""
-    for sample in samples_of("json_feed")[:1]:
+    """The leads of the samples. Doing it again changes nothing."""
+    for sample in served_samples("json_feed"):
         records.add_to_feed(orjson.loads(sample.body)["leads"])
 
 

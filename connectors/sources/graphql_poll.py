@@ -1,6 +1,7 @@
 """Any GraphQL API, described in afluente.yaml alone: `connector: graphql_poll` with a query and where its records are.
 
 What stands here is what a source without options would do; docs/poll-an-api.md says what may be set.
+Its address is the sandbox's, which plays such an API.
 """
 
 from connectors.kit import Connector, Cursor, PageToken, Poll, Secret
@@ -12,7 +13,7 @@ CONNECTOR = Connector(
     owner="@afluente/sources",
     docs_url="https://graphql.org/learn/pagination/",
     intake=Poll(
-        url="https://api.example.com/graphql",
+        url="http://127.0.0.1:8081/providers/graphql_poll/graphql",
         method="POST",
         records_at="data.leads.nodes",
         pages=PageToken(param="after", at="data.leads.pageInfo.endCursor", more_at="data.leads.pageInfo.hasNextPage"),

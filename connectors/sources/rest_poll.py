@@ -1,6 +1,7 @@
 """Any API that gives JSON in pages, described in afluente.yaml alone: `connector: rest_poll`, as often as you like.
 
 What stands here is what `sources.rest_poll` without options would do; docs/poll-an-api.md says what may be set.
+Its address is the sandbox's, which plays such an API.
 """
 
 from connectors.kit import Connector, Cursor, PageNumber, Poll, Secret
@@ -12,7 +13,7 @@ CONNECTOR = Connector(
     owner="@afluente/sources",
     docs_url="https://www.rfc-editor.org/rfc/rfc8259",
     intake=Poll(
-        url="https://api.example.com/leads",
+        url="http://127.0.0.1:8081/providers/rest_poll/leads",
         records_at="leads",
         pages=PageNumber(),
         cursor=Cursor(param="updated_after", field="updated_at", lookback_seconds=60),

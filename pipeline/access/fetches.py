@@ -7,15 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.kit import Connector
-from connectors.kit.sources.auth import Access, FixedAccess
-from connectors.kit.sources.auth.marks import bearer_mark
+from connectors.kit.sources.auth import Access
 from connectors.kit.sources.fetching.fetch import Fetch
-from pipeline.access.sources import auth_in_force, how_to_let_in, keys_of
+from pipeline.access.sources import REHEARSAL, auth_in_force, how_to_let_in, keys_of
 from pipeline.errors import ConfigurationError
 from pipeline.settings.fetched_sources import PACE, fetch_options
 from pipeline.settings.loading import Settings
-
-_REHEARSAL_TOKEN = "rehearsal"  # noqa: S105 - the sandbox takes any
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +43,6 @@ def fetch_setup(known: Settings, slug: str, fetch: Fetch, connector: Connector, 
                 why = how_to_let_in(slug, variable, connector.intake)
                 raise ConfigurationError(f"source {slug}: its records cannot be read: {why}")
             base = f"{known.destinations['sandbox'].base_url.rstrip('/')}/providers/{connector.source}"
-            access = FixedAccess([bearer_mark(_REHEARSAL_TOKEN)])
+            access = REHEARSAL
     rate = float(options.get(PACE.name) or fetch.rate_per_second)
     return FetchSetup(fetch, options, base, access, rate, f"source:{slug}")

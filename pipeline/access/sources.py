@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.kit import Auth, Bearer, Connector, Poll, Secret
-from connectors.kit.sources.auth import Access, Grant, auth_of, plain_of
+from connectors.kit.sources.auth import Access, FixedAccess, Grant, auth_of, plain_of
+from connectors.kit.sources.auth.marks import bearer_mark
 from connectors.kit.tokens import TokenSource
 from pipeline.access.tokens import DurableTokens
 from pipeline.errors import ConfigurationError
 from pipeline.settings.loading import Settings
 
+REHEARSAL = FixedAccess([bearer_mark("rehearsal")])  # the sandbox takes any token
 _UNDECLARED = Secret("")  # `token` of a source that declares none is sent all the same
 
 
@@ -75,7 +77,15 @@ def poll_access(known: Settings, slug: str, brand: str, connector: Connector, po
         return access_of(known, slug, brand, connector, auth)
     auth = auth or Bearer(_UNDECLARED)
     keys = keys_of(known, slug, brand, connector, auth)
-    return auth.access(keys) if any(keys.secrets_of(secret) for secret in auth.secrets) else None
+    if any(keys.secrets_of(secret) for secret in auth.secrets):
+        return auth.access(keys)
+    return rehearsal_access(known, slug)
+
+
+def rehearsal_access(known: Settings, slug: str) -> Access | None:
+    """What a polled source without a token is shown: something where the sandbox plays it, as it has no address of its
+    own, else nothing."""
+    return REHEARSAL if known.source(slug).url is None else None
 
 
 def credentials_of(known: Settings, slug: str, brand: str, connector: Connector) -> Iterator[str]:

@@ -24,9 +24,9 @@ from typing import Any
 import requests
 
 from connectors.kit.folders import find_file
-from connectors.kit.registry import sources
+from connectors.kit.registry import shipped_sources, sources
 from connectors.kit.sources.declarations import Connector, Poll
-from connectors.kit.sources.samples import Sample, samples_of
+from connectors.kit.sources.samples import Sample, samples_of, served_samples
 from pipeline.authoring.rehearsal import send
 from pipeline.cli.commands.balance import print_balance
 from pipeline.cli.terminal.output import print_line
@@ -48,9 +48,10 @@ class DemoFailedError(AfluenteError):
     """The run did not end as it must. The message says what was seen."""
 
 
-# The sandbox serves the feed; a source is polled only where the configuration mentions it.
-_POLLED = "json_feed"  # the one that the sandbox has a feed for
-_CONFIG = f"sources: {{{_POLLED}: {{every_seconds: 2}}}}\n"
+def _config() -> str:
+    """A source is polled only where the configuration mentions it. Without an address the sandbox plays it."""
+    polled = [slug for slug, connector in shipped_sources().items() if isinstance(connector.intake, Poll)]
+    return "sources:\n" + "".join(f"  {slug}: {{every_seconds: 2}}\n" for slug in polled)
 
 
 def run_demo(folder: Path = FOLDER) -> int:
@@ -84,7 +85,7 @@ def _empty(data: Path) -> None:
                 shutil.rmtree(path)
             elif path.name != "lock":
                 path.unlink()
-    (data / "afluente.yaml").write_text(_CONFIG, encoding="utf-8")
+    (data / "afluente.yaml").write_text(_config(), encoding="utf-8")
 
 
 def _isolate(data: Path) -> None:
@@ -148,8 +149,7 @@ def _send_samples(address: str) -> Counter[str]:
 def _send(connector: Connector, sample: Sample, address: str) -> tuple[int, str]:
     """How many leads the sample holds at least, and the way it went; no way for one that nobody sends."""
     if isinstance(connector.intake, Poll):
-        # The sandbox serves the typical sample; the pipeline asks for it by itself.
-        is_served = sample.name == "typical" and sample.source == _POLLED
+        is_served = sample in served_samples(sample.source)
         return (1, "served by the sandbox, to be polled") if is_served else (0, "")
     if sample.file_name is not None:
         path = find_file(f"samples/{sample.source}/{sample.file_name}")

@@ -8,7 +8,7 @@ from connectors.kit import Connector
 from connectors.kit.http import session
 from connectors.kit.sources.paging.streams import first_list
 from connectors.kit.sources.polling import poll_pages
-from pipeline.access.sources import how_to_set
+from pipeline.access.sources import how_to_set, rehearsal_access
 from pipeline.access.states import CLOSED
 from pipeline.access.tokens import connect_command
 from pipeline.errors import AfluenteError, TerminalError
@@ -82,5 +82,5 @@ def _read_rows(connection: Connection) -> tuple[dict[PollKey, StoredCursor], dic
 def _ask_for_a_page(known: Settings, slug: str, connector: Connector) -> None:
     poll = first_list(poll_of(known, slug, connector))
     with session(poll.url, timeout_seconds=PROBE_SECONDS, answer_seconds=PROBE_SECONDS) as http:
-        for _page in poll_pages(poll, position=None, session=http):
+        for _page in poll_pages(poll, position=None, access=rehearsal_access(known, slug), session=http):
             return

@@ -137,9 +137,12 @@ def _why_not(known: Settings, slug: str, declared: object) -> str | None:
 def _rehearsal_url(known: Settings, slug: str, declared: Poll) -> str | None:
     """Without a CRM of one's own the sandbox is the source too: its address in place of the declared one's.
 
-    Only for a source that afluente.yaml mentions: nobody finds invented leads among his own unasked.
+    Only for a source that afluente.yaml mentions and says nothing of an API of: nobody finds invented leads among his
+    own unasked.
     """
     parts = urlsplit(declared.url)
     if not known.uses_sandbox or slug not in known.sources or parts.hostname != "127.0.0.1":
+        return None
+    if known.source(slug).options:
         return None
     return known.destinations["sandbox"].base_url.rstrip("/") + parts.path

@@ -32,6 +32,7 @@ _CONTENT_TYPES = {
     ".csv": "text/csv",
     ".eml": "message/rfc822",
 }
+_SERVED = ("typical", "minimal")
 _FILES = {_CONTENT_TYPES[ending]: ending for ending in (".csv", ".eml")}  # what is imported, and never posted
 
 
@@ -91,6 +92,11 @@ def samples_of(source: str) -> list[Sample]:
         if path.suffix in _CONTENT_TYPES and not path.name.endswith((EXPECTED, FETCHED, HOOKS))
     ]
     return [_read(source, path) for path in sorted(files, key=lambda path: (path.stem != "typical", path.name))]
+
+
+def served_samples(source: str) -> list[Sample]:
+    """Those of a polled source that the sandbox serves: what its API would give, nothing that is made to be wrong."""
+    return [sample for sample in samples_of(source) if sample.name in _SERVED]
 
 
 def _read(source: str, path: Path) -> Sample:

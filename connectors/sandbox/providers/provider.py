@@ -8,16 +8,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
-from connectors.kit.errors import RecordError
-from connectors.kit.registry import sources
-from connectors.kit.sources.fetching.addresses import target_of
-from connectors.kit.sources.fetching.fetch import fetch_of
-from connectors.kit.sources.parts import with_beside
-from connectors.kit.sources.records import UnreadableBody, split_body
-from connectors.kit.sources.samples import samples_of
 from connectors.sandbox.dialects.dialect import Reply, Request, json_reply
+from connectors.sandbox.providers.listing import Listing
 
 _GRAPH_CODES = {400: 100, 401: 190, 403: 10, 404: 100, 429: 4, 500: 2, 503: 2}
 _OVER_LIMIT, _GONE, _NO_TOKEN = 429, 404, 401
@@ -25,8 +18,9 @@ _OVER_LIMIT, _GONE, _NO_TOKEN = 429, 404, 401
 
 @dataclass
 class Provider:
-    """One source's API. `records` by path; `tokens` are those that are let in, None: any; `per_second`: calls that it
-    takes; `fails`: statuses that it answers instead, one a call; `broken`: paths that always fail, with the status.
+    """One source's API. `records` and `lists` by path; `tokens` are those that are let in, None: any; `per_second`:
+    calls that it takes; `fails`: statuses that it answers instead, one a call; `broken`: paths that always fail, with
+    the status.
 
     `calls` counts answers by path and status. Safe to be asked from several threads.
     """
@@ -39,6 +33,7 @@ class Provider:
     latency_seconds: float = 0.0
     fails: list[int] = field(default_factory=list)
     broken: dict[str, int] = field(default_factory=dict)
+    lists: dict[str, Listing] = field(default_factory=dict, repr=False)
     raw: dict[str, bytes] = field(default_factory=dict, repr=False)  # bodies as they are, in place of records
     calls: Counter[tuple[str, int]] = field(default_factory=Counter)
     _moments: list[float] = field(default_factory=list)
@@ -73,6 +68,8 @@ class Provider:
             return Reply(200, self.raw[path], route)
         if refusal is None and request.method == "GET" and path in self.records:
             return json_reply(200, self.records[path], route)
+        if refusal is None and path in self.lists:
+            return self.lists[path].answer(request, route)
         return self._failure(refusal or _GONE, route)
 
     def _is_over_limit(self) -> bool:
@@ -97,35 +94,3 @@ def _worded(source: str, status: int) -> tuple[int, Mapping[str, Any]]:
         return status, {"status": status, "message": "played by the sandbox"}
     told = status if status >= 500 else 400
     return told, {"error": {"code": _GRAPH_CODES.get(status, 1), "type": "OAuthException", "message": "played"}}
-
-
-def sample_provider(source: str) -> Provider | None:
-    """A provider that holds what the samples of a source say that it has, and lets everybody in who shows a token; None
-    for a source that sends no ids."""
-    connector = sources().get(source)
-    fetch = fetch_of(connector)
-    if connector is None or fetch is None:
-        return None
-    options = fetch.defaults
-    provider = Provider(source)
-    for sample in samples_of(source):
-        try:
-            came = [
-                with_beside(part.value, part.beside)
-                for part in split_body(connector, sample.body, sample.content_type)
-                if isinstance(part.value, dict)
-            ]
-        except UnreadableBody:
-            continue
-        answers = iter(sample.fetched)
-        for record in came:
-            if not fetch.applies_to(record):
-                continue
-            answer = next(answers, None)
-            try:
-                path = urlsplit(target_of(fetch, record, options).url).path
-            except RecordError:
-                continue
-            if answer is not None:
-                provider.records[path] = answer
-    return provider

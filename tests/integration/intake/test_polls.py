@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from connectors.sandbox.server import Sandbox
+from pipeline.health.doctor import run_checks
 from pipeline.intake import polls
 from pipeline.intake.polls import due_polls, run_poll
 from pipeline.store.engine import transaction
@@ -217,6 +218,30 @@ def test_the_sandbox_s_feed_is_read_only_where_the_settings_name_it(sandbox, mon
     monkeypatch.delenv("AFLUENTE_CONFIG")
     forget_caches()
     assert due_polls() == []
+
+
+@pytest.mark.parametrize("source", ["rest_poll", "graphql_poll"])
+def test_a_source_named_alone_is_played_by_the_sandbox(sandbox, tmp_path, monkeypatch, source):
+    set_sources(tmp_path, monkeypatch, f"{source}: {{}}")
+    report = run_poll(source, "default")
+    assert (report.accepted, report.error) == (4, None)
+    (check,) = [check for check in run_checks() if check.name == f"source {source}"]
+    assert check.ok, check.detail
+
+
+def test_nobody_who_describes_an_api_finds_invented_leads_for_want_of_its_address(sandbox, tmp_path, monkeypatch):
+    pages = "options: {pages: {by: page}, records_at: leads, event_id: id}"
+    set_sources(tmp_path, monkeypatch, f"acme: {{connector: rest_poll, mapping: rest_poll, {pages}}}")
+    assert due_polls() == []
+    (check,) = [check for check in run_checks() if check.name == "source acme"]
+    assert (check.ok, "set sources.acme.url" in check.detail) == (False, True)
+
+
+def set_sources(tmp_path, monkeypatch, text: str) -> None:
+    config = tmp_path / "afluente.yaml"
+    config.write_text(f"sources: {{{text}}}\n")
+    monkeypatch.setenv("AFLUENTE_CONFIG", str(config))
+    forget_caches()
 
 
 def test_a_feed_is_not_read_for_every_brand_unless_told(sandbox, tmp_path, monkeypatch):
