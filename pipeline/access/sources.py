@@ -79,13 +79,13 @@ def poll_access(known: Settings, slug: str, brand: str, connector: Connector, po
     keys = keys_of(known, slug, brand, connector, auth)
     if any(keys.secrets_of(secret) for secret in auth.secrets):
         return auth.access(keys)
-    return rehearsal_access(known, slug)
+    return rehearsal_access(known, poll)
 
 
-def rehearsal_access(known: Settings, slug: str) -> Access | None:
-    """What a polled source without a token is shown: something where the sandbox plays it, as it has no address of its
-    own, else nothing."""
-    return REHEARSAL if known.source(slug).url is None else None
+def rehearsal_access(known: Settings, poll: Poll) -> Access | None:
+    """What a polled source without a token is shown: something where the sandbox plays it, else nothing."""
+    is_played = known.uses_sandbox and poll.url.startswith(known.destinations["sandbox"].base_url)
+    return REHEARSAL if is_played else None
 
 
 def credentials_of(known: Settings, slug: str, brand: str, connector: Connector) -> Iterator[str]:

@@ -82,5 +82,5 @@ def _read_rows(connection: Connection) -> tuple[dict[PollKey, StoredCursor], dic
 def _ask_for_a_page(known: Settings, slug: str, connector: Connector) -> None:
     poll = first_list(poll_of(known, slug, connector))
     with session(poll.url, timeout_seconds=PROBE_SECONDS, answer_seconds=PROBE_SECONDS) as http:
-        for _page in poll_pages(poll, position=None, access=rehearsal_access(known, slug), session=http):
+        for _page in poll_pages(poll, position=None, access=rehearsal_access(known, poll), session=http):
             return
