@@ -11,6 +11,7 @@ _FIELDS = (
     "partner_name,field_data,custom_disclaimer_responses"
 )
 _CODES = {190: "token", 102: "token", 1: "retry", 2: "retry", 10: "forbidden", 200: "forbidden", 100: "gone"}
+_CODES |= dict.fromkeys((4, 17, 32, 613, 80004, 80005), "quota")
 _VERSION = Option("version", default="v25.0", help="of the Graph API")
 _WINDOW = (
     '[{"field":"time_created","operator":"GREATER_THAN","value":{from}},'
@@ -22,6 +23,8 @@ _LEADS = kit.Poll(
     records_at="data",
     pages=kit.NextLink("paging.next"),
     token=Secret("META_LEAD_ADS_TOKEN"),
+    code_at="error.code",
+    codes=_CODES,
     streams=(
         kit.Stream(
             "leads",
@@ -36,13 +39,12 @@ _LEADS = kit.Poll(
         ),
     ),
 )
-_QUOTA_CODES = (4, 17, 32, 613, 80004, 80005)
 _ASKED = kit.Fetch(
     "https://graph.facebook.com/{version}/{page}/subscribed_apps",
     options=(_VERSION, _PAGE),
     token=Secret("META_LEAD_ADS_TOKEN"),
     code_at="error.code",
-    codes={**_CODES, **dict.fromkeys(_QUOTA_CODES, "quota")},
+    codes=_CODES,
 )
 _SUBSCRIPTION = kit.Subscription(
     _ASKED,
@@ -88,7 +90,7 @@ CONNECTOR = kit.Connector(
             token=Secret("META_LEAD_ADS_TOKEN"),
             when={"field": "leadgen"},
             code_at="error.code",
-            codes={**_CODES, **dict.fromkeys(_QUOTA_CODES, "quota")},
+            codes=_CODES,
         ),
         reconcile=kit.Reconcile(_LEADS, pushed, written="unix", options=(_VERSION, _PAGE), each="page"),
         subscription=_SUBSCRIPTION,

@@ -266,7 +266,7 @@ class Poll:
 
     `params`, `headers` (no secrets) and the JSON `body` are sent with each call; `{name}` in them is where a value of
     the cursor or the pages goes (paging/asking.py). `errors_at`: where an answer of status 200 holds errors, as GraphQL
-    has `errors`.
+    has `errors`. `code_at` and `codes`: as of a Fetch, what a refusal means whatever its status.
     """
 
     url: str
@@ -284,6 +284,8 @@ class Poll:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     errors_at: str | None = None
+    code_at: str | None = None
+    codes: Mapping[int, str] = field(default_factory=dict)
     streams: tuple[Stream, ...] = ()
 
 

@@ -23,7 +23,7 @@ from connectors.kit.sources.auth import Access, send_marked
 from connectors.kit.sources.declarations import Mark, Poll
 from connectors.kit.sources.nesting import is_too_deep, without_depths
 from connectors.kit.sources.page_ends import tells_nothing_there
-from connectors.kit.sources.paging.answer_errors import spoiled_records
+from connectors.kit.sources.paging.answer_errors import spoiled_records, told_by
 from connectors.kit.sources.paging.asking import Ask, Values, ask
 from connectors.kit.sources.records import UnreadableBody, decode_body
 
@@ -105,7 +105,9 @@ class PageReader:
         raise AssertionError("the last attempt returns or raises")
 
     def _read_once(self, request: Ask) -> Answer:
-        response = send_marked(self._access, lambda mark: self._send(request, mark))
+        told = send_marked(self._access, lambda mark: told_by(self._poll, self._send(request, mark)))
+        told.check(self._what, now=time.time())
+        response = told.response
         try:
             check_status(response, self._what)
         except TerminalError as error:

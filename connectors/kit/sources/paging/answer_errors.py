@@ -1,4 +1,5 @@
-"""Errors that stand in an answer of status 200, as GraphQL writes them: what to do next, which records they spoil.
+"""Errors that an answer tells in its own words: within status 200, as GraphQL does, and by codes that count more than
+the status, as Meta's Graph does. What to do next, which records they spoil.
 
 Of an error its code and the names of its path are told; its message may hold somebody's data.
 """
@@ -6,9 +7,14 @@ Of an error its code and the names of its path are told; its message may hold so
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+import requests
+
 from connectors.kit.errors import AfluenteError, QuotaError, TerminalError, TransientError
+from connectors.kit.http import retry_after
 from connectors.kit.paths import get_path
 from connectors.kit.sources.declarations import Poll
 
@@ -18,6 +24,43 @@ _NAME = re.compile(r"\w{1,64}")
 _THROTTLED = re.compile(r"throttl|rate.?limit|too.?many|quota|max.?cost|complexity.?budget", re.IGNORECASE)
 _PASSING = re.compile(r"internal|unavailable|timeout|timed.?out|temporar|try.?again|overload|gateway", re.IGNORECASE)
 _REFUSED = re.compile(r"unauth|forbidden|access.?denied|permission|credential", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer, and what its error's code means as the declaration has it; None where it says nothing."""
+
+    response: requests.Response = field(repr=False)
+    meaning: str | None
+    code: int | None = None
+
+    @property
+    def status_code(self) -> int:
+        """As `send_marked` asks for it: a code that says the token is refused is 401 by another name."""
+        return 401 if self.meaning == "token" else self.response.status_code
+
+    def check(self, what: str, *, now: float) -> None:
+        """Raises TerminalError, QuotaError or TransientError for a code that concerns more than what was asked."""
+        shown = f"{what}: answered {self.response.status_code} with the code {self.code}"
+        wait = retry_after(self.response, now=now)
+        if self.meaning == "token":
+            raise TerminalError(f"{shown}; the credentials are refused or have expired")
+        if self.meaning == "quota":
+            raise QuotaError(f"{shown}: too many requests", retry_after=_WAIT_SECONDS if wait is None else wait)
+        if self.meaning == "retry":
+            raise TransientError(shown, retry_after=wait)
+
+
+def told_by(poll: Poll, response: requests.Response) -> Told:
+    """What a refusal means."""
+    if poll.code_at is None or response.status_code < 400:
+        return Told(response, None)
+    try:
+        code = get_path(orjson.loads(response.content), poll.code_at)
+    except orjson.JSONDecodeError:
+        return Told(response, None)
+    is_code = isinstance(code, int) and not isinstance(code, bool)
+    return Told(response, poll.codes.get(code) if is_code else None, code if is_code else None)
 
 
 def spoiled_records(whole: Any, poll: Poll, what: str) -> frozenset[int]:

@@ -9,6 +9,7 @@ from connectors.kit.errors import ConfigurationError
 from connectors.kit.paths import path_problem
 from connectors.kit.problems import placed
 from connectors.kit.sources.declarations import Poll, Stream
+from connectors.kit.sources.fetching.fetch import MEANINGS
 from connectors.kit.sources.paging.asking import wrong_places
 from connectors.kit.sources.paging.declared import TimeWindow
 from connectors.kit.sources.paging.streams import poll_of_parents, poll_of_stream
@@ -69,6 +70,9 @@ def _wrong_words_of_one(poll: Poll) -> Iterator[str]:
         for name, value in values.items():
             if any(word in name.lower().replace("_", "-") for word in _SECRET_NAMES) and "{" not in str(value):
                 yield f"{place}.{name}: is a secret by its name, which never stands here; set `token` or `auth`"
+    allowed = ", ".join(MEANINGS)
+    wrong = {code: meaning for code, meaning in poll.codes.items() if meaning not in MEANINGS}
+    yield from (f"codes.{code}: is {meaning!r}; allowed: {allowed}" for code, meaning in wrong.items())
     yield from wrong_places(poll)
     yield from _wrong_paths(poll)
     if isinstance(pages, TimeWindow):
@@ -85,7 +89,7 @@ def _wrong_paths(poll: Poll) -> Iterator[str]:
         yield "records_at: may go through one list by [*], as data.leads.edges[*].node"
     inner = poll.pages.pages if isinstance(poll.pages, TimeWindow) else poll.pages
     named = [(f"pages.{name}", getattr(inner, name, None)) for name in ("at", "more_at", "total_pages_at")]
-    named += [("errors_at", poll.errors_at)]
+    named += [("errors_at", poll.errors_at), ("code_at", poll.code_at)]
     if poll.cursor is not None:
         named += [("cursor.field", poll.cursor.field), ("cursor.next_at", poll.cursor.next_at)]
     for place, path in named:

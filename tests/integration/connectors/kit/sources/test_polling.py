@@ -241,6 +241,26 @@ def test_each_failure_says_whether_to_come_back(server, said, error):
         list(run(server, **PAGED))
 
 
+CODES = {"code_at": "error.code", "codes": {190: "token", 4: "quota", 2: "retry", 100: "gone"}}
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [(190, TerminalError), (4, QuotaError), (2, TransientError), (100, TerminalError)]
+)
+def test_a_declared_code_says_what_a_refusal_means_whatever_its_status(server, code, error):
+    server.script = [(400, {"Retry-After": "99"}, b'{"error":{"code":%d,"message":"of somebody"}}' % code)]
+    with pytest.raises(error) as caught:
+        list(run(server, **PAGED, **CODES))
+    assert "somebody" not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [b'{"error":{"code":"190"}}', b'{"error":{"code":true}}', b"[]", b"<html>", b""])
+def test_a_refusal_without_a_code_is_told_by_its_status(server, body):
+    server.script = [(400, {}, body)]
+    with pytest.raises(TerminalError, match="answered 400; the address or the request"):
+        list(run(server, **PAGED, **CODES))
+
+
 def test_the_token_is_sent_as_a_bearer_and_shown_nowhere(server):
     server.script = [(401, {}, b"")]
     with pytest.raises(TerminalError) as caught:
