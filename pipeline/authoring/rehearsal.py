@@ -60,6 +60,44 @@ def send(instance: SourceInstance, sample: Sample, address: str) -> Sent:
     return Sent(answer.ok, answer.status_code, url, sample.name, answer.text, _event_ids(answer))
 
 
+class ProviderStart(msgspec.Struct, frozen=True):
+    """What the sandbox needs to play the provider of a source that posts here. `source`: the connector; `url`: where it
+    posts; `secrets`: by the variables that are declared."""
+
+    source: str
+    url: str
+    secrets: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"<ProviderStart of {self.source}>"
+
+
+def provider_start(slug: str, *, brand: str | None = None, address: str | None = None) -> ProviderStart:
+    """For a source that posts, to the receiver at `address`, or to the one that this installation runs.
+
+    Raises as `send_sample` does.
+    """
+    from connectors.kit.sources.handshakes import secrets_of_webhook
+    from pipeline.settings.loading import settings
+
+    instance = find_instance(slug, brand)
+    webhook = instance.webhook
+    if webhook is None:
+        raise UsageError(f"{slug} does not post, so no provider of it can be played; those that do: docs/sources.md")
+    signs = webhook.signature.secret.name if webhook.signature is not None else None
+    found: dict[str, str] = {}
+    for secret in secrets_of_webhook(webhook):
+        values = settings().source_secrets(slug, secret.name, signs=secret.name == signs, brand=instance.brand)
+        if not values:
+            raise RefusedError(
+                f"{slug} shows a secret that is not known here: set {secret.name}, or sources.{slug}.secrets in"
+                " afluente.yaml"
+            )
+        found[secret.name] = values[0]
+    receiver = (address or receiver_address()).rstrip("/")
+    return ProviderStart(instance.connector.source, f"{receiver}/in/{instance.brand}/{slug}", found)
+
+
 def _event_ids(answer: requests.Response) -> list[str]:
     """A webhook's stand in a header, the API's in its answer."""
     if header := answer.headers.get(EVENTS_HEADER):

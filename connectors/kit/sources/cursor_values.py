@@ -81,17 +81,22 @@ def is_time(text: str) -> bool:
 
 def earlier(text: str, seconds: int) -> str:
     """The time `seconds` before, as the source writes it, rounded down to what it writes; other values as they are."""
+    return text if seconds <= 0 else shifted(text, -seconds)
+
+
+def shifted(text: str, seconds: int) -> str:
+    """The time `seconds` later, or before if there are less than none, as above."""
     written = _read(text)
-    if written.seconds is None or seconds <= 0:
+    if written.seconds is None:
         return text
     if written.is_count:
         whole, point, fraction = text.partition(".")
-        return f"{int(whole) - seconds * _ticks(int(whole))}{point}{fraction}"
+        return f"{int(whole) + seconds * _ticks(int(whole))}{point}{fraction}"
     if written.match is None or written.local is None:
         return text
     try:
-        return _rewritten(written.match, written.local - timedelta(seconds=seconds))
-    except OverflowError:  # the year 1
+        return _rewritten(written.match, written.local + timedelta(seconds=seconds))
+    except OverflowError:  # the year 1, or 9999
         return text
 
 

@@ -36,8 +36,8 @@ class Listed:
 @dataclass
 class Listing:
     """`poll` is that of one list, without streams. `window`: the names under which a beginning and an end of time are
-    asked for, where the paging does not declare them. `page_size` counts where the request asks for none; more than
-    `largest` at once is refused.
+    asked for, where the paging does not declare them. `page_size`: the most that a page holds, however many were asked
+    for; a request for more than `largest` is refused.
     """
 
     poll: Poll

@@ -98,7 +98,7 @@ class _Counted(_All):
         size = _whole(name, values.get(name, usual))
         if not 1 <= size <= largest:
             raise BadRequestError(f"{name} lies between 1 and {largest}")
-        return size
+        return min(size, usual)
 
     def tell(self, whole: Any, request: Request, page: PageGiven) -> dict[str, str]:
         del request

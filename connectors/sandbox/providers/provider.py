@@ -18,9 +18,10 @@ _OVER_LIMIT, _GONE, _NO_TOKEN = 429, 404, 401
 
 @dataclass
 class Provider:
-    """One source's API. `records` and `lists` by path; `tokens` are those that are let in, None: any; `per_second`:
-    calls that it takes; `fails`: statuses that it answers instead, one a call; `broken`: paths that always fail, with
-    the status.
+    """One source's API. `records` and `lists` by path; `tokens` are those that are let in, None: any.
+
+    `lives`: calls that a token still lets in before it has expired; `per_second`: calls that it takes; `fails`:
+    statuses that it answers instead, one a call; `broken`: paths that always fail, with the status.
 
     `calls` counts answers by path and status. Safe to be asked from several threads.
     """
@@ -28,6 +29,7 @@ class Provider:
     source: str
     records: dict[str, Any] = field(default_factory=dict, repr=False)
     tokens: set[str] | None = None
+    lives: dict[str, int] = field(default_factory=dict, repr=False)
     per_second: float | None = None
     retry_after: str | None = None
     latency_seconds: float = 0.0
@@ -56,7 +58,7 @@ class Provider:
     def _answer(self, request: Request, path: str) -> Reply:
         route = f"{request.method} providers/{self.source}"
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        is_known = scheme.lower() == "bearer" and bool(token) and (self.tokens is None or token in self.tokens)
+        is_known = scheme.lower() == "bearer" and bool(token) and self._lets_in(token)
         refusal = self.broken.get(path)
         if self.fails:
             refusal = self.fails.pop(0)
@@ -71,6 +73,13 @@ class Provider:
         if refusal is None and path in self.lists:
             return self.lists[path].answer(request, route)
         return self._failure(refusal or _GONE, route)
+
+    def _lets_in(self, token: str) -> bool:
+        if self.tokens is not None and token not in self.tokens:
+            return False
+        if token in self.lives:
+            self.lives[token] -= 1
+        return self.lives.get(token, 0) >= 0
 
     def _is_over_limit(self) -> bool:
         if self.per_second is None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.commands.source import access, completeness, standing
+from pipeline.cli.commands.source import access, completeness, played, standing
 from pipeline.cli.terminal.findings import print_findings
 from pipeline.cli.terminal.output import (
     AsJson,
@@ -270,6 +270,7 @@ commands.command("completeness", epilog=completeness.COMPLETENESS)(completeness.
 commands.command("reconcile", epilog=completeness.RECONCILE)(completeness.reconcile_source)
 commands.command("status", epilog=standing.STATUS)(standing.show_status)
 commands.command("check-hook", epilog=standing.CHECK_HOOK)(standing.check_hook)
+commands.command("play", epilog=played.PLAY)(played.play_provider)
 
 
 def _accept(slug: str | None) -> None:
