@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import requests
 
 from connectors.kit import sources
 from connectors.kit.sources.handshakes import secrets_of_webhook
@@ -110,6 +111,15 @@ def test_only_what_lies_in_the_window_is_listed(database, tmp_path, monkeypatch)
     hold(played.provider, played.inventor, [*played.leads, *late])
     with ProviderServer(played.provider) as server:
         played.set_up(server.address)
+        form = played.inventor.parents[0]["id"]
+        asked = {"since": (yesterday() - timedelta(days=10)).isoformat(), "until": yesterday().isoformat()}
+        answer = requests.get(
+            f"{server.address}/forms/{form}/responses",
+            params=asked,
+            headers={"Authorization": f"Bearer {FIRST}"},
+            timeout=20,
+        )
+        assert len(answer.json()["items"]) == 3 + 1  # and the first of yesterday, whose moment is the window's end
         assert run_reconcile("typeform", "default", at_once=True).poll.accepted == 40
         first = (yesterday() - timedelta(days=10)).date()
         assert run_reconcile("typeform", "default", at_once=True, begin=first).poll.accepted == 3
