@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         webhook, secrets = _webhook(options.source)
         inventor = Inventor(sources()[options.source], seed=options.seed)
         leads = [inventor.lead(number, at) for number, at in enumerate(_times(options), 1)]
-        provider = Provider(options.source, per_second=options.limit)
+        provider = Provider(options.source, per_second=options.limit, life=options.expire)
         hold(provider, inventor, leads, page_size=options.page_size)
         with ProviderServer(provider, port=options.port) as server:
             print(f"ready {server.address}", flush=True)
@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--over", type=float, default=0.0, help="seconds of its clock in which it posts")
     parser.add_argument("--speed", type=float, default=60.0, help="seconds of its clock in one of ours")
     parser.add_argument("--limit", type=float, help="calls a second that its API takes")
+    parser.add_argument("--expire", type=int, help="calls after which a token of its API has expired")
     parser.add_argument("--page-size", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0, help="another one: other people, other dice")
     return parser
@@ -118,6 +119,7 @@ def _told(played: Played) -> dict[str, Any]:
         "doubled": len(played.doubled),
         "given_up": len(played.given_up),
         "unsent": len(played.unsent),
+        "switched_off_by": played.switched_off_by,
         "answers": {str(status) if status else "none": count for status, count in sorted(played.answers.items())},
         "missing": len(played.missing),
         "missing_ids": sorted(played.missing),

@@ -37,7 +37,8 @@ class Dice:
 
 @dataclass
 class Played:
-    """What a provider did. Ids are the source's own; `answers`: by status, 0 where none came; `taken`: what came."""
+    """What a provider did. Ids are the source's own; `answers`: by status, 0 where none came; `taken`: what came;
+    `switched_off_by`: the status after which it sent nothing more."""
 
     leads: int = 0
     deliveries: int = 0
@@ -172,6 +173,8 @@ class Sender:
             played.switched_off_by = status
         elif retries.is_tried_again(status) and attempt < len(retries.waits):
             return retries.waits[attempt]
+        elif retries.ends_given_up:
+            played.switched_off_by = status or 0
         self._note(played.given_up, delivery)
         return None
 

@@ -20,8 +20,9 @@ _OVER_LIMIT, _GONE, _NO_TOKEN = 429, 404, 401
 class Provider:
     """One source's API. `records` and `lists` by path; `tokens` are those that are let in, None: any.
 
-    `lives`: calls that a token still lets in before it has expired; `per_second`: calls that it takes; `fails`:
-    statuses that it answers instead, one a call; `broken`: paths that always fail, with the status.
+    `lives`: calls that a token still lets in before it has expired, `life`: those of a token that is not there;
+    `per_second`: calls that it takes; `fails`: statuses that it answers instead, one a call; `broken`: paths that
+    always fail, with the status.
 
     `calls` counts answers by path and status. Safe to be asked from several threads.
     """
@@ -30,6 +31,7 @@ class Provider:
     records: dict[str, Any] = field(default_factory=dict, repr=False)
     tokens: set[str] | None = None
     lives: dict[str, int] = field(default_factory=dict, repr=False)
+    life: int | None = None
     per_second: float | None = None
     retry_after: str | None = None
     latency_seconds: float = 0.0
@@ -77,6 +79,8 @@ class Provider:
     def _lets_in(self, token: str) -> bool:
         if self.tokens is not None and token not in self.tokens:
             return False
+        if self.life is not None:
+            self.lives.setdefault(token, self.life)
         if token in self.lives:
             self.lives[token] -= 1
         return self.lives.get(token, 0) >= 0

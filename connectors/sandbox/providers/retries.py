@@ -18,7 +18,8 @@ class Retries:
     """`waits`: seconds before each further attempt, none where nothing is tried again. `timeout_seconds`: of an answer.
 
     `on`: the statuses that are tried again, as no answer is; None: all that are not taken. `takes`: the statuses that
-    count as taken; None: every 2xx. `switches_off`: statuses after which nothing is sent any more.
+    count as taken; None: every 2xx. `switches_off`: statuses after which nothing is sent any more; `ends_given_up`: so
+    it is once a delivery was given up.
     """
 
     waits: tuple[float, ...] = ()
@@ -26,6 +27,7 @@ class Retries:
     on: frozenset[int] | None = None
     takes: frozenset[int] | None = None
     switches_off: frozenset[int] = frozenset()
+    ends_given_up: bool = False
     is_published: bool = True
 
     def is_taken(self, status: int | None) -> bool:
@@ -58,7 +60,7 @@ _INLINE = Retries(is_published=False)  # sent while a visitor's request waits: w
 
 RETRIES: dict[str, Retries] = {
     "cal_com": Retries(is_published=False),
-    "calendly": Retries(_growing(10, 24 * _HOUR), 15.0),
+    "calendly": Retries(_growing(10, 24 * _HOUR), 15.0, ends_given_up=True),
     "contact_form_7": _INLINE,
     "elementor": _INLINE,
     "eventbrite": Retries(_growing(5, _HOUR), switches_off=_GONE, is_published=False),
@@ -74,7 +76,7 @@ RETRIES: dict[str, Retries] = {
     "messenger_instagram": _META,
     "meta_lead_ads": _META,
     "rest_hook": Retries(_growing(4, 25 * _MINUTE), on=_SERVER, switches_off=_GONE),
-    "shopify": Retries(_growing(8, 4 * _HOUR), 5.0),
+    "shopify": Retries(_growing(8, 4 * _HOUR), 5.0, ends_given_up=True),
     "standard_webhooks": Retries(
         (5, 5 * _MINUTE, 30 * _MINUTE, *(hours * _HOUR for hours in (2, 5, 10, 14, 20, 24))), 20.0, switches_off=_GONE
     ),

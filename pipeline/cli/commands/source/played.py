@@ -19,7 +19,7 @@ PLAY = example(
 def play_provider(
     *,
     slug: Annotated[str, typer.Argument(help="Whose provider: a source that posts.")],
-    many: Annotated[int, typer.Option("--many", min=1, max=100_000, help="How many leads it has.")] = 100,
+    many: Annotated[int, typer.Option("--many", min=1, max=10_000, help="How many leads it has.")] = 100,
     lose: Annotated[float, typer.Option("--lose", min=0, max=100, help="Percent of deliveries that are lost.")] = 0,
     double: Annotated[float, typer.Option("--double", min=0, max=100, help="Percent that are posted twice.")] = 0,
     batch: Annotated[
@@ -34,6 +34,9 @@ def play_provider(
         typer.Option("--speed", min=1, max=100_000, help="How much faster its clock runs: its retries wait by it."),
     ] = 60,
     limit: Annotated[float | None, typer.Option("--limit", min=0.1, help="Calls a second that its API takes.")] = None,
+    expire: Annotated[
+        int | None, typer.Option("--expire", min=1, help="Calls after which a token of its API has expired.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another one: other people, other dice.")] = 0,
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Of its own API, loopback only; 0 takes a free one.")
@@ -52,7 +55,7 @@ def play_provider(
     start = provider_start(slug, brand=brand, address=url)
     told = {
         "source": start.source, "to": start.url, "port": port, "many": many, "days": days, "lose": lose,
-        "double": double, "batch": batch, "over": over, "speed": speed, "limit": limit, "seed": seed,
+        "double": double, "batch": batch, "over": over, "speed": speed, "limit": limit, "expire": expire, "seed": seed,
     }  # fmt: skip
     arguments = [part for name, value in told.items() if value is not None for part in (f"--{name}", str(value))]
     os.environ.update(start.secrets)

@@ -9,7 +9,9 @@ import pytest
 from connectors.kit import Webhook, sources
 from connectors.kit.sources.fetching.fetch import fetch_of
 from connectors.kit.sources.samples import samples_of
+from connectors.sandbox.providers.holding import hold
 from connectors.sandbox.providers.invented import Inventor
+from connectors.sandbox.providers.provider import Provider
 from pipeline.intake.posted.records import read_posted
 
 AT = datetime(2026, 4, 7, 15, 30, tzinfo=UTC)
@@ -54,6 +56,10 @@ def test_what_a_source_has_under_an_id_is_of_the_same_lead(source):
     assert one.fetched != two.fetched
     assert f"{source}.0.1" in str(one.fetched)
     assert f"{source}.0.2" in str(two.fetched)
+    provider = Provider(source)
+    hold(provider, inventor, [one, two])
+    held = [record for path, record in provider.records.items() if record in (one.fetched, two.fetched)]
+    assert len(held) == 2
 
 
 def test_several_leads_stand_in_one_body_where_the_source_has_lists():

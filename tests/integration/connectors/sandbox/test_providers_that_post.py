@@ -146,6 +146,13 @@ def test_a_provider_that_is_told_that_the_address_is_gone_sends_nothing_more():
     assert (len(played.given_up), len(played.unsent), len(played.missing)) == (1, 8, 9)
 
 
+def test_a_provider_that_ends_the_subscription_with_what_it_gives_up_sends_nothing_more():
+    with hook(*[500] * 99) as refuser:
+        played = play("shopify", refuser, 3, shuffled=False, over_seconds=3 * 86_400, speed=4 * 3_600 / 0.5)
+    assert len(refuser.posts) == 1 + len(RETRIES["shopify"].waits)
+    assert (played.switched_off_by, len(played.given_up), len(played.unsent)) == (500, 1, 2)
+
+
 def test_an_address_that_answers_nothing_is_tried_again_until_it_does():
     with hook() as taker:
         pass  # closed again: nobody listens there
