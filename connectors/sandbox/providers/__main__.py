@@ -41,13 +41,15 @@ def main(arguments: list[str] | None = None) -> int:
         inventor = Inventor(sources()[options.source], seed=options.seed)
         leads = [inventor.lead(number, at) for number, at in enumerate(_times(options), 1)]
         provider = Provider(options.source, per_second=options.limit, life=options.expire)
-        hold(provider, inventor, leads, page_size=options.page_size)
+        hold(provider, inventor, leads, listed=[])  # lists are behind: whoever asks meanwhile finds none of them lost
         with ProviderServer(provider, port=options.port) as server:
             print(f"ready {server.address}", flush=True)
             greet(webhook, options.to, secrets)
             address = Address(options.to, webhook, secrets)
             sender = Sender(inventor, address, retries_of(options.source), speed=options.speed, is_over=done.is_set)
-            print(orjson.dumps(_told(sender.play(leads, _dice(options)))).decode(), flush=True)
+            played = sender.play(leads, _dice(options))
+            hold(provider, inventor, leads, page_size=options.page_size)
+            print(orjson.dumps(_told(played)).decode(), flush=True)
             done.wait()
     except (ConfigurationError, OSError) as error:
         print(f"provider: {error}", file=sys.stderr)

@@ -25,12 +25,20 @@ _WINDOW = ("from", "to")
 _A_WINDOW = Window(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))  # its values are not looked at
 
 
-def hold(provider: Provider, inventor: Inventor, leads: Sequence[Lead], *, page_size: int = 100) -> None:
-    """Give the provider these leads. `page_size`: the most that a page of its lists holds."""
+def hold(
+    provider: Provider,
+    inventor: Inventor,
+    leads: Sequence[Lead],
+    *,
+    listed: Sequence[Lead] | None = None,
+    page_size: int = 100,
+) -> None:
+    """Give the provider these leads. `listed`: those that its lists know already, None: all; `page_size`: the most that
+    a page of them holds."""
     if (fetch := fetch_of(inventor.connector)) is not None:
         provider.records.update(_by_id(fetch, leads))
     if (reconcile := reconcile_of(inventor.connector)) is not None and inventor.is_listed:
-        entries = [Listed(lead.listed, lead.at) for lead in leads]
+        entries = [Listed(lead.listed, lead.at) for lead in (leads if listed is None else listed)]
         _Lists(provider, reconcile, entries, page_size).add(inventor.options, inventor.parents[:-1])
 
 
