@@ -59,7 +59,7 @@ class PlayedSource:
         options = {name: self.inventor.options[name] for name in reconcile.required}
         fetch = {"options": {"calls_per_second": 200}} if self.connector.intake.fetch is not None else {}
         tokens = [f"env:TOKEN_{number}" for number in range(len(TOKENS))]
-        often = {"every_seconds": 86_400}  # once, as it starts; then by hand
+        often = {"every_seconds": 86_400, "calls_per_second": 100}  # once, as it starts; then by hand
         return {"url": self.server.address, "token": tokens, "reconcile": {**options, **often}, **fetch}
 
     def post(self, receiver: str) -> Played:

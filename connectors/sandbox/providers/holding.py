@@ -43,7 +43,7 @@ def hold(
 
 
 def _by_id(fetch: Fetch, leads: Sequence[Lead]) -> Iterator[tuple[str, Any]]:
-    options = {option.name: option.default for option in fetch.options}
+    options = fetch.defaults
     for lead in leads:
         if lead.fetched is not None and fetch.applies_to(lead.record):
             yield urlsplit(target_of(fetch, lead.record, options).url).path, lead.fetched

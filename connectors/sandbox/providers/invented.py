@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -22,15 +22,17 @@ from connectors.kit.sources.declarations import Connector
 from connectors.kit.sources.fetching.fetched_records import arrival_prepare
 from connectors.kit.sources.idempotency import event_id_of, occurred_at_of
 from connectors.kit.sources.parts import Part, prepare_part, take_apart, with_beside
-from connectors.kit.sources.reconciling.asking import pushed_body
-from connectors.kit.sources.reconciling.declared import reconcile_of
+from connectors.kit.sources.reconciling.asking import polls_of_window, pushed_body
+from connectors.kit.sources.reconciling.declared import Window, reconcile_of
 from connectors.kit.sources.records import UnreadableBody, split_body, split_records
 from connectors.kit.sources.samples import Sample, pulled_of, samples_of
+from connectors.kit.times import parse_time
 from connectors.sandbox.providers.variations import Variation
 
 _JSON = ("application/json", "text/plain")
 _FORM = "application/x-www-form-urlencoded"
 _SHORTEST_ID = 3
+_A_WINDOW = Window(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))  # its values are not looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,10 @@ class Inventor:
         self._fetched = self._sample.fetched[0] if self._sample.fetched else None
         seen = self._seen(self._part.value)
         self._id, self._at = event_id_of(connector, seen), occurred_at_of(connector, seen)
-        self._listed, self.parents = self._pulled()
+        self.parents: tuple[Any, ...] = ()  # what the records of its lists belong to, nearest first, then the options
+        self._listed = self._pulled()
+        if self._at is None and (reconcile := reconcile_of(connector)) is not None and reconcile.listed_at is not None:
+            self._at = parse_time(get_path(self._listed, reconcile.listed_at))
         self._texts = [text for value in (self._part.value, self._fetched, self._listed) for text in _leaves(value)]
         self._ids = self._own_ids(seen)
         around = self._enveloped([{}], deepcopy(self._document)) if self._part.place else None
@@ -134,20 +139,21 @@ class Inventor:
         variation.ids(self._ids)
         return variation
 
-    def _pulled(self) -> tuple[Any, tuple[Any, ...]]:
-        """How the source lists the record, and what that belongs to, nearest first; nothing where it lists none."""
+    def _pulled(self) -> Any:
+        """How the source lists the record; None where it lists none."""
         reconcile = reconcile_of(self.connector)
         for pulled in pulled_of(self.connector.source) if reconcile is not None else ():
             if reconcile is None or pulled.name != "typical":
                 continue
-            poll = reconcile.poll
+            self.parents = pulled.parents
+            (poll, _), *_ = polls_of_window(reconcile, _A_WINDOW, self.options)
             own = poll.streams[0].records_at if poll.streams else None
             for part in take_apart(pulled.answer, own or poll.records_at):
                 body = pushed_body(reconcile, part.value, pulled.parents)
                 posted = split_records(self.connector, orjson.dumps(body), "application/json")
                 if any(event_id_of(self.connector, record) == self._id for record in posted):
-                    return part.value, pulled.parents
-        return None, ()
+                    return part.value
+        return None
 
     def _seen(self, record: Any) -> dict[str, Any]:
         part = Part(self._part.place, record, self._part.beside)

@@ -37,7 +37,7 @@ class Variation:
         self._name, self._number, self._seed = name, number, seed
         self._sample_at = sample_at
         self._seconds = 0
-        self._others: dict[str, str] = {}
+        self._others: dict[str, str] = {}  # by the text in lower case
         self._tails: set[str] = set()
         self._phone = ""  # with its country, without a sign
         self._pattern: re.Pattern[str] | None = None
@@ -93,13 +93,15 @@ class Variation:
             return f"+{self._phone}" if self._phone and text.startswith("+") else self._phone
         if self._pattern is None:
             known = "|".join(re.escape(old) for old in sorted(self._others, key=len, reverse=True))
-            self._pattern = re.compile(rf"(?<![A-Za-z0-9])(?:{known})(?![A-Za-z0-9])" if known else r"(?!)")
+            self._pattern = re.compile(
+                rf"(?<![A-Za-z0-9])(?:{known})(?![A-Za-z0-9])" if known else r"(?!)", re.IGNORECASE
+            )
         text = _WHOLE_PHONE.sub(f"+{self._phone}" if self._phone else "", text)
-        return self._pattern.sub(lambda match: self._others[match[0]], text)
+        return self._pattern.sub(lambda match: self._others[match[0].lower()], text)
 
     def _of_object(self, value: dict[str, Any]) -> dict[str, Any]:
         """Who has an address there has an id of his own as well."""
-        varied = {self._others.get(key, key): self.of(entry) for key, entry in value.items()}
+        varied = {self._key(key): self.of(entry) for key, entry in value.items()}
         if any(isinstance(entry, str) and EMAIL.fullmatch(entry) for entry in value.values()):
             for key in _PERSON_IDS:
                 old = value.get(key)
@@ -109,9 +111,13 @@ class Variation:
                     varied[key] = int(other) if isinstance(old, int) else other
         return varied
 
+    def _key(self, key: str) -> str:
+        """Where records stand under their ids."""
+        return self._others.get(key.lower(), key) if any(sign.isdigit() for sign in key) else key
+
     def _take(self, old: Any, new: str) -> None:
         if isinstance(old, str) and len(old) > 1:
-            self._others.setdefault(old, new)
+            self._others.setdefault(old.lower(), new)
             self._pattern = None
 
     def _other_id(self, token: str) -> str:

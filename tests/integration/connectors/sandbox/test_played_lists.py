@@ -19,6 +19,8 @@ from connectors.kit import (
     sources,
 )
 from connectors.kit.http import session
+from connectors.kit.sources.auth import FixedAccess
+from connectors.kit.sources.auth.marks import bearer_mark
 from connectors.kit.sources.polling import poll_pages
 from connectors.sandbox.providers.listing import Listed, Listing
 from connectors.sandbox.providers.provider import Provider
@@ -60,8 +62,11 @@ def lead(number: int) -> Listed:
 
 def read(poll: Poll, *, token: str | None = TOKEN, position: str | None = None) -> tuple[list[str], str | None]:
     found = []
+    access = None if token is None else FixedAccess([bearer_mark(token)])
     with session(poll.url) as http:
-        pages = poll_pages(poll, position=position, token=token, session=http, now=lambda: START + timedelta(minutes=5))
+        pages = poll_pages(
+            poll, position=position, access=access, session=http, now=lambda: START + timedelta(minutes=5)
+        )
         for page in pages:
             found += [record["id"] for record in page.records]
             position = page.next_position

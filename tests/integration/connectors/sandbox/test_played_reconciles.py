@@ -33,7 +33,8 @@ def yesterday() -> datetime:
 class Played:
     """A provider on its own port, and the installation that it posts to."""
 
-    def __init__(self, source: str, folder, monkeypatch, *, count: int = 40, **facts) -> None:
+    def __init__(self, source: str, folder, monkeypatch, *, count: int = 40, pace: int = 100, **facts) -> None:
+        self.pace = pace
         self.connector = sources()[source]
         self.inventor = Inventor(self.connector)
         step = timedelta(days=1) / count
@@ -53,10 +54,11 @@ class Played:
         return Sender(self.inventor, to, retries_of(self.connector.source), speed=1e6).play(self.leads, Dice(**dice))
 
     def set_up(self, url: str) -> None:
+        """As `afluente.yaml` says where and how fast it is asked."""
         reconcile = reconcile_of(self.connector)
         options = {name: self.inventor.options[name] for name in reconcile.required}
         tokens = ["env:FIRST_TOKEN", "env:SECOND_TOKEN"]
-        entry = {"url": url, "token": tokens, "rate_per_second": 1000, "reconcile": options}
+        entry = {"url": url, "token": tokens, "reconcile": {"calls_per_second": self.pace, **options}}
         (self.folder / "afluente.yaml").write_text(json.dumps({"sources": {self.connector.source: entry}}))
         forget_caches()
 
@@ -91,8 +93,8 @@ def test_a_token_that_expires_in_the_middle_of_the_lists_is_changed_for_the_othe
 
 
 @pytest.mark.parametrize("source", [slug for slug in LISTED if reconcile_of(sources()[slug]).parent_url is None])
-def test_lists_that_take_few_calls_a_second_are_read_to_their_end(source, database, tmp_path, monkeypatch):
-    played = Played(source, tmp_path, monkeypatch, count=21, per_second=1.5, retry_after="1")
+def test_lists_that_take_fewer_calls_than_they_are_asked_are_read_to_their_end(source, database, tmp_path, monkeypatch):
+    played = Played(source, tmp_path, monkeypatch, count=21, pace=5, per_second=1.5, retry_after="1")
     with ProviderServer(played.provider) as server:
         played.set_up(server.address)
         for _ in range(8):  # one that is cut short is tried again when the quota allows
@@ -103,6 +105,7 @@ def test_lists_that_take_few_calls_a_second_are_read_to_their_end(source, databa
             time.sleep(report.poll.quota_wait)
     assert report.poll.error is None
     assert count_events(source) == 21
+    assert played.provider.count(429) + played.provider.count(400)  # Meta says it by a code
 
 
 def test_only_what_lies_in_the_window_is_listed(database, tmp_path, monkeypatch):
