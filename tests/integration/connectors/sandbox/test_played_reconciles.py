@@ -63,6 +63,7 @@ class Played:
         forget_caches()
 
 
+@pytest.mark.short(2)
 @pytest.mark.parametrize("source", LISTED)
 def test_what_was_lost_is_found_in_the_lists_page_by_page(source, database, tmp_path, monkeypatch):
     played = Played(source, tmp_path, monkeypatch)
@@ -79,6 +80,7 @@ def test_what_was_lost_is_found_in_the_lists_page_by_page(source, database, tmp_
     assert (day.expected, day.received, day.recovered) == (40, 40 - len(done.lost), len(done.lost))
 
 
+@pytest.mark.short(2)
 @pytest.mark.parametrize("source", LISTED)
 def test_a_token_that_expires_in_the_middle_of_the_lists_is_changed_for_the_other_one(
     source, database, tmp_path, monkeypatch
@@ -92,6 +94,7 @@ def test_a_token_that_expires_in_the_middle_of_the_lists_is_changed_for_the_othe
     assert refused
 
 
+@pytest.mark.short(2)
 @pytest.mark.parametrize("source", [slug for slug in LISTED if reconcile_of(sources()[slug]).parent_url is None])
 def test_lists_that_take_fewer_calls_than_they_are_asked_are_read_to_their_end(source, database, tmp_path, monkeypatch):
     played = Played(source, tmp_path, monkeypatch, count=21, pace=5, per_second=1.5, retry_after="1")

@@ -27,6 +27,7 @@ POSTED = sorted(slug for slug, connector in sources().items() if isinstance(conn
 AT = datetime(2026, 4, 7, tzinfo=UTC)
 
 
+@pytest.mark.short(6)
 @pytest.mark.parametrize("source", POSTED)
 def test_three_invented_leads_are_three_people_however_often_they_come(source, database, tmp_path, monkeypatch):
     connector = sources()[source]

@@ -179,6 +179,7 @@ def test_every_schedule_is_one_of_a_source_there_is_and_ends():
         assert retries.hours <= 7 * 24, source
 
 
+@pytest.mark.short(3)
 @pytest.mark.parametrize("source", GREETED)
 def test_a_provider_makes_its_handshakes_first(source, database, monkeypatch):
     webhook = sources()[source].intake
