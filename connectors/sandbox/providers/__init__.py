@@ -1,1 +1,1 @@
-"""Sources that send ids, played: their records by id, with tokens that expire, limits and failures."""
+"""Sources, played: what they post and lose, their lists and records, with quotas, tokens that end and failures."""
