@@ -26,7 +26,7 @@ from connectors.sandbox.providers.holding import hold
 from connectors.sandbox.providers.invented import Inventor
 from connectors.sandbox.providers.posting import Address, Dice, Played, Sender
 from connectors.sandbox.providers.provider import Provider
-from connectors.sandbox.providers.retries import retries_of
+from connectors.sandbox.providers.retries import Retries, retries_of
 from connectors.sandbox.providers.server import ProviderServer
 
 
@@ -46,10 +46,11 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"ready {server.address}", flush=True)
             greet(webhook, options.to, secrets)
             address = Address(options.to, webhook, secrets)
-            sender = Sender(inventor, address, retries_of(options.source), speed=options.speed, is_over=done.is_set)
+            retries = retries_of(options.source)
+            sender = Sender(inventor, address, retries, speed=options.speed, is_over=done.is_set)
             played = sender.play(leads, _dice(options))
             hold(provider, inventor, leads, page_size=options.page_size)
-            print(orjson.dumps(_told(played)).decode(), flush=True)
+            print(orjson.dumps(_told(played, retries)).decode(), flush=True)
             done.wait()
     except (ConfigurationError, OSError) as error:
         print(f"provider: {error}", file=sys.stderr)
@@ -111,7 +112,7 @@ def _dice(options: argparse.Namespace) -> Dice:
     )
 
 
-def _told(played: Played) -> dict[str, Any]:
+def _told(played: Played, retries: Retries) -> dict[str, Any]:
     return {
         "leads": played.leads,
         "deliveries": played.deliveries,
@@ -123,6 +124,8 @@ def _told(played: Played) -> dict[str, Any]:
         "unsent": len(played.unsent),
         "switched_off_by": played.switched_off_by,
         "answers": {str(status) if status else "none": count for status, count in sorted(played.answers.items())},
+        "tries_for_hours": round(retries.hours, 1),
+        "schedule_is_published": retries.is_published,
         "missing": len(played.missing),
         "missing_ids": sorted(played.missing),
     }

@@ -37,6 +37,7 @@ def test_it_posts_what_is_not_lost_and_lists_all_until_it_is_stopped(receiver):
             played = json.loads(process.stdout.readline())
             assert (played["leads"], played["lost"], played["doubled"], played["missing"]) == (40, 4, 2, 4)
             assert played["answers"] == {"200": 38}
+            assert (played["tries_for_hours"], played["schedule_is_published"]) == (10.0, False)
             assert count_events("typeform") == 36
             bearer = {"Authorization": "Bearer anything"}
             (form,) = requests.get(f"{address}/forms", headers=bearer, timeout=20).json()["items"]
