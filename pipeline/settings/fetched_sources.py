@@ -8,6 +8,8 @@ from typing import Any
 from connectors.kit.destinations.options import Option
 from connectors.kit.sources.declarations import Connector
 from connectors.kit.sources.fetching.fetch import Fetch, fetch_of
+from connectors.kit.sources.fetching.subscriptions import subscription_of
+from connectors.kit.sources.reconciling.declared import reconcile_of
 from pipeline.errors import ConfigurationError
 from pipeline.settings.loading import Settings
 from pipeline.settings.set_up_sources import connector_name
@@ -20,13 +22,21 @@ def fetch_options(known: Settings, slug: str, fetch: Fetch, connector: Connector
     """The options of its address, those that are not set with their default. Raises ConfigurationError."""
     declared = {option.name: option for option in (*fetch.options, PACE)}
     given = known.source(slug).options
+    elsewhere = {*connector.settings, *_asked_with(connector)}
     for name, value in given.items():
-        if name not in declared and name not in connector.settings:
-            allowed = ", ".join(sorted({*declared, *connector.settings})) or "none"
+        if name not in declared and name not in elsewhere:
+            allowed = ", ".join(sorted({*declared, *elsewhere})) or "none"
             raise ConfigurationError(f"sources.{slug}.options: {name} is not known; allowed: {allowed}")
         if name in declared and (problem := declared[name].problem(value)) is not None:
             raise ConfigurationError(f"sources.{slug}.options.{name} {problem}")
     return {name: given.get(name, option.default) for name, option in declared.items()}
+
+
+def _asked_with(connector: Connector) -> set[str]:
+    """Names of the options that the other questions to it take: what it has posted, whether it knows our address."""
+    reconcile, subscription = reconcile_of(connector), subscription_of(connector)
+    options = (*(reconcile.options if reconcile else ()), *(subscription.ask.options if subscription else ()))
+    return {option.name for option in options}
 
 
 def fetching_sources(known: Settings, connectors: Mapping[str, Connector]) -> dict[str, Connector]:

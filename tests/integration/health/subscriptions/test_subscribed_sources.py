@@ -22,6 +22,7 @@ from tests.support.services import forget_caches
 
 TOKEN = "token-of-the-source"
 PUBLIC = "https://leads.example.org"
+META_SCOPES = ("leads_retrieval", "pages_manage_metadata", "pages_read_engagement")
 
 
 class Provider:
@@ -175,6 +176,18 @@ def test_a_page_that_subscribed_no_leads_and_a_token_without_permissions_are_sai
     (state,) = answer("source", "check-hook", "meta_lead_ads", code=1)
     assert state["missing_scopes"] == ["pages_manage_metadata", "pages_read_engagement"]
     assert "lacks permissions: pages_manage_metadata" in state["notice"]
+
+
+def test_the_id_of_a_page_said_once_serves_every_question_to_the_source(configured, provider, monkeypatch):
+    for name in ("APP_SECRET", "VERIFY_TOKEN"):
+        monkeypatch.setenv(f"META_LEAD_ADS_{name}", "a secret of the tests")
+    configured(meta_lead_ads={"options": {"page": 110022}})
+    provider.answers["/v25.0/110022/subscribed_apps"] = (200, {"data": [{"subscribed_fields": ["leadgen"]}]})
+    provider.answers["/v25.0/debug_token"] = (200, {"data": {"scopes": list(META_SCOPES)}})
+    assert answer("source", "check-hook", "meta_lead_ads")[0]["hook"] == "active"
+    (asked,) = (row for row in answer("source", "status", "meta_lead_ads") if row["about"] == "reconcile")
+    assert asked["why_not"] is None
+    assert [check for check in run_checks() if check.name == "source meta_lead_ads" and not check.ok] == []
 
 
 def test_while_nobody_said_under_which_name_the_world_sees_us_the_path_decides(configured, provider):
