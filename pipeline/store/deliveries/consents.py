@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 
 from pipeline.store import arrays
 
-# Of people who are one by now the answers are those of the one who stays; what was told of the others is told anew.
+# Of people who are one by now the answers are those of the one who stays; what was told of the others is told anew. Who
+# holds nobody (a backfill) may have read before somebody who did, and waited for them: what is older changes nothing.
 _NOTE = """
 WITH owners AS MATERIALIZED (
     SELECT DISTINCT coalesce(merged_into, person_id) AS owner_id FROM people WHERE person_id = ANY(%(people)s::uuid[])
@@ -44,6 +45,8 @@ ON CONFLICT (person_id, purpose, channel) DO UPDATE SET owner_id = excluded.owne
     is_withdrawn = excluded.is_withdrawn
 WHERE (known.owner_id, known.person_version, known.owner_version, known.is_withdrawn)
     IS DISTINCT FROM (excluded.owner_id, excluded.person_version, excluded.owner_version, excluded.is_withdrawn)
+    AND excluded.person_version >= known.person_version
+    AND (excluded.owner_version >= known.owner_version OR excluded.owner_id <> known.owner_id)
 """
 # Who is one with another gets no record for that, and one that waits for its person's record is not tried before.
 _WANT = """
