@@ -21,9 +21,11 @@ from pipeline.records import Due, Outcome
 from pipeline.stages.destination_mapping.declarations import COMPANY, CONSENT, PERSON, TOUCH
 from pipeline.stages.destination_mapping.mapping import DestinationMapping
 from pipeline.store.deliveries.consents import (
+    WantedConsents,
     read_whose_withdrawals_wait,
     wake_consents,
     wake_people_of_consents,
+    want_consents,
 )
 from pipeline.store.deliveries.deliveries import PersonToSend
 from pipeline.store.deliveries.objects import Linked, hasten, postpone, read_linked, want_companies
@@ -86,7 +88,16 @@ class SubjectReader:
             return frozenset()
         is_linked = self._consents.is_linked
         asked = {due.person_id for due in dues if due.person_id in values and (due.external_id or not is_linked)}
-        behind = frozenset(read_whose_withdrawals_wait(self._connection, self._consents.name, asked))
+        waiting = read_whose_withdrawals_wait(self._connection, self._consents.name, asked)
+        want_consents(
+            self._connection,
+            [
+                WantedConsents(self._consents.name, person_id, self._lane, is_linked)
+                for person_id, is_wanted in waiting.items()
+                if not is_wanted
+            ],
+        )
+        behind = frozenset(waiting)
         postpone(self._connection, self._target.name, self._claim, behind, "for its withdrawal")
         return behind
 

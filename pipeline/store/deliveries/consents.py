@@ -155,20 +155,25 @@ def is_any_ahead(connection: Connection, target: str) -> bool:
     return bool(connection.exec_driver_sql(_AHEAD, (target,)).scalar_one())
 
 
+# What was taken back counts before its wish is stored too: an answer is there a step before what it is to become.
 _HOLDING = """
-SELECT DISTINCT c.owner_id FROM person_consents c
+SELECT c.owner_id, bool_and(c.is_withdrawn) FROM person_consents c
 JOIN deliveries d ON d.person_id = c.consent_id AND d.destination = %(target)s
-WHERE c.owner_id = ANY(%(people)s::uuid[]) AND c.is_withdrawn AND d.state IN ('due', 'in_flight')
-    AND d.wanted = 'present' AND d.wanted_version > d.sent_version
+WHERE c.owner_id = ANY(%(people)s::uuid[]) AND d.wanted = 'present' AND CASE WHEN c.is_withdrawn
+    THEN d.state IN ('due', 'in_flight') AND d.wanted_version > d.sent_version
+    ELSE (SELECT bool_or(s.granted) AND bool_or(NOT s.granted) FROM consents s
+        WHERE (s.person_id, s.purpose, s.channel) = (c.owner_id, c.purpose, c.channel)) END
+GROUP BY c.owner_id
 """
 
 
-def read_whose_withdrawals_wait(connection: Connection, target: str, person_ids: Collection[UUID]) -> set[UUID]:
-    """Of these people those with a withdrawal that the CRM was not told of yet. One statement."""
+def read_whose_withdrawals_wait(connection: Connection, target: str, person_ids: Collection[UUID]) -> dict[UUID, bool]:
+    """Of these people those with a withdrawal that the CRM was not told of yet, and whether each is wanted by now. One
+    statement."""
     if not person_ids:
-        return set()
+        return {}
     values = {"target": target, "people": arrays.uuids(sorted(person_ids))}
-    return set(connection.exec_driver_sql(_HOLDING, values).scalars())
+    return {person_id: bool(is_wanted) for person_id, is_wanted in connection.exec_driver_sql(_HOLDING, values)}
 
 
 _RELEASE = """
@@ -190,17 +195,27 @@ def wake_people_of_consents(connection: Connection, destination: str, consent_id
         connection.exec_driver_sql(_RELEASE, values)
 
 
+# Who is under way with a link of before is wanted once more; a later answer must be wanted after that too.
+_RELINK = """
+UPDATE person_consents SET version = version + 1 WHERE consent_id = ANY(ARRAY(
+    SELECT consent_id FROM person_consents WHERE owner_id = ANY(%s::uuid[])
+    ORDER BY person_id, purpose, channel FOR UPDATE
+))
+"""
 _WAKE = """
-UPDATE deliveries SET
-    state = 'due', next_attempt_at = now(), wanted_at = CASE WHEN state = 'sent' THEN now() ELSE wanted_at END
-WHERE destination = %(target)s AND state IN ('due', 'sent') AND person_id = ANY(ARRAY(
-    SELECT d.person_id FROM person_consents c
+UPDATE deliveries SET state = CASE WHEN state = 'in_flight' THEN 'in_flight' ELSE 'due' END,
+    next_attempt_at = CASE WHEN state = 'in_flight' THEN next_attempt_at ELSE now() END,
+    wanted_at = CASE WHEN state = 'sent' THEN now() ELSE wanted_at END,
+    wanted_version = greatest(wanted_version, woken.version)
+FROM (
+    SELECT d.person_id AS consent_id, c.version FROM person_consents c
     JOIN deliveries d ON d.person_id = c.consent_id AND d.destination = %(target)s
     WHERE c.owner_id = ANY(%(people)s::uuid[]) AND d.wanted = 'present'
         AND (d.state = 'due' AND d.last_error LIKE 'waits%%'
-             OR d.state = 'sent' AND c.owner_id = ANY(%(again)s::uuid[]))
+             OR d.state IN ('sent', 'in_flight') AND c.owner_id = ANY(%(again)s::uuid[]))
     ORDER BY d.person_id FOR UPDATE OF d
-))
+) AS woken
+WHERE destination = %(target)s AND person_id = woken.consent_id AND state IN ('due', 'sent', 'in_flight')
 """
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from pipeline import flow
+from pipeline.delivery.sender import deliver
 from pipeline.store.deliveries.consents import note_consents
 from pipeline.store.engine import transaction
 from tests.integration.delivery.test_consents_told import (
@@ -12,9 +14,13 @@ from tests.integration.delivery.test_consents_told import (
     come,
     company,
     crm,
+    order_of_calls,
     says,
+    states,
 )
 from tests.integration.delivery.test_objects import send
+from tests.support import store_rows
+from tests.support.command_line import capture
 from tests.support.identity_rows import rows
 from tests.support.watching import wait_until
 
@@ -47,3 +53,26 @@ def test_a_backfill_that_read_before_a_withdrawal_does_not_take_it_back(company,
         )
     backfill.join()
     assert is_withdrawn() == [(True,)]
+
+
+def test_a_sender_that_looks_between_a_withdrawal_and_the_wish_to_tell_it_tells_it_before_its_person(
+    company, crm, monkeypatch
+):
+    come(says(ADA, True, "2026-03-01T09:00:00Z"))
+    send()
+    come({**ADA, "full_name": "Ada Moss"})  # is due, and was not sent yet
+    capture(says({**ADA, "full_name": "Ada Brandt-Moss"}, False, "2026-03-02T09:00:00Z"))
+    claimed = store_rows.claim(lane="hot")
+    assert claimed is not None
+    batch = flow.normalize_batch(flow.map_claim(claimed))
+    batch = flow.attribute_batch(flow.deduplicate_batch(batch))
+    with transaction() as connection:  # the answer that stood before is told, so nothing is due but the person
+        connection.exec_driver_sql("UPDATE deliveries SET state = 'sent' WHERE destination = 'crm/consents'")
+    made = order_of_calls(monkeypatch)
+    for lane in ("hot", "bulk"):
+        deliver("crm", lane, budget_seconds=2)
+    assert made == ["crm/consents", "crm"]
+    assert states(crm) == ["withdrawn"]
+    flow.load_batch(batch)
+    send()
+    assert rows("SELECT DISTINCT state FROM deliveries") == [("sent",)]
