@@ -223,7 +223,9 @@ def wake_consents(
     connection: Connection, target: str, person_ids: Collection[UUID], again: Collection[UUID] = ()
 ) -> None:
     """These people are at the CRM now: their consents that waited are due, and of those whose record was made `again`
-    the ones that lead to the former one. One statement."""
+    the ones that lead to the former one, or are just being sent with it. One statement, two with `again`."""
+    if again:
+        connection.exec_driver_sql(_RELINK, (arrays.uuids(sorted(again)),))
     if person_ids:
         values = {"people": arrays.uuids(sorted(person_ids)), "again": arrays.uuids(sorted(again))}
         connection.exec_driver_sql(_WAKE, {**values, "target": target})

@@ -7,7 +7,9 @@ from typing import Any
 
 from pipeline import flow
 from pipeline.delivery.sender import deliver
-from pipeline.store.deliveries.consents import note_consents
+from pipeline.records import Outcome
+from pipeline.store.deliveries import deliveries
+from pipeline.store.deliveries.consents import note_consents, wake_consents
 from pipeline.store.engine import transaction
 from tests.integration.delivery.test_consents_told import (
     ADA,
@@ -76,3 +78,35 @@ def test_a_sender_that_looks_between_a_withdrawal_and_the_wish_to_tell_it_tells_
     flow.load_batch(batch)
     send()
     assert rows("SELECT DISTINCT state FROM deliveries") == [("sent",)]
+
+
+def test_a_consent_under_way_while_its_persons_record_is_made_again_is_sent_once_more_and_a_later_answer_too(
+    company, crm
+):
+    crm.configure(mapping="linked")
+    (ada,) = come(says(ADA, True, "2026-03-01T09:00:00Z"))
+    send()
+    with transaction() as connection:
+        connection.exec_driver_sql(
+            "UPDATE deliveries SET state = 'due', next_attempt_at = now(), lane = 'hot'"
+            " WHERE destination = 'crm/consents'"
+        )
+        claim, dues = deliveries.claim_deliveries(connection, "crm/consents", "hot", limit=9, lease_seconds=60)
+    with transaction() as connection:
+        wake_consents(connection, "crm/consents", [ada], [ada])
+    with transaction() as connection:
+        told = deliveries.record_outcomes(
+            connection,
+            "crm/consents",
+            claim,
+            dues,
+            [Outcome(due.person_id, "sent") for due in dues],
+            call_id=claim,
+            backoff=float,
+            max_attempts=5,
+        )
+    assert list(told.values()) == ["due"]
+    send()
+    come(says(ADA, False, "2026-03-02T09:00:00Z"))
+    send()
+    assert states(crm) == ["withdrawn"]
