@@ -53,7 +53,7 @@ _WANT = """
 INSERT INTO deliveries AS known (destination, person_id, brand, lane, wanted_version, state, parent_id,
     next_attempt_at, last_error, last_error_at)
 SELECT asked.target, c.consent_id, c.brand,
-    CASE WHEN c.is_withdrawn AND asked.hastens THEN 'hot' ELSE asked.lane END, c.version, 'due', c.person_id,
+    CASE WHEN c.is_withdrawn AND (asked.hastens OR d.person_id IS NOT NULL) THEN 'hot' ELSE asked.lane END, c.version, 'due', c.person_id,
     now() + make_interval(secs => CASE WHEN waits THEN 10 ELSE 0 END),
     CASE WHEN waits THEN 'waits: for its person' END, CASE WHEN waits THEN now() END
 FROM (
@@ -85,7 +85,7 @@ RETURNING destination, lane
 
 class WantedConsents(NamedTuple):
     """The consents of a person at a target, `crm/consents`. `is_linked`: each is to lead to the person's record, so it
-    waits for that. `hastens`: withdrawals go into the hot lane, whatever `lane` is."""
+    waits for that. `hastens`: withdrawals go into the hot lane, whatever `lane` is, also where nothing was ever told."""
 
     target: str
     person_id: UUID

@@ -7,7 +7,8 @@ from typing import Any
 
 from pipeline import flow
 from pipeline.delivery.sender import deliver
-from pipeline.records import Outcome
+from pipeline.recompute.deliveries import backfill_destination
+from pipeline.records import Batch, Outcome
 from pipeline.store.deliveries import deliveries
 from pipeline.store.deliveries.consents import note_consents, wake_consents
 from pipeline.store.engine import transaction
@@ -57,17 +58,22 @@ def test_a_backfill_that_read_before_a_withdrawal_does_not_take_it_back(company,
     assert is_withdrawn() == [(True,)]
 
 
+def settle_but_for_its_wishes(lead: dict[str, Any]) -> Batch:
+    """A lead whose answers are stored, and whose deliveries are not wanted yet."""
+    capture(lead)
+    claimed = store_rows.claim(lane="hot")
+    assert claimed is not None
+    batch = flow.normalize_batch(flow.map_claim(claimed))
+    return flow.attribute_batch(flow.deduplicate_batch(batch))
+
+
 def test_a_sender_that_looks_between_a_withdrawal_and_the_wish_to_tell_it_tells_it_before_its_person(
     company, crm, monkeypatch
 ):
     come(says(ADA, True, "2026-03-01T09:00:00Z"))
     send()
     come({**ADA, "full_name": "Ada Moss"})  # is due, and was not sent yet
-    capture(says({**ADA, "full_name": "Ada Brandt-Moss"}, False, "2026-03-02T09:00:00Z"))
-    claimed = store_rows.claim(lane="hot")
-    assert claimed is not None
-    batch = flow.normalize_batch(flow.map_claim(claimed))
-    batch = flow.attribute_batch(flow.deduplicate_batch(batch))
+    batch = settle_but_for_its_wishes(says({**ADA, "full_name": "Ada Brandt-Moss"}, False, "2026-03-02T09:00:00Z"))
     with transaction() as connection:  # the answer that stood before is told, so nothing is due but the person
         connection.exec_driver_sql("UPDATE deliveries SET state = 'sent' WHERE destination = 'crm/consents'")
     made = order_of_calls(monkeypatch)
@@ -78,6 +84,15 @@ def test_a_sender_that_looks_between_a_withdrawal_and_the_wish_to_tell_it_tells_
     flow.load_batch(batch)
     send()
     assert rows("SELECT DISTINCT state FROM deliveries") == [("sent",)]
+
+
+def test_a_withdrawal_that_a_backfill_meets_first_goes_by_the_hot_lane_all_the_same(company, crm):
+    come(says(ADA, True, "2026-03-01T09:00:00Z"))
+    send()
+    batch = settle_but_for_its_wishes(says(ADA, False, "2026-03-02T09:00:00Z"))
+    assert backfill_destination("crm", ["default"]).wanted == 1
+    flow.load_batch(batch)
+    assert rows("SELECT lane, state FROM deliveries WHERE destination = 'crm/consents'") == [("hot", "due")]
 
 
 def test_a_consent_under_way_while_its_persons_record_is_made_again_is_sent_once_more_and_a_later_answer_too(
