@@ -25,6 +25,7 @@ from pipeline.store.deliveries.consents import (
     read_whose_withdrawals_wait,
     wake_consents,
     wake_people_of_consents,
+    wake_touches_of_consents,
     want_consents,
 )
 from pipeline.store.deliveries.deliveries import PersonToSend
@@ -82,13 +83,16 @@ class SubjectReader:
         return found._replace(waiting=found.waiting | behind)
 
     def _behind_withdrawals(self, dues: Sequence[Due], values: Mapping[UUID, PersonToSend]) -> frozenset[UUID]:
-        """Of these people those with a withdrawal that is to be told first: they are given back. Not whom the CRM has
-        no record of, where a withdrawal needs one."""
-        if self._consents is None or self._target.subject != PERSON:
+        """Of these people and touches those of whose person a withdrawal is to be told first: they are given back. Not
+        people whom the CRM has no record of, where a withdrawal needs one."""
+        if self._consents is None or self._target.subject not in (PERSON, TOUCH):
             return frozenset()
         is_linked = self._consents.is_linked
-        asked = {due.person_id for due in dues if due.person_id in values and (due.external_id or not is_linked)}
-        waiting = read_whose_withdrawals_wait(self._connection, self._consents.name, asked)
+        people = self._people_of
+        if self._target.subject == PERSON:
+            known = [due for due in dues if due.person_id in values and (due.external_id or not is_linked)]
+            people = {due.person_id: due.person_id for due in known}
+        waiting = read_whose_withdrawals_wait(self._connection, self._consents.name, set(people.values()))
         want_consents(
             self._connection,
             [
@@ -97,8 +101,9 @@ class SubjectReader:
                 if not is_wanted
             ],
         )
-        behind = frozenset(waiting)
+        behind = frozenset(subject_id for subject_id, person_id in people.items() if person_id in waiting)
         postpone(self._connection, self._target.name, self._claim, behind, "for its withdrawal")
+        self._people_of = {key: person_id for key, person_id in self._people_of.items() if key not in behind}
         return behind
 
     def _values(self, ids: Sequence[UUID]) -> dict[UUID, PersonToSend]:
@@ -181,10 +186,14 @@ def wake_people_of(
     outcomes: Sequence[Outcome],
 ) -> None:
     """People, and touches that are linked to companies, who wait for the first answer about these companies are due
-    now, and those whose company has another record than before; and people who wait for these withdrawals to be told.
+    now, and those whose company has another record than before; and whoever waits for these withdrawals to be told.
     Before the outcomes are written. One statement for each of the two, none for others than companies and consents."""
     if target.subject == CONSENT:
-        wake_people_of_consents(connection, target.destination, {outcome.person_id for outcome in outcomes})
+        told = {outcome.person_id for outcome in outcomes}
+        wake_people_of_consents(connection, target.destination, told)
+        for other in targets_in(target.destination, mapping):
+            if other.subject == TOUCH:
+                wake_touches_of_consents(connection, other.name, told)
     if target.subject != COMPANY:
         return
     answered = {due.person_id for due in dues if due.external_id is None} & {outcome.person_id for outcome in outcomes}

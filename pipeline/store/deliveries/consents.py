@@ -53,7 +53,8 @@ _WANT = """
 INSERT INTO deliveries AS known (destination, person_id, brand, lane, wanted_version, state, parent_id,
     next_attempt_at, last_error, last_error_at)
 SELECT asked.target, c.consent_id, c.brand,
-    CASE WHEN c.is_withdrawn AND (asked.hastens OR d.person_id IS NOT NULL) THEN 'hot' ELSE asked.lane END, c.version, 'due', c.person_id,
+    CASE WHEN c.is_withdrawn AND (asked.hastens OR d.person_id IS NOT NULL) THEN 'hot' ELSE asked.lane END,
+    c.version, 'due', c.person_id,
     now() + make_interval(secs => CASE WHEN waits THEN 10 ELSE 0 END),
     CASE WHEN waits THEN 'waits: for its person' END, CASE WHEN waits THEN now() END
 FROM (
@@ -85,7 +86,7 @@ RETURNING destination, lane
 
 class WantedConsents(NamedTuple):
     """The consents of a person at a target, `crm/consents`. `is_linked`: each is to lead to the person's record, so it
-    waits for that. `hastens`: withdrawals go into the hot lane, whatever `lane` is, also where nothing was ever told."""
+    waits for that. `hastens`: withdrawals go into the hot lane, whatever `lane` is, though nothing was ever told."""
 
     target: str
     person_id: UUID
@@ -193,6 +194,24 @@ def wake_people_of_consents(connection: Connection, destination: str, consent_id
     if consent_ids:
         values = {"destination": destination, "consents": arrays.uuids(sorted(consent_ids))}
         connection.exec_driver_sql(_RELEASE, values)
+
+
+_RELEASE_TOUCHES = """
+UPDATE deliveries SET next_attempt_at = now()
+WHERE destination = %(target)s AND state = 'due' AND person_id = ANY(ARRAY(
+    SELECT d.person_id FROM touches t JOIN deliveries d ON d.person_id = t.event_id AND d.destination = %(target)s
+    WHERE t.person_id IN (SELECT owner_id FROM person_consents WHERE consent_id = ANY(%(consents)s::uuid[]))
+        AND t.position = 0 AND d.state = 'due' AND d.last_error LIKE 'waits%%'
+    ORDER BY d.person_id FOR UPDATE OF d
+))
+"""
+
+
+def wake_touches_of_consents(connection: Connection, target: str, consent_ids: Collection[UUID]) -> None:
+    """As `wake_people_of_consents`, of touches at `crm/Task`. After it. One statement."""
+    if consent_ids:
+        values = {"target": target, "consents": arrays.uuids(sorted(consent_ids))}
+        connection.exec_driver_sql(_RELEASE_TOUCHES, values)
 
 
 # Who is under way with a link of before is wanted once more; a later answer must be wanted after that too.

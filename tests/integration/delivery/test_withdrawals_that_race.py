@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import pytest
+
 from pipeline import flow
 from pipeline.delivery.sender import deliver
 from pipeline.recompute.deliveries import backfill_destination
@@ -14,6 +16,7 @@ from pipeline.store.deliveries.consents import note_consents, wake_consents
 from pipeline.store.engine import transaction
 from tests.integration.delivery.test_consents_told import (
     ADA,
+    WHOLE,
     come,
     company,
     crm,
@@ -21,6 +24,7 @@ from tests.integration.delivery.test_consents_told import (
     says,
     states,
 )
+from tests.integration.delivery.test_named_facts import write_destination
 from tests.integration.delivery.test_objects import send
 from tests.support import store_rows
 from tests.support.command_line import capture
@@ -28,6 +32,13 @@ from tests.support.identity_rows import rows
 from tests.support.watching import wait_until
 
 __all__ = ["company", "crm"]  # fixtures
+TOUCHES = """
+  touches:
+    of: touch
+    links: {contact_id: person}
+    fields:
+      summary: {from: summary}
+"""
 
 
 def is_withdrawn() -> list[tuple[Any, ...]]:
@@ -125,3 +136,26 @@ def test_a_consent_under_way_while_its_persons_record_is_made_again_is_sent_once
     come(says(ADA, False, "2026-03-02T09:00:00Z"))
     send()
     assert states(crm) == ["withdrawn"]
+
+
+@pytest.mark.parametrize("link", ["", "    links: {contact_id: person}\n"])
+def test_a_touch_waits_for_the_withdrawal_of_its_person_and_is_woken_by_its_answer(company, crm, link):
+    write_destination(company, "whole", WHOLE.replace("    of: consent\n", f"    of: consent\n{link}") + TOUCHES)
+    come(says(ADA, True, "2026-03-01T09:00:00Z"))
+    send()
+    come(says(ADA, False, "2026-03-02T09:00:00Z"))
+    with transaction() as connection:  # another sender has it in hand
+        connection.exec_driver_sql(
+            "UPDATE deliveries SET state = 'in_flight', claim = gen_random_uuid(), lease_until = now() + interval '1 h'"
+            " WHERE destination = 'crm/consents'"
+        )
+    for lane in ("hot", "bulk"):
+        deliver("crm", lane, budget_seconds=2)
+    waiting = "SELECT last_error FROM deliveries WHERE destination = 'crm/touches' AND state = 'due'"
+    assert rows(waiting) == [("waits: for its withdrawal",)]
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE deliveries SET state = 'due' WHERE destination = 'crm/consents'")
+    for lane in ("hot", "bulk"):
+        deliver("crm", lane, budget_seconds=2)
+    assert rows("SELECT DISTINCT state FROM deliveries") == [("sent",)]
+    assert sum(record["object"] == "touches" for record in crm.records()) == 2
