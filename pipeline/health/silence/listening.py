@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from connectors.kit import Connector, File, sources
 from pipeline.lanes import BULK
 from pipeline.settings.loading import Settings
-from pipeline.settings.polled_sources import is_polled, polled_sources
+from pipeline.settings.polled_sources import is_polled, polled_sources, streams_of
 from pipeline.settings.set_up_sources import set_up_sources
 from pipeline.store.events.cursors import PollKey, StoredCursor
 from pipeline.store.sources.rhythms import SourceKey
@@ -49,10 +49,17 @@ def listen(
     found = {}
     for (brand, slug), connector in watched_sources(known).items():
         entry = known.source(slug)
-        rows = [row for key, row in cursors.items() if key[:2] == (brand, slug) and "/" not in key[2]]
-        is_there = is_read(rows, now) if is_polled(connector) else is_receiver_there
+        is_there = (
+            is_read(cursors_of(cursors, (brand, slug), connector), now) if is_polled(connector) else is_receiver_there
+        )
         found[brand, slug] = Listening(entry.silent_after, is_there, (entry.lane or connector.lane) == BULK)
     return found
+
+
+def cursors_of(cursors: Mapping[PollKey, StoredCursor], key: SourceKey, connector: Connector) -> list[StoredCursor]:
+    """Those of the lists that a source is read by now."""
+    found = (cursors.get((*key, stream)) for stream in streams_of(connector))
+    return [row for row in found if row is not None]
 
 
 def is_read(cursors: Sequence[StoredCursor], now: datetime) -> bool:

@@ -12,7 +12,7 @@ from pipeline.errors import AfluenteError
 from pipeline.health.checks import Check, failed, passed
 from pipeline.health.request_checks import WINDOW_MINUTES, refused_sources
 from pipeline.health.silence.judging import PATIENCE, quiet_from
-from pipeline.health.silence.listening import is_read, watched_sources
+from pipeline.health.silence.listening import cursors_of, is_read, watched_sources
 from pipeline.settings.loading import Settings
 from pipeline.settings.polled_sources import is_polled
 from pipeline.store.engine import StoreError, transaction
@@ -144,8 +144,7 @@ def _usual(silence: SourceSilence) -> str:
 def _why(rhythm: SourceRhythm, connector: Connector, around: Surroundings, now: datetime) -> str:
     """Whose silence it is, as far as we can see from here."""
     if is_polled(connector):
-        key = (rhythm.brand, rhythm.source)
-        rows = [row for place, row in around.cursors.items() if place[:2] == key and "/" not in place[2]]
+        rows = cursors_of(around.cursors, (rhythm.brand, rhythm.source), connector)
         if is_read(rows, now):
             last = max(row.last_run_at for row in rows if row.last_run_at is not None)
             told = last.astimezone(UTC).strftime("%H:%M UTC")

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from pipeline.health.silence.judging import Judge
+from pipeline.health.silence.judging import Judge, quiet_from
 from pipeline.health.silence.listening import Listening, listen
 from pipeline.health.silence.rhythm import LONGEST_WINDOW_DAYS, Hour
 from pipeline.lanes import BULK
@@ -39,7 +39,10 @@ def watch_sources(now: datetime | None = None, *, judge: Judge = _judge) -> int:
         now = now or datetime.fromtimestamp(server_time(connection), UTC)
         before = rhythms.read_rhythms(connection)
         listening = listen(known, read_cursors(connection), rhythms.seen_at(connection, rhythms.RECEIVER), now)
-        last_run = max((rhythm.judged_at for rhythm in before.values()), default=now - _LOOKS_BACK)
+        runs = [
+            rhythm.judged_at for rhythm in before.values() if rhythm.judged_at <= now
+        ]  # a clock may have been ahead
+        last_run = max(runs, default=now - _LOOKS_BACK)
         since = max(last_run - _LATE, now - _LOOKS_BACK)
         heard = [minute for minute in rhythms.heard_minutes(connection, since, now) if _is_own(minute, listening)]
         current = _current(before, listening, heard, now)
@@ -84,6 +87,8 @@ def _current(
         rhythm = msgspec.structs.replace(rhythm or SourceRhythm(*key, watched_since=now, judged_at=now), judged_at=now)
         if key in last and (rhythm.last_heard_at is None or last[key] > rhythm.last_heard_at):
             rhythm = msgspec.structs.replace(rhythm, last_heard_at=last[key], unusual_since=None)
+        if source.after is not None and now - quiet_from(rhythm) < source.after:  # the measure was made longer
+            rhythm = msgspec.structs.replace(rhythm, unusual_since=None)
         found[key] = rhythm
     return found
 

@@ -265,3 +265,35 @@ def test_a_receiver_says_that_it_is_there_and_gauges_tell_of_each_source(configu
 def _is_receiver_seen() -> bool:
     with transaction() as connection:
         return rhythms.seen_at(connection, rhythms.RECEIVER) is not None
+
+
+def test_a_longer_measure_ends_a_notice_that_stands_already(configured):
+    heard_until(now() - timedelta(hours=3))
+    assert judge() == 1
+    configured(**{SOURCE: {"silence": {"after": "3d"}}})
+    assert judge() == 0
+    assert sentences() == []
+    configured(**{SOURCE: {"silence": {"after": "2h"}}})
+    assert judge() == 1
+
+
+def test_what_a_clock_that_was_ahead_left_of_a_former_source_hides_no_lead(configured):
+    heard_until(now() - timedelta(hours=3))
+    with transaction() as connection:
+        rhythms.write_rhythms(
+            connection, [SourceRhythm("default", "former", now(), judged_at=now() + timedelta(days=30))]
+        )
+    assert judge() == 1
+    store(1, lane="hot", source=SOURCE)
+    assert judge() == 0
+
+
+def test_the_cursor_of_a_stream_that_is_read_no_more_hides_no_silence(configured):
+    configured()
+    heard_until(now() - timedelta(hours=3), FEED)
+    polled()
+    with transaction() as connection:
+        cursors.lock_cursor(connection, "default", FEED, "former")
+        cursors.finish_poll(connection, "default", FEED, "former", next_run_in_seconds=60, error="terminal: gone")
+    assert judge() == 1
+    assert "its polls go well" in sentences()[0]
