@@ -47,7 +47,7 @@ CONNECTOR = Connector(
         subscription=Subscription(
             Fetch(
                 "https://api.calendly.com/webhook_subscriptions",
-                params={"organization": "{organization}", "scope": "organization"},
+                params={"organization": "{organization}", "scope": "organization", "count": "100"},
                 options=(Option("organization", help="the address of your organization, as Calendly's API names it"),),
                 token=Secret("CALENDLY_TOKEN"),
             ),

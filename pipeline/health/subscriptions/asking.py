@@ -23,7 +23,8 @@ from pipeline.logs import get_logger
 from pipeline.settings.loading import Settings, settings
 from pipeline.settings.set_up_sources import set_up_sources
 from pipeline.store.engine import transaction
-from pipeline.store.sources.subscriptions import read_subscriptions, write_subscription
+from pipeline.store.sources.rhythms import SourceKey
+from pipeline.store.sources.subscriptions import SubscriptionRow, read_subscriptions, write_subscription
 
 OK, REFUSED = "ok", "refused"
 _DAY, _SOONER = timedelta(days=1), timedelta(minutes=55)  # after what nobody could tell, or a human may have mended
@@ -69,22 +70,36 @@ def our_address(known: Settings, brand: str, slug: str) -> str:
 
 
 def ask_due(now: datetime | None = None) -> int:
-    """Ask those whose day has come, for a bounded time: the others are asked in an hour. Returns how many were asked.
+    """Ask those whose day has come, who waits longest first, for a bounded time: the others are asked in an hour.
+    Returns how many were asked.
 
     Raises TransientError if the database is away.
     """
     now, asked, until = now or datetime.now(UTC), 0, time.monotonic() + _BUDGET_SECONDS
     with transaction(synchronous=False) as connection:
         rows = read_subscriptions(connection)
-    for source in subscribed_sources(settings()):
-        row = rows.get((source.brand, source.slug))
-        is_well = row is not None and row.token == OK and row.hook == "active" and not row.missing_scopes
-        if time.monotonic() > until:
+    due = [source for source in subscribed_sources(settings()) if _is_due(source, rows.get(_key(source)), now)]
+    for source in sorted(due, key=lambda source: _asked_at(rows.get(_key(source)))):
+        if asked and time.monotonic() > until:
             break
-        if source.why_not is None and (row is None or now - row.checked_at >= (_DAY if is_well else _SOONER)):
-            ask(settings(), source)
-            asked += 1
+        ask(settings(), source)
+        asked += 1
     return asked
+
+
+def _key(source: Subscribed) -> SourceKey:
+    return source.brand, source.slug
+
+
+def _asked_at(row: SubscriptionRow | None) -> datetime:
+    return row.checked_at if row is not None else datetime.min.replace(tzinfo=UTC)
+
+
+def _is_due(source: Subscribed, row: SubscriptionRow | None, now: datetime) -> bool:
+    is_well = row is not None and row.token == OK and row.hook == "active" and not row.missing_scopes
+    age = now - _asked_at(row)
+    is_ahead = age < -_SOONER  # a clock was
+    return source.why_not is None and (is_ahead or age >= (_DAY if is_well else _SOONER))
 
 
 def ask(known: Settings, source: Subscribed) -> None:
@@ -139,8 +154,12 @@ def _each(subscription: Subscription, options: Mapping[str, Any]) -> list[dict[s
     """The options of each request."""
     if subscription.each is None:
         return [dict(options)]
-    values = [value.strip() for value in str(options[subscription.each]).split(",") if value.strip()]
-    return [{**options, subscription.each: value} for value in values[:_MOST_EACH]]
+    return [{**options, subscription.each: value} for value in _values(options, subscription.each)]
+
+
+def _values(options: Mapping[str, Any], name: str) -> list[str]:
+    """Of an option that may hold several, with commas between."""
+    return [value.strip() for value in str(options.get(name) or "").split(",") if value.strip()]
 
 
 def _options(known: Settings, slug: str, subscription: Subscription) -> tuple[dict[str, Any], str | None]:
@@ -157,7 +176,12 @@ def _options(known: Settings, slug: str, subscription: Subscription) -> tuple[di
         if (problem := declared[name].problem(value)) is not None:
             return options, f"{place}.{name} {problem}"
         options[name] = value
-    missing = next((option for name, option in declared.items() if not str(options.get(name) or "").strip()), None)
+    if subscription.each is not None and (count := len(_values(options, subscription.each))) > _MOST_EACH:
+        return (
+            options,
+            f"{place}.{subscription.each} names {count}, and at most {_MOST_EACH} are asked for: leave some out",
+        )
+    missing = next((option for name, option in declared.items() if not _values(options, name)), None)
     return options, f"set {place}.{missing.name} ({missing.help})" if missing is not None else None
 
 

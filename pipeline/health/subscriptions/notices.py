@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -14,8 +14,10 @@ from pipeline.settings.loading import Settings
 from pipeline.store.engine import StoreError, transaction
 from pipeline.store.sources.rhythms import SourceKey
 from pipeline.store.sources.subscriptions import SubscriptionRow, last_handshakes, read_subscriptions
+from pipeline.values.dates.lengths import length_in_words
 
 _TIMEOUT_SECONDS = 10.0
+_STALE = timedelta(days=3)  # it is asked once a day
 _HOOKS = {
     "paused": "its webhook is switched off there: switch it on, or make it anew",
     "elsewhere": "its webhooks lead elsewhere, none to {address}: set that as its address",
@@ -112,4 +114,8 @@ def _notice(source: Subscribed, row: SubscriptionRow) -> str | None:
         return _HOOKS[row.hook].format(address=source.address)
     if row.missing_scopes:
         return f"its token lacks permissions: {', '.join(row.missing_scopes)}"
+    age = datetime.now(UTC) - row.checked_at
+    if age > _STALE:
+        waits = length_in_words(age.total_seconds())
+        return f"nobody has asked it for {waits} whether it knows our address; do beat and the ops node run?"
     return None

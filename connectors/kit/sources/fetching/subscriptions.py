@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from connectors.kit.errors import RecordError
 from connectors.kit.paths import get_path
 from connectors.kit.sources.declarations import Connector
 from connectors.kit.sources.fetching.fetch import Fetch
@@ -49,9 +50,8 @@ class Subscription:
 
     def state_of(self, answer: Any, address: str) -> Hook:
         """How our address stands in an answer. `address` begins with `https://`, or is a path alone where nobody said
-        under which name the world sees us."""
-        found = answer if self.records_at is None else get_path(answer, self.records_at)
-        hooks = found if isinstance(found, list) else [found]
+        under which name the world sees us. Raises RecordError for an answer without the list: it tells nothing."""
+        hooks = [answer] if self.records_at is None else _list_at(answer, self.records_at)
         states = {self._state(hook, address) for hook in hooks if isinstance(hook, dict)}
         return next((state for state in _BEST_FIRST if state in states), "absent")
 
@@ -65,11 +65,10 @@ class Subscription:
         return "active" if is_active else "paused"
 
     def missing_scopes(self, answer: Any) -> list[str]:
-        """What the token does not allow, by the answer to `scopes`."""
+        """What the token does not allow, by the answer to `scopes`. Raises RecordError as `state_of`."""
         if self.scopes is None:
             return []
-        given = get_path(answer, self.scopes.at)
-        given = given if isinstance(given, list) else []
+        given = _list_at(answer, self.scopes.at)
         return [scope for scope in self.scopes.needed if scope not in given]
 
 
@@ -110,6 +109,13 @@ def is_same_address(told: str, ours: str) -> bool:
 
 def _place(parts: Any) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or _USUAL_PORTS.get(parts.scheme)
+
+
+def _list_at(answer: Any, path: str) -> list[Any]:
+    found = get_path(answer, path)
+    if not isinstance(found, list):
+        raise RecordError("fetched_unreadable", message=f"the answer has no list at {path}")
+    return found
 
 
 def _holds(found: Any, word: str) -> bool:

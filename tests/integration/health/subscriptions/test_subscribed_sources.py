@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.health.doctor import run_checks
 from pipeline.health.status import collect_status
+from pipeline.health.subscriptions import asking
 from pipeline.health.subscriptions.asking import ask_due
 from pipeline.intake.receiver import request_counts
 from pipeline.store.engine import transaction
@@ -252,3 +253,73 @@ def test_the_last_handshake_is_told_and_a_gauge_says_who_knows_our_address(confi
     with running_receiver() as receiver:
         text = receiver.get("/metrics").text
     assert 'afluente_source_subscribed{brand="default",source="typeform"} 1.0' in text
+
+
+@pytest.mark.parametrize("content", [{}, {"items": None}, {"items": "none"}, {"error": "down for maintenance"}])
+def test_an_answer_without_a_list_of_webhooks_is_no_lost_webhook(configured, provider, content):
+    provider.answers["/forms/abC1/webhooks"] = (200, content)
+    (state,) = answer("source", "check-hook", "typeform", code=1)
+    assert state["hook"] is None
+    assert "could not be told" in state["notice"]
+    assert "items" in state["notice"]
+
+
+def test_an_answer_without_a_list_of_permissions_does_not_say_that_the_token_lacks_them(configured, provider):
+    configured(meta_lead_ads={"subscription": {"page": "110022"}})
+    provider.answers["/v25.0/110022/subscribed_apps"] = (200, {"data": [{"subscribed_fields": ["leadgen"]}]})
+    provider.answers["/v25.0/debug_token"] = (200, {"data": {"scopes": None}})
+    (state,) = answer("source", "check-hook", "meta_lead_ads", code=1)
+    assert state["missing_scopes"] == []
+    assert "could not be told" in state["notice"]
+
+
+@pytest.mark.parametrize(
+    ("forms", "said"),
+    [
+        (",".join(f"form{number}" for number in range(51)), "names 51, and at most 50 are asked for"),
+        (" , ,", "set sources.typeform.subscription.form"),
+    ],
+)
+def test_forms_that_are_too_many_to_ask_for_or_none_are_said_and_not_passed_over(configured, provider, forms, said):
+    configured(typeform={"subscription": {"form": forms}})
+    (state,) = answer("source", "check-hook", "typeform", code=1)
+    assert said in state["why_not"]
+    assert provider.asked == []
+
+
+def test_who_was_asked_longest_ago_is_asked_first_when_time_runs_short(configured, provider, monkeypatch):
+    configured(typeform={"subscription": {"form": "abC1"}}, meta_lead_ads={"subscription": {"page": "110022"}})
+    provider.answers["/v25.0/110022/subscribed_apps"] = provider.answers["/forms/abC1/webhooks"] = (503, {})
+    monkeypatch.setattr(asking, "_BUDGET_SECONDS", 0.0)
+    for hours in range(4):
+        assert ask_due(datetime.now(UTC) + timedelta(hours=hours)) == 1
+    assert sum("/forms/" in path for path in provider.asked) == 2
+
+
+def test_what_was_said_days_ago_is_not_told_as_if_it_held(configured, provider):
+    provider.hooks(hook())
+    assert ask_due() == 1
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE source_subscriptions SET checked_at = now() - interval '4 days'")
+    assert "nobody has asked it for 4 days" in told()[0]
+    is_well, detail = checks()["subscription of typeform"]
+    assert not is_well
+    assert "beat" in detail
+
+
+def test_when_a_source_was_asked_by_a_clock_that_was_ahead_it_is_asked_again(configured, provider):
+    provider.hooks(hook())
+    assert ask_due() == 1
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE source_subscriptions SET checked_at = now() + interval '30 days'")
+    assert ask_due() == 1
+
+
+def test_webhooks_of_calendly_are_listed_as_many_at_once_as_it_gives(configured, provider, monkeypatch):
+    monkeypatch.setenv("CALENDLY_TOKEN", TOKEN)
+    organization = "https://api.calendly.com/organizations/AAA"
+    configured(calendly={"subscription": {"organization": organization}})
+    ours = {"callback_url": f"{PUBLIC}/in/default/calendly", "state": "active"}
+    provider.answers["/webhook_subscriptions"] = (200, {"collection": [ours]})
+    assert answer("source", "check-hook", "calendly")[0]["hook"] == "active"
+    assert parse_qs(urlsplit(provider.asked[-1]).query)["count"] == ["100"]  # without it 20: ours may be the next
