@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 from connectors.kit.conformance.cases import TYPICAL, Case
+from connectors.kit.errors import RecordError
 from connectors.kit.paths import get_path
 from connectors.kit.sources.fetching.subscriptions import Subscription, subscription_of
 
@@ -24,7 +25,10 @@ def subscription_is_understood(case: Case) -> list[str]:
         return [
             f"{place} is missing: the source's answer when it is asked for our subscription at {_OURS}{case.source}"
         ]
-    state = subscription.state_of(typical.hooks, _OURS + case.source)
+    try:
+        state = subscription.state_of(typical.hooks, _OURS + case.source)
+    except RecordError as error:
+        return [f"{place} cannot be read: {error.message}"]
     if state != "active":
         return [f"{place} is read as {state}; it must be an active hook at {_OURS}{case.source}"]
     return [

@@ -298,6 +298,10 @@ FURTHER = [
     ("declaration_is_complete", lambda _: with_intake(SUBSCRIBED, subscription=replace(SUBSCRIPTION, each="page"))),
     ("subscription_is_understood", lambda _: with_intake(SUBSCRIBED, subscription=replace(SUBSCRIPTION, url_at="tag"))),
     ("subscription_is_understood", lambda _: replace(SUBSCRIBED, samples=GOOD.samples)),
+    (
+        "subscription_is_understood",
+        lambda _: with_intake(SUBSCRIBED, subscription=replace(SUBSCRIPTION, records_at="url")),
+    ),
     ("declaration_is_complete", lambda _: with_intake(FETCHED, fetch=replace(FETCH, url="http://acme.example/{id}"))),
     ("declaration_is_complete", lambda _: with_intake(FETCHED, fetch=replace(FETCH, headers={"V": "{entry_id}"}))),
     ("declaration_is_complete", lambda _: with_intake(FETCHED, fetch=replace(FETCH, codes={1: "sometimes"}))),
