@@ -152,10 +152,12 @@ class Rewriting:
         given. A grant that is read no more does not. Gives the people whose answers became others."""
         stored = rewritten.read_consents_of(connection, [lead.event_id for lead in leads])
         said = {row for lead in leads for row in consents_of(lead)}
-        questions = {row[:3] for row in said}
-        gone = {row for row in stored - said if row[:3] not in questions and row.granted is not False}
+        answers = {row[:3]: row.granted for row in said}
+        gone = {row for row in stored - said if row[:3] not in answers and row.granted is not False}
         news = said - stored
-        rewritten.rewrite_consents(connection, news, gone)
+        # An answer that is another one now is written anew: other systems are told of what comes in.
+        turned = {row for row in stored - said if row[:3] in answers and answers[row[:3]] is not row.granted}
+        rewritten.rewrite_consents(connection, news, gone | turned)
         self.consents = len(news) + len(gone)
         self.changed |= {row.event_id for row in news | gone}
         return {row.person_id for row in news | gone}

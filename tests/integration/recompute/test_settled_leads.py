@@ -328,6 +328,21 @@ def test_consents_become_what_the_mapping_reads_now_and_a_refusal_that_it_reads_
     assert dict(rows("SELECT event_id, granted FROM consents")) == {yes: True, no: False}
 
 
+def test_other_systems_hear_of_an_answer_that_is_read_as_another_one_now(company) -> None:
+    read = "consent:\n  news: {purpose: marketing, channel: email, from: %s}\n"
+    company.declare("meta", SAID, BEFORE.replace(", ok]", "]") + read % "ok")
+    (event,) = capture({**META[0], "ok": "yes", "job": "no"}, source="meta")
+    work()
+    with transaction() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO webhook_endpoints (name, events) VALUES ('crm', '{consent.granted,consent.refused}')"
+        )
+    company.declare("meta", SAID, BEFORE.replace("job, ", "") + read % "job")
+    assert replay_settled(source="meta").consents == 1
+    assert rows("SELECT event_id, granted FROM consents") == [(event, False)]
+    assert rows("SELECT event, event_id FROM webhook_messages") == [("consent.refused", event)]
+
+
 @pytest.mark.long
 def test_leads_that_come_meanwhile_and_a_second_run_beside_it_end_as_if_one_after_the_other(company) -> None:
     capture(*[_lead(number, crm_id=f"C-{number % 7}") for number in range(30)], source="meta")
