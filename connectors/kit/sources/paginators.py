@@ -34,7 +34,7 @@ class FilteredPages:
         place = Place(start.page, start.token) if is_cut else None
         for stop in Walk(run, self._way, run.params(start.after, run.lookback_seconds), place):
             position = self._position(stop.place) if stop.end is None else self._finished(stop)
-            yield run.page(stop.answer, position, end=stop.end)
+            yield run.page(stop.answer, position, end=stop.end, is_cut=stop.is_cut)
 
     def _finished(self, last: Stop) -> Position:
         """While several pages are read, records may move to a page that was read already, and be missed. So what

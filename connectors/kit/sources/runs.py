@@ -22,8 +22,8 @@ _HEALED = "the position lay in the future: the source was read again from its be
 class Page:
     """Records in the order given, and where to go on once they are stored. After `is_last` there is nothing new now.
 
-    `rejected`: entries that are no records. `end`: by what the last page was known. `notes`: what a human should know.
-    `answer`: the whole that the records stand in.
+    `rejected`: entries that are no records. `end`: by what the last page was known; `is_cut`: it may not be the last
+    one. `notes`: what a human should know. `answer`: the whole that the records stand in.
     """
 
     records: list[dict[str, Any]] = field(repr=False)
@@ -33,6 +33,7 @@ class Page:
     end: str | None = None
     notes: tuple[str, ...] = ()
     answer: Any = field(default=None, repr=False)
+    is_cut: bool = False
 
 
 class Run:
@@ -74,10 +75,10 @@ class Run:
         if text not in self._notes:
             self._notes.append(text)
 
-    def page(self, answer: Answer, position: Position, *, end: str | None = None) -> Page:
+    def page(self, answer: Answer, position: Position, *, end: str | None = None, is_cut: bool = False) -> Page:
         """The page to hand on; `end` for the last one."""
         notes, self._notes = tuple(self._notes), []
-        return Page(answer.records, position.text(), end is not None, answer.rejected, end, notes, answer.whole)
+        return Page(answer.records, position.text(), end is not None, answer.rejected, end, notes, answer.whole, is_cut)
 
     def params(self, after: str | None, lookback_seconds: int) -> dict[str, str]:
         if self.cursor is None or after is None:

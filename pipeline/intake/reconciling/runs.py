@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from connectors.kit import Fetch, Poll, sources
 from connectors.kit.http import session
@@ -38,6 +39,7 @@ from pipeline.store.events.reconciled import DayCount, forget_days, keep_days
 
 _RUN_SECONDS = 180.0  # of one that beat started; by hand it takes what it takes
 _KEPT_DAYS = 400
+_MOST_SAID = 3  # reasons why lists were not read to their end
 _END = "all lists were read to their end"
 _TOO_LONG = (
     "reading its lists takes over {:.0f} s: what was missing until there came in, days are not counted;"
@@ -130,7 +132,7 @@ def _read(
             if deadline is not None and time.monotonic() > deadline:
                 raise TransientError(_TOO_LONG.format(_RUN_SECONDS, source.slug, source.slug))
     if lists.cut:
-        raise TerminalError(f"the list of parents of its {', '.join(lists.cut)} is longer than it may be")
+        raise TerminalError(f"{'; '.join(lists.cut)}: what else it lists came in, days are not counted")
     with transaction() as connection:
         keep_days(connection, instance.brand, instance.slug, reading.days, read_to=window.end)
     report.end = _END
@@ -138,8 +140,8 @@ def _read(
 
 
 class _Lists:
-    """The pages of all lists of a source, each with what its records belong to. `cut`: streams of which some parents
-    were not read, as they are more than may be."""
+    """The pages of all lists of a source, each with what its records belong to. `cut`: why some of it was not read, as
+    sentences: then nobody knows how much there is."""
 
     def __init__(self, known: Settings, source: ReconciledSource) -> None:
         self._known, self._source = known, source
@@ -163,7 +165,7 @@ class _Lists:
         assert stream.parent is not None  # noqa: S101 - as its caller looks
         parents, has_more = parents_in(self._ask(poll_of_parents(poll, stream.parent)), stream.parent)
         if has_more:
-            self.cut.append(stream.name)
+            self._cut_off(f"the list of parents of its {stream.name} is longer than it may be")
         for parent in parents:
             whole: Mapping[str, Any] | None = None
             for page in self._ask(poll_of_stream(poll, stream, parent.id)):
@@ -192,7 +194,14 @@ class _Lists:
         with session(poll.url, max_answer_bytes=poll.max_answer_bytes) as http:
             for page in poll_pages(poll, position=None, access=access, session=http):
                 self._next_at = time.monotonic() + 1 / poll.rate_per_second
+                if page.is_cut:
+                    told = "; ".join(page.notes) or f"it ended by {page.end}, and may have more"
+                    self._cut_off(f"the list at {urlsplit(poll.url).path} was not read to its end: {told}")
                 yield page
+
+    def _cut_off(self, why: str) -> None:
+        if why not in self.cut and len(self.cut) < _MOST_SAID:
+            self.cut.append(why)
 
     def _wait_for_turn(self, poll: Poll) -> Access | None:
         access = reconcile_access(self._known, self._source, poll)

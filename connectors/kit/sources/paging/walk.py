@@ -28,12 +28,14 @@ FORGOTTEN = "the source no longer knows the place that was read to: it was read 
 @dataclass(frozen=True, slots=True)
 class Stop:
     """A page of a walk. `place`: the one to read next. `end`: by what this was known to be the last one, else None.
-    `may_have_moved`, of a last one: while several pages were read, records may have moved to one that was read."""
+    `may_have_moved`, of a last one: while several pages were read, records may have moved to one that was read.
+    `is_cut`, of a last one: the source may have more, which it does not give."""
 
     answer: Answer
     place: Place
     end: str | None = None
     may_have_moved: bool = False
+    is_cut: bool = False
 
 
 class Walk:
@@ -61,13 +63,15 @@ class Walk:
             is_repeat = self._note_content(answer)
             given = Answer(None, []) if is_repeat else answer
             try:
-                is_told, following = self._way.follow(self._place, answer, self._largest)
+                is_told, following, is_cut = self._way.follow(self._place, answer, self._largest)
             except TerminalError:
                 yield Stop(given, self._place)
                 raise
             end = self._end(answer, is_told=is_told)
             if end is not None:
-                yield Stop(given, following, end, may_have_moved=self._may_have_moved(is_odd=is_told is True))
+                moved = self._may_have_moved(is_odd=is_told is True)
+                is_cut |= is_told is True or (is_told is None and self._is_repeated_alone)
+                yield Stop(given, following, end, may_have_moved=moved, is_cut=is_cut)
                 return
             if following in self._asked:
                 yield Stop(given, self._place)
@@ -129,7 +133,13 @@ class Walk:
         if absent.status in (400, 422):
             self._run.note(_REFUSED.format(self._place.number, absent.status))
         reason = "no such page" if absent.status is None else f"no such page ({absent.status})"
-        return Stop(Answer(None, []), self._way.first, reason, may_have_moved=self._may_have_moved(is_odd=is_odd))
+        moved, is_refused = self._may_have_moved(is_odd=is_odd), absent.status in (400, 422)
+        return Stop(Answer(None, []), self._way.first, reason, may_have_moved=moved, is_cut=is_odd or is_refused)
+
+    @property
+    def _is_repeated_alone(self) -> bool:
+        """Whether each page after the first was that one again."""
+        return self._filled == 1 and self._repeats > 0
 
     def _may_have_moved(self, *, is_odd: bool) -> bool:
         return self._filled > 1 or self._is_cut or is_odd

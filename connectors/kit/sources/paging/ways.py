@@ -27,10 +27,12 @@ class Place(NamedTuple):
 
 
 class Following(NamedTuple):
-    """`is_told`: whether more follow, as far as the answer says. `place`: where, if they do."""
+    """`is_told`: whether more follow, as far as the answer says. `place`: where, if they do. `is_cut`: the answer does
+    not say where, though it has more or could not have said so."""
 
     is_told: bool | None
     place: Place
+    is_cut: bool = False
 
 
 class Way(Protocol):
@@ -125,7 +127,9 @@ class _Tokens(_Way):
         token = cursor_values.as_text(get_path(answer.whole, self._pages.at))
         told = says_more(answer.whole, self._pages.more_at) if self._pages.more_at else not flags_say_last(answer.whole)
         is_still = token == place.token and not answer.count  # nothing with it, and nothing behind it
-        return Following(told is not False and token is not None and not is_still, Place(token=token))
+        is_of_record = "[" in self._pages.at and answer.count > 0  # each has one: without it, nothing is known
+        is_cut = token is None and told is not False and (is_of_record or (bool(self._pages.more_at) and told is True))
+        return Following(told is not False and token is not None and not is_still, Place(token=token), is_cut)
 
 
 class _Links(_Way):

@@ -1,0 +1,62 @@
+"""Lists that end before they are over: no day is counted by what was given of them, and it is said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.inspection.polling.reconciled import read_completeness
+from pipeline.intake.reconciling.runs import run_reconcile
+from tests.support.intake_server import count_events
+from tests.support.listed_posts import TypeformApi, days_ago, listing
+
+pytestmark = pytest.mark.usefixtures("database", "redis_url")
+SOURCE = "typeform"
+
+
+@pytest.fixture
+def typeform(database: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TypeformApi]:
+    api = TypeformApi(most=3)
+    with listing(api, SOURCE, tmp_path, monkeypatch):
+        yield api
+
+
+def of_many(typeform: TypeformApi) -> tuple[int, dict[str, str], bytes]:
+    """A page of its forms that says that there are three."""
+    items = [{"id": name, "title": title} for name, title in typeform.forms.items()]
+    return 200, {}, json.dumps({"items": items, "page_count": 3}).encode()
+
+
+@pytest.mark.parametrize("second", [(400, {}, b"{}"), (404, {}, b"{}")])
+def test_forms_that_are_not_given_leave_no_day_counted(typeform: TypeformApi, second: Any) -> None:
+    typeform.respond()
+    typeform.answers = [of_many(typeform), second]
+    report = run_reconcile(SOURCE, "default", at_once=True)
+    assert "the list at /forms was not read to its end" in (report.poll.error or "")
+    assert (report.poll.accepted, count_events(SOURCE)) == (1, 1)  # what is known of came in all the same
+    assert report.days == {}
+    assert read_completeness(SOURCE, since=days_ago(2).date()) == []
+
+
+def test_a_page_that_does_not_say_where_the_next_one_is_leaves_no_day_counted(typeform: TypeformApi) -> None:
+    typeform.respond()
+    typeform.respond(token=None)  # the last of the first page: the next one is asked for by it
+    for _ in range(2):
+        typeform.respond()
+    report = run_reconcile(SOURCE, "default", at_once=True)
+    assert "the list at /forms/f-1/responses was not read to its end" in (report.poll.error or "")
+    assert report.poll.accepted == 2
+    assert report.days == {}
+
+
+def test_once_it_is_given_whole_days_are_counted(typeform: TypeformApi) -> None:
+    typeform.respond()
+    typeform.answers = [of_many(typeform), (400, {}, b"{}")]
+    assert run_reconcile(SOURCE, "default", at_once=True).poll.error
+    assert run_reconcile(SOURCE, "default", at_once=True).poll.error is None
+    (row,) = [row for row in read_completeness(SOURCE, since=days_ago(1).date()) if row.day == days_ago(1).date()]
+    assert row.expected == 1
