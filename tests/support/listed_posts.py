@@ -65,8 +65,8 @@ class TypeformApi(PagedApi):
     def answer(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
         self.asked.append(asked)
         self.before(asked)
-        if self.answers:
-            return self.answers.pop(0)
+        if self.answers and (scripted := self.answers.pop(0)) is not None:
+            return scripted
         if asked.headers.get("Authorization") != f"Bearer {self.token}":
             return 401, {}, b"{}"
         if asked.path in self.broken:

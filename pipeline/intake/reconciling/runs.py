@@ -39,6 +39,7 @@ from pipeline.store.events.reconciled import DayCount, forget_days, keep_days
 
 _RUN_SECONDS = 180.0  # of one that beat started; by hand it takes what it takes
 _KEPT_DAYS = 400
+_GONE = "fetch_gone"  # of a record that its source no longer has
 _MOST_SAID = 3  # reasons why lists were not read to their end
 _END = "all lists were read to their end"
 _TOO_LONG = (
@@ -170,11 +171,16 @@ class _Lists:
             whole: Mapping[str, Any] | None = None
             for page in self._ask(poll_of_stream(poll, stream, parent.id)):
                 if whole is None and page.records:
-                    whole = self._whole(poll, parent.id) or parent.record
+                    try:
+                        whole = self._whole(poll, parent.id) or parent.record
+                    except RecordError as error:
+                        self._cut_off(f"what the records of {stream.name} belong to cannot be read: {error.message}")
+                        break
                 yield page, [whole or parent.record, options]
 
     def _whole(self, poll: Poll, parent_id: str) -> Mapping[str, Any] | None:
-        """None where the list has all of it, and for one that is gone since it was listed."""
+        """None where the list has all of it, and for one that is gone since it was listed. Raises RecordError for one
+        that is there and cannot be read: its records would come in without what they are read by."""
         target = parent_target(self._source.reconcile, poll, parent_id)
         if target is None:
             return None
@@ -183,8 +189,10 @@ class _Lists:
         try:
             with session(target.url, max_answer_bytes=poll.max_answer_bytes) as http:
                 body = fetch_record(fetch, target, access=access, http=http, what=f"source {self._source.slug}")
-        except RecordError:
-            return None
+        except RecordError as error:
+            if error.code == _GONE:
+                return None
+            raise
         whole = decode_body(body, JSON, formats=("json",))
         return whole if isinstance(whole, dict) else None
 

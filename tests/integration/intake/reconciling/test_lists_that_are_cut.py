@@ -60,3 +60,22 @@ def test_once_it_is_given_whole_days_are_counted(typeform: TypeformApi) -> None:
     assert run_reconcile(SOURCE, "default", at_once=True).poll.error is None
     (row,) = [row for row in read_completeness(SOURCE, since=days_ago(1).date()) if row.day == days_ago(1).date()]
     assert row.expected == 1
+
+
+@pytest.mark.parametrize("status", [403, 400, 200])
+def test_nothing_comes_in_without_the_questions_that_it_answers(typeform: TypeformApi, status: int) -> None:
+    typeform.respond()
+    typeform.forms["f-2"] = "Other"
+    typeform.respond("f-2")
+    typeform.answers = [None, None, (status, {}, b"[]")]  # forms, responses, then the form itself
+    report = run_reconcile(SOURCE, "default", at_once=True)
+    assert "what the records of responses belong to cannot be read" in (report.poll.error or "")
+    assert (report.days, count_events(SOURCE)) == ({}, 1)  # of the other form
+    assert run_reconcile(SOURCE, "default", at_once=True).poll.accepted == 1
+
+
+def test_of_a_form_that_is_gone_meanwhile_its_responses_come_in(typeform: TypeformApi) -> None:
+    typeform.respond()
+    typeform.answers = [None, None, (404, {}, b"{}")]
+    report = run_reconcile(SOURCE, "default", at_once=True)
+    assert (report.poll.error, report.poll.accepted) == (None, 1)
