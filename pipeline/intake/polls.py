@@ -149,6 +149,9 @@ def run_held(
     except QuotaError as error:
         report.error, failures, next_run = str(error), 0, max(error.retry_after, 1.0)
         report.quota_wait = next_run
+        if report.starts_over:  # soon it would come as far and no further, and use up for good what others need too
+            failures = _failures(cursor, report)
+            next_run = max(next_run, _backoff(failures, None))
     except TransientError as error:
         failures = _failures(cursor, report)
         report.error, next_run = str(error), _backoff(failures, error.retry_after)

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.inspection.polling.reconciled import read_completeness
 from pipeline.intake.reconciling.runs import run_reconcile
+from pipeline.store.engine import transaction
 from tests.support.intake_server import count_events
 from tests.support.listed_posts import TypeformApi, days_ago, listing
 
@@ -79,3 +80,16 @@ def test_of_a_form_that_is_gone_meanwhile_its_responses_come_in(typeform: Typefo
     typeform.answers = [None, None, (404, {}, b"{}")]
     report = run_reconcile(SOURCE, "default", at_once=True)
     assert (report.poll.error, report.poll.accepted) == (None, 1)
+
+
+def test_a_reading_that_the_quota_cuts_short_each_time_is_begun_later_each_time(typeform: TypeformApi) -> None:
+    typeform.respond()
+    waits = []
+    for _ in range(4):
+        typeform.answers = [None, (429, {"Retry-After": "20"}, b"{}")]
+        report = run_reconcile(SOURCE, "default", at_once=True)
+        assert report.poll.quota_wait == 20
+        with transaction() as connection:
+            (wait,) = connection.exec_driver_sql("SELECT extract(epoch FROM next_run_at - now()) FROM cursors").one()
+        waits.append(float(wait))
+    assert waits[-1] > 30 > waits[0]
