@@ -16,7 +16,7 @@ from pipeline.settings.loading import Settings
 from pipeline.settings.reconciled_sources import ReconciledSource, reconciled_sources
 from pipeline.store.engine import StoreError, transaction
 from pipeline.store.events.cursors import PollKey, StoredCursor, read_cursors
-from pipeline.store.events.reconciled import ReconciledDay, read_days
+from pipeline.store.events.reconciled import ReconciledDay, read_last_whole_days
 
 STREAM = "~reconcile"  # of `cursors`: no stream of a poll is called so
 _LOOK_BACK_DAYS = 7
@@ -24,9 +24,10 @@ _PROBE_SECONDS = 10.0
 
 
 class ReconcileState(msgspec.Struct, frozen=True):
-    """A source of a brand that can be asked what it has posted. `why_not`: why it is not, else None. `day` and what
-    follows are of the last whole day that was read: records that the source lists, those that it posted here, those
-    that were found by asking, and the share that it posted in percent (None where it lists none)."""
+    """A source of a brand that can be asked what it has posted. `why_not`: why it is not, else None. `checked_at`: when
+    a whole day was read last. `day` and the numbers are of that day, None where it is over a week ago: records that the
+    source lists, those that it posted here, those that were found by asking, and the share that it posted in percent
+    (None where it lists none)."""
 
     source: str
     brand: str | None
@@ -50,16 +51,11 @@ def percent_of(received: int, expected: int) -> float | None:
     return None if expected == 0 else received * 1_000 // expected / 10
 
 
-def recent_days_begin() -> date:
-    """The first day whose counts a look at the present needs."""
-    return datetime.now(UTC).date() - timedelta(days=_LOOK_BACK_DAYS)
-
-
 def reconcile_states(
     known: Settings, cursors: Mapping[PollKey, StoredCursor], days: Iterable[ReconciledDay]
 ) -> list[ReconcileState]:
-    """Every declared source that can be asked, by name. `days`: counts, as read_days gives them."""
-    whole = {(day.brand, day.source): day for day in days if day.is_whole}
+    """Every declared source that can be asked, by name. `days`: as read_last_whole_days gives them."""
+    whole = {(day.brand, day.source): day for day in days}
     return [
         _state(
             source,
@@ -80,7 +76,7 @@ def check_completeness(known: Settings) -> Iterator[Check]:
     """A check for each source that is asked, or that is set up and could be."""
     try:
         with transaction(synchronous=False, timeout_seconds=_PROBE_SECONDS) as connection:
-            states = reconcile_states(known, read_cursors(connection), read_days(connection, since=recent_days_begin()))
+            states = reconcile_states(known, read_cursors(connection), read_last_whole_days(connection))
     except (AfluenteError, StoreError):
         return  # the database has a check of its own
     for state in states:
@@ -111,8 +107,9 @@ def completeness_gauges(states: Sequence[ReconcileState]) -> Iterator[GaugeMetri
     )
     for state in states:
         if state.why_not is None and state.checked_at is not None and state.brand is not None:
-            ratio = (state.received or 0) / state.expected if state.expected else 1.0
-            share.add_metric([state.source, state.brand], ratio)
+            if state.day is not None:
+                ratio = (state.received or 0) / state.expected if state.expected else 1.0
+                share.add_metric([state.source, state.brand], ratio)
             age.add_metric([state.source, state.brand], max((now - state.checked_at).total_seconds(), 0.0))
     yield from (share, age)
 
@@ -151,6 +148,9 @@ def _state(
     source: ReconciledSource, why_not: str | None, row: StoredCursor | None, day: ReconciledDay | None
 ) -> ReconcileState:
     now = datetime.now(UTC)
+    checked_at = day.checked_at if day else None
+    if day is not None and day.day < now.date() - timedelta(days=_LOOK_BACK_DAYS):
+        day = None  # no news; that nothing was read since then is
     return ReconcileState(
         source=source.slug,
         brand=source.brand,
@@ -166,5 +166,5 @@ def _state(
         received=day.received if day else None,
         recovered=day.recovered if day else None,
         percent=percent_of(day.received, day.expected) if day else None,
-        checked_at=day.checked_at if day else None,
+        checked_at=checked_at,
     )

@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 from pipeline.delivery.shared_state import shared_redis, translated_redis_errors
 from pipeline.delivery.standing import Standing, read_standings
 from pipeline.errors import AfluenteError
-from pipeline.health.completeness import recent_days_begin
 from pipeline.health.doubtful_ids import doubtful_ids
 from pipeline.health.drift import drifting_fields
 from pipeline.health.request_checks import WINDOW_MINUTES
@@ -28,7 +27,7 @@ from pipeline.store.engine import StoreError, transaction
 from pipeline.store.events.cursors import PollKey, StoredCursor, read_cursors
 from pipeline.store.events.leases import count_in_flight_batches, oldest_pending
 from pipeline.store.events.quarantine import count_stages
-from pipeline.store.events.reconciled import ReconciledDay, read_days
+from pipeline.store.events.reconciled import ReconciledDay, read_last_whole_days
 from pipeline.store.events.requests import count_requests
 from pipeline.store.events.revisions import ManyRevisions
 from pipeline.store.fetches.pauses import FetchState, fetch_states
@@ -73,8 +72,8 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     come with ever other content. `webhooks`: endpoints that other systems are told at. `held`: deliveries, by
     the object of a CRM that no mapping names any more. `misfits`: how many things of a destination's mapping did not
     fit when its CRM was asked last. `fetches`: what waits to be read from sources that send ids.
-    `reconciled`: what sources list as posted beside what came, of the last days. `rhythms`: how long sources are
-    silent. `subscriptions`: what sources said when they were asked whether they know our address."""
+    `reconciled`: what sources list as posted beside what came, of the last day that was read whole. `rhythms`: how long
+    sources are silent. `subscriptions`: what sources said when they were asked whether they know our address."""
 
     pending: dict[str, Backlog]
     due: dict[str, dict[str, Backlog]]
@@ -153,7 +152,7 @@ def read_database() -> DatabaseReading:
             held=count_held(connection),
             misfits={name: len(found.findings) for name, found in read_comparisons(connection).items()},
             fetches=fetch_states(connection),
-            reconciled=read_days(connection, since=recent_days_begin()),
+            reconciled=read_last_whole_days(connection),
             rhythms=list(read_rhythms(connection).values()),
             subscriptions=read_subscriptions(connection),
         )

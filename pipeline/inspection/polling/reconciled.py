@@ -8,14 +8,14 @@ import msgspec
 
 from connectors.kit.registry import sources
 from pipeline.errors import ConfigurationError, RefusedError, UsageError
-from pipeline.health.completeness import ReconcileState, percent_of, recent_days_begin, reconcile_states
+from pipeline.health.completeness import ReconcileState, percent_of, reconcile_states
 from pipeline.inspection.names import check_source, find_instance
 from pipeline.intake.reconciling.runs import run_reconcile
 from pipeline.settings.loading import settings
 from pipeline.settings.reconciled_sources import MOST_DAYS, reconciled_sources
 from pipeline.store.engine import transaction
 from pipeline.store.events.cursors import read_cursors
-from pipeline.store.events.reconciled import read_days
+from pipeline.store.events.reconciled import read_days, read_last_whole_days
 
 
 class CompleteDay(msgspec.Struct, frozen=True):
@@ -106,7 +106,7 @@ def read_completeness(slug: str | None = None, *, since: date) -> list[CompleteD
 def read_reconciles(slug: str | None = None) -> list[ReconcileState]:
     """How asking goes, of each source that can be asked, or of one."""
     with transaction(synchronous=False) as connection:
-        cursors, days = read_cursors(connection), read_days(connection, since=recent_days_begin())
+        cursors, days = read_cursors(connection), read_last_whole_days(connection)
     return [state for state in reconcile_states(settings(), cursors, days) if slug in (None, state.source)]
 
 

@@ -47,10 +47,8 @@ SELECT %s, %s, counted.*, %s FROM unnest(%s::date[], %s::int[], %s::int[], %s::i
 ON CONFLICT (brand, source, day) DO UPDATE SET expected = excluded.expected, received = excluded.received,
     recovered = excluded.recovered, read_to = excluded.read_to, checked_at = now()
 """
-_COLUMNS = (
-    "brand, source, day, expected, received, recovered, read_to, checked_at,"
-    " read_to AT TIME ZONE 'UTC' >= day + interval '1 day'"
-)
+_IS_WHOLE = "read_to AT TIME ZONE 'UTC' >= day + interval '1 day'"
+_COLUMNS = f"brand, source, day, expected, received, recovered, read_to, checked_at, {_IS_WHOLE}"
 _POSTED = """
 WITH posted AS (
     SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bytea[], %s::bytea[])
@@ -119,6 +117,15 @@ def read_days(connection: Connection, *, since: date, source: str | None = None)
         f"SELECT {_COLUMNS} FROM reconciled_days WHERE day >= %(since)s"  # noqa: S608 - put together from constants
         " AND (%(source)s::text IS NULL OR source = %(source)s) ORDER BY source, brand, day",
         {"since": since, "source": source},
+    )
+    return [ReconciledDay(*row) for row in rows]  # type: ignore[arg-type]
+
+
+def read_last_whole_days(connection: Connection) -> list[ReconciledDay]:
+    """Of each source and brand the last day that was over when it was read, however long ago. One statement."""
+    rows: Iterable[Sequence[object]] = connection.exec_driver_sql(
+        f"SELECT DISTINCT ON (brand, source) {_COLUMNS} FROM reconciled_days"  # noqa: S608 - put together from constants
+        f" WHERE {_IS_WHOLE} ORDER BY brand, source, day DESC"
     )
     return [ReconciledDay(*row) for row in rows]  # type: ignore[arg-type]
 

@@ -112,6 +112,19 @@ def test_a_reading_that_fails_is_told_wherever_one_looks(typeform: TypeformApi, 
     assert TOKEN not in json.dumps([done, row, sentence])
 
 
+def test_the_age_of_the_last_reading_is_told_however_old_it_is(typeform: TypeformApi) -> None:
+    assert "afluente_source_reconcile_age_seconds" not in gauges()
+    with transaction() as connection:
+        keep_days(connection, "default", SOURCE, {days_ago(9).date(): DayCount(4, 3, 1)}, read_to=days_ago(8))
+        connection.exec_driver_sql("UPDATE reconciled_days SET checked_at = now() - interval '8 days'")
+    told = gauges()
+    assert told["afluente_source_reconcile_age_seconds"] > 7 * 86_400
+    assert "afluente_source_completeness_ratio" not in told
+    assert problems() == []
+    (state,) = read_reconciles(SOURCE)
+    assert (state.day, state.expected, state.percent) == (None, None, None)
+
+
 def test_without_a_token_nothing_is_asked_nobody_is_alarmed_and_the_reason_is_said(
     typeform: TypeformApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
