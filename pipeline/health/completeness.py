@@ -90,6 +90,11 @@ def check_completeness(known: Settings) -> Iterator[Check]:
             yield failed(label, sentence, remedy)
         if not troubles:
             yield passed(label, _told(state))
+    asked = {state.source for state in states}
+    for slug in sorted(known.sources):
+        if slug not in asked and known.source(slug).reconcile not in (None, False):
+            detail = f"sources.{slug}.reconcile says how it is asked what it has posted, and it cannot be asked"
+            yield failed(f"completeness of {slug}", detail, "take it away; docs/completeness.md lists those that can")
 
 
 def completeness_gauges(states: Sequence[ReconcileState]) -> Iterator[GaugeMetricFamily]:

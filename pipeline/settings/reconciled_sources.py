@@ -106,4 +106,7 @@ def _options(known: Settings, slug: str, reconcile: Reconcile) -> dict[str, Any]
             raise ConfigurationError(f"sources.{slug}.reconcile.{name} {problem}")
     defaults = {option.name: option.default for option in reconcile.options if option.default is not None}
     shared = {name: value for name, value in entry.options.items() if name in {each.name for each in reconcile.options}}
+    for name, value in shared.items():
+        if name not in given and (problem := declared[name].problem(value)) is not None:
+            raise ConfigurationError(f"sources.{slug}.options.{name} {problem}")
     return {**defaults, **shared, **given}

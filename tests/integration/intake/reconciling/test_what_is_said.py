@@ -187,6 +187,24 @@ def test_a_wrong_setting_is_told_and_nothing_is_asked(
         assert any(wanted in sentence for sentence in problems())
 
 
+def test_an_option_of_the_source_is_looked_at_wherever_it_stands(
+    database: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"organization": "7", "list": "ordrs"}
+    with listing(TypeformApi(), "eventbrite", tmp_path, monkeypatch, options=options):
+        (state,) = read_reconciles("eventbrite")
+        assert state.last_error == "sources.eventbrite.options.list is 'ordrs'; allowed: attendees, orders"
+
+
+def test_what_is_said_of_a_source_that_cannot_be_asked_is_no_silence(
+    database: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with listing(TypeformApi(), "calendly", tmp_path, monkeypatch, reconcile={"window_days": 3}):
+        (check,) = [check for check in check_completeness(settings()) if "calendly" in check.name]
+        assert not check.ok
+        assert "sources.calendly.reconcile says how" in check.detail
+
+
 def test_settings_say_how_often_and_how_far_back(
     database: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
