@@ -52,17 +52,19 @@ class SourceRhythm(msgspec.Struct, frozen=True):
     is_of_this_hour: bool = False
 
 
-# Ids begin with the time they were made at, so those of the last minutes are found by the primary key.
+# Ids begin with the time they were made at, so those of the last minutes are found by the primary key. What a source
+# gave only because it was asked is no word of its own.
 _HEARD = """
 SELECT brand, source, lane, date_trunc('minute', received_at), max(received_at) FROM events
 WHERE event_id >= %(first)s AND received_at >= %(since)s AND received_at <= %(until)s
+    AND NOT EXISTS (SELECT FROM recovered_events v WHERE v.event_id = events.event_id AND v.event_id >= %(first)s)
 GROUP BY 1, 2, 3, 4
 """
 _OLDEST_ID = timedelta(minutes=5)  # an id is made before its event is stored, within moments
 
 
 def heard_minutes(connection: Connection, since: datetime, until: datetime) -> list[HeardMinute]:
-    """What came in between two moments. One statement, over the events of that time alone."""
+    """What came in by itself between two moments. One statement, over the events of that time alone."""
     milliseconds = int((since - _OLDEST_ID).timestamp() * 1000)
     rows = connection.exec_driver_sql(_HEARD, {"first": UUID(int=milliseconds << 80), "since": since, "until": until})
     return [HeardMinute(*row) for row in rows]

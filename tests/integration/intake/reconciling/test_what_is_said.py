@@ -11,12 +11,14 @@ import pytest
 
 from pipeline.health.completeness import check_completeness
 from pipeline.health.metrics import collect_gauges
+from pipeline.health.silence.watching import watch_sources
 from pipeline.health.status import collect_status
 from pipeline.inspection.polling.reconciled import read_reconciles
 from pipeline.intake.reconciling.runs import due_reconciles, run_reconcile
 from pipeline.settings.loading import settings
 from pipeline.store.engine import transaction
 from pipeline.store.events.reconciled import DayCount, keep_days, read_days
+from pipeline.store.sources.rhythms import read_rhythms
 from pipeline.tasks import maintain
 from tests.support.command_line import answer, problem, run
 from tests.support.intake_server import Receiver, running_receiver
@@ -203,6 +205,21 @@ def test_what_is_said_of_a_source_that_cannot_be_asked_is_no_silence(
         (check,) = [check for check in check_completeness(settings()) if "calendly" in check.name]
         assert not check.ok
         assert "sources.calendly.reconcile says how" in check.detail
+
+
+def test_a_source_that_only_gives_what_it_is_asked_for_is_not_heard(typeform: TypeformApi, receiver: Receiver) -> None:
+    typeform.respond()
+    run_reconcile(SOURCE, "default", at_once=True)
+    watch_sources()
+    assert heard() == []
+    post(receiver, SOURCE, typeform.post_of(typeform.respond()))
+    watch_sources()
+    assert heard() == [SOURCE]
+
+
+def heard() -> list[str]:
+    with transaction() as connection:
+        return [rhythm.source for rhythm in read_rhythms(connection).values() if rhythm.last_heard_at is not None]
 
 
 def test_settings_say_how_often_and_how_far_back(
