@@ -99,7 +99,7 @@ class Reading:
             self._count(made.moment, is_recovered=is_recovered)
         self.report.accepted += len(taken)
         self.report.repeated += len(listed) - len(taken)
-        self.report.rejected += len(rejected)
+        self.report.rejected += sum(not receipt.repeated for receipt in receipts[len(lost) :])
         if any(not receipt.repeated for receipt in receipts):
             hint_dispatch(self.instance.lane)
         if any(event.to_fetch for event in taken.values()):

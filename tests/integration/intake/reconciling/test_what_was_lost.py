@@ -219,8 +219,7 @@ def test_one_bad_record_goes_to_quarantine_alone_and_once(typeform: TypeformApi,
     typeform.respond(token=None)
     typeform.responses["f-1"] += [None, {"token": "t" * 10, "submitted_at": "yesterday", "answers": 7}]
     typeform.most = 10
-    for _ in range(2):
-        reconcile()
+    assert [reconcile().rejected for _ in range(2)] == [2, 0]  # what goes to quarantine now
     assert counted() == (1, 0, 1)
     work()
     assert states() == {"settled": 1, "quarantined": 3}
