@@ -124,14 +124,11 @@ def _read(
         raise ConfigurationError(source.fault or why_not or "")
     window = _window(source, begin)
     reading = Reading(instance, source.reconcile, window, _days_of(window), report)
-    deadline = None if at_once else time.monotonic() + _RUN_SECONDS
-    lists = _Lists(known, source)
+    lists = _Lists(known, source, deadline=None if at_once else time.monotonic() + _RUN_SECONDS)
     for poll, options in polls_of_window(source.reconcile, window, source.options, base=known.source(source.slug).url):
         paced = replace(poll, rate_per_second=source.calls_per_second)
         for page, parents in lists.pages(paced, options):
             reading.take(page, parents)
-            if deadline is not None and time.monotonic() > deadline:
-                raise TransientError(_TOO_LONG.format(_RUN_SECONDS, source.slug, source.slug))
     if lists.cut:
         raise TerminalError(f"{'; '.join(lists.cut)}: what else it lists came in, days are not counted")
     with transaction() as connection:
@@ -144,8 +141,8 @@ class _Lists:
     """The pages of all lists of a source, each with what its records belong to. `cut`: why some of it was not read, as
     sentences: then nobody knows how much there is."""
 
-    def __init__(self, known: Settings, source: ReconciledSource) -> None:
-        self._known, self._source = known, source
+    def __init__(self, known: Settings, source: ReconciledSource, *, deadline: float | None) -> None:
+        self._known, self._source, self._deadline = known, source, deadline
         self._next_at = 0.0
         self.cut: list[str] = []
 
@@ -206,12 +203,20 @@ class _Lists:
                     told = "; ".join(page.notes) or f"it ended by {page.end}, and may have more"
                     self._cut_off(f"the list at {urlsplit(poll.url).path} was not read to its end: {told}")
                 yield page
+                if not page.is_last:
+                    self._check_time()
+
+    def _check_time(self) -> None:
+        """Before each call, whatever it asks for. Raises TransientError."""
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise TransientError(_TOO_LONG.format(_RUN_SECONDS, self._source.slug, self._source.slug))
 
     def _cut_off(self, why: str) -> None:
         if why not in self.cut and len(self.cut) < _MOST_SAID:
             self.cut.append(why)
 
     def _wait_for_turn(self, poll: Poll) -> Access | None:
+        self._check_time()
         access = reconcile_access(self._known, self._source, poll)
         time.sleep(max(0.0, self._next_at - time.monotonic()))
         self._next_at = time.monotonic() + 1 / poll.rate_per_second

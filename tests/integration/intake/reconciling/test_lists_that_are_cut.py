@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,3 +94,14 @@ def test_a_reading_that_the_quota_cuts_short_each_time_is_begun_later_each_time(
             (wait,) = connection.exec_driver_sql("SELECT extract(epoch FROM next_run_at - now()) FROM cursors").one()
         waits.append(float(wait))
     assert waits[-1] > 30 > waits[0]
+
+
+def test_a_long_list_of_forms_counts_to_the_time_of_a_reading(
+    typeform: TypeformApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.intake.reconciling.runs._RUN_SECONDS", 0.2)
+    typeform.before = lambda _asked: time.sleep(0.3)
+    typeform.answers = [of_many(typeform)]
+    report = run_reconcile(SOURCE, "default")
+    assert "reading its lists takes over" in (report.poll.error or "")
+    assert [asked.path for asked in typeform.asked] == ["/forms"]
