@@ -17,7 +17,8 @@ from connectors.kit import Fetch, Poll, sources
 from connectors.kit.http import session
 from connectors.kit.sources.declarations import Access, Stream
 from connectors.kit.sources.fetching.answers import fetch_record
-from connectors.kit.sources.paging.streams import parents_in, poll_of_parents, poll_of_stream
+from connectors.kit.sources.page_reader import PageAbsentError
+from connectors.kit.sources.paging.streams import ParentRecord, parents_in, poll_of_parents, poll_of_stream
 from connectors.kit.sources.polling import Page, poll_pages
 from connectors.kit.sources.reconciling.asking import parent_target, polls_of_window
 from connectors.kit.sources.reconciling.declared import Window
@@ -165,15 +166,20 @@ class _Lists:
         if has_more:
             self._cut_off(f"the list of parents of its {stream.name} is longer than it may be")
         for parent in parents:
-            whole: Mapping[str, Any] | None = None
-            for page in self._ask(poll_of_stream(poll, stream, parent.id)):
-                if whole is None and page.records:
-                    try:
-                        whole = self._whole(poll, parent.id) or parent.record
-                    except RecordError as error:
-                        self._cut_off(f"what the records of {stream.name} belong to cannot be read: {error.message}")
-                        break
-                yield page, [whole or parent.record, options]
+            try:
+                for page, own in self._of_parent(poll, stream, parent):
+                    yield page, [own, options]
+            except PageAbsentError as error:  # one of them is not given: the others are
+                self._cut_off(str(error))
+            except RecordError as error:
+                self._cut_off(f"what the records of {stream.name} belong to cannot be read: {error.message}")
+
+    def _of_parent(self, poll: Poll, stream: Stream, parent: ParentRecord) -> Iterator[tuple[Page, Mapping[str, Any]]]:
+        whole: Mapping[str, Any] | None = None
+        for page in self._ask(poll_of_stream(poll, stream, parent.id)):
+            if whole is None and page.records:
+                whole = self._whole(poll, parent.id) or parent.record
+            yield page, whole or parent.record
 
     def _whole(self, poll: Poll, parent_id: str) -> Mapping[str, Any] | None:
         """None where the list has all of it, and for one that is gone since it was listed. Raises RecordError for one

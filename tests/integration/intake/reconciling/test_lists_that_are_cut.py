@@ -105,3 +105,12 @@ def test_a_long_list_of_forms_counts_to_the_time_of_a_reading(
     report = run_reconcile(SOURCE, "default")
     assert "reading its lists takes over" in (report.poll.error or "")
     assert [asked.path for asked in typeform.asked] == ["/forms"]
+
+
+def test_a_form_whose_responses_are_refused_does_not_hide_those_of_the_others(typeform: TypeformApi) -> None:
+    typeform.forms["f-2"] = "Other"
+    typeform.respond("f-2")
+    typeform.answers = [None, (400, {}, b"{}")]  # forms, then the responses of the first
+    report = run_reconcile(SOURCE, "default", at_once=True)
+    assert "answered 400" in (report.poll.error or "")
+    assert (report.days, report.poll.accepted) == ({}, 1)
