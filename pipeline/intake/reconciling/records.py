@@ -36,6 +36,7 @@ from pipeline.store.events import cursors
 from pipeline.store.events.reconciled import DayCount, find_known, note_recovered
 
 VIA = "reconcile"  # how a record came, as stored requests hold it: kept for good
+_BYTES_AT_ONCE = 4_000_000  # of bodies: sealed and sent they are in memory several times
 _NO_TIME = "records of the list tell no time: they are counted on no day"
 
 
@@ -64,20 +65,27 @@ class Reading:
     _seen: set[bytes] = field(default_factory=set)
 
     def take(self, page: Page, parents: Sequence[Mapping[str, Any]]) -> None:
-        """Store what of a page is not here, and count the rest, in one transaction with one look-up."""
+        """Store what of a page is not here, and count the rest: one transaction with one look-up, or several where the
+        bodies of a page are large, as each repeats what its record belongs to."""
         self.report.pages += 1
         rejected = [self._rejected(entry.body, entry.why) for entry in page.rejected]
         listed: dict[bytes, _Listed] = {}
+        size = 0
         for record in page.records:
             try:
                 made = self._listed(record, parents)
             except _NoRecordError as error:
                 rejected.append(self._rejected(_written(record), str(error)))
                 continue
-            if made is not None and self._is_meant(made.moment):
-                listed.setdefault(made.record.digest, made)
-        self._store({digest: made for digest, made in listed.items() if digest not in self._seen}, rejected)
-        self._seen.update(listed)
+            if made is None or not self._is_meant(made.moment) or made.record.digest in self._seen:
+                continue
+            self._seen.add(made.record.digest)
+            listed[made.record.digest] = made
+            size += len(made.body)
+            if size >= _BYTES_AT_ONCE:
+                self._store(listed, rejected)
+                listed, rejected, size = {}, [], 0
+        self._store(listed, rejected)
         for note in page.notes:
             self.report.note(note)
 

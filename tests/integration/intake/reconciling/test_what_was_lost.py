@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -199,6 +200,23 @@ def test_a_page_costs_one_look_up_however_many_records_it_has(typeform: Typeform
     with count_statements() as many:
         reconcile()
     assert len(many.statements) == len(few.statements)
+
+
+def test_a_form_of_many_questions_is_not_in_memory_once_for_each_of_its_responses(
+    typeform: TypeformApi, receiver: Receiver
+) -> None:
+    typeform.most = 1_000
+    typeform.forms["f-1"] = "A long form. " * 20_000  # 260 kB
+    for _ in range(100):
+        typeform.respond()
+    tracemalloc.start()
+    try:
+        reconcile()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert counted() == (100, 0, 100)
+    assert peak < 200_000_000  # of 26 MB of bodies, all at once: 600
 
 
 @pytest.mark.parametrize("keeps_to_window", [True, False])
