@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from connectors.kit import Connector
 from connectors.kit.sources.idempotency import event_id_of, occurred_at_of
 from pipeline.crypto.encryption import seal_envelope
 from pipeline.intake.instances import SourceInstance
@@ -113,18 +114,27 @@ def _is_unproven(envelope: Envelope) -> bool:
     return envelope.origin.get("via") in ("webhook", "mail") and envelope.origin.get("verified_by") is None
 
 
-def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers worth storing: no credentials, no signatures, no addresses of proxies and visitors, and no flood."""
+def kept_headers(headers: Mapping[str, str], *, proof: str | None = None) -> dict[str, str]:
+    """The headers worth storing: no credentials, no signatures, no addresses of proxies and visitors, and no flood.
+
+    `proof`: the header that the source proves itself by, in lower case, which is never kept whatever it is called.
+    """
     kept: dict[str, str] = {}
     room = _HEADERS_LENGTH
     for name, value in headers.items():
-        if len(name) > _HEADER_NAME_LENGTH or not _is_kept(name):
+        if len(name) > _HEADER_NAME_LENGTH or name == proof or not _is_kept(name):
             continue
         room -= len(name) + min(len(value), _HEADER_LENGTH)
         if room < 0 or len(kept) == _HEADER_COUNT:
             break
         kept[name] = value[:_HEADER_LENGTH]
     return kept
+
+
+def proof_header(connector: Connector) -> str | None:
+    """The header, in lower case, that posts of a source are proven by; None: another place, or no proof."""
+    header = getattr(getattr(connector.intake, "signature", None), "header", None)
+    return header.lower() if isinstance(header, str) else None
 
 
 @lru_cache(maxsize=4096)  # of names that are short

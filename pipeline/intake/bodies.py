@@ -15,7 +15,7 @@ from connectors.kit import Connector
 from connectors.kit.sources.parts import BESIDE, as_paths, small_beside
 from connectors.kit.sources.records import json_fields_of
 from pipeline.crypto.encryption import seal_request
-from pipeline.intake.arrivals import kept_headers, posted_event
+from pipeline.intake.arrivals import kept_headers, posted_event, proof_header
 from pipeline.intake.instances import SourceInstance
 from pipeline.intake.posted.read_bodies import ReadBody
 from pipeline.records import AS_IT_CAME, STORED, Envelope, NewEvent, NewRequest, new_id
@@ -35,7 +35,7 @@ def events_of_body(
     connector, records = instance.connector, read.records
     reading = reading_of(connector)
     origin: dict[str, Any] = {"via": via, "verified_by": verified_by, STORED: AS_IT_CAME}
-    kept = kept_headers(headers)
+    kept = kept_headers(headers, proof=proof_header(connector))
     whole = Envelope(read.content_type, read.body, kept, reading if len(records) > 1 else origin | reading)
     if len(records) == 1:
         place = {"place": records[0].place} if records[0].place else {}

@@ -16,6 +16,7 @@ from connectors.kit.sources.paging.checks import wrong_words
 from connectors.kit.sources.parts import as_paths
 from connectors.kit.sources.reconciling.checks import reconcile_problems
 from connectors.kit.sources.reconciling.declared import reconcile_of
+from connectors.kit.sources.shared_secrets import SharedSecret, header_problem
 
 _SLUG = re.compile(r"[a-z][a-z0-9_]{1,62}")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
@@ -70,6 +71,7 @@ def declaration_is_complete(case: Case) -> list[str]:
         header = intake.idempotency_header
         if header is not None and header != header.lower():
             problems.append(f"idempotency_header is {header!r}; write it in lower case")
+        problems += _wrong_header(intake)
     if (fetch := fetch_of(connector)) is not None:
         problems += address_problems(fetch)
     problems += reconcile_problems(connector)
@@ -101,6 +103,12 @@ def samples_exist(case: Case) -> list[str]:
         f"samples/{case.source}/{TYPICAL}.expected.json is missing: write down the lead that must become of the sample"
     )
     return [f"{problem}; `afluente mapping preview {case.source} …` shows what becomes of it now"]
+
+
+def _wrong_header(intake: Webhook) -> list[str]:
+    """A header that can hold no secret."""
+    why = header_problem(intake.signature.header) if isinstance(intake.signature, SharedSecret) else None
+    return [f"signature.header: {why}"] if why else []
 
 
 def _wrong_paths(connector: Connector) -> list[str]:

@@ -20,7 +20,7 @@ from connectors.kit.sources.declarations import Connector, Cursor, Parent, Poll,
 from connectors.kit.sources.paging.checks import wrong_words
 from connectors.kit.sources.paging.declared import PageToken
 from connectors.kit.sources.parts import as_paths
-from connectors.kit.sources.shared_secrets import SharedSecret
+from connectors.kit.sources.shared_secrets import SharedSecret, header_problem
 
 _PATHS = ("event_id", "occurred_at", "revised_at")
 
@@ -175,6 +175,8 @@ class RestHookOptions(_RecordOptions, frozen=True):
     records_at: Name | list[Name] | None = None
     event_id: Name | None = "external_id"
     idempotency_header: Name | None = None
+    secret_header: Name | None = None
+    secret_prefix: str = ""
     json_fields: list[Name] = []
     max_records: PageSize | None = None
 
@@ -183,12 +185,16 @@ class RestHookOptions(_RecordOptions, frozen=True):
         hook = base.intake
         if not isinstance(hook, Webhook):
             raise ConfigurationError(f"{base.source} is no webhook")
+        if problem := header_problem(self.secret_header):
+            raise WrongOptionsError([f"secret_header: {problem}"])
+        if self.secret_prefix and self.secret_header is None:
+            raise WrongOptionsError(["secret_prefix: stands before the secret in secret_header; name that header too"])
         many = self.records_at
         header = self.idempotency_header
         intake = dataclasses.replace(
             hook,
             records_at=tuple(many) if isinstance(many, list) else many,
-            signature=SharedSecret(secret_of(slug, "SECRET")),
+            signature=SharedSecret(secret_of(slug, "SECRET"), header=self.secret_header, prefix=self.secret_prefix),
             idempotency_header=header.lower() if header else None,
             json_fields=tuple(self.json_fields),
             max_records=self.max_records,

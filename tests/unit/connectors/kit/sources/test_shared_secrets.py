@@ -66,3 +66,24 @@ def test_what_it_shows_is_what_it_takes():
     assert accepts(
         {name.lower(): value for name, value in SCHEME.sign(secret=SECRET, body=b"", message_id="", now=0).items()}
     )
+
+
+def test_a_secret_in_a_header_of_its_own_is_taken_there_alone():
+    scheme = SharedSecret(Secret("UNUSED"), header="X-Portal-Key")
+    assert accepts({"x-portal-key": SECRET}, scheme=scheme)
+    assert accepts({"x-portal-key": f" {SECRET} "}, scheme=scheme)
+    assert scheme.sign(secret=SECRET, body=b"", message_id="", now=0) == {"X-Portal-Key": SECRET}
+    elsewhere = {"authorization": f"Bearer {SECRET}", ":uri": f"{ADDRESS}?secret=a+secret+%26+more"}
+    assert not accepts(elsewhere, scheme=scheme)
+    assert not scheme.is_claimed(elsewhere)
+    assert not accepts({"x-portal-key": ""}, secrets=("",), scheme=scheme)
+    assert not accepts({"x-portal-key": SECRET[:-1]}, scheme=scheme)
+
+
+def test_a_secret_in_a_header_may_stand_behind_a_word():
+    scheme = SharedSecret(Secret("UNUSED"), header="Authorization", prefix="Token ")
+    assert accepts({"authorization": f"Token {SECRET}"}, scheme=scheme)
+    assert accepts({"authorization": f"token {SECRET}"}, scheme=scheme)
+    assert not accepts({"authorization": SECRET}, scheme=scheme)
+    assert not accepts({"authorization": f"Bearer {SECRET}"}, scheme=scheme)
+    assert scheme.sign(secret=SECRET, body=b"", message_id="", now=0) == {"Authorization": f"Token {SECRET}"}
