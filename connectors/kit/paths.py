@@ -1,7 +1,7 @@
 r"""The one language of paths, of connectors and mappings: `data.email`, `items[-1].name`, `fields[name=email].values`.
 
 `key.key` goes into objects, `[0]` takes an entry of a list, `[-1]` its last, `[key=value]` the first entry whose `key`
-reads `value`. A key that equals the whole path, or all that is left of it, wins: the column `Tel. 1` is written as it
+reads `value`, as JSON writes it (`[primary=true]`, `[rank=1]`, `[end=null]`). A key that equals the whole path, or all that is left of it, wins: the column `Tel. 1` is written as it
 is. A backslash takes the meaning from the `.`, `[`, `]` or backslash after it: `1\.3` is one key; before anything else
 it is itself. Where several places are meant (`records_at`), `[*]` takes every entry of a list: `entry[*].changes[*]`.
 """
@@ -35,6 +35,15 @@ class Selector(NamedTuple):
 
     key: str
     value: str
+
+    def takes(self, entry: Any) -> bool:
+        """Whether an entry of a list reads so: as JSON writes its value, or as Python does."""
+        if not isinstance(entry, dict):
+            return False
+        value = entry.get(self.key)
+        return str(value) == self.value or (
+            not isinstance(value, str) and self.key in entry and _json_text(value) == self.value
+        )
 
 
 class Every(NamedTuple):
@@ -202,6 +211,17 @@ def _take(value: Any, step: Step | Every) -> Any:
     if isinstance(step, int):
         return value[step] if -len(value) <= step < len(value) else _MISSING
     for item in value:
-        if isinstance(item, dict) and str(item.get(step.key)) == step.value:
+        if step.takes(item):
             return item
     return _MISSING
+
+
+def _json_text(value: Any) -> str:
+    """A word or number as JSON writes it: `true`, `null`, 1.0 as `1` too, for few who write JSON tell them apart."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import reduce
 from typing import Any
 
 from connectors.kit.paths import Selector, parse_path
@@ -129,18 +130,25 @@ def bounded_custom(rest: dict[str, Any]) -> tuple[dict[str, Any], bool]:
 
 
 def select_entry(entry: Any, index: int, length: int, node: Tree) -> Tree | None:
-    """What is decided of the entry at `index` of a list of `length`; its place may be counted from the end too."""
-    from_front, from_end = node.get(index), node.get(index - length)
-    if from_front is not None and from_end is not None:
-        return {**from_front, **from_end} if from_front and from_end else {}
-    if from_front is not None or from_end is not None:
-        return from_end if from_front is None else from_front
-    if isinstance(entry, dict):
-        for step, below in node.items():
-            if isinstance(step, Selector) and str(entry.get(step.key)) == step.value:
-                # The selector's own key has done its work.
-                return {**below, step.key: {}} if below else below
-    return None
+    """What is decided of the entry at `index` of a list of `length`: by its place, from the front and from the end, and
+    by each selector that takes it."""
+    found = [node[place] for place in (index, index - length) if place in node]
+    selectors = [step for step in node if isinstance(step, Selector)] if isinstance(entry, dict) else []
+    found += [node[selector] for selector in selectors if selector.takes(entry)]
+    if not found:
+        return None
+    if not all(found):
+        return {}
+    # The keys that entries are told apart by have done their work, whichever of them took this one.
+    return reduce(_merged, found, {selector.key: {} for selector in selectors})
+
+
+def _merged(one: Tree, other: Tree) -> Tree:
+    """Both trees as one, where an empty one below means all that is there."""
+    both = {**one, **other}
+    for step in one.keys() & other.keys():
+        both[step] = _merged(one[step], other[step]) if one[step] and other[step] else {}
+    return both
 
 
 def _number(value: Any) -> Any:

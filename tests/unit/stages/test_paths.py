@@ -112,3 +112,41 @@ def test_a_container_decided_as_a_whole_covers_what_is_in_it():
     assert decided.covers("meta.inner.other")
     assert not decided.covers("other")
     assert not decided.covers("a[b")
+
+
+@pytest.mark.parametrize(
+    ("value", "spelling"),
+    [(True, "true"), (False, "false"), (None, "null"), (1, "1"), (1.0, "1"), (1.5, "1.5"), (True, "True"), ("1", "1")],
+)
+def test_a_selector_takes_the_entry_whose_value_json_writes_so(value, spelling):
+    record = {"emails": [{"value": "other"}, {"primary": "else", "value": "b"}, {"primary": value, "value": "a"}]}
+    assert compile_path(f"emails[primary={spelling}].value")(record) == "a"
+    rest = DecidedPaths([f"emails[primary={spelling}].value"]).rest(record)
+    assert set(rest) == {"emails[0]", "emails[1]"}
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["emails[primary=true].value", "emails[kind=work].value"],
+        ["emails[0].value", "emails[kind=work].value"],
+        ["emails[-2].value", "emails[primary=false].value", "emails[kind=work].value"],
+        ["emails[kind=home].value", "emails[kind=work].value", "emails[primary=true].value"],
+    ],
+)
+def test_of_a_list_that_is_read_in_several_ways_what_none_of_them_reads_is_undecided(paths):
+    emails = [
+        {"primary": True, "kind": "home", "value": "a@example.org"},
+        {"primary": False, "kind": "work", "value": "b@example.org", "note": "x"},
+    ]
+    rest = DecidedPaths(paths).rest({"emails": emails})
+    selected = {key for key in ("primary", "kind") if any(f"[{key}=" in path for path in paths)}
+    assert set(rest) == {"emails[1].note"} | {
+        f"emails[{place}].{key}" for place in (0, 1) for key in {"primary", "kind"} - selected
+    }
+
+
+def test_a_whole_entry_that_one_way_reads_is_decided_whatever_others_read_of_it():
+    record = {"emails": [{"kind": "work", "value": {"a": 1, "b": 2}, "note": "x"}]}
+    assert set(DecidedPaths(["emails[0].value", "emails[kind=work].value.a"]).rest(record)) == {"emails[0].note"}
+    assert DecidedPaths(["emails[0]", "emails[kind=work].value"]).rest(record) == {}
