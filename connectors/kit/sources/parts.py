@@ -113,14 +113,14 @@ def prepare_part(prepare: Prepare | None, part: Part) -> dict[str, Any]:
     if not isinstance(part.value, dict):
         place = f"{part.place}: " if part.place else ""
         raise RecordError(
-            "not_an_object", message=f"{place}one JSON object per lead is expected, not {_kind(part.value)}"
+            "not_an_object", message=f"{place}one JSON object per lead is expected, not {kind_of_value(part.value)}"
         )
     if prepare is None:
         return part.value
     record = deepcopy(part.value)  # it may change what it is given, and the body is read more than once
     prepared = prepare(record, list(_outwards(part.beside))) if takes_parents(prepare) else prepare(record)
     if not isinstance(prepared, dict):
-        raise RecordError("not_an_object", message=f"the connector's prepare gave {_kind(prepared)}, not a record")
+        raise RecordError("not_an_object", message=f"the connector's prepare gave {kind_of_value(prepared)}, not a record")
     return prepared
 
 
@@ -148,7 +148,8 @@ def _size(value: Any) -> int:
         return 1 << 62
 
 
-def _kind(value: Any) -> str:
+def kind_of_value(value: Any) -> str:
+    """What stands where an object should, in words."""
     if value is None:
         return "null"
     if isinstance(value, bool):

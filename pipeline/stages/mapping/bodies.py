@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from connectors.kit.sources.nesting import MOST_LEVELS, is_too_deep
+from connectors.kit.sources.parts import kind_of_value
 from connectors.kit.sources.records import MAX_VALUES, has_rounded_numbers, holds_too_many_values
 from connectors.kit.sources.records import decode_body as decode_posted_body
 from pipeline.errors import RecordError
@@ -28,7 +29,7 @@ def decode_body(content_type: str, body: bytes) -> dict[str, Any]:
         if has_rounded_numbers(record):
             record = decode_posted_body(body, _JSON, formats=("json",))
     if not isinstance(record, dict):
-        raise RecordError("not_an_object", message="one JSON object per lead is expected, not a list")
+        raise RecordError("not_an_object", message=f"one JSON object per lead is expected, not {kind_of_value(record)}")
     check_measures(record, body)
     return shaped_record(content_type, record)
 

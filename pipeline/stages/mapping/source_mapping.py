@@ -302,9 +302,10 @@ def _check_required(mapping: SourceMapping, mapped: MappedFields) -> None:
     for rule in mapping.declaration.fields:
         if rule.required and is_empty(mapped.fields.get(rule.name)):
             flags = mapped.flags.get(rule.name)
-            code = "wrong_type" if flags and "wrong_type" in flags else "missing_required"
+            is_wrong = bool(flags and "wrong_type" in flags)
+            missing = f"and nothing that it could be stands at {' or '.join(rule.paths)}"
             raise RecordError(
-                code,
+                "wrong_type" if is_wrong else "missing_required",
                 field=rule.name,
-                message=f"the mapping of {mapping.source} requires {rule.name}, found at {' or '.join(rule.paths)}",
+                message=f"the mapping of {mapping.source} requires {rule.name}, {missing}",
             )

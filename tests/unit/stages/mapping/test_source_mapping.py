@@ -278,6 +278,16 @@ def test_a_body_that_is_no_lead_is_parked_with_the_reason(content_type, body, co
 
 
 @pytest.mark.parametrize(
+    ("body", "kind"),
+    [(b'"oops"', "a text"), (b"null", "null"), (b"7", "a number"), (b"true", "true or false"), (b"[1]", "a list")],
+)
+def test_of_a_body_that_is_no_object_it_is_said_what_it_is(body, kind):
+    parked = map_event(event(body, source="web_form", content_type="application/json"))
+    assert isinstance(parked, Parked)
+    assert parked.message == f"one JSON object per lead is expected, not {kind}"
+
+
+@pytest.mark.parametrize(
     ("record", "reason"),
     [
         ({"email": "a@example.org", "hp": "http://spam"}, "spam"),
