@@ -28,7 +28,7 @@ from pipeline.settings.loading import Settings
 from pipeline.settings.polled_sources import is_polled
 from pipeline.settings.set_up_sources import connector_name, mapping_name, set_up_source, why_broken
 from pipeline.stages.destination_mapping.mapping import DESTINATION_MAPPINGS
-from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS
+from pipeline.stages.mapping.source_mapping import SOURCE_MAPPINGS, has_source_mapping
 from pipeline.startup.rule_files import RULES
 from pipeline.store.fetches.pauses import FetchState, fetch_states
 from pipeline.store.source_tokens import StoredToken, TokenKey, read_tokens
@@ -120,6 +120,9 @@ def _trouble(read: Callable[[], object]) -> str | None:
 
 def _check_source(known: Settings, name: str, connector: Connector, stored: _Stored, *, asks: bool) -> Check:
     label = f"source {name}"
+    if not has_source_mapping(connector.source):
+        path = f"mappings/sources/{connector.source}.yaml"
+        return failed(label, f"it has no mapping: {path} does not exist", _how_to_map(known, name, path))
     try:
         _raise_trouble(SOURCE_MAPPINGS.trouble(connector.source))
         missing = _missing_secret(known, name, connector)
@@ -302,6 +305,14 @@ def _quota_remark(known: Settings, name: str) -> str:
     except AfluenteError:
         return ""  # Redis has a check of its own
     return f"; {waits}" if waits else ""
+
+
+def _how_to_map(known: Settings, name: str, path: str) -> str:
+    """A source that afluente.yaml describes may read its records by the mapping that its connector ships."""
+    shipped = connector_name(known, name)
+    if name in known.sources and has_source_mapping(shipped):
+        return f"say `mapping: {shipped}` at sources.{name} (for records that use our names), or write {path}"
+    return f"write {path}"
 
 
 def _raise_trouble(why: str | None) -> None:

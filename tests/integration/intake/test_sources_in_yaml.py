@@ -224,7 +224,9 @@ def test_a_source_without_its_mapping_says_which_file_is_missing_and_loses_nothi
     with serving_api(PagedApi([lead(1)])) as api:
         write({"acme": {"connector": "rest_poll", "url": api.url, "options": REST}})
         (check,) = [check for check in run_checks() if check.name == "source acme"]
-        assert "mappings/sources/acme.yaml does not exist" in check.detail
+        assert check.detail == "it has no mapping: mappings/sources/acme.yaml does not exist"
+        assert check.remedy.startswith("say `mapping: rest_poll` at sources.acme (")
+        assert check.remedy.endswith("or write mappings/sources/acme.yaml")
         run_poll("acme", "default")
         work()
         assert states() == {"quarantined": 1}
