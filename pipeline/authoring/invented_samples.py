@@ -92,6 +92,11 @@ def invented(field: str | None, path: str, value: Any, number: int = 0, *, is_an
         return value
     if isinstance(value, list):
         return [invented(field, path, entry, number, is_answer=is_answer) for entry in value]
+    if isinstance(value, dict):
+        return {
+            key: invented(field, path_below(path, str(key)), entry, number, is_answer=is_answer)
+            for key, entry in value.items()
+        }
     if isinstance(value, str) and not is_answer and _is_kept(path, value):
         return value
     made = _INVENTED[number % len(_INVENTED)].get(field or "")
