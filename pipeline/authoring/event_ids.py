@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pipeline.authoring.guesses import (
     homes_of,
     is_id,
+    is_of_a_delivery,
     is_of_the_record,
     is_persons_id,
     is_submission_id,
@@ -30,7 +31,7 @@ class EventId:
 
 
 def choose_event_id(shape: Shape) -> EventId:
-    """The id of a submission before that of a person's record, who may send several."""
+    """The id of a submission before that of a person's record, who may send several; that of a delivery comes last."""
     found = shape.leaves
     homes = homes_of(found)
     candidates = [
@@ -41,7 +42,7 @@ def choose_event_id(shape: Shape) -> EventId:
         and _stands_in_record(path, shape)
         and (shape.separator or not is_persons_id(path))  # a list of people is not what they once sent
     ]
-    candidates.sort(key=lambda path: not is_submission_id(path))
+    candidates.sort(key=lambda path: (is_of_a_delivery(path), not is_submission_id(path)))
     many = len(shape.records)
     if many < _FEWEST:
         if not candidates:

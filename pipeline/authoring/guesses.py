@@ -36,7 +36,19 @@ _SUBMISSION_IDS = frozenset(
      "messageid", "deliveryid")
 )  # fmt: skip
 # Of these one record has one, too; that of an account or a person may come again with another record.
-_RECORD_IDS = frozenset(("externalid", "leadid", "recordid", "contactid", "accountid"))
+_RECORD_IDS = frozenset(
+    ("externalid", "leadid", "recordid", "contactid", "accountid", "leadnr", "leadno", "leadnumber", "leadnummer",
+     "recordnr", "recordno", "recordnumber")
+)  # fmt: skip
+# Of what brings a record: another one each time that the same record is brought.
+_DELIVERIES = frozenset(("delivery", "webhook", "notification", "transport", "request", "attempt"))
+_DELIVERY_IDS = frozenset(f"{delivery}id" for delivery in _DELIVERIES)
+# Objects that are the record, also where the person stands beside them.
+_RECORDS = frozenset(("submission", "response", "formresponse", "registration", "inquiry", "enquiry"))
+# Lists of addresses of one person: whoever has them stands around them.
+_ADDRESS_LISTS = frozenset(
+    ("emails", "email", "mails", "emailaddresses", "emailaddress", "addresses", "contactpoints", "contactmethods")
+)
 _PEOPLE = frozenset(
     ("contact", "person", "lead", "customer", "subscriber", "member", "user", "profile", "attendee", "registrant",
      "participant", "invitee", "prospect", "respondent", "visitor", "client", "patient", "student")
@@ -45,7 +57,7 @@ _PERSONS_IDS = frozenset(f"{person}id" for person in _PEOPLE - {"lead"}) | {"acc
 # Objects that tell of something else than the person, unless the address of somebody stands in them.
 _OF_FORMS = ("form", "definition", "survey", "quiz", "typeform", "template")
 _OF_EVENTS = ("webinar", "event", "meeting", "session", "eventtype", "conference")
-_OF_CAMPAIGNS = ("campaign",)
+_OF_CAMPAIGNS = ("campaign", "utmcampaign")
 _OF_AD_GROUPS = ("adset", "adgroup")
 _OF_ADS = ("ad", "creative")
 _OTHER_THINGS = frozenset(
@@ -102,6 +114,8 @@ def guess_field(path: str, value: Any, homes: Collection[str] = ()) -> str | Non
     """
     *owners, name = _names(path)
     owner = owners[-1] if owners else ""
+    if isinstance(value, dict):  # an empty one: it says nothing of what it may hold
+        return None
     if owner in _UTM_OBJECTS and name in _IN_UTM:
         return _IN_UTM[name]
     if BESIDE in owners or path == BESIDE or not _is_of_the_person(path, owners, homes):
@@ -170,10 +184,19 @@ def is_of_the_record(path: str, homes: Collection[str]) -> bool:
     owners = _names(path)[:-1]
     if "[" in path or BESIDE in owners or (_SENDERS | _WITH_ADDRESSES).intersection(owners):
         return False
+    is_of_many = any("[" in home and not _is_address_of_one(home) for home in homes)
     if not above:  # around a list of people stands the id of their batch
-        return not any("[" in home for home in homes)
+        return not is_of_many
+    if owners[-1] in _RECORDS and len(owners) == 1 and not is_of_many:
+        return True
     is_around = any(home == above or home.startswith(f"{above}.") for home in homes)
     return is_around and (above in homes or not _OTHER_THINGS.intersection(owners))
+
+
+def is_of_a_delivery(path: str) -> bool:
+    """Whether a name says: the id of what brought the record, which is another one when it is brought again."""
+    *owners, name = _names(path)
+    return name in _DELIVERY_IDS or (bool(_DELIVERIES.intersection(owners)) and name in _SUBMISSION_IDS)
 
 
 def is_moment(path: str, value: Any) -> bool:
@@ -193,6 +216,12 @@ def as_moment(text: str) -> datetime | None:
         return datetime.fromisoformat(text.strip())
     except ValueError:
         return None
+
+
+def _is_address_of_one(home: str) -> bool:
+    """`contact.emails[0]`: an entry of a list of addresses that somebody has."""
+    above, _, rest = home.partition("[")
+    return rest.endswith("]") and "[" not in rest and _names(above)[-1] in _ADDRESS_LISTS
 
 
 def _is_of_the_person(path: str, owners: list[str], homes: Collection[str]) -> bool:
