@@ -1,9 +1,10 @@
 r"""The one language of paths, of connectors and mappings: `data.email`, `items[-1].name`, `fields[name=email].values`.
 
 `key.key` goes into objects, `[0]` takes an entry of a list, `[-1]` its last, `[key=value]` the first entry whose `key`
-reads `value`, as JSON writes it (`[primary=true]`, `[rank=1]`, `[end=null]`). A key that equals the whole path, or all that is left of it, wins: the column `Tel. 1` is written as it
-is. A backslash takes the meaning from the `.`, `[`, `]` or backslash after it: `1\.3` is one key; before anything else
-it is itself. Where several places are meant (`records_at`), `[*]` takes every entry of a list: `entry[*].changes[*]`.
+reads `value`, as JSON writes it (`[primary=true]`, `[rank=1]`, `[end=null]`). A key that equals the whole path, or all
+that is left of it, wins: the column `Tel. 1` is written as it is. A backslash takes the meaning from the `.`, `[`, `]`
+or backslash after it: `1\.3` is one key; before anything else it is itself. Where several places are meant
+(`records_at`), `[*]` takes every entry of a list: `entry[*].changes[*]`.
 """
 
 from __future__ import annotations
