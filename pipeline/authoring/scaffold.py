@@ -15,14 +15,22 @@ from typing import Any
 import yaml
 
 from connectors.kit.folders import shipped_file
-from connectors.kit.paths import escaped_key
+from connectors.kit.paths import escaped_key, path_below
+from pipeline.authoring.consent_drafts import draft_consents, may_be_consent
 from pipeline.authoring.event_ids import EventId, choose_event_id
-from pipeline.authoring.guesses import guess_field, homes_of, is_moment, is_of_a_form
+from pipeline.authoring.guesses import guess_field, homes_of, is_moment, is_of_a_delivery, is_of_a_form
 from pipeline.authoring.invented_samples import sample_text
 from pipeline.authoring.sample_shapes import Shape, read_shape
 from pipeline.errors import ConfigurationError
+from pipeline.values.column_titles import title_key
 
 _SLUG = re.compile(r"^[a-z][a-z0-9_]{1,62}$")
+_NEXT_PAGES = frozenset(
+    ("nextpagetoken", "nextpage", "nextpageurl", "nextcursor", "nextlink", "nexturl", "nexttoken", "odatanextlink",
+     "endcursor", "hasmore", "hasnextpage", "totalpages", "pageinfo")
+)  # fmt: skip
+_PAGING = frozenset(("paging", "pagination", "links", "cursors", "meta"))
+_NEXT_IN_PAGING = frozenset(("next", "after", "cursor"))
 _BLANK: dict[str, Any] = {
     "id": "sample-1",
     "submitted_at": "2026-01-15T10:00:00Z",
@@ -33,10 +41,6 @@ _BLANK: dict[str, Any] = {
     "company": "Example Works",
     "utm_source": "newsletter",
 }
-_CONSENT_NOTE = (
-    "# Whether somebody agreed, to what and by which channel, is for a human to say. Take the marks away where this is",
-    "# so, else list the path under `ignored` (docs/mapping.md, Consent).",
-)
 
 
 @dataclass(frozen=True)
@@ -147,11 +151,12 @@ def _guess(shape: Shape) -> _Draft:
     ignored: dict[str, None] = {}
     found = shape.leaves
     homes = homes_of(found)
-    for path, value in found.items():
-        name = guess_field(path, value, homes)
+    objects = {path[:place] for path in found for place, sign in enumerate(path) if sign == "."}  # in some record
+    for path, value in sorted(found.items(), key=lambda leaf: is_of_a_delivery(leaf[0])):
+        name = None if path in objects else guess_field(path, value, homes)
         if is_of_a_form(path) and "[" in path:
             ignored.setdefault(path.partition("[")[0])
-        elif name is not None and name.startswith("consent:"):
+        elif may_be_consent(path, value) or (name is not None and name.startswith("consent:")):
             consents.append(path)
         elif name is not None and name not in mapped:
             mapped[name] = path
@@ -167,6 +172,7 @@ def _declaration(slug: str, shape: Shape, event_id: EventId, *, more: Sequence[s
         names, intake = "Connector, File", 'File(example="typical.csv")'
     else:
         names, intake = "Connector, Webhook", f"Webhook({_records_at(shape)})"
+    page = _next_page(shape.document) if shape.records_at else None
     lines = [
         f'"""{title}: say here how its leads come, and what is odd about them."""',
         "",
@@ -179,6 +185,9 @@ def _declaration(slug: str, shape: Shape, event_id: EventId, *, more: Sequence[s
         f'    docs_url="https://www.example.com/{slug}",',
         f"    intake={intake},",
     ]
+    if page:
+        lines.append(f"    # {page} tells of more pages: if this is the answer of an API that is asked, let")
+        lines.append("    # intake be a Poll (docs/connectors.md).")
     if shape.separator:
         lines.append('    lane="bulk",')
     if event_id.path:
@@ -193,6 +202,21 @@ def _declaration(slug: str, shape: Shape, event_id: EventId, *, more: Sequence[s
 def _is_own_moment(path: str, value: Any) -> bool:
     """A time of the record itself, at a place that its connector reads: not beside the list, nor in an answer."""
     return is_moment(path, value) and not path.startswith("^")
+
+
+def _next_page(document: Any, path: str = "") -> str | None:
+    """Where a body tells of the page behind it, as answers of APIs do."""
+    if not isinstance(document, dict):
+        return None
+    for key, value in document.items():
+        place = path_below(path, str(key))
+        name = title_key(str(key))
+        is_next = name in _NEXT_PAGES or (name in _NEXT_IN_PAGING and title_key(path.rpartition(".")[2]) in _PAGING)
+        if is_next and place.isprintable():
+            return place
+        if (found := _next_page(value, place)) is not None:
+            return found
+    return None
 
 
 def _records_at(shape: Shape) -> str:
@@ -219,12 +243,7 @@ def _mapping(slug: str, shape: Shape, draft: _Draft) -> str:
     }
     document = {"source": slug, "version": 1, **{name: fields for name, fields in sections.items() if fields}}
     text = f"{SCHEMA_LINE}\n{yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)}"
-    if not draft.consents:
-        return text
-    statements = yaml.safe_dump(
-        {"consent": {"marketing": {"from": _one_or_all(tuple(draft.consents))}}}, sort_keys=False, allow_unicode=True
-    )
-    return "\n".join([text.rstrip("\n"), *_CONSENT_NOTE, *(f"# {line}" for line in statements.splitlines()), ""])
+    return "\n".join([text.rstrip("\n"), *draft_consents(draft.consents, shape.leaves), ""])
 
 
 def _one_or_all(paths: tuple[str, ...]) -> str | list[str]:
