@@ -112,10 +112,14 @@ def guess_field(path: str, value: Any, homes: Collection[str] = ()) -> str | Non
     `homes` are the paths of objects that hold somebody's address. Empty values tell nothing against a name; a value of
     the wrong kind does.
     """
-    *owners, name = _names(path)
-    owner = owners[-1] if owners else ""
     if isinstance(value, dict):  # an empty one: it says nothing of what it may hold
         return None
+    return _guess(path, value, homes)
+
+
+def _guess(path: str, value: Any, homes: Collection[str]) -> str | None:
+    *owners, name = _names(path)
+    owner = owners[-1] if owners else ""
     if owner in _UTM_OBJECTS and name in _IN_UTM:
         return _IN_UTM[name]
     if BESIDE in owners or path == BESIDE or not _is_of_the_person(path, owners, homes):

@@ -138,9 +138,9 @@ def _check_source(known: Settings, name: str, connector: Connector, stored: _Sto
         if trouble is not None:
             return failed(label, *trouble)
         return passed(label, f"{connector.title}: mapped{_remark(known, name, connector.intake)}")
-    if name not in known.sources:
-        return passed(label, f"{connector.title}: not in use, {missing} is not set")
-    return _lacks(name, connector, missing)
+    is_unused = name not in known.sources
+    unused = passed(label, f"{connector.title}: not in use, {missing} is not set")
+    return unused if is_unused else _lacks(name, connector, missing)
 
 
 def _is_unused(known: Settings, name: str) -> bool:

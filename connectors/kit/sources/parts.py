@@ -120,7 +120,9 @@ def prepare_part(prepare: Prepare | None, part: Part) -> dict[str, Any]:
     record = deepcopy(part.value)  # it may change what it is given, and the body is read more than once
     prepared = prepare(record, list(_outwards(part.beside))) if takes_parents(prepare) else prepare(record)
     if not isinstance(prepared, dict):
-        raise RecordError("not_an_object", message=f"the connector's prepare gave {kind_of_value(prepared)}, not a record")
+        raise RecordError(
+            "not_an_object", message=f"the connector's prepare gave {kind_of_value(prepared)}, not a record"
+        )
     return prepared
 
 

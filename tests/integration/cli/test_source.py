@@ -87,10 +87,11 @@ def test_a_new_source_made_from_a_payload_keeps_its_shape_and_nothing_of_its_peo
     assert len(found) == 3
 
     mapping = written[1]
-    with_consent = mapping.read_text().replace(
-        "# consent:\n#   marketing:\n#     from:", "consent:\n  marketing:\n    from:"
+    drafted, marks, commented = mapping.read_text().partition("# consent:\n")
+    rule = (marks + commented).replace("# ", "", 1).replace("\n# ", "\n").replace("purpose:", "purpose: marketing")
+    mapping.write_text(
+        drafted + rule.replace("channel:", "channel: any") + "kept: [answers.shoe_size, answers.jotting]\n"
     )
-    mapping.write_text(with_consent + "kept: [answers.shoe_size, answers.jotting]\n")
     assert run_at(company, "source", "check", "acme_forms", "--accept").returncode == 0
     assert json.loads(written[3].read_text())["consents"][0]["granted"] is True
     assert run_at(company, "source", "check", "acme_forms").returncode == 0
