@@ -10,7 +10,7 @@ or backslash after it: `1\.3` is one key; before anything else it is itself. Whe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -226,3 +226,15 @@ def _json_text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """Every value in it that holds no others, from first to last."""
+    if isinstance(value, Mapping):
+        for entry in value.values():
+            yield from leaves(entry)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from leaves(entry)
+    else:
+        yield value

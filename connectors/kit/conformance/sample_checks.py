@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from connectors.kit.conformance.cases import TYPICAL, Case, Trial
+from connectors.kit.paths import leaves
 from connectors.kit.sources.fetching.fetch import fetch_of
 from connectors.kit.sources.idempotency import event_id_of, idempotency_digest, occurred_at_of
 from connectors.kit.sources.records import UnreadableBody
@@ -122,7 +123,8 @@ def no_sample_value_is_logged(case: Case) -> list[str]:
             except UnreadableBody as error:
                 trials = [Trial(message=str(error))]
         written = "\n".join([*lines, *(trial.message for trial in trials)])
-        values = {value for trial in trials for value in _texts(trial.lead) if len(value) >= _TELLING_LENGTH}
+        told = leaves([trial.lead for trial in trials])
+        values = {value for value in told if isinstance(value, str) and len(value) >= _TELLING_LENGTH}
         values |= {match[0] for match in _ADDRESS.finditer(sample.body.decode(errors="replace"))}
         if any(value in written for value in values):
             problems.append(f"a value of the sample {sample.name} is in the logs or in a message")
@@ -146,17 +148,6 @@ def _log_lines() -> Iterator[list[str]]:
     finally:
         root.removeHandler(collector)
         root.setLevel(level)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _texts(inner)
 
 
 def _reordered(value: Any) -> Any:

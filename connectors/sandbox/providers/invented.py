@@ -6,7 +6,7 @@ and by what the declaration reads (`event_id`, `occurred_at`, `contact_at`). All
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 import orjson
 
 from connectors.kit.errors import AfluenteError, ConfigurationError
-from connectors.kit.paths import get_path, parse_path
+from connectors.kit.paths import get_path, leaves, parse_path
 from connectors.kit.sources.cursor_values import as_text
 from connectors.kit.sources.declarations import Connector
 from connectors.kit.sources.fetching.fetched_records import arrival_prepare
@@ -68,7 +68,8 @@ class Inventor:
         self._listed = self._pulled()
         if self._at is None and (reconcile := reconcile_of(connector)) is not None and reconcile.listed_at is not None:
             self._at = parse_time(get_path(self._listed, reconcile.listed_at))
-        self._texts = [text for value in (self._part.value, self._fetched, self._listed) for text in _leaves(value)]
+        told = leaves([self._part.value, self._fetched, self._listed])
+        self._texts = [text for leaf in told if (text := as_text(leaf)) is not None]
         self._ids = self._own_ids(seen)
         around = self._enveloped([{}], deepcopy(self._document)) if self._part.place else None
         self._is_shared = self._variation(1).of(around) == around
@@ -206,14 +207,3 @@ def _varied_form(sample: Sample, variation: Variation) -> bytes:
 def _with_end(line: str, variation: Variation) -> str:
     stripped = line.rstrip("\r")
     return variation.of_text(stripped) + line[len(stripped) :]
-
-
-def _leaves(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for entry in value.values():
-            yield from _leaves(entry)
-    elif isinstance(value, list):
-        for entry in value:
-            yield from _leaves(entry)
-    elif (text := as_text(value)) is not None:
-        yield text

@@ -82,11 +82,12 @@ class Listing:
 
     def _chosen(self, values: Mapping[str, str]) -> list[Listed]:
         """In the order of the cursor, else of time."""
-        cursor, pages = self.poll.cursor, self.poll.pages
+        cursor, pages, window = self.poll.cursor, self.poll.pages, self.window
         entries = list(self.entries)
-        if self.window is not None or isinstance(pages, TimeWindow):
-            names = self.window or (pages.from_param, pages.to_param)  # type: ignore[union-attr]
-            begin, end = (_moment(name, values.get(name)) for name in names)
+        if window is None and isinstance(pages, TimeWindow):
+            window = pages.from_param, pages.to_param
+        if window is not None:
+            begin, end = (_moment(name, values.get(name)) for name in window)
             entries = [
                 entry
                 for entry in entries
