@@ -20,6 +20,7 @@ from connectors.kit.errors import (
 __all__ = [
     "AfluenteError",
     "ConfigurationError",
+    "ForbiddenError",
     "NotFoundError",
     "NotRunningError",
     "QuotaError",
@@ -48,6 +49,10 @@ class NotFoundError(AfluenteError):
 
 class RefusedError(AfluenteError):
     """It is there, but what is known of it forbids what was asked for."""
+
+
+class ForbiddenError(AfluenteError):
+    """Whoever asks may not do this, whatever is stored."""
 
 
 class NotRunningError(AfluenteError):

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from pipeline.errors import ConfigurationError
+from pipeline.permissions.roles import permissions_of_first_key
 from pipeline.settings.declarations import ROLES, ApiKey
 
 SHORTEST_KEY = 16  # characters; shorter ones can be tried out
@@ -26,7 +27,14 @@ def read_api_keys(text: str, *, brands: Collection[str]) -> tuple[ApiKey, ...]:
 
 def _api_key(entry: _Entry) -> ApiKey:
     digest = hashlib.sha256(entry.key.encode()).digest()
-    return ApiKey(entry.name, entry.role, digest, entry.brands, is_short=len(entry.key) < SHORTEST_KEY)
+    return ApiKey(
+        entry.name,
+        entry.role,
+        digest,
+        entry.brands,
+        is_short=len(entry.key) < SHORTEST_KEY,
+        permissions=permissions_of_first_key(entry.role),
+    )
 
 
 def find_sending_key(text: str, *, brands: Collection[str]) -> str | None:

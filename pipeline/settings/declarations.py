@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
 
+from pipeline.settings.access_settings import AccessSettings, AuditSettings
 from pipeline.values.dates.lengths import length_of
 
 ROLES = ("ingest", "viewer", "operator", "admin")
@@ -173,11 +174,14 @@ class SettingsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hooks: HookSettings = HookSettings()
     flower: dict[str, str] = {}
     drop_roots: list[str] = []  # folders that drop folders may lie in
+    access: AccessSettings = AccessSettings()
+    audit: AuditSettings = AuditSettings()
 
 
 class ApiKey(msgspec.Struct, frozen=True):
     """One key of the HTTP API. `digest` is the SHA-256 of the key, which itself is not kept; `is_short`: it can be
-    guessed. `brands` are those it may post to and read; empty: all of them.
+    guessed. `brands` are those it may post to and read; empty: all of them. So with `sources`, and with `networks`,
+    from which it may be used. `key_id` is empty for one of AFLUENTE_API_KEYS, which never expires.
     """
 
     name: str
@@ -185,6 +189,17 @@ class ApiKey(msgspec.Struct, frozen=True):
     digest: bytes
     brands: tuple[str, ...] = ()
     is_short: bool = False
+    permissions: frozenset[str] = frozenset()
+    key_id: str = ""
+    sources: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    expires_at: datetime | None = None
 
     def allows(self, brand: str) -> bool:
         return not self.brands or brand in self.brands
+
+    def allows_source(self, source: str) -> bool:
+        return not self.sources or source in self.sources
+
+    def may(self, permission: str) -> bool:
+        return permission in self.permissions

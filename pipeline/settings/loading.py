@@ -19,6 +19,7 @@ import yaml
 
 from connectors.kit.folders import company_folder
 from pipeline.errors import ConfigurationError
+from pipeline.settings.access_settings import AccessSettings, AuditSettings
 from pipeline.settings.api_keys import find_sending_key, read_api_keys
 from pipeline.settings.checks import doubled_keys, find_problems, told
 from pipeline.settings.declarations import (
@@ -62,6 +63,13 @@ class Settings(msgspec.Struct, frozen=True):
     webhooks: dict[str, WebhookSettings] = {}
     hooks: HookSettings = HookSettings()
     drop_roots: tuple[Path, ...] = ()  # folders that drop folders may lie in; a relative one begins in the first
+    access: AccessSettings = AccessSettings()
+    audit: AuditSettings = AuditSettings()
+
+    @property
+    def audit_anchor(self) -> Path:
+        """The file that the heads of the audit log are written into."""
+        return self.audit.path(self.data)
 
     def source(self, slug: str) -> SourceSettings:
         """Settings of a source; defaults if afluente.yaml does not mention it."""
@@ -195,6 +203,8 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
         webhooks=parsed.webhooks,
         hooks=parsed.hooks,
         drop_roots=tuple(Path(root).absolute() for root in parsed.drop_roots) or (folder / "drops",),
+        access=parsed.access,
+        audit=parsed.audit,
     )
 
 

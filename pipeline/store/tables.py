@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, LargeBinary, PrimaryKeyConstraint, Table, Text, text
 
+from pipeline.store.audit import tables as audit
 from pipeline.store.columns import metadata, moment_column, one_of
 from pipeline.store.deliveries import tables as deliveries
 from pipeline.store.events import tables as events
@@ -20,6 +21,7 @@ from pipeline.store.sources import tables as sources
 from pipeline.store.webhooks import tables as webhooks
 
 __all__ = [
+    "audit",
     "deliveries",
     "events",
     "fetches",
