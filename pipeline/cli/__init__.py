@@ -28,6 +28,7 @@ from pipeline.cli.commands import (
     mapping,
     migrate,
     people,
+    privacy,
     quarantine,
     report,
     sandbox,
@@ -107,6 +108,7 @@ app.add_typer(attribution.commands, name="attribution")
 app.add_typer(quarantine.commands, name="quarantine")
 app.add_typer(source.commands, name="source")
 app.add_typer(mapping.commands, name="mapping")
+app.add_typer(privacy.commands, name="privacy")
 for group in (sandbox, doctor, migrate):
     app.add_typer(group.commands)
 

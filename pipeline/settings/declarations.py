@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from pipeline.settings.access_settings import AccessSettings, AuditSettings
+from pipeline.settings.privacy_settings import PrivacySettings
 from pipeline.values.dates.lengths import length_of
 
 ROLES = ("ingest", "viewer", "operator", "admin")
@@ -176,6 +177,7 @@ class SettingsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drop_roots: list[str] = []  # folders that drop folders may lie in
     access: AccessSettings = AccessSettings()
     audit: AuditSettings = AuditSettings()
+    privacy: PrivacySettings = PrivacySettings()
 
 
 class ApiKey(msgspec.Struct, frozen=True):

@@ -35,6 +35,7 @@ from pipeline.settings.declarations import (
     WebhookSettings,
 )
 from pipeline.settings.installation import embedded_broker_url, embedded_database_url, read_credentials, read_runtime
+from pipeline.settings.privacy_settings import PrivacySettings
 from pipeline.settings.secrets import Environment, Reference, file_variable, is_reference, reference
 from pipeline.values.yaml_files import PlainLoader, is_too_deep
 
@@ -70,6 +71,8 @@ class Settings(msgspec.Struct, frozen=True):
     def audit_anchor(self) -> Path:
         """The file that the heads of the audit log are written into."""
         return self.audit.path(self.data)
+
+    privacy: PrivacySettings = PrivacySettings()
 
     def source(self, slug: str) -> SourceSettings:
         """Settings of a source; defaults if afluente.yaml does not mention it."""
@@ -205,6 +208,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
         drop_roots=tuple(Path(root).absolute() for root in parsed.drop_roots) or (folder / "drops",),
         access=parsed.access,
         audit=parsed.audit,
+        privacy=parsed.privacy,
     )
 
 

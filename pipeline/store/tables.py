@@ -14,6 +14,7 @@ from pipeline.store.columns import metadata, moment_column, one_of
 from pipeline.store.deliveries import tables as deliveries
 from pipeline.store.events import tables as events
 from pipeline.store.fetches import tables as fetches
+from pipeline.store.holds import tables as holds
 from pipeline.store.identity import tables as identity
 from pipeline.store.people import tables as people
 from pipeline.store.source_tokens import STATES as TOKEN_STATES
@@ -25,6 +26,7 @@ __all__ = [
     "deliveries",
     "events",
     "fetches",
+    "holds",
     "identity",
     "keyring",
     "metadata",

@@ -25,7 +25,7 @@ from pipeline.store.webhooks.contents import Contents, PersonNow, read_contents
 from pipeline.values.derived import derive
 
 GONE = {"lead": "lead_gone", "person": "person_gone", "delivery": "delivery_gone", "consent": "consent_gone"}
-NO_CONSENT = "no_consent"
+NO_CONSENT, RESTRICTED = "no_consent", "restricted"
 CONSENT_GRANTED, CONSENT_REFUSED = "consent.granted", "consent.refused"
 _CONSENT_DATA = ("purpose", "channel", "at", "source", "policy_version")
 _LEAD_DATA = ("event_id", "source", "state", "lane", "channel", "received_at", "occurred_at", "settled_at", "person_id")
@@ -49,7 +49,7 @@ def make_payloads(connection: Connection, messages: list[WebhookMessage], policy
     other message."""
     contents = read_contents(connection, messages)
     answers = _answers_now(connection, contents)
-    refusing = _without_consent(connection, contents.people, policy.consent)
+    refusing = _not_told_of(connection, contents.people, policy.consent)
     made: dict[UUID, Made] = {}
     for message in messages:
         try:
@@ -64,6 +64,14 @@ def make_payloads(connection: Connection, messages: list[WebhookMessage], policy
 def body_of(event: str, timestamp: str, data: Mapping[str, Any]) -> bytes:
     """The body as it is signed and sent."""
     return orjson.dumps({"type": event, "timestamp": timestamp, "data": data}, default=str)
+
+
+def _not_told_of(
+    connection: Connection, people: Mapping[UUID, PersonNow], question: str | None
+) -> dict[UUID | None, str]:
+    """Of whom nothing is told, and why not."""
+    refusing: dict[UUID | None, str] = dict.fromkeys(_without_consent(connection, people, question), NO_CONSENT)
+    return refusing | {person_id: RESTRICTED for person_id, person in people.items() if person.is_restricted}
 
 
 def _without_consent(connection: Connection, people: Mapping[UUID, PersonNow], question: str | None) -> set[UUID]:
@@ -99,7 +107,11 @@ def _consent_data(said: Sequence[Mapping[str, Any]], answers: Answers) -> dict[s
 
 
 def _make_payload(
-    message: WebhookMessage, contents: Contents, answers: Answers, policy: WebhookPolicy, refusing: set[UUID]
+    message: WebhookMessage,
+    contents: Contents,
+    answers: Answers,
+    policy: WebhookPolicy,
+    refusing: Mapping[UUID | None, str],
 ) -> bytes | str:
     kind = message.kind
     person_id = message.person_id
@@ -124,7 +136,7 @@ def _make_payload(
     if person_id is not None and person is None:
         return GONE["person"]
     if person_id in refusing and message.event != CONSENT_REFUSED:  # whoever keeps a list has to hear of that
-        return NO_CONSENT
+        return refusing[person_id]
     if person is not None and kind == "person":
         data |= {"person_id": person_id, "version": person.version, "merged_into": message.other_id}
         if message.event == "person.updated":

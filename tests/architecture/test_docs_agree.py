@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.cli.reference import render_reference, walk_commands
 from pipeline.settings import declarations
+from pipeline.settings.privacy_settings import PrivacySettings
 from tests.support.paths import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -132,6 +133,7 @@ def test_every_variable_on_the_settings_page_is_read():
         ("receiver", declarations.ReceiverSettings),
         ("webhooks", declarations.WebhookSettings),
         ("hooks", declarations.HookSettings),
+        ("privacy", PrivacySettings),
     ],
 )
 def test_each_key_of_the_settings_file_is_described(heading, struct):

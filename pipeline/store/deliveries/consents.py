@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.store import arrays
+from pipeline.store.deliveries.restricted import SENDABLE
 
 # Of people who are one by now the answers are those of the one who stays; what was told of the others is told anew. Who
 # holds nobody (a backfill) may have read before somebody who did, and waited for them: what is older changes nothing.
@@ -144,11 +145,12 @@ def count_consents_lacking(connection: Connection, wanted: Sequence[WantedConsen
     return int(connection.exec_driver_sql(_COUNT_LACKING, values).scalar_one())
 
 
-_AHEAD = """
+_AHEAD = f"""
 SELECT EXISTS (
     SELECT FROM deliveries WHERE destination = %s AND lane = 'hot' AND state = 'due' AND next_attempt_at <= now()
+        AND {SENDABLE}
 )
-"""
+"""  # noqa: S608 - put together from constants
 
 
 def is_any_ahead(connection: Connection, target: str) -> bool:

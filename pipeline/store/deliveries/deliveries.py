@@ -22,6 +22,7 @@ from pipeline.lanes import HOT
 from pipeline.records import Due, Stage, new_id
 from pipeline.store import arrays
 from pipeline.store.deliveries.outcomes import record_outcomes
+from pipeline.store.deliveries.restricted import SENDABLE
 
 __all__ = [
     "PersonToSend",
@@ -89,10 +90,11 @@ def want_deliveries(connection: Connection, wanted: Sequence[tuple[str, UUID, st
     return made_due
 
 
-_CLAIM = """
+_CLAIM = f"""
 WITH due AS MATERIALIZED (
     SELECT person_id, wanted_at, content_id FROM deliveries
     WHERE destination = %(destination)s AND lane = %(lane)s AND state = 'due' AND next_attempt_at <= now()
+        AND {SENDABLE}
         AND (NOT %(untried)s OR (external_id IS NULL AND sent_version = 0 AND attempts = 0 AND wanted = 'present'))
     ORDER BY next_attempt_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
@@ -107,7 +109,7 @@ WHERE d.person_id = ANY(ARRAY(SELECT person_id FROM due)) AND d.destination = %(
 RETURNING d.person_id, d.wanted_version, d.attempts, d.external_id, d.once_digest,
     d.sent_version, d.sent_as, person.content_id, d.mapping_version, d.wanted,
     d.links_id
-"""
+"""  # noqa: S608 - put together from constants
 
 # Of consents: what somebody took back before what others grant.
 _CLAIM_WITHDRAWALS_FIRST = _CLAIM.replace(
@@ -303,27 +305,31 @@ def sweep_deliveries(connection: Connection, *, max_attempts: int, limit: int = 
     )
 
 
+_DUE_COUNTS = f"""
+SELECT destination, lane, count(*), min(wanted_at) FROM deliveries
+WHERE state = 'due' AND next_attempt_at <= now() AND {SENDABLE} GROUP BY destination, lane
+"""  # noqa: S608 - put together from constants
+
+
 def due_counts(connection: Connection) -> dict[str, dict[str, tuple[int, datetime]]]:
     """What could be sent now: {destination: {lane: (how many, wanted since when at the longest)}}."""
     counts: dict[str, dict[str, tuple[int, datetime]]] = {}
-    rows = connection.exec_driver_sql(
-        """
-        SELECT destination, lane, count(*), min(wanted_at) FROM deliveries
-        WHERE state = 'due' AND next_attempt_at <= now() GROUP BY destination, lane
-        """
-    )
+    rows = connection.exec_driver_sql(_DUE_COUNTS)
     for destination, lane, count, oldest in rows:
         counts.setdefault(destination, {})[lane] = (count, oldest)
     return counts
 
 
+_LINGER_LEFT = f"""
+SELECT %(linger)s - extract(epoch FROM now() - min(wanted_at)) FROM deliveries
+WHERE destination = %(destination)s AND lane = %(lane)s AND state = 'due' AND next_attempt_at <= now() AND {SENDABLE}
+"""  # noqa: S608 - put together from constants
+
+
 def linger_left(connection: Connection, destination: str, lane: str, *, linger_seconds: float) -> float:
     """Seconds until `claim_deliveries` with this linger gives a batch that is not full; 0.0 if nothing is due."""
     seconds = connection.exec_driver_sql(
-        """
-        SELECT %(linger)s - extract(epoch FROM now() - min(wanted_at)) FROM deliveries
-        WHERE destination = %(destination)s AND lane = %(lane)s AND state = 'due' AND next_attempt_at <= now()
-        """,
+        _LINGER_LEFT,
         {"destination": destination, "lane": lane, "linger": linger_seconds},
     ).scalar()
     return 0.0 if seconds is None else max(0.001, float(seconds))  # 0 would read as "nothing is due"

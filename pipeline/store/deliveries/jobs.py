@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from pipeline.store import arrays
+from pipeline.store.deliveries.restricted import SENDABLE
 
 
 class JobRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -47,17 +48,18 @@ class JobsNow(msgspec.Struct, frozen=True):
     untried: int
 
 
-_NOW = """
+_NOW = f"""
 SELECT count(*) FILTER (WHERE next_poll_at <= now()) > 0, count(*), (
     SELECT count(*) FROM (
         SELECT FROM deliveries
         WHERE destination = %(destination)s AND lane = %(lane)s AND state = 'due' AND next_attempt_at <= now()
             AND external_id IS NULL AND sent_version = 0 AND attempts = 0 AND wanted = 'present'
+            AND {SENDABLE}
         LIMIT %(most)s
     ) AS waiting
 )
 FROM delivery_jobs WHERE destination = %(destination)s
-"""
+"""  # noqa: S608 - put together from constants
 
 
 def look_at_jobs(connection: Connection, destination: str, lane: str, *, most: int) -> JobsNow:

@@ -17,7 +17,10 @@ from pipeline.store import arrays
 _LEAD = ("event_id", "source", "state", "lane", "channel", "received_at", "occurred_at", "settled_at", "person_id")
 _LEADS = f"SELECT {', '.join(_LEAD)} FROM events WHERE event_id = ANY(%s::uuid[])"  # noqa: S608 - put together from constants
 _PERSON = ("person_id", "version", "merged_into", "profile", *ATTRIBUTION_NAMES)
-_PEOPLE = f"SELECT {', '.join(_PERSON)} FROM people WHERE person_id = ANY(%s::uuid[])"  # noqa: S608 - put together from constants
+_PEOPLE = f"""
+SELECT {", ".join(_PERSON)}, person_id IN (SELECT r.person_id FROM people_restricted r) AS is_restricted
+FROM people WHERE person_id = ANY(%s::uuid[])
+"""  # noqa: S608 - put together from constants
 _DELIVERY = ("person_id", "destination", "state", "sent_version", "external_id", "last_error")
 _DELIVERIES = f"""
 SELECT {", ".join(f"d.{name}" for name in _DELIVERY)}
@@ -31,13 +34,14 @@ ORDER BY event_id, purpose, channel
 
 
 class PersonNow(msgspec.Struct, frozen=True):
-    """A person as stored now."""
+    """A person as stored now. `is_restricted`: their data is kept and not used."""
 
     person_id: UUID
     version: int
     merged_into: UUID | None
     sealed: bytes
     attribution: dict[str, Any]
+    is_restricted: bool = False
 
     def __repr__(self) -> str:
         return "<PersonNow>"
@@ -97,9 +101,9 @@ def _read_people(connection: Connection, person_ids: Collection[UUID]) -> dict[U
     if not person_ids:
         return {}
     people = {}
-    for person_id, version, merged_into, sealed, *attribution in connection.exec_driver_sql(
+    for person_id, version, merged_into, sealed, *attribution, is_restricted in connection.exec_driver_sql(
         _PEOPLE, (arrays.uuids(sorted(person_ids)),)
     ):
         facts = dict(zip(ATTRIBUTION_NAMES, attribution, strict=True))
-        people[person_id] = PersonNow(person_id, version, merged_into, bytes(sealed), facts)
+        people[person_id] = PersonNow(person_id, version, merged_into, bytes(sealed), facts, is_restricted)
     return people
