@@ -29,6 +29,7 @@ from pipeline.identity.matching.evidence import KEYS_VERSION
 from pipeline.identity.record_touches import plan_touches
 from pipeline.identity.resolution import NO_LEADS, resolve_people
 from pipeline.identity.revisions import Revisions, Superseded, require_current, set_aside
+from pipeline.identity.screening import of_erased, take_out
 from pipeline.lanes import HOT, LANES
 from pipeline.logs import get_logger
 from pipeline.records import SUPERSEDED, Activity, Batch, Claim, Lead, Parked, RawEvent, Stage, Suppressed, Touch
@@ -39,6 +40,7 @@ from pipeline.stages.attribution.touches import touches_of
 from pipeline.stages.mappings_in_force import refresh_source_mappings
 from pipeline.store.deliveries import deliveries, jobs
 from pipeline.store.engine import transaction
+from pipeline.store.erasures.events import forget_events
 from pipeline.store.events import drift, events, leases, quarantine, record_members
 from pipeline.store.identity import evidence_rows, people_moves, upgrades
 from pipeline.store.people import activities as stored_activities
@@ -74,7 +76,10 @@ def map_claim(claim: Claim) -> Batch:
     batch = Batch(claim_id=claim.claim_id, lane=claim.lane)
 
     def read_fields(raw: RawEvent) -> Decided:
-        return map_raw_event(raw, patches.get(raw.event_id), slugs[raw.source])
+        decided = map_raw_event(raw, patches.get(raw.event_id), slugs[raw.source])
+        if isinstance(decided, Lead):
+            decided.is_posted = raw.envelope.origin.get("via") == "webhook"
+        return decided
 
     for raw in raw_events:
         _sort(batch, _decide(Stage.MAP_FIELDS, raw.event_id, raw, read_fields))
@@ -121,7 +126,8 @@ def _find_people_of_activities(batch: Batch, filed: FiledLeads, *, is_waited_for
     leads = [*batch.leads, *batch.superseded]
     if batch.activities or any(map(activities.is_more, leads)):
         with transaction(synchronous=False) as connection:
-            activities.file_activities(connection, batch.activities, leads)
+            suppressed = activities.file_activities(connection, batch.activities, leads)
+        take_out(batch, suppressed)
     if batch.activities or is_waited_for:
         own = [lead.person_id for lead in batch.leads if lead.person_id is not None]
         keys = activities.keys_of_leads(filed) if is_waited_for else ()
@@ -139,9 +145,11 @@ def _file(batch: Batch, cache: EvidenceCache) -> FiledLeads:
                 set_aside(connection, batch)
                 filed = file_evidence(connection, batch.leads, cache)
                 require_current(connection, filed.corrected)
-                return filed
         except Superseded as gone:
             batch.leads = [lead for lead in batch.leads if lead.event_id not in gone.event_ids]
+        else:
+            take_out(batch, filed.suppressed)
+            return filed
 
 
 def attribute_batch(batch: Batch) -> Batch:
@@ -211,7 +219,8 @@ def load_batch(batch: Batch) -> dict[tuple[str, str], int]:
             unsettled = [lead.event_id for lead in batch.leads if lead.event_id not in settled]
             leases.release_stale(connection, batch.claim_id, unsettled)
         suppressed = [*batch.suppressed, *(Suppressed(lead.event_id, SUPERSEDED) for lead in batch.superseded)]
-        events.suppress_events(connection, batch.claim_id, suppressed)
+        ended = events.suppress_events(connection, batch.claim_id, suppressed)
+        forget_events(connection, of_erased(suppressed) & ended, with_keys=False)
         quarantine.park_events(connection, batch.claim_id, batch.parked)
         wanted = [
             (lead.person_id, lead.brand)

@@ -23,6 +23,7 @@ from pipeline.identity.filing import FiledLeads
 from pipeline.identity.matching.evidence import EMAIL, PHONE, PROFILE, STRONG_KINDS, Evidence, evidence_of, keys_of
 from pipeline.identity.matching.rules import identity_rules
 from pipeline.identity.matching.scoring import compare
+from pipeline.identity.screening import screen
 from pipeline.lanes import BULK
 from pipeline.records import Activity, Consent, Lead
 from pipeline.routing import told_of_consent, want_people
@@ -57,19 +58,23 @@ def open_kept(sealed: bytes, event_id: UUID) -> Kept:
     return _to_kept(open_activity(sealed, event_id))
 
 
-def file_activities(connection: Connection, activities: Iterable[Activity], leads: Iterable[Lead]) -> None:
+def file_activities(connection: Connection, activities: Iterable[Activity], leads: Iterable[Lead]) -> dict[UUID, str]:
     """Store what is told of somebody, and of leads what they are besides. Commit before `find_people`. Two statements,
-    none where there is nothing of the kind."""
+    none where there is nothing of the kind, four where an address is suppressed: by event why those are not stored."""
     rows: list[ActivityRow] = []
     keys: dict[UUID, list[int]] = {}
+    said: list[tuple[Lead, Evidence]] = []
     for activity in activities:
         evidence = evidence_of(activity.lead)
+        said.append((activity.lead, evidence))
         numbers = list(_strong_keys(activity.lead.brand, evidence))
         rows.append(_row(activity, evidence, is_anybody=bool(numbers)))
         keys[activity.event_id] = numbers
     rows += [_row_beside(lead) for lead in leads if is_more(lead)]
     store.file_activities(connection, rows)
-    store.file_keys(connection, keys)
+    stopped = screen(connection, said, store.file_keys(connection, keys))
+    store.drop_activities(connection, stopped)
+    return stopped
 
 
 def _row(activity: Activity, evidence: Evidence, *, is_anybody: bool) -> ActivityRow:

@@ -5,6 +5,7 @@ Only a cache: without it, or with an empty one, everybody comes to the same.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 import msgspec
@@ -66,6 +67,10 @@ class EvidenceCache:
     def strong_keys(self, stored: StoredEvidence) -> list[int]:
         """Those of its keys that need no name to be worth a look: addresses, numbers, profiles."""
         return self._keys_of(stored).strong
+
+    def strong_numbers(self, evidence_ids: Iterable[UUID]) -> set[int]:
+        """The same, of pieces that were added. Raises KeyError of others."""
+        return {number for evidence_id in evidence_ids for number in self._keys[evidence_id].strong}
 
     def own_mailbox(self, stored: StoredEvidence) -> int | None:
         """The key of a personal mailbox at an employer's domain; None: it has none."""

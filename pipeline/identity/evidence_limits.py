@@ -33,17 +33,36 @@ class _Use(NamedTuple):
     evidence_id: UUID
 
 
+class SuppressedError(Exception):
+    """Under some numbers of the new evidence addresses are suppressed: who has these is to be looked at."""
+
+    def __init__(self, keys: Collection[int]) -> None:
+        super().__init__(f"{len(keys)} keys")
+        self.keys = frozenset(keys)
+
+
 def limit_evidence(
-    connection: Connection, new: Iterable[NewEvidence], cache: EvidenceCache, rules: IdentityRules
+    connection: Connection,
+    new: Collection[NewEvidence],
+    cache: EvidenceCache,
+    rules: IdentityRules,
+    *,
+    is_screened: bool = False,
 ) -> dict[UUID, Evidence]:
     """By the id of `new` evidence of which there is too much: what it is to be filed as instead.
 
-    Call it in the transaction that files it, before it does. One or two statements, three where there is any.
+    Call it in the transaction that files it, before it does. One or two statements, three where there is any. Raises
+    SuppressedError where an address of theirs may be a suppressed one, unless somebody has looked (`is_screened`).
     """
     uses = _uses_by_key(new, cache)
     busy_keys.hold_keys(connection, [key for key, group in uses.items() if len(group) >= _ALONE])
     least = max(1, rules.most_alike + 1 - max(map(len, uses.values()), default=0))
-    stored = busy_keys.read_busy_keys(connection, uses, least=least, most=rules.crowded + 1)
+    screened = () if is_screened else cache.strong_numbers(row.evidence_id for row in new)
+    stored, suppressed = busy_keys.read_busy_keys(
+        connection, uses, least=least, most=rules.crowded + 1, screened=screened
+    )
+    if suppressed:
+        raise SuppressedError(suppressed)
     # What is crowded already joins nobody, whatever is left out.
     busy = [
         key

@@ -6,16 +6,17 @@ one person at the same time at least the later one sees both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import Connection
 
 from pipeline.identity.evidence_cache import EvidenceCache, pack
-from pipeline.identity.evidence_limits import limit_evidence
+from pipeline.identity.evidence_limits import SuppressedError, limit_evidence
 from pipeline.identity.matching.evidence import Evidence, evidence_of, keys_of
 from pipeline.identity.matching.rules import identity_rules
+from pipeline.identity.screening import screen
 from pipeline.records import Lead, new_id
 from pipeline.store.identity import evidence_rows
 from pipeline.store.identity.evidence_rows import NewEvidence
@@ -27,12 +28,14 @@ class FiledLeads(msgspec.Struct, frozen=True):
 
     `leads`: by the id of their evidence. `corrected`: the events among them that were filed under other evidence
     before, each with the id of the evidence it brings now; and the events that a revision takes the place of, with the
-    revision's. `silenced`: those of the latter that have counted until now.
+    revision's. `silenced`: those of the latter that have counted until now. `suppressed`: events that are not filed, as
+    nobody is to be known by an address of theirs, with the reason.
     """
 
     leads: dict[UUID, list[Lead]] = {}
     corrected: dict[UUID, UUID] = {}
     silenced: frozenset[UUID] = frozenset()
+    suppressed: dict[UUID, str] = {}
 
     def __repr__(self) -> str:
         return f"<FiledLeads: {len(self.leads)} pieces of evidence, {len(self.corrected)} corrected events>"
@@ -44,11 +47,29 @@ def file_evidence(connection: Connection, leads: Sequence[Lead], cache: Evidence
     `cache`: hand it on to `resolve`, which then need not open again what was just made.
     """
     cache = cache or EvidenceCache()
-    made = [new_evidence(lead, evidence_of(lead), cache) for lead in leads]
-    limited = limit_evidence(connection, made, cache, identity_rules())
+    said = [(lead, evidence_of(lead)) for lead in leads]
+    made = [new_evidence(lead, evidence, cache) for lead, evidence in said]
+    stopped: dict[UUID, str] = {}
+    try:
+        limited = limit_evidence(connection, made, cache, identity_rules())
+    except SuppressedError as met:
+        stopped = screen(connection, said, met.keys)
+        going = [pair for pair in zip(leads, made, strict=True) if pair[0].event_id not in stopped]
+        leads, made = [lead for lead, _ in going], [evidence for _, evidence in going]
+        limited = limit_evidence(connection, made, cache, identity_rules(), is_screened=True)
+    return _file(connection, list(zip(leads, made, strict=True)), limited, cache, stopped)
+
+
+def _file(
+    connection: Connection,
+    made: Sequence[tuple[Lead, NewEvidence]],
+    limited: Mapping[UUID, Evidence],
+    cache: EvidenceCache,
+    stopped: dict[UUID, str],
+) -> FiledLeads:
     new: dict[UUID, NewEvidence] = {}
     filed: dict[UUID, list[Lead]] = {}
-    for lead, evidence in zip(leads, made, strict=True):
+    for lead, evidence in made:
         less = limited.get(evidence.evidence_id)
         row = evidence if less is None else new_evidence(lead, less, cache)
         filed.setdefault(row.evidence_id, []).append(lead)
@@ -56,17 +77,13 @@ def file_evidence(connection: Connection, leads: Sequence[Lead], cache: Evidence
         if known is not row:
             new[row.evidence_id] = msgspec.structs.replace(known, event_ids=[*known.event_ids, lead.event_id])
     elsewhere = set(evidence_rows.add_evidence(connection, list(new.values())))
-    return FiledLeads(
-        filed,
-        {
-            lead.event_id: evidence_id
-            for evidence_id, group in filed.items()
-            for lead in group
-            if lead.event_id in elsewhere
-        }
-        if elsewhere
-        else {},
-    )
+    corrected = {
+        lead.event_id: evidence_id
+        for evidence_id, group in (filed.items() if elsewhere else ())
+        for lead in group
+        if lead.event_id in elsewhere
+    }
+    return FiledLeads(filed, corrected, suppressed=stopped)
 
 
 def new_evidence(lead: Lead, evidence: Evidence, cache: EvidenceCache) -> NewEvidence:

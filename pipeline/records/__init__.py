@@ -35,7 +35,16 @@ from pipeline.records.base import (
     new_id,
     record_id_of,
 )
-from pipeline.records.leads import Activity, Batch, Consent, EarlierTouch, Lead, Parked, Suppressed
+from pipeline.records.leads import (
+    SUPPRESSED_ADDRESS,
+    Activity,
+    Batch,
+    Consent,
+    EarlierTouch,
+    Lead,
+    Parked,
+    Suppressed,
+)
 from pipeline.records.people import Due, FieldValue, Outcome, PathTouch, Person, Profile, Touch
 
 __all__ = [
@@ -49,6 +58,7 @@ __all__ = [
     "NOT_A_LEAD",
     "STORED",
     "SUPERSEDED",
+    "SUPPRESSED_ADDRESS",
     "SUPPRESSION_REASONS",
     "TOLD_OF_SOMEBODY",
     "UNKNOWN_PERSON",

@@ -64,6 +64,7 @@ class Lead(Draft, array_like=True):
     later: str | None = None  # the kind of activity that it is too where its record was known before
     also: str | None = None  # what is told by it besides, as mappings say it: `order`
     details: dict[str, Any] = {}  # what is kept of either
+    is_posted: bool = False  # its source posted it: it is of no file and of no list that was asked for
 
     def __repr__(self) -> str:
         return f"<Lead of event {self.event_id}>"
@@ -80,6 +81,9 @@ class Parked(Fact, frozen=True, array_like=True):
     code: str
     message: str
     field: str | None = None
+
+
+SUPPRESSED_ADDRESS = "suppressed_address"  # as `rule`: nobody is to be known by an address that it has
 
 
 class Suppressed(Fact, frozen=True, array_like=True):

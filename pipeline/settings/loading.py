@@ -66,13 +66,12 @@ class Settings(msgspec.Struct, frozen=True):
     drop_roots: tuple[Path, ...] = ()  # folders that drop folders may lie in; a relative one begins in the first
     access: AccessSettings = AccessSettings()
     audit: AuditSettings = AuditSettings()
+    privacy: PrivacySettings = PrivacySettings()
 
     @property
     def audit_anchor(self) -> Path:
         """The file that the heads of the audit log are written into."""
         return self.audit.path(self.data)
-
-    privacy: PrivacySettings = PrivacySettings()
 
     def source(self, slug: str) -> SourceSettings:
         """Settings of a source; defaults if afluente.yaml does not mention it."""

@@ -12,6 +12,7 @@ from sqlalchemy import Column, LargeBinary, PrimaryKeyConstraint, Table, Text, t
 from pipeline.store.audit import tables as audit
 from pipeline.store.columns import metadata, moment_column, one_of
 from pipeline.store.deliveries import tables as deliveries
+from pipeline.store.erasures import tables as erasures
 from pipeline.store.events import tables as events
 from pipeline.store.fetches import tables as fetches
 from pipeline.store.holds import tables as holds
@@ -19,11 +20,13 @@ from pipeline.store.identity import tables as identity
 from pipeline.store.people import tables as people
 from pipeline.store.source_tokens import STATES as TOKEN_STATES
 from pipeline.store.sources import tables as sources
+from pipeline.store.suppressions import tables as suppressions
 from pipeline.store.webhooks import tables as webhooks
 
 __all__ = [
     "audit",
     "deliveries",
+    "erasures",
     "events",
     "fetches",
     "holds",
@@ -33,6 +36,7 @@ __all__ = [
     "people",
     "source_tokens",
     "sources",
+    "suppressions",
     "webhooks",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -17,6 +18,7 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS count FROM (SELECT 1 FROM evidence_keys k WHERE k.key = asked.key LIMIT %s) AS first
 ) AS pieces
 WHERE pieces.count >= %s
+UNION ALL SELECT key, 0 FROM suppressions WHERE key = ANY(%s::bigint[])
 """
 _FIRST = """
 SELECT asked.key, e.evidence_id, e.sealed FROM unnest(%s::bigint[]) AS asked (key)
@@ -34,12 +36,30 @@ def hold_keys(connection: Connection, keys: Collection[int]) -> None:
         connection.exec_driver_sql("SELECT lock_components(%s::bigint[], true)", (arrays.numbers(sorted(keys)),))
 
 
-def read_busy_keys(connection: Connection, keys: Collection[int], *, least: int, most: int) -> dict[int, int]:
-    """Those of these keys that at least `least` pieces of evidence share; how many, up to `most`. One statement."""
-    if not keys:
-        return {}
-    rows = connection.exec_driver_sql(_BUSY, (arrays.numbers(sorted(keys)), most, least))
-    return dict(map(tuple, rows))
+class BusyKeys(NamedTuple):
+    """`counts`: how many pieces of evidence share a key. `suppressed`: numbers under which addresses are suppressed."""
+
+    counts: dict[int, int]
+    suppressed: set[int]
+
+
+def read_busy_keys(
+    connection: Connection, keys: Collection[int], *, least: int, most: int, screened: Collection[int] = ()
+) -> BusyKeys:
+    """Those of these keys that at least `least` pieces of evidence share; how many, up to `most`. And those of the
+    `screened` numbers under which there are suppressions. One statement, none without keys."""
+    counts: dict[int, int] = {}
+    suppressed: set[int] = set()
+    if keys or screened:
+        rows = connection.exec_driver_sql(
+            _BUSY, (arrays.numbers(sorted(keys)), most, least, arrays.numbers(sorted(screened)))
+        )
+        for key, count in rows:
+            if count:
+                counts[key] = count
+            else:
+                suppressed.add(key)
+    return BusyKeys(counts, suppressed)
 
 
 def read_evidence_sample(connection: Connection, keys: Collection[int], *, most: int) -> dict[int, dict[UUID, bytes]]:

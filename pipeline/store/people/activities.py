@@ -100,14 +100,35 @@ def file_activities(connection: Connection, rows: Collection[ActivityRow]) -> No
         )
 
 
-def file_keys(connection: Connection, keys: Mapping[UUID, Collection[int]]) -> None:
-    """Let waiting activities be found by these keys of theirs. One statement, none of nothing."""
+_FILE_KEYS = """
+WITH filed AS (
+    INSERT INTO activity_keys (key, event_id) SELECT * FROM unnest(%(keys)s::bigint[], %(ids)s::uuid[])
+    ON CONFLICT DO NOTHING
+)
+SELECT key FROM suppressions WHERE key = ANY(%(keys)s::bigint[])
+"""
+
+
+def file_keys(connection: Connection, keys: Mapping[UUID, Collection[int]]) -> set[int]:
+    """Let waiting activities be found by these keys of theirs; gives those under which addresses are suppressed. One
+    statement, none of nothing."""
     pairs = sorted((key, event_id) for event_id, numbers in keys.items() for key in set(numbers))
-    if pairs:
+    if not pairs:
+        return set()
+    values = {
+        "keys": arrays.numbers(key for key, _ in pairs),
+        "ids": arrays.uuids(event_id for _, event_id in pairs),
+    }
+    return set(connection.exec_driver_sql(_FILE_KEYS, values).scalars())
+
+
+def drop_activities(connection: Connection, event_ids: Collection[UUID]) -> None:
+    """Keep nothing of these. One statement, none without ids."""
+    if event_ids:
         connection.exec_driver_sql(
-            "INSERT INTO activity_keys (key, event_id) SELECT * FROM unnest(%s::bigint[], %s::uuid[])"
-            " ON CONFLICT DO NOTHING",
-            (arrays.numbers(key for key, _ in pairs), arrays.uuids(event_id for _, event_id in pairs)),
+            "WITH keys AS (DELETE FROM activity_keys WHERE event_id = ANY(%(ids)s::uuid[]))"
+            " DELETE FROM activities WHERE event_id = ANY(%(ids)s::uuid[])",
+            {"ids": arrays.uuids(sorted(event_ids))},
         )
 
 

@@ -1,0 +1,1 @@
+"""What people asked of their data, and the statements that erase it."""

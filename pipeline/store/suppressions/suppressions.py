@@ -1,0 +1,109 @@
+"""Suppressed addresses: written once, asked for by every batch.
+
+A digest is 16 bytes: the 8 under which evidence of the address is filed, and 8 more. So a batch is looked up by numbers
+that it has at hand anyway, and the whole digest is made only where one of them is known here; and whoever came back
+under a suppressed address is found by a join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pipeline.store import arrays
+
+DIGEST_BYTES = 16
+
+
+class Suppression(NamedTuple):
+    """One suppressed address of a brand."""
+
+    brand: str
+    digest: bytes
+    reason: str
+    at: datetime
+
+
+_ADD = """
+INSERT INTO suppressions AS known (brand, digest, key, reason, request_id)
+SELECT %(brand)s, digest, ('x' || encode(substring(digest FROM 1 FOR 8), 'hex'))::bit(64)::bigint, %(reason)s,
+    %(request)s
+FROM unnest(%(digests)s::bytea[]) AS new (digest)
+ON CONFLICT (brand, digest) DO UPDATE SET at = now(), request_id = coalesce(excluded.request_id, known.request_id),
+    reason = CASE WHEN known.reason = 'erased' THEN excluded.reason ELSE known.reason END
+"""
+
+
+def add_suppressions(
+    connection: Connection, brand: str, digests: Collection[bytes], reason: str, request_id: UUID | None
+) -> None:
+    """Suppress these addresses of a brand. One statement, none without digests. An objection stays one when its person
+    is erased: only `erased` is lifted by a form."""
+    if digests:
+        connection.exec_driver_sql(
+            _ADD,
+            {
+                "brand": brand,
+                "digests": arrays.blobs(sorted(digests)),
+                "reason": reason,
+                "request": request_id,
+            },
+        )
+
+
+def read_by_keys(connection: Connection, keys: Iterable[int]) -> list[Suppression]:
+    """All suppressions under these numbers, of whatever brand. One statement, none without numbers."""
+    wanted = sorted(set(keys))
+    if not wanted:
+        return []
+    rows = connection.exec_driver_sql(
+        "SELECT brand, digest, reason, at FROM suppressions WHERE key = ANY(%s::bigint[])", (arrays.numbers(wanted),)
+    )
+    return [Suppression(brand, bytes(digest), reason, at) for brand, digest, reason, at in rows]
+
+
+def read_among(connection: Connection, brand: str, digests: Collection[bytes]) -> dict[bytes, str]:
+    """Those of these digests that are suppressed in a brand, with the reason. One statement, none without digests."""
+    if not digests:
+        return {}
+    rows = connection.exec_driver_sql(
+        "SELECT digest, reason FROM suppressions WHERE brand = %s AND digest = ANY(%s::bytea[])",
+        (brand, arrays.blobs(sorted(digests))),
+    )
+    return {bytes(digest): reason for digest, reason in rows}
+
+
+def lift(connection: Connection, brand: str, digests: Collection[bytes]) -> int:
+    """Take back suppressions of an erasure, as the person came anew by themselves; gives how many. One statement."""
+    if not digests:
+        return 0
+    return connection.exec_driver_sql(
+        "DELETE FROM suppressions WHERE brand = %s AND digest = ANY(%s::bytea[]) AND reason = 'erased'",
+        (brand, arrays.blobs(sorted(digests))),
+    ).rowcount
+
+
+_BACK = """
+SELECT DISTINCT e.evidence_id FROM suppressions s
+JOIN evidence_keys k ON k.key = s.key JOIN evidence e ON e.evidence_id = k.evidence_id AND e.brand = s.brand
+WHERE s.request_id = %s AND s.reason = 'erased'
+"""
+
+
+def evidence_of_request(connection: Connection, request_id: UUID) -> list[UUID]:
+    """Evidence that is filed under an address which this request suppressed. One statement."""
+    return list(connection.exec_driver_sql(_BACK, (request_id,)).scalars())
+
+
+def digests_of_request(connection: Connection, request_id: UUID) -> dict[str, set[bytes]]:
+    """By brand what a request suppressed. One statement."""
+    found: dict[str, set[bytes]] = {}
+    for brand, digest in connection.exec_driver_sql(
+        "SELECT brand, digest FROM suppressions WHERE request_id = %s AND reason = 'erased'", (request_id,)
+    ):
+        found.setdefault(brand, set()).add(bytes(digest))
+    return found
