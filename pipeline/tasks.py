@@ -266,10 +266,12 @@ def maintain() -> None:
     from pipeline.health.subscriptions.asking import ask_due
     from pipeline.intake.reconciling.runs import forget_reconciled
     from pipeline.store.engine import transaction
+    from pipeline.store.keys.in_use import note_sealing_key
     from pipeline.store.schema import ensure_partitions
 
     with transaction() as connection:
         ensure_partitions(connection)
+        note_sealing_key(connection)
     purge_webhooks()
     forget_reconciled()
     forget_old_hours()

@@ -13,6 +13,7 @@ from connectors.kit.tokens import TokenSource
 from pipeline.access.tokens import DurableTokens
 from pipeline.errors import ConfigurationError
 from pipeline.settings.loading import Settings
+from pipeline.settings.secrets import Reference
 
 REHEARSAL = FixedAccess([bearer_mark("rehearsal")])  # the sandbox takes any token
 _UNDECLARED = Secret("")  # `token` of a source that declares none is sent all the same
@@ -35,6 +36,19 @@ class SourceKeys:
             return self.known.source_tokens(self.slug, secret.name or None, brand=self.brand)
         signs = secret.name == self.signs_with
         return self.known.source_secrets(self.slug, secret.name, signs=signs, brand=self.brand)
+
+    def renew(self) -> bool:
+        """Read them again where they are kept, at most once a minute, as the source does not take them; gives whether
+        any has changed. May wait seconds for a store; raises nothing."""
+        places = [place for secret in self.auth.secrets for place in self._places(secret)]
+        changed = [place.renew(self.known.environ) for place in places]
+        return any(changed)
+
+    def _places(self, secret: Secret) -> list[Reference]:
+        if self.auth.secrets == (secret,):
+            return self.known.token_references(self.slug, secret.name or None, brand=self.brand) or []
+        signs = secret.name == self.signs_with
+        return self.known.source_references(self.slug, secret.name, signs=signs, brand=self.brand) or []
 
     def tokens_of(self, grant: Grant) -> TokenSource:
         return DurableTokens(self.brand, self.slug, grant, connector=self.connector, secrets_of=self.secrets_of)
@@ -61,6 +75,13 @@ def auth_in_force(known: Settings, slug: str, brand: str, intake: Any) -> Auth |
     if plain is None or plain == declared:
         return declared
     return plain if known.source_tokens(slug, plain.secret.name, brand=brand) else declared
+
+
+def renew_secrets(known: Settings, slug: str, brand: str, connector: Connector) -> bool:
+    """What a source is asked with, read again where it is kept, as it did not take that. Gives whether it has changed;
+    asks a store once a minute at most, and may wait seconds for it."""
+    auth = auth_of(connector.intake) or plain_of(connector.intake)
+    return auth is not None and keys_of(known, slug, brand, connector, auth).renew()
 
 
 def access_of(known: Settings, slug: str, brand: str, connector: Connector, auth: Auth) -> Access:

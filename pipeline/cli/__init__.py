@@ -32,6 +32,7 @@ from pipeline.cli.commands import (
     quarantine,
     report,
     sandbox,
+    sealing_keys,
     source,
     status,
     up,
@@ -109,6 +110,7 @@ app.add_typer(quarantine.commands, name="quarantine")
 app.add_typer(source.commands, name="source")
 app.add_typer(mapping.commands, name="mapping")
 app.add_typer(privacy.commands, name="privacy")
+app.add_typer(sealing_keys.commands, name="keys")
 for group in (sandbox, doctor, migrate):
     app.add_typer(group.commands)
 

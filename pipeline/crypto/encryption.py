@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from pipeline.errors import ConfigurationError
+from pipeline.logs import get_logger
 from pipeline.records import Batch, Envelope, FieldValue, Profile
 from pipeline.settings.loading import settings
 
@@ -30,14 +32,32 @@ _KEY_ID_BYTES = 4
 _NONCE_BYTES = 12
 _HEADER_BYTES = _KEY_ID_BYTES + _NONCE_BYTES
 _LEAST_KEY_LENGTH = 16  # characters; a key from `openssl rand -base64 32` has 44
+_LOOK_SECONDS = 60.0
+_SEARCH_SECONDS = 5.0  # a value under an unknown key makes us look, but not at each such value
 _PURPOSE = b"afluente personal data, AES-256-GCM, 1"
+_log = get_logger(__name__)
+
+
+class ReadKeys(Protocol):
+    """Gives the keys as they are now; `anew`: as their store has them at this moment, not as it had a while ago."""
+
+    def __call__(self, *, anew: bool) -> Sequence[str]: ...
 
 
 class Cipher:
     """Seals with the first key, opens with any. Safe to share between threads."""
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        """`keys` are the texts of AFLUENTE_SECRET_KEYS. Raises ConfigurationError if there is none or one is short."""
+    def __init__(self, keys: Sequence[str], *, read_again: ReadKeys | None = None) -> None:
+        """`keys` are the texts of AFLUENTE_SECRET_KEYS; `read_again` gives them as they are now, and is asked once a
+        minute, and where a value needs another. Raises ConfigurationError if there is none or one is short."""
+        self._read_again = read_again
+        self._next_look = time.monotonic() + _LOOK_SECONDS
+        self._next_search = 0.0
+        self._ciphers: dict[bytes, AESGCM] = {}
+        self._use(keys)
+
+    def _use(self, keys: Sequence[str]) -> None:
+        """From now on. A key that was known before still opens: the process that seals with it may be running."""
         if not keys:
             raise ConfigurationError("no key for personal data: set AFLUENTE_SECRET_KEYS")
         if any(len(key) < _LEAST_KEY_LENGTH for key in keys):
@@ -45,19 +65,39 @@ class Cipher:
                 f"a key in AFLUENTE_SECRET_KEYS has fewer than {_LEAST_KEY_LENGTH} characters; make one with"
                 " `openssl rand -base64 32`"
             )
-        self._ciphers = {_key_id(key): AESGCM(_derive(key)) for key in keys}
-        self._first_id = _key_id(keys[0])
-        self._first = self._ciphers[self._first_id]
+        given = {key_id: self._ciphers.get(key_id) or AESGCM(_derive(key)) for key in keys if (key_id := _key_id(key))}
+        first_id = _key_id(keys[0])
+        self._ciphers = {**given, **self._ciphers}
+        self._first = first_id, given[first_id]
 
     def seal(self, plain: bytes, *, context: bytes) -> bytes:
+        if time.monotonic() >= self._next_look:
+            self._look()
+        first_id, first = self._first
         nonce = os.urandom(_NONCE_BYTES)
-        return self._first_id + nonce + self._first.encrypt(nonce, plain, context)
+        return first_id + nonce + first.encrypt(nonce, plain, context)
+
+    def reseal(self, sealed: bytes, *, context: bytes) -> bytes | None:
+        """The same value under the first key; None if it is already. Raises as `open`."""
+        if bytes(sealed[:_KEY_ID_BYTES]) == self._first[0]:
+            return None
+        return self.seal(self.open(sealed, context=context), context=context)
+
+    def _look(self, *, anew: bool = False) -> None:
+        """Read the keys again: one may have been put in front. What cannot be read changes nothing."""
+        self._next_look = time.monotonic() + _LOOK_SECONDS
+        if self._read_again is None:
+            return
+        try:
+            self._use(self._read_again(anew=anew))
+        except ConfigurationError as error:
+            _log.warning("secret_keys_not_read", reason=str(error))
 
     def open(self, sealed: bytes, *, context: bytes) -> bytes:
         """Raises ConfigurationError if the value was sealed with a key that is not configured, and ValueError if it
         was altered or belongs elsewhere."""
         key_id = bytes(sealed[:_KEY_ID_BYTES])
-        known = self._ciphers.get(key_id)
+        known = self._ciphers.get(key_id) or self._found_anew(key_id)
         if known is None:
             raise ConfigurationError(
                 f"personal data is sealed with key {key_id.hex()}, which is not among AFLUENTE_SECRET_KEYS"
@@ -69,6 +109,15 @@ class Cipher:
             kind = context.partition(b":")[0].decode("ascii", "replace")
             raise ValueError(f"a sealed {kind} was altered, or belongs to another row") from None
 
+    def _found_anew(self, key_id: bytes) -> AESGCM | None:
+        """A key that was added since this process read them; another one may seal with it already."""
+        now = time.monotonic()
+        if self._read_again is None or now < self._next_search:
+            return None
+        self._next_search = now + _SEARCH_SECONDS
+        self._look(anew=True)
+        return self._ciphers.get(key_id)
+
     @property
     def key_ids(self) -> list[str]:
         """Ids of the configured keys in hexadecimal, the one that seals first."""
@@ -78,7 +127,8 @@ class Cipher:
 @cache
 def cipher() -> Cipher:
     """The cipher of this process, from its settings."""
-    return Cipher(settings().secret_keys())
+    known = settings()
+    return Cipher(known.secret_keys(), read_again=known.secret_keys)
 
 
 class _StoredProfile(msgspec.Struct, array_like=True):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from connectors.kit import Usage
+from pipeline.access.destinations import has_others
 from pipeline.delivery.breaker import Breaker
 from pipeline.delivery.governor import Governor
 from pipeline.delivery.grants import Grants
@@ -51,7 +52,7 @@ class CallPermits:
             try:
                 writer = open_writer(self._target)
             except (ConfigurationError, TerminalError) as error:
-                return None, self._halt(error)
+                return None, self._change_secrets(error) or self._halt(error)
             wait = self._grants.begin(writer)
             if wait > 0:
                 self.waits_for = self._grants.waits_for
@@ -86,7 +87,7 @@ class CallPermits:
         self._share(lambda: self._grants.observe(usage))
         self._share(lambda: self._grants.end(was_written=True))
         if isinstance(trouble, TerminalError | ConfigurationError):
-            return self._halt(trouble)
+            return self._change_secrets(trouble) or self._halt(trouble)
         if isinstance(trouble, TransientError):
             reason = self.waits_for = reason_of(trouble)
             if self._share(lambda: self._breaker.failure(name, reason)):
@@ -101,6 +102,17 @@ class CallPermits:
             self.waits_for = reason_of(error)
             return self._share(lambda: self._grants.refused(error)) or error.retry_after
         return 0.0
+
+    def _change_secrets(self, trouble: Exception) -> float:
+        """Seconds until a call with other secrets, where it may be that the CRM does not take those any more; 0 where
+        there are no others."""
+        if not has_others(settings(), self._destination):
+            return 0.0
+        close_writer(self._destination)
+        self._share(lambda: self._breaker.decline(self._destination))
+        self.waits_for = reason_of(trouble)
+        _log.info("destination_secrets_changed", destination=self._destination)
+        return _SHORTEST_PAUSE_SECONDS
 
     def _halt(self, error: Exception) -> float:
         close_writer(self._destination)  # the next probe reads the secrets anew

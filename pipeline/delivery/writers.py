@@ -29,10 +29,10 @@ from connectors.kit import (
     WriteResult,
 )
 from connectors.kit.destinations.options import read_options
+from pipeline.access.destinations import secrets_for
 from pipeline.delivery.accounts import AccountQuota, kind_of, quota_of
 from pipeline.errors import ConfigurationError
 from pipeline.settings.loading import Settings, settings
-from pipeline.settings.secrets import reference
 from pipeline.stages.destination_mapping.declarations import PERSON
 from pipeline.stages.mapping.source_mapping import DestinationMapping
 from pipeline.targets import Target, destination_of, mapping_of
@@ -167,15 +167,11 @@ def connection_to(destination: str, known: Settings, mapping: DestinationMapping
             f"destinations.{destination}.secrets: {', '.join(unknown)} is not known to {kind.kind};"
             f" allowed: {', '.join(kind.secrets) or 'none'}"
         )
-    secrets = {
-        name: reference(text, f"destinations.{destination}.secrets.{name}").resolve(known.environ)
-        for name, text in configured.secrets.items()
-    }
     return Connection(
         name=destination,
         base_url=configured.base_url,
         options=options,
-        secrets=Secrets(destination, secrets),
+        secrets=Secrets(destination, secrets_for(known, destination)),
         timeout_seconds=configured.timeout_seconds,
         fields=_sent_fields(mapping) if mapping else (),
         object=mapping.object if mapping else None,

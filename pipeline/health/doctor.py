@@ -11,6 +11,8 @@ from pipeline.errors import ConfigurationError
 from pipeline.health.checks import Check, failed
 from pipeline.health.completeness import check_completeness
 from pipeline.health.connector_checks import check_destinations, check_rules, check_sources
+from pipeline.health.keys.sealing import check_sealing_keys
+from pipeline.health.keys.standings import check_stored_secrets
 from pipeline.health.machine_checks import (
     check_disk,
     check_keys,
@@ -46,10 +48,12 @@ def _checks(known: Settings | None) -> Iterator[Check]:
     yield describe_company_folder(known)
     yield check_keys(known)
     yield from check_secrets(known)
+    yield from check_stored_secrets(known)
     yield check_disk(known)
     yield from check_processes(known)
     yield check_receiver_port(known)
     yield from check_database(known)
+    yield from check_sealing_keys(known)
     yield from check_redis(known)
     yield from check_clocks(known)
     yield from check_rules()

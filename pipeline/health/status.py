@@ -11,6 +11,7 @@ from connectors.kit.registry import broken_sources
 from pipeline.delivery.standing import Standing
 from pipeline.health.completeness import find_completeness_problems, reconcile_states
 from pipeline.health.connector_checks import find_wrong_mappings
+from pipeline.health.keys.standings import find_ending, read_stores
 from pipeline.health.machine_checks import free_bytes
 from pipeline.health.polls import find_poll_problems, poll_states
 from pipeline.health.readings import Backlog, DatabaseReading, Readings, take_readings
@@ -22,6 +23,8 @@ from pipeline.settings.installation import read_runtime
 from pipeline.settings.loading import Settings, settings
 from pipeline.store.last_errors import LastError
 from pipeline.supervisor.data_folder import find_recorded
+
+_STORES_SECONDS = 3.0  # for what stores of secrets say; without it the rest is told
 
 
 def collect_status(known: Settings | None = None) -> dict[str, Any]:
@@ -68,6 +71,7 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
                 if not process["alive"]
             ),
             *_disk(known),
+            *_ending_secrets(known),
             *find_alarms(readings),
             *(source.notice or "" for source in silent),
             *(find_lost(subscription_states(known, database.subscriptions, {})) if database else []),
@@ -79,6 +83,11 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
             *(lacking_now() if database else []),
         ],
     }
+
+
+def _ending_secrets(known: Settings) -> list[str]:
+    read_stores(known, timeout_seconds=_STORES_SECONDS)
+    return find_ending(known)
 
 
 def _completeness(known: Settings, database: DatabaseReading | None) -> list[str]:

@@ -12,6 +12,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.lanes import LANES
 from pipeline.logs import get_logger
 from pipeline.settings.loading import Settings
+from pipeline.settings.secrets import Reference
 from pipeline.settings.set_up_sources import connector_name, set_up_source, why_broken
 
 _SECRETS_SECONDS = 5.0  # a rotated secret is known after this long
@@ -96,6 +97,20 @@ class SourceBook:
             )
         self._secrets[place] = (now, secrets)
         return secrets
+
+    def may_change(self, instance: SourceInstance, secret: Secret, *, signs: bool) -> bool:
+        """Whether the values of a declared secret may have become others since they were read."""
+        return any(place.is_kept for place in self._references(instance, secret, signs=signs))
+
+    def renew(self, instance: SourceInstance, secret: Secret, *, signs: bool) -> None:
+        """Read them again where they are kept: a request proves something else. May wait seconds for a store."""
+        for place in self._references(instance, secret, signs=signs):
+            place.renew(self.settings.environ)
+        self._secrets.pop((instance.brand, instance.slug, secret.name), None)
+
+    def _references(self, instance: SourceInstance, secret: Secret, *, signs: bool) -> list[Reference]:
+        named = self.settings.source_references(instance.slug, secret.name, signs=signs, brand=instance.brand)
+        return named or []
 
     def _resolve(self, brand: str, slug: str) -> SourceInstance:
         entry, declared = self.settings.source(slug), connector_name(self.settings, slug)

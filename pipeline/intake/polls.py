@@ -20,7 +20,7 @@ from connectors.kit.http import session
 from connectors.kit.sources.paging.streams import poll_of_stream, stream_named
 from connectors.kit.sources.parts import BESIDE, Beside, Part
 from connectors.kit.sources.polling import Page, Rejected, poll_pages
-from pipeline.access.sources import poll_access
+from pipeline.access.sources import poll_access, renew_secrets
 from pipeline.errors import ConfigurationError, QuotaError, TerminalError, TransientError, place_of
 from pipeline.hints import hint_dispatch
 from pipeline.intake.arrivals import JSON, new_event
@@ -51,6 +51,7 @@ _FIRST_PAUSE_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 900.0
 # A human must act: soon after the first failure he may be at it, later an hour notices when it was done.
 _TERMINAL_PAUSES_SECONDS = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0)
+_RENEWED_SECONDS = 1.0  # what it is asked with has changed meanwhile
 _TERMINAL = "terminal: "  # begins `cursors.last_error` of a source that waits for a human
 _VIA = "pull"  # how a polled record came, as stored requests hold it: kept for good (docs/decisions/0019)
 _MOVED = "the address was changed: the source was read from its beginning"
@@ -158,6 +159,8 @@ def run_held(
     except (TerminalError, ConfigurationError) as error:
         failures = _failures(cursor, report)
         report.error, report.is_terminal, next_run = _TERMINAL + str(error), True, _terminal_pause(failures)
+        if renew_secrets(known, instance.slug, instance.brand, instance.connector):
+            next_run = _RENEWED_SECONDS
     except Exception as error:  # a bug in reading this source must not become a loop that asks it all the time
         failures = _failures(cursor, report)
         report.error = _TERMINAL + place_of(error)

@@ -16,6 +16,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.lanes import LANES
 from pipeline.settings.declarations import SettingsFile
 from pipeline.settings.networks import EVERYBODY, fault_of_network
+from pipeline.settings.secret_settings import problems_of_secrets
 from pipeline.settings.secrets import reference
 from pipeline.settings.type_checks import Problem, problems_of_type, shown_value
 from pipeline.settings.webhook_checks import problems_of_policy, problems_of_webhook
@@ -78,6 +79,7 @@ def _of_sense(content: Mapping[str, Any]) -> Iterator[Problem]:
     for name, entry in _objects(content, "webhooks").items():
         yield from problems_of_webhook(name, entry, known)
     yield from problems_of_policy(_objects(content, "hooks"), "hooks")
+    yield from problems_of_secrets(_objects(content, "secrets"))
     proxies = _objects(content, "receiver").get("trusted_proxies")
     yield from _of_networks(proxies, "receiver.trusted_proxies", also=EVERYBODY)
     flower = _objects(content, "flower")

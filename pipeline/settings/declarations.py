@@ -9,6 +9,7 @@ import msgspec
 
 from pipeline.settings.access_settings import AccessSettings, AuditSettings
 from pipeline.settings.privacy_settings import PrivacySettings
+from pipeline.settings.secret_settings import SecretSettings
 from pipeline.values.dates.lengths import length_of
 
 ROLES = ("ingest", "viewer", "operator", "admin")
@@ -178,6 +179,7 @@ class SettingsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     access: AccessSettings = AccessSettings()
     audit: AuditSettings = AuditSettings()
     privacy: PrivacySettings = PrivacySettings()
+    secrets: SecretSettings = SecretSettings()
 
 
 class ApiKey(msgspec.Struct, frozen=True):

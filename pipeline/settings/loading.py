@@ -36,7 +36,16 @@ from pipeline.settings.declarations import (
 )
 from pipeline.settings.installation import embedded_broker_url, embedded_database_url, read_credentials, read_runtime
 from pipeline.settings.privacy_settings import PrivacySettings
-from pipeline.settings.secrets import Environment, Reference, file_variable, is_reference, reference
+from pipeline.settings.secret_settings import SecretSettings
+from pipeline.settings.secrets import (
+    Environment,
+    Reference,
+    file_variable,
+    is_reference,
+    reference,
+    references,
+    values_of,
+)
 from pipeline.values.yaml_files import PlainLoader, is_too_deep
 
 
@@ -73,6 +82,9 @@ class Settings(msgspec.Struct, frozen=True):
         """The file that the heads of the audit log are written into."""
         return self.audit.path(self.data)
 
+    privacy: PrivacySettings = PrivacySettings()
+    secrets: SecretSettings = SecretSettings()
+
     def source(self, slug: str) -> SourceSettings:
         """Settings of a source; defaults if afluente.yaml does not mention it."""
         return self.sources.get(slug, SourceSettings())
@@ -96,13 +108,8 @@ class Settings(msgspec.Struct, frozen=True):
 
         `signs` False: a secret beside the signature's, which `secret` and the one made do not stand for.
         """
-        entry = self.source(slug)
-        if (named := self._named_secrets(slug, variable, brand)) is not None:
-            return named
-        if signs and isinstance(own := entry.secrets.get(brand or ""), str | list):
-            return self._resolved(own, f"sources.{slug}.secrets.{brand}")
-        if signs and entry.secret is not None:
-            return self._resolved(entry.secret, f"sources.{slug}.secret")
+        if (named := self.source_references(slug, variable, signs=signs, brand=brand)) is not None:
+            return values_of(named, self.environ)
         if text := self.environ.get(variable):
             return _parts_of(text)
         if not signs:
@@ -110,51 +117,79 @@ class Settings(msgspec.Struct, frozen=True):
         generated = read_credentials(self.data).get("sources", {}).get(slug)
         return [generated] if generated else []
 
-    def _named_secrets(self, slug: str, variable: str, brand: str | None) -> list[str] | None:
+    def source_references(
+        self, slug: str, variable: str, *, signs: bool = True, brand: str | None = None
+    ) -> list[Reference] | None:
+        """Where afluente.yaml says that a secret of a source is kept, newest first; None if it does not say."""
+        entry = self.source(slug)
+        if (named := self._named_references(slug, variable, brand)) is not None:
+            return named
+        if signs and isinstance(own := entry.secrets.get(brand or ""), str | list):
+            return references(own, f"sources.{slug}.secrets.{brand}")
+        if signs and entry.secret is not None:
+            return references(entry.secret, f"sources.{slug}.secret")
+        return None
+
+    def _named_references(self, slug: str, variable: str, brand: str | None) -> list[Reference] | None:
         """What `secrets` says of a declared secret, for this brand; None if nothing."""
         configured, place = self.source(slug).secrets.get(variable), f"sources.{slug}.secrets.{variable}"
         if isinstance(configured, dict):
             configured, place = configured.get(brand or ""), f"{place}.{brand}"
-        return None if configured is None else self._resolved(configured, place)
-
-    def _resolved(self, configured: str | list[str], place: str) -> list[str]:
-        texts = [configured] if isinstance(configured, str) else configured
-        return [reference(text, place).resolve(self.environ) for text in texts]
+        return None if configured is None else references(configured, place)
 
     def webhook_url(self, name: str) -> str:
         """The address of an endpoint, which may be a reference: some addresses are a secret themselves. Raises
         ConfigurationError."""
         url = self.webhooks[name].url
-        return self._resolved(url, f"webhooks.{name}.url")[0] if is_reference(url) else url
+        return reference(url, f"webhooks.{name}.url").resolve(self.environ) if is_reference(url) else url
 
     def webhook_secrets(self, name: str) -> list[str]:
         """Signing secrets of an endpoint, all of which sign. Raises ConfigurationError if one cannot be had."""
-        return self._resolved(self.webhooks[name].secrets["signing"], f"webhooks.{name}.secrets.signing")
+        given = references(self.webhooks[name].secrets["signing"], f"webhooks.{name}.secrets.signing")
+        return [place.resolve(self.environ) for place in given]
 
     def source_tokens(self, slug: str, variable: str | None, *, brand: str | None = None) -> list[str]:
         """Current values, newest first, of the only secret that we show to a source, or of one that it does not
         declare (`variable` None): `secrets` by its name, else `token`, else the declared environment variable.
         """
-        if variable is not None and (named := self._named_secrets(slug, variable, brand)) is not None:
-            return named
-        if (configured := self.source(slug).token) is not None:
-            return self._resolved(configured, f"sources.{slug}.token")
+        if (named := self.token_references(slug, variable, brand=brand)) is not None:
+            return values_of(named, self.environ)
         return _parts_of(self.environ.get(variable, "")) if variable else []
+
+    def token_references(self, slug: str, variable: str | None, *, brand: str | None = None) -> list[Reference] | None:
+        """Where afluente.yaml says that it is kept, newest first; None if it does not say."""
+        if variable is not None and (named := self._named_references(slug, variable, brand)) is not None:
+            return named
+        configured = self.source(slug).token
+        return None if configured is None else references(configured, f"sources.{slug}.token")
 
     def sending_key(self) -> str | None:
         """A key of the HTTP API that may post leads, as `afluente source send` needs it; None if none is known."""
         return find_sending_key(_api_keys(self.environ, self.data), brands=self.brands)
 
-    def secret_keys(self) -> list[str]:
-        """Keys for personal data at rest; the first encrypts. ConfigurationError if there is none."""
+    def secret_keys(self, *, anew: bool = False) -> list[str]:
+        """Keys for personal data at rest, as they are now; the first encrypts. ConfigurationError if there is none.
+
+        `anew`: where their store is asked now and then, ask it now.
+        """
         text = self.environ.get("AFLUENTE_SECRET_KEYS") or file_variable("AFLUENTE_SECRET_KEYS_FILE", self.environ)
-        keys = _parts_of(text or "") or list(read_credentials(self.data).get("secret_keys", []))
+        keys = [key for part in _parts_of(text or "") for key in self._keys_of(part, anew=anew)]
+        keys = keys or list(read_credentials(self.data).get("secret_keys", []))
         if not keys:
             raise ConfigurationError(
                 "no key for personal data: set AFLUENTE_SECRET_KEYS (make one with `openssl rand -base64 32`)"
                 " or start once with `afluente up`, which makes one in the data folder"
             )
         return keys
+
+    def _keys_of(self, part: str, *, anew: bool) -> list[str]:
+        """A key itself, or those that are where it refers to."""
+        if not is_reference(part):
+            return [part]
+        place = reference(part, "AFLUENTE_SECRET_KEYS")
+        if anew:
+            place.renew(self.environ)
+        return _parts_of(place.resolve(self.environ))
 
 
 def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None = None) -> Settings:
@@ -208,6 +243,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
         access=parsed.access,
         audit=parsed.audit,
         privacy=parsed.privacy,
+        secrets=parsed.secrets,
     )
 
 

@@ -16,6 +16,7 @@ from pipeline.logs import get_logger
 from pipeline.store import keyring
 from pipeline.store.engine import transaction, translate
 from pipeline.store.identity import notices
+from pipeline.store.keys import in_use
 
 _PARTITIONED = {"events": "event_id", "event_bodies": "event_id", "request_bodies": "request_id"}  # table -> its key
 _MIGRATION_LOCK = 4_150_226_013  # any constant: "only one migrates at a time"
@@ -30,7 +31,7 @@ _log = get_logger(__name__)
 def migrate(engine: Engine) -> None:
     """Bring the database up to date. Safe while others do the same or work: one at a time, and no table is waited for
     longer than 10 s. Raises TransientError if that was too short, ConfigurationError if the database is newer than
-    this program."""
+    this program, or if what it holds needs a key that is not set."""
     from alembic import command
     from alembic.util import CommandError
 
@@ -55,6 +56,8 @@ def migrate(engine: Engine) -> None:
     with transaction(on=engine) as connection:
         ensure_partitions(connection)
     with transaction(on=engine) as connection:
+        in_use.note_sealing_key(connection)
+        in_use.require_keys(connection)
         keyring.ensure_index_key(connection)
         notices.settle_restored(connection)
 

@@ -17,6 +17,7 @@ from pipeline.store.events import tables as events
 from pipeline.store.fetches import tables as fetches
 from pipeline.store.holds import tables as holds
 from pipeline.store.identity import tables as identity
+from pipeline.store.keys import tables as keys
 from pipeline.store.people import tables as people
 from pipeline.store.source_tokens import STATES as TOKEN_STATES
 from pipeline.store.sources import tables as sources
@@ -32,6 +33,7 @@ __all__ = [
     "holds",
     "identity",
     "keyring",
+    "keys",
     "metadata",
     "people",
     "source_tokens",

@@ -131,6 +131,7 @@ def test_every_variable_on_the_settings_page_is_read():
         ("windows", declarations.WindowSettings),
         ("tuning", declarations.Tuning),
         ("receiver", declarations.ReceiverSettings),
+        ("secrets", declarations.SecretSettings),
         ("webhooks", declarations.WebhookSettings),
         ("hooks", declarations.HookSettings),
         ("privacy", PrivacySettings),

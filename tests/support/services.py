@@ -28,6 +28,7 @@ API_KEYS = "tests:admin:an-api-key-of-the-tests"
 TEMPLATE = "migrated"
 _NEEDED_BYTES = 4 * 1024**3  # servers of the tests and whole systems: some hundred megabytes each
 _STATEFUL = (
+    "pipeline.access",
     "pipeline.settings",
     "pipeline.store",
     "pipeline.crypto",

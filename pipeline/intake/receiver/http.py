@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from connectors.kit import Connector, sources
 from pipeline.errors import AfluenteError, TransientError, place_of
+from pipeline.health.keys.standings import read_stores
 from pipeline.intake.browser.form_script import answer_script
 from pipeline.intake.instances import SourceInstance
 from pipeline.intake.receiver import api_description, api_hooks
@@ -48,6 +49,7 @@ def create_app(settings: Settings, *, connectors: Mapping[str, Connector] | None
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await asyncio.to_thread(read_stores, settings)  # here, as nobody may wait for a store once requests come
         receiver.start()
         _log.info("receiver_started", sources=len(receiver.book.known), brands=len(settings.brands))
         try:

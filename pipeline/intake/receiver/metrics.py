@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from pipeline.health.installation_gauges import InstallationGauges
+from pipeline.health.keys.gauges import SecretGauges
 from pipeline.intake.posted.readers import DIED, HUNG
 from pipeline.intake.receiver.group_writer import Committed
 from pipeline.records import Receipt
@@ -34,6 +35,12 @@ class IntakeMetrics:
             "Events by source; outcome is accepted, repeated or rejected; revised counts those accepted ones"
             " that say something else of a known id",
             ["source", "outcome"],
+            registry=self.registry,
+        )
+        self._proofs = Counter(
+            "afluente_intake_proofs",
+            "Requests by the secret that proved them: newest, or older while one is being replaced",
+            ["source", "secret"],
             registry=self.registry,
         )
         self._seconds = Histogram(
@@ -61,12 +68,16 @@ class IntakeMetrics:
         waiting.set_function(queued)
         self._installation = InstallationGauges(settings)
         self.registry.register(self._installation)
+        self.registry.register(SecretGauges(settings))
         self._commit_guard = threading.Lock()
 
     def note_request(self, source: str, outcome: str, seconds: float) -> None:
         """`source` must be a known one or "unknown": names that strangers choose would fill the memory."""
         self._requests.labels(source, outcome).inc()
         self._seconds.labels(source).observe(seconds)
+
+    def note_proof(self, source: str, *, is_newest: bool) -> None:
+        self._proofs.labels(source, "newest" if is_newest else "older").inc()
 
     def note_receipts(self, source: str, receipts: Sequence[Receipt], *, rejected: int = 0) -> None:
         """What became of one request's records."""

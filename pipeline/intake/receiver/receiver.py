@@ -24,6 +24,7 @@ from pipeline.intake.receiver.metrics import IntakeMetrics
 from pipeline.intake.receiver.rate_limits import RateLimits
 from pipeline.intake.receiver.readiness import HANGS, Readiness
 from pipeline.intake.receiver.request_counts import HANDSHAKE, TAKEN, RequestCounts, say_there
+from pipeline.intake.secret_renewals import SecretRenewals
 from pipeline.logs import get_logger
 from pipeline.settings.loading import Settings
 from pipeline.settings.set_up_sources import set_up_sources
@@ -44,6 +45,7 @@ class Receiver:
     writer: GroupWriter = field(init=False)
     book: SourceBook = field(init=False)
     admission: Admission = field(init=False)
+    renewals: SecretRenewals = field(init=False)
     body_work: BodyWork = field(default_factory=BodyWork)
     hints: LaneHints = field(default_factory=LaneHints)
     metrics: IntakeMetrics = field(init=False)
@@ -57,6 +59,7 @@ class Receiver:
     def __post_init__(self) -> None:
         self.writer = GroupWriter(on_commit=self._committed)
         self.book = SourceBook(self.settings, self.connectors)
+        self.renewals = SecretRenewals(self.book)
         self.admission = Admission(self.settings, RateLimits())
         self.metrics = IntakeMetrics(self.settings, queued=lambda: self.writer.queued)
         self.readiness = Readiness(self.settings)

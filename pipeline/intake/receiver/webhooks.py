@@ -52,9 +52,7 @@ async def take_webhook(receiver: Receiver, request: Request, instance: SourceIns
         return asked
     verified_by = None
     if signature is not None:
-        verify = partial(_is_proven, receiver, instance, signature, request=request, body=body)
-        if not await receiver.body_work.run(instance.slug, len(body), verify):
-            raise receiver.admission.refuse_unproven(instance)
+        await _require_proof(receiver, instance, signature, request, body)
         verified_by = type(signature).__name__
         receiver.admission.let_in(instance)
     if asked := answer_posted(receiver, instance, request, body, is_signed=True):
@@ -100,11 +98,30 @@ def _secrets(receiver: Receiver, instance: SourceInstance, signature: Signature)
     return secrets
 
 
-def _is_proven(
+async def _require_proof(
+    receiver: Receiver, instance: SourceInstance, signature: Signature, request: Request, body: bytes
+) -> None:
+    """Raises RefusedError unless one of the secrets signed it, also one that was put in place a moment ago."""
+    find = partial(_proving_secret, receiver, instance, signature, request=request, body=body)
+    found = await receiver.body_work.run(instance.slug, len(body), find)
+    if found is None and await receiver.renewals.renew(instance, signature):
+        found = await receiver.body_work.run(instance.slug, len(body), find)
+    if found is None:
+        raise receiver.admission.refuse_unproven(instance)
+    receiver.metrics.note_proof(instance.slug, is_newest=found == 0)
+
+
+def _proving_secret(
     receiver: Receiver, instance: SourceInstance, signature: Signature, *, request: Request, body: bytes
-) -> bool:
-    secrets = _secrets(receiver, instance, signature)
-    return signature.verify(secrets=secrets, headers=_seen(receiver, request), body=body, now=time.time())
+) -> int | None:
+    """Which of the secrets signed it, the newest being 0; None if none did. All are tried, so that the time taken does
+    not tell which."""
+    headers, now = _seen(receiver, request), time.time()
+    proofs = [
+        signature.verify(secrets=[secret], headers=headers, body=body, now=now)
+        for secret in _secrets(receiver, instance, signature)
+    ]
+    return proofs.index(True) if True in proofs else None
 
 
 def _seen(receiver: Receiver, request: Request) -> dict[str, str]:

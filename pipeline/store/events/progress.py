@@ -90,3 +90,13 @@ def now(connection: Connection) -> datetime:
     """The database's clock: `wanted_at` is written by it."""
     moment: datetime = connection.exec_driver_sql("SELECT now()").scalar_one()
     return moment
+
+
+def count_pending_up_to(connection: Connection, most: int) -> int:
+    """How many events of all sources wait for a chain; not counted beyond `most`."""
+    return int(
+        connection.exec_driver_sql(
+            "SELECT count(*) FROM (SELECT FROM events WHERE state = 'pending' AND losses = 0 LIMIT %s) AS waiting",
+            (most,),
+        ).scalar_one()
+    )

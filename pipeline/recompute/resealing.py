@@ -1,0 +1,182 @@
+"""Everything that is stored put under the newest sealing key, beside all other work; afterwards older keys can go.
+
+A run that was killed goes on where it was. What is written meanwhile by a process that has not read the newest key yet
+is found by a later pass, or by the next run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+import msgspec
+
+from pipeline.crypto.encryption import cipher
+from pipeline.errors import RefusedError, UsageError
+from pipeline.store.engine import patiently, transaction
+from pipeline.store.events.progress import count_pending_up_to
+from pipeline.store.keys import in_use, resealing
+from pipeline.store.keys.sealed_tables import SEALED_TABLES, SealedTable
+from pipeline.store.session_lock import SessionLock
+from pipeline.values.nearest import unknown_name
+
+ROWS_AT_ONCE = 500
+_PASSES = 5  # over a table: what others held in one is free in the next
+_PASS_PAUSE_SECONDS = 1.0
+_PAUSES_SECONDS = (0.5, 2.0, 10.0)  # while the database is away
+_MANY_PENDING = 1_000  # leads that wait for a chain: then these come first
+_BACKLOG_PAUSES = 10  # of half a second, and then a page all the same: a busy day must not put it off for ever
+_BACKLOG_PAUSE_SECONDS = 0.5
+_LOCK = 13  # of this installation's, one reseal at a time
+
+
+class KeyUse(msgspec.Struct, frozen=True):
+    """A key and how many stored values it sealed, by table. `is_set`: it is among AFLUENTE_SECRET_KEYS; `is_newest`: it
+    seals now; `is_droppable`: nothing that is stored needs it."""
+
+    key_id: str
+    is_set: bool
+    is_newest: bool
+    is_droppable: bool
+    values: dict[str, int]
+
+
+class Resealed(msgspec.Struct, frozen=True):
+    """How many values were sealed anew, by table; which tables still hold values of older keys; which keys can go."""
+
+    key_id: str
+    resealed: dict[str, int]
+    left: list[str]
+    droppable: list[str]
+
+
+def reseal(
+    *,
+    table: str | None = None,
+    rows_at_once: int = ROWS_AT_ONCE,
+    on_progress: Callable[[str, int], None] = lambda _table, _values: None,
+) -> Resealed:
+    """Seal with the newest key what older ones sealed, in every table or in one.
+
+    `on_progress` hears of each page: its table, and how many values of it are done so far. Raises UsageError for a
+    table that holds nothing sealed, RefusedError while another run is at it, ConfigurationError if a key is missing,
+    TransientError if the database stays away; what is done stays done.
+    """
+    chosen = _chosen(table)
+    newest = cipher().key_ids[0]
+    done: Counter[str] = Counter()
+    with _alone():
+        with transaction() as connection:
+            in_use.note_sealing_key(connection)
+        for sealed_table in chosen:
+            _reseal_table(sealed_table, newest, rows_at_once, done, on_progress)
+        left = [sealed_table.name for sealed_table in chosen if _is_left(sealed_table, newest)]
+        droppable = [] if left or table is not None else _note_droppable(newest)
+    return Resealed(newest, {name: done[name] for name in [entry.name for entry in chosen]}, left, droppable)
+
+
+def key_use(*, table: str | None = None) -> list[KeyUse]:
+    """Which key sealed how much. Reads all that is stored, which takes a while for millions of rows."""
+    chosen = _chosen(table)
+    counts: dict[str, dict[str, int]] = {}
+    for sealed_table in chosen:
+        with transaction(synchronous=False, timeout_seconds=0) as connection:
+            for key_id, count in resealing.count_by_key(connection, sealed_table).items():
+                counts.setdefault(key_id, {})[sealed_table.name] = count
+    with transaction(synchronous=False) as connection:
+        droppable = in_use.read_droppable_keys(connection)
+    key_ids = cipher().key_ids
+    return [
+        KeyUse(
+            key_id,
+            is_set=key_id in key_ids,
+            is_newest=key_id == key_ids[0],
+            is_droppable=key_id in droppable and key_id not in counts,
+            values=counts.get(key_id, {}),
+        )
+        for key_id in dict.fromkeys([*key_ids, *sorted(counts)])
+    ]
+
+
+def give_up(key_id: str) -> None:
+    """A key is lost for good: what it sealed stays unreadable, and nothing waits for it any more.
+
+    Raises UsageError for a key that is set, or that nothing is known to need.
+    """
+    if key_id in cipher().key_ids:
+        raise UsageError(f"key {key_id} is set: nothing is lost", argument="give_up")
+    with transaction() as connection:
+        if not in_use.note_unused(connection, [key_id]):
+            known = ", ".join(in_use.read_keys_in_use(connection))
+            raise UsageError(f"nothing is known to need key {key_id}; needed are: {known}", argument="give_up")
+
+
+def _reseal_table(
+    table: SealedTable, newest: str, rows_at_once: int, done: Counter[str], on_progress: Callable[[str, int], None]
+) -> None:
+    for number in range(_PASSES):
+        if number:
+            time.sleep(_PASS_PAUSE_SECONDS)
+        is_at_end = False
+        while not is_at_end:
+            _let_leads_pass()
+            is_at_end, resealed = patiently(partial(_reseal_page, table, newest, rows_at_once), pauses=_PAUSES_SECONDS)
+            done[table.name] += resealed
+            on_progress(table.name, done[table.name])
+        if not _is_left(table, newest):
+            return
+
+
+def _reseal_page(table: SealedTable, newest: str, rows_at_once: int) -> tuple[bool, int]:
+    """Whether the pass is at its end, and how many values were sealed anew."""
+    with transaction(synchronous=False) as connection:
+        after = resealing.read_progress(connection, table, newest)
+        page = resealing.reseal_page(connection, table, after, rows_at_once)
+        resealing.note_progress(connection, table, newest, page.last, page.resealed)
+    return page.last is None, page.resealed
+
+
+def _let_leads_pass() -> None:
+    for _ in range(_BACKLOG_PAUSES):
+        with transaction(synchronous=False) as connection:
+            pending = count_pending_up_to(connection, _MANY_PENDING)
+        if pending < _MANY_PENDING:
+            return
+        time.sleep(_BACKLOG_PAUSE_SECONDS)
+
+
+def _is_left(table: SealedTable, newest: str) -> bool:
+    with transaction(synchronous=False, timeout_seconds=0) as connection:
+        return resealing.is_sealed_by_another(connection, table, newest)
+
+
+def _note_droppable(newest: str) -> list[str]:
+    """Every other key, as nothing of any table is under one."""
+    with transaction() as connection:
+        others = [key_id for key_id in in_use.read_keys_in_use(connection) if key_id != newest]
+        in_use.note_unused(connection, others)
+        droppable = in_use.read_droppable_keys(connection)
+    return [key_id for key_id in cipher().key_ids[1:] if key_id in droppable or key_id not in others]
+
+
+def _chosen(table: str | None) -> Sequence[SealedTable]:
+    if table is None:
+        return SEALED_TABLES
+    chosen = [sealed_table for sealed_table in SEALED_TABLES if sealed_table.name == table]
+    if not chosen:
+        raise UsageError(unknown_name(table, [entry.name for entry in SEALED_TABLES]), argument="table")
+    return chosen
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    lock = SessionLock(_LOCK)
+    if not lock.hold():
+        raise RefusedError("another `keys reseal` runs: wait for it, or stop it")
+    try:
+        yield
+    finally:
+        lock.release()
