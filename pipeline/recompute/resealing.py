@@ -14,6 +14,7 @@ from functools import partial
 
 import msgspec
 
+from pipeline.audit.entries import record_action
 from pipeline.crypto.encryption import cipher
 from pipeline.errors import RefusedError, UsageError
 from pipeline.store.engine import patiently, transaction
@@ -71,6 +72,7 @@ def reseal(
     with _alone():
         with transaction() as connection:
             in_use.note_sealing_key(connection)
+            record_action(connection, "keys.reseal", object_kind="sealing_key", object_id=newest, reason=table)
         for sealed_table in chosen:
             _reseal_table(sealed_table, newest, rows_at_once, done, on_progress)
         left = [sealed_table.name for sealed_table in chosen if _is_left(sealed_table, newest)]
@@ -112,6 +114,7 @@ def give_up(key_id: str) -> None:
         if not in_use.note_unused(connection, [key_id]):
             known = ", ".join(in_use.read_keys_in_use(connection))
             raise UsageError(f"nothing is known to need key {key_id}; needed are: {known}", argument="give_up")
+        record_action(connection, "keys.give_up", object_kind="sealing_key", object_id=key_id)
 
 
 def _reseal_table(

@@ -8,6 +8,12 @@ from pipeline.store.keys.sealed_tables import SEALED_TABLES
 from pipeline.store.tables import metadata
 
 NOT_SEALED = {
+    "audit_heads.hash": "a digest",
+    "audit_heads.prev_hash": "a digest",
+    "audit_log.changed_digest": "a digest",
+    "audit_log.hash": "a digest",
+    "audit_log.prev_hash": "a digest",
+    "ledger_entries.hash": "a digest",
     "deliveries.once_digest": "a digest",
     "delivery_jobs.records": "ids and digests",
     "event_keys.digest": "a digest",

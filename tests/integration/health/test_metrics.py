@@ -10,14 +10,15 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from connectors.kit import destination_types
+from connectors.kit import Secret, destination_types
+from connectors.kit.sources.signatures import StandardWebhooks
 from pipeline.health.installation_gauges import InstallationGauges
 from pipeline.records import new_id
 from pipeline.stages.mapping.source_mapping import load_source_mapping
 from pipeline.store.deliveries.comparisons import note_comparison
 from pipeline.store.engine import transaction
 from pipeline.store.events.reconciled import DayCount, keep_days
-from tests.support.installation_rows import add_delivery, add_endpoint, add_events
+from tests.support.installation_rows import add_delivery, add_endpoint, add_events, configure
 from tests.support.intake_server import Receiver, running_receiver
 from tests.support.paths import ROOT
 from tests.support.services import forget_caches
@@ -28,6 +29,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OF_THE_INSTALLATION = "afluente_events_pending"
 
 
+SIGNED = StandardWebhooks(Secret("STANDARD_WEBHOOKS_SECRET"))
+SIGNING_SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
 OTHER_WORDS = ("website-form",)  # pages that name what a browser keeps
 
 
@@ -101,8 +104,17 @@ def add_rhythm() -> None:
         connection.exec_driver_sql("INSERT INTO source_subscriptions (brand, source) VALUES ('default', 'typeform')")
 
 
-def test_every_metric_that_a_page_names_is_at_a_running_receiver(installation, monkeypatch):
+def post_signed(receiver: Receiver) -> None:
+    body = b'{"type": "lead.created", "data": {"email": "ada@example.org"}}'
+    headers = SIGNED.sign(secret=SIGNING_SECRET, body=body, message_id="m-1", now=time.time())
+    answer = receiver.post("/in/default/standard_webhooks", data=body, headers=headers)
+    assert answer.status_code == 200
+
+
+def test_every_metric_that_a_page_names_is_at_a_running_receiver(installation, monkeypatch, tmp_path):
     add_compared_day(monkeypatch)
+    monkeypatch.setenv(SIGNED.secret.name, SIGNING_SECRET)
+    configure(tmp_path, installation.address, secrets={"expires": {f"env:{SIGNED.secret.name}": "2027-03-31"}})
     add_events(1, "hot")
     add_delivery("due")
     add_quarantined()
@@ -115,6 +127,7 @@ def test_every_metric_that_a_page_names_is_at_a_running_receiver(installation, m
         note_comparison(connection, "crm", "1", findings=["a field is missing"], fault=None)
     with running_receiver() as receiver:
         receiver.post_leads({"email": "ada@example.org"})
+        post_signed(receiver)
         served = samples(receiver)
     named = metrics_on_pages()
     assert len(named) > 8

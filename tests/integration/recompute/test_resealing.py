@@ -131,6 +131,11 @@ def test_after_a_reseal_everything_opens_without_the_old_key(monkeypatch):
     assert sum(done["resealed"].values()) == len(before)
     assert (done["key_id"], done["left"], done["droppable"]) == (NEW_ID, [], [OLD_ID])
     assert key_ids() == {NEW_ID}
+    with transaction() as connection:
+        told = (
+            connection.exec_driver_sql("SELECT object_id FROM audit_log WHERE action = 'keys.reseal'").scalars().all()
+        )
+    assert told == [NEW_ID]
     set_keys(monkeypatch, NEW)
     assert opened(NEW) == before
     migrate(engine())
