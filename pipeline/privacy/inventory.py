@@ -169,6 +169,10 @@ mapping_comparisons nobody
   destination mapping_version compared_at findings fault
 reconciled_days nobody
   brand source day expected received recovered read_to checked_at
+reseals nobody
+  sealed_table key_id after resealed began_at ended_at
+sealing_keys nobody
+  key_id first_used_at unused_since
 source_connectors nobody
   source connector
 source_hours nobody

@@ -76,14 +76,12 @@ class Settings(msgspec.Struct, frozen=True):
     access: AccessSettings = AccessSettings()
     audit: AuditSettings = AuditSettings()
     privacy: PrivacySettings = PrivacySettings()
+    secrets: SecretSettings = SecretSettings()
 
     @property
     def audit_anchor(self) -> Path:
         """The file that the heads of the audit log are written into."""
         return self.audit.path(self.data)
-
-    privacy: PrivacySettings = PrivacySettings()
-    secrets: SecretSettings = SecretSettings()
 
     def source(self, slug: str) -> SourceSettings:
         """Settings of a source; defaults if afluente.yaml does not mention it."""
