@@ -59,11 +59,13 @@ class Limits:
 class BoundedAdapter(HTTPAdapter):
     """Gives answers that are read to their end and unpacked, or raises an exception of requests.
 
-    `connection` makes the socket of a connection in place of urllib3's own way."""
+    `connection` makes the socket of a connection in place of urllib3's own way; not that to a proxy, which looks names
+    up itself."""
 
     def __init__(self, limits: Limits, *, connection: Callable[[HTTPConnection], Any] | None = None) -> None:
         self._limits = limits
         self._pools = _pool_classes(limits, connection)
+        self._proxied_pools = _pool_classes(limits, None)
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -72,7 +74,7 @@ class BoundedAdapter(HTTPAdapter):
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = self._pools
+        manager.pool_classes_by_scheme = self._proxied_pools
         return manager
 
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:

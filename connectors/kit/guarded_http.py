@@ -7,27 +7,21 @@ only a little is read, so that the connection can serve again; nothing of it is 
 
 from __future__ import annotations
 
-import socket
-import sys
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
-from urllib3.util import connection as sockets
 
 from connectors.kit.bounded_http import BoundedAdapter, Limits, with_content
+from connectors.kit.connecting import Resolve, connect, refusal_in
 from connectors.kit.http import CONNECT_TIMEOUT_SECONDS
-from connectors.kit.public_addresses import RefusedAddressError, resolve
+from connectors.kit.public_addresses import resolve
 
 _READ_BYTES = 16_384  # of an answer's body
-_MOST_ADDRESSES = 3  # of a name that are tried: each may take the time for connecting
 
-Resolve = Callable[[str, int], list[str]]
+__all__ = ["GuardedSession", "refusal_in"]
 
 
 class GuardedSession(requests.Session):
@@ -53,20 +47,9 @@ class GuardedSession(requests.Session):
         return self.post(url, data=body, headers=headers, timeout=self._timeout, allow_redirects=False)
 
 
-def refusal_in(error: BaseException) -> RefusedAddressError | None:
-    """The refusal that ended a call, if it was one."""
-    seen: list[Any] = [error]
-    for cause in seen:
-        if isinstance(cause, RefusedAddressError):
-            return cause
-        following = (*getattr(cause, "args", ()), getattr(cause, "reason", None), cause.__cause__, cause.__context__)
-        seen += [more for more in following if isinstance(more, BaseException) and more not in seen]
-    return None
-
-
 class _GuardedAdapter(BoundedAdapter):
     def __init__(self, limits: Limits, find: Resolve) -> None:
-        super().__init__(limits, connection=partial(_connect, find=find))
+        super().__init__(limits, connection=partial(connect, find=find))
 
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:
         response = HTTPAdapter.send(self, *args, **{**kwargs, "stream": True})
@@ -82,27 +65,3 @@ class _GuardedAdapter(BoundedAdapter):
         except (urllib3.exceptions.HTTPError, OSError):
             pass  # the status is known, and that is all that counts
         raw.close()
-
-
-def _connect(line: HTTPConnection, *, find: Resolve) -> socket.socket:
-    """As urllib3 connects, but to the addresses that were checked."""
-    host = line._dns_host  # noqa: SLF001 - with its final dot, as the resolver needs it
-    port = line.port or line.default_port
-    try:
-        addresses = find(host, port)
-    except socket.gaierror as error:
-        raise NameResolutionError(host, line, error) from error
-    trouble: OSError | None = None
-    for address in addresses[:_MOST_ADDRESSES]:
-        try:
-            made: socket.socket = sockets.create_connection(
-                (address, port), line.timeout, socket_options=line.socket_options
-            )
-        except TimeoutError as error:
-            raise ConnectTimeoutError(line, "no connection in time") from error
-        except OSError as error:
-            trouble = error
-        else:
-            sys.audit("http.client.connect", line, address, port)
-            return made
-    raise NewConnectionError(line, "no connection") from trouble

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -24,7 +25,9 @@ from connectors.kit.bounded_http import (
     BoundedAdapter,
     Limits,
 )
+from connectors.kit.connecting import connect, refusal_in, resolver
 from connectors.kit.errors import AfluenteError, QuotaError, TerminalError, TransientError
+from connectors.kit.reach import Reach
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 MAX_RETRY_AFTER_SECONDS = 3600.0
@@ -51,7 +54,8 @@ class Session(requests.Session):
     """A session whose every call times out, and which never carries credentials to another host.
 
     `timeout_seconds` is the patience with a silence, `answer_seconds` with a whole call, redirects included. An answer
-    of more than `max_answer_bytes`, packed or unpacked, is not read on. Not shared between threads.
+    of more than `max_answer_bytes`, packed or unpacked, is not read on. Each connection goes where `reach` lets it, by
+    one look-up of the name. Not shared between threads.
     """
 
     def __init__(
@@ -61,11 +65,13 @@ class Session(requests.Session):
         timeout_seconds: float,
         answer_seconds: float = MAX_ANSWER_SECONDS,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
+        reach: Reach | None = None,
     ) -> None:
         super().__init__()
         self._limits = Limits(max_answer_bytes, max(answer_seconds, timeout_seconds))
+        dial = partial(connect, find=resolver(reach or Reach(), base_url), tries_on=True)
         for scheme in ("http://", "https://"):
-            self.mount(scheme, BoundedAdapter(self._limits))
+            self.mount(scheme, BoundedAdapter(self._limits, connection=dial))
         self.headers["Accept-Encoding"] = "gzip, deflate"  # what is unpacked under the limit
         self.max_redirects = _MOST_REDIRECTS
         # Asked once, not at each call; and never ~/.netrc, which would replace our credentials.
@@ -105,13 +111,16 @@ def session(
     timeout_seconds: float = 20.0,
     answer_seconds: float = MAX_ANSWER_SECONDS,
     max_answer_bytes: int = MAX_ANSWER_BYTES,
+    reach: Reach | None = None,
 ) -> Session:
-    """A session for calls below `base_url`; connecting takes at most five seconds of the timeout."""
+    """A session for calls below `base_url`; connecting takes at most five seconds of the timeout. `reach` None: as
+    where the settings say nothing."""
     return Session(
         base_url,
         timeout_seconds=timeout_seconds,
         answer_seconds=answer_seconds,
         max_answer_bytes=max_answer_bytes,
+        reach=reach,
     )
 
 
@@ -129,6 +138,8 @@ def translate_exception(error: requests.RequestException, what: str) -> Afluente
     name = type(error).__name__
     if isinstance(error, AnswerTooLargeError):
         return TooLargeError(f"{what}: the answer is larger than is read; ask for less at a time, or for smaller pages")
+    if (refusal := refusal_in(error)) is not None:
+        return TerminalError(f"{what}: not called: {refusal}")
     if isinstance(error, _WRONG_SETTINGS):
         return TerminalError(f"{what}: {name}: the address or a header in the settings cannot be used")
     if isinstance(error, requests.Timeout):

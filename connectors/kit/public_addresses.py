@@ -51,14 +51,22 @@ def fault_of_url(url: str, *, allow_private: bool = False) -> str | None:
 
 def _fault_of_host(host: str) -> str | None:
     name = host.rstrip(".").lower()
-    address = _literal(name)
+    address = literal_address(name)
     if address is not None:
         return None if is_public(address) else "is an address of a private network"
-    if _LIKE_A_NUMBER.fullmatch(name.rpartition(".")[2]) or ":" in name or "%" in name:
+    if looks_like_a_number(name):
         return "spells its host as a number in an unusual way; write its name"
-    if any(name == local or name.endswith(f".{local}") for local in _LOCAL_NAMES):
-        return "is a name of a private network"
-    return None
+    return "is a name of a private network" if is_local_name(name) else None
+
+
+def looks_like_a_number(name: str) -> bool:
+    """Whether some libraries take a host that is no plain address for one: `2130706433`, `0x7f.1`."""
+    return bool(_LIKE_A_NUMBER.fullmatch(name.rpartition(".")[2]) or ":" in name or "%" in name)
+
+
+def is_local_name(name: str) -> bool:
+    """Whether only private networks have names like this."""
+    return any(name == local or name.endswith(f".{local}") for local in _LOCAL_NAMES)
 
 
 def is_public(address: Address) -> bool:
@@ -92,7 +100,8 @@ def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:
     return addresses
 
 
-def _literal(name: str) -> Address | None:
+def literal_address(name: str) -> Address | None:
+    """The address that a host spells out, if it does."""
     try:
         return ipaddress.ip_address(name)
     except ValueError:

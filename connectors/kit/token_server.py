@@ -15,6 +15,7 @@ import requests
 
 from connectors.kit.errors import TerminalError, TransientError
 from connectors.kit.http import Session, check_status, session, translated
+from connectors.kit.reach import Reach
 from connectors.kit.sources.auth.marks import basic_mark
 from connectors.kit.sources.declarations import Client
 
@@ -46,13 +47,14 @@ class Granted:
     scopes: str | None = None
 
 
-def token_session(url: str) -> Session:
+def token_session(url: str, reach: Reach | None = None) -> Session:
     """A session for short calls of a token server."""
     return session(
         url,
         timeout_seconds=_PATIENCE_SECONDS,
         answer_seconds=_PATIENCE_SECONDS,
         max_answer_bytes=_MAX_ANSWER_BYTES,
+        reach=reach,
     )
 
 

@@ -12,6 +12,7 @@ from connectors.kit.sources.auth.marks import bearer_mark
 from connectors.kit.tokens import TokenSource
 from pipeline.access.tokens import DurableTokens
 from pipeline.errors import ConfigurationError
+from pipeline.settings.edges.outgoing import reach_of_source
 from pipeline.settings.loading import Settings
 from pipeline.settings.secrets import Reference
 
@@ -51,7 +52,14 @@ class SourceKeys:
         return self.known.source_references(self.slug, secret.name, signs=signs, brand=self.brand) or []
 
     def tokens_of(self, grant: Grant) -> TokenSource:
-        return DurableTokens(self.brand, self.slug, grant, connector=self.connector, secrets_of=self.secrets_of)
+        return DurableTokens(
+            self.brand,
+            self.slug,
+            grant,
+            connector=self.connector,
+            secrets_of=self.secrets_of,
+            reach=reach_of_source(self.known, self.slug),
+        )
 
     def missing(self) -> str | None:
         """The variable of a declared secret that nobody set."""

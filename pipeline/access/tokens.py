@@ -16,6 +16,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from connectors.kit import Secret
+from connectors.kit.reach import Reach
 from connectors.kit.sources.auth import Client, Grant
 from connectors.kit.token_server import (
     ClientRefusedError,
@@ -54,11 +55,21 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
 class DurableTokens:
     """A TokenSource for a source of a brand. For one thread; all that are made for one source share its token."""
 
-    def __init__(self, brand: str, slug: str, grant: Grant, *, connector: str, secrets_of: SecretsOf) -> None:
+    def __init__(
+        self,
+        brand: str,
+        slug: str,
+        grant: Grant,
+        *,
+        connector: str,
+        secrets_of: SecretsOf,
+        reach: Reach | None = None,
+    ) -> None:
         self._brand = brand
         self._slug = slug
         self._grant = grant
         self._secrets_of = secrets_of
+        self._reach = reach
         self._remedy = how_to_connect(slug, brand)
         self._granted_for = digest_of(grant, connector)
         self._token: str | None = None
@@ -131,7 +142,8 @@ class DurableTokens:
             raise NotConnectedError(f"{self._slug}: {begin}; {self._remedy}")
         if form is None:
             raise GrantRefusedError(f"{self._slug}: the access has ended, and the source gave nothing to renew it with")
-        return exchange(self._grant, form, self._secrets_of, what=f"{self._slug}: renewing its access token")
+        what = f"{self._slug}: renewing its access token"
+        return exchange(self._grant, form, self._secrets_of, what=what, reach=self._reach)
 
     def _keep(self, connection: Connection, row: StoredToken, granted: Granted) -> None:
         kept = self._kept(row)
@@ -175,9 +187,11 @@ def digest_of(grant: Grant, connector: str) -> str:
     return hashlib.sha256("\x00".join((connector, *grant.granted_for)).encode()).hexdigest()[:32]
 
 
-def exchange(grant: Grant, form: Mapping[str, str], secrets_of: SecretsOf, *, what: str) -> Granted:
-    """What the token server gives, by the newest of the app's secrets that it takes."""
-    with token_session(grant.token_url) as http:
+def exchange(
+    grant: Grant, form: Mapping[str, str], secrets_of: SecretsOf, *, what: str, reach: Reach | None = None
+) -> Granted:
+    """What the token server gives, by the newest of the app's secrets that it takes. `reach`: where that may be."""
+    with token_session(grant.token_url, reach) as http:
         refusal: ClientRefusedError | None = None
         for client_id, client_secret in _clients(grant, secrets_of):
             client = Client(client_id, client_secret, grant.client_auth)

@@ -33,6 +33,10 @@ _SETTINGS = """\
 #     kind: salesforce
 #     base_url: https://example.my.salesforce.com
 #     secrets: {client_id: env:CRM_CLIENT_ID, client_secret: env:CRM_CLIENT_SECRET}
+
+# A name of the internet that leads into a private network is not called. For one of your own set `allow_private: true`
+# at its source or destination, or name the network: networks: [10.20.0.0/16]
+outgoing: {private_networks: refuse}
 """
 _IGNORED = """\
 # Data, keys made by `afluente up`, and secrets: never committed.

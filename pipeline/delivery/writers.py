@@ -32,6 +32,7 @@ from connectors.kit.destinations.options import read_options
 from pipeline.access.destinations import secrets_for
 from pipeline.delivery.accounts import AccountQuota, kind_of, quota_of
 from pipeline.errors import ConfigurationError
+from pipeline.settings.edges.outgoing import reach_of_destination
 from pipeline.settings.loading import Settings, settings
 from pipeline.stages.destination_mapping.declarations import PERSON
 from pipeline.stages.mapping.source_mapping import DestinationMapping
@@ -177,6 +178,7 @@ def connection_to(destination: str, known: Settings, mapping: DestinationMapping
         object=mapping.object if mapping else None,
         subject=mapping.subject if mapping else PERSON,
         links=_roles(mapping) if mapping else (),
+        reach=reach_of_destination(known, destination),
     )
 
 

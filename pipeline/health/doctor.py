@@ -11,6 +11,9 @@ from pipeline.errors import ConfigurationError
 from pipeline.health.checks import Check, failed
 from pipeline.health.completeness import check_completeness
 from pipeline.health.connector_checks import check_destinations, check_rules, check_sources
+from pipeline.health.edges.calls import check_calls
+from pipeline.health.edges.certificate import check_certificate
+from pipeline.health.edges.residency import check_residency
 from pipeline.health.keys.sealing import check_sealing_keys
 from pipeline.health.keys.standings import check_stored_secrets
 from pipeline.health.machine_checks import (
@@ -52,6 +55,7 @@ def _checks(known: Settings | None) -> Iterator[Check]:
     yield check_disk(known)
     yield from check_processes(known)
     yield check_receiver_port(known)
+    yield from check_certificate(known)
     yield from check_database(known)
     yield from check_sealing_keys(known)
     yield from check_redis(known)
@@ -65,3 +69,5 @@ def _checks(known: Settings | None) -> Iterator[Check]:
     yield from check_subscriptions(known)
     yield from check_destinations(known)
     yield from check_webhooks(known)
+    yield from check_calls(known)
+    yield from check_residency(known)

@@ -14,6 +14,7 @@ from pipeline.access.tokens import connect_command
 from pipeline.errors import AfluenteError, TerminalError
 from pipeline.health.checks import PROBE_SECONDS, Check, asked, failed, passed
 from pipeline.health.polls import PollState, poll_states
+from pipeline.settings.edges.outgoing import reach_of_source
 from pipeline.settings.loading import Settings
 from pipeline.settings.polled_sources import poll_of
 from pipeline.store.events.cursors import PollKey, StoredCursor, read_cursors
@@ -81,6 +82,7 @@ def _read_rows(connection: Connection) -> tuple[dict[PollKey, StoredCursor], dic
 
 def _ask_for_a_page(known: Settings, slug: str, connector: Connector) -> None:
     poll = first_list(poll_of(known, slug, connector))
-    with session(poll.url, timeout_seconds=PROBE_SECONDS, answer_seconds=PROBE_SECONDS) as http:
+    reach = reach_of_source(known, slug)
+    with session(poll.url, timeout_seconds=PROBE_SECONDS, answer_seconds=PROBE_SECONDS, reach=reach) as http:
         for _page in poll_pages(poll, position=None, access=rehearsal_access(known, poll), session=http):
             return

@@ -11,6 +11,7 @@ from connectors.kit.registry import broken_sources
 from pipeline.delivery.standing import Standing
 from pipeline.health.completeness import find_completeness_problems, reconcile_states
 from pipeline.health.connector_checks import find_wrong_mappings
+from pipeline.health.edges.residency import transfers
 from pipeline.health.keys.standings import find_ending, read_stores
 from pipeline.health.machine_checks import free_bytes
 from pipeline.health.polls import find_poll_problems, poll_states
@@ -19,6 +20,7 @@ from pipeline.health.silence.notices import SourceSilence, Surroundings, find_un
 from pipeline.health.subscriptions.notices import find_lost, subscription_states
 from pipeline.health.thresholds import LEAST_FREE_BYTES, find_alarms
 from pipeline.recompute.deliveries import lacking_now
+from pipeline.settings.edges.residency import region_of
 from pipeline.settings.installation import read_runtime
 from pipeline.settings.loading import Settings, settings
 from pipeline.store.last_errors import LastError
@@ -34,7 +36,8 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
     by lane, queues and unacked (messages), due by destination and lane, held (deliveries of
     objects that no mapping names any more), destinations, sources, quarantined by stage,
     drift (undecided fields by source), webhooks (state and backlog by endpoint), requests (of the last minutes, by
-    source and outcome), fetches (what waits to be read of sources that send ids), silent (sources, for longer than
+    source and outcome), data_region and transfers (what leaves it, by what right), fetches (what waits to be read of
+    sources that send ids), silent (sources, for longer than
     usual), reviews_waiting (pairs of people for a human), activities_waiting (for their lead), problems (sentences).
     """
     known = known or settings()
@@ -62,6 +65,8 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
         "webhooks": _webhooks(database),
         "fetches": [msgspec.to_builtins(state) for state in database.fetches] if database else [],
         "silent": [msgspec.to_builtins(source) for source in silent],
+        "data_region": region_of(known.data_region),
+        "transfers": transfers(known),
         "reviews_waiting": database.reviews_waiting if database else None,
         "activities_waiting": database.activities_waiting if database else None,
         "problems": [

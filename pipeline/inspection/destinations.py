@@ -20,6 +20,7 @@ from pipeline.inspection.waiting import why_destination_waits, why_held
 from pipeline.lanes import LANES
 from pipeline.routing import meant_pairs
 from pipeline.settings.declarations import DestinationSettings
+from pipeline.settings.edges.residency import region_of
 from pipeline.settings.loading import settings
 from pipeline.store.deliveries.backfill import (
     DestinationCounts,
@@ -56,7 +57,7 @@ class DestinationRow(msgspec.Struct, frozen=True):
     (only its deliveries are left) or unknown (Redis is away). `account` is the CRM's host, `lacking` how many people
     have no delivery that they are meant for, `waits` what keeps calls back, and until when, `held` deliveries of an
     object that the mapping names no more. `misfits`: what of the mapping did not fit the CRM when it was asked last, at
-    `compared_at`."""
+    `compared_at`. `data_region` is where its servers are, `transfer_basis` what allows people's data to go there."""
 
     name: str
     kind: str | None
@@ -74,6 +75,8 @@ class DestinationRow(msgspec.Struct, frozen=True):
     held: int = 0
     misfits: tuple[str, ...] = ()
     compared_at: datetime | None = None
+    data_region: str | None = None
+    transfer_basis: str | None = None
 
 
 def resume_destination(name: str) -> bool:
@@ -139,6 +142,8 @@ def list_destinations() -> list[DestinationRow]:
                 held=held,
                 misfits=compared[name].findings if name in compared and configured else (),
                 compared_at=compared[name].compared_at if name in compared else None,
+                data_region=region_of(configured.data_region) if configured else None,
+                transfer_basis=basis.told() if configured and (basis := configured.transfer_basis) else None,
             )
         )
     return rows

@@ -9,8 +9,8 @@ import socket
 import sys
 from contextlib import suppress
 
-import uvicorn
-
+from pipeline.intake.edge.server import EdgeServer
+from pipeline.intake.edge.tls import tls_of
 from pipeline.intake.receiver.http import create_app
 from pipeline.intake.receiver.serving import server_config
 from pipeline.logs import configure_logging
@@ -35,8 +35,7 @@ def main() -> None:
     # What is there by now stays. Looked through for garbage again and again, it held everybody for 80 ms each time.
     gc.collect()
     gc.freeze()
-    proxies = known.receiver.trusted_proxies
-    server = uvicorn.Server(server_config(app, trusted_proxies=proxies, host=chosen.host, port=chosen.port))
+    server = EdgeServer(server_config(app, known, host=chosen.host, port=chosen.port), tls_of(known))
     with suppress(KeyboardInterrupt):  # Ctrl-C, after what was under way was answered
         server.run(sockets=None if chosen.fd is None else [socket.socket(fileno=chosen.fd)])
     if not server.started:

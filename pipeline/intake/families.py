@@ -24,6 +24,7 @@ from pipeline.access.sources import poll_access
 from pipeline.errors import QuotaError
 from pipeline.intake.instances import SourceInstance
 from pipeline.intake.poll_reports import PollReport
+from pipeline.settings.edges.outgoing import reach_of_source
 from pipeline.settings.loading import Settings
 from pipeline.settings.polled_sources import settings_digest
 from pipeline.store.engine import transaction
@@ -98,7 +99,8 @@ class Family:
     def _parents(self) -> tuple[list[ParentRecord], bool]:
         poll = poll_of_parents(self.poll, self.parent)
         access = poll_access(self.known, self.instance.slug, self.instance.brand, self.instance.connector, poll)
-        with session(poll.url, max_answer_bytes=poll.max_answer_bytes) as http:
+        reach = reach_of_source(self.known, self.instance.slug)
+        with session(poll.url, max_answer_bytes=poll.max_answer_bytes, reach=reach) as http:
             return parents_in(iter(poll_pages(poll, position=None, access=access, session=http)), self.parent)
 
     def _in_turn(self, parents: list[ParentRecord]) -> Iterator[tuple[ParentRecord, bool]]:

@@ -34,6 +34,7 @@ from pipeline.intake.poll_reports import HOLD_SECONDS, RUN_SECONDS, PollReport
 from pipeline.intake.posted.records import seen_record
 from pipeline.logs import get_logger
 from pipeline.records import AS_IT_CAME, STORED, Envelope, NewEvent
+from pipeline.settings.edges.outgoing import reach_of_source
 from pipeline.settings.loading import Settings, settings, settings_read_at
 from pipeline.settings.polled_sources import (
     STREAM,
@@ -215,7 +216,8 @@ def _read_list(
         report.note(_MOVED)
     access = poll_access(known, instance.slug, instance.brand, instance.connector, poll)
     deadline = time.monotonic() + RUN_SECONDS
-    with session(poll.url, max_answer_bytes=poll.max_answer_bytes) as http:
+    reach = reach_of_source(known, instance.slug)
+    with session(poll.url, max_answer_bytes=poll.max_answer_bytes, reach=reach) as http:
         for page in poll_pages(poll, position=position, access=access, session=http):
             _store_page(polled, page, report)
             for note in page.notes:

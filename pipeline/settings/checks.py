@@ -15,6 +15,7 @@ import yaml
 from pipeline.errors import ConfigurationError
 from pipeline.lanes import LANES
 from pipeline.settings.declarations import SettingsFile
+from pipeline.settings.edges.residency import problems_of_residency
 from pipeline.settings.networks import EVERYBODY, fault_of_network
 from pipeline.settings.secret_settings import problems_of_secrets
 from pipeline.settings.secrets import reference
@@ -82,6 +83,8 @@ def _of_sense(content: Mapping[str, Any]) -> Iterator[Problem]:
     yield from problems_of_secrets(_objects(content, "secrets"))
     proxies = _objects(content, "receiver").get("trusted_proxies")
     yield from _of_networks(proxies, "receiver.trusted_proxies", also=EVERYBODY)
+    yield from _of_networks(_objects(content, "outgoing").get("networks"), "outgoing.networks")
+    yield from problems_of_residency(content)
     flower = _objects(content, "flower")
     yield from ((f"flower.{key}", unknown_name(str(key), ("auth",))) for key in flower if key != "auth")
     if isinstance(flower.get("auth"), str):

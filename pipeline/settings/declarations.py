@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import msgspec
 
 from pipeline.settings.access_settings import AccessSettings, AuditSettings
+from pipeline.settings.edges.declared import OutgoingSettings, ReceiverSettings
+from pipeline.settings.edges.residency import TransferBasis
 from pipeline.settings.privacy_settings import PrivacySettings
 from pipeline.settings.secret_settings import SecretSettings
 from pipeline.values.dates.lengths import length_of
@@ -29,6 +31,8 @@ class BrandSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     region: str | None = None
     title: str | None = None
+    data_region: str | None = None  # where its people's data has to be; None: where this deployment is
+    receiver_url: str | None = None  # of the deployment that serves it, if that is another
 
 
 class SilenceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +64,7 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     every_seconds: Annotated[int, msgspec.Meta(ge=1)] | None = None
     rate_per_second: PerSecond | None = None
     allow_from: list[str] | None = None
+    allow_private: bool = False  # it is asked wherever its address leads: into a private network too
     silence: bool | SilenceSettings = True  # False: nobody is told when it falls silent
     subscription: bool | dict[str, Any] = True  # what it is asked with for our subscription; False: it is not asked
     redirect_url: str | None = None  # where `source connect` lets the browser be led, as the app was registered
@@ -97,6 +102,9 @@ class DestinationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     batch_size: Count | None = None
     look_up: bool = False
     timeout_seconds: Annotated[float, msgspec.Meta(gt=0, le=600)] = 20.0
+    allow_private: bool = False  # as of a source
+    data_region: str | None = None  # where its servers are
+    transfer_basis: TransferBasis | None = None  # what allows data to go there from another region
     options: dict[str, Any] = {}
     secrets: dict[str, str] = {}
 
@@ -121,15 +129,6 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quarantine_after_losses: Count = 3  # an event that stood alone and lost its worker this often
 
 
-class ReceiverSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The HTTP receiver as the world sees it."""
-
-    public_url: str | None = None  # what senders were told: some sign it
-    # Networks whose word of who is behind them counts; None: 127.0.0.1, or those of FORWARDED_ALLOW_IPS.
-    trusted_proxies: list[str] | None = None
-    describe_sources: bool = False  # /docs and /openapi.json name brands and sources to anybody
-
-
 # Before each further attempt of a message: about three days in all, as the specification of Standard Webhooks has it.
 RETRY_SECONDS = (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
 
@@ -149,6 +148,8 @@ class WebhookPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     disable_after_days: Annotated[float, msgspec.Meta(gt=0, le=365)] = 5.0  # of failures without a success
     disable_after_failed: Count = 20  # messages in a row that ran out of attempts
     keep_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 30  # ended messages, for `webhook replay`
+    data_region: str | None = None  # as of a destination
+    transfer_basis: TransferBasis | None = None
 
 
 class WebhookSettings(WebhookPolicy, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -167,11 +168,13 @@ class HookSettings(WebhookPolicy, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class SettingsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    data_region: str | None = None  # where this deployment keeps its data; None: nobody asks
     brands: dict[str, BrandSettings] = {}
     sources: dict[str, SourceSettings] = {}
     destinations: dict[str, DestinationSettings] = {}
     tuning: Tuning = Tuning()
     receiver: ReceiverSettings = ReceiverSettings()
+    outgoing: OutgoingSettings = OutgoingSettings()
     webhooks: dict[str, WebhookSettings] = {}
     hooks: HookSettings = HookSettings()
     flower: dict[str, str] = {}

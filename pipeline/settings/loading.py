@@ -28,12 +28,13 @@ from pipeline.settings.declarations import (
     BrandSettings,
     DestinationSettings,
     HookSettings,
-    ReceiverSettings,
     SettingsFile,
     SourceSettings,
     Tuning,
     WebhookSettings,
 )
+from pipeline.settings.edges.declared import OutgoingSettings, ReceiverSettings
+from pipeline.settings.edges.residency import localized
 from pipeline.settings.installation import embedded_broker_url, embedded_database_url, read_credentials, read_runtime
 from pipeline.settings.privacy_settings import PrivacySettings
 from pipeline.settings.secret_settings import SecretSettings
@@ -72,6 +73,9 @@ class Settings(msgspec.Struct, frozen=True):
     is_sandbox_told: bool  # its address is that of one that runs, not just the usual one
     webhooks: dict[str, WebhookSettings] = {}
     hooks: HookSettings = HookSettings()
+    outgoing: OutgoingSettings = OutgoingSettings()
+    data_region: str | None = None
+    brands_elsewhere: dict[str, BrandSettings] = {}  # served by deployments of other regions
     drop_roots: tuple[Path, ...] = ()  # folders that drop folders may lie in; a relative one begins in the first
     access: AccessSettings = AccessSettings()
     audit: AuditSettings = AuditSettings()
@@ -91,6 +95,13 @@ class Settings(msgspec.Struct, frozen=True):
         """Default market (ISO alpha-2) of leads that do not name one: the source's, else the brand's."""
         of_brand = self.brands.get(brand)
         return self.source(source).region or (of_brand.region if of_brand else None)
+
+    @property
+    def trusted_proxies(self) -> list[str]:
+        """Addresses and networks whose word of who is behind them counts; `*`: everybody's."""
+        if self.receiver.trusted_proxies is not None:
+            return self.receiver.trusted_proxies
+        return _parts_of(self.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1"))
 
     def destinations_for(self, brand: str) -> list[str]:
         """Names of the enabled destinations a brand's people are meant for, in a stable order."""
@@ -198,7 +209,8 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
     if home is not None and not home.is_dir():
         raise ConfigurationError(f"AFLUENTE_HOME names {home}, which is no folder: `afluente init {home}` makes it")
     config_path = Path(env.get("AFLUENTE_CONFIG") or Path(env.get("AFLUENTE_HOME") or "", "afluente.yaml"))
-    parsed = _read_config(config_path, is_named=bool(env.get("AFLUENTE_CONFIG")))
+    told = _read_config(config_path, is_named=bool(env.get("AFLUENTE_CONFIG")))
+    parsed, elsewhere = localized(told)
     database_url = env.get("AFLUENTE_DATABASE_URL") or file_variable("AFLUENTE_DATABASE_URL_FILE", env)
     broker_url = env.get("AFLUENTE_BROKER_URL") or file_variable("AFLUENTE_BROKER_URL_FILE", env)
     destinations = dict(parsed.destinations)
@@ -231,12 +243,15 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
         destinations=destinations,
         tuning=parsed.tuning,
         receiver=parsed.receiver,
-        api_keys=read_api_keys(_api_keys(env, folder), brands=set(parsed.brands) or {"default"}),
+        api_keys=read_api_keys(_api_keys(env, folder), brands=set(told.brands) or {"default"}),
         flower_auth=reference(parsed.flower["auth"], "flower.auth") if "auth" in parsed.flower else None,
         uses_sandbox=uses_sandbox,
         is_sandbox_told=bool(address),
         webhooks=parsed.webhooks,
         hooks=parsed.hooks,
+        outgoing=parsed.outgoing,
+        data_region=parsed.data_region,
+        brands_elsewhere=elsewhere,
         drop_roots=tuple(Path(root).absolute() for root in parsed.drop_roots) or (folder / "drops",),
         access=parsed.access,
         audit=parsed.audit,

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.cli.reference import render_reference, walk_commands
 from pipeline.settings import declarations
+from pipeline.settings.edges import declared
 from pipeline.settings.privacy_settings import PrivacySettings
 from tests.support.paths import ROOT
 
@@ -130,8 +131,9 @@ def test_every_variable_on_the_settings_page_is_read():
         ("destinations", declarations.DestinationSettings),
         ("windows", declarations.WindowSettings),
         ("tuning", declarations.Tuning),
-        ("receiver", declarations.ReceiverSettings),
         ("secrets", declarations.SecretSettings),
+        ("receiver", declared.ReceiverSettings),
+        ("outgoing", declared.OutgoingSettings),
         ("webhooks", declarations.WebhookSettings),
         ("hooks", declarations.HookSettings),
         ("privacy", PrivacySettings),

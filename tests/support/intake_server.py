@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import requests
-import uvicorn
 
 from connectors.kit import Connector
+from pipeline.intake.edge.server import EdgeServer
+from pipeline.intake.edge.tls import tls_of
 from pipeline.intake.receiver.http import create_app
 from pipeline.intake.receiver.serving import server_config
 from pipeline.records import RawEvent
@@ -24,8 +25,9 @@ KEY = "an-api-key-of-the-tests"
 
 
 class Receiver:
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, tls_port: int | None = None) -> None:
         self.address = address
+        self.tls_port = tls_port
         self.http = requests.Session()
 
     def post(self, path: str, **options: Any) -> requests.Response:
@@ -53,7 +55,7 @@ def running_receiver(
 ) -> Iterator[Receiver]:
     known = known or settings()
     app = create_app(known, connectors=connectors)
-    server = uvicorn.Server(server_config(app, trusted_proxies=known.receiver.trusted_proxies, port=port))
+    server = EdgeServer(server_config(app, known, port=port), tls_of(known))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 20
@@ -63,7 +65,7 @@ def running_receiver(
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield Receiver(f"http://127.0.0.1:{port}")
+        yield Receiver(f"http://127.0.0.1:{port}", tls_port=server.tls_port)
     finally:
         server.should_exit = True
         thread.join(20)

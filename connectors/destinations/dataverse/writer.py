@@ -68,7 +68,10 @@ class DataverseWriter(DataverseAbilities):
         self._select = f"$select={self._names.id_field},{self._names.key_field}"
         self._is_told_of_created = bool(connection.options.get("return_representation", True))
         self._session = session(
-            connection.base_url, timeout_seconds=connection.timeout_seconds, max_answer_bytes=_MAX_ANSWER_BYTES
+            connection.base_url,
+            timeout_seconds=connection.timeout_seconds,
+            max_answer_bytes=_MAX_ANSWER_BYTES,
+            reach=connection.reach,
         )
         self._session.headers.update(_HEADERS)
         tokens = _token_source(connection, self._session)

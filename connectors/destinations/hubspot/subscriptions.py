@@ -69,7 +69,7 @@ class SubscriptionWriter:
         self._name = connection.name
         base_url = connection.base_url.rstrip("/")
         self._root = base_url + _path(connection.name, connection.options.get("api_version", "v3"))
-        self._session = session(base_url, timeout_seconds=connection.timeout_seconds)
+        self._session = session(base_url, timeout_seconds=connection.timeout_seconds, reach=connection.reach)
         self._session.headers["Accept"] = "application/json"
         tokens = token_source(connection, self._session)
         self._calls = AuthorizedCalls(

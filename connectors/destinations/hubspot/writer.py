@@ -84,7 +84,7 @@ class HubSpotWriter(HubSpotAbilities):
         self._properties = self._base_url + object_path(
             connection.name, self._object.name, self._version, part="properties"
         )
-        self._session = session(self._base_url, timeout_seconds=connection.timeout_seconds)
+        self._session = session(self._base_url, timeout_seconds=connection.timeout_seconds, reach=connection.reach)
         self._session.headers["Accept"] = "application/json"
         tokens = token_source(connection, self._session)
         self._calls = AuthorizedCalls(

@@ -34,7 +34,7 @@ class Api:
         base_url = connection.base_url.rstrip("/")
         self._base_url = base_url
         self._root = f"{base_url}/services/data/{_version(connection.options.get('api_version', '67.0'))}"
-        self._session = session(base_url, timeout_seconds=connection.timeout_seconds)
+        self._session = session(base_url, timeout_seconds=connection.timeout_seconds, reach=connection.reach)
         self._session.headers.update(_headers(connection))
         instance = Instance(connection.name, base_url)
         self._calls = AuthorizedCalls(

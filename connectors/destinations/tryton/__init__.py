@@ -68,6 +68,7 @@ class TrytonWriter(TrytonAbilities):
             timeout=connection.timeout_seconds,
             company=options.get("company"),
             before_call=connection.before_call,
+            reach=connection.reach,
         )
 
     def write(self, records: Sequence[Record]) -> list[WriteResult]:

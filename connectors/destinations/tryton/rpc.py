@@ -20,6 +20,7 @@ from requests.auth import AuthBase
 
 from connectors.kit import RecordError, TerminalError, TransientError
 from connectors.kit.http import CONNECT_TIMEOUT_SECONDS, check_status, session, translated
+from connectors.kit.reach import Reach
 from connectors.kit.redaction import without_values
 
 _LANGUAGE = "en"  # of the server's messages, whatever the account's own: some are told apart by their words
@@ -50,6 +51,7 @@ class TrytonAccount:
         timeout: float,
         company: int | None,
         before_call: Callable[[int], None],
+        reach: Reach,
     ) -> None:
         self.name = name
         self._before_call = before_call
@@ -58,7 +60,7 @@ class TrytonAccount:
         self._password = password
         self._company = company
         self._timeout = timeout
-        self._http = session(base_url, timeout_seconds=timeout)
+        self._http = session(base_url, timeout_seconds=timeout, reach=reach)
         self._http.headers["Content-Type"] = "application/json"
         self._auth: AuthBase | None = None
         self._context: dict[str, Any] | None = None

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from connectors.kit.destinations.options import Option
 from connectors.kit.errors import ConfigurationError
+from connectors.kit.reach import Reach
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -172,6 +173,8 @@ class Connection:
     `object`: the CRM's name of what is written, None for the one that persons are by the options; `subject`: what it
     stands for; `links`: the roles by which it may be linked. A writer is opened for each object of an account.
 
+    `reach`: where it may connect to, for its `session`.
+
     `before_call` is to be called before each call that the CRM counts, with what it costs if that is more than one. It
     waits for a grant of the quota; raises QuotaError where none can be had in good time, TransientError without Redis.
     """
@@ -186,6 +189,7 @@ class Connection:
     subject: str = "person"
     links: tuple[str, ...] = ()
     before_call: Callable[[int], None] = field(default=_uncounted, repr=False, compare=False)
+    reach: Reach = field(default_factory=Reach)
 
     @property
     def is_local(self) -> bool:

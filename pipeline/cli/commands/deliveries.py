@@ -9,7 +9,7 @@ import typer
 from pipeline.cli.terminal.connection import database
 from pipeline.cli.terminal.moments import Since, Until, parse_period
 from pipeline.cli.terminal.output import AsJson, example, print_json, print_note
-from pipeline.cli.terminal.rows import AsFormat, ForExcel, OutFile, RowFormat, write_rows
+from pipeline.cli.terminal.rows import AsCells, AsFormat, Cells, ForExcel, OutFile, RowFormat, write_rows
 from pipeline.values.counting import counted
 
 commands = typer.Typer(help="What each CRM should have and has.", no_args_is_help=True)
@@ -64,6 +64,7 @@ def export(
     since: Since = None,
     until: Until = None,
     excel: ForExcel = False,
+    cells: AsCells = Cells.readable,
     out: OutFile = None,
 ) -> None:
     """Write one row per person and CRM.
@@ -79,5 +80,5 @@ def export(
         database(timeout_seconds=0) as connection,
         export_deliveries(connection, destination=destination, **period) as deliveries,
     ):
-        count = write_rows(deliveries.rows, deliveries.columns, row_format, out, excel=excel)
+        count = write_rows(deliveries.rows, deliveries.columns, row_format, out, excel=excel, cells=cells)
     print_note(counted(count, "delivery", "deliveries"))

@@ -53,6 +53,8 @@ def list_destinations(*, as_json: AsJson = False) -> None:
         numbers=("due", "sent", "quarantined", "lacking"),
     )
     for row in rows:
+        if row.transfer_basis and "/" not in row.name:
+            print_line(f"{row.name}: its data is in {row.data_region}, by {row.transfer_basis}")
         for sentence in row.misfits:
             print_line(f"{row.name}: the mapping does not fit: {sentence}")
         if row.held:

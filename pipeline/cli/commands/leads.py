@@ -9,7 +9,7 @@ import typer
 from pipeline.cli.terminal.connection import RUN_AGAIN, database, installation, parse_id
 from pipeline.cli.terminal.moments import Since, Until, parse_period
 from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_note, print_table, progress_bar
-from pipeline.cli.terminal.rows import AsFormat, ForExcel, OutFile, RowFormat, write_rows
+from pipeline.cli.terminal.rows import AsCells, AsFormat, Cells, ForExcel, OutFile, RowFormat, write_rows
 from pipeline.errors import UsageError
 from pipeline.values.counting import counted
 
@@ -31,6 +31,7 @@ def export(
     since: Since = None,
     until: Until = None,
     excel: ForExcel = False,
+    cells: AsCells = Cells.readable,
     out: OutFile = None,
 ) -> None:
     """Write one row per accepted event.
@@ -39,8 +40,8 @@ def export(
     current mapping makes of the stored request; consents, channel and the touch's source, medium and campaign are as
     they were recorded when the lead settled. Events that were quarantined or suppressed are rows too, with the
     fields that could be read, the `reason` and, if a rule of `mappings/validation.yaml` suppresses it, the `rule`. In
-    CSV, texts that a spreadsheet would take for a formula get an apostrophe in front; phone numbers stay as they are,
-    and so does everything in jsonl.
+    CSV, texts that a spreadsheet would take for a formula get an apostrophe in front; phone numbers stay as they are
+    (`--cells`), and so does everything in jsonl.
     """
     from pipeline.inspection.exports import export_leads
 
@@ -49,7 +50,7 @@ def export(
         database(timeout_seconds=0) as connection,
         export_leads(connection, source=source, brand=brand, **period) as leads,
     ):
-        count = write_rows(leads.rows, leads.columns, row_format, out, excel=excel)
+        count = write_rows(leads.rows, leads.columns, row_format, out, excel=excel, cells=cells)
     print_note(counted(count, "lead"))
 
 

@@ -12,7 +12,7 @@ import typer
 from pipeline.cli.terminal.connection import database
 from pipeline.cli.terminal.moments import parse_days
 from pipeline.cli.terminal.output import AsJson, example, print_note
-from pipeline.cli.terminal.rows import ForExcel, OutFile, RowFormat, write_document, write_rows
+from pipeline.cli.terminal.rows import AsCells, Cells, ForExcel, OutFile, RowFormat, write_document, write_rows
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def attribution(
     report_format: AsReport = ReportFormat.table,
     as_json: AsJson = False,
     excel: ForExcel = False,
+    cells: AsCells = Cells.readable,
     out: OutFile = None,
     chart: Chart = None,
 ) -> None:
@@ -106,13 +107,19 @@ def attribution(
     question.check()
     with database(timeout_seconds=0) as connection:
         credit = report_attribution(connection, models, question)
-    _write(credit, question, written, out, excel=excel)
+    _write(credit, question, written, out, excel=excel, cells=cells)
     if chart is not None:
         _draw(credit, question, chart)
 
 
 def _write(
-    credit: AttributionTable, question: ReportQuestion, written: ReportFormat, out: Path | None, *, excel: bool
+    credit: AttributionTable,
+    question: ReportQuestion,
+    written: ReportFormat,
+    out: Path | None,
+    *,
+    excel: bool,
+    cells: Cells,
 ) -> None:
     from pipeline.cli.terminal.credit import credit_object, credit_rows, print_credit
 
@@ -121,7 +128,8 @@ def _write(
     elif written is not ReportFormat.table:
         columns, rows = credit_rows(credit, question.by)
         row_format = RowFormat(written.value)
-        write_rows((dict(zip(columns, row, strict=True)) for row in rows), columns, row_format, out, excel=excel)
+        named = (dict(zip(columns, row, strict=True)) for row in rows)
+        write_rows(named, columns, row_format, out, excel=excel, cells=cells)
     else:
         print_credit(credit, question.by, _period(question.since, question.until))
 

@@ -1,8 +1,8 @@
 """Writes rows of any number as CSV, JSON lines or an Excel workbook, one at a time, to stdout or to a file.
 
-CSV opened in a spreadsheet can run what a stranger typed into a form: a cell that begins with `=`, `@`, a tab or a
-carriage return, or with `+` or `-` unless it is a phone number or a number, gets an apostrophe in front. Phones stay
-E.164. JSON lines are always exact.
+CSV opened in a spreadsheet can run what a stranger typed into a form: a cell that begins with `=`, `@`, a tab or a line
+end, or with `+` or `-` unless it is a phone number or a number, gets an apostrophe in front. Phones stay E.164. `Cells`
+is the switch: phones too, or nothing for a program that reads the file. JSON lines are always exact.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -24,7 +24,7 @@ import typer
 from pipeline.cli.terminal.output import STEERS, escaped, json_text, plain, print_json, print_note
 from pipeline.errors import UsageError
 
-_RISKY = ("=", "@", "+", "-", "\t", "\r")
+_RISKY = ("=", "@", "+", "-", "\t", "\r", "\n", "＝", "＠", "＋", "－")  # wide ones count too where people type them
 _DIGITS = re.compile(r"[+0][\d ()./;+-]{5,}\Z")  # of numbers that Excel would calculate with
 _HARMLESS_SIGNED = re.compile(r"[+-][\d .()]*\d")  # +493012345, -3.5: a spreadsheet makes a number of it at most
 
@@ -37,11 +37,27 @@ class RowFormat(StrEnum):
     xlsx = "xlsx"
 
 
+class Cells(StrEnum):
+    """What becomes of a CSV cell that a spreadsheet would take for a formula."""
+
+    readable = "readable"
+    strict = "strict"
+    raw = "raw"
+
+
 AsFormat = Annotated[
     RowFormat, typer.Option("--format", help="csv, jsonl for one JSON object a line, or xlsx for Excel (with --out).")
 ]
 ForExcel = Annotated[
     bool, typer.Option("--excel", help="CSV as Excel opens it with a double click: BOM, semicolons, phones as text.")
+]
+AsCells = Annotated[
+    Cells,
+    typer.Option(
+        "--cells",
+        help="CSV cells that a spreadsheet would run: an apostrophe in front but for phones (readable) or for phones"
+        " too (strict); as they are, for a program (raw).",
+    ),
 ]
 OutFile = Annotated[
     Path | None, typer.Option("--out", help="Write to this file, readable by you alone, instead of to stdout.")
@@ -75,20 +91,25 @@ def write_rows(
     out: Path | None,
     *,
     excel: bool = False,
+    cells: Cells = Cells.readable,
 ) -> int:
     """Write all rows; returns how many. A file appears under its name only when it is complete.
 
     `excel`: CSV for a double click in the countries of the decimal comma. Raises UsageError for a workbook without a
-    file, and for `excel` with another format.
+    file, and for `excel` with another format or with `cells`: it has its own way with phones.
     """
     if excel and row_format is not RowFormat.csv:
         raise UsageError(f"--excel is about csv: leave it out with --format {row_format}")
+    if excel and cells is not Cells.readable:
+        raise UsageError("--excel writes phones as text already: leave --cells out")
     if row_format is RowFormat.xlsx:
         return _write_xlsx(rows, columns, out)
     with _opened(out) as file:
         if row_format is RowFormat.jsonl:
             return _write_lines(rows, columns, file if out else _Shown(file, in_json=True))
-        return _write_csv(rows, columns, file if out else _Shown(file, in_json=False), excel=excel)
+        return _write_csv(
+            rows, columns, file if out else _Shown(file, in_json=False), shown=excel_cell if excel else _SHOWN[cells]
+        )
 
 
 def write_document(document: Any, out: Path | None) -> None:
@@ -153,12 +174,28 @@ def _write_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], file
     return count
 
 
-def _write_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], file: _Writable, *, excel: bool) -> int:
-    writer = csv.writer(file, lineterminator="\n", delimiter=";" if excel else ",")
-    shown = excel_cell if excel else csv_cell
-    if excel:
+def strict_cell(value: Any) -> Any:
+    """The same with an apostrophe before phone numbers too: nothing begins with a sign but numbers."""
+    cell = csv_cell(value)
+    return "'" + cell if isinstance(cell, str) and cell.startswith(_RISKY) else cell
+
+
+def raw_cell(value: Any) -> Any:
+    """A value as it is, for a program."""
+    return value if isinstance(value, str) else csv_cell(value)
+
+
+_SHOWN = {Cells.readable: csv_cell, Cells.strict: strict_cell, Cells.raw: raw_cell}
+
+
+def _write_csv(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], file: _Writable, *, shown: Callable[[Any], Any]
+) -> int:
+    is_excel = shown is excel_cell
+    writer = csv.writer(file, lineterminator="\n", delimiter=";" if is_excel else ",")
+    if is_excel:
         file.write("\ufeff")
-    writer.writerow(columns)
+    writer.writerow([csv_cell(column) for column in columns])
     count = 0
     for row in rows:
         writer.writerow([shown(row.get(column)) for column in columns])

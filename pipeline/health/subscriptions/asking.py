@@ -12,6 +12,7 @@ import orjson
 
 from connectors.kit import Connector, sources
 from connectors.kit.http import session
+from connectors.kit.reach import Reach
 from connectors.kit.sources.auth import Access, auth_of
 from connectors.kit.sources.fetching.addresses import target_of
 from connectors.kit.sources.fetching.answers import fetch_record
@@ -20,6 +21,7 @@ from connectors.kit.sources.fetching.subscriptions import Hook, Subscription, su
 from pipeline.access.sources import auth_in_force, how_to_let_in, keys_of
 from pipeline.errors import AfluenteError, ConfigurationError, RecordError, TerminalError, place_of
 from pipeline.logs import get_logger
+from pipeline.settings.edges.outgoing import reach_of_source
 from pipeline.settings.loading import Settings, settings
 from pipeline.settings.set_up_sources import set_up_sources
 from pipeline.store.engine import transaction
@@ -126,10 +128,11 @@ def _said(known: Settings, source: Subscribed) -> dict[str, Any]:
     keys = keys_of(known, source.slug, source.brand, source.connector, auth)
     access = auth.access(keys)
     base = known.source(source.slug).url
+    reach = reach_of_source(known, source.slug)
     states: list[Hook] = []
     for options in _each(subscription, source.options):
         try:
-            answer = _answer(subscription.ask, options, access, base)
+            answer = _answer(subscription.ask, options, access, base, reach)
         except RecordError as error:
             if error.code != _GONE:
                 raise
@@ -139,14 +142,14 @@ def _said(known: Settings, source: Subscribed) -> dict[str, Any]:
     missing: list[str] = []
     if subscription.scopes is not None and auth.grant is None:
         token = next(iter(keys.secrets_of(auth.secrets[0])), "")
-        answer = _answer(subscription.scopes.ask, {**source.options, "token": token}, access, base)
+        answer = _answer(subscription.scopes.ask, {**source.options, "token": token}, access, base, reach)
         missing = subscription.missing_scopes(answer)
     return {"token": OK, "hook": min(states, key=_WORST_FIRST.index), "missing_scopes": missing}
 
 
-def _answer(question: Fetch, options: Mapping[str, Any], access: Access, base: str | None) -> Any:
+def _answer(question: Fetch, options: Mapping[str, Any], access: Access, base: str | None, reach: Reach) -> Any:
     target = target_of(question, {}, options, base=base)
-    with session(target.url, timeout_seconds=_CALL_SECONDS, answer_seconds=_CALL_SECONDS) as http:
+    with session(target.url, timeout_seconds=_CALL_SECONDS, answer_seconds=_CALL_SECONDS, reach=reach) as http:
         return orjson.loads(fetch_record(question, target, access=access, http=http, what="its subscription"))
 
 

@@ -14,6 +14,7 @@ from pipeline.access.tokens import digest_of, exchange, keep
 from pipeline.errors import ConfigurationError, RefusedError, UsageError
 from pipeline.inspection.names import check_source, find_instance
 from pipeline.intake.instances import SourceInstance
+from pipeline.settings.edges.outgoing import reach_of_source
 from pipeline.settings.loading import settings
 from pipeline.settings.set_up_sources import set_up_sources
 from pipeline.store import source_tokens
@@ -78,7 +79,8 @@ def finish_connecting(connecting: Connecting, given: str) -> Connected:
         raise RefusedError(str(error)) from error
     form = auth.exchange(code, redirect=connecting.redirect_url, verifier=connecting.verifier)
     try:
-        granted = exchange(auth, form, keys.secrets_of, what=f"{connecting.source}: connecting")
+        reach = reach_of_source(settings(), connecting.source)
+        granted = exchange(auth, form, keys.secrets_of, what=f"{connecting.source}: connecting", reach=reach)
     except GrantRefusedError as error:
         raise RefusedError(
             "the source does not know this code any more (it counts once, and for a minute or so): begin again"

@@ -16,6 +16,7 @@ from pipeline.delivery.shared_state import shared_redis
 from pipeline.errors import QuotaError, TransientError
 from pipeline.intake.arrivals import JSON
 from pipeline.records import FETCHED_INTO, Envelope
+from pipeline.settings.edges.outgoing import reach_of_source
 from pipeline.settings.loading import Settings
 
 _CALL_SECONDS = 10.0
@@ -39,6 +40,7 @@ class FetchCalls:
             timeout_seconds=_CALL_SECONDS,
             answer_seconds=_CALL_SECONDS,
             max_answer_bytes=setup.fetch.max_answer_bytes,
+            reach=reach_of_source(known, slug),
         )
 
     def __enter__(self) -> Self:

@@ -3,6 +3,7 @@
 Three buckets of a source, so that strangers never use up what its own sender may do:
 
 - proven requests, or those of a source that signs nothing: `rate_per_second` of afluente.yaml, counted in records;
+  without one, a source that signs nothing has a rate nevertheless, and each address that posts to such sources has one;
 - requests that prove nothing: a bucket of their own; one that does not even claim a proof is refused unread;
 - entries of an unsigned source that identify nobody: each would wait for a human, so only so many are taken.
 """
@@ -13,6 +14,7 @@ from starlette.datastructures import Address
 
 from connectors.kit import Signature
 from connectors.kit.sources.content_types import MAX_LENGTH, read_content_type
+from pipeline.intake.edge.peers import Peers, name_of
 from pipeline.intake.instances import SourceInstance
 from pipeline.intake.posted.records import PostedRecord
 from pipeline.intake.receiver.answers import RefusedError, refused_later
@@ -23,6 +25,8 @@ from pipeline.settings.networks import is_within
 _UNPROVEN_PER_SECOND = 20.0
 _UNPROVEN_BURST = 100.0
 _NAMELESS_PER_SECOND = 0.1  # entries that identify nobody, of an unsigned source
+_ADDRESS_BURST_SECONDS = 10.0  # an office behind one address may send this long at its rate all at once
+_MOST_ADDRESSES = 10_000  # whose buckets are kept
 _NAMELESS_BURST = 100.0  # a form whose fields were renamed loses nothing before somebody looks
 
 
@@ -32,6 +36,8 @@ class Admission:
     def __init__(self, settings: Settings, limits: RateLimits) -> None:
         self._settings = settings
         self._limits = limits
+        self._addresses = RateLimits(most=_MOST_ADDRESSES)
+        self._proxies = Peers(None, settings.trusted_proxies)
 
     def check_address(self, instance: SourceInstance, client: Address | None) -> None:
         """403 for a request from elsewhere than `allow_from` of the source says. `client`: who asks, or whom a trusted
@@ -40,14 +46,21 @@ class Admission:
         if allowed is not None and not is_within(client.host if client else None, allowed):
             raise RefusedError(403, "address", "requests of this source are not taken from your address")
 
-    def let_in(self, instance: SourceInstance) -> None:
-        """One request of a source, counted as one record. 429 over its rate."""
+    def let_in(self, instance: SourceInstance, client: Address | None) -> None:
+        """One request of a source, counted as one record. 429 over its rate, or over that of its address where nothing
+        proves who sends."""
+        if (address := self._address(instance, client)) is not None:
+            wait = self._addresses.take(address, **self._address_rate)
+            if wait:
+                raise refused_later(429, "too_fast", "your address sends faster than it may", seconds=wait)
         wait = self._limits.take((instance.brand, instance.slug), rate_per_second=self._rate(instance))
         if wait:
             raise refused_later(429, "too_fast", "this source sends faster than it may", seconds=wait)
 
-    def count_records(self, instance: SourceInstance, records: int) -> None:
+    def count_records(self, instance: SourceInstance, client: Address | None, records: int) -> None:
         """How many records the request that was let in turned out to hold."""
+        if (address := self._address(instance, client)) is not None:
+            self._addresses.charge(address, records - 1, **self._address_rate)
         self._limits.charge((instance.brand, instance.slug), records - 1, rate_per_second=self._rate(instance))
 
     def refuse_unproven(self, instance: SourceInstance) -> RefusedError:
@@ -78,7 +91,24 @@ class Admission:
                 )
 
     def _rate(self, instance: SourceInstance) -> float | None:
-        return self._settings.source(instance.slug).rate_per_second
+        own = self._settings.source(instance.slug).rate_per_second
+        return own or (self._settings.receiver.unsigned_per_source if _is_unsigned(instance) else None)
+
+    def _address(self, instance: SourceInstance, client: Address | None) -> str | None:
+        """What a stranger is counted under; None for a sender who proves itself, and for a proxy that does not say who
+        is behind it: that may be everybody."""
+        if client is None or not _is_unsigned(instance) or self._proxies.is_trusted(client.host):
+            return None
+        return name_of(client.host)
+
+    @property
+    def _address_rate(self) -> dict[str, float]:
+        rate = self._settings.receiver.unsigned_per_address
+        return {"rate_per_second": rate, "burst": rate * _ADDRESS_BURST_SECONDS}
+
+
+def _is_unsigned(instance: SourceInstance) -> bool:
+    return instance.webhook is not None and instance.webhook.signature is None
 
 
 def claims_proof(signature: Signature, headers: dict[str, str]) -> bool:

@@ -40,11 +40,11 @@ async def post_leads(receiver: Receiver, request: Request) -> Response:
     instance = _instance(receiver, request, key)
     receiver.admission.check_address(instance, request.client)
     check_content_type(request.headers.get("content-type", ""))
-    receiver.admission.let_in(instance)
+    receiver.admission.let_in(instance, request.client)
     body = await read_body(request, MAX_BODY_BYTES, receiver.body_work, instance.slug)
     make = partial(_make_events, request, body, instance, key)
     events, external_ids, rejected = await receiver.body_work.run(instance.slug, len(body), make)
-    receiver.admission.count_records(instance, len(events) + len(rejected))
+    receiver.admission.count_records(instance, request.client, len(events) + len(rejected))
     try:
         receipts = await receiver.writer.write(events) if events else []
     except TransientError:
@@ -81,7 +81,9 @@ async def get_lead(receiver: Receiver, request: Request) -> Response:
 def _instance(receiver: Receiver, request: Request, key: ApiKey) -> SourceInstance:
     brands = receiver.settings.brands
     own = [brand for brand in brands if key.allows(brand)]
-    brand = request.query_params.get("brand") or (own[0] if len(own) == 1 else "default")
+    usual = own or [brand for brand in receiver.settings.brands_elsewhere if key.allows(brand)]
+    brand = request.query_params.get("brand") or (usual[0] if len(usual) == 1 else "default")
+    receiver.refuse_elsewhere(brand, request)
     if brand not in brands:
         raise RefusedError(
             400, "unknown_brand", f"name a brand, as in /v1/leads?brand=NAME; there are: {', '.join(sorted(own))}"

@@ -94,6 +94,7 @@ class _Routes:
         receiver = self._receiver
         begun = time.perf_counter()
         try:
+            receiver.refuse_elsewhere(request.path_params["brand"], request)
             instance = receiver.find_source(request.path_params["brand"], request.path_params["source"])
         except RefusedError as refusal:
             receiver.note_request("unknown", refusal.error, time.perf_counter() - begun)

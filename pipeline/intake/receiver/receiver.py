@@ -26,6 +26,7 @@ from pipeline.intake.receiver.readiness import HANGS, Readiness
 from pipeline.intake.receiver.request_counts import HANDSHAKE, TAKEN, RequestCounts, say_there
 from pipeline.intake.secret_renewals import SecretRenewals
 from pipeline.logs import get_logger
+from pipeline.settings.edges.residency import region_of
 from pipeline.settings.loading import Settings
 from pipeline.settings.set_up_sources import set_up_sources
 from pipeline.webhooks.hook_keys import HookKeys
@@ -123,6 +124,20 @@ class Receiver:
         except BrokenSourceError as error:
             _log.error("source_broken", remedy=str(error))
             raise refused_later(503, "source_broken", "this source is broken here; send it again", seconds=60) from None
+
+    def refuse_elsewhere(self, brand: str, request: Request) -> None:
+        """421 for a brand whose data is to stay in another region, before anything of the body is read."""
+        entry = self.settings.brands_elsewhere.get(brand)
+        if entry is None:
+            return
+        address = {"address": f"{entry.receiver_url.rstrip('/')}{request.url.path}"} if entry.receiver_url else {}
+        raise RefusedError(
+            421,
+            "wrong_region",
+            f"leads of this brand are taken in the region {region_of(entry.data_region)}; send them there",
+            headers={"Connection": "close"},
+            **address,
+        )
 
     def public_address(self, request: Request) -> str:
         """The address of a request as its sender was told it: some sign it."""

@@ -40,7 +40,7 @@ async def take_webhook(receiver: Receiver, request: Request, instance: SourceIns
     check_content_type(request.headers.get("content-type", ""))
     signature = webhook.signature
     if signature is None:
-        receiver.admission.let_in(instance)
+        receiver.admission.let_in(instance, request.client)
     elif (
         _secrets(receiver, instance, signature)
         and not handshakes_of(webhook)  # some are posted unsigned, so the body must be read
@@ -54,7 +54,7 @@ async def take_webhook(receiver: Receiver, request: Request, instance: SourceIns
     if signature is not None:
         await _require_proof(receiver, instance, signature, request, body)
         verified_by = type(signature).__name__
-        receiver.admission.let_in(instance)
+        receiver.admission.let_in(instance, request.client)
     if asked := answer_posted(receiver, instance, request, body, is_signed=True):
         return asked
     read = await _read(receiver, instance, request, body)
@@ -62,7 +62,7 @@ async def take_webhook(receiver: Receiver, request: Request, instance: SourceIns
         receiver.admission.check_entries(instance, read.records)
     make = partial(events_of_body, instance, read, dict(request.headers), verified_by=verified_by)
     events = await receiver.body_work.run(instance.slug, len(body), make)
-    receiver.admission.count_records(instance, len(events))
+    receiver.admission.count_records(instance, request.client, len(events))
     receipts: list[Receipt] = []
     if events:
         try:

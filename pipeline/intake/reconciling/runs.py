@@ -31,6 +31,7 @@ from pipeline.intake.instances import SourceBook, SourceInstance
 from pipeline.intake.poll_reports import PollReport
 from pipeline.intake.polls import run_held
 from pipeline.intake.reconciling.records import Reading
+from pipeline.settings.edges.outgoing import reach_of_source
 from pipeline.settings.loading import Settings, settings, settings_read_at
 from pipeline.settings.polled_sources import settings_digest
 from pipeline.settings.reconciled_sources import ReconciledSource, reconciled_sources
@@ -144,6 +145,7 @@ class _Lists:
 
     def __init__(self, known: Settings, source: ReconciledSource, *, deadline: float | None) -> None:
         self._known, self._source, self._deadline = known, source, deadline
+        self._reach = reach_of_source(known, source.slug)
         self._next_at = 0.0
         self.cut: list[str] = []
 
@@ -190,7 +192,7 @@ class _Lists:
         fetch = Fetch(url=target.url, max_answer_bytes=poll.max_answer_bytes)
         access = self._wait_for_turn(poll)
         try:
-            with session(target.url, max_answer_bytes=poll.max_answer_bytes) as http:
+            with session(target.url, max_answer_bytes=poll.max_answer_bytes, reach=self._reach) as http:
                 body = fetch_record(fetch, target, access=access, http=http, what=f"source {self._source.slug}")
         except RecordError as error:
             if error.code == _GONE:
@@ -202,7 +204,7 @@ class _Lists:
     def _ask(self, poll: Poll) -> Iterator[Page]:
         """Each list keeps the pace in itself; here they keep it among each other."""
         access = self._wait_for_turn(poll)
-        with session(poll.url, max_answer_bytes=poll.max_answer_bytes) as http:
+        with session(poll.url, max_answer_bytes=poll.max_answer_bytes, reach=self._reach) as http:
             for page in poll_pages(poll, position=None, access=access, session=http):
                 self._next_at = time.monotonic() + 1 / poll.rate_per_second
                 if page.is_cut:

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from pipeline.canonical import DERIVED_FIELDS
-from pipeline.cli.terminal.rows import csv_cell
+from pipeline.cli.terminal.rows import RowFormat, csv_cell, write_rows
 from pipeline.store.engine import transaction
 from tests.support.command_line import AFLUENTE, ROOT, capture, deliver, lines, problem, run, work
 
@@ -118,6 +118,9 @@ def test_csv_cells_are_no_formulas_and_phones_stay_exact():
         ("+1+cmd|'/c calc'!A0", "'+1+cmd|'/c calc'!A0"),
         ("-2+3", "'-2+3"),
         ("\t=1", "'\t=1"),
+        ("\r=1", "'\r=1"),
+        ("\n=1", "'\n=1"),
+        ("＝1+1", "'＝1+1"),
         ("+442079460018", "+442079460018"),
         ("-3.5", "-3.5"),
         (["+442079460018", "+12025550143"], "+442079460018; +12025550143"),
@@ -132,6 +135,27 @@ def test_csv_cells_are_no_formulas_and_phones_stay_exact():
 )
 def test_a_csv_cell_is_what_a_spreadsheet_may_see(value, cell):
     assert csv_cell(value) == cell
+
+
+def test_a_switch_gives_phones_an_apostrophe_too_or_leaves_every_cell_as_it_is():
+    capture(ADA)
+    work()
+
+    def exported(*options: str) -> dict[str, str]:
+        (row,) = csv.DictReader(io.StringIO(run("leads", "export", "--format", "csv", *options).stdout))
+        return row
+
+    strict, raw = exported("--cells", "strict"), exported("--cells", "raw")
+    assert strict["phone"] == "'+442079460018"
+    assert strict["company"] == "'" + ADA["company"]
+    assert (raw["phone"], raw["company"]) == ("+442079460018", ADA["company"])
+    assert "--cells" in problem("leads", "export", "--excel", "--cells", "strict", code=2)
+
+
+def test_the_title_of_a_column_is_no_formula_either(tmp_path):
+    title = '=HYPERLINK("http://evil.example")'
+    assert write_rows([{title: "1"}], [title], RowFormat.csv, tmp_path / "rows.csv") == 1
+    assert (tmp_path / "rows.csv").read_text().startswith("\"'=")
 
 
 def test_an_id_that_is_an_address_or_a_number_is_sealed_and_still_exported():

@@ -14,7 +14,7 @@ from pipeline.cli.terminal.decisions import By, Why, name_of, print_result
 from pipeline.cli.terminal.moments import Since, Until, parse_moment, parse_period
 from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_note, print_table, progress_bar
 from pipeline.cli.terminal.people_bars import people_bars
-from pipeline.cli.terminal.rows import AsFormat, ForExcel, OutFile, RowFormat, write_rows
+from pipeline.cli.terminal.rows import AsCells, AsFormat, Cells, ForExcel, OutFile, RowFormat, write_rows
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def export(
     since: Since = None,
     until: Until = None,
     excel: ForExcel = False,
+    cells: AsCells = Cells.readable,
     out: OutFile = None,
 ) -> None:
     """Write one row per person.
@@ -69,7 +70,7 @@ def export(
         if merged
         else export_people(connection, brand=brand, **period) as people,
     ):
-        count = write_rows(people.rows, people.columns, row_format, out, excel=excel)
+        count = write_rows(people.rows, people.columns, row_format, out, excel=excel, cells=cells)
     print_note(f"{count} {noun}")
 
 

@@ -1,0 +1,64 @@
+"""uvicorn's server, with a second door: TLS on a port of its own, for whoever has no proxy.
+
+The plain port stays what it is, for this machine's own probes and for a proxy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+
+import uvicorn
+
+from pipeline.intake.edge.tls import ReceiverTls
+
+HANDSHAKE_SECONDS = 10.0  # asyncio's own patience with the beginning of a connection is a minute
+_NOT_STARTED = 3  # uvicorn's own exit code
+_log = logging.getLogger("uvicorn.error")
+
+
+class EdgeServer(uvicorn.Server):
+    """`tls` None: the plain port alone."""
+
+    def __init__(self, config: uvicorn.Config, tls: ReceiverTls | None = None) -> None:
+        super().__init__(config)
+        self._tls = tls
+        self._renewing: asyncio.Task[None] | None = None
+        self.tls_port: int | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self._tls is None or self.should_exit:
+            return
+        try:
+            await self._open(self._tls)
+        except OSError as error:
+            _log.error("receiver.tls: port %s cannot be listened on: %s", self._tls.port, error.strerror)
+            await self.shutdown(sockets=sockets)
+            sys.exit(_NOT_STARTED)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
+        await super().shutdown(sockets=sockets)
+
+    async def _open(self, tls: ReceiverTls) -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            self._connection,
+            host=tls.host,
+            port=tls.port,
+            ssl=tls.context,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS,
+            backlog=self.config.backlog,
+        )
+        self.servers.append(server)
+        self.tls_port = server.sockets[0].getsockname()[1]
+        self._renewing = loop.create_task(tls.keep_current())
+
+    def _connection(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
