@@ -9,6 +9,7 @@ import msgspec
 
 from pipeline.settings.access_settings import AccessSettings, AuditSettings
 from pipeline.settings.edges.declared import OutgoingSettings, ReceiverSettings
+from pipeline.settings.edges.register import RegisterSettings
 from pipeline.settings.edges.residency import TransferBasis
 from pipeline.settings.privacy_settings import PrivacySettings
 from pipeline.settings.secret_settings import SecretSettings
@@ -175,6 +176,7 @@ class SettingsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tuning: Tuning = Tuning()
     receiver: ReceiverSettings = ReceiverSettings()
     outgoing: OutgoingSettings = OutgoingSettings()
+    register: RegisterSettings = RegisterSettings()
     webhooks: dict[str, WebhookSettings] = {}
     hooks: HookSettings = HookSettings()
     flower: dict[str, str] = {}

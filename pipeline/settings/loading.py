@@ -34,6 +34,7 @@ from pipeline.settings.declarations import (
     WebhookSettings,
 )
 from pipeline.settings.edges.declared import OutgoingSettings, ReceiverSettings
+from pipeline.settings.edges.register import RegisterSettings
 from pipeline.settings.edges.residency import localized
 from pipeline.settings.installation import embedded_broker_url, embedded_database_url, read_credentials, read_runtime
 from pipeline.settings.privacy_settings import PrivacySettings
@@ -74,6 +75,7 @@ class Settings(msgspec.Struct, frozen=True):
     webhooks: dict[str, WebhookSettings] = {}
     hooks: HookSettings = HookSettings()
     outgoing: OutgoingSettings = OutgoingSettings()
+    register: RegisterSettings = RegisterSettings()
     data_region: str | None = None
     brands_elsewhere: dict[str, BrandSettings] = {}  # served by deployments of other regions
     drop_roots: tuple[Path, ...] = ()  # folders that drop folders may lie in; a relative one begins in the first
@@ -250,6 +252,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
         webhooks=parsed.webhooks,
         hooks=parsed.hooks,
         outgoing=parsed.outgoing,
+        register=parsed.register,
         data_region=parsed.data_region,
         brands_elsewhere=elsewhere,
         drop_roots=tuple(Path(root).absolute() for root in parsed.drop_roots) or (folder / "drops",),

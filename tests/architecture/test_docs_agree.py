@@ -13,6 +13,7 @@ import pytest
 from pipeline.cli.reference import render_reference, walk_commands
 from pipeline.settings import declarations
 from pipeline.settings.edges import declared
+from pipeline.settings.edges.register import RegisterSettings
 from pipeline.settings.privacy_settings import PrivacySettings
 from tests.support.paths import ROOT
 
@@ -134,6 +135,7 @@ def test_every_variable_on_the_settings_page_is_read():
         ("secrets", declarations.SecretSettings),
         ("receiver", declared.ReceiverSettings),
         ("outgoing", declared.OutgoingSettings),
+        ("register", RegisterSettings),
         ("webhooks", declarations.WebhookSettings),
         ("hooks", declarations.HookSettings),
         ("privacy", PrivacySettings),

@@ -13,7 +13,7 @@ from pipeline.health.edges.residency import check_residency
 from pipeline.health.status import collect_status
 from pipeline.inspection.destinations import list_destinations
 from pipeline.settings.loading import Settings, load_settings
-from tests.support.command_line import answer
+from tests.support.command_line import answer, run
 from tests.support.intake_server import KEY, count_events, running_receiver
 from tests.support.services import forget_caches
 
@@ -128,6 +128,32 @@ def test_a_basis_that_has_ended_fails_in_doctor(config):
     (check,) = check_residency(config(data_region="EU", destinations={"crm": over}))
     assert not check.ok
     assert "ended on 2026-06-01" in check.detail
+
+
+def test_the_register_names_purposes_data_recipients_and_their_basis(config):
+    config(
+        data_region="EU",
+        brands={"casa": {}, "otra": {}},
+        sources={"web_form": {"brands": ["casa"]}, "typeform": {"enabled": False}},
+        destinations={
+            "crm": {**CRM, "data_region": "US", "transfer_basis": SCC},
+            "others": {**CRM, "brands": ["otra"], "data_region": "EU"},
+        },
+        webhooks={"partner": {**HOOK, "data_region": "EU", "fields": ["email"]}},
+        register={"controller": "Casa Viva SA", "purpose": "answer requests", "purposes": {"typeform": "surveys"}},
+    )
+    found = answer("privacy", "register", "--json")
+    assert (found["controller"], found["region"]) == ("Casa Viva SA", "EU")
+    assert found["missing"] == ["register.contact", "register.legal_basis", "register.retention"]
+    (activity,) = found["activities"]
+    assert (activity["brand"], activity["source"], activity["purpose"]) == ("casa", "web_form", "answer requests")
+    assert activity["recipients"] == ["crm", "partner"]
+    assert "who somebody is and how to reach them" in activity["categories"]
+    crm, _others, partner = found["recipients"]
+    assert (crm["region"], crm["basis"]) == ("US", "scc of 2026-05-01 (DPA 12)")
+    assert "work" in crm["categories"]
+    assert partner["categories"] == ["who somebody is and how to reach them"]
+    assert "answer requests" in run("privacy", "register").stdout
 
 
 def test_a_lead_of_a_brand_of_another_region_is_421_before_its_body_is_read(database, config):
