@@ -62,7 +62,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
     _name: str | None = ""
     _refusal: Refusal | None = None
-    _head_bytes = _headers = _received = _around = _body = _lingered = 0
+    _received = _around = _body = _lingered = 0
     _began_inside = False  # what was read last ends with the beginning of this head
     _body_began = _last_byte = 0.0
 
@@ -88,14 +88,18 @@ class BoundedProtocol(HttpToolsProtocol):
             self._linger(len(data))
             return
         if self._phase in ("new", "idle"):
+            self._stop_waiting()
             self._begin_head()
         self._around += len(data)
+        self._received += len(data)
         super().data_received(data)
         if self._phase == "head":
-            self._received += 0 if self._began_inside else len(data)
-            self._began_inside = False
+            if self._began_inside:
+                self._received, self._began_inside = 0, False
             if self._received > HEAD_BYTES:
                 self._refuse(_TOO_LARGE)  # a header of which no end has come, so that the parser has not told of it
+            elif self._timer is None:  # what comes at once costs no timer
+                self._wait(self.head_seconds, self._end_slow_head)
         elif self._phase == "body":
             self._last_byte = self.loop.time()
             if self._around > _AROUND_BYTES + 16 * self._body:
@@ -113,29 +117,23 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         if self._phase != "head":
+            received = self._received
             self._begin_head()
-            self._began_inside = True
+            self._received, self._began_inside = received, True
         if len(self.pipeline) >= PIPELINED:
             self._stop(_UNREADABLE)
         super().on_message_begin()
 
-    def on_url(self, url: bytes) -> None:
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value) + 4)
-        self._headers += 1
-        if self._headers > HEADERS:
-            self._stop(_TOO_MANY)
-        if self._phase == "head":  # a trailer, behind the body, is no header of the request
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
+        if len(self.headers) > HEADERS:
+            self._stop(_TOO_MANY)
+        if self._received > HEAD_BYTES and self._head_bytes() > HEAD_BYTES:
+            self._stop(_TOO_LARGE)
         super().on_headers_complete()
         self._stop_waiting()
         self._phase = "body"
-        self._around = self._body = self._head_bytes = 0
+        self._around = self._body = 0
+        self.headers = []  # a trailer, behind the body, is no header of the request
 
     def on_body(self, body: bytes) -> None:
         self._around -= len(body)
@@ -151,13 +149,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _begin_head(self) -> None:
         self._phase = "head"
-        self._head_bytes = self._headers = self._received = 0
-        self._wait(self.head_seconds, self._end_slow_head)
+        self._received, self._began_inside = 0, False
 
-    def _count(self, count: int) -> None:
-        self._head_bytes += count
-        if self._head_bytes > HEAD_BYTES:
-            self._stop(_TOO_LARGE)
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _stop(self, refusal: Refusal) -> None:
         """Out of the parser: what it raises comes back as `send_400_response`."""
