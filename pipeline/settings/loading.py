@@ -12,23 +12,20 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import msgspec
-import yaml
 
 from connectors.kit.folders import company_folder
 from pipeline.errors import ConfigurationError
 from pipeline.settings.access_settings import AccessSettings, AuditSettings
 from pipeline.settings.api_keys import find_sending_key, read_api_keys
-from pipeline.settings.checks import doubled_keys, find_problems, told
+from pipeline.settings.config_file import read_config
 from pipeline.settings.declarations import (
     LOG_FORMATS,
     ApiKey,
     BrandSettings,
     DestinationSettings,
     HookSettings,
-    SettingsFile,
     SourceSettings,
     Tuning,
     WebhookSettings,
@@ -48,7 +45,6 @@ from pipeline.settings.secrets import (
     references,
     values_of,
 )
-from pipeline.values.yaml_files import PlainLoader, is_too_deep
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -211,7 +207,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
     if home is not None and not home.is_dir():
         raise ConfigurationError(f"AFLUENTE_HOME names {home}, which is no folder: `afluente init {home}` makes it")
     config_path = Path(env.get("AFLUENTE_CONFIG") or Path(env.get("AFLUENTE_HOME") or "", "afluente.yaml"))
-    told = _read_config(config_path, is_named=bool(env.get("AFLUENTE_CONFIG")))
+    told = read_config(config_path, is_named=bool(env.get("AFLUENTE_CONFIG")))
     parsed, elsewhere = localized(told)
     database_url = env.get("AFLUENTE_DATABASE_URL") or file_variable("AFLUENTE_DATABASE_URL_FILE", env)
     broker_url = env.get("AFLUENTE_BROKER_URL") or file_variable("AFLUENTE_BROKER_URL_FILE", env)
@@ -279,57 +275,6 @@ def settings() -> Settings:
 def settings_read_at() -> datetime:
     """When this process read them: what was done with other settings was done before."""
     return datetime.now(UTC)
-
-
-def _read_config(path: Path, *, is_named: bool) -> SettingsFile:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        if is_named:
-            raise ConfigurationError(f"AFLUENTE_CONFIG names {path}, which does not exist") from error
-        return SettingsFile()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read ({type(error).__name__}): it must be a text file") from error
-    try:
-        content, doubled = _parsed(text)
-        if isinstance(content, dict):
-            content = {section: entry for section, entry in content.items() if entry is not None}
-        problems = [*doubled, *find_problems(content)]
-        if problems:
-            raise ConfigurationError(told(path, problems))
-        return msgspec.convert(_with_plain_regions(content), SettingsFile)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" line {mark.line + 1}" if mark else ""
-        raise ConfigurationError(f"{path}{place}: not readable as YAML") from error
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{path}: {error}") from error
-    except RecursionError as error:
-        raise ConfigurationError(f"{path}: lists or objects stand too deep inside each other") from error
-    except (ValueError, KeyError, AttributeError) as error:  # of a date, number or tag that is none
-        raise ConfigurationError(f"{path}: a value is no date or number, though written as one: quote it") from error
-
-
-def _parsed(text: str) -> tuple[Any, list[str]]:
-    """What stands there, and which keys stand twice."""
-    if is_too_deep(text.encode()):
-        raise RecursionError
-    loader = PlainLoader(text)
-    try:
-        node = loader.get_single_node()
-        doubled = list(doubled_keys(node))  # before the rest: that writes merged keys out in the nodes
-        return (loader.construct_document(node) if node is not None else None) or {}, doubled
-    finally:
-        loader.dispose()
-
-
-def _with_plain_regions(content: dict[str, Any]) -> dict[str, Any]:
-    """`es` means ES: regions in capitals, as everything that compares them expects."""
-    for section in ("brands", "sources"):
-        for entry in (content.get(section) or {}).values():
-            if entry.get("region"):
-                entry["region"] = entry["region"].upper()
-    return content
 
 
 def _api_keys(env: Mapping[str, str], data: Path) -> str:
