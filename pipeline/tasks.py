@@ -252,9 +252,16 @@ def _start_reconciles() -> int:
 
 @app.task(name="ops.watch", send_events=False)
 def watch() -> int:
-    """Note which sources were heard, and judge the silence of the others. Returns how many are silent unusually."""
-    from pipeline.health.silence.watching import watch_sources
+    """Note which sources were heard, and judge the silence of the others. Returns how many are silent unusually.
 
+    Goes on with erasures that wait for a CRM, or are to be looked at again."""
+    from pipeline.health.silence.watching import watch_sources
+    from pipeline.privacy.erasure import upkeep
+
+    try:
+        upkeep()
+    except (TransientError, ConfigurationError) as error:
+        _log.warning("erasures_left", place=place_of(error))
     return watch_sources()
 
 

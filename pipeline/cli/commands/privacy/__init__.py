@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from pipeline.cli.commands.privacy import hold, register, restrict
+from pipeline.cli.commands.privacy import erase, export, hold, register, restrict
 
 commands = typer.Typer(help="What people may ask for by law, and how long anything is kept.", no_args_is_help=True)
 commands.add_typer(hold.commands, name="hold")
 commands.command("register", epilog=register.REGISTER)(register.register)
 commands.command("restrict", epilog=restrict.RESTRICT)(restrict.restrict)
+commands.command("erase", epilog=erase.ERASE)(erase.erase)
+commands.command("approve", epilog=erase.APPROVE)(erase.approve)
+commands.command("status", epilog=erase.STATUS)(erase.status)
+commands.command("confirm", epilog=erase.CONFIRM)(erase.confirm)
+commands.add_typer(erase.certificate_commands, name="certificate")
+commands.command("export", epilog=export.EXPORT)(export.export)

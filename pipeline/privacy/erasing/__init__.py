@@ -1,0 +1,1 @@
+"""The steps of an erasure: rows destroyed, bodies scanned, CRMs waited for, the certificate."""

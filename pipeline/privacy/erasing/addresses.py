@@ -1,0 +1,78 @@
+"""Addresses and numbers that stand in any text, in the forms in which they are compared: whatever a mapping makes of
+the text, and also where none can read it.
+
+For bodies that nobody filed evidence of: what waits in quarantine, what was no lead. A false find costs a look.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import unquote_plus
+
+import orjson
+
+from connectors.kit.paths import leaves
+from pipeline.identity.matching.evidence import EMAIL, PHONE
+from pipeline.identity.screening import suppression_digest
+from pipeline.settings.loading import settings
+from pipeline.values.emails.emails import normalize_email
+from pipeline.values.emails.matching import match_form
+from pipeline.values.phones.matching import match_forms
+from pipeline.values.phones.phones import normalize_phone
+
+_EMAIL = re.compile(r"[^\s<>()\[\]\"',;:=&|?\\]{1,64}@[^\s<>()\[\]\"',;:=&|?/\\]{1,255}")
+_NUMBER = re.compile(r"\+?\(?\d[\d\s().\-/]{4,24}\d")
+_LEAST_DIGITS = 6
+
+
+def email_form(text: str) -> str | None:
+    """An address in the form in which it is compared; None for what is no address."""
+    email = normalize_email(text).value if "@" in text else None
+    return match_form(email) if isinstance(email, str) else None
+
+
+def phone_forms(text: str, regions: Iterable[str]) -> list[str]:
+    """A number as it may be meant: with its own prefix, or in one of these markets."""
+    if sum(char.isdigit() for char in text) < _LEAST_DIGITS or "@" in text:
+        return []
+    numbers = [normalize_phone(text, (region,)).value for region in regions]
+    numbers.append(normalize_phone(text).value)
+    return list(dict.fromkeys(match_forms(number)[0] for number in numbers if isinstance(number, str)))
+
+
+def regions_of(brand: str) -> tuple[str, ...]:
+    """The markets of a brand and of all sources: a number without a prefix may be meant in any."""
+    known = settings()
+    own = known.brands.get(brand)
+    regions = [own.region if own else None, *(source.region for source in known.sources.values())]
+    return tuple(dict.fromkeys(region for region in regions if region))
+
+
+def digests_in(content: bytes, brand: str) -> set[bytes]:
+    """The digests of all addresses and numbers that stand in a body, of whatever type it is."""
+    regions = regions_of(brand)
+    found: set[bytes] = set()
+    for text in _texts(content):
+        found |= {suppression_digest(brand, EMAIL, form) for form in _emails(text)}
+        for match in _NUMBER.findall(text):
+            found |= {suppression_digest(brand, PHONE, form) for form in phone_forms(match.strip(), regions)}
+    return found
+
+
+def _emails(text: str) -> set[str]:
+    return {form for match in _EMAIL.findall(text) if (form := email_form(match.strip(".")))}
+
+
+def _texts(content: bytes) -> Iterator[str]:
+    """The values of JSON, each by itself, for escapes are read then; else the whole, also as forms are written."""
+    try:
+        document: Any = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        text = content.decode("utf-8", "replace")
+        yield text
+        if "%" in text:
+            yield unquote_plus(text)
+        return
+    yield from (str(value) for value in leaves(document) if value is not None and not isinstance(value, bool))

@@ -1,0 +1,201 @@
+"""Erasure of people, from the request to the certificate. Each step may be killed and run again; `advance` goes on.
+
+    find       all that hangs on them, by an address, a number or an id                        subjects
+    approve    by a second person, where the settings ask for it
+    destroy    ledger on the disk, then in one transaction: suppressed, our rows gone,
+               records in CRMs wanted gone                                                     destruction
+    scan       bodies that nobody filed evidence of: quarantine, and what was no lead          addresses
+    verify     everything looked for again by all digests: now, after a day, after a week
+    collect    what each CRM answered
+    certify    what was done where, what is kept and why, signed                               certificates
+
+From the first transaction on nothing of them is mapped, merged or delivered; what is under way meets its claim taken
+away. A CRM that is away delays the end and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection
+
+from pipeline.errors import RefusedError, UsageError
+from pipeline.privacy.erasing.destruction import Destroyed
+from pipeline.privacy.erasing.noting import audit_erasure, destroy_noted, end_erasure, read_erasure
+from pipeline.privacy.erasing.progress import Progress
+from pipeline.privacy.erasing.steps import PAUSES, advance, upkeep
+from pipeline.privacy.holds import held_people
+from pipeline.privacy.inventory import DELETED, tables_of_people
+from pipeline.privacy.subjects import Asked, Subjects, check_asked, find_subjects
+from pipeline.records import new_id
+from pipeline.settings.loading import settings
+from pipeline.store.engine import patiently, transaction
+from pipeline.store.erasures import crm, requests, rows
+from pipeline.store.erasures.requests import PrivacyRequest
+
+__all__ = ["Planned", "advance", "approve", "confirm_by_hand", "erase", "erase_people", "plan", "upkeep"]
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """What an erasure would do. `rows`: by table; `systems`: by destination how many records; `held`: people whose
+    part is refused because of a legal hold; `shared`: addresses that others have too, which stay theirs."""
+
+    people: list[dict[str, Any]]
+    rows: dict[str, int]
+    systems: dict[str, int]
+    held: list[UUID]
+    suppressed: int
+    shared: int
+
+
+def plan(asked: Asked) -> Planned:
+    """Look, and change nothing. Raises as `erase`."""
+    check_asked(asked)
+    with transaction(synchronous=False) as connection:
+        subjects = find_subjects(connection, asked)
+        found = subjects.found
+        counted = {
+            held.table: rows.count_rows(connection, held.table, held.reach, found.ids)
+            for held in tables_of_people()
+            if held.fate == DELETED and held.reach
+        }
+        absences = crm.read_absences(connection, {*found.people, *found.companies})
+        held_now = held_people(connection, found.people) if found.people else set()
+    systems: dict[str, int] = {}
+    for absence in absences:
+        systems[absence.destination] = systems.get(absence.destination, 0) + 1
+    return Planned(
+        [{"person_id": person_id, "brand": brand} for person_id, brand in sorted(found.people.items())],
+        {"events": len(found.ids["event"]), **{table: count for table, count in counted.items() if count}},
+        systems,
+        sorted(held_now),
+        sum(len(digests) for digests in subjects.digests.values()),
+        subjects.shared,
+    )
+
+
+def erase(asked: Asked, *, by: str, reason: str | None = None) -> PrivacyRequest:
+    """Begin an erasure: ledger, suppression and our rows; `advance` does the rest. Where a second person must approve
+    it, it waits for `approve`. Run again for the same person it goes on with what is left.
+
+    Raises UsageError, NotFoundError; RefusedError where a legal hold keeps all of it; ConfigurationError where the
+    ledger cannot be written: then nothing was destroyed.
+    """
+    check_asked(asked)
+
+    def attempt() -> PrivacyRequest:
+        with transaction() as connection:
+            subjects = find_subjects(connection, asked)
+            if not subjects.found.people and subjects.earlier:
+                return _go_on(connection, subjects.earlier[0])
+            request = _new_request(asked, by=by, reason=reason)
+            if settings().privacy.needs_approval:
+                return _await_approval(connection, request, subjects)
+            return _begin(connection, request, subjects.found.people, _given(subjects))
+
+    return patiently(attempt, pauses=PAUSES)
+
+
+def approve(request_id: UUID, *, by: str) -> PrivacyRequest:
+    """Let an erasure begin that another person asked for. Raises NotFoundError, RefusedError."""
+
+    def attempt() -> PrivacyRequest:
+        with transaction() as connection:
+            request = read_erasure(connection, request_id, lock=True)
+            if request.state != requests.AWAITING_APPROVAL:
+                raise RefusedError(f"request {request_id} does not wait for an approval: it is {request.state}")
+            if request.asked_by == by:
+                raise RefusedError("whoever asked for an erasure cannot approve it: that is for a second person")
+            given = {
+                brand: {bytes.fromhex(digest) for digest in digests}
+                for brand, digests in request.progress.get("digests", {}).items()
+            }
+            people = requests.subjects_of(connection, request_id)
+            begun = msgspec.structs.replace(request, approved_by=by)
+            return _begin(connection, begun, people, given, is_known=True)
+
+    return patiently(attempt, pauses=PAUSES)
+
+
+def erase_people(
+    connection: Connection,
+    person_ids: Collection[UUID],
+    *,
+    digests: Mapping[str, Collection[bytes]],
+    request_id: UUID,
+    by: str = "ledger",
+) -> Destroyed:
+    """Erase these people again, as the ledger says, in the caller's transaction: after a restore whoever came back goes
+    once more, and their addresses are suppressed again. No entry is written; `advance` goes on with the request."""
+    request = requests.read_request(connection, request_id, lock=True)
+    given = {brand: set(of_brand) for brand, of_brand in digests.items()}
+    if request is None:
+        request = _new_request(Asked(brand=next(iter(given), None)), by=by, reason=None, request_id=request_id)
+        requests.add_request(connection, request)
+    return destroy_noted(connection, request, set(person_ids), given, has_entry=True)
+
+
+def _new_request(asked: Asked, *, by: str, reason: str | None, request_id: UUID | None = None) -> PrivacyRequest:
+    now = datetime.now(UTC)
+    due = now + timedelta(days=settings().privacy.answer_days)
+    return PrivacyRequest(
+        request_id or new_id(), requests.ERASE, asked.brand, requests.ERASING, now, due, by, reason=reason
+    )
+
+
+def _given(subjects: Subjects) -> dict[str, set[bytes]]:
+    return {brand: set(digests) for brand, digests in subjects.digests.items()}
+
+
+def _await_approval(connection: Connection, request: PrivacyRequest, subjects: Subjects) -> PrivacyRequest:
+    digests = {brand: sorted(digest.hex() for digest in known) for brand, known in subjects.digests.items()}
+    waiting = msgspec.structs.replace(request, state=requests.AWAITING_APPROVAL, progress={"digests": digests})
+    requests.add_request(connection, waiting)
+    requests.add_subjects(connection, request.request_id, "person", subjects.found.people)
+    audit_erasure(connection, waiting, "erasure.request")
+    return waiting
+
+
+def _begin(
+    connection: Connection,
+    request: PrivacyRequest,
+    person_ids: Collection[UUID],
+    given: dict[str, set[bytes]],
+    *,
+    is_known: bool = False,
+) -> PrivacyRequest:
+    if not is_known:
+        requests.add_request(connection, request)
+    destroyed = destroy_noted(connection, request, set(person_ids), given, has_entry=False)
+    if person_ids and not destroyed.people:
+        raise RefusedError(
+            "a legal hold keeps all that is known of them: nothing was erased; `afluente privacy hold list` says why"
+        )
+    audit_erasure(connection, request, "erasure.begin")
+    return read_erasure(connection, request.request_id)
+
+
+def _go_on(connection: Connection, request_id: UUID) -> PrivacyRequest:
+    """The same was asked for before: what a CRM did not do is tried once more."""
+    request = read_erasure(connection, request_id, lock=True)
+    if request.state == requests.WAITING:
+        crm.try_again(connection, requests.subjects_of(connection, request_id))
+    return request
+
+
+def confirm_by_hand(request_id: UUID, *, why: str) -> PrivacyRequest:
+    """Say that the records which a CRM keeps were removed there by hand. Raises NotFoundError, RefusedError."""
+    if not why.strip():
+        raise UsageError("needs a text: who removed the records, and when", argument="why")
+    with transaction() as connection:
+        request = read_erasure(connection, request_id, lock=True)
+        if request.state != requests.BY_HAND:
+            raise RefusedError(f"request {request_id} waits for nobody's hand: it is {request.state}")
+        progress = Progress.of(request.progress).confirmed()
+        requests.write_progress(connection, request_id, progress.stored())
+        audit_erasure(connection, request, "erasure.confirm", reason=why)
+        return end_erasure(connection, msgspec.structs.replace(request, progress=progress.stored()), requests.DONE)

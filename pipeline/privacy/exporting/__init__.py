@@ -1,0 +1,1 @@
+"""What somebody is shown of what we hold of them."""

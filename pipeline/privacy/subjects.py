@@ -1,0 +1,140 @@
+"""Whom a request of privacy is about: by an address, a number or an id, all that we know somebody by."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection
+
+from pipeline.errors import NotFoundError, UsageError
+from pipeline.identity.evidence_cache import EvidenceCache
+from pipeline.identity.matching.evidence import EMAIL, PHONE, STRONG_KINDS
+from pipeline.identity.screening import suppression_digest
+from pipeline.privacy.erasing.addresses import email_form, phone_forms, regions_of
+from pipeline.settings.loading import settings
+from pipeline.store.erasures.found import FoundPeople, find_all_of
+from pipeline.store.erasures.requests import requests_about
+from pipeline.store.erasures.rows import keys_of_others
+from pipeline.store.identity import lookups
+from pipeline.store.keyring import key_number
+
+MOST_PEOPLE = 25  # that one address may lead to: a number of more people is a switchboard's
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """By what somebody is asked for: one of the three, and within one brand if it is given."""
+
+    email: str | None = None
+    phone: str | None = None
+    person_id: UUID | None = None
+    brand: str | None = None
+
+    def __repr__(self) -> str:
+        return "<Asked>"
+
+
+class Subjects(msgspec.Struct, frozen=True):
+    """`found`: all that hangs on them. `digests`: by brand those of every form of every address that is to be
+    suppressed. `keys`: the numbers under which their evidence is filed. `shared`: addresses that others have as well,
+    which stay."""
+
+    found: FoundPeople
+    digests: dict[str, frozenset[bytes]] = {}
+    keys: frozenset[int] = frozenset()
+    shared: int = 0
+    earlier: tuple[UUID, ...] = ()  # erasures of this id that ran before
+
+    def __repr__(self) -> str:
+        return f"<Subjects: {len(self.found.people)} people>"
+
+
+def check_asked(asked: Asked) -> None:
+    """Raises UsageError for what names nobody, or several things at once."""
+    given = [name for name in ("email", "phone", "person_id") if getattr(asked, name) is not None]
+    if len(given) != 1:
+        raise UsageError("name whom it is about by one of --email, --phone and --person")
+    if asked.brand is not None and asked.brand not in settings().brands:
+        known = ", ".join(sorted(settings().brands))
+        raise UsageError(f"{asked.brand} is no brand of the settings; there are: {known}", argument="brand")
+    if asked.email is not None and email_form(asked.email) is None:
+        raise UsageError("is no e-mail address", argument="email")
+    if asked.phone is not None and not any(phone_forms(asked.phone, regions_of(brand)) for brand in brands_of(asked)):
+        raise UsageError("is no phone number: write it with its country code, +34…", argument="phone")
+
+
+def brands_of(asked: Asked) -> list[str]:
+    """The brands that a request is about."""
+    return [asked.brand] if asked.brand is not None else sorted(settings().brands)
+
+
+def forms_of(asked: Asked, brand: str) -> list[tuple[str, str]]:
+    """(kind, match form) of the address or number that is asked for; none where an id is."""
+    if asked.email is not None:
+        form = email_form(asked.email)
+        return [(EMAIL, form)] if form else []
+    if asked.phone is not None:
+        return [(PHONE, form) for form in phone_forms(asked.phone, regions_of(brand))]
+    return []
+
+
+def find_subjects(connection: Connection, asked: Asked, *, most: int = MOST_PEOPLE) -> Subjects:
+    """Everybody the request is about, with all that hangs on them.
+
+    Raises NotFoundError for an id that is nobody's and never was; UsageError where an address leads to more than `most`
+    people, as they cannot all have asked.
+    """
+    named = {brand: forms_of(asked, brand) for brand in brands_of(asked)}
+    if asked.person_id is not None:
+        people: Collection[UUID] = [asked.person_id]
+    else:
+        keys = [key_number(brand, *form) for brand, forms in named.items() for form in forms]
+        people = lookups.people_with_keys(connection, keys)
+    if len(people) > most:
+        raise UsageError(
+            f"this leads to {len(people)} people, as a switchboard's number does: name each by --person;"
+            " `afluente people find` shows their ids"
+        )
+    found = find_all_of(connection, people)
+    if asked.brand is not None and asked.person_id is not None and asked.brand not in found.people.values():
+        found = FoundPeople()
+    earlier = tuple(requests_about(connection, asked.person_id)) if asked.person_id is not None else ()
+    if asked.person_id is not None and not found.people and not earlier:
+        raise NotFoundError(
+            f"no person has the id {asked.person_id}: `afluente people find` finds people by what is at hand"
+        )
+    given = {brand: {suppression_digest(brand, *form) for form in forms} for brand, forms in named.items() if forms}
+    return subjects_of_people(connection, found, given, earlier)
+
+
+def subjects_of_people(
+    connection: Connection,
+    found: FoundPeople,
+    given: dict[str, set[bytes]] | None = None,
+    earlier: tuple[UUID, ...] = (),
+) -> Subjects:
+    """What is to be suppressed of people that were found: all their addresses but those that others have as well, and
+    what was `given` by brand in any case. One statement, none where nothing was found."""
+    cache = EvidenceCache()
+    keys = {key for stored in found.evidence.values() for key in cache.keys(stored)}
+    others = keys_of_others(connection, keys, found.evidence)
+    digests: dict[str, set[bytes]] = {brand: set(of_brand) for brand, of_brand in (given or {}).items()}
+    shared: set[int] = set()
+    for stored in found.evidence.values():
+        cache.keys(stored)
+        for kind, value in cache.named_keys(stored.evidence_id):
+            if kind not in STRONG_KINDS:
+                continue
+            number = cache.number(stored.brand, kind, value)
+            if number in others:
+                shared.add(number)
+            else:
+                digests.setdefault(stored.brand, set()).add(suppression_digest(stored.brand, kind, value))
+    return Subjects(
+        found,
+        {brand: frozenset(of_brand) for brand, of_brand in digests.items()},
+        frozenset(keys),
+        len(shared),
+        earlier,
+    )
