@@ -34,7 +34,7 @@ from pipeline.lanes import HOT, LANES
 from pipeline.logs import get_logger
 from pipeline.records import SUPERSEDED, Activity, Batch, Claim, Lead, Parked, RawEvent, Stage, Suppressed, Touch
 from pipeline.replay import Decided, connectors_of, map_raw_event, normalize_mapped, note_connectors
-from pipeline.routing import hold_unnamed, note_destinations, note_returns, told_of_consent, want_people
+from pipeline.routing import hold_unnamed, lift_gates, note_destinations, note_returns, told_of_consent, want_people
 from pipeline.settings.loading import settings
 from pipeline.stages.attribution.touches import touches_of
 from pipeline.stages.mappings_in_force import refresh_source_mappings
@@ -274,6 +274,7 @@ def sweep() -> list[tuple[str, ...]]:
         parked = leases.quarantine_lost(connection, after=tuning.quarantine_after_losses)
         deliveries.sweep_deliveries(connection, max_attempts=tuning.delivery_attempts)
         hold_unnamed(connection)
+        lift_gates(connection)
         pending = leases.oldest_pending(connection)
         due = deliveries.due_counts(connection)
         waiting = jobs.jobs_to_ask(connection)

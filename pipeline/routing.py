@@ -16,13 +16,22 @@ from pipeline.logs import get_logger
 from pipeline.records import Lead
 from pipeline.settings.loading import settings
 from pipeline.stages.mappings_in_force import destination_mapping_in_force
-from pipeline.store.deliveries import held
+from pipeline.store.deliveries import gated, held
 from pipeline.store.deliveries.backfill import ensure_in_force
 from pipeline.store.deliveries.consents import WantedConsents, want_consents
 from pipeline.store.deliveries.deliveries import want_deliveries
 from pipeline.store.deliveries.objects import want_touches
 from pipeline.store.identity.notices import read_known_lanes, write_returns
-from pipeline.targets import ConsentTarget, consents_at, consents_in, destination_of, is_named_now, touch_targets
+from pipeline.targets import (
+    ConsentTarget,
+    consents_at,
+    consents_in,
+    destination_of,
+    is_gated,
+    is_named_now,
+    needed_consent,
+    touch_targets,
+)
 
 _log = get_logger(__name__)
 _LANES_BY_INTENT = (BULK, HOT)  # the higher intent last: who asks by the hot lane waits for an answer
@@ -69,6 +78,19 @@ def hold_unnamed(connection: Connection) -> None:
     held.release(connection, [target for target, state in objects if state == "held" and is_named[target]])
 
 
+def lift_gates(connection: Connection) -> None:
+    """Make due again what waits for a consent that its destination does not need any more. One statement, one more
+    where there is any."""
+    needless = []
+    for target, error in gated.read_gates(connection):
+        destination = destination_of(target)
+        needed = {needed_consent(destination, brand) for brand in settings().brands} - {None}
+        if error not in {gated.error_of(".".join(question)) for question in needed if question is not None}:
+            needless.append((target, error))
+    if count := gated.lift(connection, needless):
+        _log.info("deliveries_ungated", count=count)
+
+
 def _consents_of(wanted: Collection[tuple[str, UUID]], lane: str) -> list[WantedConsents]:
     """What is to be wanted of the consents of these, (destination, person_id)."""
     targets = {destination: _consent_target(destination) for destination in {destination for destination, _ in wanted}}
@@ -99,13 +121,15 @@ def meant_pairs() -> list[tuple[str, str]]:
 
 
 def told_of_consent(brands: Iterable[str]) -> set[str]:
-    """Those of these brands with a destination whose mapping names an answer about consent, or makes records of them,
-    or cannot be read."""
+    """Those of these brands with a destination that needs consent, or whose mapping names an answer about it, or makes
+    records of them, or cannot be read."""
     return {brand for brand in set(brands) if any(map(_names_consent, settings().destinations_for(brand)))}
 
 
 def _names_consent(destination: str) -> bool:
     configured = settings().destinations[destination]
+    if is_gated(destination):
+        return True
     try:
         mapping = destination_mapping_in_force(configured.mapping_name)
         return bool(mapping.named.consents) or consents_in(destination, mapping) is not None

@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pipeline.errors import ConfigurationError
+from pipeline.settings.consent_settings import needed_question
 from pipeline.settings.loading import settings
 from pipeline.stages.destination_mapping.declarations import CONSENT, PERSON, TOUCH
 from pipeline.stages.destination_mapping.mapping import DestinationMapping
+from pipeline.stages.mapping.consents import consent_channel, consent_purpose
 from pipeline.stages.mappings_in_force import destination_mapping_in_force
 
 _SEPARATOR = "/"  # in no destination's name
@@ -76,6 +78,19 @@ def is_named_now(target: str) -> bool:
 def touch_targets(destination: str) -> tuple[str, ...]:
     """Names of what touches become there."""
     return tuple(target.name for target in targets_of(destination) if target.subject == TOUCH)
+
+
+def needed_consent(destination: str, brand: str) -> tuple[str, str] | None:
+    """What people of a brand must have granted before they are sent there, (purpose, channel); None: nothing."""
+    configured = settings().destinations.get(destination)
+    needed = needed_question(configured.needs_consent, brand) if configured is not None else None
+    return None if needed is None else (consent_purpose(needed[0]), consent_channel(needed[1]))
+
+
+def is_gated(destination: str) -> bool:
+    """Whether anybody must have granted anything before they are sent there."""
+    configured = settings().destinations.get(destination)
+    return configured is not None and configured.needs_consent is not None
 
 
 def consents_at(destination: str) -> ConsentTarget | None:

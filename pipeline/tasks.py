@@ -254,14 +254,16 @@ def _start_reconciles() -> int:
 def watch() -> int:
     """Note which sources were heard, and judge the silence of the others. Returns how many are silent unusually.
 
-    Goes on with erasures that wait for a CRM, or are to be looked at again."""
+    Goes on with erasures that wait for a CRM, or are to be looked at again; notes which consents have expired."""
     from pipeline.health.silence.watching import watch_sources
     from pipeline.privacy.erasure import upkeep
+    from pipeline.privacy.lapses import sweep_lapsed
 
-    try:
-        upkeep()
-    except (TransientError, ConfigurationError) as error:
-        _log.warning("erasures_left", place=place_of(error))
+    for keep_up in (upkeep, sweep_lapsed):
+        try:
+            keep_up()
+        except (TransientError, ConfigurationError) as error:
+            _log.warning("privacy_left", place=place_of(error))
     return watch_sources()
 
 

@@ -27,9 +27,8 @@ from pipeline.errors import UsageError
 from pipeline.stages.attribution.click_ids import click_ids
 from pipeline.stages.destination_mapping import declarations as destination
 from pipeline.stages.destination_mapping.names import touch_names
+from pipeline.stages.mapping.consent_rules import consent_schema
 from pipeline.stages.mapping.language import (
-    CONSENT_KEYS,
-    CONSENT_TIME_KEYS,
     CUSTOM_CONVERSIONS,
     DATE_ORDERS,
     DECIMAL_SIGNS,
@@ -43,7 +42,7 @@ from pipeline.stages.mapping.language import (
 )
 from pipeline.stages.mapping.says import SCHEMA as SAYS_SCHEMA
 from pipeline.values.conversions import CONVERSION_NAMES
-from pipeline.values.vocabularies import vocabulary, word_tables
+from pipeline.values.vocabularies import word_tables
 
 Schema = dict[str, Any]
 KINDS = ("source", "destination")
@@ -89,7 +88,8 @@ def source_schema() -> Schema:
         **{name: _named(f"canonical {name} fields", section) for name, section in sections.items()},
         "custom": _named("fields of your own, which destinations read as custom.NAME", _custom_fields()),
         "earlier_touches": _named("contacts before this one that the record remembers", _list(_earlier_touch())),
-        "consent": _named("statements of consent", {"type": "object", "additionalProperties": _consent()}),
+        "consent": _named("statements of consent", {"type": "object", "additionalProperties": consent_schema()}),
+        "own_consents": _named("its consents[] are what we took ourselves, confirmations among them", _FLAG),
         "suppress": _named("leads that must not go on", _object(dict.fromkeys(SUPPRESS_REASONS, _suppressions()))),
         "says": _named("what a record says: a lead, or something of somebody known", SAYS_SCHEMA),
         "kept": _named("decided: stays under `custom`", _REF("paths")),
@@ -262,34 +262,6 @@ def _list_rule() -> Schema:
 def _earlier_touch() -> Schema:
     properties = {"at": _REF("date_field"), **{name: _field(name) for name in TOUCH_FIELDS}}
     return {**_object(_in_order(EARLIER_TOUCH_KEYS, properties), required=("at",)), "minProperties": 2}
-
-
-def _consent_time() -> Schema:
-    properties = {
-        "from": _REF("paths"),
-        "formats": _named("strptime formats, tried first", _REF("texts")),
-        "zone": _named("of times without one, such as Europe/Madrid", _REF("zone")),
-        "order": _named("of day, month and year", {"enum": list(DATE_ORDERS)}),
-    }
-    return {"anyOf": [_REF("paths"), _object(_in_order(CONSENT_TIME_KEYS, properties), required=("from",))]}
-
-
-def _consent() -> Schema:
-    properties = {
-        "from": _REF("paths"),
-        "as": {"enum": list(CONVERSION_NAMES)},
-        "values": {"type": "object"},
-        "purpose": _known_or_own("consent_purposes"),
-        "channel": _known_or_own("consent_channels"),
-        "at": _consent_time(),
-        "policy_version": _REF("paths"),
-    }
-    return {"anyOf": [_REF("paths"), _object(_in_order(CONSENT_KEYS, properties), required=("from",))]}
-
-
-def _known_or_own(vocabulary_name: str) -> Schema:
-    """Offers the words that are known; any other is taken, too."""
-    return {"anyOf": [{"enum": list(vocabulary(vocabulary_name))}, _TEXT]}
 
 
 def _zones() -> list[str]:

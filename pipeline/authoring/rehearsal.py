@@ -140,7 +140,7 @@ def _request(instance: SourceInstance, sample: Sample, address: str) -> tuple[st
     message_id = "msg_" + hashlib.sha256(sample.body).hexdigest()[:24]
     headers = {"Content-Type": sample.content_type}
     if isinstance(intake, Api):
-        url = f"{address}/v1/leads"
+        url = f"{address}/v1/{intake.taken}"
         return url, headers | {"Authorization": f"Bearer {_api_key()}"}
     if not isinstance(intake, Webhook):
         kind = type(intake).__name__.lower()

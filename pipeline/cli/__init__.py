@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from pipeline.cli.commands import (
     attribution,
     balance,
+    consent,
     deliveries,
     destination,
     doctor,
@@ -100,6 +101,7 @@ for group in (init, up, status, imports, balance):
     app.add_typer(group.commands)
 app.add_typer(leads.commands, name="leads")
 app.add_typer(people.commands, name="people")
+app.add_typer(consent.commands, name="consent")
 app.add_typer(deliveries.commands, name="deliveries")
 app.add_typer(destination.commands, name="destination")
 app.add_typer(webhook.commands, name="webhook")

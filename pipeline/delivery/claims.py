@@ -17,7 +17,7 @@ from pipeline.lanes import HOT
 from pipeline.logs import get_logger
 from pipeline.records import Due, Outcome, Stage
 from pipeline.stages.destination_mapping.declarations import COMPANY, CONSENT, PERSON
-from pipeline.stages.destination_mapping.mapping import MappedPerson
+from pipeline.stages.destination_mapping.mapping import MappedPerson, consents_of
 from pipeline.stages.mapping.source_mapping import map_merged, map_person
 from pipeline.store.deliveries import crm_records, deliveries
 from pipeline.store.deliveries.crm_records import CrmRecord
@@ -28,6 +28,7 @@ from pipeline.values.normalized import is_empty
 ABSENT = "absent"
 _CANNOT_MARK = "no call was made: the CRM or its mapping has no way to mark a merged person's record"
 _NOBODY = "nobody is of this company any more: no call was made"
+_NOTHING_TO_TELL = "without consent the CRM is told what the person agrees to, and there is nothing to tell of that"
 _UNCHANGED = "the CRM has it so already: no call was made"
 _log = get_logger(__name__)
 
@@ -43,6 +44,7 @@ class Claimed(msgspec.Struct, frozen=True):
     links: dict[UUID, tuple[Link, ...]]
     unlinked: frozenset[UUID] = frozenset()
     there: dict[UUID, CrmRecord] = {}
+    consents_alone: frozenset[UUID] = frozenset()  # people of whom only that is told
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -91,7 +93,9 @@ def claim_batch(
     held = [due for due in dues if due.person_id not in found.waiting]
     unwritten = [due.person_id for due in held if due.external_id is None] if target.subject == PERSON else []
     there = crm_records.read_links(connection, target.destination, unwritten)
-    return Claimed(claim_id, until, held, found.values, found.links, found.unlinked, there)
+    return Claimed(
+        claim_id, until, held, found.values, found.links, found.unlinked, there, consents_alone=found.consents_alone
+    )
 
 
 def prepare(target: Target, writer: OpenWriter, claimed: Claimed) -> Prepared:
@@ -113,6 +117,10 @@ def prepare(target: Target, writer: OpenWriter, claimed: Claimed) -> Prepared:
             claimed.links.get(due.person_id, ()),
             is_there=due.external_id is not None or there is not None,
         )
+        if isinstance(decided, MappedPerson) and due.person_id in claimed.consents_alone:
+            decided = consents_of(writer.mapping, decided)
+            if not decided.fields:
+                decided = Outcome(due.person_id, "sent", code="no_consent", message=_NOTHING_TO_TELL)
         if isinstance(decided, Outcome):
             prepared.outcomes.append(decided)
             continue
@@ -121,7 +129,7 @@ def prepare(target: Target, writer: OpenWriter, claimed: Claimed) -> Prepared:
         record = Record(
             str(due.person_id),
             decided.fields,
-            update_only=is_mark,
+            update_only=is_mark or due.person_id in claimed.consents_alone,
             crm_id=due.external_id or (there.crm_id if there is not None and not is_mark else None),
             links=claimed.links.get(due.person_id, ()),
         )

@@ -16,6 +16,7 @@ from connectors.kit import Link
 from pipeline.identity.companies import companies_said, read_companies
 from pipeline.lanes import HOT
 from pipeline.privacy.consents_to_send import read_consents_to_send
+from pipeline.privacy.gates import lacking_consent
 from pipeline.privacy.people_to_send import read_named_people
 from pipeline.records import Due, Outcome
 from pipeline.stages.destination_mapping.declarations import COMPANY, CONSENT, PERSON, TOUCH
@@ -29,6 +30,7 @@ from pipeline.store.deliveries.consents import (
     want_consents,
 )
 from pipeline.store.deliveries.deliveries import PersonToSend
+from pipeline.store.deliveries.gated import gate, read_brands
 from pipeline.store.deliveries.objects import Linked, hasten, postpone, read_linked, want_companies
 from pipeline.store.deliveries.waking import (
     link_now,
@@ -39,7 +41,7 @@ from pipeline.store.deliveries.waking import (
 )
 from pipeline.store.people.companies import companies_of, leave_companies, link_people
 from pipeline.store.people.touch_facts import TouchToSend, read_touches
-from pipeline.targets import Target, consents_in, targets_in
+from pipeline.targets import Target, consents_in, is_gated, needed_consent, targets_in
 
 _UNKNOWN = Linked(None, is_untried=False)
 
@@ -54,6 +56,7 @@ class Subjects(NamedTuple):
     links: dict[UUID, tuple[Link, ...]]
     waiting: frozenset[UUID] = frozenset()
     unlinked: frozenset[UUID] = frozenset()
+    consents_alone: frozenset[UUID] = frozenset()  # people there already who lack consent: they are told that, no more
 
 
 class SubjectReader:
@@ -73,14 +76,46 @@ class SubjectReader:
 
     def read(self, dues: Sequence[Due]) -> Subjects:
         """People: as `read_named_people`; where there are companies two to five statements more, where there are
-        consents one or two, and two for each link. Companies and touches: one, consents three, and the links."""
+        consents one or two, and two for each link. Companies and touches: one, consents three, and the links. Where
+        consent is needed one more, another with touches, and one where somebody lacks it."""
         values = self._values([due.person_id for due in dues if due.wanted == "present"])
-        behind = self._behind_withdrawals(dues, values)
+        gated, alone = self._lacking(dues, values)
+        values = {subject_id: value for subject_id, value in values.items() if subject_id not in gated}
+        behind = gated | self._behind_withdrawals(dues, values)
         values = {subject_id: value for subject_id, value in values.items() if subject_id not in behind}
         if not self._mapping.links:
-            return Subjects(values, {}, behind)
+            return Subjects(values, {}, behind, consents_alone=alone)
         found = self._link(values, {due.person_id for due in dues if due.links_id is not None})
-        return found._replace(waiting=found.waiting | behind)
+        return found._replace(waiting=found.waiting | behind, consents_alone=alone)
+
+    def _lacking(
+        self, dues: Sequence[Due], values: Mapping[UUID, PersonToSend]
+    ) -> tuple[frozenset[UUID], frozenset[UUID]]:
+        """Of these people and touches those of whom the CRM is told nothing without consent, given back; and people
+        whom it has already, and who are told of in fields: of them it hears what they agree to, and nothing else."""
+        destination = self._target.destination
+        if self._target.subject not in (PERSON, TOUCH) or not is_gated(destination):
+            return frozenset(), frozenset()
+        people = {subject_id: self._people_of.get(subject_id, subject_id) for subject_id in values}
+        people = {
+            subject_id: person_id for subject_id, person_id in people.items() if not values[subject_id].merged_into
+        }
+        brands = read_brands(self._connection, set(people.values()))
+        needed = {
+            person_id: question
+            for person_id, brand in brands.items()
+            if (question := needed_consent(destination, brand)) is not None
+        }
+        lacking = lacking_consent(self._connection, needed)
+        missing = {subject_id: lacking[person] for subject_id, person in people.items() if person in lacking}
+        alone: frozenset[UUID] = frozenset()
+        if self._mapping.named.consents and self._target.subject == PERSON:
+            alone = frozenset(due.person_id for due in dues if due.person_id in missing and due.external_id)
+            missing = {subject_id: question for subject_id, question in missing.items() if subject_id not in alone}
+        versions = {due.person_id: due.version for due in dues}
+        gate(self._connection, self._target.name, self._claim, missing, versions)
+        self._people_of = {key: person for key, person in self._people_of.items() if key not in missing}
+        return frozenset(missing), alone
 
     def _behind_withdrawals(self, dues: Sequence[Due], values: Mapping[UUID, PersonToSend]) -> frozenset[UUID]:
         """Of these people and touches those of whose person a withdrawal is to be told first: they are given back. Not

@@ -53,6 +53,12 @@ def _of_database(reading: DatabaseReading | None) -> Iterator[GaugeMetricFamily]
         "afluente_deliveries_held", "Deliveries of objects that no mapping names any more", "destination", reading.held
     )
     yield _counts(
+        "afluente_deliveries_without_consent",
+        "Deliveries of people who have not agreed to what the destination needs",
+        "destination",
+        reading.gated,
+    )
+    yield _counts(
         "afluente_mapping_misfits",
         "Things of the mapping that the CRM says it does not take",
         "destination",

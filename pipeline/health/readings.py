@@ -22,6 +22,7 @@ from pipeline.lanes import LANES, NODES
 from pipeline.settings.loading import Settings
 from pipeline.store.deliveries.comparisons import read_comparisons
 from pipeline.store.deliveries.deliveries import due_counts
+from pipeline.store.deliveries.gated import count_gated
 from pipeline.store.deliveries.held import count_held
 from pipeline.store.engine import StoreError, transaction
 from pipeline.store.events.cursors import PollKey, StoredCursor, read_cursors
@@ -70,7 +71,8 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     `activities_waiting` those told of somebody who is not known yet,
     `requests` what became of the last minutes' requests, by source and outcome. `many_revisions`: sources with ids that
     come with ever other content. `webhooks`: endpoints that other systems are told at. `held`: deliveries, by
-    the object of a CRM that no mapping names any more. `misfits`: how many things of a destination's mapping did not
+    the object of a CRM that no mapping names any more. `gated`: those that wait for consent. `misfits`: how many
+    things of a destination's mapping did not
     fit when its CRM was asked last. `fetches`: what waits to be read from sources that send ids.
     `reconciled`: what sources list as posted beside what came, of the last day that was read whole. `rhythms`: how long
     sources are silent. `subscriptions`: what sources said when they were asked whether they know our address."""
@@ -89,6 +91,7 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     cursors: dict[PollKey, StoredCursor] = {}
     webhooks: dict[str, WebhookReading] = {}
     held: dict[str, int] = {}
+    gated: dict[str, int] = {}
     misfits: dict[str, int] = {}
     fetches: list[FetchState] = []
     reconciled: list[ReconciledDay] = []
@@ -150,6 +153,7 @@ def read_database() -> DatabaseReading:
             requests=count_requests(connection, minutes=WINDOW_MINUTES),
             webhooks=_webhooks(connection, now),
             held=count_held(connection),
+            gated=count_gated(connection),
             misfits={name: len(found.findings) for name, found in read_comparisons(connection).items()},
             fetches=fetch_states(connection),
             reconciled=read_last_whole_days(connection),

@@ -34,7 +34,8 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
 
     Keys: addresses, processes [{name, pid, alive}], database and redis ("up" or what is wrong), pending and in_flight
     by lane, queues and unacked (messages), due by destination and lane, held (deliveries of
-    objects that no mapping names any more), destinations, sources, quarantined by stage,
+    objects that no mapping names any more), without_consent (deliveries that wait for it), destinations, sources,
+    quarantined by stage,
     drift (undecided fields by source), webhooks (state and backlog by endpoint), requests (of the last minutes, by
     source and outcome), data_region and transfers (what leaves it, by what right), fetches (what waits to be read of
     sources that send ids), silent (sources, for longer than
@@ -57,6 +58,7 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
         "unacked": redis.unacked if redis else None,
         "due": {name: _backlogs(lanes) for name, lanes in database.due.items()} if database else {},
         "held": database.held if database else {},
+        "without_consent": database.gated if database else {},
         "destinations": _destinations(known, readings),
         "sources": _errors(database.source_errors) if database else {},
         "quarantined": database.quarantined if database else {},

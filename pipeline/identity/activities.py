@@ -10,6 +10,7 @@ waits. So of two that meet at the same time at least the later one sees the othe
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -25,7 +26,7 @@ from pipeline.identity.matching.rules import identity_rules
 from pipeline.identity.matching.scoring import compare
 from pipeline.identity.screening import screen
 from pipeline.lanes import BULK
-from pipeline.records import Activity, Consent, Lead
+from pipeline.records import ABOUT_PERSON, CONSENTS_SOURCE, Activity, Consent, Lead
 from pipeline.routing import told_of_consent, want_people
 from pipeline.store.engine import transaction
 from pipeline.store.identity import blocks
@@ -68,13 +69,17 @@ def file_activities(connection: Connection, activities: Iterable[Activity], lead
         evidence = evidence_of(activity.lead)
         said.append((activity.lead, evidence))
         numbers = list(_strong_keys(activity.lead.brand, evidence))
-        rows.append(_row(activity, evidence, is_anybody=bool(numbers)))
+        rows.append(_row(activity, evidence, is_anybody=bool(numbers) or _names_person(activity)))
         keys[activity.event_id] = numbers
     rows += [_row_beside(lead) for lead in leads if is_more(lead)]
     store.file_activities(connection, rows)
     stopped = screen(connection, said, store.file_keys(connection, keys))
     store.drop_activities(connection, stopped)
     return stopped
+
+
+def _names_person(activity: Activity) -> bool:
+    return activity.lead.source == CONSENTS_SOURCE and ABOUT_PERSON in activity.details
 
 
 def _row(activity: Activity, evidence: Evidence, *, is_anybody: bool) -> ActivityRow:
@@ -121,7 +126,7 @@ def find_people(
     """Look whose these activities are, and those with these keys that wait; gives how many found their person.
 
     What they say of consent is the person's then; who is told of it in a CRM is wanted there, but for `own`: people
-    whose lead settles after this. At most eight statements, one where nothing waits.
+    whose lead settles after this. At most nine statements, one where nothing waits.
     """
     waiting = store.hold_waiting(connection, event_ids, keys)
     return _give(connection, waiting, {row.event_id: _sought(row) for row in waiting}, lane=lane, own=own)
@@ -138,7 +143,7 @@ def _give(
     """What `find_people` does with those that wait, held, and what is `sought` for each."""
     if not waiting:
         return 0
-    found = _find(connection, sought)
+    found = _find(connection, sought) | _find_named(connection, waiting, sought)
     people = store.hold_people_of(connection, set(found.values()))
     found = {event_id: evidence_id for event_id, evidence_id in found.items() if evidence_id in people}
     store.attach(connection, found)
@@ -179,6 +184,34 @@ def _find(connection: Connection, sought: Mapping[UUID, _Sought]) -> dict[UUID, 
     }
     best = {event_id: _best(one, by_key, opened, names) for event_id, one in sought.items()}
     return {event_id: evidence_id for event_id, evidence_id in best.items() if evidence_id is not None}
+
+
+def _find_named(
+    connection: Connection, waiting: Sequence[ActivityRow], sought: Mapping[UUID, _Sought]
+) -> dict[UUID, UUID]:
+    """Of what is said to us of a person by id: the piece of evidence of that person that it has most in common with. A
+    mailbox of several tells nobody apart, and what is withdrawn must find its person. One statement where there is any.
+    """
+    named: dict[UUID, tuple[str, UUID]] = {}
+    for row in waiting:
+        if row.source == CONSENTS_SOURCE:
+            said = open_kept(row.sealed, row.event_id).details.get(ABOUT_PERSON)
+            with suppress(ValueError):
+                named[row.event_id] = row.brand, UUID(str(said))
+    of_people = store.read_evidence_of(connection, set(named.values()))
+    rules = identity_rules()
+    found = {}
+    for event_id, person in named.items():
+        pieces = of_people.get(person, [])
+        scores = {
+            evidence_id: compare(
+                sought[event_id].evidence, unpack(open_evidence(sealed, evidence_id)), lambda _kind, _value: 1, rules
+            ).score
+            for evidence_id, sealed in pieces
+        }
+        if scores:
+            found[event_id] = min(scores, key=lambda evidence_id: (-scores[evidence_id], evidence_id))
+    return found
 
 
 def _sought(row: ActivityRow) -> _Sought:

@@ -100,6 +100,16 @@ class ConsentAnswer(Told, frozen=True, kw_only=True):
     source: str | None
     policy_version: str | None
     created_at: datetime
+    act: str | None = None
+    legal_basis: str | None = None
+    method: str | None = None
+    notice_id: str | None = None
+    notice_hash: str | None = None
+    language: str | None = None
+    jurisdiction: str | None = None
+    expires_at: datetime | None = None
+    double_opt_in_sent_at: datetime | None = None
+    double_opt_in_confirmed_at: datetime | None = None
 
 
 class ToldOfSomebody(Told, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from uuid import UUID
 from pipeline.delivery.standing import read_standings, why_halted, why_quota_waits
 from pipeline.errors import TransientError
 from pipeline.settings.loading import settings
+from pipeline.store.deliveries.gated import NO_CONSENT
 from pipeline.store.fetches.waiting import read_waiting
 from pipeline.targets import destination_of
 
@@ -42,6 +43,8 @@ def why_delivery_waits(delivery: Mapping[str, Any], of_destination: str | None) 
         return "a sender has it"
     if delivery["state"] == "held":
         return why_held(delivery["destination"])
+    if delivery["state"] == NO_CONSENT:
+        return why_gated(delivery["destination"], delivery["last_error"])
     if delivery["state"] != "due":
         return None
     if of_destination:
@@ -57,6 +60,13 @@ def why_held(target: str) -> str:
         f"the mapping of {destination} does not name {name} any more: what was wanted is kept, and sent when it names"
         f" {name} again"
     )
+
+
+def why_gated(target: str, error: str | None = None) -> str:
+    """Of deliveries of people who have not agreed to what a destination needs."""
+    destination = target.partition("/")[0]
+    waits = (error or "").removeprefix("waits: ") or "for consent"
+    return f"waits {waits}: {destination} needs it (needs_consent), and it is sent when it is granted"
 
 
 def why_not_wanted(destination: str) -> str:

@@ -20,7 +20,7 @@ _HEADER_NAME_LENGTH = 100
 _HEADER_COUNT = 40
 _HEADERS_LENGTH = 16_384  # of all names and values kept
 # Kept because a mapping or a person reading `explain` may need them; the rest is the business of proxies.
-_KEPT_HEADERS = frozenset({"user-agent", "referer", "origin", "accept-language", "idempotency-key"})
+_KEPT_HEADERS = frozenset({"user-agent", "referer", "origin", "accept-language", "idempotency-key", "sec-gpc"})
 _KEPT_PREFIXES = ("x-", "webhook-", "svix-")
 _PRIVATE_WORDS = (
     *("auth", "cookie", "token", "secret", "sign", "hmac", "key", "password", "credential"),

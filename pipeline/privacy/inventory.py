@@ -95,7 +95,9 @@ touches deleted event_id=event person_id=person
   rerouted_at:fact
 consents deleted event_id=event person_id=person
   event_id:id! purpose:fact! channel:fact! person_id:id brand:none granted:value! at:fact! source:value!
-  policy_version:value! created_at:fact!
+  policy_version:value! created_at:fact! act:fact! legal_basis:value! method:value! notice_id:value! notice_hash:value!
+  language:value! jurisdiction:value! expires_at:fact! double_opt_in_sent_at:fact! double_opt_in_confirmed_at:fact!
+  lapsed_at:fact
 person_consents deleted person_id=person owner_id=person
   consent_id:id person_id:id owner_id:id brand:none purpose:fact! channel:fact! version:fact person_version:fact
   owner_version:fact is_withdrawn:value!

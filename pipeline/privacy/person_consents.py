@@ -10,7 +10,10 @@ from sqlalchemy import Connection
 from pipeline.crypto.encryption import open_evidence
 from pipeline.identity.evidence_cache import unpack
 from pipeline.privacy.consent_states import Answer, Statement, consent_answers, consent_state
+from pipeline.records import EVERY_CHANNEL
 from pipeline.store.people.consents import StoredConsent, read_answers_of, read_consents
+
+NUMBER_CHANNELS = ("phone", "sms", "whatsapp")  # that go to a number
 
 
 def consent_state_of(connection: Connection, person_id: UUID) -> dict[tuple[str, str], str]:
@@ -20,37 +23,51 @@ def consent_state_of(connection: Connection, person_id: UUID) -> dict[tuple[str,
 
 def consent_states_of(connection: Connection, person_ids: Sequence[UUID]) -> dict[UUID, dict[tuple[str, str], str]]:
     """The same of several people, of those who said anything. One statement."""
-    return {person_id: _state_of(consents) for person_id, consents in read_consents(connection, person_ids).items()}
+    stored = read_consents(connection, person_ids)
+    return {person_id: consent_state(statements_of(consents)) for person_id, consents in stored.items()}
 
 
 def consent_answers_of(
     connection: Connection, person_ids: Collection[UUID], questions: Collection[tuple[str, str]]
 ) -> dict[UUID, dict[tuple[str, str], Answer]]:
-    """What holds of these questions, (purpose, channel), of those of these people who were asked. One statement."""
-    stored = read_answers_of(connection, person_ids, questions)
-    return {person_id: consent_answers(map(_statement, consents)) for person_id, consents in stored.items()}
+    """What holds of these questions, (purpose, channel), of those of these people who were asked, or who withdrew from
+    every channel of the purpose. One statement."""
+    read = {*questions, *((purpose, EVERY_CHANNEL) for purpose, _ in questions)}
+    stored = read_answers_of(connection, person_ids, read)
+    answers = {person_id: consent_answers(statements_of(consents), questions) for person_id, consents in stored.items()}
+    return {
+        person_id: {question: found[question] for question in found.keys() & set(questions)}
+        for person_id, found in answers.items()
+        if found.keys() & set(questions)
+    }
 
 
-def _state_of(consents: Iterable[StoredConsent]) -> dict[tuple[str, str], str]:
-    return consent_state(map(_statement, consents))
+def statements_of(consents: Iterable[StoredConsent]) -> list[Statement]:
+    """Stored answers with whose word each is; one about several numbers is a word of each."""
+    return [_statement(consent, voice) for consent in consents for voice in voices_of(consent)]
 
 
-def _statement(consent: StoredConsent) -> Statement:
+def _statement(consent: StoredConsent, voice: Hashable) -> Statement:
     return Statement(
         consent.purpose,
         consent.channel,
         consent.granted,
         consent.at,
-        _address(consent),
+        voice,
         consent.source,
         consent.policy_version,
         consent.is_superseded,
+        consent.act,
+        consent.expires_at,
     )
 
 
-def _address(consent: StoredConsent) -> Hashable:
-    """The address a lead came with: its e-mail in match form, else its numbers, else all that it said."""
+def voices_of(consent: StoredConsent) -> Sequence[Hashable]:
+    """The contact points that an answer is about, in match form: the numbers of its lead where it is about calls or
+    messages, else the e-mail; what is known of the other kind where there is none; else all that the lead said."""
     if consent.evidence_id is None or consent.sealed_evidence is None:
-        return None
+        return (None,)
     evidence = unpack(open_evidence(consent.sealed_evidence, consent.evidence_id))
-    return evidence.email or evidence.phones or consent.evidence_id
+    emails: Sequence[Hashable] = (evidence.email,) if evidence.email else ()
+    points = evidence.phones or emails if consent.channel in NUMBER_CHANNELS else emails or evidence.phones
+    return points or (consent.evidence_id,)

@@ -149,9 +149,12 @@ class Rewriting:
 
     def _rewrite_consents(self, connection: Connection, leads: Sequence[Lead]) -> set[UUID]:
         """What leads say of consent now takes the place of what they said. A refusal that is read no more stays: it was
-        given. A grant that is read no more does not. Gives the people whose answers became others."""
+        given. A grant that is read no more does not, and none takes the place of a withdrawal. Gives the people whose
+        answers became others."""
         stored = rewritten.read_consents_of(connection, [lead.event_id for lead in leads])
-        said = {row for lead in leads for row in consents_of(lead)}
+        withdrawn = {row[:3] for row in stored if row.is_withdrawal}
+        stored = {row for row in stored if row[:3] not in withdrawn}
+        said = {row for lead in leads for row in consents_of(lead) if row[:3] not in withdrawn}
         answers = {row[:3]: row.granted for row in said}
         gone = {row for row in stored - said if row[:3] not in answers and row.granted is not False}
         news = said - stored

@@ -10,9 +10,25 @@ import msgspec
 
 from pipeline.records.base import Draft, Fact
 
+# What a statement of consent is beside a plain answer (decisions/0039). Kept for good: rows and messages hold it. The
+# first two, refusals, stand against any later answer but the next two, grants; a grant that is pending is none yet.
+WITHDRAWAL, OBJECTION = "withdrawal", "objection"
+CONFIRMED, BY_HAND = "confirmed", "by_hand"
+PENDING = "pending"
+WITHDRAWING, RESTORING = (WITHDRAWAL, OBJECTION), (CONFIRMED, BY_HAND)
+CONSENT_ACTS = (*WITHDRAWING, *RESTORING, PENDING)
+CONSENT_TEXTS = ("legal_basis", "method", "notice_id", "notice_hash", "language", "jurisdiction")
+CONSENT_MOMENTS = ("expires_at", "double_opt_in_sent_at", "double_opt_in_confirmed_at")
+EVERY_CHANNEL = "any"  # the channel of what concerns all of them
+# The source of what is said of consent to us: a detail of what it says may be the id of the person that it is about.
+CONSENTS_SOURCE, ABOUT_PERSON = "consents", "person_id"
+
 
 class Consent(Fact, frozen=True, array_like=True):
-    """One statement of consent. `granted` None means: not answered. `at` falls back to the lead's `occurred_at`."""
+    """One statement of consent. `granted` None means: not answered. `at` falls back to the lead's `occurred_at`.
+
+    `act`: one of CONSENT_ACTS; None: a plain answer. `notice_hash`: of the text that was shown, as its owner counts it.
+    """
 
     purpose: str
     channel: str
@@ -20,6 +36,23 @@ class Consent(Fact, frozen=True, array_like=True):
     at: datetime | None = None
     source: str | None = None
     policy_version: str | None = None
+    act: str | None = None
+    legal_basis: str | None = None
+    method: str | None = None
+    notice_id: str | None = None
+    notice_hash: str | None = None
+    language: str | None = None
+    jurisdiction: str | None = None
+    expires_at: datetime | None = None
+    double_opt_in_sent_at: datetime | None = None
+    double_opt_in_confirmed_at: datetime | None = None
+
+    @property
+    def strictness(self) -> int:
+        """How much it refuses: of two statements of one event on one question the stricter holds."""
+        if self.granted is False:
+            return 3 + (self.act in WITHDRAWING)
+        return 2 if self.act == PENDING else int(self.granted is True)
 
     def named(self) -> dict[str, Any]:
         """As people read it, JSON-ready. (Messages carry facts by position.)"""

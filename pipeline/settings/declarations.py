@@ -89,7 +89,8 @@ class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class DestinationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One way to write to a CRM account. `secrets` hold references only. `account` names whose quota it uses, if other
-    destinations use the same. `look_up`: whoever is new there is looked for by address before a record is made."""
+    destinations use the same. `look_up`: whoever is new there is looked for by address before a record is made.
+    `needs_consent`: a question that people must have granted, for all brands or by brand (consent_settings.py)."""
 
     kind: str
     base_url: str
@@ -102,6 +103,7 @@ class DestinationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     windows: dict[str, WindowSettings] = {}
     batch_size: Count | None = None
     look_up: bool = False
+    needs_consent: str | dict[str, str | dict[str, str]] | None = None
     timeout_seconds: Annotated[float, msgspec.Meta(gt=0, le=600)] = 20.0
     allow_private: bool = False  # as of a source
     data_region: str | None = None  # where its servers are

@@ -12,6 +12,7 @@ import msgspec
 
 from pipeline.canonical import CANONICAL_FIELDS, CUSTOM, IDENTIFYING_FIELDS
 from pipeline.records import Activity, Lead, Parked, Stage, Suppressed
+from pipeline.stages.mapping.consents import bound_consents
 from pipeline.stages.mapping.earlier_touches import drop_later
 from pipeline.stages.validation.rules import NOTHING_TO_IDENTIFY
 from pipeline.stages.validation.validation import Verdict, judge
@@ -221,7 +222,7 @@ class _Draft:
             custom=before.custom,
             raw=self.raw,
             flags=self.flags,
-            consents=before.consents,
+            consents=bound_consents(before.consents, self.occurred_at, before.received_at, self.flags),
             person_id=before.person_id,
             channel=before.channel,
             earlier_touches=drop_later(before.earlier_touches, self.occurred_at, self.flags),

@@ -299,7 +299,9 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """Leads posted to `/v1/leads` in canonical fields."""
+    """Leads posted to `/v1/leads` in canonical fields; or what else is `taken` at its own address, `/v1/consents`."""
+
+    taken: Literal["leads", "consents"] = "leads"
 
 
 class ConfiguredBy(Protocol):

@@ -46,7 +46,6 @@ def status(
 def _print_status(now: dict[str, Any]) -> None:
     from pipeline.delivery.standing import without_name
     from pipeline.health.request_checks import WINDOW_MINUTES, refused_of
-    from pipeline.inspection.waiting import why_held
 
     _print_problems(now["problems"])
     parts = {**now["addresses"], "database": now["database"], "redis": now["redis"]}
@@ -61,8 +60,7 @@ def _print_status(now: dict[str, Any]) -> None:
     ]
     if backlogs:
         print_table(("waits for", "lane", "count", "oldest, s"), backlogs, numbers=["count", "oldest, s"])
-    for target, count in sorted(now["held"].items()):
-        print_line(f"{target}: {counted(count, 'delivery', 'deliveries')} held; {why_held(target)}")
+    _print_kept_back(now)
     if now["queues"]:
         print_line("queues: " + ", ".join(f"{name} {count}" for name, count in now["queues"].items()))
     for name, state in {**now["sources"], **now["destinations"]}.items():
@@ -87,6 +85,15 @@ def _print_status(now: dict[str, Any]) -> None:
         print_line(f"{pairs} may be one: say it with `afluente people review list`")
     if told := now["activities_waiting"]:
         print_line(f"told of somebody who is not known yet: {told} (`afluente leads list` shows them as nobody_yet)")
+
+
+def _print_kept_back(now: dict[str, Any]) -> None:
+    from pipeline.inspection.waiting import why_gated, why_held
+
+    for target, count in sorted(now["held"].items()):
+        print_line(f"{target}: {counted(count, 'delivery', 'deliveries')} held; {why_held(target)}")
+    for target, count in sorted(now["without_consent"].items()):
+        print_line(f"{target}: {counted(count, 'delivery', 'deliveries')} without consent; each {why_gated(target)}")
 
 
 def _print_problems(problems: Sequence[str]) -> None:

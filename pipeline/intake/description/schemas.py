@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.canonical import CANONICAL_FIELDS, CONSENTS, IDENTIFYING_FIELDS
+from pipeline.records import CONFIRMED, CONSENT_MOMENTS, CONSENT_TEXTS, WITHDRAWING
 from pipeline.records.webhooks import WEBHOOK_EVENTS
 
 Json = dict[str, Any]
+
+CONSENT_ACTS_BY_API = (*WITHDRAWING, CONFIRMED)
 
 _LIST_KINDS = ("emails", "phones")
 _TEXT: Json = {"type": "string"}
@@ -21,7 +24,9 @@ def all_schemas() -> Json:
     return {
         "Lead": _lead(),
         "Consent": _consent(),
+        "ConsentStatement": _consent_statement(),
         "Taken": _taken(),
+        "TakenConsents": _taken_consents(),
         "LeadStatus": _lead_status(),
         "Hook": _hook(),
         "Hooks": _object({"hooks": {"type": "array", "items": _ref("Hook")}}),
@@ -68,9 +73,41 @@ def _consent() -> Json:
             "at": {"type": "string", "format": "date-time"},
             "source": {"type": "string"},
             "policy_version": {"type": "string"},
+            "act": {"enum": list(WITHDRAWING)},
+            **dict.fromkeys(CONSENT_TEXTS, _TEXT),
+            **dict.fromkeys(CONSENT_MOMENTS, _TIME),
         },
         "required": ["purpose", "channel"],
     }
+
+
+def _consent_statement() -> Json:
+    own = _consent()
+    own["properties"] = {**own["properties"], "act": {"enum": list(CONSENT_ACTS_BY_API)}}
+    return {
+        "type": "object",
+        "properties": {
+            "statement_id": {"type": "string", "maxLength": 255},
+            "email": _TEXT,
+            "phone": _TEXT,
+            "person_id": _ID,
+            "occurred_at": _TIME,
+            "consents": {"type": "array", "items": own, "minItems": 1, "maxItems": 50},
+        },
+        "anyOf": [{"required": [name]} for name in ("email", "phone", "person_id")],
+        "required": ["consents"],
+    }
+
+
+def _taken_consents() -> Json:
+    taken = {"event_id": _ID, "statement_id": {"type": ["string", "null"]}, "repeated": {"type": "boolean"}}
+    rejected = {"index": _COUNT, "field": {"type": ["string", "null"]}, "message": _TEXT}
+    return _object(
+        {
+            "accepted": {"type": "array", "items": _object(taken)},
+            "rejected": {"type": "array", "items": _object(rejected)},
+        }
+    )
 
 
 def _taken() -> Json:

@@ -13,7 +13,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from connectors.kit import Connector
+from connectors.kit import Api, Connector
 from connectors.kit.mail.records import CONTENT_TYPE as MAIL
 from pipeline.intake.arrivals import JSON, new_event
 from pipeline.intake.files.column_dates import decide_orders, holds_numeric_dates, open_date_columns
@@ -27,7 +27,7 @@ from pipeline.intake.files.rows import FileRow, TableNotes
 from pipeline.intake.files.spreadsheets import read_spreadsheet
 from pipeline.intake.files.unreadable import UnreadableFileError
 from pipeline.intake.files.vcards import read_vcards
-from pipeline.intake.instances import SourceBook, SourceInstance
+from pipeline.intake.instances import SourceBook, SourceInstance, UnknownSourceError
 from pipeline.intake.mail.arrivals import mail_event
 from pipeline.lanes import FILE_LANE, LANE_BY_FILE, LANE_BY_OPTION
 from pipeline.records import AS_IT_CAME, STORED, Envelope, NewEvent
@@ -75,6 +75,12 @@ class OpenedFile:
 def open_rows(path: Path, *, source: str, brand: str, read_as: ReadAs = AS_FOUND) -> OpenedFile:
     """Raises UnknownSourceError; UnreadableFileError if the file is no table, has no row, or is another source's."""
     instance = SourceBook(settings()).find(brand, source)
+    intake = instance.connector.intake
+    if isinstance(intake, Api) and intake.taken != "leads":  # a row of a file is nobody's confirmation
+        raise UnknownSourceError(
+            f"the source {source!r} takes no files: post to /v1/{intake.taken}, or give the file a source of its own,"
+            " whose mapping says what is a `withdrawal` (docs/mapping.md)"
+        )
     return open_rows_of(path, instance, load_source_mapping(instance.connector.source), read_as=read_as)
 
 

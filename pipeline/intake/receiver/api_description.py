@@ -12,6 +12,7 @@ from pipeline.intake.description import schemas
 from pipeline.intake.instances import SourceBook
 from pipeline.intake.receiver import api_hooks
 from pipeline.intake.receiver.api_leads import MAX_BODY_BYTES, MAX_LEADS
+from pipeline.intake.receiver.consents import api as api_consents
 from pipeline.settings.declarations import ApiKey
 
 Json = dict[str, Any]
@@ -78,6 +79,7 @@ def document(known: Described) -> Json:
         "paths": {
             "/v1/leads": {"post": _post_leads()},
             "/v1/leads/{event_id}": {"get": _get_lead()},
+            **api_consents.described_paths(_refusals),
             **api_hooks.described_paths(_refusals, _path_parameter),
             "/in/{brand}/{source}": {
                 "parameters": [

@@ -37,7 +37,7 @@ _NUMBERS_TOO = ("external_id", "submission_id", "phone", "whatsapp_id")  # a num
 async def post_leads(receiver: Receiver, request: Request) -> Response:
     """Store one lead or several. Raises RefusedError."""
     key = authorize(request, receiver.settings.api_keys, POST_ROLES)
-    instance = _instance(receiver, request, key)
+    instance = find_instance(receiver, request, key)
     receiver.admission.check_address(instance, request.client)
     check_content_type(request.headers.get("content-type", ""))
     receiver.admission.let_in(instance, request.client)
@@ -78,7 +78,9 @@ async def get_lead(receiver: Receiver, request: Request) -> Response:
     return json_answer(status)
 
 
-def _instance(receiver: Receiver, request: Request, key: ApiKey) -> SourceInstance:
+def find_instance(receiver: Receiver, request: Request, key: ApiKey, *, taken: str = "leads") -> SourceInstance:
+    """The source that what is posted here is of, `api` for leads, and the brand that the address names. Raises
+    RefusedError."""
     brands = receiver.settings.brands
     own = [brand for brand in brands if key.allows(brand)]
     usual = own or [brand for brand in receiver.settings.brands_elsewhere if key.allows(brand)]
@@ -86,12 +88,14 @@ def _instance(receiver: Receiver, request: Request, key: ApiKey) -> SourceInstan
     receiver.refuse_elsewhere(brand, request)
     if brand not in brands:
         raise RefusedError(
-            400, "unknown_brand", f"name a brand, as in /v1/leads?brand=NAME; there are: {', '.join(sorted(own))}"
+            400, "unknown_brand", f"name a brand, as in /v1/{taken}?brand=NAME; there are: {', '.join(sorted(own))}"
         )
     if brand not in own:
         raise RefusedError(403, "wrong_brand", f"this key serves other brands: {', '.join(sorted(own))}")
-    instance = receiver.find_source(brand, request.query_params.get("source") or "api")
-    if not isinstance(instance.connector.intake, Api):
+    own_source = "api" if taken == "leads" else taken
+    instance = receiver.find_source(brand, request.query_params.get("source") or own_source)
+    intake = instance.connector.intake
+    if not isinstance(intake, Api) or intake.taken != taken:
         raise RefusedError(404, "unknown_source", f"the source {instance.slug} does not come by this API")
     if not instance.enabled:
         raise refused_later(503, "disabled", f"the source {instance.slug} is switched off here", seconds=300)
@@ -102,8 +106,8 @@ def _make_events(
     request: Request, body: bytes, instance: SourceInstance, key: ApiKey
 ) -> tuple[list[NewEvent], list[str | None], list[dict[str, Any]]]:
     """Events, their external ids, and what is rejected."""
-    idempotency_key = _idempotency_key(request)
-    items = _read_items(body, request.headers.get("content-type"))
+    idempotency_key = idempotency_key_of(request)
+    items = read_items(body, request.headers.get("content-type"))
     headers = kept_headers(dict(request.headers))
     events: list[NewEvent] = []
     external_ids: list[str | None] = []
@@ -135,14 +139,16 @@ def _submission_of(item: dict[str, Any]) -> str | None:
     return f"submission_id={given}" if given and not str(item.get("external_id") or "").strip() else None
 
 
-def _idempotency_key(request: Request) -> str | None:
+def idempotency_key_of(request: Request) -> str | None:
+    """The header `Idempotency-Key`. Raises RefusedError if it is too long."""
     key = request.headers.get("idempotency-key", "").strip()
     if len(key) > _MAX_KEY_LENGTH:
         raise RefusedError(400, "long_key", f"an Idempotency-Key has at most {_MAX_KEY_LENGTH} characters")
     return key or None
 
 
-def _read_items(body: bytes, content_type: str | None) -> list[Any]:
+def read_items(body: bytes, content_type: str | None) -> list[Any]:
+    """What a body holds, one thing or a list of at most MAX_LEADS. Raises RefusedError."""
     is_unlabeled_json = body.lstrip()[:1] in (b"{", b"[") and "json" not in (content_type or "").lower()
     try:
         # Clients that forget the header (curl -d says it is a form) mean JSON: nothing else is taken here.
@@ -153,7 +159,7 @@ def _read_items(body: bytes, content_type: str | None) -> list[Any]:
         raise RefusedError(400, error.code, error.message, line=error.line, column=error.column) from None
     items = decoded if isinstance(decoded, list) else [decoded]
     if len(items) > MAX_LEADS:
-        raise RefusedError(413, "too_many_leads", f"one call takes at most {MAX_LEADS} leads; this has {len(items)}")
+        raise RefusedError(413, "too_many_leads", f"one call takes at most {MAX_LEADS}; this has {len(items)}")
     return items
 
 

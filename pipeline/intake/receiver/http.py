@@ -26,6 +26,7 @@ from pipeline.intake.receiver import api_description, api_hooks
 from pipeline.intake.receiver.answers import RefusedError, json_answer, unavailable
 from pipeline.intake.receiver.api_leads import get_lead, post_leads
 from pipeline.intake.receiver.auth import authorize
+from pipeline.intake.receiver.consents.api import post_consents
 from pipeline.intake.receiver.receiver import Receiver
 from pipeline.intake.receiver.request_counts import TAKEN
 from pipeline.intake.receiver.serving import Gate
@@ -79,6 +80,7 @@ class _Routes:
             Route("/in/{brand}/{source}", self.webhook, methods=["POST", "GET", "OPTIONS"]),
             Route("/v1/leads", self.post, methods=["POST"]),
             Route("/v1/leads/{event_id}", self.get, methods=["GET"]),
+            Route("/v1/consents", self.post_consents, methods=["POST"]),
             Route("/v1/hooks", self.hook(api_hooks.subscribe_or_list), methods=["POST", "GET"]),
             Route("/v1/hooks/sample/{event}", self.hook(api_hooks.sample), methods=["GET"]),
             Route("/v1/hooks/{hook_id}", self.hook(api_hooks.unsubscribe), methods=["DELETE"]),
@@ -109,6 +111,9 @@ class _Routes:
 
     async def post(self, request: Request) -> Response:
         return await self._answered("api", lambda request: post_leads(self._receiver, request), request)
+
+    async def post_consents(self, request: Request) -> Response:
+        return await self._answered("consents", lambda request: post_consents(self._receiver, request), request)
 
     async def get(self, request: Request) -> Response:
         return await self._answered("status", lambda request: get_lead(self._receiver, request), request)

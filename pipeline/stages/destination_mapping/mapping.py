@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from pipeline.canonical import CONSENT as CONSENTS
 from pipeline.errors import RecordError
 from pipeline.stages.destination_mapping.declarations import (
     ALWAYS,
@@ -192,6 +193,17 @@ def map_merged(mapping: DestinationMapping, merged_into: UUID) -> MappedPerson:
     """
     value = str(merged_into)
     return MappedPerson({rule.name: _fitted(rule, value) for rule in mapping.declaration.fields if rule.is_mark})
+
+
+def consents_of(mapping: DestinationMapping, mapped: MappedPerson) -> MappedPerson:
+    """Of what a person was mapped to only what says what they agree to. It counts as no content: whatever else there is
+    goes out when it may."""
+    named = {
+        rule.name
+        for rule in mapping.declaration.fields
+        if rule.sources and all(name.startswith(CONSENTS) for name in rule.sources)
+    }
+    return MappedPerson({name: value for name, value in mapped.fields.items() if name in named})
 
 
 def _taken_back(emptied: Collection[str]) -> set[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pipeline.canonical import TOUCH_FIELDS
-from pipeline.records import NOT_A_LEAD, SUPPRESSION_REASONS
+from pipeline.records import CONSENT_MOMENTS, CONSENT_TEXTS, NOT_A_LEAD, SUPPRESSION_REASONS
 
 # The first line of a source mapping: by it editors find the schema, wherever the repository lies.
 SCHEMA_LINE = "# yaml-language-server: $schema=../schema/source.json"
@@ -29,6 +29,7 @@ SOURCE_KEYS = (
     "custom",
     "earlier_touches",
     "consent",
+    "own_consents",
     "suppress",
     "says",
     "kept",
@@ -54,7 +55,11 @@ FIELD_KEYS = (
 CUSTOM_CONVERSIONS = ("text", "number", "count", "boolean", "list", "id", "date")
 LIST_KEYS = ("at", "name", "values", "ignored")
 EARLIER_TOUCH_KEYS = ("at", *TOUCH_FIELDS)
-CONSENT_KEYS = ("from", "as", "values", "purpose", "channel", "at", "policy_version")
+CONSENT_KEYS = (
+    *("from", "as", "values", "purpose", "channel", "at", "policy_version", "withdrawal", "confirmed"),
+    *CONSENT_TEXTS,
+    *CONSENT_MOMENTS,
+)
 CONSENT_TIME_KEYS = ("from", "formats", "zone", "order")
 SUPPRESS_REASONS = (*SUPPRESSION_REASONS, NOT_A_LEAD)
 SUPPRESS_KEYS = ("from", "when", "below", "is", "is_not")
@@ -120,6 +125,8 @@ class ConsentRule:
     """One statement of consent. An absent or empty answer is no statement: never a refusal, never a grant.
 
     `at` has a rule for each path, in order: the same column may be read as a date elsewhere, and is read here likewise.
+    `withdrawal`: a refusal is an explicit one, always, or where the source says one of these words, in small letters.
+    `confirmed`: whoever grants has confirmed it. `texts` and `moments` are further facts, by name.
     """
 
     purpose: str
@@ -127,6 +134,16 @@ class ConsentRule:
     granted: FieldRule
     at: tuple[FieldRule, ...] = ()
     policy_version: tuple[str, ...] = ()
+    withdrawal: bool | frozenset[str] = False
+    confirmed: bool = False
+    texts: tuple[FieldRule, ...] = ()
+    moments: tuple[tuple[str, tuple[FieldRule, ...]], ...] = ()
+
+    def read_paths(self) -> Iterator[str]:
+        """What is read beside the answer itself."""
+        for rule in (*self.at, *self.texts, *(rule for _, rules in self.moments for rule in rules)):
+            yield from rule.paths
+        yield from self.policy_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +205,13 @@ class SourceDeclaration:
     kept: tuple[str, ...]
     ignored: tuple[str, ...]
     says: SaysRule | None = None
+    own_consents: bool = False  # its `consents[]` are what we took ourselves: they may say that a grant was confirmed
 
     def read_paths(self) -> list[str]:
         """Every path that something is read from."""
         paths = [path for rule in self._field_rules() for path in (*rule.paths, *rule.region_from)]
         for consent in self.consents:
-            paths += [*(path for at in consent.at for path in at.paths), *consent.policy_version]
+            paths += consent.read_paths()
         for suppress in self.suppress:
             paths += suppress.paths
         if self.says is not None:

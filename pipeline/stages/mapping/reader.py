@@ -6,17 +6,15 @@ Every error is a ConfigurationError that names file, path in the file, the value
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from connectors.kit.paths import parse_path
 from pipeline.canonical import CANONICAL_FIELDS, CUSTOM, CUSTOM_NAME, LEAD_FIELDS, TOUCH_FIELDS, default_conversion
-from pipeline.stages.mapping.consents import consent_channel, consent_purpose
+from pipeline.stages.mapping.consent_rules import read_consent_rules
 from pipeline.stages.mapping.language import (
-    CONSENT_KEYS,
-    CONSENT_TIME_KEYS,
     CUSTOM_CONVERSIONS,
     DATE_ORDERS,
     DECIMAL_SIGNS,
@@ -27,7 +25,6 @@ from pipeline.stages.mapping.language import (
     SOURCE_KEYS,
     SUPPRESS_KEYS,
     SUPPRESS_REASONS,
-    ConsentRule,
     EarlierTouchRule,
     FieldRule,
     ListRule,
@@ -78,13 +75,14 @@ def read_source(path: Path) -> SourceDeclaration:
         lists=tuple(_list_rules(reader, content.get("lists"))),
         fields=(*rules, *own),
         earlier_touches=touches,
-        consents=tuple(_consent_rules(reader, content.get("consent"), dated)),
+        consents=tuple(read_consent_rules(reader, content.get("consent"), dated, read_field=_field_rule)),
         consent_lists=tuple(f"{container}consents" for container in containers),
         touch_lists=tuple(f"{container}earlier_touches" for container in containers),
         suppress=_suppress_rules(reader, content.get("suppress")),
         kept=reader.paths("kept", content.get("kept")),
         ignored=reader.paths("ignored", content.get("ignored")),
         says=read_says(reader, content.get("says")),
+        own_consents=reader.flag("own_consents", content.get("own_consents", False)),
     )
     _check_headers_are_read(reader, declaration)
     _check_lists_are_read_by_name(reader, declaration)
@@ -265,29 +263,6 @@ def _earlier_touches(reader: Reader, content: Any) -> Iterator[EarlierTouchRule]
 def _is_dated(rule: FieldRule) -> bool:
     """Whether a rule says how its dates are written."""
     return rule.conversion == "date" and (bool(rule.formats) or rule.order is not None or rule.zone != "UTC")
-
-
-def _consent_times(reader: Reader, place: str, entry: Any, dated: dict[str, FieldRule]) -> Iterator[FieldRule]:
-    """A rule for each path; without options of its own, those of the rule that reads the same path as a date."""
-    time_rule = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, CONSENT_TIME_KEYS)
-    declared = _field_rule(reader, place, "at", time_rule, "date")
-    for path in declared.paths:
-        known = declared if len(time_rule) > 1 else dated.get(path, declared)
-        yield FieldRule("at", (path,), conversion="date", formats=known.formats, zone=known.zone, order=known.order)
-
-
-def _consent_rules(reader: Reader, content: Any, dated: dict[str, FieldRule]) -> Iterable[ConsentRule]:
-    for name, entry in reader.object("consent", content).items():
-        place = f"consent.{name}"
-        declared = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, CONSENT_KEYS)
-        granted = {key: declared[key] for key in ("from", "as", "values") if key in declared}
-        yield ConsentRule(
-            purpose=consent_purpose(reader.text(f"{place}.purpose", declared.get("purpose", name))),
-            channel=consent_channel(reader.text(f"{place}.channel", declared.get("channel", "any"))),
-            granted=_field_rule(reader, place, name, granted, "boolean"),
-            at=tuple(_consent_times(reader, f"{place}.at", declared["at"], dated)) if "at" in declared else (),
-            policy_version=reader.paths(f"{place}.policy_version", declared.get("policy_version")),
-        )
 
 
 def _suppress_rules(reader: Reader, content: Any) -> tuple[SuppressRule, ...]:

@@ -22,7 +22,7 @@ from pipeline.stages.destination_mapping.mapping import (
     map_person,
 )
 from pipeline.stages.mapping.bodies import ROW
-from pipeline.stages.mapping.consents import compile_consent_rule, read_consent_list
+from pipeline.stages.mapping.consents import add_browser_signal, compile_consent_rule, read_consent_list
 from pipeline.stages.mapping.contents import Contents, reading_of
 from pipeline.stages.mapping.decided_paths import DecidedPaths, bounded_custom
 from pipeline.stages.mapping.drift import drift_paths
@@ -160,7 +160,8 @@ class SourceMapping:
         for read in self._consents:
             read(record, mapped.consents, mapped.flags, date_orders)
         for get in self._consent_lists:
-            read_consent_list(get(record), mapped.consents, mapped.flags, mapped.raw)
+            is_own = self.declaration.own_consents
+            read_consent_list(get(record), mapped.consents, mapped.flags, mapped.raw, is_own=is_own)
         for read_touch in self._earlier_touches:
             read_touch(record, mapped.earlier_touches, mapped.flags, mapped.raw, date_orders)
         for get in self._touch_lists:
@@ -222,6 +223,7 @@ def map_event(
             return Suppressed(raw.event_id, NOT_A_LEAD)
         is_lead = said.says in (LEAD, NOT_A_LEAD)  # an operator has said of the latter that it is one
         mapped = mapping.map_record(record, _date_orders(mapping, raw, body))
+        add_browser_signal(raw.envelope.headers, mapped.consents)
         _say_region(mapped, raw.envelope.origin.get("region"))
         _apply_patch(mapped, patch)
         if is_lead:

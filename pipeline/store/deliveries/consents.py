@@ -2,7 +2,7 @@
 
 A withdrawal goes out before anything else: in the hot lane, ahead of all that is due there, and what else is wanted of
 its person waits for it. Whether an answer is one is told by the statements alone here, so that it costs no key: whoever
-refuses what they, or somebody they are one with, ever granted. What holds is read when it is sent.
+withdraws, or refuses what they, or somebody they are one with, ever granted. What holds is read when it is sent.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ WITH owners AS MATERIALIZED (
     SELECT p.person_id, p.merged_into, p.brand, p.version, owner.version
     FROM owners JOIN people p ON p.merged_into = owners.owner_id JOIN people owner ON owner.person_id = owners.owner_id
 ), answers AS MATERIALIZED (
-    SELECT person_id AS owner_id, purpose, channel, bool_or(granted) AND bool_or(NOT granted) AS is_withdrawn
+    SELECT person_id AS owner_id, purpose, channel, bool_or(granted) AND bool_or(NOT granted) AS is_refused_again,
+        coalesce(bool_or(act IN ('withdrawal', 'objection')), false) AS is_explicit
     FROM consents WHERE person_id IN (SELECT owner_id FROM owners) GROUP BY person_id, purpose, channel
 ), asked AS (
     SELECT m.*, a.purpose, a.channel FROM members m JOIN answers a USING (owner_id) WHERE m.person_id = m.owner_id
@@ -38,8 +39,10 @@ WITH owners AS MATERIALIZED (
 INSERT INTO person_consents AS known
     (person_id, owner_id, brand, purpose, channel, person_version, owner_version, is_withdrawn)
 SELECT asked.person_id, asked.owner_id, asked.brand, asked.purpose, asked.channel, asked.version, asked.owner_version,
-    coalesce(answers.is_withdrawn, false)
+    coalesce(answers.is_refused_again, false) OR coalesce(answers.is_explicit, false)
+        OR coalesce(every.is_explicit, false)
 FROM asked LEFT JOIN answers USING (owner_id, purpose, channel)
+LEFT JOIN answers every ON (every.owner_id, every.purpose, every.channel) = (asked.owner_id, asked.purpose, 'any')
 ORDER BY asked.person_id, asked.purpose, asked.channel
 ON CONFLICT (person_id, purpose, channel) DO UPDATE SET owner_id = excluded.owner_id, version = known.version + 1,
     person_version = excluded.person_version, owner_version = excluded.owner_version,
@@ -164,8 +167,10 @@ SELECT c.owner_id, bool_and(c.is_withdrawn) FROM person_consents c
 JOIN deliveries d ON d.person_id = c.consent_id AND d.destination = %(target)s
 WHERE c.owner_id = ANY(%(people)s::uuid[]) AND d.wanted = 'present' AND CASE WHEN c.is_withdrawn
     THEN d.state IN ('due', 'in_flight') AND d.wanted_version > d.sent_version
-    ELSE (SELECT bool_or(s.granted) AND bool_or(NOT s.granted) FROM consents s
-        WHERE (s.person_id, s.purpose, s.channel) = (c.owner_id, c.purpose, c.channel)) END
+    ELSE (SELECT coalesce(bool_or(s.granted) FILTER (WHERE s.channel = c.channel)
+                AND bool_or(NOT s.granted) FILTER (WHERE s.channel = c.channel), false)
+            OR coalesce(bool_or(s.act IN ('withdrawal', 'objection')), false) FROM consents s
+        WHERE (s.person_id, s.purpose) = (c.owner_id, c.purpose) AND s.channel IN (c.channel, 'any')) END
 GROUP BY c.owner_id
 """
 

@@ -4,6 +4,7 @@ due -> in_flight -> sent            sent_version = wanted_version
                  -> due             a newer version was wanted meanwhile, or a failure that may pass
                  -> quarantined     a human must look; a newer version makes it due again
     -> held                         of an object that the mapping names no more; due again when it does
+                 -> no_consent      its person has not agreed to what the destination needs; due by a newer version
 """
 
 from __future__ import annotations

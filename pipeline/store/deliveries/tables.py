@@ -28,7 +28,7 @@ from pipeline.store.columns import count_column, metadata, moment_column, one_of
 
 WANTED = ("present", "absent")
 RECORD_STATES = ("there", "gone", "passed_over")
-DELIVERY_STATES = ("due", "in_flight", "sent", "quarantined", "held")
+DELIVERY_STATES = ("due", "in_flight", "sent", "quarantined", "held", "no_consent")
 
 deliveries = Table(
     "deliveries",
@@ -71,6 +71,12 @@ Index(
 Index("deliveries_in_flight", deliveries.c.claim, postgresql_where=text("state = 'in_flight'"))
 Index("deliveries_parent", deliveries.c.parent_id, postgresql_where=text("parent_id IS NOT NULL"))
 Index("deliveries_held", deliveries.c.destination, postgresql_where=text("state = 'held'"))
+Index(
+    "deliveries_no_consent",
+    deliveries.c.destination,
+    deliveries.c.last_error,
+    postgresql_where=text("state = 'no_consent'"),
+)
 Index(
     "deliveries_failed",
     deliveries.c.destination,

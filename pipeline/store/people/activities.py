@@ -173,6 +173,31 @@ def read_candidates(connection: Connection, keys: Collection[int]) -> list[Candi
     return [Candidate(key, evidence_id, person_id, bytes(sealed)) for key, evidence_id, person_id, sealed in rows]
 
 
+_EVIDENCE_OF = f"""
+SELECT asked.brand, asked.person_id, e.evidence_id, e.sealed
+FROM unnest(%s::text[], %s::uuid[]) AS asked (brand, person_id) JOIN people p USING (brand, person_id)
+CROSS JOIN LATERAL (
+    SELECT evidence_id, sealed FROM evidence
+    WHERE evidence.person_id = coalesce(p.merged_into, p.person_id) ORDER BY evidence_id LIMIT {_MOST_ALIKE}) AS e
+WHERE EXISTS (SELECT FROM evidence_events x
+    WHERE x.evidence_id = e.evidence_id AND substr(x.event_id::text, 15, 1) <> '8')
+"""  # noqa: S608 - put together from constants
+
+
+def read_evidence_of(
+    connection: Connection, people: Collection[tuple[str, UUID]]
+) -> dict[tuple[str, UUID], list[tuple[UUID, bytes]]]:
+    """Evidence of leads of these people, (brand, id), or of who they are by now: (id, sealed). One statement, none
+    without people."""
+    found: dict[tuple[str, UUID], list[tuple[UUID, bytes]]] = {}
+    if people:
+        ordered = sorted(people)
+        values = (arrays.texts(brand for brand, _ in ordered), arrays.uuids(person_id for _, person_id in ordered))
+        for brand, person_id, evidence_id, sealed in connection.exec_driver_sql(_EVIDENCE_OF, values):
+            found.setdefault((brand, person_id), []).append((evidence_id, bytes(sealed)))
+    return found
+
+
 _HOLD_PEOPLE = """
 SELECT e.evidence_id, e.person_id FROM evidence e JOIN people p ON p.person_id = e.person_id
 WHERE e.evidence_id = ANY(%s::uuid[]) ORDER BY p.person_id FOR UPDATE OF p FOR SHARE OF e

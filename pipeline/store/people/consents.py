@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.records import Consent, Lead
+from pipeline.records import CONSENT_MOMENTS, CONSENT_TEXTS, WITHDRAWING, Consent, Lead
 from pipeline.store import arrays
+
+_TEXTS = ("act", *CONSENT_TEXTS)
+_FACTS = (*_TEXTS, *CONSENT_MOMENTS)
 
 
 class StoredConsent(NamedTuple):
@@ -24,6 +27,8 @@ class StoredConsent(NamedTuple):
     sealed_evidence: bytes | None
     source: str | None = None
     policy_version: str | None = None
+    act: str | None = None
+    expires_at: datetime | None = None
     is_superseded: bool = False  # its record says something else by now
 
     def __repr__(self) -> str:
@@ -42,6 +47,21 @@ class ConsentRow(NamedTuple):
     at: datetime
     source: str | None
     policy_version: str | None
+    act: str | None = None
+    legal_basis: str | None = None
+    method: str | None = None
+    notice_id: str | None = None
+    notice_hash: str | None = None
+    language: str | None = None
+    jurisdiction: str | None = None
+    expires_at: datetime | None = None
+    double_opt_in_sent_at: datetime | None = None
+    double_opt_in_confirmed_at: datetime | None = None
+
+    @property
+    def is_withdrawal(self) -> bool:
+        """Whether no later answer undoes it."""
+        return self.granted is False and self.act in WITHDRAWING
 
     def __repr__(self) -> str:
         return f"<ConsentRow of event {self.event_id}>"
@@ -50,17 +70,21 @@ class ConsentRow(NamedTuple):
 def consent_rows(
     consents: Iterable[Consent], *, event_id: UUID, person_id: UUID, brand: str, source: str, at: datetime
 ) -> list[ConsentRow]:
-    """What an event says; the first answer to a question counts. `source` and `at` are for answers that say none."""
-    rows: dict[tuple[str, str], ConsentRow] = {}
+    """What an event says; of several answers to a question the strictest counts, of equally strict ones the first.
+    `source` and `at` are for answers that say none."""
+    strictest: dict[tuple[str, str], Consent] = {}
     for consent in consents:
-        rows.setdefault(
-            (consent.purpose, consent.channel),
-            ConsentRow(
-                event_id, consent.purpose, consent.channel, person_id, brand, consent.granted,
-                consent.at or at, consent.source or source, consent.policy_version,
-            ),
-        )  # fmt: skip
-    return list(rows.values())
+        question = consent.purpose, consent.channel
+        known = strictest.get(question)
+        if known is None or consent.strictness > known.strictness:
+            strictest[question] = consent
+    return [
+        ConsentRow(
+            event_id, consent.purpose, consent.channel, person_id, brand, consent.granted, consent.at or at,
+            consent.source or source, consent.policy_version, *(getattr(consent, name) for name in _FACTS),
+        )
+        for consent in strictest.values()
+    ]  # fmt: skip
 
 
 def consents_of(lead: Lead) -> list[ConsentRow]:
@@ -81,7 +105,8 @@ def consents_of(lead: Lead) -> list[ConsentRow]:
 INSERT_CONSENTS = f"""
 INSERT INTO consents ({", ".join(ConsentRow._fields)})
 SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::uuid[], %s::text[], %s::bool[], %s::timestamptz[],
-    %s::text[], %s::text[])
+    %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+    %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])
 """  # noqa: S608 - put together from constants
 
 
@@ -97,6 +122,8 @@ def columns_of(rows: Sequence[ConsentRow]) -> tuple[str, ...]:
         arrays.moments(row.at for row in rows),
         arrays.texts(row.source for row in rows),
         arrays.texts(row.policy_version for row in rows),
+        *(arrays.filled(arrays.texts, [getattr(row, name) for row in rows]) for name in _TEXTS),
+        *(arrays.filled(arrays.moments, [getattr(row, name) for row in rows]) for name in CONSENT_MOMENTS),
     )
 
 
@@ -136,9 +163,40 @@ def write_consents(connection: Connection, rows: Sequence[ConsentRow], *, told: 
         connection.exec_driver_sql(_WRITE_CONSENTS, (*columns_of(rows), arrays.texts(sorted(told))))
 
 
+class Lapsed(NamedTuple):
+    """`expired` statements have; of `people`, (person_id, brand), CRMs are to be told."""
+
+    expired: int
+    people: list[tuple[UUID, str]]
+
+
+_NOTE_LAPSED = """
+UPDATE consents SET lapsed_at = now() WHERE (event_id, purpose, channel) IN (
+    SELECT event_id, purpose, channel FROM consents WHERE expires_at <= now() AND lapsed_at IS NULL
+    ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED
+) RETURNING person_id, brand
+"""
+_NEW_VERSION = """
+UPDATE people SET version = version + 1, updated_at = now() WHERE person_id = ANY(ARRAY(
+    SELECT person_id FROM people WHERE person_id = ANY(%s::uuid[]) ORDER BY person_id FOR UPDATE
+))
+"""
+
+
+def note_lapsed(connection: Connection, *, limit: int, told: Callable[[Iterable[str]], Collection[str]]) -> Lapsed:
+    """Note which grants have expired since, and give people of brands that are `told` of consent a new version. One
+    statement, two where there are such people."""
+    rows = [(person_id, brand) for person_id, brand in connection.exec_driver_sql(_NOTE_LAPSED, (limit,))]
+    brands = told({brand for _, brand in rows})
+    people = sorted({row for row in rows if row[1] in brands})
+    if people:
+        connection.exec_driver_sql(_NEW_VERSION, (arrays.uuids(person_id for person_id, _ in people),))
+    return Lapsed(len(rows), people)
+
+
 _OF_PEOPLE = """
 SELECT c.person_id, c.purpose, c.channel, c.granted, c.at, coalesce(e.evidence_id, a.event_id),
-    coalesce(e.sealed, a.sealed_evidence) FROM consents c
+    coalesce(e.sealed, a.sealed_evidence), c.source, c.policy_version, c.act, c.expires_at FROM consents c
 LEFT JOIN evidence_events x USING (event_id) LEFT JOIN evidence e ON e.evidence_id = x.evidence_id
 LEFT JOIN events v ON v.event_id = c.event_id LEFT JOIN activities a ON a.event_id = c.event_id
 WHERE c.person_id = ANY(%s::uuid[]) AND (v.superseded_by IS NULL OR c.granted IS FALSE) ORDER BY c.at, c.event_id
@@ -152,15 +210,15 @@ def read_consents(connection: Connection, person_ids: Sequence[UUID]) -> dict[UU
     """
     found: dict[UUID, list[StoredConsent]] = {}
     rows = connection.exec_driver_sql(_OF_PEOPLE, (arrays.uuids(person_ids),))
-    for person_id, purpose, channel, granted, at, evidence_id, sealed in rows:
+    for person_id, purpose, channel, granted, at, evidence_id, sealed, *more in rows:
         opened = None if sealed is None else bytes(sealed)
-        found.setdefault(person_id, []).append(StoredConsent(purpose, channel, granted, at, evidence_id, opened))
+        found.setdefault(person_id, []).append(StoredConsent(purpose, channel, granted, at, evidence_id, opened, *more))
     return found
 
 
 _OF_QUESTIONS = """
 SELECT c.person_id, c.purpose, c.channel, c.granted, c.at, coalesce(e.evidence_id, a.event_id),
-    coalesce(e.sealed, a.sealed_evidence), c.source, c.policy_version,
+    coalesce(e.sealed, a.sealed_evidence), c.source, c.policy_version, c.act, c.expires_at,
     v.superseded_by IS NOT NULL
 FROM consents c
 LEFT JOIN evidence_events x USING (event_id) LEFT JOIN evidence e ON e.evidence_id = x.evidence_id
@@ -184,9 +242,8 @@ def read_answers_of(
         arrays.texts(purpose for purpose, _ in ordered),
         arrays.texts(channel for _, channel in ordered),
     )
-    for person_id, purpose, channel, granted, at, evidence_id, sealed, *more in connection.exec_driver_sql(
-        _OF_QUESTIONS, values
-    ):
+    rows = connection.exec_driver_sql(_OF_QUESTIONS, values)
+    for person_id, purpose, channel, granted, at, evidence_id, sealed, *more in rows:
         opened = None if sealed is None else bytes(sealed)
         found.setdefault(person_id, []).append(StoredConsent(purpose, channel, granted, at, evidence_id, opened, *more))
     return found

@@ -36,7 +36,7 @@ _TOUCHES = """
 SELECT event_id, source, coalesce(medium, details->>'medium'), campaign FROM touches
 WHERE position = 0 AND event_id = ANY(%s::uuid[])
 """
-_CONSENTS = """
-SELECT event_id, purpose, channel, granted, at, source, policy_version FROM consents
+_CONSENTS = f"""
+SELECT event_id, {", ".join(Consent.__struct_fields__)} FROM consents
 WHERE event_id = ANY(%s::uuid[]) ORDER BY event_id, purpose, channel
-"""
+"""  # noqa: S608 - put together from constants

@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from pipeline.canonical import ATTRIBUTED_ENDS, ATTRIBUTED_FACTS, UTM_FIELDS
-from pipeline.records import TOLD_OF_SOMEBODY
+from pipeline.records import CONSENT_ACTS, CONSENT_MOMENTS, CONSENT_TEXTS, TOLD_OF_SOMEBODY
 from pipeline.store.columns import count_column, metadata, moment_column, one_of
 
 # `also`: a lead is this besides. `later`: it is, once another event of its record stands for the lead.
@@ -85,9 +85,19 @@ consents = Table(
     Column("source", Text),
     Column("policy_version", Text),
     moment_column("created_at", nullable=False, is_now=True),
+    Column("act", Text),  # null: a plain answer
+    *(Column(name, Text) for name in CONSENT_TEXTS),
+    *(moment_column(name) for name in CONSENT_MOMENTS),
+    moment_column("lapsed_at"),  # when it was found that it had expired, and CRMs were to be told
     PrimaryKeyConstraint("event_id", "purpose", "channel", name="consents_pkey"),
+    one_of("act", CONSENT_ACTS, "consents_act_known"),
 )
 Index("consents_person", consents.c.person_id)
+Index(
+    "consents_expiry",
+    consents.c.expires_at,
+    postgresql_where=text("expires_at IS NOT NULL AND lapsed_at IS NULL"),
+)
 
 person_consents = Table(  # what CRMs are told of consent: one record for each, whatever it becomes
     "person_consents",

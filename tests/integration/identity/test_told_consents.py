@@ -65,18 +65,34 @@ def test_a_withdrawal_counts_for_who_is_known_and_is_no_lead():
     assert rows("SELECT count(*) FROM touches") == [(1,)]
 
 
+def refusal(at: str) -> None:
+    """A plain no, which is no withdrawal."""
+    said = {"purpose": "marketing", "channel": "email", "granted": False, "at": at}
+    capture({"says": "consent", "email": "ada@example.org", "consents": [said]}, source="consents")
+    work()
+
+
 def test_an_older_word_that_comes_late_overrides_none():
-    take(order(), word("2026-03-05T09:00:00Z"))
+    take(order())
+    refusal("2026-03-05T09:00:00Z")
     take(word("2026-03-02T09:00:00Z", granted=True))
     assert state() == "refused"
     take(word("2026-03-06T09:00:00Z", granted=True))
     assert state() == "granted"
-    take(word("2026-03-04T09:00:00Z"))
+    refusal("2026-03-04T09:00:00Z")
     assert state() == "granted"
 
 
+def test_a_withdrawal_that_comes_late_stands_against_a_word_that_was_said_after_it():
+    take(order(), word("2026-03-06T09:00:00Z", granted=True))
+    assert state() == "granted"
+    take(word("2026-03-05T09:00:00Z"))
+    assert state() == "refused"
+
+
 def test_what_somebody_says_as_a_lead_and_alone_is_one_voice():
-    take(order(), word("2026-03-05T09:00:00Z"))
+    take(order())
+    refusal("2026-03-05T09:00:00Z")
     take(order(granted_at="2026-03-07T09:00:00Z", number=1) | {"record": "gid://shopify/Order/9"})
     assert state() == "granted"
 
