@@ -112,8 +112,10 @@ class SecretKeeper:
 
     def renew(self, reference: str, told: str, fetch: Callable[[], FoundSecret]) -> bool:
         """Read it now, as somebody else says that it has changed; gives whether it has. At most once a minute, as
-        strangers may say so. Waits for the store: not for an event loop. Raises nothing."""
+        strangers may say so. Waits for the store, so in an event loop nothing is read. Raises nothing."""
         kept = self._find(reference, told, fetch)
+        if _is_in_event_loop():
+            return False
         now = self._clock()
         with self._guard:
             if now - kept.renewed_at < _RENEWAL_SECONDS:

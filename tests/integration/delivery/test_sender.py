@@ -18,6 +18,7 @@ import redis
 
 from connectors.sandbox.server import Sandbox
 from pipeline import flow
+from pipeline.access.destinations import secrets_for
 from pipeline.delivery import claims, sender
 from pipeline.delivery.breaker import Breaker
 from pipeline.delivery.governor import Governor
@@ -28,6 +29,7 @@ from pipeline.settings.loading import settings
 from pipeline.store.deliveries.deliveries import claim_deliveries, sweep_deliveries, want_deliveries
 from pipeline.store.engine import count_statements, transaction
 from pipeline.store.people.people import write_people
+from tests.support.secret_stores import playing_vault
 from tests.support.services import forget_caches
 
 
@@ -368,6 +370,24 @@ def test_wrong_credentials_halt_the_destination_visibly_and_mending_them_is_enou
     forget_breaker()
     make_due_now()
     deliver_until(lambda: states() == {"sent": 250})
+
+
+def test_a_token_that_was_replaced_in_its_store_is_read_again_and_halts_nobody(crm, monkeypatch):
+    with playing_vault() as (vault, env):
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        vault.put("secret/crm", token="a token that was revoked")
+        crm.configure(secrets={"access_token": "vault:secret/crm#token"})
+        assert secrets_for(settings(), "crm")["access_token"] == "a token that was revoked"
+        vault.put("secret/crm", token=crm.issue_token())
+        make_people(3)
+        report = deliver("crm", "bulk", budget_seconds=5)
+        assert report.wait_seconds < 5
+        assert Breaker(shared_redis(settings().broker_url)).state("crm").state == "closed"
+        assert states() == {"due": 3}
+        make_due_now()
+        deliver_until(lambda: states() == {"sent": 3})
+    assert {attempts for (attempts,) in rows("attempts")} <= {0, 1}
 
 
 def test_a_secret_that_is_missing_halts_the_destination_and_names_the_variable(crm, monkeypatch):
