@@ -4,6 +4,7 @@ key can go, and without it everything opens."""
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -28,7 +29,7 @@ from pipeline.store.keys.sealed_tables import SEALED_TABLES
 from pipeline.store.people import people
 from pipeline.store.schema import migrate
 from pipeline.store.source_tokens import write_token
-from tests.support.command_line import answer, capture, problem, run, work
+from tests.support.command_line import answer, capture, lines, problem, run, run_process, start, work
 from tests.support.services import SECRET_KEYS, forget_caches
 from tests.support.store_rows import new_person
 
@@ -291,3 +292,63 @@ def test_a_running_process_takes_a_key_that_is_put_in_front_without_a_restart(tm
     running._next_look = 0.0
     running.seal(b"x", context=b"c")
     assert running.open(sealed, context=b"c") == b"x"
+
+
+def test_leads_that_wait_go_first_but_a_busy_day_does_not_put_it_off_for_ever(monkeypatch):
+    store_people(3)
+    set_keys(monkeypatch, NEW, OLD)
+    monkeypatch.setattr(resealing, "_MANY_PENDING", 5)
+    monkeypatch.setattr(resealing, "_BACKLOG_PAUSES", 3)
+    pauses = []
+    monkeypatch.setattr(resealing.time, "sleep", pauses.append)
+    capture(*({"external_id": f"r-{number}", "email": f"person{number}@example.org"} for number in range(5)))
+    assert resealing.reseal(table="people").resealed == {"people": 3}
+    assert pauses == [resealing._BACKLOG_PAUSE_SECONDS] * 6  # before each of its two pages
+    work()
+    pauses.clear()
+    resealing.reseal(table="people")
+    assert pauses == []
+
+
+def resealed_so_far():
+    with transaction() as connection:
+        return connection.exec_driver_sql("SELECT coalesce(sum(resealed), 0) FROM reseals").scalar_one()
+
+
+@pytest.mark.long
+def test_killed_again_and_again_while_leads_come_in_it_ends_and_nothing_is_lost(monkeypatch):
+    store_people(2_000)
+    ids = capture(*({"external_id": f"old-{number}", "email": f"p{number}@example.com"} for number in range(200)))
+    work()
+    set_keys(monkeypatch, NEW, OLD)
+    is_over, came = threading.Event(), []
+
+    def come_in():
+        while not is_over.is_set():
+            number = len(came)
+            came.extend(capture({"external_id": f"new-{number}", "email": f"p{number}@example.com", "city": "Sevilla"}))
+            work()
+
+    sender = threading.Thread(target=come_in)
+    sender.start()
+    killed = 0
+    try:
+        for _ in range(3):
+            before, running = resealed_so_far(), start("keys", "reseal")
+            while running.poll() is None and resealed_so_far() == before:
+                time.sleep(0.01)
+            killed += running.poll() is None
+            running.kill()
+            running.wait()
+        assert run_process("keys", "reseal").returncode == 0
+    finally:
+        is_over.set()
+        sender.join()
+    assert killed > 1
+    assert len(came) > 10
+    assert key_ids() == {NEW_ID}
+    set_keys(monkeypatch, NEW)
+    assert len(opened(NEW)) > 2_000
+    exported = lines("leads", "export", "--format", "jsonl")
+    assert {row["event_id"] for row in exported if row["state"] == "settled"} == {str(entry) for entry in [*ids, *came]}
+    migrate(engine())
