@@ -11,11 +11,15 @@ import pytest
 from standardwebhooks import Webhook as StandardSender
 
 from pipeline.access import destinations
+from pipeline.intake.polls import run_poll
 from pipeline.settings.loading import load_settings
 from pipeline.settings.stores.kept import secret_keeper
+from pipeline.store.engine import transaction
+from tests.support.http_server import serving_http
 from tests.support.intake_server import count_events, running_receiver
 from tests.support.secret_stores import needs_moto, needs_openbao, playing_vault, running_moto, running_openbao
 from tests.support.services import forget_caches
+from tests.support.store_rows import read_cursor
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -160,6 +164,39 @@ def test_a_crm_that_refuses_is_shown_what_its_store_has_by_now_and_then_the_form
         assert destinations.secrets_for(known, "crm") == {"token": "first"}
         assert not destinations.has_others(known, "crm")  # both were refused: a human is needed
         assert destinations.secrets_for(known, "crm") == {"token": "second"}
+
+
+def test_a_polled_source_that_refuses_is_asked_again_at_once_with_what_the_store_has_by_now(tmp_path, monkeypatch):
+    shown = []
+
+    def feed(call):
+        shown.append(call.headers.get("Authorization"))
+        return (200, {}, b'{"leads": []}') if shown[-1] == "Bearer second" else (401, {}, b"")
+
+    with playing_vault() as (vault, env), serving_http(feed) as url:
+        vault.put("secret/feed", token="first")
+        path = tmp_path / "afluente.yaml"
+        path.write_text(f"sources: {{json_feed: {{url: '{url}/feed', token: 'vault:secret/feed#token'}}}}\n")
+        for name, value in {"AFLUENTE_CONFIG": str(path), **env}.items():
+            monkeypatch.setenv(name, value)
+        forget_caches()
+        assert run_poll("json_feed", "default", at_once=True).is_terminal
+        assert waits_of("json_feed") > 2
+        secret_keeper()._kept.clear()
+        assert run_poll("json_feed", "default", at_once=True).is_terminal  # keeps what it read
+        vault.put("secret/feed", token="second")
+        next(iter(secret_keeper()._kept.values())).renewed_at = -60.0  # as if a minute had passed
+        assert run_poll("json_feed", "default", at_once=True).is_terminal
+        assert waits_of("json_feed") < 2
+        assert not run_poll("json_feed", "default", at_once=True).is_terminal
+    assert shown == ["Bearer first"] * 3 + ["Bearer second"]
+
+
+def waits_of(source):
+    """Seconds from its last poll to its next."""
+    with transaction() as connection:
+        known = read_cursor(connection, source)
+    return (known.next_run_at - known.last_run_at).total_seconds()
 
 
 @needs_openbao

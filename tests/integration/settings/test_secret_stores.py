@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import sys
 import threading
 import time
 
@@ -275,6 +276,12 @@ def test_a_file_that_is_replaced_counts_at_once_beside_the_former_and_one_that_v
     file.unlink()
     assert place.resolve({}) == "second"
     assert secret_keeper().standings()[0].trouble is not None
+
+
+def test_aws_without_its_library_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(ConfigurationError, match=r"aws:prod/crm#token: install what reads it: .*afluente\[aws\]"):
+        reference("aws:prod/crm#token", "").resolve({})
 
 
 def test_a_store_that_was_never_there_says_what_to_set():
