@@ -115,7 +115,7 @@ def test_strangers_wait_for_no_store_and_hold_up_no_sender(tmp_path, monkeypatch
         with running_receiver(known) as receiver:
             sender, stranger = Sender(receiver), Sender(receiver)
             assert sender.send() == 200
-            vault.pause_seconds = 3.0
+            vault.pause_seconds = 2.0
             first = threading.Thread(target=stranger.send, args=(WRONG,))
             first.start()
             time.sleep(0.3)
@@ -128,6 +128,7 @@ def test_strangers_wait_for_no_store_and_hold_up_no_sender(tmp_path, monkeypatch
             assert len(vault.calls) == asked
 
 
+@pytest.mark.long
 def test_a_receiver_that_starts_without_its_store_says_so_and_takes_messages_once_it_is_there(tmp_path, monkeypatch):
     with playing_vault() as (vault, env):
         vault.put("secret/hooks", signing=FIRST)
