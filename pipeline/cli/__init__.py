@@ -19,6 +19,7 @@ from pipeline.cli.commands import (
     attribution,
     balance,
     consent,
+    console,
     deliveries,
     destination,
     doctor,
@@ -37,6 +38,7 @@ from pipeline.cli.commands import (
     source,
     status,
     up,
+    users,
     webhook,
 )
 from pipeline.cli.terminal.output import example, print_line, print_problem
@@ -97,7 +99,7 @@ def _options(
     pass
 
 
-for group in (init, up, status, imports, balance):
+for group in (init, up, console, status, imports, balance):
     app.add_typer(group.commands)
 app.add_typer(leads.commands, name="leads")
 app.add_typer(people.commands, name="people")
@@ -113,6 +115,7 @@ app.add_typer(source.commands, name="source")
 app.add_typer(mapping.commands, name="mapping")
 app.add_typer(privacy.commands, name="privacy")
 app.add_typer(sealing_keys.commands, name="keys")
+app.add_typer(users.commands, name="users")
 for group in (sandbox, doctor, migrate):
     app.add_typer(group.commands)
 

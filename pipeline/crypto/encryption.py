@@ -230,6 +230,24 @@ def open_source_token(sealed: bytes, brand: str, source: str) -> bytes:
     return cipher().open(sealed, context=b"source_token:" + f"{brand}/{source}".encode())
 
 
+def seal_session_token(token: bytes, session_id: UUID) -> bytes:
+    """Of a session: the provider's word on who it is."""
+    return cipher().seal(token, context=b"session:" + session_id.bytes)
+
+
+def open_session_token(sealed: bytes, session_id: UUID) -> bytes:
+    return cipher().open(sealed, context=b"session:" + session_id.bytes)
+
+
+def seal_one_time_secret(secret: bytes, user_id: UUID) -> bytes:
+    """Of a local administrator: what the one-time codes are made of."""
+    return cipher().seal(secret, context=b"one_time:" + user_id.bytes)
+
+
+def open_one_time_secret(sealed: bytes, user_id: UUID) -> bytes:
+    return cipher().open(sealed, context=b"one_time:" + user_id.bytes)
+
+
 def seal_batch(batch: Batch) -> bytes:
     """Compressed first: Celery and Redis move a message six times a hop, and leads of one batch are much alike."""
     return cipher().seal(zlib.compress(_batch_to_bytes(batch), level=1), context=b"batch:" + batch.claim_id.bytes)

@@ -167,6 +167,10 @@ intake_requests nobody
   source outcome minute requests
 keyring nobody
   name sealed created_at
+local_admins nobody
+  user_id password sealed recovery_codes last_step wrong_codes
+logout_tokens nobody
+  digest kept_until
 mapping_comparisons nobody
   destination mapping_version compared_at findings fault
 reconciled_days nobody
@@ -175,6 +179,8 @@ reseals nobody
   sealed_table key_id after resealed began_at ended_at
 sealing_keys nobody
   key_id first_used_at unused_since
+sign_in_failures nobody
+  account network failures failed_at locked_until
 source_connectors nobody
   source connector
 source_hours nobody
@@ -187,6 +193,10 @@ source_tokens nobody
   brand source state granted_for sealed scopes connected_at refreshed_at expires_at last_error
 unfinished_upgrades nobody
   name since
+user_sessions nobody
+  session_id digest user_id sid auth roles entitled rules sealed network created_at seen_at ends_at
+users nobody
+  user_id issuer subject name roles created_at signed_in_at disabled_at
 webhook_endpoints nobody
   name events brands is_declared is_enabled since sealed key_name off_since off_because failures failed_messages
   failing_since paused_until last_success_at last_called_at last_code

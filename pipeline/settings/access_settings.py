@@ -1,4 +1,4 @@
-"""What can be set of access: who may type commands, and where the heads of the audit log are written down."""
+"""What can be set of access: who may type commands and who signs in, and where the audit log's heads are kept."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from typing import Literal
 
 import msgspec
 
+from pipeline.settings.sign_in_settings import SignInSettings
+
 _FILE = "audit-anchors.jsonl"
 
 
 class AccessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`command_line`: `open`, whoever has the installation's files may type commands, or `token`, they need a key."""
+    """`command_line`: `open`, whoever has the installation's files may type commands, or `token`, they need a key.
+    `sign_in`: who comes to the console, and by which provider."""
 
     command_line: Literal["open", "token"] = "open"
+    sign_in: SignInSettings | None = None
 
 
 class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,7 +15,13 @@ import msgspec
 from pipeline.values.nearest import unknown_name
 
 _LONGEST_SHOWN = 60
-_SECRET_KEYS = {"secret", "token", "secrets", "auth"}  # a value there is not repeated: it may be the secret itself
+_SECRET_KEYS = {
+    "secret",
+    "token",
+    "secrets",
+    "auth",
+    "client_secret",
+}  # a value there is not repeated: it may be the secret itself
 _OBJECTS = (msgspec.inspect.StructType, msgspec.inspect.DataclassType)
 
 Problem = tuple[str, str]  # where, as `destinations.crm.base_url`, and what is wrong there

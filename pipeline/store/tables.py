@@ -22,6 +22,7 @@ from pipeline.store.people import tables as people
 from pipeline.store.source_tokens import STATES as TOKEN_STATES
 from pipeline.store.sources import tables as sources
 from pipeline.store.suppressions import tables as suppressions
+from pipeline.store.users import tables as users
 from pipeline.store.webhooks import tables as webhooks
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "source_tokens",
     "sources",
     "suppressions",
+    "users",
     "webhooks",
 ]
 

@@ -13,7 +13,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.logs import get_logger
 
 HOST = "127.0.0.1"
-_USUAL_PORTS = {"flower": 5555, "sandbox": 8081}
+_USUAL_PORTS = {"flower": 5555, "sandbox": 8081, "console": 8082}
 _BACKLOG = 2048  # connections that wait while a program is started again
 
 _log = get_logger(__name__)
@@ -29,10 +29,11 @@ class Addresses:
     receiver: str
     flower: str
     sandbox: str | None
+    console: str | None = None
     sockets: Mapping[str, socket.socket] = field(default_factory=dict)
 
     def named(self) -> dict[str, str]:
-        known = {"receiver": self.receiver, "flower": self.flower, "sandbox": self.sandbox}
+        known = {"receiver": self.receiver, "console": self.console, "flower": self.flower, "sandbox": self.sandbox}
         return {name: address for name, address in known.items() if address}
 
     def close(self) -> None:
@@ -53,7 +54,7 @@ def choose_addresses(*, port: int, uses_sandbox: bool, former: Mapping[str, int]
             f"port {port} is taken by another program: stop it or choose another with --port (0 takes any free one)"
         )
     sockets = {"receiver": receiver}
-    for name in ("flower", "sandbox") if uses_sandbox else ("flower",):
+    for name in ("console", "flower", "sandbox") if uses_sandbox else ("console", "flower"):
         wanted = (former.get(name, 0), _USUAL_PORTS[name])
         found = next((taken for number in wanted if number and (taken := _listen(number)) is not None), None)
         taken = found or _listen(0)
@@ -62,6 +63,7 @@ def choose_addresses(*, port: int, uses_sandbox: bool, former: Mapping[str, int]
         sockets[name] = taken
     return Addresses(
         receiver=_address(sockets["receiver"]),
+        console=_address(sockets["console"]),
         flower=_address(sockets["flower"]),
         sandbox=_address(sockets["sandbox"]) if uses_sandbox else None,
         sockets=sockets,

@@ -65,6 +65,18 @@ def plan_programs(settings: Settings, addresses: Addresses, *, workers: int) -> 
             socket=addresses.sockets.get("receiver"),
         )
     ]
+    if addresses.console:
+        console = addresses.console
+        programs.append(
+            ProgramPlan(
+                name="console",
+                command=(sys.executable, "-m", "pipeline.console", *_where(addresses, "console")),
+                is_ready=lambda: _answers(f"{console}/health"),
+                stage=0,
+                stop_seconds=10.0,
+                socket=addresses.sockets.get("console"),
+            )
+        )
     programs += [
         _plan_node(settings, name, queues, count if count is not None else workers) for name, queues, count in NODES
     ]

@@ -245,6 +245,8 @@ class Supervisor:
         lines = [f"data      {self._data}"]
         if self._settings.is_embedded_database:
             lines.append(f"database  embedded PostgreSQL, socket in {socket_folder(self._data)}")
+        if self._addresses.console:
+            lines.append(f"console   {self._addresses.console}")
         entry = "flower.auth" if self._settings.flower_auth else "user afluente, flower_password in credentials.json"
         lines.append(f"flower    {self._addresses.flower} ({entry})")
         if self._addresses.sandbox:

@@ -202,6 +202,10 @@ def problems_of_health(compose: dict) -> list[str]:
 
 
 def health_paths(name: str) -> set[str]:
+    if name == "console":
+        from pipeline.console.app import create_app as create_console
+
+        return {route.path for route in create_console(load_settings({})).routes}
     if name == "flower":
         from flower.urls import handlers
 

@@ -12,9 +12,11 @@ import pytest
 
 from pipeline.cli.reference import render_reference, walk_commands
 from pipeline.settings import declarations
+from pipeline.settings.access_settings import AccessSettings
 from pipeline.settings.edges import declared
 from pipeline.settings.edges.register import RegisterSettings
 from pipeline.settings.privacy_settings import PrivacySettings
+from pipeline.settings.sign_in_settings import SignInSettings
 from tests.support.paths import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -139,6 +141,8 @@ def test_every_variable_on_the_settings_page_is_read():
         ("webhooks", declarations.WebhookSettings),
         ("hooks", declarations.HookSettings),
         ("privacy", PrivacySettings),
+        ("access", AccessSettings),
+        ("sign_in", SignInSettings),
     ],
 )
 def test_each_key_of_the_settings_file_is_described(heading, struct):

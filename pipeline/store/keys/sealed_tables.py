@@ -38,6 +38,8 @@ SEALED_TABLES = (
     _by_name("keyring", ("name",), sealed="keyring"),
     _by_name("webhook_endpoints", ("name",), sealed="hook"),
     _by_name("source_tokens", ("brand", "source"), sealed="source_token"),
+    _by_id("local_admins", "user_id", sealed="one_time"),
+    _by_id("user_sessions", "session_id", sealed="session"),
     _by_id("quarantine", "quarantine_id", patch="quarantine"),
     _by_id("activities", "event_id", sealed="activity", sealed_evidence="evidence"),
     _by_id("people", "person_id", profile="profile"),

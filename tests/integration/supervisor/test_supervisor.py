@@ -223,11 +223,11 @@ def test_a_taken_port_is_an_error_and_the_other_parts_move_aside():
             pass  # taken already, which serves as well
         chosen = choose_addresses(port=0, uses_sandbox=True)
         assert not chosen.sandbox.endswith(":8081")
-        assert len(set(chosen.named().values())) == 3
+        assert len(set(chosen.named().values())) == 4
 
 
 def test_without_a_sandbox_no_address_is_given_for_it():
-    assert set(choose_addresses(port=0, uses_sandbox=False).named()) == {"receiver", "flower"}
+    assert set(choose_addresses(port=0, uses_sandbox=False).named()) == {"receiver", "console", "flower"}
 
 
 def test_a_source_set_up_under_another_name_signs_with_its_own_secret(up, tmp_path):

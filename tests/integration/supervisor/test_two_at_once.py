@@ -43,7 +43,7 @@ def test_two_started_together_have_ports_of_their_own_and_are_reached_there(tmp_
         for up in both:
             up.wait_ready()
         found = [up.runtime()["addresses"] for up in both]
-        assert len({address for addresses in found for address in addresses.values()}) == 6
+        assert len({address for addresses in found for address in addresses.values()}) == 8
         for up, addresses in zip(both, found, strict=True):
             for part in parts:
                 assert requests.get(addresses[part], timeout=5).text == str(up.data)

@@ -1,0 +1,1 @@
+"""The console: pages for people, without JavaScript. Sign-in stands; what comes stands on `routes.py`."""
