@@ -134,6 +134,10 @@ def test_headers_beyond_all_bounds_are_431(receiver, headers):
     assert said_to(receiver, b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 431 ")
 
 
+def test_a_header_that_never_ends_is_431_before_its_time_is_up(receiver):
+    assert said_to(receiver, LIVE[:-2] + b"X-Long: " + b"v" * 300_000).startswith(b"HTTP/1.1 431 ")
+
+
 def test_as_many_headers_as_may_be_are_taken(receiver):
     more = b"".join(b"X-%d: 1\r\n" % number for number in range(HEADERS - 2))
     assert b" 200 " in said_to(receiver, LIVE[:-2] + more + b"Connection: close\r\n\r\n")
