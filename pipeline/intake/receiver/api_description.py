@@ -91,7 +91,7 @@ def document(known: Described) -> Json:
                     "summary": "The source's verification handshake",
                     "responses": {
                         "200": {"description": "What the source expects"},
-                        **_refusals(400, 403, 404, 405, 431, 500, 503),
+                        **_refusals(400, 403, 404, 405, 421, 431, 500, 503),
                     },
                 },
             },
@@ -210,7 +210,7 @@ def _post_leads() -> Json:
         },
         "responses": {
             "202": schemas.answer("Stored", "Taken"),
-            **_refusals(400, 401, 403, 404, 405, 408, 413, 415, 429, 431, 500, 503),
+            **_refusals(400, 401, 403, 404, 405, 408, 413, 415, 421, 429, 431, 500, 503),
         },
     }
 
@@ -234,7 +234,7 @@ def _post_webhook() -> Json:
         "requestBody": {"content": {name.partition(" ")[0]: {} for name in _FORMATS.values()}},
         "responses": {
             "2XX": {"description": "Stored"},
-            **_refusals(400, 401, 404, 405, 408, 413, 415, 422, 429, 431, 500, 503),
+            **_refusals(400, 401, 403, 404, 405, 408, 413, 415, 421, 422, 429, 431, 500, 503),
         },
     }
 
@@ -259,9 +259,10 @@ def _refusals(*statuses: int) -> Json:
         404: "No such source, brand or event",
         405: "Not this way",
         409: "There are as many subscriptions as are allowed",
-        408: "The body did not come in time",
+        408: "Headers or body did not come in time",
         413: "Too large",
         415: "Content type or encoding is not accepted",
+        421: "Leads of this brand are taken in another region; `address` says where",
         422: "A source that signs nothing sent many entries that identify nobody",
         429: "Too fast; see Retry-After",
         431: "The headers are too large",

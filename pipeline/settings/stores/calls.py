@@ -13,6 +13,7 @@ import orjson
 import requests
 
 from connectors.kit.http import session
+from connectors.kit.reach import Reach
 from pipeline.settings.stores.found import SecretUnavailableError
 
 _SECONDS = 5.0  # of silence
@@ -20,6 +21,7 @@ _ANSWER_SECONDS = 10.0  # for a whole call
 _MOST_BYTES = 1_048_576
 _RENEWED_AT = 2 / 3  # of a token's life: the other third is for a store that is away meanwhile
 _DENIED = (401, 403)
+_ANYWHERE = Reach("allow")  # a store is often in the own network, and a machine's own token at a link-local address
 
 
 class DeniedError(SecretUnavailableError):
@@ -40,7 +42,8 @@ def ask(
     `what` says who is asked and for what, and begins the error's text. Raises SecretUnavailableError.
     """
     host = urlsplit(url).netloc.rpartition("@")[2]
-    with session(url, timeout_seconds=_SECONDS, answer_seconds=_ANSWER_SECONDS, max_answer_bytes=_MOST_BYTES) as line:
+    limits = {"timeout_seconds": _SECONDS, "answer_seconds": _ANSWER_SECONDS}
+    with session(url, max_answer_bytes=_MOST_BYTES, reach=_ANYWHERE, **limits) as line:
         line.verify = ca_file or True
         try:
             answer = line.request(

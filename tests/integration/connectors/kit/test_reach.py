@@ -12,6 +12,7 @@ from connectors.kit.connecting import resolver
 from connectors.kit.http import BearerToken, Session, session, translated
 from connectors.kit.reach import Reach
 from connectors.kit.token_server import token_session
+from pipeline.settings.stores.calls import ask as ask_store
 from tests.support.http_server import Call, serving_http
 
 SETTING = "sources.feed.allow_private: true in afluente.yaml"
@@ -156,6 +157,12 @@ def test_a_token_server_is_called_by_the_same_rules(names, port, seen):
     url = f"http://login.example.org:{port}/token"
     assert "private network" in refused(url, made=token_session(url))
     ask(url, made=token_session(url, Reach("allow")))
+    assert len(seen) == 1
+
+
+def test_a_store_of_secrets_is_called_wherever_its_reference_says(names, port, seen):
+    names["vault.example.org"] = ["127.0.0.1"]
+    assert ask_store(f"http://vault.example.org:{port}/v1/secret", what="reading a secret") == {}
     assert len(seen) == 1
 
 

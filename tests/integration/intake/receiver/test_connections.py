@@ -138,9 +138,10 @@ def test_a_header_that_never_ends_is_431_before_its_time_is_up(receiver):
     assert said_to(receiver, LIVE[:-2] + b"X-Long: " + b"v" * 300_000).startswith(b"HTTP/1.1 431 ")
 
 
-def test_as_many_headers_as_may_be_are_taken(receiver):
+def test_as_many_headers_as_may_be_are_taken_and_one_more_is_431(receiver):
     more = b"".join(b"X-%d: 1\r\n" % number for number in range(HEADERS - 2))
     assert b" 200 " in said_to(receiver, LIVE[:-2] + more + b"Connection: close\r\n\r\n")
+    assert b" 431 " in said_to(receiver, LIVE[:-2] + more + b"X-A: 1\r\nConnection: close\r\n\r\n")
 
 
 def test_a_head_that_comes_in_pieces_counts_its_bytes_once(receiver):
