@@ -23,6 +23,7 @@ from pipeline.lanes import LANES
 from pipeline.logs import get_logger
 from pipeline.messages import ClaimNote, SealedBatch
 from pipeline.records import Batch, Claim, Stage
+from pipeline.settings.loading import settings
 from pipeline.webhooks.sender import send_due as send_due_webhooks
 from pipeline.webhooks.upkeep import purge_webhooks, sweep_webhooks
 
@@ -270,7 +271,8 @@ def watch() -> int:
 @app.task(name="ops.maintain")
 def maintain() -> None:
     """Make the coming months' partitions, forget messages to other systems that ended long ago, ask each CRM once a day
-    whether its mapping fits, and each source that can be asked whether it knows our address."""
+    whether its mapping fits, and each source that can be asked whether it knows our address; write down once a day
+    where the audit log ends."""
     from pipeline.health.silence.watching import forget_old_hours
     from pipeline.health.subscriptions.asking import ask_due
     from pipeline.intake.reconciling.runs import forget_reconciled
@@ -281,11 +283,22 @@ def maintain() -> None:
     with transaction() as connection:
         ensure_partitions(connection)
         note_sealing_key(connection)
+    _write_heads()
     purge_webhooks()
     forget_reconciled()
     forget_old_hours()
     compare_mappings()
     ask_due()
+
+
+def _write_heads() -> None:
+    """A place that cannot be written must not keep the rest from being done: `doctor` says it too."""
+    from pipeline.audit.anchors import write_daily
+
+    try:
+        write_daily(settings())
+    except ConfigurationError as error:
+        _log.error("audit_heads_not_written", remedy=str(error))
 
 
 @signals.task_failure.connect

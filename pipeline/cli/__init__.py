@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from pipeline.cli.commands import (
     attribution,
+    audit,
     balance,
     consent,
     console,
@@ -26,6 +27,7 @@ from pipeline.cli.commands import (
     explain,
     imports,
     init,
+    keys,
     leads,
     mapping,
     migrate,
@@ -41,6 +43,7 @@ from pipeline.cli.commands import (
     users,
     webhook,
 )
+from pipeline.cli.guard import guard
 from pipeline.cli.terminal.output import example, print_line, print_problem
 from pipeline.errors import AfluenteError, ConfigurationError, RecordError, UsageError
 
@@ -48,7 +51,12 @@ __all__ = ["app", "main"]
 
 
 class _Commands(TyperGroup):
-    """All commands. What is wrong with an option is told without the word of the library that found it."""
+    """All commands, each behind the check of who may type it. What is wrong with an option is told without the word of
+    the library that found it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        guard("", self)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -114,7 +122,9 @@ app.add_typer(quarantine.commands, name="quarantine")
 app.add_typer(source.commands, name="source")
 app.add_typer(mapping.commands, name="mapping")
 app.add_typer(privacy.commands, name="privacy")
-app.add_typer(sealing_keys.commands, name="keys")
+keys.commands.add_typer(sealing_keys.commands)
+app.add_typer(keys.commands, name="keys")
+app.add_typer(audit.commands, name="audit")
 app.add_typer(users.commands, name="users")
 for group in (sandbox, doctor, migrate):
     app.add_typer(group.commands)

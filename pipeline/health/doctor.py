@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.errors import ConfigurationError
+from pipeline.health.access.checks import check_access
 from pipeline.health.checks import Check, failed
 from pipeline.health.completeness import check_completeness
 from pipeline.health.connector_checks import check_destinations, check_rules, check_sources
@@ -58,6 +59,7 @@ def _checks(known: Settings | None) -> Iterator[Check]:
     yield from check_certificate(known)
     yield from check_database(known)
     yield from check_sealing_keys(known)
+    yield from check_access(known)
     yield from check_redis(known)
     yield from check_clocks(known)
     yield from check_rules()

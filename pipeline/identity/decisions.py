@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection
 
+from pipeline.audit.entries import record_action
 from pipeline.errors import AfluenteError, TransientError
 from pipeline.identity.people_updates import Resolved
 from pipeline.identity.resolution import NO_LEADS, resolve_people
@@ -24,6 +25,12 @@ from pipeline.store.identity import decisions, evidence_rows, people_moves
 from pipeline.store.identity.decisions import Link, PersonEvidence, Standing
 
 _PAUSES = (0.2, 0.4, 0.8, 1.6)  # seconds, between attempts at one decision: others may be at the same people
+_ACTIONS = {
+    "joined": "people.merge",
+    "parted": "people.unmerge",
+    "accepted": "review.accept",
+    "rejected": "review.reject",
+}
 Done = TypeVar("Done")
 
 
@@ -73,7 +80,8 @@ def log_result(
     resolved: Resolved,
     took_back: Sequence[Link] = (),
 ) -> DecisionResult:
-    """Log the decision beside what the log already has of its consequences."""
+    """Log the decision beside what the log already has of its consequences, and who it was in the audit log: `by` is
+    whose word it is said to be, the actor there is whoever was authenticated."""
     details: dict[str, object] = {"why": decision.reason} if decision.reason else {}
     if took_back:
         details["took_back"] = [
@@ -81,6 +89,14 @@ def log_result(
             for link in one_link_each(took_back)
         ]
     people_moves.log_changes(connection, [msgspec.structs.replace(change, details=details)])
+    record_action(
+        connection,
+        _ACTIONS[change.action],
+        brand=change.brand,
+        object_kind="person",
+        object_id=change.person_id,
+        reason=decision.reason,
+    )
     return DecisionResult(change.person_id, resolved.joined, sorted(resolved.parted), list(took_back))
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from pipeline.audit.entries import record_action
 from pipeline.delivery.accounts import account_of, quota_of
 from pipeline.delivery.breaker import Breaker
 from pipeline.delivery.governor import Governor
@@ -96,6 +97,7 @@ def resume_destination(name: str) -> bool:
     Governor(client).lift(account_of(name, known), windows=quota_of(name, known).windows)
     with transaction() as connection:
         targets = waiting_targets(connection, name)
+        record_action(connection, "destination.resume", object_kind="destination", object_id=name)
     for target in targets:
         with transaction() as connection:
             try_now(connection, target)

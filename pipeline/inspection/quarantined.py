@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 
+from pipeline.audit.entries import Changed, record_action
 from pipeline.canonical import CANONICAL_FIELDS
 from pipeline.errors import NotFoundError, RefusedError, UsageError
 from pipeline.hints import hint_all
@@ -127,6 +128,7 @@ def fix(any_id: UUID, values: Mapping[str, Any]) -> Replayed:
         if not quarantine.set_patch(connection, row.quarantine_id, values):
             raise RefusedError(f"{row.quarantine_id} is not open any more: it was {row.resolution}")
         replayed = quarantine.replay_events(connection, quarantine_ids=[row.quarantine_id])
+        _record(connection, "quarantine.fix", row, changed={name: (None, value) for name, value in values.items()})
     hint_all()
     return Replayed(replayed)
 
@@ -145,6 +147,7 @@ def replay(any_id: UUID, *, as_is: bool = False) -> Replayed:
                 " `afluente quarantine fix` with the right values, or replay it with --as-is"
             )
         replayed = quarantine.replay_events(connection, quarantine_ids=[row.quarantine_id])
+        _record(connection, "quarantine.replay", row)
     hint_all()
     return Replayed(replayed)
 
@@ -160,6 +163,7 @@ def replay_all(*, is_dry_run: bool = False, **chosen: Unpack[QuarantineFilter]) 
         if is_dry_run:
             return Replayed(quarantine.count_replayable(connection, **chosen), left_out)
         replayed = quarantine.replay_events(connection, misread=False, **chosen)
+        record_action(connection, "quarantine.replay", reason=_said(chosen), outcome=f"replayed {replayed}")
     hint_all()
     return Replayed(replayed, left_out)
 
@@ -174,6 +178,7 @@ def discard(any_id: UUID, why: str) -> UUID:
         row = _find(connection, any_id)
         if not quarantine.discard(connection, row.quarantine_id, why):
             raise RefusedError(f"{row.quarantine_id} is not open any more: it was {row.resolution}")
+        _record(connection, "quarantine.discard", row, reason=why)
     return row.quarantine_id
 
 
@@ -187,6 +192,8 @@ def release(event_id: UUID, why: str) -> Release:
     rules = [rule for rule in RULES if rule != NOTHING_TO_IDENTIFY]  # what nobody can be found by stays so
     with transaction() as connection:
         released = release_event(connection, event_id, why, rules=rules)
+        if released is not None and released.is_done:
+            record_action(connection, "leads.release", object_kind="event", object_id=event_id, reason=why)
     if released is None:
         raise NotFoundError(f"no event has the id {event_id}: `afluente leads export` shows what has")
     if not released.is_done:
@@ -202,6 +209,17 @@ def _why_not_released(event_id: UUID, release: Release) -> str:
         allowed = ", ".join(RELEASABLE_REASONS)
         return f"{event_id} is suppressed as {release.reason}: only these can be released: {allowed}"
     return f"{event_id} is {release.state}, not suppressed: there is nothing to release"
+
+
+def _record(
+    connection: Connection, action: str, row: Quarantined, *, reason: str | None = None, changed: Changed | None = None
+) -> None:
+    kind, object_id = ("event", row.event_id) if row.event_id else ("person", row.person_id)
+    record_action(connection, action, object_kind=kind, object_id=object_id, reason=reason, changed=changed)
+
+
+def _said(chosen: QuarantineFilter) -> str | None:
+    return ", ".join(f"{name} {value}" for name, value in sorted(chosen.items()) if value) or None
 
 
 def _check_filter(connection: Connection, chosen: QuarantineFilter) -> None:

@@ -6,6 +6,8 @@ second person's word.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 ROLES = ("viewer", "operator", "engineer", "privacy", "admin")
 INGEST = "ingest"  # of keys only: it posts, and sees nothing
 KEY_ROLES = (INGEST, *ROLES)
@@ -26,6 +28,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "people.read": _OPERATOR | _PRIVACY,
     "people.read_masked": _BOTH | _PRIVACY,
     "leads.post": _OPERATOR | {INGEST},
+    "consents.post": _OPERATOR | _PRIVACY | {INGEST},  # as leads say them: they undo no withdrawal
     "leads.replay": _OPERATOR,
     "people.change": _OPERATOR,
     "quarantine.change": _OPERATOR,
@@ -53,9 +56,10 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "installation.change": _ADMIN,
 }
 
+_IMPLIED = {"consents.write": "consents.post"}
 # Keys of AFLUENTE_API_KEYS are older than these roles and go on opening what they opened: `operator` and `admin` post,
 # see where a lead is, and subscribe. None of that shows a person.
-_POSTS_AND_SUBSCRIBES = frozenset({"leads.post", "leads.status", "hooks.subscribe"})
+_POSTS_AND_SUBSCRIBES = frozenset({"leads.post", "leads.status", "hooks.subscribe", "consents.post", "consents.write"})
 _OF_FIRST_KEYS = {"operator": _POSTS_AND_SUBSCRIBES, "admin": _POSTS_AND_SUBSCRIBES}
 
 
@@ -67,6 +71,12 @@ def permissions_of(role: str) -> frozenset[str]:
 def permissions_of_first_key(role: str) -> frozenset[str]:
     """What a key of AFLUENTE_API_KEYS with this role may do."""
     return permissions_of(role) | _OF_FIRST_KEYS.get(role, frozenset())
+
+
+def with_implied(permissions: Iterable[str]) -> frozenset[str]:
+    """These, and what goes without saying: who records consents by hand may post what others say of theirs."""
+    held = frozenset(permissions)
+    return held | {implied for permission, implied in _IMPLIED.items() if permission in held}
 
 
 def scope_of(permission: str) -> str:

@@ -181,6 +181,8 @@ sealing_keys nobody
   key_id first_used_at unused_since
 sign_in_failures nobody
   account network failures failed_at locked_until
+service_keys nobody
+  key_id name digest role scopes brands sources networks created_at created_by expires_at last_used_on revoked_at
 source_connectors nobody
   source connector
 source_hours nobody

@@ -170,6 +170,10 @@ class Settings(msgspec.Struct, frozen=True):
         configured = self.source(slug).token
         return None if configured is None else references(configured, f"sources.{slug}.token")
 
+    def terminal_token(self) -> str | None:
+        """The key that commands are typed with; None: by the account of this machine."""
+        return self.environ.get("AFLUENTE_TOKEN") or None
+
     def sending_key(self) -> str | None:
         """A key of the HTTP API that may post leads, as `afluente source send` needs it; None if none is known."""
         return find_sending_key(_api_keys(self.environ, self.data), brands=self.brands)

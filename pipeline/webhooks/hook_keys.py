@@ -6,10 +6,12 @@ import threading
 
 from pipeline.errors import AfluenteError, place_of
 from pipeline.logs import get_logger
+from pipeline.service_keys.keys import api_key_of
 from pipeline.settings.loading import Settings
 from pipeline.store.engine import transaction
+from pipeline.store.service_keys.keys import read_keys
 from pipeline.store.webhooks import endpoints
-from pipeline.webhooks.hooks import HOOK_ROLES
+from pipeline.webhooks.hooks import HOOK_PERMISSION
 
 _AGAIN_SECONDS = 3.0  # while the database is away
 _log = get_logger(__name__)
@@ -18,8 +20,9 @@ _log = get_logger(__name__)
 def judge_hooks(known: Settings) -> None:
     """Stop the subscriptions of keys that are gone, or that may not subscribe or serve their brands any more; go on
     with those whose key is back. For a process that is told the keys: not all are. Raises TransientError."""
-    keys = [(key.name, key.brands or None) for key in known.api_keys if key.role in HOOK_ROLES]
     with transaction() as connection:
+        stored = map(api_key_of, read_keys(connection, only_live=True))
+        keys = [(key.name, key.brands or None) for key in (*known.api_keys, *stored) if key.may(HOOK_PERMISSION)]
         changed = endpoints.judge_hooks(connection, keys)
     for name, is_on in sorted(changed.items()):
         _log.warning("webhook_key_back" if is_on else "webhook_key_gone", endpoint=name)

@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from connectors.kit.public_addresses import RefusedAddressError, fault_of_url, resolve
+from pipeline.audit.entries import record_action
 from pipeline.errors import NotFoundError, RefusedError, UsageError
 from pipeline.records import new_id
 from pipeline.records.webhooks import HOOK_PREFIX, WEBHOOK_EVENTS
@@ -26,7 +27,7 @@ from pipeline.webhooks.endpoints import HookTarget, host_of, open_target, seal_t
 from pipeline.webhooks.payloads import fields_of
 from pipeline.webhooks.signing import webhook_id
 
-HOOK_ROLES = ("operator", "admin")
+HOOK_PERMISSION = "hooks.subscribe"
 KEY_GONE = "its API key"  # begins the reason of a subscription whose key does not stand for it any more
 _SECRET_BYTES = 32
 _LONGEST_URL = 2_000
@@ -90,6 +91,7 @@ def subscribe(known: Settings, key: ApiKey, *, event: str, target_url: str) -> S
                 f"there are {known.hooks.most} subscriptions already, and hooks.most allows no more: end one of them"
             )
         endpoints.add_hook(connection, name, event=event, brands=key.brands or None, key_name=key.name, sealed=sealed)
+        record_action(connection, "hook.subscribe", object_kind="webhook", object_id=name)
     return Subscribed(name, secret)
 
 
@@ -100,6 +102,7 @@ def unsubscribe(key: ApiKey, hook_id: str) -> None:
         if stored is None or stored.sealed is None or not _sees(key, stored):
             raise NotFoundError("no subscription has this id")
         endpoints.remove_hook(connection, hook_id)
+        record_action(connection, "hook.unsubscribe", object_kind="webhook", object_id=hook_id)
 
 
 def list_hooks(key: ApiKey) -> list[Hook]:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from connectors.kit.guarded_http import GuardedSession
+from pipeline.audit.entries import record_action
 from pipeline.errors import NotFoundError, RefusedError
 from pipeline.records import new_id
 from pipeline.settings.loading import settings
@@ -102,7 +103,9 @@ def enable_endpoint(name: str) -> int:
             remedy = "set it again, then restart the receiver" if stored.sealed else "set it there, then restart"
             raise RefusedError(f"{name} is {state_of(stored, datetime.now(UTC))}: {remedy}")
         endpoints.switch_on(connection, name)
-        return messages.release_held(connection, name)
+        released = messages.release_held(connection, name)
+        record_action(connection, "webhook.enable", object_kind="webhook", object_id=name)
+    return released
 
 
 def disable_endpoint(name: str) -> None:
@@ -110,6 +113,7 @@ def disable_endpoint(name: str) -> None:
     with transaction() as connection:
         _required(endpoints.read_endpoint(connection, name), name)
         endpoints.switch_off(connection, name, BY_HAND)
+        record_action(connection, "webhook.disable", object_kind="webhook", object_id=name)
 
 
 def replay_messages(name: str, *, since: datetime, until: datetime, is_dry_run: bool) -> Replayed:
@@ -119,6 +123,7 @@ def replay_messages(name: str, *, since: datetime, until: datetime, is_dry_run: 
         counts = messages.count_again(connection, name, since=since, until=until)
         if not is_dry_run:
             messages.send_again(connection, name, since=since, until=until)
+            record_action(connection, "webhook.replay", object_kind="webhook", object_id=name)
     return Replayed(counts, is_dry_run)
 
 

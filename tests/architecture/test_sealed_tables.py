@@ -14,6 +14,7 @@ NOT_SEALED = {
     "audit_log.hash": "a digest",
     "audit_log.prev_hash": "a digest",
     "ledger_entries.hash": "a digest",
+    "service_keys.digest": "a digest",
     "suppressions.digest": "a digest",
     "deliveries.once_digest": "a digest",
     "delivery_jobs.records": "ids and digests",

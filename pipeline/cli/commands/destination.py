@@ -166,11 +166,11 @@ def check(
     """
     from msgspec.structs import asdict
 
-    from pipeline.cli.terminal.connection import keep_logs_quiet
+    from pipeline.cli.terminal.connection import record_what_runs
     from pipeline.cli.terminal.crm_checks import print_check
     from pipeline.inspection.crm.checks import check_destination
 
-    keep_logs_quiet()
+    record_what_runs()
     checks = check_destination(name, writes=write, on_check=print_check if not as_json else lambda _check: None)
     is_well = all(made.ok for made in checks)
     if as_json:
@@ -282,11 +282,11 @@ def setup(
     make them; the rest is said, for whoever makes it by hand. What is there is left as it is, so it may be run again.
     Exit 1 if something is left to do by hand.
     """
-    from pipeline.cli.terminal.connection import keep_logs_quiet
+    from pipeline.cli.terminal.connection import record_what_runs
     from pipeline.cli.terminal.crm_checks import print_setup
     from pipeline.inspection.crm.setup import set_up
 
-    keep_logs_quiet()
+    record_what_runs()
     done = set_up(name, is_dry_run=dry_run)
     if as_json:
         print_json({"destination": name, "dry_run": dry_run, "setup": done})

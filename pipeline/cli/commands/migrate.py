@@ -26,6 +26,7 @@ def migrate(
     Safe to run twice, from several machines at once, and while others work. After an update it may have to find out who
     is who among the people of before: leads that come in meanwhile are kept, and wait. When interrupted, run it again.
     """
+    from pipeline.audit.entries import record_action
     from pipeline.identity.matching.evidence import KEYS_VERSION
     from pipeline.recompute.people import finish_upgrade
     from pipeline.store import schema
@@ -44,7 +45,11 @@ def migrate(
                 raise typer.Exit(1)
         print_line("the schema is current")
         return
+    is_new = not schema.is_current(engine())
     schema.migrate(engine())
+    if is_new:
+        with transaction() as connection:
+            record_action(connection, "installation.migrate")
     print_line("the schema is current")
     with progress_bar() as progress:
         try:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from pipeline.cli.guard import record_visit
 from pipeline.errors import ConfigurationError, NotRunningError, TransientError, UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def installation(*, advice: str | None = None) -> Iterator[None]:
         raise NotRunningError(sentence)
     keep_logs_quiet()
     try:
+        record_visit()
         yield
     except TransientError as error:
         raise TransientError(f"{error}. {advice or _remedy()}") from error
@@ -61,6 +63,14 @@ def nothing_runs() -> str | None:
     if known.is_embedded_database and not (socket_folder(known.data) / ".s.PGSQL.5432").exists():
         return f"Afluente does not run in {known.data}. {_remedy()}"
     return None
+
+
+def record_what_runs() -> None:
+    """For a command that speaks to another system and needs nothing of the installation: its entry is in the audit log,
+    if there is an installation that runs."""
+    keep_logs_quiet()
+    if nothing_runs() is None:
+        record_visit()
 
 
 def keep_logs_quiet() -> None:

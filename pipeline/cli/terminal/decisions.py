@@ -7,24 +7,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.terminal.output import print_json, print_line, print_note
-from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeline.identity.decisions import DecisionResult
     from pipeline.store.identity.decisions import Link
 
 Why = Annotated[str | None, typer.Option("--why", help="The reason, kept with it. No personal data.")]
-By = Annotated[str | None, typer.Option("--by", help="Whose word it is.", show_default="the user of this terminal")]
+By = Annotated[
+    str | None,
+    typer.Option("--by", help="Whose word it is. The audit log says who typed it.", show_default="who is typing"),
+]
 
 
 def name_of(by: str | None) -> str:
-    """`by`, or the user of this terminal. Raises UsageError where that has no name, as in some containers."""
-    import getpass
+    """`by`, or who is typing. Whatever is said here, the audit log has who was typing."""
+    from pipeline.audit.acting import current_actor
 
-    try:
-        return by or getpass.getuser()
-    except (KeyError, OSError) as error:
-        raise UsageError("whose word is it? Say it with --by NAME") from error
+    return by or current_actor().name
 
 
 def print_result(result: DecisionResult, *, as_json: bool) -> None:

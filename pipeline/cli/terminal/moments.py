@@ -34,6 +34,20 @@ def parse_moment(option: str, text: str, now: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def parse_expiry(option: str, text: str, now: datetime) -> datetime:
+    """`24h`, `90d`, `2w` from `now` on, a day or a time; UTC unless it says. Raises UsageError that names `option`."""
+    typed = text.strip()
+    try:
+        if ahead := _AGO.fullmatch(typed):
+            return now + timedelta(**{_UNITS[ahead[2]]: int(ahead[1])})
+        moment = datetime.fromisoformat(typed)
+    except OverflowError:
+        raise UsageError(f"{option} {text!r} is after all time") from None
+    except ValueError:
+        raise UsageError(f"{option} {text!r} is not a time; write it as 90d, 2w, 2027-03-01 or leave it out") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 def parse_days(since: str | None, until: str | None) -> tuple[date | None, date | None]:
     """The first and the last day of `--since` and `--until`. Raises UsageError.
 

@@ -11,6 +11,7 @@ from connectors.kit.token_server import GrantRefusedError
 from pipeline.access.sources import SourceKeys, keys_of
 from pipeline.access.states import AccessState, access_state, access_states
 from pipeline.access.tokens import digest_of, exchange, keep
+from pipeline.audit.entries import record_action
 from pipeline.errors import ConfigurationError, RefusedError, UsageError
 from pipeline.inspection.names import check_source, find_instance
 from pipeline.intake.instances import SourceInstance
@@ -114,7 +115,11 @@ def disconnect(slug: str, brand: str | None = None) -> bool:
     instance = find_instance(slug, brand)
     _auth_of(instance)
     with transaction() as connection:
-        return source_tokens.forget_token(connection, instance.brand, instance.slug)
+        was_there = source_tokens.forget_token(connection, instance.brand, instance.slug)
+        record_action(
+            connection, "source.disconnect", brand=instance.brand, object_kind="source", object_id=instance.slug
+        )
+    return was_there
 
 
 def read_connections(slug: str | None = None) -> list[AccessState]:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from connectors.kit.sources.records import UnreadableBody, decode_body
+from pipeline.audit.acting import acting_as
 from pipeline.errors import NotFoundError, TransientError, UsageError
 from pipeline.errors import RefusedError as NotAllowedError
 from pipeline.intake.arrivals import JSON
@@ -19,9 +20,10 @@ from pipeline.intake.receiver.auth import authorize
 from pipeline.intake.receiver.receiver import Answered, Receiver
 from pipeline.intake.receiver.request_bodies import read_body
 from pipeline.records.webhooks import WEBHOOK_EVENTS
+from pipeline.service_keys.keys import actor_of
 from pipeline.settings.declarations import ApiKey
 from pipeline.webhooks import hooks
-from pipeline.webhooks.hooks import HOOK_ROLES
+from pipeline.webhooks.hooks import HOOK_PERMISSION
 
 _MAX_BODY_BYTES = 16_384
 
@@ -39,7 +41,7 @@ async def subscribe(receiver: Receiver, request: Request) -> Response:
     body = await read_body(request, _MAX_BODY_BYTES, receiver.body_work, "hooks")
     event, target_url = _read_subscription(body)
     known = receiver.settings
-    made = await _ask(receiver, lambda: hooks.subscribe(known, key, event=event, target_url=target_url))
+    made = await _ask(receiver, key, lambda: hooks.subscribe(known, key, event=event, target_url=target_url))
     return json_answer({"id": made.hook_id, "event": event, "secret": made.secret}, status=201)
 
 
@@ -47,14 +49,14 @@ async def unsubscribe(receiver: Receiver, request: Request) -> Response:
     """204; 404 for what is no subscription, or is none any more. Raises RefusedError."""
     key = _authorized(receiver, request)
     hook_id = request.path_params["hook_id"]
-    await _ask(receiver, lambda: hooks.unsubscribe(key, hook_id))
+    await _ask(receiver, key, lambda: hooks.unsubscribe(key, hook_id))
     return Response(status_code=204)
 
 
 async def list_hooks(receiver: Receiver, request: Request) -> Response:
     """The subscriptions of the brands that the key serves. Raises RefusedError."""
     key = _authorized(receiver, request)
-    found = await _ask(receiver, lambda: hooks.list_hooks(key))
+    found = await _ask(receiver, key, lambda: hooks.list_hooks(key))
     return json_answer({"hooks": [msgspec.structs.asdict(hook) for hook in found]})
 
 
@@ -68,15 +70,16 @@ async def sample(receiver: Receiver, request: Request) -> Response:
 
 
 def _authorized(receiver: Receiver, request: Request) -> ApiKey:
-    key = authorize(request, receiver.settings.api_keys, HOOK_ROLES)
+    key = authorize(request, receiver.keys, HOOK_PERMISSION)
     if not receiver.settings.hooks.enabled:
         raise RefusedError(403, "hooks_disabled", "hooks.enabled is false in the settings of this installation")
     return key
 
 
-async def _ask(receiver: Receiver, question: Callable[[], Answered]) -> Answered:
+async def _ask(receiver: Receiver, key: ApiKey, question: Callable[[], Answered]) -> Answered:
     try:
-        return await receiver.ask(question)
+        with acting_as(actor_of(key)):
+            return await receiver.ask(question)
     except UsageError as error:
         raise RefusedError(400, "unusable_hook", str(error), field=error.argument) from None
     except NotFoundError as error:

@@ -19,7 +19,7 @@ from pipeline.intake.instances import SourceInstance
 from pipeline.intake.keys import Naming
 from pipeline.intake.receiver.admission import check_content_type
 from pipeline.intake.receiver.answers import RefusedError, json_answer, refused_later, unavailable
-from pipeline.intake.receiver.auth import POST_ROLES, READ_ROLES, authorize
+from pipeline.intake.receiver.auth import authorize
 from pipeline.intake.receiver.lead_status import read_status
 from pipeline.intake.receiver.receiver import Receiver
 from pipeline.intake.receiver.request_bodies import read_body
@@ -36,7 +36,7 @@ _NUMBERS_TOO = ("external_id", "submission_id", "phone", "whatsapp_id")  # a num
 
 async def post_leads(receiver: Receiver, request: Request) -> Response:
     """Store one lead or several. Raises RefusedError."""
-    key = authorize(request, receiver.settings.api_keys, POST_ROLES)
+    key = authorize(request, receiver.keys, "leads.post")
     instance = find_instance(receiver, request, key)
     receiver.admission.check_address(instance, request.client)
     check_content_type(request.headers.get("content-type", ""))
@@ -64,7 +64,7 @@ async def post_leads(receiver: Receiver, request: Request) -> Response:
 
 async def get_lead(receiver: Receiver, request: Request) -> Response:
     """Where a lead is: its state, person and deliveries. Raises RefusedError."""
-    key = authorize(request, receiver.settings.api_keys, READ_ROLES)
+    key = authorize(request, receiver.keys, "leads.status")
     try:
         event_id = UUID(request.path_params["event_id"])
     except ValueError:
@@ -73,7 +73,7 @@ async def get_lead(receiver: Receiver, request: Request) -> Response:
         status = await receiver.ask(lambda: read_status(event_id))
     except TransientError:
         raise unavailable("the database is away; ask again") from None
-    if status is None or not key.allows(status["brand"]):
+    if status is None or not (key.allows(status["brand"]) and key.allows_source(status["source"])):
         raise RefusedError(404, "unknown_event", "no event has this id")
     return json_answer(status)
 
@@ -92,8 +92,10 @@ def find_instance(receiver: Receiver, request: Request, key: ApiKey, *, taken: s
         )
     if brand not in own:
         raise RefusedError(403, "wrong_brand", f"this key serves other brands: {', '.join(sorted(own))}")
-    own_source = "api" if taken == "leads" else taken
-    instance = receiver.find_source(brand, request.query_params.get("source") or own_source)
+    slug = request.query_params.get("source") or ("api" if taken == "leads" else taken)
+    if not key.allows_source(slug):
+        raise RefusedError(403, "wrong_source", f"this key serves other sources: {', '.join(key.sources)}")
+    instance = receiver.find_source(brand, slug)
     intake = instance.connector.intake
     if not isinstance(intake, Api) or intake.taken != taken:
         raise RefusedError(404, "unknown_source", f"the source {instance.slug} does not come by this API")

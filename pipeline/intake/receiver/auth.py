@@ -1,43 +1,48 @@
-"""API keys: who may post leads, and who may look at them. Keys are known by digest only."""
+"""Who asks: the key that a request bears, and whether it may do this from where it comes."""
 
 from __future__ import annotations
-
-import hashlib
-import hmac
-from collections.abc import Sequence
 
 from starlette.requests import Request
 
 from pipeline.intake.receiver.answers import RefusedError
+from pipeline.permissions.roles import PERMISSIONS, scope_of
+from pipeline.service_keys.known_keys import KnownKeys
 from pipeline.settings.declarations import ApiKey
+from pipeline.settings.networks import is_within
 
-READ_ROLES = ("viewer", "operator", "admin")
-POST_ROLES = ("ingest", "operator", "admin")
 _CHALLENGE = 'Bearer realm="afluente"'
 
 
-def authorize(request: Request, keys: Sequence[ApiKey], roles: Sequence[str]) -> ApiKey:
-    """The key that the request bears. Raises RefusedError: 401 without a known key, 403 with one of another role."""
+def authorize(request: Request, keys: KnownKeys, permission: str) -> ApiKey:
+    """The key that the request bears. Raises RefusedError: 401 without a known key, 403 with one that may not do this,
+    or not from there."""
+    key = authenticate(request, keys)
+    if not key.may(permission):
+        roles = ", ".join(sorted(PERMISSIONS[permission]))
+        what = f"this key's role is {key.role}" if key.role else "this key has other scopes"
+        raise RefusedError(403, "wrong_role", f"{what}; needed: the scope {scope_of(permission)}, or a role of {roles}")
+    return key
+
+
+def authenticate(request: Request, keys: KnownKeys) -> ApiKey:
+    """The key that the request bears, whatever it may do. Raises RefusedError: 401 without a known key, 403 with one
+    from a network that is none of its own."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
         raise RefusedError(
             401,
             "no_key",
-            "send the header Authorization: Bearer KEY; keys are set in AFLUENTE_API_KEYS",
+            "send the header Authorization: Bearer KEY; `afluente keys create` makes one",
             headers={"WWW-Authenticate": _CHALLENGE},
         )
-    digest = hashlib.sha256(key.strip().encode("utf-8", "surrogateescape")).digest()
-    authorized: ApiKey | None = None
-    for known in keys:  # all of them, so that the time taken tells nothing
-        if hmac.compare_digest(known.digest, digest):
-            authorized = known
-    if authorized is None:
+    known = keys.find(key.strip())
+    if known is None:
         raise RefusedError(
             401,
             "unknown_key",
-            "this API key is not known",
+            "this API key is not known, has expired or was revoked",
             headers={"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'},
         )
-    if authorized.role not in roles:
-        raise RefusedError(403, "wrong_role", f"this key's role is {authorized.role}; needed: {', '.join(roles)}")
-    return authorized
+    if known.networks and not is_within(request.client.host if request.client else None, known.networks):
+        raise RefusedError(403, "address", "this key is not taken from your address")
+    return known

@@ -25,14 +25,13 @@ from pipeline.intake.instances import SourceInstance
 from pipeline.intake.receiver import api_description, api_hooks
 from pipeline.intake.receiver.answers import RefusedError, json_answer, unavailable
 from pipeline.intake.receiver.api_leads import get_lead, post_leads
-from pipeline.intake.receiver.auth import authorize
+from pipeline.intake.receiver.auth import authenticate
 from pipeline.intake.receiver.consents.api import post_consents
 from pipeline.intake.receiver.receiver import Receiver
 from pipeline.intake.receiver.request_counts import TAKEN
 from pipeline.intake.receiver.serving import Gate
 from pipeline.intake.receiver.webhooks import shake_hands, take_webhook
 from pipeline.logs import get_logger
-from pipeline.settings.declarations import ROLES
 from pipeline.settings.loading import Settings
 
 _PREFLIGHT_SECONDS = "86400"
@@ -173,10 +172,9 @@ class _Routes:
 
     def _described_to(self, request: Request) -> api_description.Described:
         """A stranger reads examples, whoever bears a key the brands and sources that it serves."""
-        settings = self._receiver.settings
         key = None
         with suppress(RefusedError):
-            key = authorize(request, settings.api_keys, ROLES)
+            key = authenticate(request, self._receiver.keys)
         return api_description.describe(self._receiver.book, key)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -26,10 +27,11 @@ from pipeline.intake.receiver.readiness import HANGS, Readiness
 from pipeline.intake.receiver.request_counts import HANDSHAKE, TAKEN, RequestCounts, say_there
 from pipeline.intake.secret_renewals import SecretRenewals
 from pipeline.logs import get_logger
+from pipeline.service_keys.known_keys import KnownKeys
 from pipeline.settings.edges.residency import region_of
 from pipeline.settings.loading import Settings
 from pipeline.settings.set_up_sources import set_up_sources
-from pipeline.webhooks.hook_keys import HookKeys
+from pipeline.webhooks.hook_keys import HookKeys, judge_hooks
 
 _ASKER_THREADS = 2  # with the writers' two they stay within the connections of one process
 _ANSWER_SECONDS = 5.0  # for a question to the database: one that hangs is as good as away
@@ -51,6 +53,7 @@ class Receiver:
     hints: LaneHints = field(default_factory=LaneHints)
     metrics: IntakeMetrics = field(init=False)
     request_counts: RequestCounts = field(default_factory=lambda: RequestCounts(say=say_there))
+    keys: KnownKeys = field(init=False)
     hook_keys: HookKeys = field(init=False)
     readiness: Readiness = field(init=False)
     readers: Readers = field(init=False)
@@ -64,6 +67,7 @@ class Receiver:
         self.admission = Admission(self.settings, RateLimits())
         self.metrics = IntakeMetrics(self.settings, queued=lambda: self.writer.queued)
         self.readiness = Readiness(self.settings)
+        self.keys = KnownKeys(self.settings, on_change=lambda: judge_hooks(self.settings))
         self.hook_keys = HookKeys(self.settings)
         self.readers = Readers(set_up_sources(self.settings, self.connectors), on_end=self.metrics.note_reader_end)
         self.askers = ThreadPoolExecutor(_ASKER_THREADS, thread_name_prefix="intake-asker")
@@ -75,6 +79,7 @@ class Receiver:
         self.writer.start()
         self.hints.start()
         self.request_counts.start()
+        self.keys.start()
         self.hook_keys.start()
         self.readers.start()
 
@@ -83,6 +88,7 @@ class Receiver:
         self.writer.stop()
         self.hints.stop()
         self.request_counts.stop()
+        self.keys.stop()
         self.hook_keys.stop()
         self.metrics.stop()
         self.body_work.stop()
@@ -102,7 +108,8 @@ class Receiver:
             return HANGS
 
     async def _ask(self, threads: ThreadPoolExecutor, question: Callable[[], Answered]) -> Answered:
-        asked = asyncio.get_running_loop().run_in_executor(threads, question)
+        # With the context of the request: who acts is part of it.
+        asked = asyncio.get_running_loop().run_in_executor(threads, copy_context().run, question)
         try:
             return await asyncio.wait_for(asked, _ANSWER_SECONDS)
         except TimeoutError:

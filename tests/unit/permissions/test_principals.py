@@ -86,7 +86,7 @@ def test_first_keys_of_operators_and_admins_open_what_they_opened_and_show_nobod
         assert {"leads.post", "leads.status", "hooks.subscribe"} <= held
     assert "people.read" not in permissions_of_first_key("admin")
     assert "hooks.subscribe" not in permissions_of_first_key("viewer")
-    assert permissions_of_first_key("ingest") == {"leads.post"}
+    assert permissions_of_first_key("ingest") == {"leads.post", "consents.post"}
 
 
 def test_every_permission_is_a_noun_and_a_verb_and_somebody_has_it():

@@ -22,13 +22,14 @@ from pipeline.intake.keys import Naming
 from pipeline.intake.receiver.admission import check_content_type
 from pipeline.intake.receiver.answers import json_answer, unavailable
 from pipeline.intake.receiver.api_leads import MAX_BODY_BYTES, MAX_LEADS, find_instance, idempotency_key_of, read_items
-from pipeline.intake.receiver.auth import POST_ROLES, authorize
+from pipeline.intake.receiver.auth import authorize
 from pipeline.intake.receiver.receiver import Receiver
 from pipeline.intake.receiver.request_bodies import read_body
+from pipeline.permissions.roles import scope_of
 from pipeline.records import CONFIRMED, WITHDRAWING, Envelope, NewEvent
 from pipeline.settings.declarations import ApiKey
 
-_CONFIRMING_ROLES = ("operator", "admin")  # whoever only sends leads undoes no withdrawal
+_CONFIRMING = "consents.write"  # whoever only sends leads undoes no withdrawal
 _MOST_CONSENTS = 50
 _MAX_ID_LENGTH = 255
 _NAMING = ("email", "phone", "person_id")
@@ -38,7 +39,7 @@ Problem = tuple[str | None, str]
 
 async def post_consents(receiver: Receiver, request: Request) -> Response:
     """Store one statement or several. Raises RefusedError."""
-    key = authorize(request, receiver.settings.api_keys, POST_ROLES)
+    key = authorize(request, receiver.keys, "consents.post")
     instance = find_instance(receiver, request, key, taken="consents")
     receiver.admission.check_address(instance, request.client)
     check_content_type(request.headers.get("content-type", ""))
@@ -69,7 +70,7 @@ def _make_events(
     statement_ids: list[str | None] = []
     rejected: list[Json] = []
     for index, item in enumerate(read_items(body, request.headers.get("content-type"))):
-        problem = _problem(item, may_confirm=key.role in _CONFIRMING_ROLES)
+        problem = _problem(item, may_confirm=key.may(_CONFIRMING))
         if problem is not None:
             rejected.append({"index": index, "field": problem[0], "message": problem[1]})
             continue
@@ -121,7 +122,7 @@ def _act_problem(act: Any, *, granted: bool | None, may_confirm: bool) -> Proble
     if act not in schemas.CONSENT_ACTS_BY_API:
         return "consents.act", f"must be one of {', '.join(schemas.CONSENT_ACTS_BY_API)}"
     if act == CONFIRMED and not may_confirm:
-        return "consents.act", f"a key of this role confirms nothing; needed: {', '.join(_CONFIRMING_ROLES)}"
+        return "consents.act", f"this key confirms nothing; needed: {scope_of(_CONFIRMING)}"
     if granted is not (act not in WITHDRAWING):
         return "consents.granted", "must be false beside a withdrawal or an objection, and true beside confirmed"
     return None

@@ -1,0 +1,147 @@
+"""What each way in needs, in one table: every command of the command line, every route of HTTP.
+
+A test demands an entry for each of them, and calls each with each role.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+READS = "reads"  # nothing of a person: no entry in the audit log
+OPENS = "opens"  # values of a person: an entry before they are shown
+SHOWS = "shows"  # values of a person: an entry written by the use case
+CHANGES = "changes"  # an entry in the transaction of the change, written by the use case
+ACTS = "acts"  # many transactions, or another system: an entry before it begins
+TAKES = "takes"  # leads come in: each is an event of its own, which says by which key
+LOCAL = "local"  # files and processes of whoever runs it: not the installation's data
+
+
+class Door(NamedTuple):
+    """`permission` None: for everybody. `is_harmless_with`: options with which it only looks; `acts_with`: the only
+    option with which it does more than that."""
+
+    permission: str | None
+    does: str
+    is_harmless_with: tuple[str, ...] = ()
+    acts_with: str | None = None
+
+
+_LOCAL = Door(None, LOCAL)
+_READ = Door("installation.read", READS)
+_DRY = ("dry_run",)
+
+COMMANDS: dict[str, Door] = {
+    "init": _LOCAL,
+    "up": _LOCAL,
+    "status": _READ,
+    "import": Door("leads.post", ACTS, _DRY),
+    "balance": _READ,
+    "leads export": Door("people.read", OPENS),
+    "leads list": Door("leads.status", READS),
+    "leads replay": Door("leads.replay", ACTS, _DRY),
+    "leads release": Door("leads.replay", CHANGES),
+    "people export": Door("people.read", OPENS),
+    "people find": Door("people.read", OPENS),
+    "people merge": Door("people.change", CHANGES),
+    "people unmerge": Door("people.change", CHANGES),
+    "people recompute": Door("history.recompute", ACTS, _DRY),
+    "people log": _READ,
+    "people renew": Door("history.recompute", ACTS, _DRY),
+    "people review list": Door("people.read", OPENS),
+    "people review accept": Door("people.change", CHANGES),
+    "people review reject": Door("people.change", CHANGES),
+    "deliveries preview": Door("people.read", OPENS),
+    "deliveries export": Door("leads.status", READS),
+    "destination list": _READ,
+    "destination resume": Door("deliveries.change", CHANGES),
+    "destination backfill": Door("deliveries.change", ACTS, _DRY),
+    "destination check": Door("deliveries.change", ACTS, acts_with="write"),
+    "destination conform": _LOCAL,  # an account for tests, of whoever adds a kind of CRM
+    "destination adopt": Door("destinations.change", ACTS, _DRY),
+    "destination pairs": _READ,
+    "destination setup": Door("destinations.change", ACTS, _DRY),
+    "webhook list": _READ,
+    "webhook test": Door("webhooks.change", ACTS),
+    "webhook replay": Door("webhooks.change", CHANGES, _DRY),
+    "webhook enable": Door("webhooks.change", CHANGES),
+    "webhook disable": Door("webhooks.change", CHANGES),
+    "webhook messages": _READ,
+    "explain": Door("people.read", OPENS),
+    "report attribution": Door("reports.read", READS),
+    "attribution recompute": Door("history.recompute", ACTS, _DRY),
+    "quarantine list": _READ,
+    "quarantine show": _READ,
+    "quarantine fix": Door("quarantine.change", CHANGES),
+    "quarantine replay": Door("quarantine.change", CHANGES, _DRY),
+    "quarantine discard": Door("quarantine.change", CHANGES),
+    "source connect": Door("sources.connect", ACTS, ("status",)),
+    "source disconnect": Door("sources.connect", CHANGES),
+    "source list": _READ,
+    "source new": _LOCAL,
+    "source check": _LOCAL,
+    "source send": _LOCAL,  # over HTTP, with a key
+    "source poll": Door("sources.ask", ACTS),
+    "source fetch": Door("sources.ask", ACTS),
+    "source completeness": _READ,
+    "source reconcile": Door("sources.ask", ACTS),
+    "source status": _READ,
+    "source check-hook": Door("sources.ask", ACTS),
+    "source play": _LOCAL,
+    "mapping check": _LOCAL,
+    "mapping preview": _LOCAL,
+    "mapping drift": _READ,
+    "mapping schema": _LOCAL,
+    "keys create": Door("keys.manage", CHANGES),
+    "keys list": Door("keys.manage", READS),
+    "keys revoke": Door("keys.manage", CHANGES),
+    "keys reseal": Door("secrets.manage", CHANGES, ("dry_run", "status")),
+    "audit export": Door("audit.read", READS),
+    "audit verify": Door("audit.read", READS),
+    "audit anchor": Door("installation.change", ACTS),
+    "consent show": Door("consents.read", SHOWS),
+    "consent record": Door("consents.write", CHANGES),
+    "consent export": Door("consents.read", SHOWS),
+    "privacy hold add": Door("privacy.hold", CHANGES),
+    "privacy hold list": Door("privacy.read", READS),
+    "privacy hold release": Door("privacy.hold", CHANGES),
+    "privacy restrict": Door("privacy.restrict", CHANGES, ("listed",)),
+    "privacy register": _READ,
+    "privacy erase": Door("privacy.erase", CHANGES, _DRY),
+    "privacy approve": Door("privacy.approve", CHANGES),
+    "privacy status": Door("privacy.read", READS),
+    "privacy confirm": Door("privacy.erase", CHANGES),
+    "privacy certificate verify": Door("privacy.read", READS),
+    "privacy certificate show": Door("privacy.read", READS),
+    "privacy export": Door("privacy.export", SHOWS),
+    "users list": Door("users.manage", READS),
+    "users sessions": Door("users.manage", READS),
+    "users end-sessions": Door("users.manage", CHANGES),
+    "users disable": Door("users.manage", CHANGES),
+    "users enable": Door("users.manage", CHANGES),
+    "users local-admin create": Door("users.manage", CHANGES),
+    "console": _LOCAL,
+    "sandbox": _LOCAL,
+    "doctor": _LOCAL,
+    "migrate": _LOCAL,  # before it there may be no table to ask
+}
+
+_OPEN = Door(None, READS)  # for everybody: what is answered is the same for all, and nothing of a lead
+
+ROUTES: dict[str, Door] = {
+    "POST /in/{brand}/{source}": Door(None, TAKES),  # the source's signature lets it in
+    "GET /in/{brand}/{source}": _OPEN,
+    "OPTIONS /in/{brand}/{source}": _OPEN,
+    "POST /v1/leads": Door("leads.post", TAKES),
+    "POST /v1/consents": Door("consents.post", TAKES),
+    "GET /v1/leads/{event_id}": Door("leads.status", READS),
+    "POST /v1/hooks": Door("hooks.subscribe", CHANGES),
+    "GET /v1/hooks": Door("hooks.subscribe", READS),
+    "GET /v1/hooks/sample/{event}": Door("hooks.subscribe", READS),
+    "DELETE /v1/hooks/{hook_id}": Door("hooks.subscribe", CHANGES),
+    "GET /health/live": _OPEN,
+    "GET /health/ready": _OPEN,
+    "GET /metrics": _OPEN,
+    "GET /form.js": _OPEN,
+    "GET /openapi.json": _OPEN,
+    "GET /docs": _OPEN,
+}
