@@ -36,7 +36,6 @@ from pipeline.cli.commands import (
     quarantine,
     report,
     sandbox,
-    sealing_keys,
     source,
     status,
     up,
@@ -122,7 +121,6 @@ app.add_typer(quarantine.commands, name="quarantine")
 app.add_typer(source.commands, name="source")
 app.add_typer(mapping.commands, name="mapping")
 app.add_typer(privacy.commands, name="privacy")
-keys.commands.add_typer(sealing_keys.commands)
 app.add_typer(keys.commands, name="keys")
 app.add_typer(audit.commands, name="audit")
 app.add_typer(users.commands, name="users")
