@@ -245,6 +245,16 @@ def test_requests_in_one_piece_are_answered_each_and_in_order(receiver):
     assert [answer[:3] for answer in answers.split(b"HTTP/1.1 ")[1:]] == [b"200", b"404", b"200"]
 
 
+def test_the_bytes_of_a_body_are_none_of_the_head_behind_it(receiver):
+    body = orjson.dumps({"submission_id": str(uuid.uuid4()), "fields": {"email": "a@example.org", "m": "x" * 120_000}})
+    with line_to(receiver) as line:
+        line.sendall(with_length(FORM, body) + LIVE[:20])
+        time.sleep(0.2)
+        line.sendall(LIVE[20:-2] + b"Connection: close\r\n\r\n")
+        answers = answer_of(line)
+    assert [answer[:3] for answer in answers.split(b"HTTP/1.1 ")[1:]] == [b"202", b"200"]
+
+
 def test_nonsense_behind_a_lead_costs_it_neither_its_place_nor_its_answer(receiver):
     before = count_events("api")
     lead = with_length(LEADS + BEARER, b'{"email": "ada@example.org"}')
