@@ -19,6 +19,7 @@ from connectors.kit.destinations.declarations import DestinationType
 from connectors.kit.errors import ConfigurationError
 from connectors.kit.folders import company_folder, shipped_file
 from connectors.kit.sources.declarations import Connector
+from connectors.kit.sources.declared_types import wrong_types
 
 _OWN_MODULES = "afluente_company"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")  # as afluente.yaml and addresses name a source
@@ -44,6 +45,11 @@ def broken_sources() -> dict[str, str]:
     return _read_sources()[1]
 
 
+def own_sources() -> frozenset[str]:
+    """The slugs of those that the company's own folder declares, in place of a shipped one or beside them."""
+    return _read_sources()[2]
+
+
 def forget() -> None:
     """Look into the folders again at the next question: a file was written."""
     _read_sources.cache_clear()
@@ -51,17 +57,18 @@ def forget() -> None:
 
 
 @cache
-def _read_sources() -> tuple[dict[str, Connector], dict[str, str]]:
+def _read_sources() -> tuple[dict[str, Connector], dict[str, str], frozenset[str]]:
     declared: dict[str, Connector] = {}
     broken: dict[str, str] = {}
-    for slug, own in _files("sources").items():
+    files = _files("sources")
+    for slug, own in files.items():
         try:
             declared[slug] = _source(slug, own)
         except ConfigurationError as error:
             if own is None:
                 raise
             broken[slug] = str(error)
-    return declared, broken
+    return declared, broken, frozenset(slug for slug, own in files.items() if own is not None)
 
 
 @cache
@@ -86,6 +93,8 @@ def _source(slug: str, own: Path | None) -> Connector:
         raise ConfigurationError(f"{file}: has no constant CONNECTOR of type Connector")
     if connector.source != slug:
         raise ConfigurationError(f"{file}: CONNECTOR.source is {connector.source!r}; it must be {slug!r}")
+    if wrong := wrong_types(connector):
+        raise ConfigurationError(f"{file}: {'; '.join(wrong)}")
     return connector
 
 

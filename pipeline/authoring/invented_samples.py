@@ -10,6 +10,7 @@ import io
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from connectors.kit.paths import escaped_key, path_below
@@ -18,6 +19,9 @@ from pipeline.authoring.answer_lists import AnswerList, by_name
 from pipeline.authoring.guesses import EMAIL, as_moment
 from pipeline.authoring.sample_shapes import Shape
 from pipeline.values.column_titles import title_key
+from pipeline.values.folding import fold
+from pipeline.values.places.countries import country_code
+from pipeline.values.vocabularies import aliases, vocabulary
 
 MOST_RECORDS = 2  # enough to show what differs between records
 _KEPT = frozenset(
@@ -28,6 +32,27 @@ _WORD = re.compile(r"^[A-Za-z][\w .:/?!,'()-]{0,80}$")
 _DIGITS = re.compile(r"\d{3}")
 _URL = re.compile(r"^https?://", re.IGNORECASE)
 _MOMENT = "2026-01-15T10:00:00Z"
+# Dates and times as people and exports write them: 3.2.26, Mi., 03/02/2026 14:05, 3. Feb 2026, 20260203.
+_DAY = (
+    r"(?:(?:\d{1,2}[./-] ?){2}(?:\d{4}|\d{2})|\d{4}[./-]\d{1,2}[./-]\d{1,2}|(?:19|20)\d{6}"
+    r"|(?P<first>[^\W\d_]{3,10})\.? \d{1,2},? \d{4}"
+    r"|\d{1,2}\.?(?: de)? (?P<month>[^\W\d_]{3,10})\.?,?(?: de)? \d{4})"
+)
+_ZONE = r"(?: ?(?:Z|[A-Z]{3,4}|Uhr|[+-]\d{2}:?\d{2}))?"
+_TIME = r"(?:[T, ]{1,2}(?:um |at |à )?\d{1,2}(?:[:.h]\d{2}){0,2}(?: ?[AaPp]\.?[Mm]\.?)?" + _ZONE + ")?"
+_DATE = re.compile(rf"^(?:[^\W\d_]{{2,9}}\.?,? )?{_DAY}{_TIME}$")
+_BIRTHS = re.compile("birth|dob|geburt|nacim|nascim|naiss", re.IGNORECASE)
+# Amounts, ranges and counts: 1.234,50 €, 11-50, 5k. A number with more digits may be somebody's.
+_NUMBER = r"\d[\d.,' \u00a0\u202f]*"
+_AMOUNT = re.compile(rf"^[<>~+]?\W{{0,2}}{_NUMBER}(?:\s?[-\u2013]\s?{_NUMBER})?\s?(?:\+|%|[kKmM]|€|\$|£|[A-Z]{{3}})?$")
+_MOST_DIGITS = 7
+# Words of a few that all use: who says one of them says nothing of himself alone.
+_COMMON_WORDS = ("booleans", "consent_channels", "reported_sources", "platforms")
+_WORDS_OF_FIELDS = {
+    "language": "languages", "industry": "industries", "utm_source": "platforms",
+    "reported_source": "reported_sources",
+}  # fmt: skip
+_TELLING_NOBODY = (*_WORDS_OF_FIELDS, "country", "employee_count", "utm_medium")
 
 _PEOPLE: tuple[dict[str, str], ...] = (
     {
@@ -97,12 +122,22 @@ def invented(field: str | None, path: str, value: Any, number: int = 0, *, is_an
             key: invented(field, path_below(path, str(key)), entry, number, is_answer=is_answer)
             for key, entry in value.items()
         }
-    if isinstance(value, str) and not is_answer and _is_kept(path, value):
-        return value
+    kept = _kept_text(field, path, value, is_answer=is_answer) if isinstance(value, str) else None
+    return _another(field, path, value, number) if kept is None else kept
+
+
+def _another(field: str | None, path: str, value: Any, number: int) -> Any:
     made = _INVENTED[number % len(_INVENTED)].get(field or "")
     if made is not None and value != "":
         return made if isinstance(value, str) else _number_like(made, value)
     return _invented_text(path, value, number) if isinstance(value, str) else type(value)(number + 1)
+
+
+def _kept_text(field: str | None, path: str, value: str, *, is_answer: bool) -> str | None:
+    """A text that may stay, or its shape."""
+    if not is_answer and _is_kept(path, value):
+        return value
+    return _shaped(field, path, value) if field is None or field in _TELLING_NOBODY else None
 
 
 def invented_cell(field: str | None, column: str) -> str:
@@ -194,6 +229,47 @@ def _is_kept(path: str, value: str) -> bool:
         and "@" not in value
         and not _DIGITS.search(value)
     )
+
+
+def _shaped(field: str | None, path: str, value: str) -> str | None:
+    """A text whose way of writing a mapping must cope with, and which tells of nobody: dates, yes and no, channels,
+    amounts. None: it is none of these."""
+    text = value.strip()
+    if field == "country":
+        return value if country_code(text) else None
+    if not text or any(title_key(text) in _common_words(name) for name in _words_for(field)):
+        return value
+    if (found := _DATE.match(text)) is not None and _is_month(found["month"] or found["first"]):
+        return _with_other_digits(value, is_date=True) if _BIRTHS.search(path) else value
+    if not text.isdigit() and _AMOUNT.match(text) and sum(map(str.isdigit, text)) <= _MOST_DIGITS and not path.lower().endswith("id"):
+        return _with_other_digits(value)
+    return None
+
+
+def _words_for(field: str | None) -> tuple[str, ...]:
+    return _COMMON_WORDS if field is None else (_WORDS_OF_FIELDS.get(field, "platforms"),)
+
+
+@cache
+def _common_words(name: str) -> frozenset[str]:
+    words: list[Any] = []
+    for word, entry in vocabulary(name).items():
+        spellings = entry.get("also") or () if isinstance(entry, dict) else entry or ()
+        words += [word, *spellings]
+    return frozenset(title_key(str(word)) for word in words if len(str(word)) > 1 or name == "booleans") - {""}
+
+
+def _is_month(word: str | None) -> bool:
+    return word is None or fold(word) in aliases("months")
+
+
+def _with_other_digits(text: str, *, is_date: bool = False) -> str:
+    """As many digits in the same places: of a date the first day of 1990, of a number a rising row that begins as it
+    did, so that of a range the greater one stays the greater."""
+    if is_date:
+        return re.sub(r"\d+", lambda found: "19900101"[: len(found[0])] if len(found[0]) >= 4 else
+                      "1".zfill(len(found[0])), text)  # fmt: skip
+    return re.sub(r"\d+", lambda found: found[0][0] + "0" * (len(found[0]) - 1), text)
 
 
 def _invented_text(path: str, value: str, number: int) -> str:

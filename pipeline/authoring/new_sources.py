@@ -14,14 +14,15 @@ from pipeline.authoring.scaffold import Scaffold, write_source
 from pipeline.inspection.names import check_source
 
 
-def new_source(slug: str, *, sample: Path | None = None) -> Scaffold:
+def new_source(slug: str, *, sample: Path | None = None, kind: str | None = None) -> Scaffold:
     """Write declaration, mapping and sample of a new source, and the lead expected of it; values are invented ones.
 
-    `sample` is a payload or file as the source sends it, of which the shape is kept. Raises ConfigurationError for a
+    `sample` is a payload or file as the source sends it, of which the shape is kept; `kind` one of KINDS, by the sample
+    if None. Raises ConfigurationError for a
     name that is taken or none, for a sample that cannot be read, and where nothing can be written.
     """
     root = writable_folder()
-    made = write_source(slug, root, sample=sample)
+    made = write_source(slug, root, sample=sample, kind=kind)
     return replace(made, files=[*made.files, write_expected(slug, root)])
 
 

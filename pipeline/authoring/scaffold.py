@@ -43,6 +43,11 @@ _BLANK: dict[str, Any] = {
 }
 
 
+WEBHOOK, POLL, FILE, DROP_FOLDER = "webhook", "poll", "file", "drop_folder"
+KINDS = (WEBHOOK, POLL, FILE, DROP_FOLDER)
+_OF_TABLES = (FILE, DROP_FOLDER)
+
+
 @dataclass(frozen=True)
 class Scaffold:
     """What was written. `undecided` are paths that nobody has mapped or ignored yet: `source check` names them.
@@ -71,13 +76,15 @@ class _Draft:
     ignored: list[str]
 
 
-def write_source(slug: str, root: Path, *, sample: Path | None = None) -> Scaffold:
-    """Write the files of a new source under `root`. Raises ConfigurationError rather than overwrite anything."""
+def write_source(slug: str, root: Path, *, sample: Path | None = None, kind: str | None = None) -> Scaffold:
+    """Write the files of a new source under `root`; `kind` as in KINDS, by the sample if None. Raises
+    ConfigurationError rather than overwrite anything."""
     check_slug(slug)
-    shape = read_shape(sample) if sample else Shape([dict(_BLANK)], dict(_BLANK))
+    shape = read_shape(sample) if sample else _blank(kind)
+    kind = _kind(kind, shape)
     draft, event_id = _guess(shape), choose_event_id(shape)
     files = {
-        root / "connectors" / "sources" / f"{slug}.py": _declaration(slug, shape, event_id),
+        root / "connectors" / "sources" / f"{slug}.py": _declaration(slug, shape, event_id, kind=kind),
         root / "mappings" / "sources" / f"{slug}.yaml": _mapping(slug, shape, draft),
         root / "samples" / slug / f"typical.{'csv' if shape.separator else 'json'}": sample_text(
             shape, {path: name for name, path in draft.mapped.items()}
@@ -89,9 +96,32 @@ def write_source(slug: str, root: Path, *, sample: Path | None = None) -> Scaffo
         list(files),
         draft.mapped,
         [*draft.consents, *draft.undecided],
-        is_open=shape.separator is None,
+        is_open=kind == WEBHOOK,
         event_id=event_id,
     )
+
+
+def _blank(kind: str | None) -> Shape:
+    """What a source sends of which nobody has a sample."""
+    record = dict(_BLANK)
+    if kind in _OF_TABLES:
+        return Shape([record], separator=",")
+    if kind == POLL:  # which is read as three pages when it is checked
+        records = [{**record, "id": f"sample-{number}"} for number in (1, 2, 3)]
+        return Shape(records, {"leads": records}, ("leads",))
+    return Shape([record], record)
+
+
+def _kind(wanted: str | None, shape: Shape) -> str:
+    """Raises ConfigurationError for one that the sample cannot be of."""
+    is_table = shape.separator is not None
+    if wanted is None:
+        return FILE if is_table else WEBHOOK
+    if wanted not in KINDS:
+        raise ConfigurationError(f"{wanted!r} is no kind of source; there are {', '.join(KINDS)}")
+    if is_table and wanted not in _OF_TABLES:
+        raise ConfigurationError(f"the sample is a table, and a {wanted} brings JSON: say {' or '.join(_OF_TABLES)}")
+    return wanted
 
 
 def check_slug(slug: str) -> None:
@@ -133,14 +163,14 @@ def file_declaration(slug: str, *, id_column: str | None = None, contact_columns
     """
     shape = Shape([{}], separator=",")
     if id_column is None:
-        return _declaration(slug, shape, EventId())
+        return _declaration(slug, shape, EventId(), kind=FILE)
     note = "an id of each row's own: what comes again is no second contact"
     more = ['revisions="add",']
     if contact_columns:
         paths = ", ".join(json.dumps(escaped_key(column)) for column in contact_columns)
         more.append(f"contact_at=({paths},),  # another value there is another contact")
     event_id = EventId(escaped_key(id_column), is_seen_to_differ=True, note=note)
-    return _declaration(slug, shape, event_id, more=more)
+    return _declaration(slug, shape, event_id, kind=FILE, more=more)
 
 
 def _guess(shape: Shape) -> _Draft:
@@ -165,30 +195,29 @@ def _guess(shape: Shape) -> _Draft:
     return _Draft(mapped, consents, undecided, list(ignored))
 
 
-def _declaration(slug: str, shape: Shape, event_id: EventId, *, more: Sequence[str] = ()) -> str:
+def _declaration(slug: str, shape: Shape, event_id: EventId, *, kind: str, more: Sequence[str] = ()) -> str:
     title = slug.replace("_", " ").capitalize()
     occurred_at = next((path for path, value in shape.leaves.items() if _is_own_moment(path, value)), None)
-    if shape.separator:
-        names, intake = "Connector, File", 'File(example="typical.csv")'
-    else:
-        names, intake = "Connector, Webhook", f"Webhook({_records_at(shape)})"
+    names, intake = _intake(slug, shape, kind)
     page = _next_page(shape.document) if shape.records_at else None
     lines = [
         f'"""{title}: say here how its leads come, and what is odd about them."""',
         "",
-        f"from connectors.kit import {names}",
+        f"from connectors.kit import {', '.join(sorted(('Connector', *names)))}",
         "",
         "CONNECTOR = Connector(",
         f'    source="{slug}",',
         f'    title="{title}",',
         '    owner="@afluente/sources",',
         f'    docs_url="https://www.example.com/{slug}",',
-        f"    intake={intake},",
+        *intake,
     ]
-    if page:
+    if page and kind == POLL:
+        lines.append(f"    # {page} tells of the page behind: say it as `pages` of the Poll (docs/connectors.md).")
+    elif page:
         lines.append(f"    # {page} tells of more pages: if this is the answer of an API that is asked, let")
         lines.append("    # intake be a Poll (docs/connectors.md).")
-    if shape.separator:
+    if kind in _OF_TABLES:
         lines.append('    lane="bulk",')
     if event_id.path:
         mark = "" if event_id.is_seen_to_differ else "# "
@@ -197,6 +226,24 @@ def _declaration(slug: str, shape: Shape, event_id: EventId, *, more: Sequence[s
         lines.append(f"    occurred_at={json.dumps(occurred_at)},")
     lines += [f"    {line}" for line in more]
     return "\n".join([*lines, ")", ""])
+
+
+def _intake(slug: str, shape: Shape, kind: str) -> tuple[tuple[str, ...], list[str]]:
+    """(names of the kit, lines). A Poll's address is nobody's: it is not asked before the right one stands there."""
+    if kind == FILE:
+        return ("File",), [f'    intake=File(example="typical.{"csv" if shape.separator else "json"}"),']
+    if kind == DROP_FOLDER:
+        return ("DropFolder",), ["    intake=DropFolder(),"]
+    if kind == WEBHOOK:
+        return ("Webhook",), [f"    intake=Webhook({_records_at(shape.records_at)}),"]
+    records_at = _records_at(shape.records_at[:1])  # one list: what others an answer holds are streams of their own
+    return ("Poll", "Secret"), [
+        "    intake=Poll(",
+        f'        url="https://api.example.com/{slug}",  # or sources.{slug}.url in afluente.yaml',
+        *([f"        {records_at},"] if records_at else []),
+        f'        token=Secret("{slug.upper()}_TOKEN"),  # or auth=…: docs/connectors.md has the usual ways',
+        "    ),",
+    ]
 
 
 def _is_own_moment(path: str, value: Any) -> bool:
@@ -219,10 +266,10 @@ def _next_page(document: Any, path: str = "") -> str | None:
     return None
 
 
-def _records_at(shape: Shape) -> str:
-    if not shape.records_at:
+def _records_at(places: Sequence[str]) -> str:
+    if not places:
         return ""
-    paths = [json.dumps(path) for path in shape.records_at]
+    paths = [json.dumps(path) for path in places]
     return f"records_at={paths[0] if len(paths) == 1 else '(' + ', '.join(paths) + ')'}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 from prometheus_client.core import GaugeMetricFamily
@@ -69,7 +70,7 @@ def reconcile_states(
 
 def find_completeness_problems(states: Sequence[ReconcileState]) -> list[str]:
     """Sources whose lists cannot be read, and such as did not post all of the last whole day, as sentences."""
-    return [sentence for state in states for sentence, _ in _troubles(state)]
+    return [trouble.sentence for state in states for trouble in _troubles(state)]
 
 
 def check_completeness(known: Settings) -> Iterator[Check]:
@@ -86,8 +87,11 @@ def check_completeness(known: Settings) -> Iterator[Check]:
                 yield passed(label, f"is not asked what it has posted: {state.why_not}")
             continue
         troubles = list(_troubles(state))
-        for sentence, remedy in troubles:
-            yield failed(label, sentence, remedy)
+        for trouble in troubles:
+            if trouble.is_settled:
+                yield passed(label, f"{trouble.sentence}: {trouble.remedy}")
+            else:
+                yield failed(label, trouble.sentence, trouble.remedy)
         if not troubles:
             yield passed(label, _told(state))
     asked = {state.source for state in states}
@@ -119,20 +123,28 @@ def completeness_gauges(states: Sequence[ReconcileState]) -> Iterator[GaugeMetri
     yield from (share, age)
 
 
-def _troubles(state: ReconcileState) -> Iterator[tuple[str, str]]:
-    """Each with what to do."""
+class _Trouble(NamedTuple):
+    """`is_settled`: nothing is missing any more, though a human should look how it came to it."""
+
+    sentence: str
+    remedy: str
+    is_settled: bool = False
+
+
+def _troubles(state: ReconcileState) -> Iterator[_Trouble]:
     if state.why_not is not None:
         return
     name = f"source {state.source}" + (f" of {state.brand}" if state.brand not in (None, "default") else "")
     if state.last_error is not None:
         again = f"mend it; it is tried again by itself, or at once by `afluente source reconcile {state.source}`"
-        yield f"{name}: what it has posted cannot be read: {state.last_error}", again
+        yield _Trouble(f"{name}: what it has posted cannot be read: {state.last_error}", again)
     if state.expected and state.received is not None and state.received < state.expected:
         lost, percent = state.expected - state.received, percent_of(state.received, state.expected)
         found = f"{lost} did not come by themselves ({percent:g} % did); {state.recovered} were found by asking it"
         look = f"`afluente source completeness --source {state.source}` tells the days"
         remedy = f"see in its settings whether it still posts here, and with what answers; {look}"
-        yield f"{name}: of {state.expected} records that it lists for {state.day}, {found}, and came in", remedy
+        told = f"{name}: of {state.expected} records that it lists for {state.day}, {found}, and came in"
+        yield _Trouble(told, remedy, is_settled=state.received + (state.recovered or 0) >= state.expected)
 
 
 def _told(state: ReconcileState) -> str:
@@ -163,8 +175,8 @@ def _state(
         last_run_at=row.last_run_at if row else None,
         next_run_at=row.next_run_at if row and why_not is None else None,
         is_running=bool(row and row.held_until and row.held_until > now),
-        last_error=source.fault or (row.last_error if row else None),
-        failures=row.failures if row else 0,
+        last_error=source.fault or (row.last_error if row and why_not is None else None),
+        failures=row.failures if row and why_not is None else 0,
         note=row.note if row else None,
         day=day.day if day else None,
         expected=day.expected if day else None,

@@ -128,9 +128,10 @@ def _check_source(known: Settings, name: str, connector: Connector, stored: _Sto
         missing = _missing_secret(known, name, connector)
     except ConfigurationError as error:
         return failed(label, str(error), "correct it as the message says")
-    if is_polled(connector) and name in known.sources:
+    if is_polled(connector):
         of_source = [state for state in stored.polls() if state.source == name]
-        return check_polled(known, name, connector, of_source, missing, asks=asks)
+        if name in known.sources or any(state.is_wanted for state in of_source):
+            return check_polled(known, name, connector, of_source, missing, asks=asks)
     if missing is None:
         trouble = _trouble_of_fetch(known, name, connector, stored)
         if fault := _fault_of_secrets(known, name, connector.intake):

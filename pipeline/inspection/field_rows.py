@@ -71,7 +71,7 @@ def _shown_fields(lead: Lead) -> dict[str, Any]:
 
     A time that is only the time of arrival is not shown: the record does not have it.
     """
-    answers = {None: "not answered", True: "granted", False: "refused"}
+    answers = {None: "not answered", True: "granted", False: "denied"}  # as a CRM is told
     shown = dict(lead.fields)
     if lead.occurred_at != lead.received_at:
         shown["occurred_at"] = lead.occurred_at

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from connectors.kit.registry import sources
-from pipeline.errors import NotFoundError
+from pipeline.errors import NotFoundError, UsageError
 from pipeline.identity.matching.evidence import EMAIL, PHONE, PROFILE
 from pipeline.inspection.names import name_of_values
 from pipeline.settings.loading import settings
@@ -75,6 +75,17 @@ def find(connection: Connection, text: str) -> list[Found]:
             " (+34…), the id that a source or a CRM gave. Names are sealed and cannot be looked up"
         )
     return found
+
+
+def find_one(connection: Connection, text: str) -> UUID:
+    """The id of the one person or event that a text means. Raises NotFoundError, and UsageError where it means
+    several."""
+    found = find(connection, text)
+    if len(found) > 1:
+        raise UsageError(
+            f"{len(found)} are known by one of these: `afluente explain` with that alone lists them; name one by its id"
+        )
+    return found[0].id
 
 
 def _id(text: str) -> UUID | None:

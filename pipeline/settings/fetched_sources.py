@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.kit.destinations.options import Option
+from connectors.kit.destinations.options import Option, checked_options
 from connectors.kit.sources.declarations import Connector
 from connectors.kit.sources.fetching.fetch import Fetch, fetch_of
 from connectors.kit.sources.fetching.subscriptions import subscription_of
 from connectors.kit.sources.reconciling.declared import reconcile_of
-from pipeline.errors import ConfigurationError
 from pipeline.settings.loading import Settings
 from pipeline.settings.set_up_sources import connector_name
 
@@ -20,16 +19,10 @@ PACE = Option("calls_per_second", "number", at_least=0.01, at_most=1_000)
 
 def fetch_options(known: Settings, slug: str, fetch: Fetch, connector: Connector) -> dict[str, Any]:
     """The options of its address, those that are not set with their default. Raises ConfigurationError."""
-    declared = {option.name: option for option in (*fetch.options, PACE)}
-    given = known.source(slug).options
+    declared = (*fetch.options, PACE)
     elsewhere = {*connector.settings, *_asked_with(connector)}
-    for name, value in given.items():
-        if name not in declared and name not in elsewhere:
-            allowed = ", ".join(sorted({*declared, *elsewhere})) or "none"
-            raise ConfigurationError(f"sources.{slug}.options: {name} is not known; allowed: {allowed}")
-        if name in declared and (problem := declared[name].problem(value)) is not None:
-            raise ConfigurationError(f"sources.{slug}.options.{name} {problem}")
-    return {name: given.get(name, option.default) for name, option in declared.items()}
+    found = checked_options(f"sources.{slug}.options", declared, known.source(slug).options, elsewhere=elsewhere)
+    return {option.name: found.get(option.name) for option in declared}
 
 
 def _asked_with(connector: Connector) -> set[str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import orjson
 
+from connectors.kit.registry import own_sources
+from connectors.kit.sources.auth import auth_of
 from connectors.kit.sources.collected.kinds import Collected
 from connectors.kit.sources.declarations import Connector, Poll
 from connectors.kit.sources.paging.asking import is_credential
@@ -18,6 +21,8 @@ from pipeline.settings.loading import Settings
 from pipeline.settings.set_up_sources import connector_name, set_up_source
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_SANDBOX = ("127.0.0.1", 8081)  # where a shipped declaration finds the feed that the sandbox plays
+_RESERVED = re.compile(r"(?:^|\.)(?:example\.(?:com|org|net)|example|test|invalid)$")  # RFC 2606: nobody's
 STREAM = ""  # of a source that is read as one
 
 
@@ -46,7 +51,7 @@ def poll_of(known: Settings, slug: str, connector: Connector) -> Poll:
     """The declaration with what afluente.yaml says of this source. Raises ConfigurationError without an address."""
     declared = declared_poll(slug, connector)
     entry = known.source(slug)
-    url = entry.url or _rehearsal_url(known, slug, declared)
+    url = _address(known, slug, declared)
     if url is None:
         raise ConfigurationError(f"set sources.{slug}.url in afluente.yaml: it says which address to poll")
     return dataclasses.replace(declared, url=url, rate_per_second=entry.rate_per_second or declared.rate_per_second)
@@ -108,8 +113,8 @@ def _polled_sources(known: Settings, connectors: Mapping[str, Connector]) -> Ite
         except ConfigurationError as error:
             connector, why_not = declared, str(error)
         else:
-            why_not = _why_not(known, slug, connector.intake)
-        is_wanted = slug in known.sources and entry.enabled
+            why_not = _why_not(known, slug, connector)
+        is_wanted = entry.enabled and (slug in known.sources or _is_own_and_let_in(known, slug, connector.intake))
         brands: list[str | None] = [*(entry.brands or sorted(known.brands))]
         if entry.brands is None and len(known.brands) > 1:
             brands = [None]
@@ -117,21 +122,59 @@ def _polled_sources(known: Settings, connectors: Mapping[str, Connector]) -> Ite
             yield PolledSource(slug, brand, connector, why_not, is_wanted)
 
 
-def _why_not(known: Settings, slug: str, declared: object) -> str | None:
+def _why_not(known: Settings, slug: str, connector: Connector) -> str | None:
     """Where there are several brands, `brands` must say whose leads a feed holds: it is not read for all."""
-    entry = known.source(slug)
+    entry, declared = known.source(slug), connector.intake
     if not entry.enabled:
         return f"it is switched off: sources.{slug}.enabled is false"
     if isinstance(declared, Collected):
         return declared.why_not(slug, entry, entry.brands or sorted(known.brands), is_named=slug in known.sources)
     assert isinstance(declared, Poll)  # noqa: S101 - as the caller chooses them
-    has_address = entry.url is not None or _rehearsal_url(known, slug, declared) is not None
-    if slug not in known.sources:
+    has_address = _address(known, slug, declared) is not None
+    if slug not in known.sources and not (has_address and slug in own_sources()):
         return f"it is not in use: set sources.{slug}.url to the address to poll"
+    if slug not in known.sources and (variable := _unset_secret(known, slug, declared)) is not None:
+        return f"it is not in use: set {variable}, or name it under sources in afluente.yaml"
     if entry.brands is None and len(known.brands) > 1:
         names = ", ".join(sorted(known.brands))
         return f"there are several brands ({names}): set sources.{slug}.brands to the one whose leads it holds"
     return None if has_address else f"it has no address: set sources.{slug}.url to the one to poll"
+
+
+def _is_own_and_let_in(known: Settings, slug: str, declared: object) -> bool:
+    """A connector of the company's own folder that says where it asks, with its secrets set: that is all it needs."""
+    return (
+        isinstance(declared, Poll)
+        and slug in own_sources()
+        and _address(known, slug, declared) is not None
+        and _unset_secret(known, slug, declared) is None
+    )
+
+
+def _unset_secret(known: Settings, slug: str, declared: Poll) -> str | None:
+    """The variable of a secret that it declares to be shown and that some brand has no value for."""
+    auth = auth_of(declared)
+    if auth is None:
+        return None
+    brands = known.source(slug).brands or sorted(known.brands)
+    for secret in auth.secrets:
+        for brand in brands:
+            if auth.secrets == (secret,):
+                values = known.source_tokens(slug, secret.name, brand=brand)
+            else:
+                values = known.source_secrets(slug, secret.name, signs=False, brand=brand)
+            if not values:
+                return secret.name
+    return None
+
+
+def _address(known: Settings, slug: str, declared: Poll) -> str | None:
+    """The one that afluente.yaml says; else the declared one, unless that is the sandbox's or nobody's; else, in a
+    rehearsal, the sandbox's. None: it has none."""
+    parts = urlsplit(declared.url)
+    is_somewhere = parts.hostname is not None and _RESERVED.search(parts.hostname) is None
+    own = declared.url if is_somewhere and (parts.hostname, parts.port) != _SANDBOX else None
+    return known.source(slug).url or own or _rehearsal_url(known, slug, declared)
 
 
 def _rehearsal_url(known: Settings, slug: str, declared: Poll) -> str | None:

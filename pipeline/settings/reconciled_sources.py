@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from connectors.kit.destinations.options import Option
+from connectors.kit.destinations.options import Option, checked_options
 from connectors.kit.sources.declarations import Connector
 from connectors.kit.sources.reconciling.declared import Reconcile, reconcile_of
 from pipeline.errors import ConfigurationError
@@ -97,16 +97,11 @@ def _options(known: Settings, slug: str, reconcile: Reconcile) -> dict[str, Any]
     """Those set for this or for the source as a whole, the others with their default. Raises ConfigurationError."""
     entry = known.source(slug)
     given = entry.reconcile if isinstance(entry.reconcile, dict) else {}
-    declared = {option.name: option for option in (*reconcile.options, EVERY, DAYS, GRACE, PACE)}
-    for name, value in given.items():
-        if name not in declared:
-            allowed = ", ".join(sorted(declared))
-            raise ConfigurationError(f"sources.{slug}.reconcile: {name} is not known; allowed: {allowed}")
-        if (problem := declared[name].problem(value)) is not None:
-            raise ConfigurationError(f"sources.{slug}.reconcile.{name} {problem}")
-    defaults = {option.name: option.default for option in reconcile.options if option.default is not None}
-    shared = {name: value for name, value in entry.options.items() if name in {each.name for each in reconcile.options}}
-    for name, value in shared.items():
-        if name not in given and (problem := declared[name].problem(value)) is not None:
-            raise ConfigurationError(f"sources.{slug}.options.{name} {problem}")
-    return {**defaults, **shared, **given}
+    found = checked_options(f"sources.{slug}.reconcile", (*reconcile.options, EVERY, DAYS, GRACE, PACE), given)
+    names = {option.name for option in reconcile.options} - given.keys()
+    shared = {name: value for name, value in entry.options.items() if name in names}
+    return {**found, **checked_options(f"sources.{slug}.options", _named(reconcile.options, shared), shared)}
+
+
+def _named(options: Iterable[Option], names: Collection[str]) -> list[Option]:
+    return [option for option in options if option.name in names]

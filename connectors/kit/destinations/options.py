@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,15 +42,24 @@ class Option:
 def read_options(destination: str, declared: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:
     """The options given, and the others that have a default. Raises ConfigurationError naming path, value and what is
     allowed."""
+    return checked_options(f"destinations.{destination}.options", declared, given)
+
+
+def checked_options(
+    place: str, declared: Iterable[Option], given: Mapping[str, Any], *, elsewhere: Collection[str] = ()
+) -> dict[str, Any]:
+    """What is given of the declared options, and the others that have a default; `elsewhere`: names that may stand
+    there too and are somebody else's. Raises ConfigurationError naming path, value and what is allowed."""
     known = {option.name: option for option in declared}
     for name, value in given.items():
-        if name not in known:
-            allowed = ", ".join(sorted(known)) or "none"
-            raise ConfigurationError(f"destinations.{destination}.options: {name} is not known; allowed: {allowed}")
-        problem = known[name].problem(value)
-        if problem is not None:
-            raise ConfigurationError(f"destinations.{destination}.options.{name} {problem}")
-    return {name: option.default for name, option in known.items() if option.default is not None} | dict(given)
+        if name in known:
+            if (problem := known[name].problem(value)) is not None:
+                raise ConfigurationError(f"{place}.{name} {problem}")
+        elif name not in elsewhere:
+            allowed = ", ".join(sorted({*known, *elsewhere})) or "none"
+            raise ConfigurationError(f"{place}: {name} is not known; allowed: {allowed}")
+    defaults = {name: option.default for name, option in known.items() if option.default is not None}
+    return defaults | {name: value for name, value in given.items() if name in known}
 
 
 def _is_number(value: Any) -> bool:

@@ -33,6 +33,7 @@ _PATIENCE_SECONDS = 60.0  # with one page: a source that took as long is not wai
 _ABSENT_STATUSES = (400, 404, 410, 416, 422)  # which of them a page beyond the last gives depends on the source
 _EMPTY_BODIES = (b"", b'""', b"null", b"{}", b"[]")
 _NOTHING = (None, "", False)
+NO_LIST: dict[str, Any] = {}  # the whole of an answer that holds nothing: no list, nor a word that there is none
 _MISSING = object()
 
 
@@ -135,7 +136,8 @@ class PageReader:
         body = response.content.strip()
         links = response.links
         if body in _EMPTY_BODIES:
-            return Answer({}, [], links=links)
+            is_a_list = body == b"[]" and not self._poll.records_at
+            return Answer([] if is_a_list else NO_LIST, [], links=links)
         try:
             whole = _decode(body)
         except UnreadableBody:

@@ -51,6 +51,7 @@ def list_destinations(*, as_json: AsJson = False) -> None:
             for row in rows
         ],
         numbers=("due", "sent", "quarantined", "lacking"),
+        whole=("last error",),
     )
     for row in rows:
         if row.transfer_basis and "/" not in row.name:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.terminal.connection import database, parse_id
+from pipeline.cli.terminal.connection import database
 from pipeline.cli.terminal.output import AsJson, example, print_json
 
 commands = typer.Typer()
@@ -20,6 +20,7 @@ commands = typer.Typer()
         "afluente explain ada.sample@example.com",
         "afluente explain 01930000-0000-7000-8000-000000000000 --json",
         "afluente explain 01930000-0000-7000-8000-000000000000 01930000-0000-7000-8000-000000000001",
+        "afluente explain ada.sample@example.com ben.example@example.org",
     )
 )
 def explain(
@@ -34,7 +35,9 @@ def explain(
     ],
     other_id: Annotated[
         str | None,
-        typer.Argument(metavar="OTHER", help="A second event or person: why the two are one person, or are not."),
+        typer.Argument(
+            metavar="OTHER", help="A second one, named in any of these ways: why the two are one person, or are not."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -74,9 +77,9 @@ def explain(
 
 def _explain_pair(one: str, other: str, *, as_json: bool) -> None:
     from pipeline.cli.terminal.pair_story import print_pair
+    from pipeline.inspection.finding import find_one
     from pipeline.inspection.pairs import explain_pair
 
-    ids = parse_id(one), parse_id(other)
     with database() as connection:
-        pair = explain_pair(connection, *ids)
+        pair = explain_pair(connection, find_one(connection, one), find_one(connection, other))
     print_json(pair) if as_json else print_pair(pair)

@@ -125,8 +125,10 @@ def print_table(
     *,
     numbers: Iterable[str] = (),
     expendable: Sequence[str] = (),
+    whole: Iterable[str] = (),
 ) -> None:
-    """A plain table; `numbers` names the columns to align right.
+    """A plain table; `numbers` names the columns to align right. What stands in a `whole` one is folded, never cut: it
+    says what to do.
 
     Where the terminal is too narrow, columns without any value are left out; then long texts are folded, but no id and
     nothing to a few letters a line. If that is not enough, each row becomes a block of lines. With `expendable` each
@@ -134,9 +136,12 @@ def print_table(
     long texts cut too where a line would have hundreds of characters; `--json` has them whole.
     """
     cells = [[as_text(value) for value in row] for row in rows]
-    out = console()
+    out, uncut = console(), set(whole)
     if out.width == _PIPE_COLUMNS and _width(columns, cells) > _MOST_PIPED:
-        cells = [[_cut(cell, _LONG_PIPED) for cell in row] for row in cells]
+        cells = [
+            [cell if name in uncut else _cut(cell, _LONG_PIPED) for name, cell in zip(columns, row, strict=True)]
+            for row in cells
+        ]
     if cells and expendable and _width(columns, cells) > out.width:
         columns, cells = _without(columns, cells, expendable, out.width)
     if cells and _width(columns, cells) > out.width:

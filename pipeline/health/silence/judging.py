@@ -82,8 +82,8 @@ class Judge:
 
 
 def quiet_from(rhythm: SourceRhythm) -> datetime:
-    """Since when nothing came; of who was never heard, since it is watched."""
-    return rhythm.last_heard_at or rhythm.watched_since
+    """Since when nothing came; of who was never heard, or is watched again after a while, since it is watched."""
+    return max(rhythm.last_heard_at or rhythm.watched_since, rhythm.watched_since)
 
 
 def _first_after(silence: Sequence[Hour], after: timedelta) -> datetime | None:

@@ -51,7 +51,7 @@ def watch_sources(now: datetime | None = None, *, judge: Judge = _judge) -> int:
         judged = [
             judge.judge(rhythm, _as_hours(hours.get(key)), listening[key].after, now) for key, rhythm in current.items()
         ]
-        rhythms.write_rhythms(connection, judged)
+        rhythms.write_rhythms(connection, [*judged, *_let_go(before, listening, now)])
     return sum(rhythm.unusual_since is not None for rhythm in judged)
 
 
@@ -91,6 +91,17 @@ def _current(
             rhythm = msgspec.structs.replace(rhythm, unusual_since=None)
         found[key] = rhythm
     return found
+
+
+def _let_go(
+    before: Mapping[SourceKey, SourceRhythm], listening: Mapping[SourceKey, Listening], now: datetime
+) -> list[SourceRhythm]:
+    """Silent ones that nobody waits for any more, as they are switched off: switched on again they begin anew."""
+    return [
+        msgspec.structs.replace(rhythm, unusual_since=None, watched_since=now, judged_at=now)
+        for key, rhythm in before.items()
+        if key not in listening and rhythm.unusual_since is not None
+    ]
 
 
 def _minutes(last_run: datetime, now: datetime) -> list[datetime]:

@@ -11,6 +11,7 @@ import msgspec
 import orjson
 
 from connectors.kit import Connector, sources
+from connectors.kit.destinations.options import checked_options
 from connectors.kit.http import session
 from connectors.kit.reach import Reach
 from connectors.kit.sources.auth import Access, auth_of
@@ -56,10 +57,12 @@ def subscribed_sources(known: Settings) -> list[Subscribed]:
     for slug, connector in set_up_sources(known, sources()).items():
         subscription = subscription_of(connector)
         entry = known.source(slug)
-        if subscription is None or not entry.enabled or entry.subscription is False:
+        if subscription is None or not entry.enabled:
             continue
         for brand in entry.brands or sorted(known.brands):
-            options, lacks = _options(known, slug, subscription)
+            if not _is_asked(known, slug, brand):
+                continue
+            options, lacks = _options(known, slug, brand, subscription)
             why_not = _unproven(known, slug, brand, connector, subscription) or lacks
             address = our_address(known, brand, slug)
             found.append(Subscribed(brand, slug, connector, subscription, address, options, why_not))
@@ -165,20 +168,19 @@ def _values(options: Mapping[str, Any], name: str) -> list[str]:
     return [value.strip() for value in str(options.get(name) or "").split(",") if value.strip()]
 
 
-def _options(known: Settings, slug: str, subscription: Subscription) -> tuple[dict[str, Any], str | None]:
+def _options(known: Settings, slug: str, brand: str, subscription: Subscription) -> tuple[dict[str, Any], str | None]:
     """Those that are set, or have a default; and what is missing or wrong, as a sentence."""
-    entry = known.source(slug)
-    given = entry.subscription if isinstance(entry.subscription, dict) else {}
-    declared = {option.name: option for option in subscription.ask.options}
-    options = {name: option.default for name, option in declared.items() if option.default is not None}
-    options |= {name: value for name, value in entry.options.items() if name in declared}
+    entry, declared = known.source(slug), {option.name: option for option in subscription.ask.options}
     place = f"sources.{slug}.subscription"
-    for name, value in given.items():
-        if name not in declared:
-            return options, f"{place}.{name} is not known; allowed: {', '.join(sorted(declared)) or 'none'}"
-        if (problem := declared[name].problem(value)) is not None:
-            return options, f"{place}.{name} {problem}"
-        options[name] = value
+    shared = {name: value for name, value in entry.options.items() if name in declared}
+    given = entry.subscription if isinstance(entry.subscription, dict) else {}
+    own = given.get(brand)
+    try:
+        options = checked_options(place, declared.values(), {**shared, **_of_all_brands(known, given)})
+        if isinstance(own, dict):
+            options |= checked_options(f"{place}.{brand}", declared.values(), {**options, **own})
+    except ConfigurationError as error:
+        return shared, str(error)
     if subscription.each is not None and (count := len(_values(options, subscription.each))) > _MOST_EACH:
         return (
             options,
@@ -186,6 +188,21 @@ def _options(known: Settings, slug: str, subscription: Subscription) -> tuple[di
         )
     missing = next((option for name, option in declared.items() if not _values(options, name)), None)
     return options, f"set {place}.{missing.name} ({missing.help})" if missing is not None else None
+
+
+def _of_all_brands(known: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What `subscription` says beside what it says of a brand alone."""
+    return {name: value for name, value in given.items() if not (name in known.brands and _is_of_brand(value))}
+
+
+def _is_of_brand(value: Any) -> bool:
+    return value is False or isinstance(value, dict)
+
+
+def _is_asked(known: Settings, slug: str, brand: str) -> bool:
+    """Not where `subscription` is off, for all brands or for this one."""
+    said = known.source(slug).subscription
+    return said is not False and not (isinstance(said, dict) and said.get(brand) is False)
 
 
 def _unproven(known: Settings, slug: str, brand: str, connector: Connector, subscription: Subscription) -> str | None:

@@ -89,6 +89,8 @@ def are_two_mailboxes(one: Evidence, other: Evidence, names_on: NamesOn, rules: 
         one.profiles and other.profiles and _have_one_profile(one, other, names_on, rules)
     ):
         return False
+    if one.is_shared and other.is_shared:
+        return _are_numbered(one.mailbox, other.mailbox)
     if any(evidence.is_shared or names_on(EMAIL, evidence.email or "") >= rules.of_many for evidence in (one, other)):
         return False
     is_slip = (
@@ -99,6 +101,15 @@ def are_two_mailboxes(one: Evidence, other: Evidence, names_on: NamesOn, rules: 
         and _distance(one.mailbox, other.mailbox, _MAILBOX_SLIP) <= _MAILBOX_SLIP
     )
     return not is_slip
+
+
+def _are_numbered(mailbox: str, other: str) -> bool:
+    """sales1 and sales2: who numbers mailboxes gives each to somebody else. info and sales may be read by one."""
+    return _word(mailbox) == _word(other) != ""
+
+
+def _word(mailbox: str) -> str:
+    return mailbox.rstrip("0123456789").rstrip("._-")
 
 
 def _of_email(one: Evidence, other: Evidence, names: str, names_on: NamesOn, rules: IdentityRules) -> list[str]:

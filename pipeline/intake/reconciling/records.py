@@ -55,13 +55,15 @@ class _Listed:
 
 @dataclass
 class Reading:
-    """One reading of a window, over all lists and pages: what it has counted by day of UTC."""
+    """One reading of a window, over all lists and pages: what it has counted by day of UTC. `position`: how far it has
+    come, to be kept with what is stored."""
 
     instance: SourceInstance
     reconcile: Reconcile
     window: Window
     days: dict[date, DayCount]
     report: PollReport
+    position: str | None = None
     _seen: set[bytes] = field(default_factory=set)
 
     def take(self, page: Page, parents: Sequence[Mapping[str, Any]]) -> None:
@@ -101,7 +103,7 @@ class Reading:
                 if not receipt.repeated
             }
             note_recovered(connection, {event_id: event.revised_at for event_id, event in taken.items()})
-            cursors.move_cursor(connection, brand, slug, STREAM, position=None, hold_seconds=HOLD_SECONDS)
+            cursors.move_cursor(connection, brand, slug, STREAM, position=self.position, hold_seconds=HOLD_SECONDS)
         for digest, made in listed.items():
             is_recovered = known[digest] if digest in known else lost[digest].event_id in taken
             self._count(made.moment, is_recovered=is_recovered)

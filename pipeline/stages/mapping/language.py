@@ -75,6 +75,7 @@ OPTION_TYPES: dict[str, tuple[str, ...]] = {
     "separator": ("list",),
     "region_from": ("phone", "list"),
 }
+DATE_OPTIONS = frozenset(option for option, types in OPTION_TYPES.items() if types == ("date",))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pipeline.canonical import CANONICAL_FIELDS, CUSTOM, CUSTOM_NAME, LEAD_FIELD
 from pipeline.stages.mapping.consent_rules import read_consent_rules
 from pipeline.stages.mapping.language import (
     CUSTOM_CONVERSIONS,
+    DATE_OPTIONS,
     DATE_ORDERS,
     DECIMAL_SIGNS,
     EARLIER_TOUCH_KEYS,
@@ -113,6 +114,8 @@ def _custom_rules(reader: Reader, content: Any) -> Iterator[FieldRule]:
 
 def _field_rule(reader: Reader, place: str, name: str, entry: Any, conversion: str) -> FieldRule:
     declared = reader.object(place, entry if isinstance(entry, dict) else {"from": entry}, FIELD_KEYS)
+    if conversion == "text" and (CANONICAL_FIELDS.get(name) == "time" or name.startswith(CUSTOM)):
+        conversion = "date" if not DATE_OPTIONS.isdisjoint(declared) else conversion  # said by saying how it is written
     named = reader.one_of(f"{place}.as", declared.get("as", conversion), CONVERSION_NAMES)
     paths = _paths(reader, place, declared, named)
     for option, types in OPTION_TYPES.items():

@@ -134,7 +134,7 @@ INSERT INTO source_rhythms AS known
     (brand, source, watched_since, judged_at, last_heard_at, unusual_since, usual_seconds, is_of_this_hour)
 SELECT * FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],
     %s::timestamptz[], %s::float8[], %s::bool[])
-ON CONFLICT (brand, source) DO UPDATE SET judged_at = excluded.judged_at,
+ON CONFLICT (brand, source) DO UPDATE SET watched_since = excluded.watched_since, judged_at = excluded.judged_at,
     last_heard_at = greatest(known.last_heard_at, excluded.last_heard_at), unusual_since = excluded.unusual_since,
     usual_seconds = excluded.usual_seconds, is_of_this_hour = excluded.is_of_this_hour
 """

@@ -220,7 +220,14 @@ def test_ids_without_evidence_are_refused_with_what_to_do():
     (first,) = captured(ANA)
     (parked,) = captured({"message": "please call"})
     assert "is no event or person whose evidence is stored" in problem("explain", first, parked, code=1)
-    assert "is not an id" in problem("explain", first, "ana", code=2)
+    assert "nobody is known by this" in problem("explain", first, "ana", code=1)
+
+
+def test_two_may_be_named_by_what_is_known_of_them_as_one_may():
+    first, _second = captured(ANA, {**WITH_PHONE, "full_name": "Bo Berg", "email": "bo@acme.example"})
+    found = answer("explain", ANA["email"], "bo@acme.example")
+    assert not found["are_one_person"]
+    assert answer("explain", first, "bo@acme.example")["one"]["event_id"] == first
 
 
 def test_a_pair_is_explained_while_workers_hold_its_people_and_without_holding_them():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.authoring.invented_samples import invented
 from pipeline.authoring.scaffold import write_source
+from pipeline.errors import ConfigurationError
 
 PERSON = {"email": "ada@sample.example", "full_name": "Ada Sample"}
 KEYS = st.sampled_from(
@@ -115,3 +118,67 @@ def test_a_field_that_is_an_object_in_some_records_is_mapped_by_none_of_its_name
     records = [{**PERSON, "utm": {"campaign": "x"}}, {**PERSON, "utm": {"campaign": {"title": "y"}}}]
     assert "utm_campaign" not in drafted(records)[1]
     assert "utm_campaign" not in drafted({**PERSON, "utm": {"campaign": {}}})[1]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "3.2.26", "03/02/2026 14:05", "Mi., 3.2.2026 14:05 Uhr", "3 de febrero de 2026", "Feb 3, 2026 2:05 PM",
+        "20260203", "ja", "nein", "Sí", "não", "oui", "1", "WhatsApp", "e-mail", "Telefon", "11-50",
+        "1.234,50 €", ">500",
+    ],
+)  # fmt: skip
+def test_what_is_written_oddly_keeps_its_shape_in_the_sample(value):
+    made = invented(None, "some_answer", value, is_answer=True)
+    assert re.sub(r"\d", "0", made) == re.sub(r"\d", "0", value)
+
+
+@pytest.mark.parametrize("value", ["Grace Realname", "call 0171 2345678", "4711-22-3333", "realname@customer.test"])
+def test_what_may_be_somebodys_is_another_one(value):
+    assert invented(None, "notes", value) != value
+
+
+@pytest.mark.parametrize(("value", "made"), [("3.2.1984", "1.1.1990"), ("1984-02-03", "1990-01-01")])
+def test_a_day_of_birth_is_another_one_written_likewise(value, made):
+    assert invented(None, "date_of_birth", value) == made
+
+
+def test_words_that_a_mapping_has_to_know_stay_in_the_sample():
+    assert invented("country", "land", "Deutschland") == "Deutschland"
+    assert invented("employee_count", "size", "51-200") == "50-200"
+    assert invented("industry", "branche", "Immobilien") == "Immobilien"
+    assert invented("industry", "branche", "Realname and sons") == "Software"
+
+
+@pytest.mark.parametrize(
+    ("kind", "declared", "sample"),
+    [
+        ("webhook", "intake=Webhook(", "typical.json"),
+        ("poll", 'url="https://api.example.com/acme_draft"', "typical.json"),
+        ("file", 'intake=File(example="typical.csv")', "typical.csv"),
+        ("drop_folder", "intake=DropFolder()", "typical.csv"),
+    ],
+)
+def test_each_kind_of_intake_is_drafted_on_demand(tmp_path, kind, declared, sample):
+    made = write_source("acme_draft", tmp_path, kind=kind)
+    declaration = (tmp_path / "connectors/sources/acme_draft.py").read_text()
+    assert declared in declaration
+    assert (tmp_path / "samples/acme_draft" / sample).exists()
+    assert made.is_open is (kind == "webhook")
+    compile(declaration, "acme_draft.py", "exec")
+
+
+def test_a_poll_is_drafted_of_the_list_that_its_answer_holds(tmp_path):
+    sample = tmp_path / "answer.json"
+    sample.write_text(json.dumps({"data": {"leads": [{"id": "1", **PERSON}, {"id": "2", **PERSON}]}, "next_page": "x"}))
+    write_source("acme_draft", tmp_path, sample=sample, kind="poll")
+    declaration = (tmp_path / "connectors/sources/acme_draft.py").read_text()
+    assert 'records_at="data.leads"' in declaration
+    assert "next_page tells of the page behind" in declaration
+
+
+def test_a_kind_that_the_sample_cannot_be_of_is_refused(tmp_path):
+    sample = tmp_path / "people.csv"
+    sample.write_text("email,name\nada@sample.example,Ada\n")
+    with pytest.raises(ConfigurationError, match="a table, and a poll brings JSON: say file or drop_folder"):
+        write_source("acme_draft", tmp_path, sample=sample, kind="poll")

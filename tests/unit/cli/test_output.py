@@ -105,3 +105,17 @@ def test_no_name_of_a_file_or_column_steers_the_terminal(capsys):
     printed = "".join(capsys.readouterr())
     assert not {character for character in printed if ord(character) < 32 or 0x7F <= ord(character) < 0xA0} - {"\n"}
     assert "Zoë\u00a0B" in printed
+
+
+def test_what_to_do_is_never_cut_neither_in_a_pipe_nor_on_a_narrow_terminal(monkeypatch, capsys):
+    remedy = "run `afluente source connect acme` " * 12
+    rows = [("acme", "x" * 90, remedy.strip())]
+    print_table(("source", "detail", "remedy"), rows, whole=["remedy"])
+    printed = capsys.readouterr().out
+    assert remedy.strip() in printed
+    assert "x" * 90 not in printed
+    monkeypatch.setattr(output, "console", lambda: Console(highlight=False, width=80))
+    print_table(("source", "detail", "remedy"), rows, whole=["remedy"])
+    folded = capsys.readouterr().out
+    assert "…" not in folded
+    assert folded.count("connect") >= 12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,16 @@ from pipeline.cli.terminal.output import (
     print_table,
 )
 from pipeline.errors import UsageError
+
+
+class Kind(StrEnum):
+    """As `pipeline.authoring.scaffold.KINDS`."""
+
+    WEBHOOK = "webhook"
+    POLL = "poll"
+    FILE = "file"
+    DROP_FOLDER = "drop_folder"
+
 
 commands = typer.Typer(help="Where leads come from.", no_args_is_help=True)
 commands.command("connect", epilog=access.CONNECT)(access.connect)
@@ -52,7 +63,12 @@ def list_sources(*, as_json: AsJson = False) -> None:
 
 
 @commands.command(
-    "new", epilog=example("afluente source new acme_forms", "afluente source new acme_forms --from-sample payload.json")
+    "new",
+    epilog=example(
+        "afluente source new acme_forms",
+        "afluente source new acme_forms --from-sample payload.json",
+        "afluente source new acme_leads --kind poll --from-sample answer.json",
+    ),
 )
 def new_source(
     slug: Annotated[str, typer.Argument(help="Its name: lower-case letters, digits and _.")],
@@ -61,6 +77,14 @@ def new_source(
         typer.Option(
             "--from-sample",
             help="A payload or file as the source sends it (.json, .jsonl, .csv, .tsv). Only its shape is kept.",
+        ),
+    ] = None,
+    kind: Annotated[
+        Kind | None,
+        typer.Option(
+            "--kind",
+            help="How its leads come: posted, asked for, in files that are imported, or put into a folder. Otherwise"
+            " files for a table and a webhook for JSON.",
         ),
     ] = None,
 ) -> None:
@@ -73,7 +97,7 @@ def new_source(
     from connectors.kit.folders import writable_folder
     from pipeline.authoring import new_sources
 
-    made = new_sources.new_source(slug, sample=from_sample)
+    made = new_sources.new_source(slug, sample=from_sample, kind=None if kind is None else kind.value)
     root = writable_folder()
     for written in made.files:
         print_line(f"wrote {written.relative_to(root)}")

@@ -127,6 +127,7 @@ def _show_status(name: str | None, *, as_json: bool) -> None:
                 )
                 for state in states
             ],
+            whole=["last error or what to do"],
         )
     if any(state.remedy for state in states):
         raise typer.Exit(1)

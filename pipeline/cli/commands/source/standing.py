@@ -98,6 +98,7 @@ def _print_polls(states: Sequence[PollState]) -> None:
             for state in states
         ],
         numbers=["page", "failures"],
+        whole=["last error or why not"],
     )
     for state in states:
         if state.note:
@@ -120,6 +121,7 @@ def _print_fetches(states: Sequence[FetchState]) -> None:
             for state in states
         ],
         numbers=["waiting", "failing"],
+        whole=["last error"],
     )
 
 
@@ -139,6 +141,7 @@ def _print_reconciles(states: Sequence[ReconcileState]) -> None:
             for state in states
         ],
         numbers=["came %"],
+        whole=["last error or why not"],
     )
     for state in states:
         if state.note:

@@ -297,3 +297,14 @@ def test_the_cursor_of_a_stream_that_is_read_no_more_hides_no_silence(configured
         cursors.finish_poll(connection, "default", FEED, "former", next_run_in_seconds=60, error="terminal: gone")
     assert judge() == 1
     assert "its polls go well" in sentences()[0]
+
+
+def test_a_source_that_is_switched_on_again_begins_anew_without_its_old_notice(configured):
+    heard_until(now() - timedelta(hours=3))
+    assert judge() == 1
+    configured(**{SOURCE: {"enabled": False}})
+    assert judge() == 0
+    configured()
+    assert judge() == 0
+    assert sentences() == []
+    assert judge(now() + timedelta(minutes=1)) == 0

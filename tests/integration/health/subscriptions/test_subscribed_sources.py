@@ -323,3 +323,26 @@ def test_webhooks_of_calendly_are_listed_as_many_at_once_as_it_gives(configured,
     provider.answers["/webhook_subscriptions"] = (200, {"collection": [ours]})
     assert answer("source", "check-hook", "calendly")[0]["hook"] == "active"
     assert parse_qs(urlsplit(provider.asked[-1]).query)["count"] == ["100"]  # without it 20: ours may be the next
+
+
+def test_each_brand_may_be_asked_for_forms_of_its_own_or_not_at_all(configured, provider, tmp_path):
+    said = {"north": {"form": "n1"}, "south": {"form": "s1"}, "west": False}
+    entry = {"url": provider.address, "subscription": said}
+    document = {"brands": {"north": {}, "south": {}, "west": {}}, "sources": {"typeform": entry},
+                "receiver": {"public_url": PUBLIC}}  # fmt: skip
+    (tmp_path / "afluente.yaml").write_text(json.dumps(document))
+    forget_caches()
+    for brand, form in (("north", "n1"), ("south", "s1")):
+        provider.hooks(hook(f"{PUBLIC}/in/{brand}/typeform"), form=form)
+    assert ask_due() == 2
+    assert sorted(provider.asked) == ["/forms/n1/webhooks", "/forms/s1/webhooks"]
+    assert {row["brand"]: row["hook"] for row in answer("source", "check-hook", "typeform")} == {
+        "north": "active",
+        "south": "active",
+    }
+
+
+def test_a_wrong_option_of_one_brand_is_told_with_its_place(configured, provider):
+    configured(typeform={"subscription": {"default": {"fom": "abC1"}}})
+    (state,) = answer("source", "check-hook", "typeform", code=1)
+    assert "sources.typeform.subscription.default: fom is not known; allowed: form" in state["why_not"]

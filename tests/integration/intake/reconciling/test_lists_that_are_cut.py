@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from pipeline.health.completeness import STREAM
 from pipeline.inspection.polling.reconciled import read_completeness
 from pipeline.intake.reconciling.runs import run_reconcile
 from pipeline.store.engine import transaction
+from pipeline.store.events.cursors import move_cursor
 from tests.support.intake_server import count_events
 from tests.support.listed_posts import TypeformApi, days_ago, listing
 
@@ -103,7 +105,7 @@ def test_a_long_list_of_forms_counts_to_the_time_of_a_reading(
     typeform.before = lambda _asked: time.sleep(0.3)
     typeform.answers = [of_many(typeform)]
     report = run_reconcile(SOURCE, "default")
-    assert "reading its lists takes over" in (report.poll.error or "")
+    assert "reading one of its lists takes over" in (report.poll.error or "")
     assert [asked.path for asked in typeform.asked] == ["/forms"]
 
 
@@ -114,3 +116,42 @@ def test_a_form_whose_responses_are_refused_does_not_hide_those_of_the_others(ty
     report = run_reconcile(SOURCE, "default", at_once=True)
     assert "answered 400" in (report.poll.error or "")
     assert (report.days, report.poll.accepted) == ({}, 1)
+
+
+@pytest.mark.parametrize("nothing", [(200, {}, b"{}"), (204, {}, b""), (200, {}, b"null")])
+def test_an_answer_that_holds_no_list_at_all_is_no_empty_list(typeform: TypeformApi, nothing: Any) -> None:
+    typeform.answers = [None, nothing]
+    report = run_reconcile(SOURCE, "default", at_once=True)
+    assert "the list at /forms/f-1/responses is none" in (report.poll.error or "")
+    assert (report.days, read_completeness(SOURCE, since=days_ago(2).date())) == ({}, [])
+
+
+def test_an_account_of_more_forms_than_one_run_can_read_is_read_by_several(
+    typeform: TypeformApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):
+        typeform.forms[f"f-{number}"] = "Form"
+        typeform.respond(f"f-{number}")
+    monkeypatch.setattr("pipeline.intake.reconciling.runs._RUN_SECONDS", 1.0)
+    typeform.before = lambda _asked: time.sleep(1.1 if len(typeform.asked) % 9 == 0 else 0)
+    runs = [run_reconcile(SOURCE, "default")]
+    while runs[-1].poll.end is None:
+        assert (runs[-1].poll.error, runs[-1].days) == (None, {})
+        runs.append(run_reconcile(SOURCE, "default"))
+        assert len(runs) < 40
+    assert len(runs) > 2
+    assert sum(run.poll.accepted for run in runs) == count_events(SOURCE) == 12
+    (row,) = [row for row in read_completeness(SOURCE, since=days_ago(1).date()) if row.day == days_ago(1).date()]
+    assert (row.expected, row.received, row.recovered) == (12, 0, 12)
+    lists = [asked.path for asked in typeform.asked if asked.path.endswith("/responses")]
+    assert len(lists) <= 2 * 12 + 2 * len(runs), "what was read to its end, in two pages, is not read again"
+
+
+def test_a_window_that_moved_on_is_begun_again(typeform: TypeformApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    typeform.forms["f-2"] = "Form"
+    with transaction() as connection:
+        stale = '{"begin":"2026-01-01T00:00:00Z","end":"2026-01-03T00:00:00Z","read":[],"days":{},"cut":["x"]}'
+        move_cursor(connection, "default", SOURCE, STREAM, position=stale)
+        connection.exec_driver_sql("UPDATE cursors SET next_run_at = now()")
+    report = run_reconcile(SOURCE, "default")
+    assert (report.poll.error, report.poll.end) == (None, "all lists were read to their end")

@@ -87,7 +87,7 @@ def test_a_day_that_did_not_come_whole_is_told_with_what_was_found(typeform: Typ
     assert "4 records" in sentence
     assert "1 did not come" in sentence
     assert "1 were found" in sentence
-    assert checks() == {sentence: False}
+    assert [(detail.startswith(sentence), is_well) for detail, is_well in checks().items()] == [(True, True)]
     assert gauges()["afluente_source_completeness_ratio"] == 0.75
     assert 0 <= gauges()["afluente_source_reconcile_age_seconds"] < 600
 
@@ -281,3 +281,24 @@ def test_the_pace_of_its_posts_is_not_the_pace_at_which_it_is_asked(
         run_reconcile(SOURCE, "default")
     assert len(asked_at) == 5
     assert asked_at[-1] - asked_at[0] > 0.9  # four times a quarter of a second
+
+
+def test_what_was_all_recovered_is_told_by_doctor_and_fails_nothing(typeform: TypeformApi, receiver: Receiver) -> None:
+    lose_one_of(3, typeform, receiver)
+    run_reconcile(SOURCE, "default", at_once=True)
+    ((detail, is_well),) = checks().items()
+    assert is_well
+    assert "1 did not come by themselves (66.6 % did); 1 were found by asking it, and came in" in detail
+    assert "see in its settings whether it still posts here" in detail
+
+
+def test_of_a_source_that_is_asked_no_more_its_last_error_is_no_news(
+    typeform: TypeformApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typeform.token = "another"
+    assert run_reconcile(SOURCE, "default", at_once=True).poll.is_terminal
+    assert "401" in (read_reconciles(SOURCE)[0].last_error or "")
+    with listing(typeform, SOURCE, tmp_path, monkeypatch, reconcile=False):
+        (state,) = read_reconciles(SOURCE)
+        assert (state.last_error, state.failures) == (None, 0)
+        assert "reconcile is off" in (state.why_not or "")

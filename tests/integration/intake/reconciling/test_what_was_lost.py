@@ -23,7 +23,7 @@ from pipeline.intake.reconciling.runs import due_reconciles, run_reconcile
 from pipeline.settings.loading import settings
 from pipeline.store.engine import count_statements, transaction
 from pipeline.tasks import reconcile_source
-from tests.support.command_line import work
+from tests.support.command_line import answer, work
 from tests.support.intake_server import Receiver, count_events, running_receiver, stored_events
 from tests.support.listed_posts import TypeformApi, days_ago, listing, make_due
 from tests.support.posted_sources import post
@@ -287,3 +287,12 @@ def test_the_task_of_the_queue_asks_what_is_due(typeform: TypeformApi, receiver:
     typeform.respond()
     assert reconcile_source(SOURCE, "default") == {"recovered": 1, "known": 0}
     assert due_reconciles() == []
+
+
+def test_what_only_the_list_tells_of_a_response_is_no_drift(typeform: TypeformApi, receiver: Receiver) -> None:
+    listed = {"landing_id": "l1", "response_id": "r1", "response_type": "completed"}
+    typeform.respond(**listed)
+    reconcile()
+    work()
+    assert states() == {"settled": 1}
+    assert answer("mapping", "drift", SOURCE) == []

@@ -139,6 +139,11 @@ ANA, EVA, JON = "Ana López", "Eva López", "Jon Vidal"
         (f"{ANA}|alopez@kairo.mx", f"{ANA}|aloepz@kairo.mx", 1, "name_full email_slip employer", "same"),
         (f"{ANA}|alopez@kairo.mx", f"{EVA}|elopez@kairo.mx", 1, "name_same_family two_mailboxes employer", "apart"),
         (f"{ANA}|ana@kairo.mx|600", f"{ANA}|ana2@kairo.mx|600", 1, "name_full two_mailboxes phone employer", "same"),
+        # numbered mailboxes of a function: each is somebody else's; two functions may be one person's
+        (f"{ANA}|!lead6@kairo.mx", f"{ANA}|!lead7@kairo.mx", 1, "name_full two_mailboxes employer", "apart"),
+        (f"{ANA}|!sales-1@kairo.mx", f"{ANA}|!sales@kairo.mx", 1, "name_full two_mailboxes employer", "apart"),
+        (f"{ANA}|!info@kairo.mx", f"{ANA}|!sales@kairo.mx", 1, "name_full employer", "same"),
+        (f"{ANA}|!lead6@kairo.mx", f"{ANA}|ana@kairo.mx", 1, "name_full employer", "same"),
         # near misses
         (f"{ANA}|ana.lopez@gmail.com", f"{ANA}|ana.lopze@gmail.com", 1, "name_full email_slip", "same"),
         (f"{ANA}|ana.lopez82@gmail.com", f"{ANA}|ana.lopez83@gmail.com", 1, "name_full", "review"),

@@ -348,6 +348,8 @@ OPTIONS = [
     ("occurred_at: {from: v, as: date, order: mdy}", "03/04/2026", "2026-03-04T00:00:00Z", []),
     ("occurred_at: {from: v, as: date, order: dmy, zone: Europe/Madrid}", "3/4/2026 10:00", "2026-04-03T08:00:00Z", []),
     ("occurred_at: {from: v, as: date, formats: '%Y|%d|%m'}", "2026|03|04", "2026-04-03T00:00:00Z", []),
+    ("occurred_at: {from: v, formats: '%Y|%d|%m'}", "2026|03|04", "2026-04-03T00:00:00Z", []),
+    ("occurred_at: {from: v, order: dmy, zone: Europe/Madrid}", "3/4/2026 10:00", "2026-04-03T08:00:00Z", []),
     ("employee_count: {from: v, as: number, decimal: ','}", "1.234", 1234, []),
     ("employee_count: {from: v, as: number, decimal: '.'}", "1.5", 1.5, []),
     ("employee_count: {from: v, as: number, decimal: '.'}", "1,234", 1234, []),
