@@ -241,7 +241,12 @@ def _shaped(field: str | None, path: str, value: str) -> str | None:
         return value
     if (found := _DATE.match(text)) is not None and _is_month(found["month"] or found["first"]):
         return _with_other_digits(value, is_date=True) if _BIRTHS.search(path) else value
-    if not text.isdigit() and _AMOUNT.match(text) and sum(map(str.isdigit, text)) <= _MOST_DIGITS and not path.lower().endswith("id"):
+    if (
+        not text.isdigit()
+        and _AMOUNT.match(text)
+        and sum(map(str.isdigit, text)) <= _MOST_DIGITS
+        and not path.lower().endswith("id")
+    ):
         return _with_other_digits(value)
     return None
 

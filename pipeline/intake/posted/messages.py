@@ -13,6 +13,7 @@ import msgspec
 
 from pipeline.intake.posted.records import PostedRecord
 
+PATIENCE = 3  # times the seconds of a body, for a reader that only waits for a processor
 _LENGTH_BYTES = 8
 _MOST_BYTES = 256 << 20  # of a message: no body that is taken has more, nor is more known of its records
 

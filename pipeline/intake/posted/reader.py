@@ -21,6 +21,7 @@ from pathlib import Path
 from connectors.kit import Connector, sources
 from pipeline.errors import place_of
 from pipeline.intake.posted.messages import (
+    PATIENCE,
     Failed,
     Introduction,
     Job,
@@ -60,10 +61,11 @@ def serve(line: socket.socket, known: Mapping[str, Connector], *, seconds: float
     is_last = False
     while not is_last:
         job = to_job(receive(line))
-        signal.setitimer(
-            signal.ITIMER_REAL, seconds + _GRACE_SECONDS
-        )  # whose signal ends the process, whatever it does
+        # Whose signals end the process, whatever it does.
+        signal.setitimer(signal.ITIMER_PROF, seconds + _GRACE_SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE * seconds + _GRACE_SECONDS)
         outcome = _read(known, job)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         is_last = outcome.is_last
         try:

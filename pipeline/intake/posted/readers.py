@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
 import socket
 import subprocess
 import sys
@@ -18,8 +19,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+import psutil
+
 from connectors.kit import Connector, Webhook
 from pipeline.intake.posted.messages import (
+    PATIENCE,
     Failed,
     Introduction,
     Job,
@@ -37,6 +41,7 @@ from pipeline.stages.mapping.contents import Contents
 DIED, HUNG = "died", "hung"
 MOST = 2
 _BODY_SECONDS = 10.0  # for one body; the slowest of 256 kB takes a third of a second
+_LOOK_SECONDS = 0.25
 _LATER_SECONDS = 3.0  # when the receiver has answered its first requests
 _START_SECONDS = 60.0  # on a machine that is busy with the rest of the start
 _AGAIN_SECONDS = 30.0  # after a start that failed
@@ -263,10 +268,37 @@ class _Reader:
         self.slugs = frozenset(to_ready(receive(self._line, seconds=seconds)).slugs)
 
     def ask(self, job: Job, seconds: float) -> Outcome:
-        """Raises TimeoutError, OSError and EOFError for a reader that is of no use any more."""
+        """Raises TimeoutError, OSError and EOFError for a reader that is of no use any more.
+
+        `seconds` are those that it may work or sleep. It gives way to everybody else, so on a busy machine it waits for
+        a processor meanwhile: that is not held against it, up to PATIENCE times as long.
+        """
+        began_at, spent = time.monotonic(), self._processor_seconds()
         self._line.settimeout(seconds)
         send(self._line, job)
+        waiting = select.poll()
+        waiting.register(self._line, select.POLLIN)
+        pause = seconds
+        while not waiting.poll(pause * 1_000):
+            is_late = time.monotonic() - began_at >= PATIENCE * seconds
+            if is_late or not self._is_starved() or self._processor_seconds() - spent >= seconds:
+                raise TimeoutError
+            pause = _LOOK_SECONDS
         return to_outcome(receive(self._line, seconds=seconds))
+
+    def _is_starved(self) -> bool:
+        """It would work if it got a processor, or its memory back."""
+        try:
+            return psutil.Process(self.pid).status() in (psutil.STATUS_RUNNING, psutil.STATUS_DISK_SLEEP)
+        except psutil.Error:
+            return False
+
+    def _processor_seconds(self) -> float:
+        try:
+            times = psutil.Process(self.pid).cpu_times()
+        except psutil.Error:
+            return 0.0
+        return float(times.user + times.system)
 
     def kill(self) -> None:
         self._process.kill()
