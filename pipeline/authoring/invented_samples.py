@@ -49,10 +49,10 @@ _MOST_DIGITS = 7
 # Words of a few that all use: who says one of them says nothing of himself alone.
 _COMMON_WORDS = ("booleans", "consent_channels", "reported_sources", "platforms")
 _WORDS_OF_FIELDS = {
-    "language": "languages", "industry": "industries", "utm_source": "platforms",
+    "language": "languages", "industry": "industries",
     "reported_source": "reported_sources",
 }  # fmt: skip
-_TELLING_NOBODY = (*_WORDS_OF_FIELDS, "country", "employee_count", "utm_medium")
+_TELLING_NOBODY = (*_WORDS_OF_FIELDS, "country", "employee_count")
 
 _PEOPLE: tuple[dict[str, str], ...] = (
     {
@@ -252,7 +252,7 @@ def _shaped(field: str | None, path: str, value: str) -> str | None:
 
 
 def _words_for(field: str | None) -> tuple[str, ...]:
-    return _COMMON_WORDS if field is None else (_WORDS_OF_FIELDS.get(field, "platforms"),)
+    return _COMMON_WORDS if field is None else ((_WORDS_OF_FIELDS[field],) if field in _WORDS_OF_FIELDS else ())
 
 
 @cache
