@@ -15,6 +15,7 @@ from typing import Any
 from connectors.kit.sources.declarations import Connector
 
 _UNIONS = (typing.Union, types.UnionType)
+_types: dict[type, dict[str, Any]] = {}
 _SHOWN = 60  # characters of a value
 
 
@@ -35,11 +36,13 @@ def _wrong(declared: object, place: str) -> Iterator[str]:
                 yield from _wrong(part, where if number is None else f"{where}[{number}]")
 
 
-@cache
 def _types_of(declared: type) -> dict[str, Any]:
     """The types of its fields by name. Some stand in modules that import each other: those names are looked up late."""
+    if (known := _types.get(declared)) is not None:
+        return known
     scope = {**_words(), **vars(sys.modules[declared.__module__])}
-    return {field.name: _evaluated(field.type, scope) for field in fields(declared)}
+    found = _types[declared] = {field.name: _evaluated(field.type, scope) for field in fields(declared)}
+    return found
 
 
 def _evaluated(annotation: Any, scope: dict[str, Any]) -> Any:
