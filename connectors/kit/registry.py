@@ -15,11 +15,11 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+from connectors.kit.declared_types import wrong_types
 from connectors.kit.destinations.declarations import DestinationType
 from connectors.kit.errors import ConfigurationError
 from connectors.kit.folders import company_folder, shipped_file
 from connectors.kit.sources.declarations import Connector
-from connectors.kit.sources.declared_types import wrong_types
 
 _OWN_MODULES = "afluente_company"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")  # as afluente.yaml and addresses name a source

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from connectors.kit.declared_types import wrong_types
 from connectors.kit.registry import broken_sources, shipped_sources, sources
-from connectors.kit.sources.declared_types import wrong_types
 from tests.support.command_line import run
 from tests.support.company_sources import CompanySources, company_sources
 
