@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,9 @@ from pipeline.cli.terminal.output import (
     print_table,
 )
 from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipeline.authoring.scaffold import Scaffold
 
 
 class Kind(StrEnum):
@@ -102,25 +105,7 @@ def new_source(
     for written in made.files:
         print_line(f"wrote {written.relative_to(root)}")
     print_table(("path", "mapped to"), [(path, name) for name, path in made.mapped.items()])
-    id_of_lead = made.event_id
-    if id_of_lead.is_seen_to_differ:
-        print_line(f"A lead is known again by {id_of_lead.path} (event_id): it must differ for every lead.")
-    elif id_of_lead.path:
-        print_line(
-            f"{id_of_lead.path} may be the id of a lead (event_id), but the sample holds one record only: give a sample"
-            f" of two, or take the mark away in connectors/sources/{slug}.py once it is sure to differ for every lead."
-        )
-    else:
-        print_line(f"event_id: {id_of_lead.note}.")
-    if made.undecided:
-        print_line("Undecided; map each of these, or list it under `ignored`:")
-        for path in made.undecided:
-            print_line(f"  {path}")
-    if made.is_open:
-        print_note(
-            f"{slug} is unsigned: anybody who knows its address can post leads to it. If the sender signs, declare how:"
-            f" signature=… of Webhook in connectors/sources/{slug}.py (see docs/connectors.md)"
-        )
+    _print_left(made, slug)
     print_line(f"Next: afluente source check {slug}")
 
 
@@ -295,6 +280,29 @@ commands.command("reconcile", epilog=completeness.RECONCILE)(completeness.reconc
 commands.command("status", epilog=standing.STATUS)(standing.show_status)
 commands.command("check-hook", epilog=standing.CHECK_HOOK)(standing.check_hook)
 commands.command("play", epilog=played.PLAY)(played.play_provider)
+
+
+def _print_left(made: Scaffold, slug: str) -> None:
+    """What a human has to look at in a draft."""
+    id_of_lead = made.event_id
+    if id_of_lead.is_seen_to_differ:
+        print_line(f"A lead is known again by {id_of_lead.path} (event_id): it must differ for every lead.")
+    elif id_of_lead.path:
+        print_line(
+            f"{id_of_lead.path} may be the id of a lead (event_id), but the sample holds one record only: give a sample"
+            f" of two, or take the mark away in connectors/sources/{slug}.py once it is sure to differ for every lead."
+        )
+    else:
+        print_line(f"event_id: {id_of_lead.note}.")
+    if made.undecided:
+        print_line("Undecided; map each of these, or list it under `ignored`:")
+        for path in made.undecided:
+            print_line(f"  {path}")
+    if made.is_open:
+        print_note(
+            f"{slug} is unsigned: anybody who knows its address can post leads to it. If the sender signs, declare how:"
+            f" signature=… of Webhook in connectors/sources/{slug}.py (see docs/connectors.md)"
+        )
 
 
 def _accept(slug: str | None) -> None:
