@@ -29,6 +29,7 @@ ABSENT = "absent"
 _CANNOT_MARK = "no call was made: the CRM or its mapping has no way to mark a merged person's record"
 _NOBODY = "nobody is of this company any more: no call was made"
 _NOTHING_TO_TELL = "without consent the CRM is told what the person agrees to, and there is nothing to tell of that"
+_SUPPRESSED = "no call was made: an address of theirs is suppressed (an objection, spam, an erasure)"
 _UNCHANGED = "the CRM has it so already: no call was made"
 _log = get_logger(__name__)
 
@@ -109,6 +110,9 @@ def prepare(target: Target, writer: OpenWriter, claimed: Claimed) -> Prepared:
         subject = claimed.values.get(due.person_id)
         if subject is None:
             prepared.outcomes.append(_missing(target, due))
+            continue
+        if subject.is_suppressed and subject.merged_into is None:
+            prepared.outcomes.append(Outcome(due.person_id, "sent", code="suppressed", message=_SUPPRESSED))
             continue
         decided = _other_key(writer, due) or _map(
             writer,

@@ -8,11 +8,13 @@ post of a source that `privacy.own_forms` names, of something that happened afte
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.identity.matching.evidence import STRONG_KINDS, Evidence, keys_of
+from pipeline.identity.matching.evidence import STRONG_KINDS, Evidence, evidence_of, keys_of
 from pipeline.records import SUPPRESSED_ADDRESS, Batch, Lead, Suppressed
 from pipeline.settings.loading import settings
 from pipeline.store.keyring import blind_index
@@ -20,6 +22,7 @@ from pipeline.store.suppressions import suppressions
 from pipeline.store.suppressions.suppressions import DIGEST_BYTES, Suppression
 
 ERASED = "erased"
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 # What an event is suppressed for, by the reason of the suppression.
 _EVENT_REASONS = {ERASED: ERASED, "objection": "no_consent", "spam": "spam"}
 
@@ -69,6 +72,26 @@ def screen(connection: Connection, leads: Sequence[tuple[Lead, Evidence]], known
     for brand, digests in sorted(lifted.items()):
         suppressions.lift(connection, brand, digests)
     return stopped
+
+
+def screen_values(connection: Connection, people: Mapping[UUID, tuple[str, Mapping[str, Any]]]) -> set[UUID]:
+    """Those of these people, each with brand and golden values, who have a suppressed address. One statement, none
+    where they have no address at all."""
+    theirs = {
+        person_id: (brand, digests_of(brand, [evidence_of(_lead(person_id, brand, values))]))
+        for person_id, (brand, values) in people.items()
+    }
+    keys = {key_of(digest) for _, digests in theirs.values() for digest in digests}
+    known = {(row.brand, row.digest) for row in suppressions.read_by_keys(connection, keys)}
+    return {
+        person_id
+        for person_id, (brand, digests) in theirs.items()
+        if any((brand, digest) in known for digest in digests)
+    }
+
+
+def _lead(person_id: UUID, brand: str, values: Mapping[str, Any]) -> Lead:
+    return Lead(person_id, brand, "", "", _NEVER, _NEVER, "", dict(values))
 
 
 def take_out(batch: Batch, reasons: Mapping[UUID, str]) -> None:

@@ -112,6 +112,7 @@ COMMANDS: dict[str, Door] = {
     "privacy confirm": Door("privacy.erase", CHANGES),
     "privacy certificate verify": Door("privacy.read", READS),
     "privacy certificate show": Door("privacy.read", READS),
+    "privacy suppress": Door("privacy.erase", CHANGES),
     "privacy export": Door("privacy.export", SHOWS),
     "users list": Door("users.manage", READS),
     "users sessions": Door("users.manage", READS),

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection
 
+from pipeline.identity.screening import screen_values
 from pipeline.privacy.consent_states import Answer
 from pipeline.privacy.person_consents import consent_answers_of
 from pipeline.stages.destination_mapping.names import ConsentName, Named
@@ -20,9 +21,10 @@ _NEVER_ASKED = Answer()
 
 
 def read_named_people(connection: Connection, person_ids: Sequence[UUID], named: Named) -> dict[UUID, PersonToSend]:
-    """`read_people_to_send`, with what is `named` among the attribution. One statement, and one more for touches and
-    one for consents if any of these is named."""
-    people = deliveries.read_people_to_send(connection, person_ids)
+    """`read_people_to_send`, with what is `named` among the attribution, and who has a suppressed address. One
+    statement, one more for touches and one for consents if any of these is named, and one where there are
+    suppressions."""
+    people = _screened(connection, deliveries.read_people_to_send(connection, person_ids))
     if not (named and people):
         return people
     touches = read_touch_facts(connection, people, named.touches)
@@ -38,6 +40,20 @@ def read_named_people(connection: Connection, person_ids: Sequence[UUID], named:
             },
         )
         for person_id, person in people.items()
+    }
+
+
+def _screened(connection: Connection, people: dict[UUID, PersonToSend]) -> dict[UUID, PersonToSend]:
+    """An objection goes with the address: also to whom its person turned out to be one with."""
+    asked = {person_id: person for person_id, person in people.items() if person.is_suppressed}
+    if not asked:
+        return people
+    stopped = screen_values(
+        connection, {person_id: (person.brand, person.values) for person_id, person in asked.items()}
+    )
+    return people | {
+        person_id: msgspec.structs.replace(person, is_suppressed=person_id in stopped)
+        for person_id, person in asked.items()
     }
 
 

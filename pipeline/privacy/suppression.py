@@ -8,10 +8,17 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pipeline.audit.entries import record_action
+from pipeline.errors import UsageError
 from pipeline.identity.screening import digests_of, suppression_digest
+from pipeline.privacy.subjects import Asked, brands_of, check_asked, forms_of
+from pipeline.store.engine import transaction
 from pipeline.store.suppressions import suppressions
 
-__all__ = ["digests_of", "suppress", "suppressed", "suppression_digest"]
+OBJECTION, SPAM = "objection", "spam"
+REASONS = (OBJECTION, SPAM)  # that a human gives; `erased` comes of an erasure
+
+__all__ = ["REASONS", "digests_of", "suppress", "suppress_address", "suppressed", "suppression_digest"]
 
 
 def suppress(
@@ -29,3 +36,24 @@ def suppress(
 def suppressed(connection: Connection, brand: str, digests: Collection[bytes]) -> set[bytes]:
     """Those of these digests that are suppressed in a brand. One statement."""
     return set(suppressions.read_among(connection, brand, digests))
+
+
+def suppress_address(asked: Asked, *, reason: str, lift: bool = False) -> int:
+    """Suppress an address or number in each brand that is meant, as its owner objected or is a spammer; with `lift`
+    take that back. Gives how many forms of it. Raises UsageError."""
+    check_asked(asked)
+    if reason not in REASONS:
+        raise UsageError(f"is one of {', '.join(REASONS)}", argument="reason")
+    if asked.person_id is not None:
+        raise UsageError("an address or a number is suppressed: give --email or --phone")
+    count = 0
+    with transaction() as connection:
+        for brand in brands_of(asked):
+            digests = {suppression_digest(brand, *form) for form in forms_of(asked, brand)}
+            if lift:
+                count += suppressions.take_back(connection, brand, digests, reason)
+            else:
+                suppress(connection, brand, digests, reason=reason)
+                count += len(digests)
+            record_action(connection, "address.release" if lift else "address.suppress", brand=brand, reason=reason)
+    return count

@@ -7,7 +7,7 @@ of people. So nobody merges, and nothing is filed under their evidence, while th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
 import msgspec
@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from pipeline.crypto.encryption import open_evidence
 from pipeline.errors import TransientError
-from pipeline.identity.evidence_cache import unpack
+from pipeline.identity.evidence_cache import EvidenceCache, unpack
 from pipeline.identity.screening import digests_of
 from pipeline.privacy.holds import held_people
 from pipeline.privacy.inventory import DELETED, tables_of_people
@@ -24,9 +24,11 @@ from pipeline.privacy.suppression import suppress
 from pipeline.store.deliveries import objects
 from pipeline.store.erasures import crm, rows
 from pipeline.store.erasures.events import forget_events
-from pipeline.store.erasures.found import FoundPeople, activities_with_keys, components_of, find_all_of
+from pipeline.store.erasures.found import FoundPeople, activities_with_keys, components_of, find_all_of, hold_filing
 from pipeline.store.identity import blocks, evidence_rows, people_moves
+from pipeline.store.identity.evidence_rows import StoredEvidence
 from pipeline.store.people import people
+from pipeline.store.suppressions import suppressions
 
 # Those of the inventory that go in a way, or at a time, of their own.
 _OTHERWISE = frozenset({"deliveries", "delivery_log", "crm_records", "event_bodies", "fetches", "evidence_keys"})
@@ -43,6 +45,7 @@ class Destroyed(msgspec.Struct, frozen=True):
 def hold_subjects(connection: Connection, person_ids: Collection[UUID]) -> tuple[FoundPeople, set[UUID]]:
     """All that hangs on these people, theirs alone until the transaction ends; and those of them who must stay because
     of a legal hold, of whom nothing is in it. Raises TransientError if others changed them meanwhile: try again."""
+    hold_filing(connection)
     components = components_of(connection, person_ids)
     blocks.lock_components(connection, components, is_patient=True)
     found = find_all_of(connection, person_ids)
@@ -61,15 +64,50 @@ def destroy(connection: Connection, subjects: Subjects, request_id: UUID) -> Des
     brands = {company_id: _brand_of(found) for company_id in found.companies}
     _want_gone(connection, found)
     told = _waiting_activities(connection, subjects)
-    ids = {**found.ids, "event": {*found.ids["event"], *told}}
+    fresh = _unresolved(connection, subjects, request_id)
+    brought = evidence_rows.events_of_evidence(connection, fresh)
+    ids: dict[str, Collection[UUID]] = {
+        **found.ids,
+        "evidence": {*found.evidence, *fresh},
+        "event": {*found.ids["event"], *told, *(event for events in brought.values() for event in events)},
+    }
     gone: dict[str, int] = {
-        "evidence_keys": rows.drop_keys(connection, subjects.keys, found.evidence),
+        "evidence_keys": rows.drop_keys(connection, subjects.keys | _keys_of(fresh), ids["evidence"]),
     }
     for held in tables_of_people():
         if held.fate == DELETED and held.reach and held.table not in _OTHERWISE:
             gone[held.table] = rows.delete_rows(connection, held.table, held.reach, ids)
     gone["events"] = forget_events(connection, ids["event"])
     return Destroyed({table: count for table, count in gone.items() if count}, found.people, brands)
+
+
+def destroy_again(connection: Connection, subject_ids: Collection[UUID]) -> int:
+    """What was still written for somebody who is gone, by who had read them before: a sender in its midst. Gives how
+    many rows. A statement for each table."""
+    ids = {"person": subject_ids, "company": subject_ids}
+    objects.want_absent(connection, subject_ids)
+    return sum(
+        rows.delete_rows(connection, held.table, held.reach, ids)
+        for held in tables_of_people()
+        if held.fate == DELETED and held.reach and held.table not in _OTHERWISE
+    )
+
+
+def _unresolved(connection: Connection, subjects: Subjects, request_id: UUID) -> dict[UUID, StoredEvidence]:
+    """Evidence with an address of theirs that was filed and has no person yet: its worker finds it gone, and looks
+    anew."""
+    filed = evidence_rows.read_evidence(connection, suppressions.evidence_of_request(connection, request_id))
+    return {
+        evidence_id: stored
+        for evidence_id, stored in filed.items()
+        if stored.person_id is None
+        and digests_of(stored.brand, [unpack(stored.packed)]) & subjects.digests.get(stored.brand, frozenset())
+    }
+
+
+def _keys_of(evidence: Mapping[UUID, StoredEvidence]) -> set[int]:
+    cache = EvidenceCache()
+    return {key for stored in evidence.values() for key in cache.keys(stored)}
 
 
 def _brand_of(found: FoundPeople) -> str:

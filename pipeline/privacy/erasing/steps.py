@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from pipeline.privacy.erasing.addresses import digests_in
-from pipeline.privacy.erasing.destruction import subjects_again, who_came_back
+from pipeline.privacy.erasing.destruction import destroy_again, subjects_again, who_came_back
 from pipeline.privacy.erasing.noting import destroy_noted, end_erasure, read_erasure
 from pipeline.privacy.erasing.progress import Progress
 from pipeline.store.engine import patiently, transaction
@@ -85,6 +85,7 @@ def _verify(request_id: UUID) -> bool:
     def attempt() -> bool:
         with transaction() as connection:
             request = read_erasure(connection, request_id, lock=True)
+            destroy_again(connection, requests.subjects_of(connection, request_id))
             back = suppressions.evidence_of_request(connection, request_id)
             digests = suppressions.digests_of_request(connection, request_id)
             people = who_came_back(connection, back, digests)

@@ -175,26 +175,28 @@ class PersonToSend(msgspec.Struct, frozen=True):
     merged_into: UUID | None = None
     emptied: dict[str, int] = {}
     brand: str = ""
+    is_suppressed: bool = False  # nobody is to be known by an address that it has
 
     def __repr__(self) -> str:
         return "<PersonToSend>"
 
 
 _COLUMNS = ", ".join(("person_id", "profile", "merged_into", "brand", *ATTRIBUTION_NAMES))
-_PEOPLE = f"SELECT {_COLUMNS} FROM people WHERE person_id = ANY(%s::uuid[])"  # noqa: S608 - put together from constants
+_PEOPLE = f"SELECT {_COLUMNS}, EXISTS (SELECT FROM suppressions) FROM people WHERE person_id = ANY(%s::uuid[])"  # noqa: S608 - put together from constants
 
 
 def read_people_to_send(connection: Connection, person_ids: Sequence[UUID]) -> dict[UUID, PersonToSend]:
-    """People as a CRM should see them now; those that do not exist (any more) are left out. One statement."""
+    """People as a CRM should see them now; those that do not exist (any more) are left out. `is_suppressed` of all of
+    them where anybody's address is suppressed: whose is to be looked at. One statement."""
     if not person_ids:
         return {}
     people = {}
-    for person_id, sealed, merged_into, brand, *attribution in connection.exec_driver_sql(
+    for person_id, sealed, merged_into, brand, *attribution, is_asked in connection.exec_driver_sql(
         _PEOPLE, (arrays.uuids(person_ids),)
     ):
         profile = open_profile(sealed, person_id)
         attributed = dict(zip(ATTRIBUTION_NAMES, attribution, strict=True))
-        people[person_id] = PersonToSend(profile.values(), attributed, merged_into, profile.emptied, brand)
+        people[person_id] = PersonToSend(profile.values(), attributed, merged_into, profile.emptied, brand, is_asked)
     return people
 
 

@@ -87,6 +87,16 @@ def lift(connection: Connection, brand: str, digests: Collection[bytes]) -> int:
     ).rowcount
 
 
+def take_back(connection: Connection, brand: str, digests: Collection[bytes], reason: str) -> int:
+    """Take back what a human suppressed for this reason; gives how many. One statement, none without digests."""
+    if not digests:
+        return 0
+    return connection.exec_driver_sql(
+        "DELETE FROM suppressions WHERE brand = %s AND digest = ANY(%s::bytea[]) AND reason = %s",
+        (brand, arrays.blobs(sorted(digests)), reason),
+    ).rowcount
+
+
 _BACK = """
 SELECT DISTINCT e.evidence_id FROM suppressions s
 JOIN evidence_keys k ON k.key = s.key JOIN evidence e ON e.evidence_id = k.evidence_id AND e.brand = s.brand

@@ -98,6 +98,7 @@ CHANGING: dict[str, Callable[[], list[str]]] = {
     "privacy hold add": lambda: ["--person", str(leads(PERSON)[0]), "--reason", "case 17"],
     "privacy hold release": lambda: [held(), "--reason", "closed"],
     "privacy restrict": lambda: ["--person", str(leads(PERSON)[0]), "--reason", "disputed"],
+    "privacy suppress": lambda: ["--email", str(PERSON["email"]), "--reason", "spam"],
     "consent show": lambda: [str(leads(PERSON)[0])],
     "consent export": list,
     "consent record": lambda: [str(leads(PERSON)[0]), "marketing.email", "--withdrawn", *WHY],

@@ -7,26 +7,32 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.kit import sources
+from connectors.kit import KnownPerson, sources
 from pipeline import flow
 from pipeline.crypto.encryption import open_request
+from pipeline.delivery.sender import deliver as send
+from pipeline.identity.crm_people import Page, note_people
+from pipeline.identity.decisions import Decision
 from pipeline.identity.evidence_cache import EvidenceCache
 from pipeline.identity.filing import file_evidence
 from pipeline.identity.matching.evidence import Evidence
+from pipeline.identity.merges import merge_people
 from pipeline.privacy.suppression import digests_of, suppress, suppressed, suppression_digest
 from pipeline.records import new_id
 from pipeline.settings.loading import load_settings
 from pipeline.settings.privacy_settings import PrivacySettings
 from pipeline.store.engine import count_statements, transaction
 from pipeline.store.events.balance import balance
+from tests.integration.delivery.test_sender import crm
 from tests.integration.identity.test_activities import joined
 from tests.integration.intake.test_bodies_stored_once import WEBINAR, WEBINAR_MAPPING, person, webinar
-from tests.support.command_line import capture, work
+from tests.support.command_line import capture, run, work
 from tests.support.company_sources import CompanySources, company_sources
 from tests.support.identity_rows import rows
 from tests.support.intake_server import running_receiver
 from tests.support.store_rows import lead_of
 
+__all__ = ["crm"]
 pytestmark = pytest.mark.usefixtures("database")
 
 ADA = Evidence(email="ada@example.org", phones=("+34612345678",))
@@ -213,3 +219,29 @@ def test_asking_costs_a_batch_no_statement():
     before = statements("ben@example.org")
     forbid()
     assert statements("eve@example.org") == before
+
+
+@pytest.mark.usefixtures("redis_url")
+def test_an_objection_goes_with_the_address_to_whom_its_person_turned_out_to_be(crm):
+    one, other = capture({"email": "ada@example.org"}, {"email": "other@example.com"})
+    work()
+    people = [rows("SELECT person_id FROM events WHERE event_id = %s", event_id)[0][0] for event_id in (one, other)]
+    assert run("privacy", "suppress", "--email", "ADA@example.org", "--reason", "objection").stdout == "1 suppressed\n"
+    merge_people(*people, Decision("somebody"))
+    for lane in ("hot", "bulk"):
+        send("crm", lane, budget_seconds=2)
+    assert crm.records() == []
+    assert {row[0] for row in rows("SELECT code FROM delivery_log")} <= {"suppressed", "merged"}
+    run("privacy", "suppress", "--email", "ada@example.org", "--reason", "objection", "--lift")
+    capture({"email": "other@example.com", "message": "call me"})
+    work()
+    for lane in ("hot", "bulk"):
+        send("crm", lane, budget_seconds=2)
+    assert len(crm.records()) == 1
+
+
+def test_who_is_in_a_crm_that_keeps_them_is_not_taken_in_again_by_reading_it():
+    forbid()
+    page = Page("crm", ["default"], [KnownPerson("003", None, {"email": "ada@example.org", "last_name": "Sample"})], 1)
+    note_people(page)
+    assert rows("SELECT count(*) FROM evidence") == [(0,)]

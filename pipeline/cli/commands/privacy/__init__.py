@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from pipeline.cli.commands.privacy import erase, export, hold, register, restrict
+from pipeline.cli.commands.privacy import erase, export, hold, register, restrict, suppress
 
 commands = typer.Typer(help="What people may ask for by law, and how long anything is kept.", no_args_is_help=True)
 commands.add_typer(hold.commands, name="hold")
@@ -16,3 +16,4 @@ commands.command("status", epilog=erase.STATUS)(erase.status)
 commands.command("confirm", epilog=erase.CONFIRM)(erase.confirm)
 commands.add_typer(erase.certificate_commands, name="certificate")
 commands.command("export", epilog=export.EXPORT)(export.export)
+commands.command("suppress", epilog=suppress.SUPPRESS)(suppress.suppress)
