@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -18,13 +19,14 @@ from pipeline.crypto.encryption import (
     seal_request,
     seal_source_token,
 )
-from pipeline.errors import ConfigurationError, RefusedError, UsageError
+from pipeline.errors import ConfigurationError, RefusedError, TransientError, UsageError
 from pipeline.health.doctor import run_checks
 from pipeline.recompute import resealing
-from pipeline.records import Envelope, new_id
+from pipeline.records import Envelope, FieldValue, new_id
 from pipeline.store import keyring
 from pipeline.store.engine import engine, transaction
 from pipeline.store.events import quarantine
+from pipeline.store.keys import resealing as store
 from pipeline.store.keys.sealed_tables import SEALED_TABLES
 from pipeline.store.people import people
 from pipeline.store.schema import migrate
@@ -202,8 +204,17 @@ def test_rows_that_others_hold_are_waited_for_by_nobody_and_sealed_later(monkeyp
     holder = threading.Thread(target=hold)
     holder.start()
     holding.wait(20)
-    done = resealing.reseal(on_progress=lambda name, values: passed.set() if (name, values) == ("people", 19) else None)
+    begun = time.monotonic()
+
+    def let_go(name, values):
+        if (name, values) == ("people", 19) and not passed.is_set():
+            waited.append(time.monotonic() - begun)
+            passed.set()
+
+    waited = []
+    done = resealing.reseal(on_progress=let_go)
     holder.join()
+    assert len(waited) == 1, "the others were not sealed before it was let go"
     assert done.resealed["people"] == 20
     assert done.left == []
 
@@ -235,6 +246,29 @@ def test_what_is_written_meanwhile_is_not_overwritten(monkeypatch):
     assert {person.person_id: person.profile for person in stored} == {
         person_id: person.profile for person_id, person in known.items()
     }
+
+
+def test_a_value_that_would_change_between_reading_and_writing_cannot(monkeypatch):
+    person, *_ = store_people(5)
+    set_keys(monkeypatch, NEW, OLD)
+    outcomes, write_sealed = [], store._write
+
+    def change_before(connection, table, column, anew):
+        if table.name == "people":
+            person.profile.fields["city"] = FieldValue("Sevilla", "tests", new_id(), datetime.now(UTC))
+            person.version, person.is_new = person.version + 1, False
+            try:
+                with transaction() as other:
+                    other.exec_driver_sql("SET LOCAL lock_timeout = '200ms'")
+                    people.write_people(other, [person])
+                outcomes.append("written")
+            except TransientError:
+                outcomes.append("has to wait")
+        write_sealed(connection, table, column, anew)
+
+    monkeypatch.setattr(store, "_write", change_before)
+    resealing.reseal(table="people")
+    assert outcomes == ["has to wait"]
 
 
 def test_two_runs_at_once_are_one_too_many(monkeypatch):
