@@ -199,7 +199,7 @@ def gcp_answer(call: Call) -> Answered:
         return 401, {}, b'{"error": {"code": 401}}'
     version = call.path.removeprefix("/v1/projects/shop-1/secrets/crm/versions/").removesuffix(":access")
     number = {"latest": "7"}.get(version, version)
-    value = base64.b64encode(f"gcp-value-{number}".encode()).decode()
+    value = base64.b64encode(f"gcp-value-{number}\n".encode()).decode()
     secret = {"name": f"projects/123/secrets/crm/versions/{number}", "payload": {"data": value, "dataCrc32c": "1"}}
     return 200, {}, json.dumps(secret).encode()
 

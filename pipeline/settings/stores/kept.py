@@ -19,6 +19,7 @@ from functools import cache
 
 import msgspec
 
+from pipeline.errors import place_of
 from pipeline.logs import get_logger
 from pipeline.settings.stores.found import FoundSecret, SecretUnavailableError
 
@@ -144,9 +145,11 @@ class SecretKeeper:
             if kept.read_at > asked_at:
                 return
             try:
-                found = kept.fetch()
+                found = _without_blanks(kept.fetch(), kept.reference)
             except SecretUnavailableError as error:
                 self._note_trouble(kept, error)
+            except Exception as error:  # noqa: BLE001 - a bug in reading one must not end the reading of all
+                self._note_trouble(kept, SecretUnavailableError(f"the secret {kept.reference}: {place_of(error)}"))
             else:
                 self._take(kept, found)
 
@@ -226,6 +229,15 @@ def _begin_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_begin_in_child)
+
+
+def _without_blanks(found: FoundSecret, reference: str) -> FoundSecret:
+    """The line end that an editor or a shell put behind it is not of it. Raises SecretUnavailableError if that is all
+    there is."""
+    value = found.value.strip()
+    if not value:
+        raise SecretUnavailableError(f"the secret {reference} is empty", is_refused=True)
+    return found if value == found.value else msgspec.structs.replace(found, value=value)
 
 
 def _pause(found: FoundSecret) -> float:

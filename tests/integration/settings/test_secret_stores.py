@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pipeline.errors import ConfigurationError
 from pipeline.settings.secrets import is_reference, reference, references, values_of
+from pipeline.settings.stores.found import FoundSecret
 from pipeline.settings.stores.kept import OVERLAP_SECONDS, REFRESH_SECONDS, SecretKeeper, secret_keeper
 from tests.support.http_server import serving_http
 from tests.support.intake_server import free_port
@@ -276,6 +278,35 @@ def test_a_file_that_is_replaced_counts_at_once_beside_the_former_and_one_that_v
     file.unlink()
     assert place.resolve({}) == "second"
     assert secret_keeper().standings()[0].trouble is not None
+
+
+def test_a_fault_in_reading_one_secret_ends_the_reading_of_none(caplog):
+    now, answers = [0.0], []
+    keeper = SecretKeeper(clock=lambda: now[0])
+
+    def fetch():
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return FoundSecret(answer, datetime.now(UTC))
+
+    answers[:] = ["MARKED", ValueError("MARKED"), "second"]
+    source = ("vault:secret/crm#token", "", fetch)
+    assert keeper.values(*source, is_near=False) == ["MARKED"]
+    now[0] += REFRESH_SECONDS + 1
+    assert keeper.values(*source, is_near=False) == ["MARKED"]
+    await_that(lambda: "ValueError at" in (keeper.standings()[0].trouble or ""))
+    assert "MARKED" not in keeper.standings()[0].trouble
+    now[0] += REFRESH_SECONDS + 1
+    await_that(lambda: keeper.values(*source, is_near=False) == ["second", "MARKED"])
+
+
+@pytest.mark.parametrize("value", ["", " \n"])
+def test_an_empty_secret_is_none(value):
+    with playing_vault() as (vault, env):
+        vault.put("secret/crm", token=value)
+        with pytest.raises(ConfigurationError, match="the secret vault:secret/crm#token is empty"):
+            reference("vault:secret/crm#token", "").resolve(env)
 
 
 def test_aws_without_its_library_says_what_to_install(monkeypatch):
