@@ -160,6 +160,20 @@ def test_a_dry_run_counts_by_key_and_changes_nothing(monkeypatch):
     assert stored_values() == before
 
 
+def test_people_read_which_key_seals_which_opens_and_which_can_go(monkeypatch):
+    store_people(2)
+    set_keys(monkeypatch, NEW, OLD)
+    status = run("keys", "reseal", "--status").stdout
+    assert all(word in status for word in (NEW_ID, "seals", OLD_ID, "opens"))
+    assert "3 values would be sealed anew" in run("keys", "reseal", "--dry-run").stdout
+    done = run("keys", "reseal").stdout
+    assert f"people: 2 values sealed with key {NEW_ID}" in done
+    assert f"no longer needed: key {OLD_ID}" in done
+    assert "can go" in run("keys", "reseal", "--status").stdout
+    set_keys(monkeypatch, OLD)
+    assert "not set: what it sealed cannot be read" in run("keys", "reseal", "--status").stdout
+
+
 def test_one_table_alone_lets_no_key_go(monkeypatch):
     store_people(3)
     set_keys(monkeypatch, NEW, OLD)
