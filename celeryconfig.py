@@ -81,5 +81,6 @@ beat_schedule = {
     "sweep": {"task": "ops.sweep", "schedule": _settings.tuning.sweep_seconds, "options": {"expires": 30}},
     "poll": {"task": "ops.poll", "schedule": 5.0, "options": {"expires": 30}},
     "watch": {"task": "ops.watch", "schedule": 60.0, "options": {"expires": 50}},
+    "retain": {"task": "ops.retain", "schedule": 900.0, "options": {"expires": 600}},
     "maintain": {"task": "ops.maintain", "schedule": 3600.0, "options": {"expires": 600}},
 }

@@ -32,6 +32,7 @@ _PAUSES_SECONDS = (0.2, 1.0)  # a database that restarts or a deadlock: soon ove
 _DELIVER_BUDGET_SECONDS = 10.0
 _WEBHOOK_BUDGET_SECONDS = 60.0  # its end waits for slow endpoints, beside which the next one serves the others
 _FETCH_BUDGET_SECONDS = 10.0
+_RETAIN_BUDGET_SECONDS = 120.0  # half of what a task may take; beside it nothing else runs in the node `ops`
 _POLL_HINT_SECONDS = 30  # a source that is still due then is named again; hints must not pile up behind slow feeds
 _PATIENCE_SECONDS = 1.0  # longer waits are the sweep's
 
@@ -266,6 +267,17 @@ def watch() -> int:
         except (TransientError, ConfigurationError) as error:
             _log.warning("privacy_left", place=place_of(error))
     return watch_sources()
+
+
+@app.task(name="ops.retain", send_events=False)
+def retain() -> dict[str, int]:
+    """Retire what is old by the rules of retention, once a day and for a bounded time at once; and have Redis write its
+    file anew once a day, without what was consumed. Returns counts."""
+    from pipeline.privacy.retention.running import retain as retain_due
+    from pipeline.privacy.sweeping import rewrite_queue_file_daily
+
+    rewrite_queue_file_daily()
+    return retain_due(budget_seconds=_RETAIN_BUDGET_SECONDS).counts
 
 
 @app.task(name="ops.maintain")

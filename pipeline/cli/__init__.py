@@ -35,6 +35,7 @@ from pipeline.cli.commands import (
     privacy,
     quarantine,
     report,
+    retention,
     sandbox,
     source,
     status,
@@ -124,6 +125,7 @@ app.add_typer(privacy.commands, name="privacy")
 app.add_typer(keys.commands, name="keys")
 app.add_typer(audit.commands, name="audit")
 app.add_typer(users.commands, name="users")
+app.add_typer(retention.commands, name="retention")
 for group in (sandbox, doctor, migrate):
     app.add_typer(group.commands)
 

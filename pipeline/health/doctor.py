@@ -25,6 +25,7 @@ from pipeline.health.machine_checks import (
     describe_company_folder,
     describe_settings,
 )
+from pipeline.health.privacy.notices import check_privacy
 from pipeline.health.request_checks import check_requests
 from pipeline.health.secret_checks import check_secrets
 from pipeline.health.service_checks import check_clocks, check_database, check_redis, check_revisions
@@ -73,3 +74,4 @@ def _checks(known: Settings | None) -> Iterator[Check]:
     yield from check_webhooks(known)
     yield from check_calls(known)
     yield from check_residency(known)
+    yield from check_privacy(known)

@@ -45,6 +45,8 @@ from pipeline.settings.loading import settings
 from pipeline.store.events.quarantine import show_quarantine
 from pipeline.store.people import activities
 from pipeline.store.reports import explain_event, explain_person, find_kind
+from pipeline.store.retention.retiring import BODIES, QUARANTINE
+from pipeline.store.retention.rules import is_retiring
 from pipeline.values.derived import derive
 
 if TYPE_CHECKING:
@@ -176,7 +178,7 @@ def tell_event(connection: Connection, event_id: UUID) -> EventStory | None:
             stored=event["mapping_version"],
             current=recomputed.mapping.version if recomputed and recomputed.mapping else None,
         ),
-        now=_now(connection, event_id, recomputed, is_read=is_read),
+        now=_now(connection, event, recomputed, is_read=is_read),
         fields=recomputed.fields() if recomputed and is_read else [],
         match=_match(connection, event_id, person) if person else None,
         notices=_parts(LogLine, [line for line in person["history"] if line["event_id"] == event_id] if person else []),
@@ -263,10 +265,11 @@ def _fetched(recomputed: Recomputed) -> Request | None:
     )
 
 
-def _now(connection: Connection, event_id: UUID, recomputed: Recomputed | None, *, is_read: bool) -> str:
+def _now(connection: Connection, event: Mapping[str, Any], recomputed: Recomputed | None, *, is_read: bool) -> str:
     if recomputed is None:
-        return "its body is gone"
-    return recomputed.verdict if is_read else why_record_waits(connection, event_id)
+        is_old = any(is_retiring(connection, what, event["brand"], event["source"]) for what in (BODIES, QUARANTINE))
+        return "its body is gone: retention drops those of this source" if is_old else "its body is gone"
+    return recomputed.verdict if is_read else why_record_waits(connection, event["event_id"])
 
 
 def _verification(recomputed: Recomputed) -> str:

@@ -183,6 +183,12 @@ sign_in_failures nobody
   account network failures failed_at locked_until
 service_keys nobody
   key_id name digest role scopes brands sources networks created_at created_by expires_at last_used_on revoked_at
+retention_rules nobody
+  rule seconds approved_at approved_by
+retention_runs nobody
+  what began_at after ended_at retired
+retired nobody
+  day what brand source count
 source_connectors nobody
   source connector
 source_hours nobody

@@ -12,6 +12,7 @@ from pipeline.settings.edges.declared import OutgoingSettings, ReceiverSettings
 from pipeline.settings.edges.register import RegisterSettings
 from pipeline.settings.edges.residency import TransferBasis
 from pipeline.settings.privacy_settings import PrivacySettings
+from pipeline.settings.retention_settings import RetentionRule
 from pipeline.settings.secret_settings import SecretSettings
 from pipeline.values.dates.lengths import length_of
 
@@ -187,6 +188,7 @@ class SettingsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audit: AuditSettings = AuditSettings()
     privacy: PrivacySettings = PrivacySettings()
     secrets: SecretSettings = SecretSettings()
+    retention: list[RetentionRule] = []
 
 
 class ApiKey(msgspec.Struct, frozen=True):

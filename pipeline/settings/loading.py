@@ -35,6 +35,7 @@ from pipeline.settings.edges.register import RegisterSettings
 from pipeline.settings.edges.residency import localized
 from pipeline.settings.installation import embedded_broker_url, embedded_database_url, read_credentials, read_runtime
 from pipeline.settings.privacy_settings import PrivacySettings
+from pipeline.settings.retention_settings import RetentionRule
 from pipeline.settings.secret_settings import SecretSettings
 from pipeline.settings.secrets import (
     Environment,
@@ -79,6 +80,7 @@ class Settings(msgspec.Struct, frozen=True):
     audit: AuditSettings = AuditSettings()
     privacy: PrivacySettings = PrivacySettings()
     secrets: SecretSettings = SecretSettings()
+    retention: tuple[RetentionRule, ...] = ()
 
     @property
     def audit_anchor(self) -> Path:
@@ -260,6 +262,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
         audit=parsed.audit,
         privacy=parsed.privacy,
         secrets=parsed.secrets,
+        retention=tuple(parsed.retention),
     )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pipeline.errors import ConfigurationError
 from pipeline.logs import get_logger
-from pipeline.store import keyring
+from pipeline.store import keyring, remains
 from pipeline.store.engine import transaction, translate
 from pipeline.store.identity import notices
 from pipeline.store.keys import in_use
@@ -60,6 +60,8 @@ def migrate(engine: Engine) -> None:
         in_use.require_keys(connection)
         keyring.ensure_index_key(connection)
         notices.settle_restored(connection)
+    with transaction(on=engine) as connection:
+        remains.keep_out_of_statistics(connection)
 
 
 def is_current(engine: Engine) -> bool:
@@ -94,6 +96,8 @@ def ensure_partitions(connection: Connection, months_ahead: int = 3, *, now: dat
             for table in _PARTITIONED
             if _ensure_partition(connection, table, begin, _month(first, ahead + 1))
         ]
+    if made:
+        remains.keep_out_of_statistics(connection)
     return made
 
 

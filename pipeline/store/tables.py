@@ -19,6 +19,7 @@ from pipeline.store.holds import tables as holds
 from pipeline.store.identity import tables as identity
 from pipeline.store.keys import tables as keys
 from pipeline.store.people import tables as people
+from pipeline.store.retention import tables as retention
 from pipeline.store.service_keys import tables as service_keys
 from pipeline.store.source_tokens import STATES as TOKEN_STATES
 from pipeline.store.sources import tables as sources
@@ -38,6 +39,7 @@ __all__ = [
     "keys",
     "metadata",
     "people",
+    "retention",
     "service_keys",
     "source_tokens",
     "sources",

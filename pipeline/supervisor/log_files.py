@@ -45,19 +45,28 @@ def log_tail(data: Path, name: str) -> str:
 class Logs:
     """Keeps the logs of a data folder from growing for ever while the programs go on writing."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, keep_seconds: float | None = None) -> None:
+        """`keep_seconds`: how old a line may get; None: as old as it takes to fill both parts."""
         self._folder = data / "logs"
+        self._keep_seconds = keep_seconds
         self._look_at = 0.0
 
     def rotate_when_due(self) -> None:
-        """Every few seconds, begin anew what has grown over 10 MB."""
+        """Every few seconds, begin anew what has grown over 10 MB, or whose older part is half as old as lines may get:
+        it goes then, and no line in the other one is older than that."""
         if time.monotonic() < self._look_at:
             return
         self._look_at = time.monotonic() + _LOOK_SECONDS
         with suppress(OSError):
             for path in self._folder.glob("*.log"):
-                if path.stat().st_size > _LIMIT_BYTES:
+                if path.stat().st_size > _LIMIT_BYTES or self._is_old(path):
                     rotate(path)
+
+    def _is_old(self, path: Path) -> bool:
+        if self._keep_seconds is None:
+            return False
+        older = path.with_name(f"{path.name}.1")
+        return not older.exists() or time.time() - older.stat().st_mtime > self._keep_seconds / 2
 
 
 def rotate(path: Path) -> None:

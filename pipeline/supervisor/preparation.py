@@ -11,11 +11,13 @@ from pipeline.settings.loading import Settings
 
 
 def migrate_database(url: str) -> bool:
-    """Bring the database to this version's schema. False if `afluente migrate` still has to bring people over.
+    """Bring the database to this version's schema. False if `afluente migrate` still has to bring people over, or to do
+    again what the ledger says: it is a restored backup.
 
-    Raises ConfigurationError if it does not answer.
+    Raises ConfigurationError if it does not answer, or if the ledger is not what was written.
     """
     from pipeline.identity.matching.evidence import KEYS_VERSION
+    from pipeline.privacy.ledger import unknown_lines
     from pipeline.store.engine import make_engine, transaction
     from pipeline.store.identity.upgrades import is_finished
     from pipeline.store.schema import migrate
@@ -24,7 +26,7 @@ def migrate_database(url: str) -> bool:
     try:
         migrate(engine)
         with transaction(on=engine) as connection:
-            return is_finished(connection, KEYS_VERSION)
+            return is_finished(connection, KEYS_VERSION) and not unknown_lines(connection)
     except TransientError as error:
         raise ConfigurationError(
             f"{error}. AFLUENTE_DATABASE_URL must name a PostgreSQL that answers; `afluente doctor` tells more"

@@ -26,6 +26,7 @@ from pipeline.logs import configure_logging, get_logger
 from pipeline.settings.installation import ensure_credentials, socket_folder
 from pipeline.settings.loading import Settings, load_settings
 from pipeline.settings.loading import settings as process_settings
+from pipeline.settings.retention_settings import longest_of_logs
 from pipeline.startup.rule_files import read_rules_in_force
 from pipeline.supervisor.addresses import Addresses, choose_addresses, keep_ports, read_ports
 from pipeline.supervisor.child_process import ServerProcess
@@ -101,7 +102,7 @@ class Supervisor:
         self._is_named = is_named
         self._embedded: list[Kept] = []
         self._programs: list[Program] = []
-        self._logs = Logs(settings.data)
+        self._logs = Logs(settings.data, keep_seconds=longest_of_logs(settings.retention))
         self._is_runtime_stale = False
         self._environment: dict[str, str] = {}
         self._addresses: Addresses | None = None
@@ -171,7 +172,7 @@ class Supervisor:
 
     def _finish_upgrade(self) -> None:
         """What a migration left to do, before anything else runs. Raises ConfigurationError if it fails."""
-        say(f"updating the people of before; `tail -f {self._data / 'logs' / 'migrate.log'}` shows it")
+        say(f"bringing the database up to date; `tail -f {self._data / 'logs' / 'migrate.log'}` shows it")
         command = (sys.executable, "-c", "from pipeline.cli import main; main()", "migrate")
         process = ServerProcess(
             "migrate",
@@ -187,7 +188,7 @@ class Supervisor:
         if process.exit_code() is None:
             process.stop()
         elif process.exit_code() != 0:
-            raise ConfigurationError(f"the people of before could not be updated:\n{log_tail(self._data, 'migrate')}")
+            raise ConfigurationError(f"the database could not be updated:\n{log_tail(self._data, 'migrate')}")
 
     def _start(self, plan: ProgramPlan) -> ServerProcess:
         if plan.ready_file is not None:

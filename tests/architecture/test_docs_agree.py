@@ -16,6 +16,7 @@ from pipeline.settings.access_settings import AccessSettings
 from pipeline.settings.edges import declared
 from pipeline.settings.edges.register import RegisterSettings
 from pipeline.settings.privacy_settings import PrivacySettings
+from pipeline.settings.retention_settings import RetentionRule
 from pipeline.settings.sign_in_settings import SignInSettings
 from tests.support.paths import ROOT
 
@@ -143,6 +144,7 @@ def test_every_variable_on_the_settings_page_is_read():
         ("privacy", PrivacySettings),
         ("access", AccessSettings),
         ("sign_in", SignInSettings),
+        ("retention", RetentionRule),
     ],
 )
 def test_each_key_of_the_settings_file_is_described(heading, struct):

@@ -85,6 +85,10 @@ class Services:
             self._has_template = True
         return self._make_database(TEMPLATE)
 
+    def copy_database(self, url: str) -> str:
+        """URL of a new database that is what this one is now; nobody may be connected to it meanwhile."""
+        return self._make_database(sqlalchemy.make_url(url).database or "")
+
     def drop_database(self, url: str) -> None:
         name = sqlalchemy.make_url(url).database or ""
         self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
@@ -130,6 +134,7 @@ def migrated_database(services: Services, patch: pytest.MonkeyPatch) -> Iterator
     patch.setenv("AFLUENTE_DATABASE_URL", url)
     patch.setenv("AFLUENTE_API_KEYS", API_KEYS)
     patch.setenv("AFLUENTE_DATA", str(services.data))
+    shutil.rmtree(services.data / "privacy", ignore_errors=True)  # the ledger of a database that was dropped
     forget_caches()
     try:
         yield url

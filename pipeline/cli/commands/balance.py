@@ -70,6 +70,8 @@ def print_deliveries(balanced: dict[str, Any]) -> None:
             f"{count} leads settled before {destination} was a destination and are not wanted there yet:"
             f" `afluente destination backfill {destination}`"
         )
+    for what, count in sorted(balanced["retired"].items()):
+        print_line(f"retention has retired so far: {count} {what.replace('_', ' ')}; what they were of stays counted")
     for destination, count in sorted(balanced["missing_at"].items()):
         print_line(
             f"{count} settled leads lack a delivery to {destination} that their person is meant for: `afluente"

@@ -24,10 +24,12 @@ def migrate(
     """Bring the database up to date.
 
     Safe to run twice, from several machines at once, and while others work. After an update it may have to find out who
-    is who among the people of before: leads that come in meanwhile are kept, and wait. When interrupted, run it again.
+    is who among the people of before: leads that come in meanwhile are kept, and wait. After a backup was restored it
+    does again what the ledger of erasures says. When interrupted, run it again.
     """
     from pipeline.audit.entries import record_action
     from pipeline.identity.matching.evidence import KEYS_VERSION
+    from pipeline.privacy.replaying import replay_ledger
     from pipeline.recompute.people import finish_upgrade
     from pipeline.store import schema
     from pipeline.store.engine import engine, transaction
@@ -54,5 +56,7 @@ def migrate(
     with progress_bar() as progress:
         try:
             finish_upgrade(**(people_lines() if progress.disable else people_bars(progress)))
+            if count := sum(replay_ledger().counts.values()):
+                print_line(f"{count} entries of the ledger done again: the database is that of an older backup")
         except TransientError as error:
             raise TransientError(f"{error}. {RUN_AGAIN}") from error

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from pipeline.settings.loading import settings
 from pipeline.store.deliveries.backfill import count_lacking, count_waiting
+from pipeline.store.retention.rules import read_retired
 
 _STATES = ("settled", "suppressed", "quarantined", "pending", "in_flight")
 _COUNT = """
@@ -46,7 +47,8 @@ def balance(connection: Connection, destinations_for: DestinationsFor | None = N
     is accepted minus the five states. `destinations_for` gives a brand's destinations, by call or mapping; the
     settings' if absent. `missing_deliveries` counts the settled events whose people lack a delivery at one that was in
     force when they settled, which must never happen; `not_wanted_yet` those that settled before it was.
-    `deliveries_waiting` are due or being made.
+    `deliveries_waiting` are due or being made. `retired`: by class, what retention took of things that are counted here
+    all the same.
     """
     sources: dict[str, dict[str, int]] = {}
     everything = dict.fromkeys(("accepted", *_STATES, "repeated", "revised", "difference"), 0)
@@ -70,6 +72,7 @@ def balance(connection: Connection, destinations_for: DestinationsFor | None = N
         "missing_at": lacking.missing,
         "not_wanted_yet": lacking.not_wanted_yet,
         "deliveries_waiting": count_waiting(connection),
+        "retired": {what: sum(counts.values()) for what, counts in read_retired(connection).items()},
     }
 
 

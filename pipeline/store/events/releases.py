@@ -35,7 +35,8 @@ WITH closed AS (
 ), released AS (
     UPDATE events SET state = 'pending', stage = NULL, reason = NULL, attempts = 0, losses = 0, lone_losses = 0,
         batch_size = 0, claim = NULL, settled_at = NULL
-    WHERE event_id = %(event)s AND (state = 'suppressed' AND reason = ANY(%(reasons)s::text[])
+    WHERE event_id = %(event)s AND EXISTS (SELECT FROM event_bodies b WHERE b.event_id = %(event)s)
+        AND (state = 'suppressed' AND reason = ANY(%(reasons)s::text[])
         OR state = 'quarantined' AND EXISTS (SELECT 1 FROM closed))
     RETURNING event_id, brand, source
 )
@@ -47,8 +48,8 @@ SELECT %(id)s, event_id, brand, source, %(stage)s, 'released', %(message)s, 'rep
 def release_event(connection: Connection, event_id: UUID, why: str, *, rules: Iterable[str] = ()) -> Release | None:
     """Send an event on its way again and remember that no rule may stop it; None if there is no such event.
 
-    It must be suppressed for one of RELEASABLE_REASONS, or quarantined by one of `rules`. `why` is kept beside it. Of
-    several that try at once, one succeeds. Two statements.
+    It must be suppressed for one of RELEASABLE_REASONS, or quarantined by one of `rules`, and have its body yet. `why`
+    is kept beside it. Of several that try at once, one succeeds. Two statements.
     """
     event = connection.exec_driver_sql(
         "SELECT state, reason FROM events WHERE event_id = %s FOR UPDATE", (event_id,)

@@ -50,8 +50,9 @@ def _statement(names: tuple[TouchName, ...]) -> tuple[str, tuple[str, ...]]:
             columns.append(f"coalesce({touch.end}.medium, {touch.end}.details ->> 'medium')")
         elif touch.fact in _COLUMNS:
             columns.append(f"{touch.end}.{touch.fact}")
-        else:
-            columns.append(f"{touch.end}.{'details' if touch.fact in TOUCH_DETAILS else 'click_ids'} ->> %s")
+        else:  # of a click that retention masked nothing is known but that there was one
+            column = "details" if touch.fact in TOUCH_DETAILS else "click_ids"
+            columns.append(f"nullif({touch.end}.{column} ->> %s, '')")
             facts.append(touch.fact)
     statement = f"SELECT {', '.join(columns)} FROM people p {joins} WHERE p.person_id = ANY(%s::uuid[])"  # noqa: S608 - put together from constants
     return statement, tuple(facts)
@@ -92,7 +93,7 @@ def read_touches(connection: Connection, event_ids: Collection[UUID]) -> dict[UU
             brand,
             {
                 **details,
-                **click_ids,
+                **{name: value for name, value in click_ids.items() if value},
                 **{name: value for name, value in zip(_TOUCH_COLUMNS, values, strict=True) if value is not None},
             },
         )

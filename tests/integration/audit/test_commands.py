@@ -99,6 +99,7 @@ CHANGING: dict[str, Callable[[], list[str]]] = {
     "privacy hold release": lambda: [held(), "--reason", "closed"],
     "privacy restrict": lambda: ["--person", str(leads(PERSON)[0]), "--reason", "disputed"],
     "privacy suppress": lambda: ["--email", str(PERSON["email"]), "--reason", "spam"],
+    "privacy exposure": lambda: ["--source", leads(PERSON) and "api"],
     "consent show": lambda: [str(leads(PERSON)[0])],
     "consent export": list,
     "consent record": lambda: [str(leads(PERSON)[0]), "marketing.email", "--withdrawn", *WHY],

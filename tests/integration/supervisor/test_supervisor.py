@@ -260,5 +260,5 @@ def test_it_does_not_start_when_they_cannot_be_brought_over(up, database):
     running = up({"only": {}}, AFLUENTE_SECRET_KEYS=SECRET_KEYS, AFLUENTE_DATABASE_URL=database)
     error = running.process.communicate(timeout=60)[1]
     assert running.process.returncode != 0
-    assert "the people of before could not be updated" in error
+    assert "the database could not be updated" in error
     assert not (running.data / "story").exists()

@@ -33,6 +33,22 @@ def test_a_short_log_is_left_alone_and_they_are_looked_at_every_few_seconds(tmp_
     os.close(writing)
 
 
+def test_lines_of_a_log_get_no_older_than_the_settings_say(tmp_path):
+    writing = open_log(tmp_path, "beat")
+    os.write(writing, b"first")
+    Logs(tmp_path, keep_seconds=60).rotate_when_due()
+    os.write(writing, b"second")
+    older = tmp_path / "logs" / "beat.log.1"
+    assert older.read_bytes() == b"first"
+    Logs(tmp_path, keep_seconds=60).rotate_when_due()
+    assert older.read_bytes() == b"first"
+    os.utime(older, (0, older.stat().st_mtime - 31))  # half a minute later
+    Logs(tmp_path, keep_seconds=60).rotate_when_due()
+    os.close(writing)
+    assert older.read_bytes() == b"second"
+    assert (tmp_path / "logs" / "beat.log").read_bytes() == b""
+
+
 def test_without_room_for_a_copy_the_log_is_cut_all_the_same(tmp_path, monkeypatch):
     (tmp_path / "x.log").write_bytes(b"x" * 2000)
 
