@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from pipeline.audit.acting import current_actor
+from pipeline.records.actors import SYSTEM
 from pipeline.store.arrays import clean
 from pipeline.store.audit import entries as store
 from pipeline.store.audit.entries import AuditEntry
@@ -62,6 +63,13 @@ def record_action(
         request_id=None if request_id is None else clean(str(request_id)),
     )
     return store.add_entry(connection, entry, hashed_content(entry))
+
+
+def was_done_by_me(connection: Connection, action: str, object_id: object) -> bool:
+    """Whether the current actor did this to that object, for what wants a second person. Of the program itself it is
+    not known who had it do that: False."""
+    actor = current_actor()
+    return actor != SYSTEM and (actor.kind, clean(actor.id)) in store.read_actors(connection, action, str(object_id))
 
 
 def take_out_changes(connection: Connection, object_ids: Sequence[object]) -> int:

@@ -23,6 +23,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection
 
+from pipeline.audit.entries import was_done_by_me
 from pipeline.errors import RefusedError, UsageError
 from pipeline.privacy.erasing.destruction import Destroyed
 from pipeline.privacy.erasing.noting import audit_erasure, destroy_noted, end_erasure, read_erasure
@@ -108,7 +109,7 @@ def approve(request_id: UUID, *, by: str) -> PrivacyRequest:
             request = read_erasure(connection, request_id, lock=True)
             if request.state != requests.AWAITING_APPROVAL:
                 raise RefusedError(f"request {request_id} does not wait for an approval: it is {request.state}")
-            if request.asked_by == by:
+            if request.asked_by == by or was_done_by_me(connection, "erasure.request", request_id):
                 raise RefusedError("whoever asked for an erasure cannot approve it: that is for a second person")
             given = {
                 brand: {bytes.fromhex(digest) for digest in digests}

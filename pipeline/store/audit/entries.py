@@ -105,6 +105,14 @@ def stream_entries(
         yield _entry(row._asdict())
 
 
+def read_actors(connection: Connection, action: str, object_id: str) -> set[tuple[str, str]]:
+    """Who did this to that object, each as kind and id. One statement."""
+    rows = connection.exec_driver_sql(
+        "SELECT DISTINCT actor_kind, actor_id FROM audit_log WHERE object_id = %s AND action = %s", (object_id, action)
+    )
+    return {(kind, actor_id) for kind, actor_id in rows}
+
+
 def read_heads(connection: Connection) -> dict[str, Head]:
     """The end of each chain, by brand. One statement."""
     rows = connection.exec_driver_sql("SELECT brand, number, hash FROM audit_heads ORDER BY brand")

@@ -11,6 +11,8 @@ from pipeline.errors import ConfigurationError, RefusedError, TransientError
 from pipeline.privacy import erasure, ledger
 from pipeline.privacy.erasing import noting
 from pipeline.privacy.subjects import Asked
+from pipeline.service_keys.keys import create_key
+from pipeline.settings.loading import settings
 from pipeline.store.engine import transaction
 from pipeline.store.events.balance import balance
 from tests.support.command_line import answer, capture, deliver, problem, run, work
@@ -238,7 +240,9 @@ def test_a_second_person_approves_where_the_settings_ask_for_it(monkeypatch, tmp
     request_id = json.loads(done.stdout)["request_id"]
     assert needles_left()
     assert "second person" in problem("privacy", "approve", request_id, "--by", "ann", code=1)
-    run("privacy", "approve", request_id, "--by", "bob", "--no-wait")
+    assert "second person" in problem("privacy", "approve", request_id, "--by", "bob", code=1)  # typed by ann again
+    bob = {"AFLUENTE_TOKEN": create_key(settings(), "bob", role="privacy").key}
+    run("privacy", "approve", request_id, "--no-wait", environment=bob)
     deliver()
     ended = erasure.advance(UUID(request_id))
     assert (ended.state, ended.certificate["approved_by_a_second_person"]) == ("done", True)
