@@ -59,7 +59,7 @@ def problems_of_sign_in(entry: Mapping[Any, Any], brands: set[str]) -> Iterator[
     if issuer is not None:
         for name in ("client_id", "url"):
             if entry.get(name) is None:
-                yield f"access.sign_in.sign_in.{name}", "is missing: the provider knows the console by it"
+                yield f"access.sign_in.{name}", "is missing: the provider knows the console by it"
         if not entry.get("roles"):
             yield "access.sign_in.roles", "is missing: without groups that have roles nobody gets in"
     scopes = entry.get("scopes")
@@ -73,11 +73,11 @@ def problems_of_sign_in(entry: Mapping[Any, Any], brands: set[str]) -> Iterator[
     yield from _of_roles(entry.get("require"), "access.sign_in.require")
     roles = entry.get("roles")
     for brand, by_role in roles.items() if isinstance(roles, dict) else ():
-        yield from _of_roles(by_role, f"access.sign_in.sign_in.roles.{brand}")
+        yield from _of_roles(by_role, f"access.sign_in.roles.{brand}")
         if brand != ALL_BRANDS and brand not in brands:
             known = ", ".join(sorted(map(str, brands)))
             yield (
-                f"access.sign_in.sign_in.roles.{brand}",
+                f"access.sign_in.roles.{brand}",
                 f'is not among brands ({known}); "{ALL_BRANDS}" stands for every brand',
             )
 
