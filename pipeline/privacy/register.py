@@ -14,6 +14,7 @@ from pipeline.canonical import ATTRIBUTION_NAMES, LEAD_FIELDS, TOUCH_FIELDS
 from pipeline.errors import AfluenteError
 from pipeline.settings.edges.residency import region_of
 from pipeline.settings.loading import Settings
+from pipeline.settings.retention_settings import LOGS
 from pipeline.settings.set_up_sources import mapping_name, set_up_sources
 from pipeline.stages.mapping.source_mapping import load_source_mapping
 from pipeline.targets import mapping_of, targets_of
@@ -73,7 +74,7 @@ def register_of(known: Settings) -> Register:
     """What is set up, whether anything came by it or not; sources that are off are left out."""
     told = known.register
     recipients = list(_recipients(known))
-    wanted = ("controller", "contact", "purpose", "legal_basis", "retention")
+    wanted = ("controller", "contact", "purpose", "legal_basis", *(() if known.retention else ("retention",)))
     missing = [f"register.{name}" for name in wanted if not getattr(told, name)]
     return Register(
         controller=told.controller,
@@ -102,7 +103,7 @@ def _activities(known: Settings, recipients: list[Recipient]) -> Iterator[Activi
                 people=told.people,
                 categories=_of_source(known, slug),
                 recipients=[recipient.name for recipient in recipients if brand in recipient.brands],
-                retention=told.retention or "not stated",
+                retention=_kept(known, brand, slug) or told.retention or "not stated",
             )
 
 
@@ -128,6 +129,16 @@ def _recipients(known: Settings) -> Iterator[Recipient]:
                 basis=webhook.transfer_basis.told() if webhook.transfer_basis else None,
                 categories=_categories(webhook.fields) or ["ids alone"],
             )
+
+
+def _kept(known: Settings, brand: str, slug: str) -> str:
+    """For how long, by the rules of `retention` that fit: `bodies 30d; people 3y`."""
+    rules = [
+        rule
+        for rule in known.retention
+        if rule.what != LOGS and rule.brand in (None, brand) and rule.source in (None, slug)
+    ]
+    return "; ".join(f"{rule.what} {rule.after}" for rule in rules)
 
 
 def _of_source(known: Settings, slug: str) -> list[str]:

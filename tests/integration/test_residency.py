@@ -140,13 +140,19 @@ def test_the_register_names_purposes_data_recipients_and_their_basis(config):
             "others": {**CRM, "brands": ["otra"], "data_region": "EU"},
         },
         webhooks={"partner": {**HOOK, "data_region": "EU", "fields": ["email"]}},
+        retention=[
+            {"what": "bodies", "after": "30d", "source": "web_form"},
+            {"what": "people", "after": "3y"},
+            {"what": "people", "after": "1y", "brand": "otra"},
+        ],
         register={"controller": "Casa Viva SA", "purpose": "answer requests", "purposes": {"typeform": "surveys"}},
     )
     found = answer("privacy", "register", "--json")
     assert (found["controller"], found["region"]) == ("Casa Viva SA", "EU")
-    assert found["missing"] == ["register.contact", "register.legal_basis", "register.retention"]
+    assert found["missing"] == ["register.contact", "register.legal_basis"]
     (activity,) = found["activities"]
     assert (activity["brand"], activity["source"], activity["purpose"]) == ("casa", "web_form", "answer requests")
+    assert activity["retention"] == "bodies 30d; people 3y"
     assert activity["recipients"] == ["crm", "partner"]
     assert "who somebody is and how to reach them" in activity["categories"]
     crm, _others, partner = found["recipients"]
