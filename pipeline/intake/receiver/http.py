@@ -27,6 +27,7 @@ from pipeline.intake.receiver.answers import RefusedError, json_answer, unavaila
 from pipeline.intake.receiver.api_leads import get_lead, post_leads
 from pipeline.intake.receiver.auth import authenticate
 from pipeline.intake.receiver.consents.api import post_consents
+from pipeline.intake.receiver.people import api as people_api
 from pipeline.intake.receiver.receiver import Receiver
 from pipeline.intake.receiver.request_counts import TAKEN
 from pipeline.intake.receiver.serving import Gate
@@ -80,6 +81,9 @@ class _Routes:
             Route("/v1/leads", self.post, methods=["POST"]),
             Route("/v1/leads/{event_id}", self.get, methods=["GET"]),
             Route("/v1/consents", self.post_consents, methods=["POST"]),
+            Route("/v1/people/{person_id}", self.privacy(people_api.get_person), methods=["GET"]),
+            Route("/v1/privacy/erase", self.privacy(people_api.post_erasure), methods=["POST"]),
+            Route("/v1/privacy/requests/{request_id}", self.privacy(people_api.get_request), methods=["GET"]),
             Route("/v1/hooks", self.hook(api_hooks.subscribe_or_list), methods=["POST", "GET"]),
             Route("/v1/hooks/sample/{event}", self.hook(api_hooks.sample), methods=["GET"]),
             Route("/v1/hooks/{hook_id}", self.hook(api_hooks.unsubscribe), methods=["DELETE"]),
@@ -116,6 +120,12 @@ class _Routes:
 
     async def get(self, request: Request) -> Response:
         return await self._answered("status", lambda request: get_lead(self._receiver, request), request)
+
+    def privacy(self, answer: Callable[[Receiver, Request], Awaitable[Response]]) -> Handler:
+        async def handle(request: Request) -> Response:
+            return await self._answered("privacy", lambda request: answer(self._receiver, request), request)
+
+        return handle
 
     def hook(self, answer: Callable[[Receiver, Request], Awaitable[Response]]) -> Handler:
         async def handle(request: Request) -> Response:

@@ -63,9 +63,9 @@ class PersonExport(msgspec.Struct, frozen=True):
         }
 
 
-def export_people(asked: Asked, *, reason: str | None = None) -> PersonExport:
-    """All that is held of whoever is asked for, read in one transaction, with an entry in the audit log. Raises
-    UsageError, NotFoundError."""
+def export_people(asked: Asked, *, reason: str | None = None, action: str = "person.export") -> PersonExport:
+    """All that is held of whoever is asked for, read in one transaction, with an entry in the audit log
+    (`action`). Raises UsageError, NotFoundError."""
     check_asked(asked)
     with transaction() as connection:
         found = find_subjects(connection, asked).found
@@ -75,7 +75,7 @@ def export_people(asked: Asked, *, reason: str | None = None) -> PersonExport:
         for brand in sorted(set(found.people.values())):
             record_action(
                 connection,
-                "person.export",
+                action,
                 brand=brand,
                 object_kind="person",
                 object_id=min(known for known, of_brand in found.people.items() if of_brand == brand),

@@ -51,7 +51,15 @@ def receiver(keys):
 @pytest.mark.parametrize("route", sorted(ROUTES))
 def test_a_route_lets_in_the_roles_of_its_permission_and_no_others(route, keys, receiver):
     method, path = route.split()
-    address = path.format(brand="default", source="api", event_id=SOME_ID, hook_id="hook_none", event="lead.settled")
+    address = path.format(
+        brand="default",
+        source="api",
+        event_id=SOME_ID,
+        person_id=SOME_ID,
+        request_id=SOME_ID,
+        hook_id="hook_none",
+        event="lead.settled",
+    )
     permission = ROUTES[route].permission
     answers = {role: _ask(receiver, method, address, key) for role, key in {**keys, "nobody": None}.items()}
     if permission is None:
