@@ -84,7 +84,7 @@ def keep_out_of_statistics(connection: Connection) -> int:
 
 def sweep_tables(*, most_bytes: int) -> Iterator[Rewritten]:
     """Write every table of at most this size anew, with its indexes; of greater ones free the pages and write the
-    indexes anew. While a table is rewritten nobody else can use it: some 50 MB a second. Raises TransientError if the
+    indexes anew. While a table is rewritten nobody else can use it. Raises TransientError if the
     database is away."""
     with _alone(engine()) as connection:
         _wait_for_old_readers(connection)

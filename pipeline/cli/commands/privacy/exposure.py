@@ -39,8 +39,8 @@ def exposure(
     """Count whom a breach concerns.
 
     How many people by brand, which fields are known of them, what there is besides, by which keys it is sealed, and who
-    looked at them: what an authority is to be told within 72 hours. No value of anybody is shown. It looks through all
-    that is stored in that time: a million leads take about a minute.
+    looked at them: what an authority is to be told within 72 hours. No value of anybody is shown. It looks through
+    all that is stored in that time.
     """
     from pipeline.privacy.exposure import exposure as count
 

@@ -22,7 +22,7 @@ def sweep(
     """Remove what the files of the database and of Redis still hold of deleted rows.
 
     Tables and their indexes are written anew, the write-ahead log is written over, Redis writes its file anew. While a
-    table is rewritten (some 50 MB a second) whoever wants it waits, so choose a quiet hour. Greater tables than --up-to
+    table is rewritten whoever wants it waits, so choose a quiet hour. Greater tables than --up-to
     are vacuumed and their indexes written anew beside the work; gaps in their pages may hold remains until they are
     used again. Exit 1 if something was left.
     """
