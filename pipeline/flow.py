@@ -32,6 +32,7 @@ from pipeline.identity.revisions import Revisions, Superseded, require_current, 
 from pipeline.identity.screening import of_erased, take_out
 from pipeline.lanes import HOT, LANES
 from pipeline.logs import get_logger
+from pipeline.privacy.asking.confirmations import ask_confirmations
 from pipeline.records import SUPERSEDED, Activity, Batch, Claim, Lead, Parked, RawEvent, Stage, Suppressed, Touch
 from pipeline.replay import Decided, connectors_of, map_raw_event, normalize_mapped, note_connectors
 from pipeline.routing import hold_unnamed, lift_gates, note_destinations, note_returns, told_of_consent, want_people
@@ -175,6 +176,7 @@ def attribute_batch(batch: Batch) -> Batch:
         new = touches.add_touches(connection, made)
         touches.apply_touches(connection, made)
         consents.add_consents(connection, leads, told=told)
+        ask_confirmations(connection, batch.leads)
         note_returns(connection, leads, new)
     for lead in (*batch.leads, *batch.superseded):
         lead.fields, lead.consents, lead.earlier_touches = {}, [], []

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import Connection
 
 from connectors.kit import Connector, sources
 from connectors.kit.registry import broken_sources
 from pipeline.errors import ConfigurationError
-from pipeline.records import AS_IT_CAME, STORED, Activity, Lead, Parked, RawEvent, Stage, Suppressed
+from pipeline.records import AS_IT_CAME, PENDING, STORED, Activity, Consent, Lead, Parked, RawEvent, Stage, Suppressed
+from pipeline.settings.consent_settings import asks_by
 from pipeline.settings.loading import settings
 from pipeline.settings.set_up_sources import connector_name, mapping_name, set_up_source
 from pipeline.stages.mapping.source_mapping import (
@@ -73,7 +75,21 @@ def normalize_mapped(mapped: Lead | Activity) -> Decided:
     region = settings().region_for(lead.source, lead.brand)
     if isinstance(mapped, Activity):
         return normalize_activity(mapped, default_region=region)
-    return normalize_lead(lead, default_region=region)
+    decided = normalize_lead(lead, default_region=region)
+    return with_pending(decided) if isinstance(decided, Lead) else decided
+
+
+def with_pending(lead: Lead) -> Lead:
+    """The lead with its ticks pending, where its source wants each confirmed; what was confirmed there is granted."""
+    if lead.consents and asks_by(settings().source(lead.source).double_opt_in) is not None:
+        lead.consents = [_pending(consent) for consent in lead.consents]
+    return lead
+
+
+def _pending(consent: Consent) -> Consent:
+    if consent.granted is not True or consent.act is not None:
+        return consent
+    return msgspec.structs.replace(consent, granted=None, act=PENDING)
 
 
 def decide_again(raw: RawEvent, patch: dict[str, Any] | None, slug: str | None = None) -> Decided:

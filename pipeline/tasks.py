@@ -256,12 +256,14 @@ def _start_reconciles() -> int:
 def watch() -> int:
     """Note which sources were heard, and judge the silence of the others. Returns how many are silent unusually.
 
-    Goes on with erasures that wait for a CRM, or are to be looked at again; notes which consents have expired."""
+    Goes on with erasures that wait for a CRM, or are to be looked at again; notes which consents have expired, and
+    sends the mails that ask for one."""
     from pipeline.health.silence.watching import watch_sources
+    from pipeline.privacy.asking.confirmation_mails import send_confirmations
     from pipeline.privacy.erasure import upkeep
     from pipeline.privacy.lapses import sweep_lapsed
 
-    for keep_up in (upkeep, sweep_lapsed):
+    for keep_up in (upkeep, sweep_lapsed, send_confirmations):
         try:
             keep_up()
         except (TransientError, ConfigurationError) as error:

@@ -101,6 +101,7 @@ COMMANDS: dict[str, Door] = {
     "consent show": Door("consents.read", SHOWS),
     "consent record": Door("consents.write", CHANGES),
     "consent export": Door("consents.read", SHOWS),
+    "consent link": Door("consents.write", SHOWS),  # whoever has it chooses for its person
     "privacy hold add": Door("privacy.hold", CHANGES),
     "privacy hold list": Door("privacy.read", READS),
     "privacy hold release": Door("privacy.hold", CHANGES),
@@ -139,6 +140,11 @@ ROUTES: dict[str, Door] = {
     "OPTIONS /in/{brand}/{source}": _OPEN,
     "POST /v1/leads": Door("leads.post", TAKES),
     "POST /v1/consents": Door("consents.post", TAKES),
+    # A link lets its person in: it shows questions and answers, and nobody's name or address.
+    "GET /consent/confirm/{token}": Door(None, READS),
+    "POST /consent/confirm/{token}": Door(None, TAKES),
+    "GET /consent/preferences/{token}": Door(None, READS),
+    "POST /consent/preferences/{token}": Door(None, TAKES),
     "GET /v1/leads/{event_id}": Door("leads.status", READS),
     "GET /v1/people/{person_id}": Door("people.read", SHOWS),
     "POST /v1/privacy/erase": Door("privacy.erase", CHANGES),

@@ -98,6 +98,10 @@ consents deleted event_id=event person_id=person
   policy_version:value! created_at:fact! act:fact! legal_basis:value! method:value! notice_id:value! notice_hash:value!
   language:value! jurisdiction:value! expires_at:fact! double_opt_in_sent_at:fact! double_opt_in_confirmed_at:fact!
   lapsed_at:fact
+consent_confirmations deleted event_id=event person_id=person
+  confirmation_id:id digest:digest event_id:id! person_id:id brand:none source:fact! purpose:fact! channel:fact!
+  by:fact! created_at:fact! expires_at:fact! attempts:fact next_attempt_at:fact asked_at:fact! last_error:fact
+  confirmed_at:fact!
 person_consents deleted person_id=person owner_id=person
   consent_id:id person_id:id owner_id:id brand:none purpose:fact! channel:fact! version:fact person_version:fact
   owner_version:fact is_withdrawn:value!

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pipeline.records.base import Fact
 
-# Each is written by the database in the transaction of what it tells of (migrations 0013, 0024). Kept for good: rows,
-# settings and receivers hold the names.
+# Each is written by the database in the transaction of what it tells of (migrations 0013, 0024, 0033). Kept for good:
+# rows, settings and receivers hold the names.
 WEBHOOK_EVENTS = (
     "lead.settled",
     "lead.quarantined",
@@ -20,6 +20,7 @@ WEBHOOK_EVENTS = (
     "delivery.quarantined",
     "consent.granted",
     "consent.refused",
+    "consent.confirmation_requested",
 )
 WEBHOOK_STATES = ("due", "in_flight", "delivered", "failed", "dropped", "held")
 HOOK_PREFIX = "hook_"  # names of endpoints that subscribed by the API begin so, those of afluente.yaml never

@@ -14,7 +14,7 @@ import yaml
 
 from pipeline.errors import ConfigurationError
 from pipeline.lanes import LANES
-from pipeline.settings.consent_settings import problems_of_need
+from pipeline.settings.consent_settings import problems_of_consent, problems_of_need
 from pipeline.settings.declarations import SettingsFile
 from pipeline.settings.edges.residency import problems_of_residency
 from pipeline.settings.networks import EVERYBODY, fault_of_network
@@ -84,6 +84,10 @@ def _of_sense(content: Mapping[str, Any]) -> Iterator[Problem]:
         yield from problems_of_webhook(name, entry, known)
     yield from problems_of_policy(_objects(content, "hooks"), "hooks")
     yield from problems_of_secrets(_objects(content, "secrets"))
+    yield from problems_of_consent(content)
+    mail = _objects(_objects(content, "consent"), "mail")
+    if isinstance(mail.get("password"), str):
+        yield from _of_reference(mail["password"], "consent.mail.password")
     proxies = _objects(content, "receiver").get("trusted_proxies")
     yield from _of_networks(proxies, "receiver.trusted_proxies", also=EVERYBODY)
     yield from _of_networks(_objects(content, "outgoing").get("networks"), "outgoing.networks")

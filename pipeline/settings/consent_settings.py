@@ -1,4 +1,4 @@
-"""What afluente.yaml says of consent: what a destination needs before anybody is sent there.
+"""What afluente.yaml says of consent: what a destination needs, how ticks are confirmed, what people read.
 
 A question is written PURPOSE.CHANNEL, as `marketing.email`, or as an object of `purpose` and `channel`.
 """
@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
+
+LANGUAGES = ("en", "es", "pt")  # of pages and mails
 Problem = tuple[str, str]
 _WRITTEN = re.compile(r"[^.\s]+\.[^.\s]+")
 _KEYS = {"purpose", "channel"}
@@ -42,3 +45,53 @@ def problems_of_need(needs: Any, place: str, brands: set[str]) -> Iterator[Probl
                 yield f"{place}.{brand}", "names no question; write PURPOSE.CHANNEL, or purpose and channel"
             elif isinstance(question, str):
                 yield from problems_of_need(question, f"{place}.{brand}", brands)
+
+
+class MailSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The server that takes mails to people. `password` is a reference. `security`: starttls, tls or none."""
+
+    host: str
+    sender: str
+    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str | None = None
+    password: str | None = None
+
+
+class ConsentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What people read and are asked. `questions`: PURPOSE.CHANNEL -> language -> words; each stands on the page of a
+    person's own link, whether or not they were ever asked."""
+
+    questions: dict[str, dict[str, str]] = {}
+    mail: MailSettings | None = None
+
+
+def asks_by(double_opt_in: bool | str) -> str | None:  # noqa: FBT001 - as the settings have it
+    """How ticks are confirmed: `mail` or `webhook`; None: they are not."""
+    if double_opt_in is True:
+        return "webhook"
+    return double_opt_in if isinstance(double_opt_in, str) else None
+
+
+def problems_of_consent(content: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with `consent` and with sources that want ticks confirmed, beside their types."""
+    consent, receiver = content.get("consent"), content.get("receiver")
+    consent = consent if isinstance(consent, dict) else {}
+    questions = consent.get("questions")
+    for name, words in questions.items() if isinstance(questions, dict) else ():
+        place = f"consent.questions.{name}"
+        if not _WRITTEN.fullmatch(str(name)):
+            yield place, "names no question; write PURPOSE.CHANNEL, as marketing.email"
+        unknown = set(words) - set(LANGUAGES) if isinstance(words, dict) else set()
+        for language in sorted(map(str, unknown)):
+            yield f"{place}.{language}", f"is not a language of the pages; allowed: {', '.join(LANGUAGES)}"
+    sources = content.get("sources")
+    for name, entry in sources.items() if isinstance(sources, dict) else ():
+        asked = entry.get("double_opt_in", False) if isinstance(entry, dict) else False
+        place = f"sources.{name}.double_opt_in"
+        if isinstance(asked, str) and asked not in ("mail", "webhook"):
+            yield place, f"{asked!r} is no way to ask; allowed: true, false, mail, webhook"
+        elif asked == "mail" and not consent.get("mail"):
+            yield place, "needs a mail server: set consent.mail"
+        if asked and not (isinstance(receiver, dict) and receiver.get("public_url")):
+            yield place, "needs the address that people reach: set receiver.public_url"

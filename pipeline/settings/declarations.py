@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from pipeline.settings.access_settings import AccessSettings, AuditSettings
+from pipeline.settings.consent_settings import ConsentSettings
 from pipeline.settings.edges.declared import OutgoingSettings, ReceiverSettings
 from pipeline.settings.edges.register import RegisterSettings
 from pipeline.settings.edges.residency import TransferBasis
@@ -71,6 +72,7 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     subscription: bool | dict[str, Any] = True  # what it is asked with for our subscription; False: it is not asked
     redirect_url: str | None = None  # where `source connect` lets the browser be led, as the app was registered
     options: dict[str, Any] = {}
+    double_opt_in: bool | str = False  # ticks are asked for once more: `mail`, `webhook`; true is the latter
     reconcile: dict[str, Any] | bool | None = None  # of one that posts: how it is asked what it has posted; or off
 
     @property
@@ -189,6 +191,7 @@ class SettingsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     privacy: PrivacySettings = PrivacySettings()
     secrets: SecretSettings = SecretSettings()
     retention: list[RetentionRule] = []
+    consent: ConsentSettings = ConsentSettings()
 
 
 class ApiKey(msgspec.Struct, frozen=True):

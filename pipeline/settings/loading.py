@@ -20,6 +20,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.settings.access_settings import AccessSettings, AuditSettings
 from pipeline.settings.api_keys import find_sending_key, read_api_keys
 from pipeline.settings.config_file import read_config
+from pipeline.settings.consent_settings import ConsentSettings
 from pipeline.settings.declarations import (
     LOG_FORMATS,
     ApiKey,
@@ -81,6 +82,7 @@ class Settings(msgspec.Struct, frozen=True):
     privacy: PrivacySettings = PrivacySettings()
     secrets: SecretSettings = SecretSettings()
     retention: tuple[RetentionRule, ...] = ()
+    consent: ConsentSettings = ConsentSettings()
 
     @property
     def audit_anchor(self) -> Path:
@@ -156,6 +158,13 @@ class Settings(msgspec.Struct, frozen=True):
         """Signing secrets of an endpoint, all of which sign. Raises ConfigurationError if one cannot be had."""
         given = references(self.webhooks[name].secrets["signing"], f"webhooks.{name}.secrets.signing")
         return [place.resolve(self.environ) for place in given]
+
+    def mail_password(self) -> str:
+        """Of the mail server's user. Raises ConfigurationError if it cannot be had."""
+        mail = self.consent.mail
+        if mail is None or mail.password is None:
+            return ""
+        return references(mail.password, "consent.mail.password")[0].resolve(self.environ)
 
     def source_tokens(self, slug: str, variable: str | None, *, brand: str | None = None) -> list[str]:
         """Current values, newest first, of the only secret that we show to a source, or of one that it does not
@@ -263,6 +272,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, data: Path | None
         privacy=parsed.privacy,
         secrets=parsed.secrets,
         retention=tuple(parsed.retention),
+        consent=parsed.consent,
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Column, LargeBinary, PrimaryKeyConstraint, Table, Text, t
 
 from pipeline.store.audit import tables as audit
 from pipeline.store.columns import metadata, moment_column, one_of
+from pipeline.store.confirmations import tables as confirmations
 from pipeline.store.deliveries import tables as deliveries
 from pipeline.store.erasures import tables as erasures
 from pipeline.store.events import tables as events
@@ -29,6 +30,7 @@ from pipeline.store.webhooks import tables as webhooks
 
 __all__ = [
     "audit",
+    "confirmations",
     "deliveries",
     "erasures",
     "events",

@@ -137,6 +137,10 @@ def sample(known: Settings, event: str, key: ApiKey) -> dict[str, Any]:
     elif kind == "person":
         is_merged = event == "person.merged"
         data |= {"person_id": _EXAMPLE_ID, "version": 1, "merged_into": _EXAMPLE_OTHER_ID if is_merged else None}
+    elif event == "consent.confirmation_requested":
+        link = "https://leads.example.org/consent/confirm/" + "A" * 22
+        asked = {"purpose": "marketing", "channel": "email", "expires_at": _EXAMPLE_AT, "link": link}
+        data |= {"person_id": _EXAMPLE_ID, "event_id": _EXAMPLE_EVENT_ID, "confirmations": [asked]}
     elif kind == "consent":
         answer = {"purpose": "marketing", "channel": "email", "at": _EXAMPLE_AT, "source": "web_form"}
         state = "granted" if event == "consent.granted" else "withdrawn"

@@ -7,6 +7,7 @@ that the settings name: nothing else, whatever is known.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,17 +17,20 @@ from sqlalchemy import Connection
 
 from pipeline.errors import ConfigurationError, place_of
 from pipeline.logs import get_logger
+from pipeline.privacy.asking.consent_links import CONFIRM, address_of, confirmation_token
 from pipeline.privacy.consent_states import Answer
 from pipeline.privacy.person_consents import consent_answers_of, consent_states_of
 from pipeline.records.webhooks import WebhookMessage
 from pipeline.settings.declarations import WebhookPolicy
 from pipeline.stages.mapping.consents import consent_channel, consent_purpose
+from pipeline.store.confirmations.confirmations import Confirmation, read_of_events
 from pipeline.store.webhooks.contents import Contents, PersonNow, read_contents
 from pipeline.values.derived import derive
 
 GONE = {"lead": "lead_gone", "person": "person_gone", "delivery": "delivery_gone", "consent": "consent_gone"}
 NO_CONSENT, RESTRICTED = "no_consent", "restricted"
 CONSENT_GRANTED, CONSENT_REFUSED = "consent.granted", "consent.refused"
+CONFIRMATION_REQUESTED = "consent.confirmation_requested"
 _CONSENT_DATA = ("purpose", "channel", "at", "source", "policy_version")
 _LEAD_DATA = ("event_id", "source", "state", "lane", "channel", "received_at", "occurred_at", "settled_at", "person_id")
 
@@ -50,9 +54,20 @@ def make_payloads(connection: Connection, messages: list[WebhookMessage], policy
     contents = read_contents(connection, messages)
     answers = _answers_now(connection, contents)
     refusing = _not_told_of(connection, contents.people, policy.consent)
+    asked = read_of_events(
+        connection,
+        {
+            message.event_id
+            for message in messages
+            if message.event == CONFIRMATION_REQUESTED and message.event_id is not None
+        },
+    )
     made: dict[UUID, Made] = {}
     for message in messages:
         try:
+            if message.event == CONFIRMATION_REQUESTED:
+                made[message.message_id] = _make_request(message, contents, asked, policy)
+                continue
             made[message.message_id] = _make_payload(message, contents, answers, policy, refusing)
         except Exception as error:  # noqa: BLE001 - costs this message an attempt
             code = _UNREADABLE if isinstance(error, ConfigurationError) else _BUG
@@ -149,6 +164,40 @@ def _make_payload(
             return GONE["delivery"]
         data |= _delivery_data(delivery)
     if policy.fields and person is not None and person.merged_into is None and person_id not in refusing:
+        data["fields"] = fields_of(person.open_values(), person.attribution, policy.fields)
+    return body_of(message.event, message.created_at.isoformat(), data)
+
+
+def _make_request(
+    message: WebhookMessage, contents: Contents, asked: Mapping[UUID, Sequence[Confirmation]], policy: WebhookPolicy
+) -> bytes | str:
+    """Links by which a person confirms what they ticked, as long as they hold. Whoever is asked has agreed to nothing
+    yet: what the endpoint needs else is no matter here."""
+    now = datetime.now(UTC)
+    mine = asked.get(message.event_id, ()) if message.event_id is not None else ()
+    still_open = [one for one in mine if one.confirmed_at is None and one.expires_at > now]
+    if not still_open:
+        return GONE["consent"]
+    person = contents.people.get(message.person_id) if message.person_id is not None else None
+    if person is None:
+        return GONE["person"]
+    if person.is_restricted:
+        return RESTRICTED
+    data: dict[str, Any] = {
+        "brand": message.brand,
+        "person_id": message.person_id,
+        "event_id": message.event_id,
+        "confirmations": [
+            {
+                "purpose": one.purpose,
+                "channel": one.channel,
+                "expires_at": one.expires_at,
+                "link": address_of(CONFIRM, confirmation_token(one.confirmation_id)),
+            }
+            for one in still_open
+        ],
+    }
+    if policy.fields and person.merged_into is None:
         data["fields"] = fields_of(person.open_values(), person.attribution, policy.fields)
     return body_of(message.event, message.created_at.isoformat(), data)
 

@@ -13,6 +13,7 @@ import pytest
 from pipeline.cli.reference import render_reference, walk_commands
 from pipeline.settings import declarations
 from pipeline.settings.access_settings import AccessSettings
+from pipeline.settings.consent_settings import ConsentSettings, MailSettings
 from pipeline.settings.edges import declared
 from pipeline.settings.edges.register import RegisterSettings
 from pipeline.settings.privacy_settings import PrivacySettings
@@ -145,6 +146,8 @@ def test_every_variable_on_the_settings_page_is_read():
         ("access", AccessSettings),
         ("sign_in", SignInSettings),
         ("retention", RetentionRule),
+        ("consent", ConsentSettings),
+        ("consent.mail", MailSettings),
     ],
 )
 def test_each_key_of_the_settings_file_is_described(heading, struct):

@@ -16,6 +16,7 @@ NOT_SEALED = {
     "ledger_entries.hash": "a digest",
     "service_keys.digest": "a digest",
     "suppressions.digest": "a digest",
+    "consent_confirmations.digest": "a digest",
     "deliveries.once_digest": "a digest",
     "delivery_jobs.records": "ids and digests",
     "event_keys.digest": "a digest",

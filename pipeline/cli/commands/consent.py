@@ -109,6 +109,31 @@ def record(
     print_line(f"{done.purpose} by {done.channel}: {done.act.replace('_', ' ')}, as event {done.event_id}")
 
 
+@commands.command("link", epilog=example(f"afluente consent link {_ONE}", f"afluente consent link {_ONE} --json"))
+def link(
+    *,
+    person: PersonId,
+    stop: Annotated[
+        str, typer.Option("--stop", help="What one click in a mail program takes back: PURPOSE.CHANNEL.")
+    ] = "marketing.email",
+    as_json: AsJson = False,
+) -> None:
+    """Show the link by which a person chooses what they agree to, and the headers of a mail that unsubscribe.
+
+    The link needs no login and holds for good: put it into mails to that person, and nowhere else.
+    """
+    from pipeline.inspection.consents.links import link_of
+
+    with database() as connection:
+        found = link_of(connection, parse_id(person), stop=stop)
+    if as_json:
+        print_json(found)
+        return
+    print_line(found.url)
+    for name, value in found.headers.items():
+        print_line(f"{name}: {value}")
+
+
 @commands.command(
     "export", epilog=example("afluente consent export --out consents.csv", "afluente consent export --format jsonl")
 )

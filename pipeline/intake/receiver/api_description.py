@@ -13,6 +13,7 @@ from pipeline.intake.instances import SourceBook
 from pipeline.intake.receiver import api_hooks
 from pipeline.intake.receiver.api_leads import MAX_BODY_BYTES, MAX_LEADS
 from pipeline.intake.receiver.consents import api as api_consents
+from pipeline.intake.receiver.consents import pages
 from pipeline.intake.receiver.people import api as people_api
 from pipeline.settings.declarations import ApiKey
 
@@ -81,6 +82,7 @@ def document(known: Described) -> Json:
             "/v1/leads": {"post": _post_leads()},
             "/v1/leads/{event_id}": {"get": _get_lead()},
             **api_consents.described_paths(_refusals),
+            **pages.described_paths(_refusals, _path_parameter),
             **api_hooks.described_paths(_refusals, _path_parameter),
             **people_api.described_paths(_refusals, _path_parameter),
             "/in/{brand}/{source}": {

@@ -26,6 +26,7 @@ from pipeline.intake.receiver import api_description, api_hooks
 from pipeline.intake.receiver.answers import RefusedError, json_answer, unavailable
 from pipeline.intake.receiver.api_leads import get_lead, post_leads
 from pipeline.intake.receiver.auth import authenticate
+from pipeline.intake.receiver.consents import pages
 from pipeline.intake.receiver.consents.api import post_consents
 from pipeline.intake.receiver.people import api as people_api
 from pipeline.intake.receiver.receiver import Receiver
@@ -33,6 +34,7 @@ from pipeline.intake.receiver.request_counts import TAKEN
 from pipeline.intake.receiver.serving import Gate
 from pipeline.intake.receiver.webhooks import shake_hands, take_webhook
 from pipeline.logs import get_logger
+from pipeline.privacy.asking.consent_links import CONFIRM, PREFERENCES
 from pipeline.settings.loading import Settings
 
 _PREFLIGHT_SECONDS = "86400"
@@ -84,6 +86,8 @@ class _Routes:
             Route("/v1/people/{person_id}", self.privacy(people_api.get_person), methods=["GET"]),
             Route("/v1/privacy/erase", self.privacy(people_api.post_erasure), methods=["POST"]),
             Route("/v1/privacy/requests/{request_id}", self.privacy(people_api.get_request), methods=["GET"]),
+            Route(f"{CONFIRM}{{token}}", self.page(pages.confirmation), methods=["GET", "POST"]),
+            Route(f"{PREFERENCES}{{token}}", self.page(pages.preferences), methods=["GET", "POST"]),
             Route("/v1/hooks", self.hook(api_hooks.subscribe_or_list), methods=["POST", "GET"]),
             Route("/v1/hooks/sample/{event}", self.hook(api_hooks.sample), methods=["GET"]),
             Route("/v1/hooks/{hook_id}", self.hook(api_hooks.unsubscribe), methods=["DELETE"]),
@@ -117,6 +121,12 @@ class _Routes:
 
     async def post_consents(self, request: Request) -> Response:
         return await self._answered("consents", lambda request: post_consents(self._receiver, request), request)
+
+    def page(self, answer: Callable[[Receiver, Request], Awaitable[Response]]) -> Handler:
+        async def handle(request: Request) -> Response:
+            return await self._answered("consent_page", lambda request: answer(self._receiver, request), request)
+
+        return handle
 
     async def get(self, request: Request) -> Response:
         return await self._answered("status", lambda request: get_lead(self._receiver, request), request)

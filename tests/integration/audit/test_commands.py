@@ -110,7 +110,7 @@ CHANGING: dict[str, Callable[[], list[str]]] = {
 # Tried where there is a source to be let in at, a request that goes its whole way (tests/integration/privacy), a user
 # who signs in (tests/integration/login).
 ELSEWHERE = {
-    *("source disconnect", "privacy erase", "privacy approve", "privacy confirm", "privacy export"),
+    *("consent link", "source disconnect", "privacy erase", "privacy approve", "privacy confirm", "privacy export"),
     *("users end-sessions", "users disable", "users enable", "users local-admin create"),
 }
 # What these begin need not succeed: the entry is there before anything is shown, or asked of another system.

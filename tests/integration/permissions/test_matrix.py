@@ -59,6 +59,7 @@ def test_a_route_lets_in_the_roles_of_its_permission_and_no_others(route, keys, 
         request_id=SOME_ID,
         hook_id="hook_none",
         event="lead.settled",
+        token="nobodys",
     )
     permission = ROUTES[route].permission
     answers = {role: _ask(receiver, method, address, key) for role, key in {**keys, "nobody": None}.items()}
