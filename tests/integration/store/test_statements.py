@@ -119,7 +119,7 @@ EXPECTED = {
     "end_job": 1,
     "record_outcomes": 3,
     "sweeps of nothing": 2,
-    "balance": 4,
+    "balance": 5,
     "move_events": 1,
     "drop_keys": 1,
     "hand_on_links": 2,
