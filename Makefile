@@ -6,11 +6,12 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
 VENV := .venv
 TRYTON := .venv-tryton
 OIDC := .oidc
+AUDIT := .venv-audit
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long lint format rooms bench constraints clean
+.PHONY: help run test test-long lint format rooms bench audit constraints clean
 
 help:
 	@echo "make run        the whole system once through, on sample leads; prints the balance"
@@ -18,6 +19,7 @@ help:
 	@echo "make test-long  the longer variants of tests that break things, and properties with more examples"
 	@echo "make rooms      docs/architecture.md shows the rooms as they are"
 	@echo "make bench      benchmarks; writes benchmarks/results.json"
+	@echo "make audit      what all is made of (sbom.cdx.json), and which of it is known to have holes"
 
 run: $(VENV)/.installed
 	@$(BIN)/python -m pipeline.cli.demo
@@ -49,6 +51,10 @@ rooms: $(VENV)/.installed
 bench: $(VENV)/.installed-bench
 	@$(BIN)/python -m benchmarks.run
 
+# Exit 2: the advisory service could not be asked; `python -m audit --offline` goes by what is kept in audit/.
+audit: $(VENV)/.installed $(AUDIT)/.installed
+	@$(BIN)/python -m audit --tools $(AUDIT)
+
 # The stamps hold what was installed: a second `make` reinstalls nothing, a changed list of packages does.
 $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install -c constraints.txt -e '.[test]'
@@ -76,6 +82,12 @@ $(OIDC)/.installed: tests/support/oidc/package.json $(VENV)/.installed
 	--no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@; } || \
 	echo "the sign-in provider could not be installed: its tests are left out" >&2
 
+# Tools that ask; their packages never meet ours. Without them what is kept here is all there is, and that is said.
+$(AUDIT)/.installed: audit/requirements.txt $(VENV)/.installed
+	@{ $(BIN)/python -m venv --clear $(AUDIT) && \
+	$(AUDIT)/bin/python -m pip --disable-pip-version-check -q install -r $< && touch $@; } || \
+	echo "pip-audit could not be installed: nobody can be asked" >&2
+
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; install it, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "$(PYTHON) is Python %d.%d; 3.11 or newer is needed: make PYTHON=/path/to/python3.12" % sys.version_info[:2])'
@@ -89,4 +101,4 @@ constraints:
 	"$$folder/bin/pip" --disable-pip-version-check freeze --exclude afluente > constraints.txt
 
 clean:
-	rm -rf $(VENV) $(TRYTON) $(OIDC) .run build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(TRYTON) $(OIDC) $(AUDIT) sbom.cdx.json .run build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -21,6 +21,7 @@ from pipeline.cli.commands import (
     balance,
     consent,
     console,
+    database,
     deliveries,
     destination,
     doctor,
@@ -128,6 +129,7 @@ app.add_typer(users.commands, name="users")
 app.add_typer(retention.commands, name="retention")
 for group in (sandbox, doctor, migrate):
     app.add_typer(group.commands)
+app.add_typer(database.commands, name="database")
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from pipeline.store.schema import is_current
 
 _OLDEST_POSTGRESQL = 140_000  # 14: what the statements and the partitions are tested with, and still maintained
 _OLDEST_REDIS = (6, 2)
+_WITHOUT_KNOWN_HOLES = {"Redis": (8, 6, 7), "Valkey": (9, 1, 2)}  # as of 2026-11; docs/dependencies.md
 _SKEW_SECONDS = 2.0  # ids and webhook signatures carry this machine's time, leases the database's
 
 
@@ -79,10 +80,9 @@ def check_redis(known: Settings) -> Iterator[Check]:
             "redis", f"does not answer at {host_of(known.broker_url)}: {type(error.__cause__).__name__}", start
         )
         return
-    version = str(info.get("redis_version", "0"))
-    ok = tuple(int(part) for part in version.split(".")[:2]) >= _OLDEST_REDIS
+    ok = _parts(info.get("redis_version")) >= _OLDEST_REDIS
     remedy = "" if ok else "use Redis 6.2 or newer, or Valkey"
-    yield Check("redis", ok, f"{version} at {host_of(known.broker_url)}", remedy)
+    yield Check("redis", ok, f"{_told_server(info)} at {host_of(known.broker_url)}", remedy)
     policy = info.get("maxmemory_policy", "unknown")
     if policy == "noeviction":
         yield passed("redis eviction", "noeviction")
@@ -92,6 +92,20 @@ def check_redis(known: Settings) -> Iterator[Check]:
     is_kept = bool(info.get("aof_enabled"))
     kept = "on" if is_kept else "off: messages are lost with Redis, and found again in the database within seconds"
     yield passed("redis append-only file", kept)
+
+
+def _told_server(info: dict[str, Any]) -> str:
+    """Name and version, and whether holes are known of it; distributions mend them without another version."""
+    name, version = ("Valkey", info.get("valkey_version")) if info.get("valkey_version") else ("Redis", None)
+    version = version or info.get("redis_version", "0")
+    if _parts(version) >= _WITHOUT_KNOWN_HOLES[name]:
+        return f"{name} {version}"
+    sound = ".".join(map(str, _WITHOUT_KNOWN_HOLES[name]))
+    return f"{name} {version} (holes are known of versions before {sound}: docs/dependencies.md)"
+
+
+def _parts(version: Any) -> tuple[int, ...]:
+    return tuple(int(part) for part in str(version or "0").split(".") if part.isdigit())
 
 
 def check_clocks(known: Settings) -> Iterator[Check]:

@@ -17,6 +17,7 @@ from pipeline.store import keyring, remains
 from pipeline.store.engine import transaction, translate
 from pipeline.store.identity import notices
 from pipeline.store.keys import in_use
+from pipeline.store.roles.setup import drop_views, renew_grants
 
 _PARTITIONED = {"events": "event_id", "event_bodies": "event_id", "request_bodies": "request_id"}  # table -> its key
 _MIGRATION_LOCK = 4_150_226_013  # any constant: "only one migrates at a time"
@@ -37,6 +38,7 @@ def migrate(engine: Engine) -> None:
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
     config = _alembic_config()
+    has_views = drop_views(engine)  # a table cannot change under a view
     try:
         with engine.connect() as connection:
             connection.detach()  # its session settings and lock end with it, whatever happens
@@ -53,6 +55,8 @@ def migrate(engine: Engine) -> None:
         ) from error
     except DBAPIError as error:
         raise translate(error) from None
+    if has_views:
+        renew_grants(engine)
     with transaction(on=engine) as connection:
         ensure_partitions(connection)
     with transaction(on=engine) as connection:

