@@ -129,6 +129,7 @@ COMMANDS: dict[str, Door] = {
     "console": _LOCAL,
     "sandbox": _LOCAL,
     "doctor": _LOCAL,
+    "database roles": Door("installation.change", ACTS, acts_with="apply"),
     "migrate": _LOCAL,  # before it there may be no table to ask
 }
 

@@ -13,8 +13,12 @@ from sqlalchemy import Connection
 
 from pipeline.store.roles.statements import BACKUP, EVERY_BRAND, OWNER, READ, READING
 
-# Sealed values, digests and keys are bytes. These tell nothing to whoever watches, and much to whoever attacks.
-_HIDDEN = ("keyring", "source_tokens", "alembic_version", "webhook_endpoints", "sessions", "login_states", "api_keys")
+# Sealed values, digests and keys are bytes. These tell nothing to whoever counts, and much to whoever attacks.
+_HIDDEN = (
+    *("alembic_version", "keyring", "sealing_keys", "shared_keys", "source_tokens", "service_keys", "suppressions"),
+    *("users", "local_admins", "user_sessions", "sign_in_failures", "logout_tokens", "webhook_endpoints"),
+    *("audit_log", "audit_heads", "ledger_entries", "privacy_requests", "privacy_subjects", "legal_holds"),
+)
 _HIDDEN_TYPES = ("bytea", "jsonb", "json")
 _COLUMNS = """
 SELECT c.table_name, c.column_name, c.data_type FROM information_schema.columns c
