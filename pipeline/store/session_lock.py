@@ -40,6 +40,8 @@ class SessionLock:
         """Let another have it. Never raises."""
         connection, self._connection = self._connection, None
         if connection is not None:
+            with suppress(DBAPIError):  # said, because the server notices a closed connection a moment later
+                connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
             with suppress(DBAPIError):
                 connection.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
 import socket
 from collections.abc import Callable
 
@@ -195,4 +196,5 @@ def assert_no_needle() -> None:
     with transaction() as connection:
         rows = list(connection.exec_driver_sql("SELECT row_to_json(a)::text FROM audit_log a").scalars())
     assert rows
-    assert [row for row in rows if NEEDLE in row.lower() or "612" in row] == []
+    number = re.compile(r"612\D?345|612345")  # three digits alone stand in times and hashes too
+    assert [row for row in rows if NEEDLE in row.lower() or number.search(row)] == []

@@ -16,7 +16,9 @@ from pipeline.crypto.encryption import (
     seal_evidence,
     seal_fetched,
     seal_hook,
+    seal_one_time_secret,
     seal_request,
+    seal_session_token,
     seal_source_token,
 )
 from pipeline.errors import ConfigurationError, RefusedError, TransientError, UsageError
@@ -94,6 +96,21 @@ def store_everything():
             " VALUES (%s, 'default', 'crisp', 'activity', 'chat', now(), 'waiting', %s, %s)",
             (event_id, seal_evidence(b"who", event_id), seal_activity(b"what", event_id)),
         )
+        store_user(connection)
+
+
+def store_user(connection):
+    user_id, session_id = new_id(), new_id()
+    connection.exec_driver_sql("INSERT INTO users (user_id, issuer, subject) VALUES (%s, 'local', 'ada')", (user_id,))
+    connection.exec_driver_sql(
+        "INSERT INTO local_admins (user_id, password, sealed, recovery_codes) VALUES (%s, 'x', %s, '{}')",
+        (user_id, seal_one_time_secret(b"secret", user_id)),
+    )
+    connection.exec_driver_sql(
+        "INSERT INTO user_sessions (session_id, digest, user_id, auth, roles, entitled, rules, sealed, network,"
+        " ends_at) VALUES (%s, 'x', %s, 'oidc', '{}', '{}', 'x', %s, '192.0.2.0', now())",
+        (session_id, user_id, seal_session_token(b"token", session_id)),
+    )
 
 
 def stored_values():

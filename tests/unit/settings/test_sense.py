@@ -101,7 +101,7 @@ CRM = "destinations: {crm: {kind: salesforce, base_url: 'https://crm.example', "
         ("brands: {b: {brand: x}}", "brands.b.brand: 'brand' is not known"),
         (
             "source: {}",
-            "source: 'source' is not known (did you mean sources?); allowed: access, audit, brands, data_region",
+            "source: 'source' is not known (did you mean sources?); allowed: access, audit, brands, consent",
         ),
         ("sources: {api: {lane: warm}}", "sources.api.lane: 'warm' is not known; allowed: bulk, hot"),
         ("sources: {api: {every_seconds: 0}}", "sources.api.every_seconds: 0 is too small; at least 1"),
