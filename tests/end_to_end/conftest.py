@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -19,4 +20,12 @@ def preferred_ports_are_taken() -> Iterator[None]:
             with contextlib.suppress(OSError):  # taken already, by another process of the tests too, serves as well
                 listener.bind(("127.0.0.1", port))
                 listener.listen()
+                threading.Thread(target=_hang_up, args=(listener,), daemon=True).start()
         yield
+
+
+def _hang_up(listener: socket.socket) -> None:
+    """Whoever asks there is not left to wait: tests of the same process too whose settings name the usual sandbox."""
+    with contextlib.suppress(OSError):  # it was closed
+        while True:
+            listener.accept()[0].close()
