@@ -116,6 +116,7 @@ ELSEWHERE = {
 }
 # What these begin need not succeed: the entry is there before anything is shown, or asked of another system.
 BEGINNING: dict[str, Callable[[], list[str]]] = {
+    "database roles": lambda: ["--apply"],
     "import": lambda: ["samples/datablist/typical.csv", "--source", "datablist"],
     "leads replay": lambda: ["--source", "api", "--settled"],
     "source connect": lambda: ["linkedin_lead_gen"],
