@@ -8,7 +8,7 @@ from pipeline.cli.reference import walk_commands
 
 SOME_ID = UUID("01930000-0000-7000-8000-000000000000")
 NOT_THERE = "not_there"  # a name that nothing has
-_WANTED = {"values": "email=ada.sample@example.org"}
+_WANTED = {"values": "email=ada.sample@example.org", "reason": "objection"}
 
 
 def arguments_of(path: str) -> list[str]:
