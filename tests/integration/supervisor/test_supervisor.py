@@ -245,12 +245,12 @@ def test_people_of_before_are_brought_over_before_anything_starts(up, database):
         connection.exec_driver_sql("INSERT INTO unfinished_upgrades (name) VALUES ('evidence')")
     keys = {"AFLUENTE_SECRET_KEYS": SECRET_KEYS, "AFLUENTE_DATABASE_URL": database}
     running = up({"only": {}}, **keys).wait_ready()
-    assert "the people of before" in running.printed[0]
+    assert "bringing the database up to date" in running.printed[0]
     with transaction() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM unfinished_upgrades").scalar() == 0
     running.stop()
     again = up({"only": {}}, **keys).wait_ready()
-    assert "the people of before" not in again.printed[0]
+    assert "bringing the database up to date" not in again.printed[0]
 
 
 def test_it_does_not_start_when_they_cannot_be_brought_over(up, database):
