@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,7 +132,7 @@ def _append(path: Path, entry: LedgerEntry) -> LedgerLine:
         digest = _hash_of(body)
         # What was cut short ends here, so that this entry has a line of its own.
         begin = b"\n" if content and not content.endswith(b"\n") else b""
-        _write(file, begin + _canonical({**body, "hash": digest}) + b"\n")
+        _write(file, begin + canonical({**body, "hash": digest}) + b"\n")
         os.fsync(file)
     _sync_folder(path.parent)
     number = content.count(b"\n") + len(begin) + 1
@@ -177,12 +177,13 @@ def _body(entry: LedgerEntry, previous: str) -> dict[str, Any]:
     }
 
 
-def _canonical(content: dict[str, Any]) -> bytes:
+def canonical(content: Mapping[str, Any]) -> bytes:
+    """As it is hashed and signed: JSON with sorted names and no blanks, ASCII alone."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
 
 
 def _hash_of(body: dict[str, Any]) -> str:
-    return hashlib.sha256(_canonical(body)).hexdigest()
+    return hashlib.sha256(canonical(body)).hexdigest()
 
 
 def _parsed(path: Path, content: bytes) -> Ledger:

@@ -21,7 +21,7 @@ from pipeline.store.engine import patiently, transaction
 from pipeline.store.events.progress import count_pending_up_to
 from pipeline.store.keys import in_use, resealing
 from pipeline.store.keys.sealed_tables import SEALED_TABLES, SealedTable
-from pipeline.store.session_lock import SessionLock
+from pipeline.store.session_lock import held_alone
 from pipeline.values.nearest import unknown_name
 
 ROWS_AT_ONCE = 500
@@ -176,10 +176,7 @@ def _chosen(table: str | None) -> Sequence[SealedTable]:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    lock = SessionLock(_LOCK)
-    if not lock.hold():
-        raise RefusedError("another `keys reseal` runs: wait for it, or stop it")
-    try:
+    with held_alone(_LOCK) as is_held:
+        if not is_held:
+            raise RefusedError("another `keys reseal` runs: wait for it, or stop it")
         yield
-    finally:
-        lock.release()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -44,6 +45,16 @@ class SessionLock:
                 connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
             with suppress(DBAPIError):
                 connection.close()
+
+
+@contextmanager
+def held_alone(number: int) -> Iterator[bool]:
+    """For the length of the block; gives False, and holds nothing, if another process has it. Raises as `hold`."""
+    lock = SessionLock(number)
+    try:
+        yield lock.hold()
+    finally:
+        lock.release()
 
 
 def _take(number: int) -> Connection | None:

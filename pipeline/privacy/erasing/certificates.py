@@ -25,6 +25,7 @@ from sqlalchemy import Connection
 from pipeline.errors import ConfigurationError, UsageError
 from pipeline.privacy.erasing.progress import UNVERIFIED, Progress
 from pipeline.privacy.inventory import EMPTIED, KEPT, inventory
+from pipeline.privacy.ledger import canonical
 from pipeline.settings.installation import unusable
 from pipeline.settings.loading import settings
 from pipeline.store.erasures.requests import PrivacyRequest
@@ -48,7 +49,7 @@ def certify(connection: Connection, request: PrivacyRequest, *, state: str, ende
     it cannot be written there."""
     content = _content(connection, request, state=state, ended_at=ended_at)
     key = signing_key(connection)
-    signature = key.sign(_canonical(content))
+    signature = key.sign(canonical(content))
     signed = {
         **content,
         "signature": {
@@ -72,7 +73,7 @@ def verify(connection: Connection, certificate: Mapping[str, Any]) -> Verified:
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"this is no certificate of an erasure ({type(error).__name__})") from error
     try:
-        public.verify(value, _canonical(content))
+        public.verify(value, canonical(content))
     except InvalidSignature:
         return Verified(is_sound=False, is_ours=False, request_id=request_id, state=state)
     ours = signing_key(connection).public_key().public_bytes_raw()
@@ -130,10 +131,6 @@ def _kept(progress: Progress) -> list[dict[str, Any]]:
         )
     kept.append({"what": "backups of the database", "why": "until they expire; the ledger is replayed after a restore"})
     return kept
-
-
-def _canonical(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
 
 
 def _text(raw: bytes) -> str:

@@ -24,9 +24,10 @@ from pipeline.privacy.suppression import suppress
 from pipeline.store.deliveries import objects
 from pipeline.store.erasures import crm, rows
 from pipeline.store.erasures.events import forget_events
-from pipeline.store.erasures.found import FoundPeople, activities_with_keys, components_of, find_all_of, hold_filing
+from pipeline.store.erasures.found import FoundPeople, activities_with_keys, components_of, find_all_of
 from pipeline.store.identity import blocks, evidence_rows, people_moves
 from pipeline.store.identity.evidence_rows import StoredEvidence
+from pipeline.store.identity.filed_keys import hold_all_filing
 from pipeline.store.people import people
 from pipeline.store.suppressions import suppressions
 
@@ -45,7 +46,7 @@ class Destroyed(msgspec.Struct, frozen=True):
 def hold_subjects(connection: Connection, person_ids: Collection[UUID]) -> tuple[FoundPeople, set[UUID]]:
     """All that hangs on these people, theirs alone until the transaction ends; and those of them who must stay because
     of a legal hold, of whom nothing is in it. Raises TransientError if others changed them meanwhile: try again."""
-    hold_filing(connection)
+    hold_all_filing(connection)
     components = components_of(connection, person_ids)
     blocks.lock_components(connection, components, is_patient=True)
     found = find_all_of(connection, person_ids)

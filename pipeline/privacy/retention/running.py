@@ -34,7 +34,7 @@ from pipeline.store.engine import transaction
 from pipeline.store.retention import retiring
 from pipeline.store.retention import rules as stored
 from pipeline.store.retention.statements import AgeRule
-from pipeline.store.session_lock import SessionLock
+from pipeline.store.session_lock import held_alone
 
 _LOCK = 9  # of this program's session locks
 _AT_ONCE, _PEOPLE_AT_ONCE = 500, 20
@@ -79,13 +79,10 @@ def retain(*, budget_seconds: float, is_now: bool = False, now: datetime | None 
     if not any(standing.seconds is not None for standing in found):
         return RetentionReport({}, is_over=True, waiting=waiting)
     _keep_longer(found)
-    lock = SessionLock(_LOCK)
-    if not lock.hold():
-        return RetentionReport({}, is_over=False, waiting=waiting)
-    try:
+    with held_alone(_LOCK) as is_held:
+        if not is_held:
+            return RetentionReport({}, is_over=False, waiting=waiting)
         return _Run(found, time.monotonic() + budget_seconds, now or datetime.now(UTC), is_now=is_now).work(waiting)
-    finally:
-        lock.release()
 
 
 def _keep_longer(found: Sequence[Standing]) -> None:

@@ -82,12 +82,6 @@ def find_all_of(connection: Connection, person_ids: Collection[UUID]) -> FoundPe
     )
 
 
-def hold_filing(connection: Connection) -> None:
-    """Nobody files evidence, or finds people by it, until the transaction ends; whoever does now is waited for. One
-    statement, before any other lock: all who file hold the same one, shared (hold_filed_keys of migration 0004)."""
-    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(415022, 3)")
-
-
 def components_of(connection: Connection, person_ids: Collection[UUID]) -> set[UUID]:
     """What the evidence of these people, and of whom they forward to, hangs together with. One statement."""
     rows = connection.exec_driver_sql(

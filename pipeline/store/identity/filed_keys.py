@@ -15,6 +15,12 @@ from pipeline.store import arrays
 _WAIT_SECONDS = 10  # for the table: whoever comes after waits as long
 
 
+def hold_all_filing(connection: Connection) -> None:
+    """Nobody files evidence, or finds people by it, until the transaction ends; whoever does now is waited for. One
+    statement, before any other lock: all who file hold the same one, shared (hold_filed_keys of migration 0004)."""
+    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(415022, 3)")
+
+
 def begin_refiling(connection: Connection, version: int) -> bool:
     """Whether all evidence is to be filed anew. If its keys are of another version, they go: from now on only who has
     this version finds and files any. Six statements at most.
@@ -22,7 +28,7 @@ def begin_refiling(connection: Connection, version: int) -> bool:
     Waits for those who file evidence now. Raises TransientError if others use the table for longer than 10 s.
     """
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'")
-    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(415022, 3)")
+    hold_all_filing(connection)
     known = connection.exec_driver_sql("SELECT version FROM filed_versions WHERE name = 'keys'").scalar()
     if known == version:
         return bool(
