@@ -145,8 +145,8 @@ def words_of(
 def _words(statements: Sequence[Statement], now: datetime) -> dict[Hashable, Word]:
     """Of one question. A human's grant is about the person, whichever address it was filed with, and so is an
     objection."""
-    of_person = [one for one in statements if one.restores(now) and one.act == BY_HAND]
-    objections = [one for one in statements if one.withdraws and one.act == OBJECTION]
+    of_person = [statement for statement in statements if statement.restores(now) and statement.act == BY_HAND]
+    objections = [statement for statement in statements if statement.withdraws and statement.act == OBJECTION]
     said: dict[Hashable, list[Statement]] = {}
     for statement in statements:
         said.setdefault(statement.said_by, []).append(statement)

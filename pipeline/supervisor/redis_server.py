@@ -44,9 +44,9 @@ def _in_wheel(package: str, program: str) -> Path | None:
     """A program inside an installed package, which is not imported. A wheel holds that of its machine alone."""
     spec = find_spec(package)
     for place in (spec.submodule_search_locations or []) if spec else []:
-        for found in sorted(Path(place).glob(program)):
-            if os.access(found, os.X_OK):
-                return found
+        for candidate in sorted(Path(place).glob(program)):
+            if os.access(candidate, os.X_OK):
+                return candidate
     return None
 
 

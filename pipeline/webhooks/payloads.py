@@ -175,7 +175,9 @@ def _make_request(
     yet: what the endpoint needs else is no matter here."""
     now = datetime.now(UTC)
     mine = asked.get(message.event_id, ()) if message.event_id is not None else ()
-    still_open = [one for one in mine if one.confirmed_at is None and one.expires_at > now]
+    still_open = [
+        confirmation for confirmation in mine if confirmation.confirmed_at is None and confirmation.expires_at > now
+    ]
     if not still_open:
         return GONE["consent"]
     person = contents.people.get(message.person_id) if message.person_id is not None else None
@@ -189,12 +191,12 @@ def _make_request(
         "event_id": message.event_id,
         "confirmations": [
             {
-                "purpose": one.purpose,
-                "channel": one.channel,
-                "expires_at": one.expires_at,
-                "link": address_of(CONFIRM, confirmation_token(one.confirmation_id)),
+                "purpose": confirmation.purpose,
+                "channel": confirmation.channel,
+                "expires_at": confirmation.expires_at,
+                "link": address_of(CONFIRM, confirmation_token(confirmation.confirmation_id)),
             }
-            for one in still_open
+            for confirmation in still_open
         ],
     }
     if policy.fields and person.merged_into is None:

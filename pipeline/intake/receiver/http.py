@@ -80,17 +80,17 @@ class _Routes:
     def table(self) -> list[Route]:
         return [
             Route("/in/{brand}/{source}", self.webhook, methods=["POST", "GET", "OPTIONS"]),
-            Route("/v1/leads", self.post, methods=["POST"]),
-            Route("/v1/leads/{event_id}", self.get, methods=["GET"]),
-            Route("/v1/consents", self.post_consents, methods=["POST"]),
-            Route("/v1/people/{person_id}", self.privacy(people_api.get_person), methods=["GET"]),
-            Route("/v1/privacy/erase", self.privacy(people_api.post_erasure), methods=["POST"]),
-            Route("/v1/privacy/requests/{request_id}", self.privacy(people_api.get_request), methods=["GET"]),
-            Route(f"{CONFIRM}{{token}}", self.page(pages.confirmation), methods=["GET", "POST"]),
-            Route(f"{PREFERENCES}{{token}}", self.page(pages.preferences), methods=["GET", "POST"]),
-            Route("/v1/hooks", self.hook(api_hooks.subscribe_or_list), methods=["POST", "GET"]),
-            Route("/v1/hooks/sample/{event}", self.hook(api_hooks.sample), methods=["GET"]),
-            Route("/v1/hooks/{hook_id}", self.hook(api_hooks.unsubscribe), methods=["DELETE"]),
+            Route("/v1/leads", self._route("api", post_leads), methods=["POST"]),
+            Route("/v1/leads/{event_id}", self._route("status", get_lead), methods=["GET"]),
+            Route("/v1/consents", self._route("consents", post_consents), methods=["POST"]),
+            Route("/v1/people/{person_id}", self._route("privacy", people_api.get_person), methods=["GET"]),
+            Route("/v1/privacy/erase", self._route("privacy", people_api.post_erasure), methods=["POST"]),
+            Route("/v1/privacy/requests/{request_id}", self._route("privacy", people_api.get_request), methods=["GET"]),
+            Route(f"{CONFIRM}{{token}}", self._route("consent_page", pages.confirmation), methods=["GET", "POST"]),
+            Route(f"{PREFERENCES}{{token}}", self._route("consent_page", pages.preferences), methods=["GET", "POST"]),
+            Route("/v1/hooks", self._route("hooks", api_hooks.subscribe_or_list), methods=["POST", "GET"]),
+            Route("/v1/hooks/sample/{event}", self._route("hooks", api_hooks.sample), methods=["GET"]),
+            Route("/v1/hooks/{hook_id}", self._route("hooks", api_hooks.unsubscribe), methods=["DELETE"]),
             Route("/health/live", self.live, methods=["GET"]),
             Route("/health/ready", self.ready, methods=["GET"]),
             Route("/metrics", self.metrics, methods=["GET"]),
@@ -116,30 +116,9 @@ class _Routes:
             response.headers["Access-Control-Allow-Origin"] = "*"  # a page may read the answer; it holds no data
         return response
 
-    async def post(self, request: Request) -> Response:
-        return await self._answered("api", lambda request: post_leads(self._receiver, request), request)
-
-    async def post_consents(self, request: Request) -> Response:
-        return await self._answered("consents", lambda request: post_consents(self._receiver, request), request)
-
-    def page(self, answer: Callable[[Receiver, Request], Awaitable[Response]]) -> Handler:
+    def _route(self, counted_as: str, answer: Callable[[Receiver, Request], Awaitable[Response]]) -> Handler:
         async def handle(request: Request) -> Response:
-            return await self._answered("consent_page", lambda request: answer(self._receiver, request), request)
-
-        return handle
-
-    async def get(self, request: Request) -> Response:
-        return await self._answered("status", lambda request: get_lead(self._receiver, request), request)
-
-    def privacy(self, answer: Callable[[Receiver, Request], Awaitable[Response]]) -> Handler:
-        async def handle(request: Request) -> Response:
-            return await self._answered("privacy", lambda request: answer(self._receiver, request), request)
-
-        return handle
-
-    def hook(self, answer: Callable[[Receiver, Request], Awaitable[Response]]) -> Handler:
-        async def handle(request: Request) -> Response:
-            return await self._answered("hooks", lambda request: answer(self._receiver, request), request)
+            return await self._answered(counted_as, lambda request: answer(self._receiver, request), request)
 
         return handle
 

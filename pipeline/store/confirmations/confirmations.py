@@ -68,12 +68,12 @@ def ask(connection: Connection, asked: Sequence[Asked]) -> None:
         connection.exec_driver_sql(
             _ASK,
             (
-                arrays.uuids(one.confirmation_id for one in ordered),
-                arrays.blobs(one.digest for one in ordered),
-                arrays.uuids(one.event_id for one in ordered),
-                arrays.texts(one.purpose for one in ordered),
-                arrays.texts(one.channel for one in ordered),
-                arrays.texts(one.by for one in ordered),
+                arrays.uuids(tick.confirmation_id for tick in ordered),
+                arrays.blobs(tick.digest for tick in ordered),
+                arrays.uuids(tick.event_id for tick in ordered),
+                arrays.texts(tick.purpose for tick in ordered),
+                arrays.texts(tick.channel for tick in ordered),
+                arrays.texts(tick.by for tick in ordered),
             ),
         )
 

@@ -198,8 +198,15 @@ def status(
         print_table(
             ("request_id", "state", "brand", "received_at", "due_at", "left"),
             [
-                (one.request_id, one.state, one.brand, one.received_at, one.due_at, "; ".join(_left(one)) or None)
-                for one in shown
+                (
+                    request.request_id,
+                    request.state,
+                    request.brand,
+                    request.received_at,
+                    request.due_at,
+                    "; ".join(_left(request)) or None,
+                )
+                for request in shown
             ],
         )
     else:

@@ -75,13 +75,13 @@ def _print(found: Exposure) -> None:
         ("who", "did", "times", "first", "last"),
         [
             (
-                f"{one.actor_kind} {one.actor}",
-                one.action,
-                one.times,
-                f"{one.first_at:%Y-%m-%d %H:%M}",
-                f"{one.last_at:%Y-%m-%d %H:%M}",
+                f"{reader.actor_kind} {reader.actor}",
+                reader.action,
+                reader.times,
+                f"{reader.first_at:%Y-%m-%d %H:%M}",
+                f"{reader.last_at:%Y-%m-%d %H:%M}",
             )
-            for one in found.readers
+            for reader in found.readers
         ],
         numbers=("times",),
     )

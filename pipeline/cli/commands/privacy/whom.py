@@ -32,7 +32,7 @@ def people_meant(
         raise UsageError("say who is meant by one of --person, --email and --phone")
     if person:
         return [parse_id(person)]
-    found = [one for one in find(connection, said[0]) if one.kind == "person" and brand in (None, one.brand)]
+    found = [match for match in find(connection, said[0]) if match.kind == "person" and brand in (None, match.brand)]
     if not found:
         raise NotFoundError(f"nobody of {brand or 'any brand'} has this address or number")
-    return sorted({one.id for one in found})
+    return sorted({match.id for match in found})
