@@ -59,7 +59,7 @@ def running_receiver(
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 20
-    while not server.started:
+    while not server.is_open:
         assert thread.is_alive(), "the receiver did not start"
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -28,6 +28,11 @@ class EdgeServer(uvicorn.Server):
         self._renewing: asyncio.Task[None] | None = None
         self.tls_port: int | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether every door is: uvicorn's own `started` comes before the TLS port listens."""
+        return self.started and (self._tls is None or self.tls_port is not None)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         if self._tls is None or self.should_exit:
