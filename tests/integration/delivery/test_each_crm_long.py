@@ -39,7 +39,7 @@ def work() -> None:
 
 
 class Workers:
-    """Processes that send, of which one is killed every two seconds and another put in its place."""
+    """Processes that send, of which one is killed at each submission and every two seconds, another in its place."""
 
     def __init__(self) -> None:
         self._dice = random.Random(11)
@@ -54,8 +54,10 @@ class Workers:
         return process
 
     def kill_when_it_is_time(self) -> None:
-        if time.monotonic() < self._next:
-            return
+        if time.monotonic() >= self._next:
+            self.kill()
+
+    def kill(self) -> None:
         place = self._dice.randrange(WORKERS)
         self._end(self._running[place])
         self.killed += 1
@@ -118,6 +120,7 @@ def test_many_people_changed_twice_under_faults_and_kills_end_as_one_record_each
             while left() or submission <= SUBMISSIONS:
                 assert time.monotonic() - begun < LONGEST_SECONDS, states()
                 if submission <= SUBMISSIONS and left() < count * 2 // 3:
+                    workers.kill()  # in the middle: a third of them has been sent
                     submit_again(people, submission)
                     submission += 1
                 workers.kill_when_it_is_time()
