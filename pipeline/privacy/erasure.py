@@ -79,9 +79,10 @@ def plan(asked: Asked) -> Planned:
     )
 
 
-def erase(asked: Asked, *, by: str, reason: str | None = None) -> PrivacyRequest:
+def erase(asked: Asked, *, by: str, reason: str | None = None, now: datetime | None = None) -> PrivacyRequest:
     """Begin an erasure: ledger, suppression and our rows; `advance` does the rest. Where a second person must approve
-    it, it waits for `approve`. Run again for the same person it goes on with what is left.
+    it, it waits for `approve`. Run again for the same person it goes on with what is left. `now`: the moment that ages
+    count to, where retention asks.
 
     Raises UsageError, NotFoundError; RefusedError where a legal hold keeps all of it; ConfigurationError where the
     ledger cannot be written: then nothing was destroyed.
@@ -96,13 +97,14 @@ def erase(asked: Asked, *, by: str, reason: str | None = None) -> PrivacyRequest
             request = _new_request(asked, by=by, reason=reason)
             if settings().privacy.needs_approval:
                 return _await_approval(connection, request, subjects)
-            return _begin(connection, request, subjects.found.people, _given(subjects))
+            return _begin(connection, request, subjects.found.people, _given(subjects), now=now)
 
     return patiently(attempt, pauses=PAUSES)
 
 
 def approve(request_id: UUID, *, by: str) -> PrivacyRequest:
-    """Let an erasure begin that another person asked for. Raises NotFoundError, RefusedError."""
+    """Let an erasure begin that another person asked for. Raises NotFoundError; RefusedError also where
+    retention asked for it and it is not due any more."""
 
     def attempt() -> PrivacyRequest:
         with transaction() as connection:
@@ -168,10 +170,13 @@ def _begin(
     given: dict[str, set[bytes]],
     *,
     is_known: bool = False,
+    now: datetime | None = None,
 ) -> PrivacyRequest:
     if not is_known:
         requests.add_request(connection, request)
-    destroyed = destroy_noted(connection, request, set(person_ids), given, has_entry=False)
+    destroyed = destroy_noted(
+        connection, request, set(person_ids), given, has_entry=False, due_at=now or datetime.now(UTC)
+    )
     if person_ids and not destroyed.people:
         raise RefusedError(
             "a legal hold keeps all that is known of them: nothing was erased; `afluente privacy hold list` says why"

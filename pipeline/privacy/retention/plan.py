@@ -58,5 +58,5 @@ def age_rules(
             continue
         cutoff = now - timedelta(seconds=seconds)
         states: Sequence[str | None] = (rule.state,) if rule.state else _STATES_OF.get(what, (None,))
-        ages += [AgeRule(rule.brand, rule.source, state, cutoff) for state in states]
+        ages += [AgeRule(rule.brand, rule.source, state, cutoff, rule.purpose) for state in states]
     return ages

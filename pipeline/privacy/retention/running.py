@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from pipeline.errors import NotFoundError, RefusedError
 from pipeline.logs import get_logger
 from pipeline.privacy.erasure import erase
+from pipeline.privacy.retention.expiry import RETENTION, expired_people
 from pipeline.privacy.retention.plan import Standing, age_rules, standings
 from pipeline.privacy.subjects import Asked
 from pipeline.settings.loading import Settings, settings
@@ -33,12 +34,12 @@ from pipeline.settings.retention_settings import (
 from pipeline.store.engine import transaction
 from pipeline.store.retention import retiring
 from pipeline.store.retention import rules as stored
+from pipeline.store.retention.retiring import HeldMeanwhileError
 from pipeline.store.retention.statements import AgeRule
 from pipeline.store.session_lock import held_alone
 
 _LOCK = 9  # of this program's session locks
 _AT_ONCE, _PEOPLE_AT_ONCE = 500, 20
-_BY = "retention"  # who asks for an erasure, as its request says
 _EVERY = timedelta(hours=20)  # a run a day, whatever the hour at which it could begin
 _LONGEST_PAUSE_SECONDS = 1.0
 _BY_TABLE = (BODIES, QUARANTINE, TOUCHES, DELIVERY_LOG)
@@ -133,15 +134,22 @@ class _Run:
         return self._batches(what, after, self._people_batch)
 
     def _table_batch(self, what: str, rules: Sequence[AgeRule], after: str | None) -> str | None:
+        """Whoever was held while its statement ran is found at its end: then nothing of it is kept, and the next call
+        begins anew."""
         with transaction(timeout_seconds=0) as connection:
+            held = retiring.open_holds(connection)
             done = retiring.retire(connection, what, rules, after=after, limit=_AT_ONCE)
+            retiring.require_no_new_holds(connection, held)
             self._note(connection, what, done.counts, after=done.last, is_over=done.last is None)
         return done.last
 
     def _batches(self, what: str, after: str | None, batch: Callable[[str | None], str | None]) -> bool:
         while time.monotonic() < self._ends_at:
             began = time.monotonic()
-            after = batch(after)
+            try:
+                after = batch(after)
+            except HeldMeanwhileError:
+                continue
             if after is None:
                 _log.info("retention_ended", what=what, retired=self._counts.get(what, 0))
                 return True
@@ -164,20 +172,25 @@ class _Run:
 
     def _people_batch(self, after: str | None) -> str | None:
         """Erase people as if they had asked for it, CRMs included. `after`: what the time counts from, and a person."""
-        start, last = after.split() if after else (STARTS[0], str(UUID(int=0)))
+        start, last = after.split() if after else (STARTS[0], str(retiring.NOBODY))
         rules = age_rules(self._found, PEOPLE, self._now, start=start)
         with transaction(timeout_seconds=0) as connection:
-            found = retiring.expired_people(connection, rules, start=start, after=UUID(last), limit=_PEOPLE_AT_ONCE)
-        if not found and start != STARTS[-1]:
-            return f"{STARTS[STARTS.index(start) + 1]} {UUID(int=0)}"
+            page = expired_people(
+                connection, rules, start=start, after=UUID(last), limit=_PEOPLE_AT_ONCE, now=self._now
+            )
         counts: Counter[tuple[str, str]] = Counter()
-        for person_id, brand in found:
+        for person_id, brand in page.people:
             try:
-                erase(Asked(person_id=person_id), by=_BY, reason=f"retention by {start}")
-            except (NotFoundError, RefusedError):  # gone or held meanwhile
+                erase(Asked(person_id=person_id), by=RETENTION, reason=f"retention by {start}", now=self._now)
+            except (NotFoundError, RefusedError):  # gone, held, or not due any more
                 continue
             counts[brand, ""] += 1
-        after = f"{start} {found[-1][0]}" if found else None
+        if page.last is not None:
+            after = f"{start} {page.last}"
+        elif start != STARTS[-1]:
+            after = f"{STARTS[STARTS.index(start) + 1]} {retiring.NOBODY}"
+        else:
+            after = None
         with transaction() as connection:
             self._note(connection, PEOPLE, counts, after=after, is_over=after is None)
         return after
