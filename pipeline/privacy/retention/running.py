@@ -75,6 +75,7 @@ def approve_rules(by: str) -> list[str]:
 def retain(*, budget_seconds: float, is_now: bool = False, now: datetime | None = None) -> RetentionReport:
     """Retire what is due for about so long. A class whose run of today is over is left alone, unless `is_now`. `now`:
     the moment that ages count to."""
+    _forget_taken_away()
     found = read_standings()
     waiting = [standing.rule.name for standing in found if standing.waits]
     if not any(standing.seconds is not None for standing in found):
@@ -84,6 +85,13 @@ def retain(*, budget_seconds: float, is_now: bool = False, now: datetime | None 
         if not is_held:
             return RetentionReport({}, is_over=False, waiting=waiting)
         return _Run(found, time.monotonic() + budget_seconds, now or datetime.now(UTC), is_now=is_now).work(waiting)
+
+
+def _forget_taken_away() -> None:
+    """A rule that was taken out of the settings is a new one when it comes back: what is old by then is something
+    else than what was looked at when it was approved."""
+    with transaction() as connection:
+        stored.forget_others(connection, [rule.name for rule in settings().retention])
 
 
 def _keep_longer(found: Sequence[Standing]) -> None:

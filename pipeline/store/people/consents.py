@@ -221,7 +221,7 @@ LEFT JOIN evidence_events x USING (event_id) LEFT JOIN evidence e ON e.evidence_
 LEFT JOIN events v ON v.event_id = c.event_id LEFT JOIN activities a ON a.event_id = c.event_id
 WHERE c.person_id = ANY(%s::uuid[])"""
 _IN_ORDER = " ORDER BY c.at, c.event_id"
-_OF_QUESTIONS = _ALL + " AND (c.purpose, c.channel) IN (SELECT * FROM unnest(%s::text[], %s::text[]))" + _IN_ORDER
+_OF_QUESTIONS = _ALL + " AND (c.purpose, c.channel) IN (SELECT * FROM unnest(%s::text[], %s::text[]))" + _IN_ORDER  # noqa: S608 - put together from constants
 
 
 def read_answers_of(
