@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection
 
 from pipeline.records.base import Fact
 from pipeline.settings.retention_settings import (
@@ -15,6 +17,7 @@ from pipeline.settings.retention_settings import (
     STATES,
     RetentionRule,
 )
+from pipeline.store.engine import server_time
 from pipeline.store.retention.statements import AgeRule
 
 _STATES_OF = {BODIES: STATES, QUARANTINE: ("quarantined",)}
@@ -44,6 +47,12 @@ class Standing(Fact, frozen=True):
 def standings(rules: Sequence[RetentionRule], approved: Mapping[str, int]) -> list[Standing]:
     """Each rule with what was approved of it, by its name. Logs hold nobody's data: the supervisor begins them anew."""
     return [Standing(rule, approved.get(rule.name)) for rule in rules if rule.what != LOGS]
+
+
+def moment_of_ages(connection: Connection) -> datetime:
+    """The moment that ages count to: by this machine's clock or the database's, whichever is behind. What a clock that
+    is ahead destroys does not come back. One statement."""
+    return min(datetime.now(UTC), datetime.fromtimestamp(server_time(connection), UTC))
 
 
 def age_rules(

@@ -4,13 +4,13 @@ nothing."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from pipeline.privacy.retention.expiry import expired_people
-from pipeline.privacy.retention.plan import Standing, age_rules, standings
+from pipeline.privacy.retention.plan import Standing, age_rules, moment_of_ages, standings
 from pipeline.records.base import Fact
 from pipeline.settings.loading import settings
 from pipeline.settings.retention_settings import PEOPLE, STARTS
@@ -51,7 +51,7 @@ def preview(connection: Connection, *, now: datetime | None = None) -> Preview:
     rules = [
         RuleNow(standing.rule.name, standing.wanted_seconds, standing.seconds, standing.waits) for standing in found
     ]
-    now = now or datetime.now(UTC)
+    now = now or moment_of_ages(connection)
     going = [
         Going(what, *count)
         for what in sorted({standing.rule.what for standing in found} - {PEOPLE})

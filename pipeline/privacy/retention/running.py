@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from pipeline.errors import NotFoundError, RefusedError
 from pipeline.logs import get_logger
 from pipeline.privacy.erasure import erase
 from pipeline.privacy.retention.expiry import RETENTION, expired_people
-from pipeline.privacy.retention.plan import Standing, age_rules, standings
+from pipeline.privacy.retention.plan import Standing, age_rules, moment_of_ages, standings
 from pipeline.privacy.subjects import Asked
 from pipeline.settings.loading import Settings, settings
 from pipeline.settings.retention_settings import (
@@ -84,7 +84,12 @@ def retain(*, budget_seconds: float, is_now: bool = False, now: datetime | None 
     with held_alone(_LOCK) as is_held:
         if not is_held:
             return RetentionReport({}, is_over=False, waiting=waiting)
-        return _Run(found, time.monotonic() + budget_seconds, now or datetime.now(UTC), is_now=is_now).work(waiting)
+        return _Run(found, time.monotonic() + budget_seconds, now or _moment(), is_now=is_now).work(waiting)
+
+
+def _moment() -> datetime:
+    with transaction(synchronous=False) as connection:
+        return moment_of_ages(connection)
 
 
 def _forget_taken_away() -> None:
@@ -125,13 +130,17 @@ class _Run:
         """Whether its run is over."""
         with transaction() as connection:
             run = stored.read_runs(connection).get(what)
-            is_new = run is None or (run.ended_at is not None and (self._is_now or self._now - run.began_at > _EVERY))
+            is_new = run is None or (run.ended_at is not None and self._is_due(run.began_at))
             if is_new:
                 stored.begin_run(connection, what, self._now)
             elif run is not None and run.ended_at is not None:
                 return True
             after = None if is_new or run is None else run.after
         return self._retire(what, after)
+
+    def _is_due(self, began_at: datetime) -> bool:
+        """A run of the future is one of a clock that was ahead: it does not hold others up."""
+        return self._is_now or self._now - began_at > _EVERY or began_at > self._now
 
     def _retire(self, what: str, after: str | None) -> bool:
         if what in _BY_TABLE:
