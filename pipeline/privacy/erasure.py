@@ -31,6 +31,8 @@ from pipeline.privacy.erasing.progress import Progress
 from pipeline.privacy.erasing.steps import PAUSES, advance, upkeep
 from pipeline.privacy.holds import held_people
 from pipeline.privacy.inventory import DELETED, tables_of_people
+from pipeline.privacy.retention.expiry import RETENTION
+from pipeline.privacy.retention.plan import moment_of_ages
 from pipeline.privacy.subjects import Asked, Subjects, check_asked, find_subjects
 from pipeline.records import new_id
 from pipeline.settings.loading import settings
@@ -174,9 +176,8 @@ def _begin(
 ) -> PrivacyRequest:
     if not is_known:
         requests.add_request(connection, request)
-    destroyed = destroy_noted(
-        connection, request, set(person_ids), given, has_entry=False, due_at=now or datetime.now(UTC)
-    )
+    due_at = now or moment_of_ages(connection) if request.asked_by == RETENTION else None
+    destroyed = destroy_noted(connection, request, set(person_ids), given, has_entry=False, due_at=due_at)
     if person_ids and not destroyed.people:
         raise RefusedError(
             "a legal hold keeps all that is known of them: nothing was erased; `afluente privacy hold list` says why"

@@ -214,6 +214,12 @@ def _of_people(
     return statement.format(who=who, kept="IN" if is_kept else "NOT IN"), values
 
 
+def people_staying(connection: Connection, person_ids: Collection[UUID], *, since: datetime) -> set[UUID]:
+    """Those of these people whom a hold or a restriction keeps, or of whom something came since. One statement."""
+    values = {"ids": arrays.uuids(sorted(person_ids)), "since": since}
+    return set(connection.exec_driver_sql(statements.STAYING, values).scalars())
+
+
 def open_holds(connection: Connection) -> set[UUID]:
     """Of all holds and restrictions that are in force the ids. One statement."""
     return set(connection.exec_driver_sql("SELECT hold_id FROM legal_holds WHERE released_at IS NULL").scalars())

@@ -196,3 +196,12 @@ WHERE p.merged_into IS NULL AND {{who}}
     AND p.person_id {{kept}} (SELECT k.person_id FROM people_kept k)
 ORDER BY p.person_id LIMIT %(limit)s
 """  # noqa: S608 - put together from constants
+STAYING = """
+SELECT p.person_id FROM people p
+WHERE p.person_id = ANY(%(ids)s::uuid[]) AND (
+    p.person_id IN (SELECT k.person_id FROM people_kept k)
+    OR EXISTS (SELECT FROM evidence v JOIN evidence_events x USING (evidence_id) JOIN events e USING (event_id)
+        WHERE v.person_id = coalesce(p.merged_into, p.person_id) AND e.received_at > %(since)s)
+    OR EXISTS (SELECT FROM evidence v JOIN activities a USING (evidence_id)
+        WHERE v.person_id = coalesce(p.merged_into, p.person_id) AND a.at > %(since)s))
+"""
