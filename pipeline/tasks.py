@@ -266,8 +266,10 @@ def watch() -> int:
     for keep_up in (upkeep, sweep_lapsed):
         try:
             keep_up()
-        except (TransientError, ConfigurationError) as error:
-            _log.warning("privacy_left", place=place_of(error))
+        except SoftTimeLimitExceeded:
+            raise
+        except Exception as error:  # noqa: BLE001 - what one of them cannot do keeps the others from nothing
+            _log.error("privacy_left", place=place_of(error))
     return watch_sources()
 
 

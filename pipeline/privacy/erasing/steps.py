@@ -9,11 +9,13 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection
 
+from pipeline.errors import AfluenteError, place_of
+from pipeline.logs import get_logger
 from pipeline.privacy.erasing.addresses import digests_in
 from pipeline.privacy.erasing.destruction import destroy_again, subjects_again, who_came_back
 from pipeline.privacy.erasing.noting import destroy_noted, end_erasure, read_erasure
 from pipeline.privacy.erasing.progress import Progress
-from pipeline.store.engine import patiently, transaction
+from pipeline.store.engine import StoreError, patiently, transaction
 from pipeline.store.erasures import crm, requests, rows
 from pipeline.store.erasures.events import forget_events, next_unfiled
 from pipeline.store.erasures.requests import PrivacyRequest
@@ -23,6 +25,7 @@ from pipeline.store.suppressions import suppressions
 PAUSES = (0.2, 0.5, 1.0, 2.0)
 _PAGE = 200  # bodies opened at once
 _NO_ID = UUID(int=0)
+_log = get_logger(__name__)
 _VERIFY_FOR, _VERIFY_EVERY = timedelta(days=8), timedelta(days=1)
 
 
@@ -42,12 +45,16 @@ def advance(request_id: UUID) -> PrivacyRequest:
 
 
 def upkeep() -> int:
-    """`advance` every erasure that something is left to do for; gives how many there were. One statement without."""
+    """`advance` every erasure that something is left to do for; gives how many there were. One statement without. One
+    that cannot go on now keeps none of the others waiting."""
     now = datetime.now(UTC)
     with transaction(synchronous=False) as connection:
         known = requests.open_requests(connection, verified_before=now - _VERIFY_EVERY, ended_after=now - _VERIFY_FOR)
     for request_id in known:
-        advance(request_id)
+        try:
+            advance(request_id)
+        except (AfluenteError, StoreError) as error:
+            _log.error("erasure_left", request=str(request_id), place=place_of(error))
     return len(known)
 
 
