@@ -186,7 +186,8 @@ def _rows(people: Population, numbers: range) -> dict[str, list[str]]:
     from pipeline.identity.evidence_cache import pack
     from pipeline.identity.matching.evidence import evidence_of, keys_of
     from pipeline.stages.survivorship.survivorship import merge_profile
-    from pipeline.store.keyring import blind_index, key_number
+    from pipeline.store.keyring import blind_index
+    from pipeline.store.keys.index_keys import key_number
 
     rows: dict[str, list[str]] = {name: [] for name in _COLUMNS}
     for number in numbers:

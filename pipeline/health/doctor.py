@@ -15,6 +15,7 @@ from pipeline.health.connector_checks import check_destinations, check_rules, ch
 from pipeline.health.edges.calls import check_calls
 from pipeline.health.edges.certificate import check_certificate
 from pipeline.health.edges.residency import check_residency
+from pipeline.health.keys.index import check_index_keys
 from pipeline.health.keys.sealing import check_sealing_keys
 from pipeline.health.keys.standings import check_stored_secrets
 from pipeline.health.machine_checks import (
@@ -60,6 +61,7 @@ def _checks(known: Settings | None) -> Iterator[Check]:
     yield from check_certificate(known)
     yield from check_database(known)
     yield from check_sealing_keys(known)
+    yield from check_index_keys()
     yield from check_access(known)
     yield from check_redis(known)
     yield from check_clocks(known)

@@ -24,13 +24,13 @@ from pipeline.identity.filing import FiledLeads
 from pipeline.identity.matching.evidence import EMAIL, PHONE, PROFILE, STRONG_KINDS, Evidence, evidence_of, keys_of
 from pipeline.identity.matching.rules import identity_rules
 from pipeline.identity.matching.scoring import compare
-from pipeline.identity.screening import screen
+from pipeline.identity.screening import digests_of, key_of, screen
 from pipeline.lanes import BULK
 from pipeline.records import ABOUT_PERSON, CONSENTS_SOURCE, Activity, Consent, Lead
 from pipeline.routing import told_of_consent, want_people
 from pipeline.store.engine import transaction
 from pipeline.store.identity import blocks
-from pipeline.store.keyring import key_number
+from pipeline.store.keys import index_keys
 from pipeline.store.people import activities as store
 from pipeline.store.people.activities import ActivityRow, Candidate
 from pipeline.store.people.consents import ConsentRow, consent_rows, write_consents
@@ -60,20 +60,26 @@ def open_kept(sealed: bytes, event_id: UUID) -> Kept:
 
 
 def file_activities(connection: Connection, activities: Iterable[Activity], leads: Iterable[Lead]) -> dict[UUID, str]:
-    """Store what is told of somebody, and of leads what they are besides. Commit before `find_people`. Two statements,
-    none where there is nothing of the kind, four where an address is suppressed: by event why those are not stored."""
+    """Store what is told of somebody, and of leads what they are besides. Commit before `find_people`. Three
+    statements, one or none where there is nothing of the kind, five where an address is suppressed: by event why those
+    are not stored."""
     rows: list[ActivityRow] = []
-    keys: dict[UUID, list[int]] = {}
+    keys: dict[UUID, dict[int, int]] = {}
     said: list[tuple[Lead, Evidence]] = []
-    for activity in activities:
+    screened: set[int] = set()
+    told = list(activities)
+    if told:
+        index_keys.hold(connection)
+    for activity in told:
         evidence = evidence_of(activity.lead)
         said.append((activity.lead, evidence))
-        numbers = list(_strong_keys(activity.lead.brand, evidence))
+        numbers = filed_keys(activity.lead.brand, evidence)
         rows.append(_row(activity, evidence, is_anybody=bool(numbers) or _names_person(activity)))
         keys[activity.event_id] = numbers
+        screened |= {key_of(digest) for digest in digests_of(activity.lead.brand, [evidence])}
     rows += [_row_beside(lead) for lead in leads if is_more(lead)]
     store.file_activities(connection, rows)
-    stopped = screen(connection, said, store.file_keys(connection, keys))
+    stopped = screen(connection, said, store.file_keys(connection, keys, screened=screened))
     store.drop_activities(connection, stopped)
     return stopped
 
@@ -116,8 +122,19 @@ def keys_of_leads(filed: FiledLeads) -> set[int]:
 
 
 def _strong_keys(brand: str, evidence: Evidence) -> dict[int, tuple[str, str]]:
-    """The address, number and profile keys, as they are stored, with what they are."""
-    return {key_number(brand, *named): named for named in keys_of(evidence) if named[0] in STRONG_KINDS}
+    """The address, number and profile keys, as they may be stored, with what they are."""
+    return {
+        number: named
+        for named in keys_of(evidence)
+        if named[0] in STRONG_KINDS
+        for number in index_keys.stored_numbers(brand, *named)
+    }
+
+
+def filed_keys(brand: str, evidence: Evidence) -> dict[int, int]:
+    """The numbers under which an activity waits, each with the generation of its index key."""
+    named = [name for name in keys_of(evidence) if name[0] in STRONG_KINDS]
+    return {key.number(brand, *name): key.generation for key in index_keys.known().filed for name in named}
 
 
 def find_people(
@@ -228,7 +245,9 @@ def _best(
     names: Mapping[int, int],
 ) -> UUID | None:
     """By weight, then by what they have in common, then who is known longest: the same whoever looks, and when."""
-    used = {named: names.get(key, 1) for key, named in sought.keys.items()}
+    used: dict[tuple[str, str], int] = {}
+    for key, named in sought.keys.items():  # a value has several numbers while the index key is replaced
+        used[named] = max(used.get(named, 1), names.get(key, 1))
     rules = identity_rules()
     ranked = []
     for key, (kind, _) in sought.keys.items():
@@ -250,8 +269,12 @@ def sweep_activities() -> int:
     if not again:
         return ended
     with transaction() as connection:
+        index_keys.hold(connection)
         waiting = store.hold_waiting(connection, again)
         sought = {row.event_id: _sought(row) for row in waiting}
-        store.file_keys(connection, {event_id: list(mine.keys) for event_id, mine in sought.items()})
+        brands = {row.event_id: row.brand for row in waiting}
+        store.file_keys(
+            connection, {event_id: filed_keys(brands[event_id], mine.evidence) for event_id, mine in sought.items()}
+        )
         store.note_looked(connection, again)
         return ended + _give(connection, waiting, sought, lane=BULK)

@@ -74,7 +74,7 @@ class CorrectedEvents:
         staying = self._staying(sources)
         self.vanishing = {evidence_id: known[evidence_id] for evidence_id in sources - staying}
         if self.vanishing:
-            keys = {key for stored in self.vanishing.values() for key in cache.keys(stored)}
+            keys = {key for stored in self.vanishing.values() for key in cache.all_numbers(stored)}
             store.drop_keys(self._connection, self.vanishing, keys)
 
     def remove_evidence_from(self, near: Neighborhood) -> None:

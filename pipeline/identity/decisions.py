@@ -23,6 +23,7 @@ from pipeline.lanes import BULK
 from pipeline.store.engine import patiently, transaction
 from pipeline.store.identity import decisions, evidence_rows, people_moves
 from pipeline.store.identity.decisions import Link, PersonEvidence, Standing
+from pipeline.store.keys import index_keys
 
 _PAUSES = (0.2, 0.4, 0.8, 1.6)  # seconds, between attempts at one decision: others may be at the same people
 _ACTIONS = {
@@ -62,6 +63,7 @@ def decide(work: Callable[[Connection], Done]) -> Done:
 
     def attempt() -> Done:
         with transaction() as connection:
+            index_keys.hold(connection)
             decisions.hold_decisions(connection)
             return work(connection)
 

@@ -5,14 +5,15 @@ Only a cache: without it, or with an empty one, everybody comes to the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 import msgspec
 
 from pipeline.identity.matching.evidence import EMAIL, STRONG_KINDS, Evidence, keys_of
 from pipeline.store.identity.evidence_rows import StoredEvidence
-from pipeline.store.keyring import key_number
+from pipeline.store.keys import index_keys
+from pipeline.store.keys.index_keys import IndexKeys
 
 pack = msgspec.msgpack.Encoder().encode
 unpack = msgspec.msgpack.Decoder(Evidence).decode
@@ -27,14 +28,36 @@ class _Keys(msgspec.Struct, frozen=True):
 
 
 class EvidenceCache:
-    """What evidence says and the keys it is found by, by the id of the evidence. Grows with each piece asked about."""
+    """What evidence says and the keys it is found by, by the id of the evidence. Grows with each piece asked about.
+
+    Numbers are those of the index key that is current when the first is made: `renew` at the beginning of each
+    transaction forgets them where another one is by now.
+    """
 
     def __init__(self) -> None:
+        self._index: IndexKeys | None = None
+        self._begin()
+
+    def _begin(self) -> None:
         self._evidence: dict[UUID, Evidence] = {}
         self._keys: dict[UUID, _Keys] = {}
         self._strong: set[int] = set()
         self._numbers: dict[tuple[str, str, str], int] = {}
         self._named: dict[int, tuple[str, str]] = {}
+        self._coming: dict[int, int] = {}
+
+    def renew(self) -> None:
+        """Keep nothing that was made with other keys of the index than those of now."""
+        if self._index is not None and self._index is not index_keys.known():
+            self._index = None
+            self._begin()
+
+    @property
+    def index(self) -> IndexKeys:
+        """The keys of the index that numbers are made with."""
+        if self._index is None:
+            self._index = index_keys.known()
+        return self._index
 
     def add(self, evidence_id: UUID, brand: str, evidence: Evidence, named: list[tuple[str, str]]) -> list[int]:
         """Keep this evidence with its keys, (kind, value) as `keys_of` gives them. Gives them as they are stored."""
@@ -49,9 +72,44 @@ class EvidenceCache:
         """The number that a key is stored as."""
         number = self._numbers.get((brand, kind, value))
         if number is None:
-            number = self._numbers[brand, kind, value] = key_number(brand, kind, value)
+            number = self._numbers[brand, kind, value] = self.index.current.number(brand, kind, value)
             self._named[number] = kind, value
+            if self.index.coming is not None:
+                self._coming[number] = self.index.coming.number(brand, kind, value)
         return number
+
+    def coming(self, numbers: Iterable[int]) -> dict[int, list[int]]:
+        """By generation what these numbers, made here, will be under the coming key; nothing where none comes."""
+        key = self.index.coming
+        return {} if key is None else {key.generation: [self._coming[number] for number in numbers]}
+
+    def with_coming(self, counts: Mapping[int, int]) -> Mapping[int, int]:
+        """The same of these numbers, made here, and of what they will be under the coming key."""
+        if self.index.coming is None:
+            return counts
+        return {**counts, **{self._coming[number]: count for number, count in counts.items()}}
+
+    def all_numbers(self, stored: StoredEvidence) -> set[int]:
+        """Everything that a stored piece may be filed under, also by the key that comes and the one that leaves."""
+        numbers = set(self.keys(stored))
+        for key in self.index.stored[1:]:
+            numbers |= {key.number(stored.brand, kind, value) for kind, value in self.named_keys(stored.evidence_id)}
+        return numbers
+
+    def screened_numbers(self, pieces: Iterable[tuple[str, UUID]]) -> set[int]:
+        """What addresses, numbers and profiles of these pieces, (brand, id), that were added may be suppressed under:
+        by any key of the index. Raises KeyError of others."""
+        pieces = list(pieces)
+        numbers = self.strong_numbers(evidence_id for _, evidence_id in pieces)
+        for key in self.index.all:
+            if key.generation != self.index.current.generation:
+                numbers |= {
+                    key.number(brand, kind, value)
+                    for brand, evidence_id in pieces
+                    for kind, value in self._keys[evidence_id].named
+                    if kind in STRONG_KINDS
+                }
+        return numbers
 
     def evidence(self, stored: StoredEvidence) -> Evidence:
         """What a stored piece says, opened if it was not yet."""

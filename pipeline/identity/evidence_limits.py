@@ -57,7 +57,7 @@ def limit_evidence(
     uses = _uses_by_key(new, cache)
     busy_keys.hold_keys(connection, [key for key, group in uses.items() if len(group) >= _ALONE])
     least = max(1, rules.most_alike + 1 - max(map(len, uses.values()), default=0))
-    screened = () if is_screened else cache.strong_numbers(row.evidence_id for row in new)
+    screened = () if is_screened else cache.screened_numbers((row.brand, row.evidence_id) for row in new)
     stored, suppressed = busy_keys.read_busy_keys(
         connection, uses, least=least, most=rules.crowded + 1, screened=screened
     )

@@ -47,6 +47,7 @@ def file_evidence(connection: Connection, leads: Sequence[Lead], cache: Evidence
     `cache`: hand it on to `resolve`, which then need not open again what was just made.
     """
     cache = cache or EvidenceCache()
+    cache.renew()
     said = [(lead, evidence_of(lead)) for lead in leads]
     made = [new_evidence(lead, evidence, cache) for lead, evidence in said]
     stopped: dict[UUID, str] = {}
@@ -93,4 +94,8 @@ def new_evidence(lead: Lead, evidence: Evidence, cache: EvidenceCache) -> NewEvi
     content = packed if keys else lead.event_id.bytes + packed
     evidence_id = blind_index().content_id(lead.brand.encode() + b"\x00" + content)
     numbers = cache.add(evidence_id, lead.brand, evidence, keys)
-    return NewEvidence(evidence_id, lead.brand, new_id(), packed, numbers, [lead.event_id])
+    return NewEvidence(
+        *(evidence_id, lead.brand, new_id(), packed, numbers, [lead.event_id]),
+        generation=cache.index.current.generation,
+        coming=cache.coming(numbers),
+    )

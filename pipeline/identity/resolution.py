@@ -59,6 +59,7 @@ def resolve(
     """
     request = Request(filed, again, recompute, decided_by)
     cache = cache or EvidenceCache()
+    cache.renew()
     wanted: Collection[UUID] = ()
     for _ in range(_ROUNDS):
         attempt = connection.begin_nested()
@@ -180,7 +181,7 @@ class Resolution:
 
     def cluster(self, near: Neighborhood) -> Clustering:
         """The people of the neighborhood. Stores how many names use its keys, and gives notice to other workers."""
-        blocks.note_shared_keys(self._connection, near.recounted)
+        blocks.note_shared_keys(self._connection, self._cache.with_coming(near.recounted))
         blocks.give_notice(self._connection, near.noticing)
         must, cannot = evidence_rows.read_link_pairs(self._connection, near.known.keys() - near.alone)
         return cluster_neighborhood(near, self._cache, must=must, cannot=cannot, rules=self._rules)

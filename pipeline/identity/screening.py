@@ -7,6 +7,7 @@ post of a source that `privacy.own_forms` names, of something that happened afte
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +18,8 @@ from sqlalchemy import Connection
 from pipeline.identity.matching.evidence import STRONG_KINDS, Evidence, evidence_of, keys_of
 from pipeline.records import SUPPRESSED_ADDRESS, Batch, Lead, Suppressed
 from pipeline.settings.loading import settings
-from pipeline.store.keyring import blind_index
+from pipeline.store.keys import index_keys
+from pipeline.store.keys.index_keys import IndexKey
 from pipeline.store.suppressions import suppressions
 from pipeline.store.suppressions.suppressions import DIGEST_BYTES, Suppression
 
@@ -27,18 +29,35 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _EVENT_REASONS = {ERASED: ERASED, "objection": "no_consent", "spam": "spam"}
 
 
-def suppression_digest(brand: str, kind: str, value: str) -> bytes:
-    """16 bytes of an address in the form in which it is compared: those that evidence is filed under, and 8 more."""
-    text = f"{brand}\x00{kind}\x00{value}"
-    index = blind_index()
-    number = index.number(text).to_bytes(8, "big", signed=True)
-    return (number + index.content_id(b"suppressed\x00" + text.encode("utf-8", "surrogatepass")).bytes)[:DIGEST_BYTES]
+def suppression_digest(brand: str, kind: str, value: str, key: IndexKey | None = None) -> bytes:
+    """16 bytes of an address in the form in which it is compared: those that evidence is filed under, and 8 more.
+    Without a `key` of the index by the current one; of another than the first its id follows, 4 bytes."""
+    key = key or index_keys.known().current
+    text = f"{brand}\x00{kind}\x00{value}".encode("utf-8", "surrogatepass")
+    number = key.number(brand, kind, value).to_bytes(8, "big", signed=True)
+    whole = (number + key.index.content_id(b"suppressed\x00" + text).bytes)[:DIGEST_BYTES]
+    return whole if key.generation == 0 else whole + bytes.fromhex(key.key_id)
+
+
+def new_digests(brand: str, kind: str, value: str) -> set[bytes]:
+    """What an address is to be suppressed by: more than one digest only while the index key is replaced."""
+    return {suppression_digest(brand, kind, value, key) for key in index_keys.known().filed}
+
+
+def known_digests(brand: str, kind: str, value: str) -> set[bytes]:
+    """What an address may be suppressed by: its digests by all keys of the index that are known."""
+    return {suppression_digest(brand, kind, value, key) for key in index_keys.known().all}
 
 
 def digests_of(brand: str, evidence: Iterable[Evidence]) -> set[bytes]:
-    """Of every address, number and profile that these say."""
+    """What every address, number and profile that these say may be suppressed by."""
     named = {key for piece in evidence for key in keys_of(piece) if key[0] in STRONG_KINDS}
-    return {suppression_digest(brand, kind, value) for kind, value in named}
+    return {digest for kind, value in named for digest in known_digests(brand, kind, value)}
+
+
+def count_addresses(digests: Iterable[bytes]) -> int:
+    """How many addresses these are digests of: of two keys where they were made while one took the place of another."""
+    return max(Counter(digest[DIGEST_BYTES:] for digest in digests).values(), default=0)
 
 
 def key_of(digest: bytes) -> int:
@@ -51,17 +70,16 @@ def screen(connection: Connection, leads: Sequence[tuple[Lead, Evidence]], known
     suppressions. One statement, none without `known`, one more for each brand where a person came anew."""
     if not known:
         return {}
+    theirs = [(lead, digests_of(lead.brand, [evidence])) for lead, evidence in leads]
+    # By all numbers of theirs: since they were found known one may have come under another key of the index.
+    keys = {key_of(digest) for _, digests in theirs for digest in digests}
     found: dict[tuple[str, bytes], Suppression] = {
-        (row.brand, row.digest): row for row in suppressions.read_by_keys(connection, known)
+        (row.brand, row.digest): row for row in suppressions.read_by_keys(connection, keys)
     }
     stopped: dict[UUID, str] = {}
     lifted: dict[str, set[bytes]] = {}
-    for lead, evidence in leads:
-        met = {
-            digest: row
-            for digest in digests_of(lead.brand, [evidence])
-            if (row := found.get((lead.brand, digest))) is not None
-        }
+    for lead, digests in theirs:
+        met = {digest: row for digest in digests if (row := found.get((lead.brand, digest))) is not None}
         if not met:
             continue
         if _came_anew(lead, met):
@@ -69,14 +87,14 @@ def screen(connection: Connection, leads: Sequence[tuple[Lead, Evidence]], known
         else:
             reasons = {row.reason for row in met.values()}
             stopped[lead.event_id] = _EVENT_REASONS[min(reasons, key=tuple(_EVENT_REASONS).index)]
-    for brand, digests in sorted(lifted.items()):
-        suppressions.lift(connection, brand, digests)
+    for brand, gone in sorted(lifted.items()):
+        suppressions.lift(connection, brand, gone)
     return stopped
 
 
 def screen_values(connection: Connection, people: Mapping[UUID, tuple[str, Mapping[str, Any]]]) -> set[UUID]:
-    """Those of these people, each with brand and golden values, who have a suppressed address. One statement, none
-    where they have no address at all."""
+    """Those of these people, each with brand and golden values, who have a suppressed address. Two statements."""
+    index_keys.refresh(connection)
     theirs = {
         person_id: (brand, digests_of(brand, [evidence_of(_lead(person_id, brand, values))]))
         for person_id, (brand, values) in people.items()

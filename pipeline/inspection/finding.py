@@ -16,7 +16,7 @@ from pipeline.identity.matching.evidence import EMAIL, PHONE, PROFILE
 from pipeline.inspection.names import name_of_values
 from pipeline.settings.loading import settings
 from pipeline.store.identity import lookups
-from pipeline.store.keyring import key_number
+from pipeline.store.keys import index_keys
 from pipeline.store.people.people import read_people
 from pipeline.store.reports import find_kind
 from pipeline.values.emails.emails import normalize_email
@@ -98,7 +98,13 @@ def _id(text: str) -> UUID | None:
 def _people_with(connection: Connection, kind: str, values: list[str]) -> list[UUID]:
     if not values:
         return []
-    keys = [key_number(brand, kind, value) for brand in sorted(settings().brands) for value in values]
+    index_keys.refresh(connection)
+    keys = [
+        number
+        for brand in sorted(settings().brands)
+        for value in values
+        for number in index_keys.stored_numbers(brand, kind, value)
+    ]
     return lookups.people_with_keys(connection, keys)
 
 

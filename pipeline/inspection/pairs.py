@@ -24,6 +24,7 @@ from pipeline.identity.neighborhoods import Neighborhood, NeighborhoodReader
 from pipeline.inspection.merges import Forward, find_forward, tell_decision
 from pipeline.store.identity import decisions, evidence_rows
 from pipeline.store.identity.evidence_rows import StoredEvidence
+from pipeline.store.keys import index_keys
 from pipeline.store.reports import evidence_of_event
 
 _MEMBERS_LIMIT = 60  # of a person's pieces of evidence that are compared with another person's
@@ -129,6 +130,7 @@ class _Clustered:
     """The neighborhood of some evidence of one brand, clustered as the workers would."""
 
     def __init__(self, connection: Connection, evidence_ids: Collection[UUID]) -> None:
+        index_keys.refresh(connection)
         self.rules, cache = identity_rules(), EvidenceCache()
         near = _read_neighborhood(connection, evidence_ids, cache)
         self.known = near.known

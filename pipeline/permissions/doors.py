@@ -95,6 +95,7 @@ COMMANDS: dict[str, Door] = {
     "keys list": Door("keys.manage", READS),
     "keys revoke": Door("keys.manage", CHANGES),
     "keys reseal": Door("secrets.manage", CHANGES, ("dry_run", "status")),
+    "keys rotate-index": Door("secrets.manage", CHANGES, ("status",)),
     "audit export": Door("audit.read", READS),
     "audit verify": Door("audit.read", READS),
     "audit anchor": Door("installation.change", ACTS),

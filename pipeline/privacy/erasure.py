@@ -25,6 +25,7 @@ from sqlalchemy import Connection
 
 from pipeline.audit.entries import was_done_by_me
 from pipeline.errors import RefusedError, UsageError
+from pipeline.identity.screening import count_addresses
 from pipeline.privacy.erasing.destruction import Destroyed
 from pipeline.privacy.erasing.noting import audit_erasure, destroy_noted, end_erasure, read_erasure
 from pipeline.privacy.erasing.progress import Progress
@@ -76,7 +77,7 @@ def plan(asked: Asked) -> Planned:
         {"events": len(found.ids["event"]), **{table: count for table, count in counted.items() if count}},
         systems,
         sorted(held_now),
-        sum(len(digests) for digests in subjects.digests.values()),
+        sum(map(count_addresses, subjects.digests.values())),
         subjects.shared,
     )
 

@@ -71,7 +71,7 @@ quarantine deleted event_id=event person_id=person
 evidence deleted evidence_id=evidence
   evidence_id:id brand:none birth_id:id person_id:id component:id notices:fact sealed:sealed! created_at:fact!
 evidence_keys deleted evidence_id=evidence
-  key:digest evidence_id:id
+  key:digest evidence_id:id generation:fact
 evidence_events deleted evidence_id=evidence
   event_id:id evidence_id:id
 shared_keys deleted
@@ -109,7 +109,7 @@ activities deleted event_id=event evidence_id=evidence
   event_id:id! brand:none source:fact! says:fact! kind:value! at:fact! state:fact! evidence_id:id waits_until:fact
   looked_at:fact sealed_evidence:sealed! sealed:sealed!
 activity_keys deleted event_id=event
-  key:digest event_id:id
+  key:digest event_id:id generation:fact
 companies deleted company_id=company
   company_id:id brand:none key_id:digest created_at:fact
 person_companies deleted person_id=person company_id=company
@@ -167,6 +167,10 @@ filed_versions nobody
   name version
 heartbeats nobody
   part seen_at
+index_keys nobody
+  generation key_id state made_at current_since
+index_rotation nobody
+  step after done began_at ended_at
 intake_requests nobody
   source outcome minute requests
 keyring nobody

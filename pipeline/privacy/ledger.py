@@ -1,4 +1,5 @@
-"""The ledger: what was erased, held and restricted, in a file outside the database and its backups.
+"""The ledger: what was erased, held and restricted, in a file outside the database and its backups; and each new key
+of the index, sealed, so that its digests say something to a database of before it.
 
 Each entry is a line, written through to the disk before anything is destroyed. A line names ids and keyed digests,
 never a value, and the hash of the line before: a line that was changed, taken out or put in is found. After a restore,
@@ -27,14 +28,14 @@ from pipeline.settings.installation import unusable
 from pipeline.settings.loading import Settings, settings
 from pipeline.store.holds import ledger_entries
 
-ERASE, HOLD, RELEASE = "erase", "hold", "release"
-KINDS = (ERASE, HOLD, RELEASE)
+ERASE, HOLD, RELEASE, INDEX_KEY = "erase", "hold", "release", "index_key"
 _FIRST = "0" * 64  # what the first line names as the one before it
 
 
 class LedgerEntry(Fact, frozen=True):
-    """`digests`: keyed, of every form of every address, as suppressions have them (16 bytes). `details`: names and ids
-    that say how it was (the kind of a hold, its reason); no value of a person."""
+    """`digests`: keyed, of every form of every address, as suppressions have them (16 bytes, or 20 with the id of the
+    index key). `details`: names and ids that say how it was (the kind of a hold, its reason), or an index key, sealed;
+    no value of a person."""
 
     kind: str
     request_id: UUID

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from functools import partial
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from pipeline.privacy.ledger import LedgerEntry, LedgerLine
 from pipeline.privacy.retention.expiry import RETENTION
 from pipeline.records.base import Fact
 from pipeline.store.engine import patiently, transaction
+from pipeline.store.keys import rotating
 from pipeline.store.retention import retiring
 
 _PAUSES_SECONDS = (0.2, 1.0, 3.0)
@@ -50,6 +52,9 @@ def _replay(line: LedgerLine) -> None:
     with transaction(timeout_seconds=0) as connection:
         if entry.kind in (ledger.HOLD, ledger.RELEASE):
             holds.restore(connection, line)
+        elif entry.kind == ledger.INDEX_KEY:
+            rotating.put_back(connection, entry.details["name"], base64.b64decode(entry.details["sealed"]))
+            ledger.note_known(connection, [line])
         elif entry.kind == ledger.ERASE:
             people, digests = _still_meant(connection, entry)
             if people or digests:

@@ -11,14 +11,14 @@ from sqlalchemy import Connection
 from pipeline.errors import NotFoundError, UsageError
 from pipeline.identity.evidence_cache import EvidenceCache
 from pipeline.identity.matching.evidence import EMAIL, PHONE, STRONG_KINDS
-from pipeline.identity.screening import suppression_digest
+from pipeline.identity.screening import new_digests
 from pipeline.privacy.erasing.addresses import email_form, phone_forms, regions_of
 from pipeline.settings.loading import settings
 from pipeline.store.erasures.found import FoundPeople, find_all_of
 from pipeline.store.erasures.requests import requests_about
 from pipeline.store.erasures.rows import keys_of_others
 from pipeline.store.identity import lookups
-from pipeline.store.keyring import key_number
+from pipeline.store.keys import index_keys
 
 MOST_PEOPLE = 25  # that one address may lead to: a number of more people is a switchboard's
 
@@ -85,11 +85,17 @@ def find_subjects(connection: Connection, asked: Asked, *, most: int = MOST_PEOP
     Raises NotFoundError for an id that is nobody's and never was; UsageError where an address leads to more than `most`
     people, as they cannot all have asked.
     """
+    index_keys.refresh(connection)
     named = {brand: forms_of(asked, brand) for brand in brands_of(asked)}
     if asked.person_id is not None:
         people: Collection[UUID] = [asked.person_id]
     else:
-        keys = [key_number(brand, *form) for brand, forms in named.items() for form in forms]
+        keys = [
+            number
+            for brand, forms in named.items()
+            for form in forms
+            for number in index_keys.stored_numbers(brand, *form)
+        ]
         people = lookups.people_with_keys(connection, keys)
     if len(people) > most:
         raise UsageError(
@@ -104,7 +110,11 @@ def find_subjects(connection: Connection, asked: Asked, *, most: int = MOST_PEOP
         raise NotFoundError(
             f"no person has the id {asked.person_id}: `afluente people find` finds people by what is at hand"
         )
-    given = {brand: {suppression_digest(brand, *form) for form in forms} for brand, forms in named.items() if forms}
+    given = {
+        brand: {digest for form in forms for digest in new_digests(brand, *form)}
+        for brand, forms in named.items()
+        if forms
+    }
     return subjects_of_people(connection, found, given, earlier)
 
 
@@ -115,7 +125,8 @@ def subjects_of_people(
     earlier: tuple[UUID, ...] = (),
 ) -> Subjects:
     """What is to be suppressed of people that were found: all their addresses but those that others have as well, and
-    what was `given` by brand in any case. One statement, none where nothing was found."""
+    what was `given` by brand in any case. Two statements, one where nothing was found."""
+    index_keys.refresh(connection)
     cache = EvidenceCache()
     keys = {key for stored in found.evidence.values() for key in cache.keys(stored)}
     others = keys_of_others(connection, keys, found.evidence)
@@ -130,11 +141,11 @@ def subjects_of_people(
             if number in others:
                 shared.add(number)
             else:
-                digests.setdefault(stored.brand, set()).add(suppression_digest(stored.brand, kind, value))
+                digests.setdefault(stored.brand, set()).update(new_digests(stored.brand, kind, value))
     return Subjects(
         found,
         {brand: frozenset(of_brand) for brand, of_brand in digests.items()},
-        frozenset(keys),
+        frozenset(number for stored in found.evidence.values() for number in cache.all_numbers(stored)),
         len(shared),
         earlier,
     )

@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 
 from pipeline.audit.entries import record_action
 from pipeline.errors import UsageError
-from pipeline.identity.screening import digests_of, suppression_digest
+from pipeline.identity.screening import digests_of, known_digests, new_digests, suppression_digest
 from pipeline.privacy.subjects import Asked, brands_of, check_asked, forms_of
 from pipeline.store.engine import transaction
+from pipeline.store.keys import index_keys
 from pipeline.store.suppressions import suppressions
 
 OBJECTION, SPAM = "objection", "spam"
@@ -48,12 +49,15 @@ def suppress_address(asked: Asked, *, reason: str, lift: bool = False) -> int:
         raise UsageError("an address or a number is suppressed: give --email or --phone")
     count = 0
     with transaction() as connection:
+        index_keys.hold(connection)
         for brand in brands_of(asked):
-            digests = {suppression_digest(brand, *form) for form in forms_of(asked, brand)}
+            forms = forms_of(asked, brand)
             if lift:
-                count += suppressions.take_back(connection, brand, digests, reason)
+                known = {digest for form in forms for digest in known_digests(brand, *form)}
+                count += suppressions.take_back(connection, brand, known, reason)
             else:
+                digests = {digest for form in forms for digest in new_digests(brand, *form)}
                 suppress(connection, brand, digests, reason=reason)
-                count += len(digests)
+                count += len(forms)
             record_action(connection, "address.release" if lift else "address.suppress", brand=brand, reason=reason)
     return count

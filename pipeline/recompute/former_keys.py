@@ -18,6 +18,7 @@ from pipeline.identity.evidence_cache import EvidenceCache
 from pipeline.identity.matching.evidence import KEYS_VERSION
 from pipeline.store.engine import transaction
 from pipeline.store.identity import evidence_rows, filed_keys, upgrades
+from pipeline.store.keys import index_keys
 
 PIECES_AT_ONCE = 1_000
 
@@ -39,6 +40,7 @@ def refile_keys(
     while True:
         with transaction(timeout_seconds=0) as connection:
             upgrades.hold_filing(connection)
+            index_keys.hold(connection)
             evidence_ids = filed_keys.next_pieces(connection, after, pieces_at_once)
             if not evidence_ids:
                 filed_keys.end_refiling(connection)
@@ -51,10 +53,16 @@ def refile_keys(
 def file_missing_keys(evidence_ids: Collection[UUID]) -> None:
     """Let this evidence be found by all of its keys of now, whatever else it is found by. Safe beside workers."""
     with transaction() as connection:
+        index_keys.hold(connection)
         _file(connection, evidence_ids)
 
 
 def _file(connection: Connection, evidence_ids: Collection[UUID]) -> None:
     known, cache = evidence_rows.read_evidence(connection, evidence_ids), EvidenceCache()
-    keys = {(key, evidence_id) for evidence_id, stored in known.items() for key in cache.keys(stored)}
-    filed_keys.file_again(connection, keys)
+    filed: dict[int, set[tuple[int, UUID]]] = {}
+    for evidence_id, stored in known.items():
+        numbers = cache.keys(stored)
+        for generation, keys in ((cache.index.current.generation, numbers), *cache.coming(numbers).items()):
+            filed.setdefault(generation, set()).update((key, evidence_id) for key in keys)
+    for generation, pairs in sorted(filed.items()):
+        filed_keys.file_again(connection, pairs, generation=generation)

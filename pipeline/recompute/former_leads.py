@@ -29,6 +29,7 @@ from pipeline.store.identity import evidence_rows, people_moves, upgrades
 from pipeline.store.identity.evidence_rows import NewEvidence, StoredEvidence
 from pipeline.store.identity.upgrades import FormerEvidence, Unfiled
 from pipeline.store.keyring import blind_index
+from pipeline.store.keys import index_keys
 from pipeline.store.people import people
 
 EVENTS_AT_ONCE = 200
@@ -53,6 +54,7 @@ def file_former_leads(
         while after is not None and done < total:
             with transaction(timeout_seconds=0) as connection:
                 upgrades.hold_filing(connection)
+                index_keys.hold(connection)
                 rows, after = upgrades.next_unfiled(connection, after, events_at_once)
                 done += work(connection, rows) if rows else 0
             on_progress(done, total)

@@ -23,6 +23,7 @@ from pipeline.recompute.former_keys import file_missing_keys, refile_keys
 from pipeline.recompute.former_leads import EVENTS_AT_ONCE, file_former_leads
 from pipeline.store.engine import in_parts, transaction
 from pipeline.store.identity import decisions, evidence_rows, reviews, upgrades
+from pipeline.store.keys import index_keys
 
 _PIECES_AT_ONCE = 200
 _PAUSES = (0.4, 0.8, 1.6, 3.2)  # seconds, between attempts at one batch: others may be at the same people
@@ -122,6 +123,7 @@ def _recompute(
 def _resolve(rows: Sequence[_Row]) -> RecomputedPeople:
     file_missing_keys([row[0] for row in rows])
     with transaction(timeout_seconds=0) as connection:
+        index_keys.hold(connection)
         settled = _settle(connection, rows, partial(resolve_people, connection, BULK, NO_LEADS, decided_by=_DECIDED_BY))
         reviews.forget_outdated(connection, settled.looked_at)
     return RecomputedPeople(len(rows), len(settled.joined), len(settled.parted))
@@ -133,6 +135,7 @@ def _count_changes(rows: Sequence[_Row]) -> RecomputedPeople:
     done = RecomputedPeople(len(rows))
     try:
         with transaction(timeout_seconds=0) as connection:
+            index_keys.hold(connection)
             _settle(connection, rows, partial(resolve, connection, NO_LEADS, lambda _connection, _events: ()))
             owners = evidence_rows.read_owners(connection, [row[0] for row in rows])
             raise _RolledBackError

@@ -125,7 +125,7 @@ def _reseal_table(
             time.sleep(_PASS_PAUSE_SECONDS)
         is_at_end = False
         while not is_at_end:
-            _let_leads_pass()
+            let_leads_pass()
             is_at_end, resealed = patiently(partial(_reseal_page, table, newest, rows_at_once), pauses=_PAUSES_SECONDS)
             done[table.name] += resealed
             on_progress(table.name, done[table.name])
@@ -142,7 +142,8 @@ def _reseal_page(table: SealedTable, newest: str, rows_at_once: int) -> tuple[bo
     return page.last is None, page.resealed
 
 
-def _let_leads_pass() -> None:
+def let_leads_pass() -> None:
+    """Wait while many leads wait for a chain, but not for ever."""
     for _ in range(_BACKLOG_PAUSES):
         with transaction(synchronous=False) as connection:
             pending = count_pending_up_to(connection, _MANY_PENDING)

@@ -37,6 +37,7 @@ from pipeline.store.engine import in_parts, transaction
 from pipeline.store.events import events, quarantine, settled
 from pipeline.store.events.settled import Chosen, SettledEvent
 from pipeline.store.identity import decisions, upgrades
+from pipeline.store.keys import index_keys
 
 _EVENTS_AT_ONCE = 100
 _PAUSES = (0.4, 0.8, 1.6, 3.2)  # seconds, between attempts at one batch: others may be at the same people
@@ -101,6 +102,7 @@ def _replay(page: Sequence[SettledEvent], run: Run, *, is_dry_run: bool) -> Rewr
         with transaction(synchronous=False) as connection:
             filed = _file(connection, leads, cache)
         with transaction(timeout_seconds=0) as connection:
+            index_keys.hold(connection)
             rewriting.write(connection, *filed)
     except _RolledBackError:
         pass
@@ -143,6 +145,7 @@ def _file(connection: Connection, leads: Sequence[Lead], cache: EvidenceCache) -
     """The leads by their evidence, of which that is stored which is not yet. Raises TransientError while an update is
     not finished, Superseded if a revision took the place of one."""
     upgrades.require_finished(connection, KEYS_VERSION)
+    cache.renew()
     batch = Batch(new_id(), BULK, list(leads))
     set_aside(connection, batch)
     if batch.superseded:

@@ -16,7 +16,7 @@ from pipeline.logs import get_logger
 from pipeline.store import keyring, remains
 from pipeline.store.engine import transaction, translate
 from pipeline.store.identity import notices
-from pipeline.store.keys import in_use
+from pipeline.store.keys import in_use, index_keys
 from pipeline.store.roles.setup import drop_views, renew_grants
 
 _PARTITIONED = {"events": "event_id", "event_bodies": "event_id", "request_bodies": "request_id"}  # table -> its key
@@ -63,6 +63,7 @@ def migrate(engine: Engine) -> None:
         in_use.note_sealing_key(connection)
         in_use.require_keys(connection)
         keyring.ensure_index_key(connection)
+        index_keys.require_index_keys(connection)
         notices.settle_restored(connection)
     with transaction(on=engine) as connection:
         remains.keep_out_of_statistics(connection)

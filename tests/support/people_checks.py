@@ -23,7 +23,7 @@ from pipeline.stages.survivorship.survivorship import merge_profile
 from pipeline.store.engine import transaction
 from pipeline.store.events import events
 from pipeline.store.identity import blocks, evidence_rows
-from pipeline.store.keyring import key_number
+from pipeline.store.keys.index_keys import key_number
 from pipeline.store.people import people
 
 Fields = Mapping[str, Any]

@@ -15,7 +15,7 @@ import orjson
 
 from connectors.kit.paths import leaves
 from pipeline.identity.matching.evidence import EMAIL, PHONE
-from pipeline.identity.screening import suppression_digest
+from pipeline.identity.screening import known_digests
 from pipeline.settings.loading import settings
 from pipeline.values.emails.emails import normalize_email
 from pipeline.values.emails.matching import match_form
@@ -55,9 +55,10 @@ def digests_in(content: bytes, brand: str) -> set[bytes]:
     regions = regions_of(brand)
     found: set[bytes] = set()
     for text in _texts(content):
-        found |= {suppression_digest(brand, EMAIL, form) for form in _emails(text)}
+        forms = [(EMAIL, form) for form in _emails(text)]
         for match in _NUMBER.findall(text):
-            found |= {suppression_digest(brand, PHONE, form) for form in phone_forms(match.strip(), regions)}
+            forms += [(PHONE, form) for form in phone_forms(match.strip(), regions)]
+        found |= {digest for form in forms for digest in known_digests(brand, *form)}
     return found
 
 

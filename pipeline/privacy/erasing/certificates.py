@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection
 
 from pipeline.errors import ConfigurationError, UsageError
+from pipeline.identity.screening import count_addresses
 from pipeline.privacy.erasing.progress import UNVERIFIED, Progress
 from pipeline.privacy.inventory import EMPTIED, KEPT, inventory
 from pipeline.privacy.ledger import canonical
@@ -115,7 +116,7 @@ def _content(connection: Connection, request: PrivacyRequest, *, state: str, end
         "rows": progress.rows,
         "systems": systems,
         "kept": _kept(progress),
-        "suppressed_addresses": sum(len(of_brand) for of_brand in digests.values()),
+        "suppressed_addresses": sum(map(count_addresses, digests.values())),
         "ledger": progress.ledger,
         "software": f"afluente {metadata.version('afluente')}",
     }

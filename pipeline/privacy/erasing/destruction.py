@@ -113,7 +113,7 @@ def _unresolved(connection: Connection, subjects: Subjects, request_id: UUID) ->
 
 def _keys_of(evidence: Mapping[UUID, StoredEvidence]) -> set[int]:
     cache = EvidenceCache()
-    return {key for stored in evidence.values() for key in cache.keys(stored)}
+    return {key for stored in evidence.values() for key in cache.all_numbers(stored)}
 
 
 def _brand_of(found: FoundPeople) -> str:

@@ -20,6 +20,7 @@ from pipeline.store.erasures import crm, requests, rows
 from pipeline.store.erasures.events import forget_events, next_unfiled
 from pipeline.store.erasures.requests import PrivacyRequest
 from pipeline.store.identity.evidence_rows import read_evidence
+from pipeline.store.keys import index_keys
 from pipeline.store.suppressions import suppressions
 
 PAUSES = (0.2, 0.5, 1.0, 2.0)
@@ -69,6 +70,7 @@ def _scan(request_id: UUID) -> None:
 
 def _scan_page(request_id: UUID, brand: str, digests: set[bytes]) -> bool:
     with transaction() as connection:
+        index_keys.refresh(connection)
         request = read_erasure(connection, request_id, lock=True)
         progress = Progress.of(request.progress)
         page = next_unfiled(connection, brand, progress.scanned.get(brand, _NO_ID), _PAGE)
@@ -91,6 +93,7 @@ def _verify(request_id: UUID) -> bool:
 
     def attempt() -> bool:
         with transaction() as connection:
+            index_keys.refresh(connection)
             request = read_erasure(connection, request_id, lock=True)
             destroy_again(connection, requests.subjects_of(connection, request_id))
             back = suppressions.evidence_of_request(connection, request_id)

@@ -163,3 +163,12 @@ def requests_about(connection: Connection, subject_id: UUID) -> list[UUID]:
         (subject_id,),
     )
     return list(rows.scalars())
+
+
+def is_any_in_state(connection: Connection, state: str) -> bool:
+    """Whether any request is in this state. One statement."""
+    return bool(
+        connection.exec_driver_sql(
+            "SELECT EXISTS (SELECT FROM privacy_requests WHERE state = %s)", (state,)
+        ).scalar_one()
+    )

@@ -7,7 +7,7 @@ it depends on the evidence alone. `pipeline.identity.neighborhoods` tells who lo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -43,7 +43,8 @@ class StoredEvidence(msgspec.Struct, frozen=True):
 
 
 class NewEvidence(msgspec.Struct, frozen=True):
-    """A piece of evidence about to be stored, with the keys it is filed under and the events that brought it."""
+    """A piece of evidence about to be stored, with the keys it is filed under and the events that brought it.
+    `generation`: of the index key that made them. `coming`: by generation the keys that will take their place."""
 
     evidence_id: UUID
     brand: str
@@ -51,6 +52,8 @@ class NewEvidence(msgspec.Struct, frozen=True):
     packed: bytes
     keys: Sequence[int]
     event_ids: Sequence[UUID]
+    generation: int = 0
+    coming: Mapping[int, Sequence[int]] = {}
 
     def __repr__(self) -> str:
         return f"<NewEvidence {self.evidence_id}>"
@@ -62,7 +65,10 @@ SELECT new.evidence_id, brand, birth_id, new.evidence_id, decode(sealed, 'base64
 FROM unnest(%s::uuid[], %s::text[], %s::uuid[], %s::text[]) AS new (evidence_id, brand, birth_id, sealed)
 ON CONFLICT (evidence_id) DO NOTHING RETURNING evidence_id
 """
-_ADD_KEYS = "INSERT INTO evidence_keys (key, evidence_id) SELECT * FROM unnest(%s::bigint[], %s::uuid[])"
+_ADD_KEYS = (
+    "INSERT INTO evidence_keys (key, evidence_id, generation)"
+    " SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::smallint[])"
+)
 # An event that is mapped anew before it was settled may say something else than it said at first. DO UPDATE of nothing:
 # it waits for others that file the same event, and gives the row as they left it.
 _ADD_EVENTS = """
@@ -103,10 +109,20 @@ def add_evidence(connection: Connection, new: Sequence[NewEvidence]) -> list[UUI
 
 def file_keys(connection: Connection, new: Sequence[NewEvidence]) -> None:
     """Let evidence that was just stored be found by its keys. One statement."""
-    keys = sorted((key, evidence.evidence_id) for evidence in new for key in set(evidence.keys))
-    if keys:
+    rows = sorted(
+        (key, evidence.evidence_id, generation)
+        for evidence in new
+        for generation, keys in ((evidence.generation, evidence.keys), *evidence.coming.items())
+        for key in set(keys)
+    )
+    if rows:
         connection.exec_driver_sql(
-            _ADD_KEYS, (arrays.numbers(key for key, _ in keys), arrays.uuids(owner for _, owner in keys))
+            _ADD_KEYS,
+            (
+                arrays.numbers(key for key, _, _ in rows),
+                arrays.uuids(owner for _, owner, _ in rows),
+                arrays.filled(arrays.numbers, [generation or None for _, _, generation in rows]),
+            ),
         )
 
 

@@ -59,13 +59,14 @@ def next_pieces(connection: Connection, after: UUID, limit: int) -> list[UUID]:
     return list(rows.scalars())
 
 
-def file_again(connection: Connection, keys: Iterable[tuple[int, UUID]]) -> None:
-    """Let evidence be found by these keys: (key, evidence). Some may be filed already. One statement."""
+def file_again(connection: Connection, keys: Iterable[tuple[int, UUID]], *, generation: int = 0) -> None:
+    """Let evidence be found by these keys: (key, evidence), of one generation of the index key. Some may be filed
+    already. One statement."""
     ordered = sorted(keys)
     connection.exec_driver_sql(
-        "INSERT INTO evidence_keys (key, evidence_id) SELECT * FROM unnest(%s::bigint[], %s::uuid[])"
-        " ON CONFLICT DO NOTHING",
-        (arrays.numbers(key for key, _ in ordered), arrays.uuids(piece for _, piece in ordered)),
+        "INSERT INTO evidence_keys (key, evidence_id, generation)"
+        " SELECT key, id, nullif(%s, 0) FROM unnest(%s::bigint[], %s::uuid[]) AS new (key, id) ON CONFLICT DO NOTHING",
+        (generation, arrays.numbers(key for key, _ in ordered), arrays.uuids(piece for _, piece in ordered)),
     )
 
 

@@ -62,6 +62,7 @@ evidence_keys = Table(
     metadata,
     Column("key", BigInteger, nullable=False),  # 8 bytes of a keyed digest
     Column("evidence_id", Uuid, nullable=False),
+    Column("generation", SmallInteger),  # of the index key; NULL: the first
     PrimaryKeyConstraint("key", "evidence_id", name="evidence_keys_pkey"),
 )
 

@@ -16,6 +16,7 @@ from pipeline.crypto.encryption import seal_evidence
 from pipeline.errors import TransientError
 from pipeline.store import arrays
 from pipeline.store.identity.evidence_rows import NewEvidence, file_keys
+from pipeline.store.keys import index_keys
 
 Unfiled = tuple[UUID, UUID]  # a person, and an event of it without evidence
 
@@ -44,13 +45,15 @@ def require_finished(connection: Connection, keys_version: int) -> bool:
     """That `is_finished` until the transaction ends; call it before anything is held. Raises TransientError while
     people from before an update, or some of them, would not be found.
 
-    Gives whether activities wait for somebody: who brings people then looks whether it is theirs. One statement.
+    Gives whether activities wait for somebody: who brings people then looks whether it is theirs. One statement, one
+    more where the keys of the index changed.
     """
-    is_held, is_waiting = connection.exec_driver_sql(
-        "SELECT hold_filed_keys(%s), EXISTS (SELECT FROM activity_keys)", (keys_version,)
+    is_held, is_waiting, index_version = connection.exec_driver_sql(
+        "SELECT hold_filed_keys(%s), EXISTS (SELECT FROM activity_keys), hold_index_keys()", (keys_version,)
     ).one()
     if not is_held:
         raise TransientError("evidence is not filed as this version needs it: `afluente migrate` files it")
+    index_keys.note(connection, index_version)
     return bool(is_waiting)
 
 

@@ -151,6 +151,7 @@ activity_keys = Table(
     metadata,
     Column("key", BigInteger, nullable=False, autoincrement=False),  # as in evidence_keys, of waiting activities
     Column("event_id", Uuid, nullable=False),
+    Column("generation", SmallInteger),  # as in evidence_keys
     PrimaryKeyConstraint("key", "event_id", name="activity_keys_pkey"),
 )
 Index("activity_keys_event", activity_keys.c.event_id)

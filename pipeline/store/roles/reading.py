@@ -16,6 +16,7 @@ from pipeline.store.roles.statements import BACKUP, EVERY_BRAND, OWNER, READ, RE
 # Sealed values, digests and keys are bytes. These tell nothing to whoever counts, and much to whoever attacks.
 _HIDDEN = (
     *("alembic_version", "keyring", "sealing_keys", "shared_keys", "source_tokens", "service_keys", "suppressions"),
+    *("index_keys", "index_rotation"),
     *("users", "local_admins", "user_sessions", "sign_in_failures", "logout_tokens", "webhook_endpoints"),
     *("audit_log", "audit_heads", "ledger_entries", "privacy_requests", "privacy_subjects", "legal_holds"),
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.commands.keys import sealing
+from pipeline.cli.commands.keys import rotation, sealing
 from pipeline.cli.terminal.connection import installation
 from pipeline.cli.terminal.moments import parse_expiry
 from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_note, print_table
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 commands = typer.Typer(help="Keys: of programs, and what seals personal data.", no_args_is_help=True)
 
 commands.add_typer(sealing.commands)
+commands.command("rotate-index", epilog=rotation.ROTATE)(rotation.rotate_index)
 Why = Annotated[str | None, typer.Option("--why", help="The reason, kept in the audit log. No personal data.")]
 
 
