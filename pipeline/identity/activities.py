@@ -33,6 +33,7 @@ from pipeline.store.identity import blocks
 from pipeline.store.keys import index_keys
 from pipeline.store.people import activities as store
 from pipeline.store.people.activities import ActivityRow, Candidate
+from pipeline.store.people.activity_keys import file_keys
 from pipeline.store.people.consents import ConsentRow, consent_rows, write_consents
 
 _SWEPT = 200  # at once
@@ -79,7 +80,7 @@ def file_activities(connection: Connection, activities: Iterable[Activity], lead
         screened |= {key_of(digest) for digest in digests_of(activity.lead.brand, [evidence])}
     rows += [_row_beside(lead) for lead in leads if is_more(lead)]
     store.file_activities(connection, rows)
-    stopped = screen(connection, said, store.file_keys(connection, keys, screened=screened))
+    stopped = screen(connection, said, file_keys(connection, keys, screened=screened))
     store.drop_activities(connection, stopped)
     return stopped
 
@@ -273,7 +274,7 @@ def sweep_activities() -> int:
         waiting = store.hold_waiting(connection, again)
         sought = {row.event_id: _sought(row) for row in waiting}
         brands = {row.event_id: row.brand for row in waiting}
-        store.file_keys(
+        file_keys(
             connection, {event_id: filed_keys(brands[event_id], mine.evidence) for event_id, mine in sought.items()}
         )
         store.note_looked(connection, again)

@@ -31,7 +31,7 @@ from pipeline.store.identity import (
 )
 from pipeline.store.identity.corrected_events import CorrectedEvent
 from pipeline.store.identity.upgrades import FormerEvidence
-from pipeline.store.people import activities, people
+from pipeline.store.people import activities, activity_keys, people
 from pipeline.store.people.activities import ActivityRow
 from pipeline.store.people.consents import add_consents
 from pipeline.store.people.touches import add_touches, apply_touches
@@ -263,7 +263,7 @@ def _tell_of_people(run, claim_id: UUID, found: dict[UUID, UUID]) -> None:
     told = [ActivityRow(new_id(), "default", "a", "activity", "b", NOON, "waiting", NOON, b"x", b"x") for _ in found]
     attached = {row.event_id: evidence_id for row, evidence_id in zip(told, found.values(), strict=True)}
     run("file_activities", lambda it: activities.file_activities(it, told))
-    run("file_keys of activities", lambda it: activities.file_keys(it, {row.event_id: {1: 0} for row in told}))
+    run("file_keys of activities", lambda it: activity_keys.file_keys(it, {row.event_id: {1: 0} for row in told}))
     assert len(run("hold_waiting", lambda it: activities.hold_waiting(it, attached))) == len(told)
     run("read_candidates", lambda it: activities.read_candidates(it, range(len(told))))
     run("hold_people_of", lambda it: activities.hold_people_of(it, found.values()))

@@ -109,7 +109,7 @@ def test_leads_between_any_two_pages_find_their_people():
 
     rotate(rows_at_once=5, on_progress=come)
     assert {"file evidence", "drop evidence_keys"} <= set(asked)
-    assert [one for one, _ in found] == owners[: len(found)]
+    assert [known for known, _ in found] == owners[: len(found)]
     assert len({new for _, new in found}) == len(found)
     assert file(*(again(100 + number) for number in range(len(found)))) == [new for _, new in found]
     assert {generation for generation, _ in rows(KEYS)} == {1}
