@@ -12,7 +12,6 @@ learns of a change with the statement by which it holds the keys, at the beginni
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
@@ -23,10 +22,10 @@ from sqlalchemy import Connection
 from pipeline.crypto.blind_index import BlindIndex
 from pipeline.errors import ConfigurationError
 from pipeline.store.engine import transaction
-from pipeline.store.keyring import INDEX_KEY, ensure_index_key, opened
+from pipeline.store.keyring import INDEX_KEY, blind_index, ensure_index_key, opened
 from pipeline.store.keys.tables import COMING, CURRENT, KEPT, LEAVING
 
-_PURPOSE = b"afluente index key, 1"
+_PURPOSE = b"the name of an index key"
 
 
 class IndexKey(NamedTuple):
@@ -78,6 +77,7 @@ class _Known:
     """What this process knows of the keys."""
 
     keys: IndexKeys | None = None
+    is_first_alone = False  # as it was last noted, while nothing was read
 
     def take(self, found: IndexKeys) -> None:
         """Another thread may have read them since, and later than this."""
@@ -93,7 +93,9 @@ def _known() -> _Known:
 def known() -> IndexKeys:
     """The keys as this process last read them; read at first use."""
     holder = _known()
-    if holder.keys is None:
+    if holder.keys is None and holder.is_first_alone:
+        holder.take(_first_alone(blind_index()))
+    elif holder.keys is None:
         with transaction() as connection:
             holder.take(read(connection))
     assert holder.keys is not None  # noqa: S101 - it was just taken
@@ -115,6 +117,7 @@ def refresh(connection: Connection) -> None:
 def note(connection: Connection, version: int) -> None:
     """Read the keys again if they are of another version than this process knows. None or one statement."""
     holder = _known()
+    holder.is_first_alone = version == 0
     if holder.keys is not None and holder.keys.version != version:
         holder.take(read(connection))
 
@@ -147,9 +150,12 @@ def read(connection: Connection) -> IndexKeys:
             raise ConfigurationError(
                 "the table index_keys is empty, and there were keys: restore it from a backup, or nobody is found"
             )
-        key = ensure_index_key(connection)
-        return IndexKeys(0, (IndexKey(0, id_of(key), CURRENT, BlindIndex(key)),))
+        return _first_alone(BlindIndex(ensure_index_key(connection)))
     return IndexKeys(version, tuple(_key(*row[1:]) for row in rows))
+
+
+def _first_alone(index: BlindIndex) -> IndexKeys:
+    return IndexKeys(0, (IndexKey(0, id_of(index), CURRENT, index),))
 
 
 def _key(generation: int, key_id: str, state: str, sealed: bytes | None) -> IndexKey:
@@ -168,9 +174,9 @@ def name_of(generation: int) -> str:
     return INDEX_KEY if generation == 0 else f"{INDEX_KEY}.{generation}"
 
 
-def id_of(key: bytes) -> str:
+def id_of(index: BlindIndex) -> str:
     """What a key is called: eight hexadecimal digits, which say nothing of it."""
-    return hashlib.sha256(_PURPOSE + key).hexdigest()[:8]
+    return index.content_id(_PURPOSE).hex[:8]
 
 
 _COUNT = """

@@ -36,7 +36,8 @@ def hold_alone(connection: Connection) -> IndexKeys:
 def add_key(connection: Connection, keys: IndexKeys, state: str, key: bytes | None = None) -> tuple[IndexKey, bytes]:
     """A further key, a new one if none is given, and as it is sealed. The keys are held alone; call `note_change`."""
     key = key or os.urandom(32)
-    generation, key_id = max(known.generation for known in keys.all) + 1, index_keys.id_of(key)
+    index = BlindIndex(key)
+    generation, key_id = max(known.generation for known in keys.all) + 1, index_keys.id_of(index)
     sealed = keyring.keep(connection, index_keys.name_of(generation), key)
     first = keys.all[-1]
     connection.exec_driver_sql(
@@ -46,14 +47,14 @@ def add_key(connection: Connection, keys: IndexKeys, state: str, key: bytes | No
     connection.exec_driver_sql(
         "INSERT INTO index_keys (generation, key_id, state) VALUES (%s, %s, %s)", (generation, key_id, state)
     )
-    return IndexKey(generation, key_id, state, BlindIndex(key)), sealed
+    return IndexKey(generation, key_id, state, index), sealed
 
 
 def put_back(connection: Connection, name: str, sealed: bytes) -> None:
     """A key that a database of before it lacks, as it was sealed under this name, kept for what was digested with it.
     Three statements, seven if it is lacking. Raises ConfigurationError if it was sealed with a key that is not set."""
     keys, key = hold_alone(connection), keyring.opened(name, sealed)
-    if index_keys.id_of(key) not in {known.key_id for known in keys.all}:
+    if index_keys.id_of(BlindIndex(key)) not in {known.key_id for known in keys.all}:
         add_key(connection, keys, KEPT, key)
         note_change(connection)
 

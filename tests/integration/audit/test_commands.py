@@ -107,6 +107,7 @@ CHANGING: dict[str, Callable[[], list[str]]] = {
     "keys create": lambda: ["laptop", "--role", "viewer"],
     "keys revoke": lambda: [key_id(), *WHY],
     "keys reseal": list,
+    "keys rotate-index": list,
 }
 # Tried where there is a source to be let in at, a request that goes its whole way (tests/integration/privacy), a user
 # who signs in (tests/integration/login).
