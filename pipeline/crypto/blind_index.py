@@ -10,7 +10,7 @@ from uuid import UUID
 
 
 class BlindIndex:
-    """Digests of identifiers under one key, which never changes: old digests would not be found any more."""
+    """Digests of identifiers under one key. `pipeline.store.keys.index_keys` has how another takes its place."""
 
     def __init__(self, key: bytes) -> None:
         """`key`: 32 random bytes."""
