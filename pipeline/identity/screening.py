@@ -35,7 +35,7 @@ def suppression_digest(brand: str, kind: str, value: str, key: IndexKey | None =
     key = key or index_keys.known().current
     text = f"{brand}\x00{kind}\x00{value}".encode("utf-8", "surrogatepass")
     number = key.number(brand, kind, value).to_bytes(8, "big", signed=True)
-    whole = (number + key.index.content_id(b"suppressed\x00" + text).bytes)[:DIGEST_BYTES]
+    whole = (number + key.digests.content_id(b"suppressed\x00" + text).bytes)[:DIGEST_BYTES]
     return whole if key.generation == 0 else whole + bytes.fromhex(key.key_id)
 
 

@@ -34,11 +34,11 @@ class IndexKey(NamedTuple):
     generation: int
     key_id: str
     state: str
-    index: BlindIndex
+    digests: BlindIndex
 
     def number(self, brand: str, kind: str, value: str) -> int:
         """The number under which evidence that has this address, number or profile is filed, within its brand."""
-        return self.index.number(f"{brand}\x00{kind}\x00{value}")
+        return self.digests.number(f"{brand}\x00{kind}\x00{value}")
 
     def __repr__(self) -> str:
         return f"<IndexKey {self.key_id}, {self.state}>"

@@ -144,7 +144,7 @@ def test_the_ledger_names_no_key_in_clear():
     ((sealed,),) = rows("SELECT sealed FROM keyring WHERE name = 'blind_index.1'")
     (line,) = read_ledger().lines
     assert line.entry.details["key"] == index_keys.known().current.key_id
-    assert index_keys.known().current.index is not None
+    assert index_keys.known().current.digests is not None
     assert line.entry.details["sealed"] not in ("", bytes(sealed).hex())
 
 
