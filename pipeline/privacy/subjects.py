@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 import msgspec
@@ -15,10 +15,11 @@ from pipeline.identity.screening import suppression_digest
 from pipeline.privacy.erasing.addresses import email_form, phone_forms, regions_of
 from pipeline.settings.loading import settings
 from pipeline.store.erasures.found import FoundPeople, find_all_of
-from pipeline.store.erasures.requests import requests_about
+from pipeline.store.erasures.requests import PrivacyRequest, read_begun, requests_about
 from pipeline.store.erasures.rows import keys_of_others
 from pipeline.store.identity import lookups
 from pipeline.store.keyring import key_number
+from pipeline.store.suppressions.suppressions import requests_with
 
 MOST_PEOPLE = 25  # that one address may lead to: a number of more people is a switchboard's
 
@@ -38,13 +39,16 @@ class Asked(msgspec.Struct, frozen=True):
 class Subjects(msgspec.Struct, frozen=True):
     """`found`: all that hangs on them. `digests`: by brand those of every form of every address that is to be
     suppressed. `keys`: the numbers under which their evidence is filed. `shared`: addresses that others have as well,
-    which stay."""
+    which stay. `given`: of the digests those of what was asked by. `earlier`: erasures of the same, or of a part of it,
+    that were asked for before and have begun, newest first. `same`: those of them that took all of it."""
 
     found: FoundPeople
     digests: dict[str, frozenset[bytes]] = {}
     keys: frozenset[int] = frozenset()
     shared: int = 0
-    earlier: tuple[UUID, ...] = ()  # erasures of this id that ran before
+    given: dict[str, frozenset[bytes]] = {}
+    earlier: tuple[PrivacyRequest, ...] = ()
+    same: frozenset[UUID] = frozenset()
 
     def __repr__(self) -> str:
         return f"<Subjects: {len(self.found.people)} people>"
@@ -99,20 +103,30 @@ def find_subjects(connection: Connection, asked: Asked, *, most: int = MOST_PEOP
     found = find_all_of(connection, people)
     if asked.brand is not None and asked.person_id is not None and asked.brand not in found.people.values():
         found = FoundPeople()
-    earlier = tuple(requests_about(connection, asked.person_id)) if asked.person_id is not None else ()
+    given = {brand: {suppression_digest(brand, *form) for form in forms} for brand, forms in named.items() if forms}
+    known = [] if found.people else _erasures(connection, asked, given)
+    earlier = tuple(read_begun(connection, set().union(*known)))
     if asked.person_id is not None and not found.people and not earlier:
         raise NotFoundError(
             f"no person has the id {asked.person_id}: `afluente people find` finds people by what is at hand"
         )
-    given = {brand: {suppression_digest(brand, *form) for form in forms} for brand, forms in named.items() if forms}
-    return subjects_of_people(connection, found, given, earlier)
+    subjects = subjects_of_people(connection, found, given)
+    same = frozenset(set.intersection(*known)) if known else frozenset()
+    return msgspec.structs.replace(subjects, earlier=earlier, same=same)
+
+
+def _erasures(connection: Connection, asked: Asked, given: dict[str, set[bytes]]) -> list[set[UUID]]:
+    """Requests that took somebody of this id, or by brand those that took what is asked for there. One statement, one
+    more for each brand besides the first."""
+    if asked.person_id is not None:
+        return [requests_about(connection, asked.person_id, brand=asked.brand)]
+    return [requests_with(connection, brand, digests) for brand, digests in sorted(given.items())]
 
 
 def subjects_of_people(
     connection: Connection,
     found: FoundPeople,
-    given: dict[str, set[bytes]] | None = None,
-    earlier: tuple[UUID, ...] = (),
+    given: Mapping[str, Collection[bytes]] | None = None,
 ) -> Subjects:
     """What is to be suppressed of people that were found: all their addresses but those that others have as well, and
     what was `given` by brand in any case. One statement, none where nothing was found."""
@@ -136,5 +150,5 @@ def subjects_of_people(
         {brand: frozenset(of_brand) for brand, of_brand in digests.items()},
         frozenset(keys),
         len(shared),
-        earlier,
+        {brand: frozenset(of_brand) for brand, of_brand in (given or {}).items()},
     )

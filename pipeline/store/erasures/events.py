@@ -6,15 +6,12 @@ Whoever holds the claim of one finds it taken away: every end is fenced by it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.crypto.encryption import open_envelope, open_fetched
 from pipeline.store import arrays
 from pipeline.store.erasures.bodies import take_out_of_requests
-from pipeline.store.events.request_bodies import read_requests
 
 _FORGET = """
 WITH dropped AS (
@@ -49,43 +46,6 @@ def forget_events(connection: Connection, event_ids: Collection[UUID], *, with_k
     if with_keys:
         connection.exec_driver_sql(_FORGET_KEYS, ids)
     return connection.exec_driver_sql(_FORGET, ids).rowcount
-
-
-class UnfiledEvent(NamedTuple):
-    """An event that ended without evidence of who it is of, with all that came of it as bytes."""
-
-    event_id: UUID
-    source: str
-    contents: tuple[bytes, ...]
-
-    def __repr__(self) -> str:
-        return f"<UnfiledEvent {self.event_id}>"
-
-
-_UNFILED = """
-SELECT e.event_id, e.source, b.sealed, b.request_id, b.fetched FROM events e
-JOIN event_bodies b ON b.event_id = e.event_id
-WHERE e.event_id > %(after)s AND e.brand = %(brand)s AND e.state IN ('quarantined', 'suppressed', 'fetching')
-    AND NOT EXISTS (SELECT FROM evidence_events x WHERE x.event_id = e.event_id)
-ORDER BY e.event_id LIMIT %(limit)s
-"""
-
-
-def next_unfiled(connection: Connection, brand: str, after: UUID, limit: int) -> list[UnfiledEvent]:
-    """The next events of a brand that wait or ended without evidence, bodies opened, by id: their own, and the larger
-    ones that they are parts of. Two statements."""
-    rows = connection.exec_driver_sql(_UNFILED, {"after": after, "brand": brand, "limit": limit}).all()
-    requests = read_requests(connection, (row[3] for row in rows))
-    found = []
-    for event_id, source, sealed, request_id, fetched in rows:
-        contents = [open_envelope(bytes(sealed), event_id).body]
-        if fetched is not None:
-            contents.append(open_fetched(bytes(fetched), event_id).body)
-        request = requests.get(request_id) if request_id is not None else None
-        if request is not None:
-            contents.append(request.envelope.body)
-        found.append(UnfiledEvent(event_id, source, tuple(contents)))
-    return found
 
 
 def brands_of_events(connection: Connection) -> Iterator[str]:
