@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from pipeline.errors import NotFoundError, UsageError
 from pipeline.identity.evidence_cache import EvidenceCache
-from pipeline.identity.matching.evidence import EMAIL, PHONE, STRONG_KINDS
+from pipeline.identity.matching.evidence import EMAIL, PHONE, PROFILE, STRONG_KINDS
 from pipeline.identity.screening import suppression_digest
 from pipeline.privacy.erasing.addresses import email_form, phone_forms, regions_of
 from pipeline.settings.loading import settings
@@ -21,16 +21,19 @@ from pipeline.store.identity import lookups
 from pipeline.store.keyring import key_number
 from pipeline.store.suppressions.suppressions import requests_with
 
+_FIND = "`afluente people find` finds people by what is at hand"
 MOST_PEOPLE = 25  # that one address may lead to: a number of more people is a switchboard's
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """By what somebody is asked for: one of the three, and within one brand if it is given."""
+    """By what somebody is asked for: one of the four, and within one brand if it is given. `external_id`: a source and
+    the id that it has for them, as `SOURCE:ID`."""
 
     email: str | None = None
     phone: str | None = None
     person_id: UUID | None = None
     brand: str | None = None
+    external_id: str | None = None
 
     def __repr__(self) -> str:
         return "<Asked>"
@@ -56,9 +59,11 @@ class Subjects(msgspec.Struct, frozen=True):
 
 def check_asked(asked: Asked) -> None:
     """Raises UsageError for what names nobody, or several things at once."""
-    given = [name for name in ("email", "phone", "person_id") if getattr(asked, name) is not None]
+    given = [name for name in ("email", "phone", "person_id", "external_id") if getattr(asked, name) is not None]
     if len(given) != 1:
-        raise UsageError("name whom it is about by one of --email, --phone and --person")
+        raise UsageError("name whom it is about by one of --email, --phone and --person, or --external-id")
+    if asked.external_id is not None and not all(asked.external_id.partition(":")):
+        raise UsageError("is a source and the id that it gave, as SOURCE:ID", argument="external-id")
     if asked.brand is not None and asked.brand not in settings().brands:
         known = ", ".join(sorted(settings().brands))
         raise UsageError(f"{asked.brand} is no brand of the settings; there are: {known}", argument="brand")
@@ -74,20 +79,20 @@ def brands_of(asked: Asked) -> list[str]:
 
 
 def forms_of(asked: Asked, brand: str) -> list[tuple[str, str]]:
-    """(kind, match form) of the address or number that is asked for; none where an id is."""
+    """(kind, match form) of what is asked for; none where the id of a person is."""
     if asked.email is not None:
         form = email_form(asked.email)
         return [(EMAIL, form)] if form else []
     if asked.phone is not None:
         return [(PHONE, form) for form in phone_forms(asked.phone, regions_of(brand))]
-    return []
+    return [] if asked.external_id is None else [(PROFILE, asked.external_id)]
 
 
 def find_subjects(connection: Connection, asked: Asked, *, most: int = MOST_PEOPLE) -> Subjects:
     """Everybody the request is about, with all that hangs on them.
 
     Raises NotFoundError for an id that is nobody's and never was; UsageError where an address leads to more than `most`
-    people, as they cannot all have asked.
+    people, or a source's id to several, as they cannot all have asked.
     """
     named = {brand: forms_of(asked, brand) for brand in brands_of(asked)}
     if asked.person_id is not None:
@@ -95,10 +100,10 @@ def find_subjects(connection: Connection, asked: Asked, *, most: int = MOST_PEOP
     else:
         keys = [key_number(brand, *form) for brand, forms in named.items() for form in forms]
         people = lookups.people_with_keys(connection, keys)
-    if len(people) > most:
+    if len(people) > (most if asked.external_id is None else 1):
         raise UsageError(
-            f"this leads to {len(people)} people, as a switchboard's number does: name each by --person;"
-            " `afluente people find` shows their ids"
+            f"this leads to {len(people)} people, as a switchboard's number or the id of a form does: name each by"
+            " --person; `afluente people find` shows their ids"
         )
     found = find_all_of(connection, people)
     if asked.brand is not None and asked.person_id is not None and asked.brand not in found.people.values():
@@ -107,9 +112,9 @@ def find_subjects(connection: Connection, asked: Asked, *, most: int = MOST_PEOP
     known = [] if found.people else _erasures(connection, asked, given)
     earlier = tuple(read_begun(connection, set().union(*known)))
     if asked.person_id is not None and not found.people and not earlier:
-        raise NotFoundError(
-            f"no person has the id {asked.person_id}: `afluente people find` finds people by what is at hand"
-        )
+        raise NotFoundError(f"no person has the id {asked.person_id}: {_FIND}")
+    if asked.external_id is not None and not found.people and not earlier:
+        raise NotFoundError(f"nobody is known by this id of a source: {_FIND}")
     subjects = subjects_of_people(connection, found, given)
     same = frozenset(set.intersection(*known)) if known else frozenset()
     return msgspec.structs.replace(subjects, earlier=earlier, same=same)

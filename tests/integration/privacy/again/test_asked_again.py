@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.errors import NotFoundError
+from pipeline.errors import NotFoundError, UsageError
 from pipeline.identity.decisions import Decision
 from pipeline.identity.evidence_cache import EvidenceCache
 from pipeline.identity.filing import file_evidence
@@ -19,9 +19,10 @@ from pipeline.privacy.subjects import Asked
 from pipeline.records import new_id
 from pipeline.store.engine import transaction
 from pipeline.store.erasures import unfiled
-from tests.support.command_line import capture, deliver, work
+from tests.support.command_line import answer, capture, deliver, work
 from tests.support.identity_rows import owner, rows
 from tests.support.needles import needles_left, plant
+from tests.support.people_checks import accept, claim, finish
 from tests.support.services import forget_caches
 from tests.support.store_rows import lead_of
 
@@ -80,6 +81,44 @@ def test_asked_by_anything_while_a_crm_is_away_it_is_the_same_erasure(by):
     assert (again.request_id, again.state, again.certificate) == (first.request_id, "waiting", None)
     deliver()
     assert erasure.advance(first.request_id).certificate["people"] == 1
+
+
+def test_whoever_a_source_knows_by_an_id_alone_is_found_by_it(configure):
+    record = {"external_id": "crm-77", "email": "needle.ada (at) example.org", "full_name": "Needle Sample"}
+    ada = person_of(record)
+    ben = person_of({**record, "external_id": "crm-78", "full_name": "Ben Kairo"})
+    assert not rows("SELECT FROM quarantine")
+    for wrong in ("crm-77", ":crm-77", "api:"):
+        with pytest.raises(UsageError, match="SOURCE:ID"):
+            ask(external_id=wrong)
+    with pytest.raises(NotFoundError, match="nobody is known"):
+        ask(external_id="web_form:crm-77")
+    shown = answer("privacy", "erase", "--external-id", "api:crm-77", "--dry-run", "--json")
+    assert [person["person_id"] for person in shown["people"]] == [str(ada)]
+    first = ask(external_id="api:crm-77")
+    assert ask(external_id="api:crm-77").request_id == first.request_id
+    deliver()
+    assert erasure.advance(first.request_id).state == "done"
+    assert rows("SELECT person_id FROM people") == [(ben,)]
+    (again,) = capture(record)
+    work()
+    assert state_of(again) == ("suppressed", "erased")
+
+
+def test_an_id_that_several_have_names_none_of_them():
+    names = ("Ada Needle", "Ben Kairo", "Olga Petrova", "Jan Peters")
+    accept(
+        [
+            {"_name": name, "external_id": "form-1", "full_name": name, "email": f"{name[-4:]}@example.org"}
+            for name in names
+        ],
+        brand="default",
+    )
+    finish(claim())
+    ((source,),) = rows("SELECT DISTINCT source FROM events")
+    with pytest.raises(UsageError, match=f"leads to {len(names)} people"):
+        ask(external_id=f"{source}:form-1")
+    assert len(rows("SELECT person_id FROM people")) == len(names)
 
 
 def test_asked_again_after_a_kill_in_the_midst_of_the_scan_it_is_scanned_to_the_end(monkeypatch):
