@@ -19,11 +19,13 @@ from connectors.kit.sources.records import UnreadableBody, read_document
 from pipeline.crypto.encryption import open_envelope, open_fetched
 from pipeline.records import OpenedRequest
 from pipeline.store import arrays
+from pipeline.store.events.quarantine import read_patches
 from pipeline.store.events.request_bodies import read_requests
 
 
 class UnfiledEvent(NamedTuple):
-    """An event that waits or ended without evidence of who it is of, with all that came of it as bytes."""
+    """An event that waits or ended without evidence of who it is of, with all that there is of it as bytes: its record,
+    what was read from its source, what a human set for it, and the id that its source gave, which may be an address."""
 
     event_id: UUID
     source: str
@@ -34,15 +36,17 @@ class UnfiledEvent(NamedTuple):
         return f"<UnfiledEvent {self.event_id}>"
 
 
-_COLUMNS = "e.event_id, e.source, e.received_at, b.sealed, b.request_id, b.fetched"
+_COLUMNS = "e.event_id, e.source, e.received_at, e.external_id, b.sealed, b.request_id, b.fetched"
+_TABLES = "events e LEFT JOIN event_bodies b ON b.event_id = e.event_id"
 _IS_UNFILED = """e.brand = %(brand)s AND e.state IN ('quarantined', 'suppressed', 'fetching')
+    AND (b.event_id IS NOT NULL OR e.external_id IS NOT NULL)
     AND NOT EXISTS (SELECT FROM evidence_events x WHERE x.event_id = e.event_id)"""
 _NEXT = f"""
-SELECT {_COLUMNS} FROM events e JOIN event_bodies b ON b.event_id = e.event_id
+SELECT {_COLUMNS} FROM {_TABLES}
 WHERE e.event_id > %(after)s AND {_IS_UNFILED} ORDER BY e.event_id LIMIT %(limit)s
 """  # noqa: S608 - put together from constants
 _QUARANTINED = f"""
-SELECT {_COLUMNS} FROM events e JOIN event_bodies b ON b.event_id = e.event_id
+SELECT {_COLUMNS} FROM {_TABLES}
 WHERE {_IS_UNFILED} AND e.event_id = ANY(ARRAY(
     SELECT event_id FROM quarantine WHERE event_id > %(after)s AND event_id <= %(last)s AND created_at >= %(since)s))
 ORDER BY e.event_id LIMIT %(limit)s
@@ -50,7 +54,7 @@ ORDER BY e.event_id LIMIT %(limit)s
 
 
 def next_unfiled(connection: Connection, brand: str, after: UUID, limit: int) -> list[UnfiledEvent]:
-    """The next events of a brand that wait or ended without evidence, bodies opened, by id. Two statements."""
+    """The next events of a brand that wait or ended without evidence, bodies opened, by id. Three statements."""
     return _opened(connection, _NEXT, {"after": after, "brand": brand, "limit": limit})
 
 
@@ -70,16 +74,21 @@ def is_any_unfiled(connection: Connection, brand: str, after: UUID) -> bool:
 
 def _opened(connection: Connection, statement: str, values: dict[str, Any]) -> list[UnfiledEvent]:
     rows = connection.exec_driver_sql(statement, values).all()
-    requests = read_requests(connection, (row[4] for row in rows))
+    requests = read_requests(connection, (row[5] for row in rows))
+    patches = read_patches(connection, [row[0] for row in rows])
     found = []
-    for event_id, source, received_at, sealed, request_id, fetched in rows:
-        envelope = open_envelope(bytes(sealed), event_id)
-        contents = [envelope.body]
+    for event_id, source, received_at, external_id, sealed, request_id, fetched in rows:
+        contents = [text.encode() for text in (external_id,) if text is not None]
+        if sealed is not None:
+            envelope = open_envelope(bytes(sealed), event_id)
+            contents.append(envelope.body)
+            request = requests.get(request_id) if request_id is not None else None
+            if request is not None:
+                contents.append(_own_part(request, str(envelope.origin.get("place", ""))))
         if fetched is not None:
             contents.append(open_fetched(bytes(fetched), event_id).body)
-        request = requests.get(request_id) if request_id is not None else None
-        if request is not None:
-            contents.append(_own_part(request, str(envelope.origin.get("place", ""))))
+        if event_id in patches:
+            contents.append(orjson.dumps(patches[event_id], default=str))
         found.append(UnfiledEvent(event_id, source, received_at, tuple(contents)))
     return found
 

@@ -16,6 +16,7 @@ from pipeline.privacy.subjects import Asked
 from pipeline.privacy.suppression import suppress_address
 from pipeline.settings.loading import load_settings, settings
 from pipeline.store.engine import count_statements, transaction
+from pipeline.store.events import quarantine
 from tests.integration.identity.test_activities import joined, registered
 from tests.integration.intake.test_bodies_stored_once import WEBINAR, WEBINAR_MAPPING, webinar
 from tests.support.command_line import capture, deliver, work
@@ -97,6 +98,22 @@ def test_what_ended_under_an_objection_before_goes_with_the_erasure():
     assert state_of(kept) == ("suppressed", "erased")
     assert rows("SELECT count(*) FROM event_bodies") == [(0,)]
     assert rows("SELECT DISTINCT reason FROM suppressions") == [("objection",)]
+
+
+def test_what_a_human_set_for_it_and_what_its_source_calls_it_tell_whose_it_is_too():
+    patched, called, bodiless, others = capture(*({"email": f"nobody at all {number}"} for number in range(4)))
+    work()
+    for event_id, name in ((called, ADA.upper()), (bodiless, f"mailto:{ADA}"), (others, BEN)):
+        rows("UPDATE events SET external_id = %s WHERE event_id = %s RETURNING 1", name, event_id)
+    rows("DELETE FROM event_bodies WHERE event_id = %s RETURNING 1", bodiless)  # by retention
+    ((quarantine_id,),) = rows("SELECT quarantine_id FROM quarantine WHERE event_id = %s", patched)
+    with transaction() as connection:
+        assert quarantine.set_patch(connection, quarantine_id, {"email": ADA})
+    assert erase().state == "done"
+    for event_id in (patched, called, bodiless):
+        assert state_of(event_id) == ("suppressed", "erased")
+    assert state_of(others)[0] == "quarantined"
+    assert rows("SELECT external_id FROM events WHERE external_id IS NOT NULL") == [(BEN,)]
 
 
 @pytest.mark.parametrize("is_objection_first", [True, False])
