@@ -14,6 +14,7 @@ from pipeline.identity.matching.evidence import EMAIL, PHONE, PROFILE, STRONG_KI
 from pipeline.identity.screening import suppression_digest
 from pipeline.privacy.erasing.addresses import email_form, phone_forms, regions_of
 from pipeline.settings.loading import settings
+from pipeline.store.erasures.events import brands_of_people
 from pipeline.store.erasures.found import FoundPeople, find_all_of
 from pipeline.store.erasures.requests import PrivacyRequest, read_begun, requests_about
 from pipeline.store.erasures.rows import keys_of_others
@@ -94,7 +95,9 @@ def find_subjects(connection: Connection, asked: Asked, *, most: int = MOST_PEOP
     Raises NotFoundError for an id that is nobody's and never was; UsageError where an address leads to more than `most`
     people, or a source's id to several, as they cannot all have asked.
     """
-    named = {brand: forms_of(asked, brand) for brand in brands_of(asked)}
+    is_everywhere = asked.brand is None and asked.person_id is None
+    brands = {*brands_of(asked), *(brands_of_people(connection) if is_everywhere else ())}
+    named = {brand: forms_of(asked, brand) for brand in sorted(brands)}
     if asked.person_id is not None:
         people: Collection[UUID] = [asked.person_id]
     else:

@@ -67,14 +67,14 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
             told=sorted({*self.told, *told}),
         )
 
-    def scanned_to(self, kind: str, brand: str, event_id: UUID, found: int) -> Progress:
+    def scanned_to(self, kind: str, brand: str, event_id: UUID) -> Progress:
         """`kind`: `scanned` or `scanned_activities`. It only goes on, wherever others are who look with it."""
         known: dict[str, UUID] = getattr(self, kind)
-        return self.counting(found, **{kind: {**known, brand: max(event_id, known.get(brand, event_id))}})
+        return msgspec.structs.replace(self, **{kind: {**known, brand: max(event_id, known.get(brand, event_id))}})
 
-    def counting(self, events: int, **changes: Any) -> Progress:
-        """With so many events more that went, and these other changes."""
-        return msgspec.structs.replace(self, rows=_sum(self.rows, {"events": events} if events else {}), **changes)
+    def taken(self, events: int, *, told: Sequence[str]) -> Progress:
+        """After so many events more went."""
+        return msgspec.structs.replace(self, rows=_sum(self.rows, {"events": events}), told=sorted({*self.told, *told}))
 
     def to_scan_anew(self) -> Progress:
         """After more addresses became known: what was looked at may have them."""

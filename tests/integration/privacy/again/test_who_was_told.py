@@ -8,7 +8,7 @@ from pipeline.errors import RefusedError
 from pipeline.privacy import erasure
 from pipeline.privacy.ledger import read_ledger
 from pipeline.privacy.subjects import Asked
-from tests.support.command_line import run
+from tests.support.command_line import capture, run, work
 from tests.support.identity_rows import rows
 from tests.support.own_ledger import ADA
 
@@ -35,6 +35,20 @@ def test_who_was_told_of_a_merge_with_them_stands_there_too(installation):
     person_id, other = installation.person(ADA), installation.person({"email": "bea@example.com"})
     rows(_ADD, "hook", other, other, person_id, "delivered", 1)
     assert erasure.erase(Asked(person_id=person_id), by="vera").progress["told"] == ["hook"]
+
+
+def test_who_was_told_of_what_was_set_aside_stands_there_too(installation):
+    (unread,) = capture({"email": f"{ADA['email']}, or so"})
+    work()
+    rows(
+        "INSERT INTO webhook_messages (endpoint, event, brand, subject_id, event_id, state)"
+        " VALUES ('hook', 'lead.quarantined', 'default', %s, %s, 'delivered') RETURNING 1",
+        *(unread, unread),
+    )
+    request = erasure.erase(Asked(email=ADA["email"]), by="vera")
+    ended = erasure.advance(request.request_id)
+    assert ended.certificate["systems"] == [{"system": "webhook hook", "state": "unverified", "records": None}]
+    assert rows("SELECT count(*) FROM webhook_messages") == [(0,)]
 
 
 def test_nothing_is_told_and_nothing_written_for_a_request_that_is_refused(installation):
