@@ -7,7 +7,7 @@ For bodies that nobody filed evidence of: what waits in quarantine, what was no 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -59,6 +59,16 @@ def digests_in(content: bytes, brand: str) -> set[bytes]:
         for match in _NUMBER.findall(text):
             found |= {suppression_digest(brand, PHONE, form) for form in phone_forms(match.strip(), regions)}
     return found
+
+
+def finder_of(digests: Mapping[str, Collection[bytes]]) -> Callable[[str], bool]:
+    """Says of a text whether one of these addresses stands in it, given by brand."""
+
+    def is_theirs(text: str) -> bool:
+        content = text.encode("utf-8", "surrogatepass")
+        return any(not digests_in(content, brand).isdisjoint(of_brand) for brand, of_brand in digests.items())
+
+    return is_theirs
 
 
 def _emails(text: str) -> set[str]:

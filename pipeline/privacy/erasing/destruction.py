@@ -17,6 +17,7 @@ from pipeline.crypto.encryption import open_evidence
 from pipeline.errors import TransientError
 from pipeline.identity.evidence_cache import EvidenceCache, unpack
 from pipeline.identity.screening import digests_of
+from pipeline.privacy.erasing.addresses import finder_of
 from pipeline.privacy.holds import held_people
 from pipeline.privacy.inventory import DELETED, tables_of_people
 from pipeline.privacy.subjects import Subjects
@@ -79,7 +80,7 @@ def destroy(connection: Connection, subjects: Subjects, request_id: UUID) -> Des
     for held in tables_of_people():
         if held.fate == DELETED and held.reach and held.table not in _OTHERWISE:
             gone[held.table] = rows.delete_rows(connection, held.table, held.reach, ids)
-    gone["events"] = forget_events(connection, ids["event"])
+    gone["events"] = forget_events(connection, ids["event"], is_theirs=finder_of(subjects.digests))
     return Destroyed({table: count for table, count in gone.items() if count}, found.people, brands)
 
 

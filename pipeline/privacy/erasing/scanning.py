@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from pipeline.crypto.encryption import open_evidence
 from pipeline.identity.evidence_cache import unpack
 from pipeline.identity.screening import digests_of
-from pipeline.privacy.erasing.addresses import digests_in
+from pipeline.privacy.erasing.addresses import digests_in, finder_of
 from pipeline.privacy.erasing.progress import Progress
 from pipeline.privacy.inventory import DELETED, tables_of_people
 from pipeline.settings.loading import settings
@@ -104,7 +104,7 @@ def _scan_page(wanted: _Wanted, kind: str, look: _Look) -> bool:
         found = look(connection, wanted, held, min(places, default=_NO_ID))
         if found is None:
             return False
-        known |= _take(connection, known, found.theirs)
+        known |= _take(connection, wanted, known, found.theirs)
         scanned = {
             request_id: progress.scanned_to(kind, wanted.brand, found.last).stored()
             for request_id, progress in known.items()
@@ -121,7 +121,7 @@ def _scan_new(wanted: _Wanted, look: _Look, after: UUID) -> UUID | None:
         if found is None:
             return None
         known = {request_id: Progress.of(request.progress) for request_id, request in held.items()}
-        taken = _take(connection, known, found.theirs)
+        taken = _take(connection, wanted, known, found.theirs)
         requests.write_all_progress(
             connection, {request_id: progress.stored() for request_id, progress in taken.items()}
         )
@@ -129,7 +129,10 @@ def _scan_new(wanted: _Wanted, look: _Look, after: UUID) -> UUID | None:
 
 
 def _take(
-    connection: Connection, known: Mapping[UUID, Progress], theirs: Mapping[UUID, Collection[UUID]]
+    connection: Connection,
+    wanted: _Wanted,
+    known: Mapping[UUID, Progress],
+    theirs: Mapping[UUID, Collection[UUID]],
 ) -> dict[UUID, Progress]:
     """Keep nothing of these events; gives the progress of the requests that they are of. No statement without any."""
     by_request: dict[UUID, set[UUID]] = {}
@@ -145,7 +148,8 @@ def _take(
             reach = {column: word for column, word in held.reach.items() if word == "event"}
             if held.fate == DELETED and reach and held.table not in ("event_bodies", "fetches"):
                 rows.delete_rows(connection, held.table, reach, {"event": theirs.keys()})
-        forget_events(connection, theirs.keys())
+        met = {digest for digest, requests_of in wanted.requests.items() if not requests_of.isdisjoint(by_request)}
+        forget_events(connection, theirs.keys(), is_theirs=finder_of({wanted.brand: met}))
     return taken
 
 

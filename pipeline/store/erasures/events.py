@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.store import arrays
-from pipeline.store.erasures.bodies import take_out_of_requests
+from pipeline.store.erasures.bodies import IsTheirs, take_out_of_requests
 
 _FORGET = """
 WITH dropped AS (
@@ -36,13 +36,20 @@ WHERE event_id = ANY(%(ids)s::uuid[])
 """
 
 
-def forget_events(connection: Connection, event_ids: Collection[UUID], *, with_keys: bool = True) -> int:
+def forget_events(
+    connection: Connection,
+    event_ids: Collection[UUID],
+    *,
+    with_keys: bool = True,
+    is_theirs: IsTheirs | None = None,
+) -> int:
     """Make these events suppressed ones of nobody, without bodies; gives how many there are. `with_keys`: the same
-    record is a new one when it comes again. Three statements, more where they are parts of larger bodies."""
+    record is a new one when it comes again. `is_theirs`: of what stands beside them in larger bodies. Three statements,
+    more where they are parts of larger bodies."""
     if not event_ids:
         return 0
     ids = {"ids": arrays.uuids(sorted(event_ids))}
-    take_out_of_requests(connection, event_ids)
+    take_out_of_requests(connection, event_ids, is_theirs)
     if with_keys:
         connection.exec_driver_sql(_FORGET_KEYS, ids)
     return connection.exec_driver_sql(_FORGET, ids).rowcount

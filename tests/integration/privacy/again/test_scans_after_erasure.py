@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID
 
+import orjson
 import pytest
 
 from connectors.kit import sources
@@ -74,6 +75,24 @@ def test_another_persons_lead_of_the_same_body_stays_and_the_body_is_kept_for_it
     left = open_request(bytes(sealed), request_id).body
     assert ADA.encode() not in left
     assert BEN.encode() in left
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_what_stands_beside_the_records_says_nothing_of_them_any_more(company, is_read):
+    company.declare("webinars", WEBINAR, WEBINAR_MAPPING.replace("[", "[^.host, ^.contacts, "))
+    unread = "" if is_read else ", or so"
+    people = [{"registration_id": f"r-{email}", "email": f"{email}{unread}"} for email in (ADA, BEN)]
+    contacts = [{"profile": {"name": "Needle"}, "who": ADA.upper()}, {"profile": {"name": "Ben"}, "who": BEN}]
+    with running_receiver(load_settings(), connectors=sources()) as receiver:
+        body = webinar(*people, contacts=contacts, host=ADA)
+        assert receiver.post("/in/default/webinars", json=body).status_code == 200
+    work()
+    assert erase().state == "done"
+    ((request_id, sealed),) = rows("SELECT request_id, sealed FROM request_bodies")
+    left = orjson.loads(open_request(bytes(sealed), request_id).body)
+    assert left["registrants"] == [None, people[1]]
+    assert left["contacts"] == [None, contacts[1]]
+    assert (left["host"], left["webinar"]["title"]) == (None, "Forty tables")
 
 
 def test_the_last_of_a_body_that_was_cut_before_goes_with_it(company):
