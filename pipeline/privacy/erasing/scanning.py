@@ -67,7 +67,7 @@ def scan(request_ids: Collection[UUID]) -> None:
 
 def scan_since(request_ids: Collection[UUID], since: datetime) -> None:
     """Look through what came, or was set aside, since a moment. Killed, it is done again. Raises TransientError."""
-    first = UUID(int=int(since.timestamp() * 1000) << 80)
+    first = _first_id(since)
     for wanted in _wanted(request_ids):
         for look, after in ((_look_at_events, first), (_look_at_activities, first), (_set_aside(since, first), _NO_ID)):
             last: UUID | None = after
@@ -75,13 +75,24 @@ def scan_since(request_ids: Collection[UUID], since: datetime) -> None:
                 last = patiently(partial(_scan_new, wanted, look, last), pauses=PAUSES)
 
 
-def is_scanned(connection: Connection, progress: Progress, brands: Collection[str]) -> bool:
-    """Whether nothing is left that `scan` would look through. Two statements for each brand."""
+def is_scanned(connection: Connection, progress: Progress, brands: Collection[str], until: datetime) -> bool:
+    """Whether nothing is left that `scan` would look through of what had come by then: more comes all the time, and is
+    what `scan_since` looks at. One statement for each brand."""
     return not any(
-        unfiled.is_any_unfiled(connection, brand, progress.scanned.get(brand, _NO_ID))
-        or unfiled.next_unattached(connection, brand, progress.scanned_activities.get(brand, _NO_ID), 1)
+        unfiled.is_any_left(
+            connection,
+            brand,
+            events_after=progress.scanned.get(brand, _NO_ID),
+            activities_after=progress.scanned_activities.get(brand, _NO_ID),
+            until=_first_id(until),
+        )
         for brand in brands
     )
+
+
+def _first_id(moment: datetime) -> UUID:
+    """Ids of what comes from then on are greater."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def _wanted(request_ids: Collection[UUID]) -> list[_Wanted]:

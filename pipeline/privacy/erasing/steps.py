@@ -64,8 +64,9 @@ def _look(request_ids: Collection[UUID]) -> None:
     left: Collection[UUID] = request_ids
     for _ in range(_ROUNDS):
         if left:
+            began = datetime.now(UTC)
             scan(left)
-            left = verify(left)
+            left = verify(left, at=began)
 
 
 def _look_again(request_ids: Sequence[UUID], verified_at: datetime) -> None:

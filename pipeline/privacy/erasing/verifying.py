@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -23,13 +23,13 @@ from pipeline.store.suppressions import suppressions
 _Digests = Mapping[str, Collection[bytes]]
 
 
-def verify(request_ids: Collection[UUID], *, at: datetime | None = None) -> set[UUID]:
+def verify(request_ids: Collection[UUID], *, at: datetime) -> set[UUID]:
     """Look for everything of these requests again; gives those of which somebody came back, who is gone by now: what
-    else there is of them is to be looked for. `at`: since when nothing new is known, else now.
+    else there is of them is to be looked for. `at`: what came by then was looked through.
 
     Where somebody is still being resolved nothing is said, and it is tried again. Eight statements without a find.
     """
-    return patiently(lambda: _verify(request_ids, at or datetime.now(UTC)), pauses=PAUSES) if request_ids else set()
+    return patiently(lambda: _verify(request_ids, at), pauses=PAUSES) if request_ids else set()
 
 
 def _verify(request_ids: Collection[UUID], at: datetime) -> set[UUID]:
@@ -41,7 +41,7 @@ def _verify(request_ids: Collection[UUID], at: datetime) -> set[UUID]:
         digests = suppressions.digests_of_requests(connection, held)
         back = suppressions.evidence_of_requests(connection, held)
         filed = read_evidence(connection, {piece for pieces in back.values() for piece in pieces})
-        waiting = {absence.subject_id for absence in crm.read_absences(connection, everybody)}
+        is_any_waiting = bool(crm.read_absences(connection, everybody))
         came_back: set[UUID] = set()
         states: dict[UUID, str] = {}
         for request_id, request in held.items():
@@ -49,8 +49,9 @@ def _verify(request_ids: Collection[UUID], at: datetime) -> set[UUID]:
             if _destroy(connection, request, theirs):
                 came_back.add(request_id)
             elif all(piece.person_id is not None for piece in theirs):  # others are not resolved yet
-                is_waiting = not waiting.isdisjoint(subjects.get(request_id, ()))
-                states[request_id] = _state(connection, request, digests.get(request_id, {}), is_waiting=is_waiting)
+                is_waiting = is_any_waiting and bool(crm.read_absences(connection, subjects.get(request_id, ())))
+                brands = digests.get(request_id, {})
+                states[request_id] = _state(connection, request, brands, at, is_waiting=is_waiting)
         requests.note_verified(connection, states, at)
         return came_back
 
@@ -79,12 +80,13 @@ def _destroy(connection: Connection, request: PrivacyRequest, theirs: Collection
     return bool(destroyed.people)
 
 
-def _state(connection: Connection, request: PrivacyRequest, digests: _Digests, *, is_waiting: bool) -> str:
+def _state(
+    connection: Connection, request: PrivacyRequest, brands: Collection[str], at: datetime, *, is_waiting: bool
+) -> str:
     """Its state from now on. What was still written for somebody who is gone is to be answered by a CRM, though the
     certificate was given: another one follows."""
-    if request.state == requests.ERASING:
-        is_over = is_scanned(connection, Progress.of(request.progress), digests)
-        return requests.WAITING if is_over else requests.ERASING
+    if request.state == requests.ERASING and is_scanned(connection, Progress.of(request.progress), brands, at):
+        return requests.WAITING
     if request.state == requests.DONE and is_waiting:
         return requests.WAITING
     return request.state

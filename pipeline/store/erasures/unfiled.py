@@ -53,6 +53,16 @@ ORDER BY e.event_id LIMIT %(limit)s
 """  # noqa: S608 - put together from constants
 
 
+_LEFT = f"""
+SELECT EXISTS (
+    SELECT FROM {_TABLES} WHERE e.event_id > %(events)s AND e.event_id <= %(until)s AND {_IS_UNFILED}
+) OR EXISTS (
+    SELECT FROM activities WHERE event_id > %(activities)s AND event_id <= %(until)s AND brand = %(brand)s
+        AND evidence_id IS NULL AND sealed_evidence IS NOT NULL
+)
+"""  # noqa: S608 - put together from constants
+
+
 def next_unfiled(connection: Connection, brand: str, after: UUID, limit: int) -> list[UnfiledEvent]:
     """The next events of a brand that wait or ended without evidence, bodies opened, by id. Three statements."""
     return _opened(connection, _NEXT, {"after": after, "brand": brand, "limit": limit})
@@ -66,10 +76,11 @@ def next_quarantined(
     return _opened(connection, _QUARANTINED, values)
 
 
-def is_any_unfiled(connection: Connection, brand: str, after: UUID) -> bool:
-    """Whether there is any event that `next_unfiled` would give. One statement."""
-    found = connection.exec_driver_sql(f"SELECT EXISTS ({_NEXT})", {"after": after, "brand": brand, "limit": 1})
-    return bool(found.scalar())
+def is_any_left(connection: Connection, brand: str, *, events_after: UUID, activities_after: UUID, until: UUID) -> bool:
+    """Whether there is any event that `next_unfiled` would give, or activity that `next_unattached` would, up to an id.
+    One statement."""
+    values = {"brand": brand, "events": events_after, "activities": activities_after, "until": until}
+    return bool(connection.exec_driver_sql(_LEFT, values).scalar())
 
 
 def _opened(connection: Connection, statement: str, values: dict[str, Any]) -> list[UnfiledEvent]:

@@ -13,6 +13,7 @@ from connectors.kit import sources
 from pipeline.crypto.encryption import open_request
 from pipeline.identity.activities import sweep_activities
 from pipeline.privacy import erasure
+from pipeline.privacy.erasing import steps
 from pipeline.privacy.subjects import Asked
 from pipeline.privacy.suppression import suppress_address
 from pipeline.settings.loading import load_settings, settings
@@ -198,6 +199,23 @@ def test_what_was_set_aside_after_the_end_is_found_the_next_day_though_it_came_l
     assert look_again_tomorrow() == 1
     assert state_of(late) == ("suppressed", "erased")
     assert rows("SELECT count(*) FROM quarantine") == rows("SELECT count(*) FROM event_bodies") == [(0,)]
+
+
+def test_what_comes_in_all_the_time_keeps_no_certificate_back_and_is_looked_at_the_next_day(monkeypatch):
+    late: list[UUID] = []
+    real = steps.verify
+
+    def come_in_first(request_ids, *, at):
+        late.extend(capture({"email": f"{ADA}, or so {len(late)}"}))
+        work()
+        return real(request_ids, at=at)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(steps, "verify", come_in_first)
+        assert erase().state == "done"
+    assert state_of(late[-1])[0] == "quarantined"
+    look_again_tomorrow()
+    assert {state_of(event_id) for event_id in late} == {("suppressed", "erased")}
 
 
 def test_what_they_posted_themselves_since_is_left_for_whoever_reads_the_quarantine(tmp_path, monkeypatch):
