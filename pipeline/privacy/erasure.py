@@ -15,7 +15,7 @@ away. A CRM that is away delays the end and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,7 @@ from sqlalchemy import Connection
 
 from pipeline.audit.entries import was_done_by_me
 from pipeline.errors import RefusedError, UsageError
-from pipeline.privacy.erasing.destruction import Destroyed
+from pipeline.privacy.erasing.destruction import Destroyed, hold_subjects
 from pipeline.privacy.erasing.noting import audit_erasure, destroy_noted, end_erasure, read_erasure
 from pipeline.privacy.erasing.progress import Progress
 from pipeline.privacy.erasing.steps import PAUSES, advance, upkeep
@@ -80,12 +80,15 @@ def plan(asked: Asked) -> Planned:
     )
 
 
-def erase(asked: Asked, *, by: str, reason: str | None = None) -> PrivacyRequest:
+def erase(
+    asked: Asked, *, by: str, reason: str | None = None, is_due: Callable[[Connection], bool] | None = None
+) -> PrivacyRequest:
     """Begin an erasure: ledger, suppression and our rows; `advance` does the rest. Where a second person must approve
-    it, it waits for `approve`. Run again for the same person it goes on with what is left.
+    it, it waits for `approve`. Run again for the same person it goes on with what is left. `is_due`: asked once nobody
+    else can change them any more, of whom nobody asked to erase.
 
-    Raises UsageError, NotFoundError; RefusedError where a legal hold keeps all of it; ConfigurationError where the
-    ledger cannot be written: then nothing was destroyed.
+    Raises UsageError, NotFoundError; RefusedError where a legal hold keeps all of it, or it is not due any more;
+    ConfigurationError where the ledger cannot be written: then nothing was destroyed.
     """
     check_asked(asked)
     request = _new_request(asked, by=by, reason=reason)
@@ -97,6 +100,10 @@ def erase(asked: Asked, *, by: str, reason: str | None = None) -> PrivacyRequest
                 is_same = earlier.request_id in subjects.same and earlier.brand == asked.brand
                 if is_same and earlier.state in requests.OPEN:
                     return _go_on(connection, earlier.request_id)
+            if is_due is not None:
+                hold_subjects(connection, subjects.found.people)
+                if not is_due(connection):
+                    raise RefusedError("others changed them meanwhile, so that they are not to be erased")
             given = _given(connection, asked, subjects)
             if settings().privacy.needs_approval:
                 return _await_approval(connection, request, subjects, given)

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -172,9 +173,10 @@ class _Run:
             return f"{STARTS[STARTS.index(start) + 1]} {UUID(int=0)}"
         counts: Counter[tuple[str, str]] = Counter()
         for person_id, brand in found:
+            is_due = partial(_is_due, rules, start, person_id)
             try:
-                erase(Asked(person_id=person_id), by=_BY, reason=f"retention by {start}")
-            except (NotFoundError, RefusedError):  # gone or held meanwhile
+                erase(Asked(person_id=person_id), by=_BY, reason=f"retention by {start}", is_due=is_due)
+            except (NotFoundError, RefusedError):  # gone or held meanwhile, or something came of them
                 continue
             counts[brand, ""] += 1
         after = f"{start} {found[-1][0]}" if found else None
@@ -188,3 +190,9 @@ class _Run:
         stored.count_retired(connection, what, counts)
         stored.note_progress(connection, what, after=after, retired=counts.total(), is_over=is_over)
         self._counts[what] = self._counts.get(what, 0) + counts.total()
+
+
+def _is_due(rules: Sequence[AgeRule], start: str, person_id: UUID, connection: Connection) -> bool:
+    """Whether this person is still to go: somebody else may have become one with them since they were looked for."""
+    before = UUID(int=person_id.int - 1)
+    return person_id in dict(retiring.expired_people(connection, rules, start=start, after=before, limit=1))
