@@ -60,3 +60,12 @@ def brands_of_people(connection: Connection) -> set[str]:
     more. One statement over all people."""
     rows = connection.exec_driver_sql("SELECT DISTINCT brand FROM people UNION SELECT DISTINCT brand FROM quarantine")
     return set(rows.scalars())
+
+
+def brands_of_events(connection: Connection, event_ids: Collection[UUID]) -> list[str]:
+    """The brands that these events are of. One statement."""
+    rows = connection.exec_driver_sql(
+        "SELECT DISTINCT brand FROM events WHERE event_id = ANY(%s::uuid[]) ORDER BY brand",
+        (arrays.uuids(sorted(event_ids)),),
+    )
+    return list(rows.scalars())

@@ -80,6 +80,18 @@ def read_among(connection: Connection, brand: str, digests: Collection[bytes]) -
     return {bytes(digest): reason for digest, reason in rows}
 
 
+def is_any_erased(connection: Connection, brand: str, digests: Collection[bytes]) -> bool:
+    """Whether an erasure suppressed one of these digests of a brand. One statement, none without digests."""
+    if not digests:
+        return False
+    found = connection.exec_driver_sql(
+        "SELECT EXISTS (SELECT FROM suppressions WHERE brand = %s AND digest = ANY(%s::bytea[])"
+        " AND (reason = 'erased' OR request_id IS NOT NULL))",
+        (brand, arrays.blobs(sorted(digests))),
+    )
+    return bool(found.scalar())
+
+
 def lift(connection: Connection, brand: str, digests: Collection[bytes]) -> int:
     """Take back suppressions of an erasure, as the person came anew by themselves; gives how many. One statement."""
     if not digests:

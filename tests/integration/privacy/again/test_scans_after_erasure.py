@@ -96,6 +96,20 @@ def test_what_stands_beside_the_records_says_nothing_of_them_any_more(company, i
     assert (left["host"], left["webinar"]["title"]) == (None, "Forty tables")
 
 
+def test_of_who_comes_again_among_others_nothing_is_kept_beside_the_records_either(company):
+    company.declare("webinars", WEBINAR, WEBINAR_MAPPING.replace("[", "[^.contacts, "))
+    erase()
+    people = [{"registration_id": f"r-{email}", "email": email} for email in (ADA, BEN)]
+    contacts = [{"profile": {"name": "Needle"}, "who": ADA.upper()}, {"profile": {"name": "Ben"}, "who": BEN}]
+    with running_receiver(load_settings(), connectors=sources()) as receiver:
+        assert receiver.post("/in/default/webinars", json=webinar(*people, contacts=contacts)).status_code == 200
+    work()
+    ((request_id, sealed),) = rows("SELECT request_id, sealed FROM request_bodies")
+    left = orjson.loads(open_request(bytes(sealed), request_id).body)
+    assert (left["registrants"], left["contacts"]) == ([None, people[1]], [None, contacts[1]])
+    assert rows("SELECT state, count(*) FROM events GROUP BY 1 ORDER BY 1") == [("settled", 1), ("suppressed", 1)]
+
+
 def test_the_last_of_a_body_that_was_cut_before_goes_with_it(company):
     company.declare("webinars", WEBINAR, WEBINAR_MAPPING)
     people = [{"registration_id": "r-1", "email": f"{ADA}, or so"}, {"registration_id": "r-2", "email": f"{BEN}, or"}]
