@@ -28,7 +28,8 @@ from pipeline.errors import RefusedError, UsageError
 from pipeline.privacy.erasing.destruction import Destroyed, hold_subjects
 from pipeline.privacy.erasing.noting import audit_erasure, destroy_noted, end_erasure, read_erasure
 from pipeline.privacy.erasing.progress import Progress
-from pipeline.privacy.erasing.steps import PAUSES, advance, upkeep
+from pipeline.privacy.erasing.scanning import PAUSES
+from pipeline.privacy.erasing.steps import advance, upkeep
 from pipeline.privacy.holds import held_people
 from pipeline.privacy.inventory import DELETED, tables_of_people
 from pipeline.privacy.subjects import Asked, Subjects, check_asked, find_subjects
