@@ -15,7 +15,7 @@ away. A CRM that is away delays the end and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -25,13 +25,15 @@ from sqlalchemy import Connection
 
 from pipeline.audit.entries import was_done_by_me
 from pipeline.errors import RefusedError, UsageError
-from pipeline.privacy.erasing.destruction import Destroyed, hold_subjects
+from pipeline.privacy.erasing.destruction import Destroyed
 from pipeline.privacy.erasing.noting import audit_erasure, destroy_noted, end_erasure, read_erasure
 from pipeline.privacy.erasing.progress import Progress
 from pipeline.privacy.erasing.scanning import PAUSES
 from pipeline.privacy.erasing.steps import advance, upkeep
 from pipeline.privacy.holds import held_people
 from pipeline.privacy.inventory import DELETED, tables_of_people
+from pipeline.privacy.retention.expiry import RETENTION
+from pipeline.privacy.retention.plan import moment_of_ages
 from pipeline.privacy.subjects import Asked, Subjects, check_asked, find_subjects
 from pipeline.records import new_id
 from pipeline.settings.loading import settings
@@ -81,12 +83,10 @@ def plan(asked: Asked) -> Planned:
     )
 
 
-def erase(
-    asked: Asked, *, by: str, reason: str | None = None, is_due: Callable[[Connection], bool] | None = None
-) -> PrivacyRequest:
+def erase(asked: Asked, *, by: str, reason: str | None = None, now: datetime | None = None) -> PrivacyRequest:
     """Begin an erasure: ledger, suppression and our rows; `advance` does the rest. Where a second person must approve
-    it, it waits for `approve`. Run again for the same person it goes on with what is left. `is_due`: asked once nobody
-    else can change them any more, of whom nobody asked to erase.
+    it, it waits for `approve`. Run again for the same person it goes on with what is left. `now`: the moment that ages
+    count to, where retention asks.
 
     Raises UsageError, NotFoundError; RefusedError where a legal hold keeps all of it, or it is not due any more;
     ConfigurationError where the ledger cannot be written: then nothing was destroyed.
@@ -101,22 +101,19 @@ def erase(
                 is_same = earlier.request_id in subjects.same and earlier.brand == asked.brand
                 if is_same and earlier.state in requests.OPEN:
                     return _go_on(connection, earlier.request_id)
-            if is_due is not None:
-                hold_subjects(connection, subjects.found.people)
-                if not is_due(connection):
-                    raise RefusedError("others changed them meanwhile, so that they are not to be erased")
             given = _given(connection, asked, subjects)
             if settings().privacy.needs_approval:
                 return _await_approval(connection, request, subjects, given)
             requests.add_request(connection, request)
             _take_over(connection, request, subjects)
-            return _begin(connection, request, subjects.found.people, given)
+            return _begin(connection, request, subjects.found.people, given, now=now)
 
     return patiently(attempt, pauses=PAUSES)
 
 
 def approve(request_id: UUID, *, by: str) -> PrivacyRequest:
-    """Let an erasure begin that another person asked for. Raises NotFoundError, RefusedError."""
+    """Let an erasure begin that another person asked for. Raises NotFoundError; RefusedError also where
+    retention asked for it and it is not due any more."""
 
     def attempt() -> PrivacyRequest:
         with transaction() as connection:
@@ -197,8 +194,11 @@ def _begin(
     request: PrivacyRequest,
     person_ids: Collection[UUID],
     given: Mapping[str, Collection[bytes]],
+    *,
+    now: datetime | None = None,
 ) -> PrivacyRequest:
-    destroyed = destroy_noted(connection, request, set(person_ids), given, has_entry=False)
+    due_at = now or moment_of_ages(connection) if request.asked_by == RETENTION else None
+    destroyed = destroy_noted(connection, request, set(person_ids), given, has_entry=False, due_at=due_at)
     begun = read_erasure(connection, request.request_id)
     if not destroyed.people and Progress.of(begun.progress).held:
         raise RefusedError(

@@ -68,10 +68,10 @@ class Ledger(Fact, frozen=True):
 
 
 def ledger_path(known: Settings | None = None) -> Path:
-    """Where this installation keeps it: `privacy.ledger`, else in its data folder."""
+    """Where this installation keeps it: `privacy.ledger`, else in its folder of records."""
     known = known or settings()
     named = known.privacy.ledger
-    return Path(named).absolute() if named else known.data / "privacy" / "ledger.jsonl"
+    return Path(named).absolute() if named else known.records / "privacy" / "ledger.jsonl"
 
 
 def append(connection: Connection, entry: LedgerEntry, *, path: Path | None = None) -> LedgerLine:

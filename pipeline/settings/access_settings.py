@@ -25,6 +25,6 @@ class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     anchor: str | None = None
 
-    def path(self, data: Path) -> Path:
-        """A relative path begins in the data folder."""
-        return data / (self.anchor or _FILE)
+    def path(self, records: Path) -> Path:
+        """A relative path begins in the folder of records."""
+        return records / (self.anchor or _FILE)

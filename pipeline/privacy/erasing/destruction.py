@@ -18,7 +18,7 @@ from pipeline.errors import TransientError
 from pipeline.identity.evidence_cache import EvidenceCache, unpack
 from pipeline.identity.screening import digests_of
 from pipeline.privacy.erasing.addresses import finder_of
-from pipeline.privacy.holds import held_people
+from pipeline.privacy.holds import held_people, restricted_people
 from pipeline.privacy.inventory import DELETED, tables_of_people
 from pipeline.privacy.subjects import Subjects
 from pipeline.privacy.suppression import suppress
@@ -45,9 +45,12 @@ class Destroyed(msgspec.Struct, frozen=True):
     companies: dict[UUID, str]
 
 
-def hold_subjects(connection: Connection, person_ids: Collection[UUID]) -> tuple[FoundPeople, set[UUID]]:
+def hold_subjects(
+    connection: Connection, person_ids: Collection[UUID], *, with_restricted: bool = False
+) -> tuple[FoundPeople, set[UUID]]:
     """All that hangs on these people, theirs alone until the transaction ends; and those of them who must stay because
-    of a legal hold, of whom nothing is in it. Raises TransientError if others changed them meanwhile: try again."""
+    of a legal hold (`with_restricted`: or a restriction), of whom nothing is in it. Raises TransientError if others
+    changed them meanwhile: try again."""
     hold_all_filing(connection)
     components = components_of(connection, person_ids)
     blocks.lock_components(connection, components, is_patient=True)
@@ -56,6 +59,8 @@ def hold_subjects(connection: Connection, person_ids: Collection[UUID]) -> tuple
         raise TransientError("others changed these people meanwhile")
     people.hold_people(connection, found.people)
     held = held_people(connection, found.people)
+    if with_restricted:
+        held |= restricted_people(connection, found.people)
     return (find_all_of(connection, found.people.keys() - held) if held else found), held
 
 

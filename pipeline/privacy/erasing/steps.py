@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
 import msgspec
 
+from pipeline.errors import AfluenteError, place_of
+from pipeline.logs import get_logger
 from pipeline.privacy.erasing.noting import end_erasure, read_erasure
 from pipeline.privacy.erasing.progress import Progress
 from pipeline.privacy.erasing.scanning import PAUSES, scan, scan_since
 from pipeline.privacy.erasing.verifying import verify
-from pipeline.store.engine import patiently, transaction
+from pipeline.store.engine import StoreError, patiently, transaction
 from pipeline.store.erasures import crm, requests
 from pipeline.store.erasures.requests import OpenRequest, PrivacyRequest
 
+_log = get_logger(__name__)
 _VERIFY_FOR, _VERIFY_EVERY = timedelta(days=8), timedelta(days=1)
 _OVERLAP = timedelta(days=1)  # what was under way when it was looked at last has ended since
 _AT_ONCE = 200  # requests
@@ -36,22 +39,35 @@ def advance(request_id: UUID) -> PrivacyRequest:
 
 def upkeep() -> int:
     """Take every erasure further that something is left to do for; gives how many there were. Those that it is time to
-    look for again are looked for together, however many there are. One statement without any."""
+    look for again are looked for together, however many there are. One statement without any. One that cannot go on
+    now keeps none of the others waiting."""
     now = datetime.now(UTC)
     with transaction(synchronous=False) as connection:
         known = requests.open_requests(connection, verified_before=now - _VERIFY_EVERY, ended_after=now - _VERIFY_FOR)
     if not known:
         return 0
     for begun in _parts([found for found in known if found.state == requests.ERASING]):
-        _look([found.request_id for found in begun])
+        _together([found.request_id for found in begun], _look)
     for due in _parts([found for found in known if found.is_to_verify]):
         verified = [found.verified_at for found in due if found.verified_at is not None]
-        _look_again([found.request_id for found in due], min(verified))
+        _together([found.request_id for found in due], partial(_look_again, verified_at=min(verified)))
     with transaction(synchronous=False) as connection:
         waiting = requests.waiting_requests(connection)
     for request_id in waiting:
-        patiently(partial(_collect, request_id), pauses=PAUSES)
+        _together([request_id], lambda request_ids: patiently(partial(_collect, request_ids[0]), pauses=PAUSES))
     return len(known)
+
+
+def _together(request_ids: Sequence[UUID], work: Callable[[Sequence[UUID]], object]) -> None:
+    """All at once; where that fails each by itself, so that one that cannot go on is left alone."""
+    try:
+        work(request_ids)
+    except (AfluenteError, StoreError) as error:
+        if len(request_ids) == 1:
+            _log.error("erasure_left", request=str(request_ids[0]), place=place_of(error))
+            return
+        for request_id in request_ids:
+            _together([request_id], work)
 
 
 def _parts(found: Sequence[OpenRequest]) -> Iterator[Sequence[OpenRequest]]:

@@ -100,3 +100,13 @@ def people_of_evidence(connection: Connection, evidence_ids: Collection[UUID]) -
         (arrays.uuids(sorted(evidence_ids)),),
     )
     return set(rows.scalars())
+
+
+def standing_people(connection: Connection, person_ids: Collection[UUID]) -> set[UUID]:
+    """Of these ids those that were not merged into another. One statement."""
+    return set(
+        connection.exec_driver_sql(
+            "SELECT person_id FROM people WHERE person_id = ANY(%s::uuid[]) AND merged_into IS NULL",
+            (arrays.uuids(sorted(person_ids)),),
+        ).scalars()
+    )

@@ -30,6 +30,7 @@ class StoredConsent(NamedTuple):
     act: str | None = None
     expires_at: datetime | None = None
     is_superseded: bool = False  # its record says something else by now
+    legal_basis: str | None = None
 
     def __repr__(self) -> str:
         return f"<StoredConsent on {self.purpose} by {self.channel}>"
@@ -208,24 +209,19 @@ def read_consents(connection: Connection, person_ids: Sequence[UUID]) -> dict[UU
 
     Of a record that says something else by now, refusals only: what it granted was for what it said then.
     """
-    found: dict[UUID, list[StoredConsent]] = {}
-    rows = connection.exec_driver_sql(_OF_PEOPLE, (arrays.uuids(person_ids),))
-    for person_id, purpose, channel, granted, at, evidence_id, sealed, *more in rows:
-        opened = None if sealed is None else bytes(sealed)
-        found.setdefault(person_id, []).append(StoredConsent(purpose, channel, granted, at, evidence_id, opened, *more))
-    return found
+    return _by_person(connection, _OF_PEOPLE, (arrays.uuids(person_ids),))
 
 
-_OF_QUESTIONS = """
+_ALL = """
 SELECT c.person_id, c.purpose, c.channel, c.granted, c.at, coalesce(e.evidence_id, a.event_id),
     coalesce(e.sealed, a.sealed_evidence), c.source, c.policy_version, c.act, c.expires_at,
-    v.superseded_by IS NOT NULL
+    v.superseded_by IS NOT NULL, c.legal_basis
 FROM consents c
 LEFT JOIN evidence_events x USING (event_id) LEFT JOIN evidence e ON e.evidence_id = x.evidence_id
 LEFT JOIN events v ON v.event_id = c.event_id LEFT JOIN activities a ON a.event_id = c.event_id
-WHERE c.person_id = ANY(%s::uuid[]) AND (c.purpose, c.channel) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
-ORDER BY c.at, c.event_id
-"""
+WHERE c.person_id = ANY(%s::uuid[])"""
+_IN_ORDER = " ORDER BY c.at, c.event_id"
+_OF_QUESTIONS = _ALL + " AND (c.purpose, c.channel) IN (SELECT * FROM unnest(%s::text[], %s::text[]))" + _IN_ORDER  # noqa: S608 - put together from constants
 
 
 def read_answers_of(
@@ -233,17 +229,30 @@ def read_answers_of(
 ) -> dict[UUID, list[StoredConsent]]:
     """All that these people's leads ever said of these questions, (purpose, channel), oldest first; of those who were
     asked. One statement, none without questions or people."""
-    found: dict[UUID, list[StoredConsent]] = {}
     if not (person_ids and questions):
-        return found
+        return {}
     ordered = sorted(questions)
     values = (
         arrays.uuids(person_ids),
         arrays.texts(purpose for purpose, _ in ordered),
         arrays.texts(channel for _, channel in ordered),
     )
-    rows = connection.exec_driver_sql(_OF_QUESTIONS, values)
-    for person_id, purpose, channel, granted, at, evidence_id, sealed, *more in rows:
+    return _by_person(connection, _OF_QUESTIONS, values)
+
+
+def read_all_answers(connection: Connection, person_ids: Collection[UUID]) -> dict[UUID, list[StoredConsent]]:
+    """All that these people's leads ever said, oldest first, also what their record does not say any more; of those who
+    said anything. One statement, none without people."""
+    if not person_ids:
+        return {}
+    return _by_person(connection, _ALL + _IN_ORDER, (arrays.uuids(person_ids),))
+
+
+def _by_person(connection: Connection, statement: str, values: tuple[str, ...]) -> dict[UUID, list[StoredConsent]]:
+    found: dict[UUID, list[StoredConsent]] = {}
+    for person_id, purpose, channel, granted, at, evidence_id, sealed, *more in connection.exec_driver_sql(
+        statement, values
+    ):
         opened = None if sealed is None else bytes(sealed)
         found.setdefault(person_id, []).append(StoredConsent(purpose, channel, granted, at, evidence_id, opened, *more))
     return found

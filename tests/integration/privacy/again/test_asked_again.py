@@ -242,10 +242,10 @@ def test_a_merge_between_the_look_and_the_lock_takes_the_whole_person_along(monk
     one, other = (person_of({"email": f"needle.{name}@example.org"}) for name in ("a", "b"))
     real = noting.hold_subjects
 
-    def merge_first(connection, person_ids):
+    def merge_first(connection, person_ids, **how):
         monkeypatch.setattr(noting, "hold_subjects", real)
         merge_people(one, other, Decision("somebody"))
-        return real(connection, person_ids)
+        return real(connection, person_ids, **how)
 
     monkeypatch.setattr(noting, "hold_subjects", merge_first)
     begun = ask(person_id=one)
