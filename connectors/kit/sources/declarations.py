@@ -228,8 +228,9 @@ class Cursor:
 class Parent:
     """The list whose records a stream is read for, one after the other: forms, of which each has leads.
 
-    `url` as of a Stream; `id_at`: the path of the id that goes into the stream's address as `{parent}`. `most`: how
-    many there may be. `own_ids`: the ids of the stream's records are told apart by parent (entry 1 of each form).
+    `url` as of a Stream; `id_at`: the path of the id that goes into the stream's address as `{parent}`, of an address
+    its last part. `most`: how many there may be. `own_ids`: the ids of the stream's records are told apart by parent
+    (entry 1 of each form).
     """
 
     url: str
