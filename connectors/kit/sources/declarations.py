@@ -319,7 +319,8 @@ class Connector:
     """One source. `event_id` and `occurred_at` are paths in a record; the first makes a second delivery harmless.
 
     `event_id` names a record: the same id with other content is a revision of it. It must differ for every record.
-    None, or absent in a record: the idempotency key is made from the record's content.
+    None, or absent in a record: the idempotency key is made from the record's content. Of several paths the last must
+    be filled; those before it say of what kind it is, where they are.
 
     - `revised_at`: path of the time (or growing number) of a record's last change. The greatest one counts, whatever
       comes first; without it the later arrival. A Poll has its cursor's field for it unless another is named.
@@ -338,7 +339,7 @@ class Connector:
     intake: Webhook | Poll | File | Api | Collected
     tier: str = "bronze"
     lane: str = "hot"
-    event_id: str | None = None
+    event_id: str | tuple[str, ...] | None = None
     occurred_at: str | None = None
     revised_at: str | None = None
     contact_at: tuple[str, ...] = ()
