@@ -1,4 +1,4 @@
-"""Meta, LinkedIn, Eventbrite and HubSpot as shipped: an id comes, the sandbox plays the provider, a person comes out."""
+"""Meta, LinkedIn, Eventbrite and HubSpot as shipped: an id comes, the sandbox plays its sender, a person comes out."""
 
 from __future__ import annotations
 
