@@ -345,8 +345,6 @@ class Connector:
     contact_at: tuple[str, ...] = ()
     revisions: str = "replace"
     prepare: Callable[..., dict[str, Any]] | None = None  # of (record) or (record, parents), at mapping time: pure
-    settings: tuple[str, ...] = field(
-        default=()
-    )  # names of afluente.yaml keys that the connector understands beyond the common ones
+    settings: tuple[str, ...] = ()  # keys of afluente.yaml that it understands beyond the common ones
     # The type of `options` in afluente.yaml, if those describe the source: kit/sources/configured/options.py.
     configured_by: type[ConfiguredBy] | None = None
