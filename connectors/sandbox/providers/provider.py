@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ _OVER_LIMIT, _GONE, _NO_TOKEN = 429, 404, 401
 @dataclass
 class Provider:
     """One source's API. `records` and `lists` by path; `tokens` are those that are let in, None: any. `key_header`: the
-    header that they are shown in, in lower case; None: as a bearer's.
+    header that they are shown in, in lower case; None: as a bearer's, or as a password.
 
     `lives`: calls that a token still lets in before it has expired, `life`: those of a token that is not there;
     `per_second`: calls that it takes; `fails`: statuses that it answers instead, one a call; `broken`: paths that
@@ -83,6 +84,8 @@ class Provider:
         if self.key_header is not None:
             return request.headers.get(self.key_header, "")
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "basic":
+            return _password_in(token)
         return token if scheme.lower() == "bearer" else ""
 
     def _lets_in(self, token: str) -> bool:
@@ -108,6 +111,13 @@ class Provider:
         headers = {"Retry-After": self.retry_after} if self.retry_after and status in (429, 503) else {}
         told, body = _worded(self.source, status)
         return json_reply(told, body, route, headers=headers)
+
+
+def _password_in(credentials: str) -> str:
+    try:
+        return b64decode(credentials, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def _worded(source: str, status: int) -> tuple[int, Mapping[str, Any]]:

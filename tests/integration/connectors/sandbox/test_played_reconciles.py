@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import requests
 
-from connectors.kit import sources
+from connectors.kit import Basic, sources
 from connectors.kit.sources.fetching.fetch import fetch_of
 from connectors.kit.sources.handshakes import secrets_of_webhook
 from connectors.kit.sources.reconciling.declared import reconcile_of
@@ -64,7 +64,11 @@ class Played:
         reconcile = reconcile_of(self.connector)
         options = {name: self.inventor.options[name] for name in reconcile.required}
         tokens = ["env:FIRST_TOKEN", "env:SECOND_TOKEN"]
-        entry = {"url": url, "token": tokens, "reconcile": {"calls_per_second": self.pace, **options}}
+        auth = reconcile.poll.auth
+        shown = {"token": tokens}
+        if isinstance(auth, Basic):
+            shown = {"secrets": {auth.user.name: "env:FIRST_TOKEN", auth.password.name: tokens}}
+        entry = {"url": url, **shown, "reconcile": {"calls_per_second": self.pace, **options}}
         if fetch_of(self.connector) is not None:
             entry["options"] = {"calls_per_second": self.pace}
         (self.folder / "afluente.yaml").write_text(json.dumps({"sources": {self.connector.source: entry}}))
