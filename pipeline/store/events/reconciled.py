@@ -94,9 +94,9 @@ def find_known_contacts(
     found: dict[tuple[bytes, bytes], bool] = {}
     for digest, contact in asked:
         if digest in first:
-            known = contacts.get(first[digest], {contact: False})
-            if contact in known:
-                found[digest, contact] = known[contact]
+            known = contacts.get(first[digest])
+            if known is None or contact in known:
+                found[digest, contact] = known is not None and known[contact]
     return found
 
 
