@@ -55,12 +55,12 @@ _ORDER = (
 )
 
 
-def _list(name: str, fields: str) -> kit.Stream:
+def _list(name: str, made_at: str, fields: str) -> kit.Stream:
     query = (
         f"query($asked: String!, $after: String) {{ {name}(first: 50, after: $after, query: $asked,"
         f" sortKey: CREATED_AT) {{ nodes {{ {fields} }} pageInfo {{ hasNextPage endCursor }} }} }}"
     )
-    asked = "created_at:>='{from}' created_at:<='{to}'"
+    asked = f"{made_at}:>='{{from}}' {made_at}:<='{{to}}'"
     return kit.Stream(
         name,
         records_at=f"data.{name}.nodes",
@@ -75,7 +75,10 @@ _LISTED = kit.Poll(
     auth=kit.HeaderKey("X-Shopify-Access-Token", Secret("SHOPIFY_TOKEN")),
     errors_at="errors",
     rate_per_second=1,  # what a page costs, of the points that a shop gets back in a second
-    streams=(_list("orders", _ORDER), _list("customers", f"{_CUSTOMER} defaultAddress {_ADDRESS}")),
+    streams=(
+        _list("orders", "created_at", _ORDER),
+        _list("customers", "customer_date", f"{_CUSTOMER} defaultAddress {_ADDRESS}"),
+    ),
 )
 _VERSION = kit.Option("version", default="2026-10", help="of the Admin API, as YYYY-MM: each lives a year")
 _LISTS = kit.Option(
