@@ -123,10 +123,8 @@ def test_lists_that_take_fewer_calls_than_they_are_asked_are_read_to_their_end(s
     assert played.provider.count(429) + played.provider.count(400)  # Meta says it by a code
 
 
-@pytest.mark.parametrize(
-    "source", [pytest.param(slug, marks=[] if slug == "meta_lead_ads" else pytest.mark.long) for slug in LISTED]
-)
-@pytest.mark.short(4)
+@pytest.mark.short(1)
+@pytest.mark.parametrize("source", LISTED)
 def test_after_losses_repeats_an_outage_and_an_expired_token_one_reading_makes_everybody_come_once(
     source, database, tmp_path, monkeypatch
 ):
