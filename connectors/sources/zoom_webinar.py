@@ -51,7 +51,13 @@ _REGISTRANTS = kit.Poll(
             "registrants",
             url="webinars/{parent}/registrants",
             params={"page_size": "300", "status": "{status}"},
-            parent=kit.Parent("users/{user}/webinars", "webinars", pages=_PAGES, params={"page_size": "300"}),
+            parent=kit.Parent(
+                "users/{user}/webinars",
+                "webinars",
+                pages=_PAGES,
+                params={"page_size": "300"},
+                may_lack=True,  # one that nobody has to register for
+            ),
         ),
     ),
 )

@@ -116,8 +116,7 @@ class Webhook:
     max_body_bytes: int = 1_048_576
     max_records: int | None = None  # in one body; None: 1 for a browser's form, 100 unsigned, 5,000 signed
     cross_origin: bool = False  # browsers post here: answer CORS preflights
-    # How the source makes sure that this address is ours: connectors/kit/sources/handshakes.py. A function gets the
-    # query of a GET and the secrets.
+    # How the source makes sure that this address is ours (handshakes.py). A function gets a GET's query and secrets.
     handshake: Handshake | tuple[Handshake, ...] | AskFunction | None = None
     json_fields: tuple[str, ...] = ()
     fetch: Fetch | None = None  # the body brings ids; the record of each is read from the source before it is mapped
@@ -228,9 +227,9 @@ class Cursor:
 class Parent:
     """The list whose records a stream is read for, one after the other: forms, of which each has leads.
 
-    `url` as of a Stream; `id_at`: the path of the id that goes into the stream's address as `{parent}`, of an address
-    its last part. `most`: how many there may be. `own_ids`: the ids of the stream's records are told apart by parent
-    (entry 1 of each form).
+    `url` as of a Stream; `id_at`: the path of the id (of an address its last part) that goes into the stream's address
+    as `{parent}`. `most`: how many there may be. `own_ids`: ids of records are told apart by parent (entry 1 of each
+    form). `may_lack`: where a source is reconciled, a 404 in place of the stream's list says that this one has none.
     """
 
     url: str
@@ -240,6 +239,7 @@ class Parent:
     params: Mapping[str, Any] = field(default_factory=dict)
     most: int = 1_000
     own_ids: bool = False
+    may_lack: bool = False
 
 
 @dataclass(frozen=True, slots=True)

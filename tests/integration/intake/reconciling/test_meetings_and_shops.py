@@ -169,6 +169,27 @@ def test_orders_and_customers_of_a_shop_are_asked_for_if_both_are_wanted(
     assert filters == ["created_at", "customer_date"]  # a filter that Shopify does not know gives everything
 
 
+def test_a_webinar_that_nobody_has_to_register_for_is_no_list_that_was_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pulled = next(pulled for pulled in pulled_of("zoom_webinar") if pulled.name == "typical")
+    (registrant,) = copy.deepcopy(pulled.answer["registrants"])
+    registrant["create_time"] = days_ago(1).strftime("%Y-%m-%dT%H:%M:%SZ")
+    webinars = [pulled.parents[0], {**pulled.parents[0], "id": 82000000000, "uuid": "another"}]
+    said = [
+        (200, {"webinars": webinars, "next_page_token": ""}),
+        (200, {"registrants": [registrant], "next_page_token": ""}),
+        (404, {"code": 404, "message": "Registration has not been enabled for this webinar."}),
+    ]
+    for status, read in ((404, True), (400, False)):
+        said[2] = status, said[2][1]
+        api = PagedApi(answers=[(code, {}, json.dumps(content).encode()) for code, content in said])
+        with listing(api, "zoom_webinar", tmp_path, monkeypatch):
+            report = run_reconcile("zoom_webinar", "default", at_once=True)
+        assert (report.poll.error is None, bool(report.days)) == (read, read)
+    assert count_events("zoom_webinar") == 1
+
+
 def test_a_registration_is_known_again_after_its_webinar_was_held():
     connector = sources()["zoom_webinar"]
     pulled = next(pulled for pulled in pulled_of("zoom_webinar") if pulled.name == "typical")
