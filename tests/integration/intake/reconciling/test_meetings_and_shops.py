@@ -15,6 +15,9 @@ import pytest
 from connectors.kit import sources
 from connectors.kit.sources.reconciling.declared import reconcile_of
 from connectors.kit.sources.samples import pulled_of
+from connectors.kit.token_server import Granted
+from pipeline.access.tokens import digest_of, keep
+from pipeline.inspection.access.connections import begin_connecting, read_connections
 from pipeline.inspection.polling.reconciled import read_completeness, read_reconciles
 from pipeline.intake.reconciling.runs import due_reconciles, run_reconcile
 from pipeline.store.engine import transaction
@@ -167,6 +170,28 @@ def test_orders_and_customers_of_a_shop_are_asked_for_if_both_are_wanted(
     assert {asked.path for asked in api.asked} == {"/admin/api/2026-10/graphql.json"}
     filters = [asked.body["variables"]["asked"].partition(":")[0] for asked in api.asked]
     assert filters == ["created_at", "customer_date"]  # a filter that Shopify does not know gives everything
+
+
+def test_a_source_that_posts_is_connected_to_be_asked_what_it_has_posted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "afluente.yaml").write_text(json.dumps({"sources": {"zoom_webinar": {}}}))
+    monkeypatch.setenv("AFLUENTE_CONFIG", str(tmp_path / "afluente.yaml"))
+    forget_caches()
+    (state,) = read_reconciles("zoom_webinar")
+    assert "ZOOM_WEBINAR_CLIENT_ID" in (state.why_not or "")
+    assert read_connections("zoom_webinar") == []  # whoever does not want it is told nothing
+    monkeypatch.setenv("ZOOM_WEBINAR_CLIENT_ID", "an-app")
+    monkeypatch.setenv("ZOOM_WEBINAR_CLIENT_SECRET", "its-secret")
+    forget_caches()
+    asked = begin_connecting("zoom_webinar")
+    assert asked.address.startswith("https://zoom.us/oauth/authorize?")
+    assert "client_id=an-app" in asked.address
+    granted_for = digest_of(reconcile_of(sources()["zoom_webinar"]).poll.auth, "zoom_webinar")
+    with transaction() as connection:
+        given = Granted("a-token", "to-renew")
+        keep(connection, "default", "zoom_webinar", given, granted_for, refresh_token="to-renew", is_connected=True)
+    assert [state.state for state in read_connections("zoom_webinar")] == ["connected"]
 
 
 def test_a_webinar_that_nobody_has_to_register_for_is_no_list_that_was_not_read(
