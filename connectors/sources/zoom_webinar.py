@@ -31,7 +31,7 @@ def prepare(record: dict[str, Any]) -> dict[str, Any]:
     return record
 
 
-_USER = kit.Option("user", default="me", help="the host whose webinars are read, by id or address; several with commas")
+_USER = kit.Option("user", default="me", help="the id of the host whose webinars are read; several with commas between")
 _STATUS = kit.Option("status", default="approved", allowed=("approved", "pending", "denied"), help="of a registration")
 _PAGES = kit.PageToken("next_page_token", at="next_page_token")
 _REGISTRANTS = kit.Poll(
