@@ -131,9 +131,8 @@ def _customer(listed: dict[str, Any]) -> dict[str, Any]:
 
 def _named(listed: dict[str, Any]) -> dict[str, Any]:
     number, tags = listed.get("legacyResourceId"), listed.get("tags")
-    is_number = isinstance(number, str) and number.isdigit()
     return {
-        "id": int(number) if is_number else number,
+        "id": int(number) if isinstance(number, str) and number.isdigit() else number,
         "admin_graphql_api_id": listed.get("id"),
         "tags": ", ".join(map(str, tags)) if isinstance(tags, list) else tags,
     }
@@ -144,7 +143,7 @@ def _address(listed: dict[str, Any], name: str) -> dict[str, Any] | None:
     if not isinstance(found, dict):
         return None
     names = {"firstName": "first_name", "lastName": "last_name", "countryCodeV2": "country_code"}
-    return {names.get(key, key): value for key, value in found.items()}
+    return {str(names.get(key, key)): value for key, value in found.items()}
 
 
 def _consent(contact: Any) -> dict[str, Any] | None:

@@ -135,7 +135,8 @@ class Reading:
             found = find_known(connection, brand, slug, [digest for digest, _ in names])
             return {name: found[name[0]] for name in names if name[0] in found}
         told = [(digest, contact) for digest, contact in names if contact is not None]
-        return dict(find_known_contacts(connection, brand, slug, told))
+        found_contacts = find_known_contacts(connection, brand, slug, told)
+        return {name: found_contacts[name] for name in found_contacts}
 
     def _count(self, moment: datetime | None, *, is_recovered: bool) -> None:
         if moment is None:
