@@ -26,8 +26,8 @@ _NOUNS = {"import": "leads", "explain": "people"}  # of commands of one word, th
 class _Visit:
     """One run of a command."""
 
-    def __init__(self, path: str, door: Door, options: dict[str, Any]) -> None:
-        self.path, self.door, self.options = path, door, options
+    def __init__(self, path: str, door: Door, options: dict[str, Any], principal: Principal) -> None:
+        self.path, self.door, self.options, self.principal = path, door, options, principal
         self.is_recorded = not self.leaves_an_entry
 
     @property
@@ -62,7 +62,7 @@ def _guarded(path: str, callback: Callable[..., Any]) -> Callable[..., Any]:
         from pipeline.service_keys.bearers import principal_at_terminal
 
         principal = principal_at_terminal()
-        token = _visit.set(_Visit(path, door, options))
+        token = _visit.set(_Visit(path, door, options, principal))
         try:
             with acting_as(principal.actor):
                 _require(principal, door, path, options)
@@ -81,6 +81,14 @@ def record_visit() -> None:
         visit.is_recorded = True
 
 
+def who_types() -> Principal:
+    """Who types the command that runs, for what asks again: what is given to others. For commands behind the check."""
+    visit = _visit.get()
+    if visit is None:
+        raise RuntimeError("asked outside of a command that is checked")
+    return visit.principal
+
+
 def _require(principal: Principal, door: Door, path: str, options: dict[str, Any]) -> None:
     """Raises ForbiddenError, with an entry that says who tried."""
     from pipeline.errors import ForbiddenError
@@ -91,7 +99,7 @@ def _require(principal: Principal, door: Door, path: str, options: dict[str, Any
             require(principal, door.permission, _text(options.get("brand")))
         require_source(principal, _text(options.get("source")))
     except ForbiddenError:
-        _record(_Visit(path, door, options), "refused")
+        _record(_Visit(path, door, options, principal), "refused")
         raise
 
 

@@ -36,7 +36,9 @@ def principal_at_terminal() -> Principal:
 
 def principal_of(key: ApiKey) -> Principal:
     """Who a key stands for, and what it may do."""
-    return of_permissions(actor_of(key), key.permissions, brands=key.brands, sources=key.sources)
+    return of_permissions(
+        actor_of(key), key.permissions, brands=key.brands, sources=key.sources, ends_at=key.expires_at
+    )
 
 
 def find_bearer(token: str) -> ApiKey:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -14,10 +14,12 @@ _FILE = "audit-anchors.jsonl"
 
 class AccessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`command_line`: `open`, whoever has the installation's files may type commands, or `token`, they need a key.
-    `sign_in`: who comes to the console, and by which provider."""
+    `sign_in`: who comes to the console, and by which provider. `longest_key_days`: every new service key ends within
+    so many days; None: it need not end."""
 
     command_line: Literal["open", "token"] = "open"
     sign_in: SignInSettings | None = None
+    longest_key_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] | None = None
 
 
 class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
