@@ -97,7 +97,7 @@ def _require(principal: Principal, door: Door, path: str, options: dict[str, Any
     try:
         if door.permission is not None:
             require(principal, door.permission, _text(options.get("brand")))
-        require_source(principal, _text(options.get("source")))
+        require_source(principal, _text(options.get("source")), is_bounded=door.is_bounded_by_source)
     except ForbiddenError:
         _record(_Visit(path, door, options, principal), "refused")
         raise

@@ -76,10 +76,16 @@ def require(principal: Principal, permission: str, brand: str | None = None) -> 
         raise ForbiddenError(f"this needs the permission {permission} {place}; roles that have it: {roles}")
 
 
-def require_source(principal: Principal, source: str | None) -> None:
-    """Raises ForbiddenError for somebody who serves some sources only, and none or another is named."""
-    if principal.sources and source not in principal.sources:
-        raise ForbiddenError(f"this is for the sources {', '.join(principal.sources)} alone: name one of them")
+def require_source(principal: Principal, source: str | None, *, is_bounded: bool) -> None:
+    """Raises ForbiddenError for somebody who serves some sources only, where none or another is named, or where what is
+    asked cannot be held to a source (`is_bounded` False)."""
+    if not principal.sources:
+        return
+    served = ", ".join(principal.sources)
+    if not is_bounded:
+        raise ForbiddenError(f"this is about more than one source, and your key is for the sources {served} alone")
+    if source not in principal.sources:
+        raise ForbiddenError(f"this is for the sources {served} alone: name one of them")
 
 
 def brands_with(principal: Principal, permission: str, brands: Iterable[str]) -> list[str]:

@@ -13,14 +13,20 @@ from pipeline.settings.networks import is_within
 _CHALLENGE = 'Bearer realm="afluente"'
 
 
-def authorize(request: Request, keys: KnownKeys, permission: str) -> ApiKey:
+def authorize(request: Request, keys: KnownKeys, permission: str, *, is_bounded_by_source: bool = False) -> ApiKey:
     """The key that the request bears. Raises RefusedError: 401 without a known key, 403 with one that may not do this,
-    or not from there."""
+    or not from there, or one of some sources where the answer is not held to them (`is_bounded_by_source`: it is)."""
     key = authenticate(request, keys)
     if not key.may(permission):
         roles = ", ".join(sorted(PERMISSIONS[permission]))
         what = f"this key's role is {key.role}" if key.role else "this key has other scopes"
         raise RefusedError(403, "wrong_role", f"{what}; needed: the scope {scope_of(permission)}, or a role of {roles}")
+    if key.sources and not is_bounded_by_source:
+        raise RefusedError(
+            403,
+            "bound_to_sources",
+            f"this key serves the sources {', '.join(key.sources)} alone, and this is about more than what they sent",
+        )
     return key
 
 
