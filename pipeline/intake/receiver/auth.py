@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from pipeline.intake.receiver.answers import RefusedError
+from pipeline.intake.receiver.answers import RefusedError, refused_later
+from pipeline.intake.receiver.guarded_keys import GuardedKeys
 from pipeline.permissions.roles import PERMISSIONS, scope_of
-from pipeline.service_keys.known_keys import KnownKeys
 from pipeline.settings.declarations import ApiKey
 from pipeline.settings.networks import is_within
 
 _CHALLENGE = 'Bearer realm="afluente"'
 
 
-def authorize(request: Request, keys: KnownKeys, permission: str, *, is_bounded_by_source: bool = False) -> ApiKey:
+def authorize(request: Request, keys: GuardedKeys, permission: str, *, is_bounded_by_source: bool = False) -> ApiKey:
     """The key that the request bears. Raises RefusedError: 401 without a known key, 403 with one that may not do this,
     or not from there, or one of some sources where the answer is not held to them (`is_bounded_by_source`: it is)."""
     key = authenticate(request, keys)
@@ -30,9 +30,9 @@ def authorize(request: Request, keys: KnownKeys, permission: str, *, is_bounded_
     return key
 
 
-def authenticate(request: Request, keys: KnownKeys) -> ApiKey:
+def authenticate(request: Request, keys: GuardedKeys) -> ApiKey:
     """The key that the request bears, whatever it may do. Raises RefusedError: 401 without a known key, 403 with one
-    from a network that is none of its own."""
+    from a network that is none of its own, 429 from an address that tried too many wrong ones."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
         raise RefusedError(
@@ -41,7 +41,9 @@ def authenticate(request: Request, keys: KnownKeys) -> ApiKey:
             "send the header Authorization: Bearer KEY; `afluente keys create` makes one",
             headers={"WWW-Authenticate": _CHALLENGE},
         )
-    known = keys.find(key.strip())
+    known = keys.find_from(request.client.host if request.client else None, key.strip())
+    if isinstance(known, float):
+        raise refused_later(429, "too_many_wrong_keys", "too many wrong keys came from your address", seconds=known)
     if known is None:
         raise RefusedError(
             401,
