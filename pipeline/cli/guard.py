@@ -6,11 +6,14 @@ that needs it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
+
+import typer
 
 from pipeline.permissions.doors import ACTS, COMMANDS, LOCAL, OPENS, Door
 
@@ -54,14 +57,22 @@ def _guarded(path: str, callback: Callable[..., Any]) -> Callable[..., Any]:
     def run(*arguments: Any, **options: Any) -> Any:
         from pipeline.audit.acting import acting_as
         from pipeline.audit.machine import os_actor
+        from pipeline.cli.command_socket import refuse_files, socket_of_commands
+        from pipeline.console.command_socket.client import run_there
+        from pipeline.console.command_socket.typists import typist_here
 
         door = COMMANDS[path]
-        if door.does == LOCAL:
+        typist = typist_here()
+        if typist is not None:
+            refuse_files(door, options)
+        elif door.does == LOCAL:
             with acting_as(os_actor()):
                 return callback(*arguments, **options)
+        elif (socket := socket_of_commands()) is not None:
+            raise typer.Exit(run_there(socket, sys.argv[1:]))
         from pipeline.service_keys.bearers import principal_at_terminal
 
-        principal = principal_at_terminal()
+        principal = typist.principal() if typist is not None else principal_at_terminal()
         token = _visit.set(_Visit(path, door, options, principal))
         try:
             with acting_as(principal.actor):
