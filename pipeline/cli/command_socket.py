@@ -10,7 +10,6 @@ from typing import Any
 from pipeline.errors import ConfigurationError, ForbiddenError
 from pipeline.permissions.doors import LOCAL, Door
 
-_VARIABLE = "AFLUENTE_SOCKET"
 _STREAM = Path("-")
 _WRITES_RULES = "accept"  # of `import`: a mapping, in the company's folder
 
@@ -18,10 +17,10 @@ _WRITES_RULES = "accept"  # of `import`: a mapping, in the company's folder
 def socket_of_commands() -> str | None:
     """Where commands are to be handed over: the variable, or the settings where nobody shows a key. None: they run
     here."""
-    if path := os.environ.get(_VARIABLE):
-        return path
-    from pipeline.settings.loading import settings
+    from pipeline.settings.loading import named_socket, settings
 
+    if path := named_socket(os.environ):
+        return path
     try:
         known = settings()
     except ConfigurationError:

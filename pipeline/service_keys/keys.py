@@ -66,11 +66,7 @@ def create_key(
     _check_rights(role, scopes)
     _check_names(brands, known.brands, "brand")
     _check_names(sources, set_up_sources(known, connectors()), "source")
-    for network in networks:
-        if fault := fault_of_network(network):
-            raise UsageError(fault, argument="network")
-    if expires_at is not None and expires_at <= datetime.now(UTC):
-        raise UsageError("is in the past: such a key opens nothing", argument="expires")
+    _check_networks(networks)
     _check_end(expires_at, known.access.longest_key_days)
     key_id = "".join(secrets.choice(_ID_LETTERS) for _ in range(_ID_LENGTH))
     key = f"{PREFIX}_{KIND}_{key_id}_{secrets.token_urlsafe(_RANDOM_BYTES)}"
@@ -170,7 +166,15 @@ def _check_rights(role: str | None, scopes: Collection[str]) -> None:
             raise UsageError(unknown_name(scope, SCOPES), argument="scope")
 
 
+def _check_networks(networks: Collection[str]) -> None:
+    for network in networks:
+        if fault := fault_of_network(network):
+            raise UsageError(fault, argument="network")
+
+
 def _check_end(expires_at: datetime | None, longest_days: int | None) -> None:
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        raise UsageError("is in the past: such a key opens nothing", argument="expires")
     if longest_days is None:
         return
     if expires_at is None or expires_at > datetime.now(UTC) + timedelta(days=longest_days, minutes=1):

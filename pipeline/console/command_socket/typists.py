@@ -14,7 +14,7 @@ import msgspec
 from pipeline.permissions.principals import Principal, of_roles
 from pipeline.records.actors import Actor
 
-VARIABLE = "AFLUENTE_TYPED_BY"  # the descriptor of the pipe
+VARIABLE = "_AFLUENTE_TYPED_BY"  # the descriptor of the pipe; nobody sets it by hand
 Accounts = Mapping[str, Mapping[str, list[str]]]
 
 
