@@ -128,7 +128,7 @@ def _wait(running: subprocess.Popen[bytes], line: socket.socket) -> int:
     """Until the command ends, or whoever typed it has left: then it is asked to end, and made to."""
     ended = os.pidfd_open(running.pid)
     try:
-        ready, _, _ = select.select([ended, line], [], [])
+        ready, _, _ = select.select([ended, line.fileno()], [], [])
         if ended not in ready:
             running.send_signal(signal.SIGINT)
             if not select.select([ended], [], [], _PATIENCE_SECONDS)[0]:

@@ -43,12 +43,12 @@ def _messages(known: Settings) -> Iterator[dict[str, Any]]:
                 yield message[0]
 
 
-def _message(text: str) -> dict[str, Any] | None:
+def _message(text: str | bytes) -> dict[str, Any] | None:
     read = _read(text)
     return read if isinstance(read, dict) else None
 
 
-def _read(text: str) -> Any:
+def _read(text: str | bytes) -> Any:
     """None for what is no message of ours."""
     try:
         return json.loads(text)

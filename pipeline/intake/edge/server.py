@@ -64,6 +64,6 @@ class EdgeServer(uvicorn.Server):
         self._renewing = asyncio.get_running_loop().create_task(tls.keep_current())
 
     def _connection(self) -> BoundedProtocol:
-        return self.config.http_protocol_class(  # type: ignore[call-arg]
+        return self.config.http_protocol_class(  # type: ignore[call-arg,return-value]
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
