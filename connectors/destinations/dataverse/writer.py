@@ -22,6 +22,7 @@ from connectors.destinations.dataverse.answers import (
     result_of,
     wait_asked_for,
 )
+from connectors.destinations.dataverse.changes import DataverseChanges
 from connectors.destinations.dataverse.objects import ID_FIELDS, reference_of
 from connectors.kit import (
     ConfigurationError,
@@ -49,7 +50,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _HEADERS = {"Accept": "application/json", "OData-MaxVersion": "4.0", "OData-Version": "4.0"}
 
 
-class DataverseWriter(DataverseAbilities):
+class DataverseWriter(DataverseAbilities, DataverseChanges):
     """Not shared between threads: it holds one HTTP session.
 
     The limits that Dataverse tells in its headers are those of one of its servers in five minutes, no quota of a day:

@@ -9,7 +9,7 @@ from typing import Any
 
 from connectors.kit.conformance.destinations.line import LineAnswer
 from connectors.kit.conformance.destinations.workbenches import NotApplicable, Workbench, wrong_results
-from connectors.kit.destinations.capabilities import CAPABILITIES, Deletes, Lookup, abilities_of
+from connectors.kit.destinations.capabilities import CAPABILITIES, Deletes, Lookup, Watched, abilities_of
 from connectors.kit.destinations.declarations import Record
 from connectors.kit.errors import AfluenteError, QuotaError, TerminalError, TransientError
 
@@ -179,6 +179,7 @@ def abilities_fail_as_writing_does(bench: Workbench) -> list[str]:
         "find": lambda writer: writer.find([Lookup("x", emails=("vera@example.org",))]),
         "list_people": lambda writer: writer.list_people(),
         "describe": lambda writer: writer.describe(),
+        "list_changes": lambda writer: writer.list_changes(Watched(), None),
     }
     answers: dict[str, tuple[LineAnswer, type[AfluenteError]]] = {
         "a page": (LineAnswer(200, {"Content-Type": "text/html"}, b"<html>Welcome</html>"), TransientError),

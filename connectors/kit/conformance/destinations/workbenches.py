@@ -87,7 +87,7 @@ class Workbench:
     `refused` are fields that the CRM refuses, of one record; by default an e-mail that is none and too long as well.
     `usage_headers` are what the CRM would say of (used, limit). `lose_answers` makes what is no HTTP lose the answer to
     the next write after it was done. `unkeyed` puts a record there as somebody else does, without our key, and
-    gives its id.
+    gives its id. `changed_field`: that says when a record was changed, where the kind knows none.
     """
 
     destination: DestinationType
@@ -101,6 +101,7 @@ class Workbench:
     linked: Linked | None = None
     consents: Consents | None = None
     unkeyed: Callable[[Record], str] | None = None
+    changed_field: str | None = None
     is_upstream_local: bool = True
     announced: int = field(default=0, init=False)  # calls that a writer asked a grant for
     _made: dict[str, Record] = field(default_factory=dict, repr=False)  # people by key, since `clear_away`
