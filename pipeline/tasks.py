@@ -211,6 +211,15 @@ def fetch_records(source: str, brand: str) -> dict[str, int]:
     return {"fetched": report.fetched, "retried": report.retried, "quarantined": report.quarantined}
 
 
+@app.task(name="destinations.read_consents")
+def read_consents(destination: str) -> dict[str, int]:
+    """Read what people took back in a CRM. Returns counts."""
+    from pipeline.intake.crm_consents.reading import read_due
+
+    report = read_due(destination)
+    return {"records": report.records, "statements": report.statements, "waits": report.waits}
+
+
 @app.task(name="ops.sweep", send_events=False)  # idle, it would be all that Flower shows: 42 a minute, with the polls
 def sweep() -> int:
     """Give the hints that got lost. Returns their number."""
@@ -241,16 +250,19 @@ def start_polls() -> int:
     for due in started:
         kwargs = dict(zip(("source", "brand", "stream"), due, strict=False))
         poll_source.apply_async(kwargs=kwargs, expires=_POLL_HINT_SECONDS)
-    return len(started) + _start_reconciles()
+    return len(started) + _start_others()
 
 
-def _start_reconciles() -> int:
+def _start_others() -> int:
+    from pipeline.intake.crm_consents.reading import due_destinations
     from pipeline.intake.reconciling.runs import due_reconciles
 
-    due = due_reconciles()
+    due, read = due_reconciles(), due_destinations()
     for source, brand in due:
         reconcile_source.apply_async(kwargs={"source": source, "brand": brand}, expires=_POLL_HINT_SECONDS)
-    return len(due)
+    for destination in read:
+        read_consents.apply_async(kwargs={"destination": destination}, expires=_POLL_HINT_SECONDS)
+    return len(due) + len(read)
 
 
 @app.task(name="ops.watch", send_events=False)

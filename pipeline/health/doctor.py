@@ -26,6 +26,7 @@ from pipeline.health.machine_checks import (
     describe_company_folder,
     describe_settings,
 )
+from pipeline.health.privacy.crm_consents import check_crm_consents
 from pipeline.health.privacy.notices import check_privacy
 from pipeline.health.request_checks import check_requests
 from pipeline.health.secret_checks import check_secrets
@@ -73,6 +74,7 @@ def _checks(known: Settings | None) -> Iterator[Check]:
     yield from check_silence(known)
     yield from check_subscriptions(known)
     yield from check_destinations(known)
+    yield from check_crm_consents(known)
     yield from check_webhooks(known)
     yield from check_calls(known)
     yield from check_residency(known)

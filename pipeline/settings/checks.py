@@ -14,7 +14,7 @@ import yaml
 
 from pipeline.errors import ConfigurationError
 from pipeline.lanes import LANES
-from pipeline.settings.consent_settings import problems_of_consent, problems_of_need
+from pipeline.settings.consent_settings import problems_of_consent, problems_of_need, problems_of_watched
 from pipeline.settings.declarations import SettingsFile
 from pipeline.settings.edges.residency import problems_of_residency
 from pipeline.settings.networks import EVERYBODY, fault_of_network
@@ -122,6 +122,7 @@ def _of_entry(entry: Any, place: str, brands: set[str]) -> Iterator[Problem]:
     if place.startswith("destinations."):
         yield from _of_account(entry, place)
         yield from problems_of_need(entry.get("needs_consent"), f"{place}.needs_consent", brands)
+        yield from problems_of_watched(entry.get("reads_consent"), f"{place}.reads_consent")
     if place.startswith("sources."):
         yield from _of_secret_names(entry.get("secrets"), place, brands)
         yield from _of_networks(entry.get("allow_from"), f"{place}.allow_from")
