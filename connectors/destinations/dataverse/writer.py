@@ -169,12 +169,13 @@ def _limit(code: str | None) -> str:
 
 def _names(connection: Connection) -> Names:
     options = connection.options
+    own_id = "consent_id_field" if connection.subject == "consent" else "id_field"
     names = Names(
         table=connection.object or str(options.get("table", "leads")),
-        id_field=ID_FIELDS.get(connection.object or "") or str(options.get("id_field", "leadid")),
+        id_field=ID_FIELDS.get(connection.object or "") or str(options.get(own_id) or "leadid"),
         key_field=str(options.get("external_id_field", "new_afluenteid")),
     )
-    for option, value in (("table", names.table), ("id_field", names.id_field), ("external_id_field", names.key_field)):
+    for option, value in (("table", names.table), (own_id, names.id_field), ("external_id_field", names.key_field)):
         if not _NAME.fullmatch(value):
             raise ConfigurationError(
                 f"destinations.{connection.name}.options.{option} is {value!r}; allowed: letters, digits and _"

@@ -18,6 +18,7 @@ _OURS = 255
 _LONG = 2_000
 _CUSTOM_LENGTH = 4_000  # the most of a line of text; in a real environment each column has its own
 BIND = "@odata.bind"
+_REFERENCE_ID = re.compile(r"_\w+_value")  # how a question calls the id of what a column leads to
 _BOUND = re.compile(r"/?(\w+)\(([^()]+)\)")
 
 
@@ -106,7 +107,7 @@ def is_column(table: Table, name: str) -> bool:
 
 def is_readable(table: Table, name: str) -> bool:
     """Whether a question may name it."""
-    return is_column(table, name) or name in _KEPT
+    return is_column(table, name) or name in _KEPT or bool(_REFERENCE_ID.fullmatch(name))
 
 
 def _choices(table: Table) -> Mapping[str, range]:

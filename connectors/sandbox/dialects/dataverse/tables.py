@@ -16,7 +16,7 @@ import orjson
 
 from connectors.sandbox.dialects.dataverse.addresses import Address
 from connectors.sandbox.dialects.dataverse.errors import refusal
-from connectors.sandbox.dialects.dataverse.rules import Table
+from connectors.sandbox.dialects.dataverse.rules import BIND, Table, bound_to
 from connectors.sandbox.records import SandboxRecords
 
 _ID_TAIL = "11f1-8000-0022482746b6"
@@ -52,7 +52,19 @@ class Row:
     def values(self) -> dict[str, Any]:
         keyed = {} if self.key is None else {self.table.key_column: self.key}
         modified = {"modifiedon": self.modified_on} if self.changed_at else {}
-        return {"@odata.etag": self.etag, self.table.id_column: self.guid, **keyed, **modified, **self.fields}
+        references = {
+            f"_{name.removesuffix(BIND).lower()}_value": bound_to(value)[1]
+            for name, value in self.fields.items()
+            if name.endswith(BIND) and value
+        }
+        return {
+            "@odata.etag": self.etag,
+            self.table.id_column: self.guid,
+            **keyed,
+            **modified,
+            **references,
+            **self.fields,
+        }
 
 
 @dataclass(slots=True)
