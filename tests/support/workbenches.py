@@ -115,7 +115,7 @@ CONSENTS = {
 OTHERS: dict[str, Callable[..., contextlib.AbstractContextManager[Workbench]]] = {"sql": sql_workbench}
 """Workbenches of kinds without a sandbox: given the kind's mapping, a folder, and the URL of an empty database."""
 
-ELSEWHERE = {"tryton": "a server of its own answers for it: test_tryton_itself.py"}
+ELSEWHERE = {"tryton": "a server of its own answers for it: test_tryton_conforms.py"}
 """Kinds without a workbench, and why."""
 
 
