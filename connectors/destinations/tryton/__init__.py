@@ -14,6 +14,7 @@ from typing import Any
 
 from connectors.destinations.tryton import records as made
 from connectors.destinations.tryton.abilities import BATCH_SIZE, TrytonAbilities
+from connectors.destinations.tryton.changes import TrytonChanges
 from connectors.destinations.tryton.records import Wanted
 from connectors.destinations.tryton.rpc import TrytonAccount
 from connectors.kit import (
@@ -38,7 +39,7 @@ _ERASED = "the party was erased in Tryton, and nothing is written to it any more
 _CLOSED = "the opportunity is closed in Tryton: it stays as it is, the party is kept"
 
 
-class TrytonWriter(TrytonAbilities):
+class TrytonWriter(TrytonAbilities, TrytonChanges):
     """One account. Not shared between threads: it holds one HTTP session.
 
     A person's party has our id as its `code`, which Tryton keeps unique: whoever comes second is refused, so there is

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
 from connectors.destinations.tryton import DESTINATION
-from connectors.kit import Connection
+from connectors.kit import ChangedRecord, Connection, Watched
 from connectors.kit.conformance.destinations import CHECKS, Workbench, run_check
 from connectors.kit.conformance.destinations.line import Line
 from pipeline.inspection.crm.conformance import fields_by, seen_by
@@ -51,7 +52,7 @@ def bench(tmp_path_factory) -> Iterator[Workbench]:
             fields=sent_fields(mapping),
         )
         direct = DESTINATION.connect(replace(connection, base_url=tryton.url))
-        yield Workbench(
+        workbench = Workbench(
             DESTINATION,
             connection,
             fields_by(mapping),
@@ -63,6 +64,8 @@ def bench(tmp_path_factory) -> Iterator[Workbench]:
             person_id=lambda key: party_of(tryton, key),
             remove=lambda party: tryton.rpc("model.party.party.delete", [int(party)], tryton.context),
         )
+        workbench.tryton = tryton
+        yield workbench
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -73,3 +76,27 @@ def test_tryton_conforms(bench, check):
     if outcome.skipped is not None:
         pytest.skip(f"does not apply to Tryton: {outcome.skipped}")
     assert outcome.problems == ()
+
+
+def test_what_somebody_changes_of_a_party_is_told_with_its_addresses(bench):
+    [vera] = bench.people(1)
+    party = int(bench.unkeyed(vera))
+    watched = Watched("party.party", ("name",))
+    with bench.writer() as writer:
+        (told,) = [record for record in every_change(writer, watched, None) if record.crm_id == str(party)]
+        assert (told.values, told.fields) == ({"email": vera.fields["email"]}, {"name": vera.fields["last_name"]})
+        since = told.changed_at + timedelta(microseconds=1)
+        assert [record for record in every_change(writer, watched, since) if record.crm_id == str(party)] == []
+        bench.tryton.change("party.party", party, name="Vera Marsh")
+        (again,) = [record for record in every_change(writer, watched, since) if record.crm_id == str(party)]
+    assert (again.fields, again.changed_at >= since) == ({"name": "Vera Marsh"}, True)
+
+
+def every_change(writer, watched: Watched, since: datetime | None) -> list[ChangedRecord]:
+    told, cursor = [], None
+    while True:
+        page = writer.list_changes(watched, since, cursor)
+        told += page.records
+        cursor = page.cursor
+        if cursor is None:
+            return told
