@@ -338,3 +338,16 @@ def test_what_is_due_is_named_and_a_crm_that_is_away_is_asked_again(company, crm
     ((error, failures),) = rows("SELECT last_error, failures FROM crm_consent_reads WHERE object = 'Nothing'")
     assert ("INVALID_TYPE" in error, failures) == (True, 1)
     assert due_destinations() == ["service"]
+
+
+def test_without_a_grant_of_the_quota_nothing_is_asked_and_no_failure_counted(company, crms):
+    agreed(ADA)
+    read()
+    crms.configure(calls_per_second=0.01, burst=1)
+    make_reading_due()
+    read_due("sales")
+    calls = crms.calls()
+    make_reading_due()
+    assert (read_due("sales").waits, crms.calls()) == (1, calls)
+    ((error, failures),) = rows("SELECT last_error, failures FROM crm_consent_reads WHERE destination = 'sales'")
+    assert ("cannot be asked now" in error, failures) == (True, 0)
