@@ -64,6 +64,14 @@ def _of_database(reading: DatabaseReading | None) -> Iterator[GaugeMetricFamily]
         "destination",
         reading.misfits,
     )
+    opt_outs = GaugeMetricFamily(
+        "afluente_opt_outs_unread_seconds",
+        "Since a CRM was last asked what people took back there",
+        labels=["destination", "object"],
+    )
+    for key, state in reading.opt_outs.items():
+        opt_outs.add_metric(key, state.silent_seconds)
+    yield opt_outs
     yield _counts("afluente_quarantine_open", "Things that wait for a human", "stage", reading.quarantined)
     yield _counts(
         "afluente_drift_fields", "Fields that the source's mapping has not decided about", "source", reading.drift

@@ -39,6 +39,17 @@ def late_objects(name: str, configured: DestinationSettings, states: States) -> 
     return [state for state in found if state.silent_seconds > bound]
 
 
+def find_late_opt_outs(known: Settings, states: States) -> list[str]:
+    """Readings that are late, as sentences."""
+    return [
+        f"{name}: what people took back in {state.object} was read last {state.silent_seconds / 60:.0f} minutes ago;"
+        " `afluente doctor` says why"
+        for name, configured in sorted(known.destinations.items())
+        if configured.enabled
+        for state in late_objects(name, configured, states)
+    ]
+
+
 def _check(name: str, configured: DestinationSettings, states: States) -> Check:
     label = f"opt-outs of {name}"
     found = [states[name, object_name] for object_name in configured.reads_consent if (name, object_name) in states]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import requests
+
 from pipeline.health.privacy.crm_consents import check_crm_consents
-from pipeline.settings.loading import settings
+from pipeline.health.status import collect_status
+from pipeline.intake.crm_consents.reading import read_due
+from pipeline.settings.loading import load_settings, settings
 from pipeline.store.engine import transaction
 from tests.integration.delivery.test_consents_told import ADA
 from tests.integration.delivery.test_named_facts import write_destination
 from tests.integration.intake.crm_consents.test_reading import READS, SALES, agreed, company, crms, read
+from tests.support.intake_server import running_receiver
 
 __all__ = ["company", "crms"]
 
@@ -36,12 +41,14 @@ def test_a_reading_that_is_late_is_told_with_its_reason(company, crms):
     is_ok, detail, remedy = told()
     assert (is_ok, detail) == (False, "Lead was read last 20 minutes ago: sales is halted")
     assert "written to meanwhile" in remedy
+    assert any("sales: what people took back in Lead" in problem for problem in collect_status()["problems"])
+    with running_receiver(load_settings()) as receiver:
+        metrics = requests.get(f"{receiver.address}/metrics", timeout=10).text
+    assert 'afluente_opt_outs_unread_seconds{destination="sales",object="Lead"} 12' in metrics
 
 
 def test_what_a_crm_refuses_is_told_before_it_is_late(company, crms):
     crms.configure({"Nothing": {"fields": {"X__c": "marketing.email"}}})
-    from pipeline.intake.crm_consents.reading import read_due
-
     read_due("sales")
     is_ok, detail, _ = told()
     assert (is_ok, detail.partition(":")[0]) == (False, "Nothing")
