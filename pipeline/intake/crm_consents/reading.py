@@ -126,8 +126,11 @@ def _read_pages(wanted: _Wanted, begun: stored.Reading, report: ReadReport, unti
         if page.cursor is not None and page.cursor == cursor:
             raise TerminalError(f"{destination}: the page after this one is this one: it would never end")
         latest = max((record.changed_at for record in page.records), default=None)
+        is_first = begun.since is None
         with transaction() as connection:
-            report.statements += take_page(connection, destination, object_name, declared, page.records)
+            report.statements += take_page(
+                connection, destination, object_name, declared, page.records, is_first=is_first
+            )
             stored.note_page(
                 connection, destination, object_name, cursor=page.cursor, latest=latest, hold_seconds=_HOLD_SECONDS
             )

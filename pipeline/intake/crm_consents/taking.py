@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import Connection
 
 from connectors.kit import ChangedRecord
@@ -15,6 +16,7 @@ from pipeline.canonical import CONSENT as CONSENT_NAMES
 from pipeline.intake.contents import store_events
 from pipeline.intake.crm_consents.watching import answers_of, becomes_statement
 from pipeline.intake.own_consents import consent_event
+from pipeline.lanes import BULK
 from pipeline.privacy.consent_states import UNKNOWN, WITHDRAWN, Answer
 from pipeline.privacy.person_consents import consent_answers_of
 from pipeline.records import WITHDRAWAL, Consent, NewEvent, new_id
@@ -46,9 +48,12 @@ def take_page(
     object_name: str,
     declared: WatchedObject,
     records: Sequence[ChangedRecord],
+    *,
+    is_first: bool = False,
 ) -> int:
     """Keep what these records say, and store the statements that it comes to; gives how many. At most seven statements
-    of SQL where there is news, one where there is none."""
+    of SQL where there is news, one where there is none. `is_first`: of a reading of all that ever was, which must not
+    stand before people who wait."""
     latest = {record.crm_id: record for record in records}  # of one that comes twice the later one
     noted = stored.read_noted(connection, destination, object_name, latest)
     news = _news(connection, declared, latest, noted)
@@ -74,7 +79,9 @@ def take_page(
         notes.append(Noted(found.said, found.state, found.record.changed_at, person_id, event_id))
         events += made
     if events:
-        store_events(connection, events)
+        store_events(
+            connection, [msgspec.structs.replace(event, lane=BULK) for event in events] if is_first else events
+        )
     stored.note_said(connection, destination, object_name, notes)
     return len(events)
 

@@ -287,10 +287,10 @@ def test_reading_goes_on_where_it_was_stopped_and_costs_a_call_a_page(company, c
         crms.in_sales(person_id, HasOptedOutOfEmail=True)
     taken, calls = [], crms.calls()
 
-    def stopped(*arguments):
+    def stopped(*arguments, **named):
         if len(taken) == 1:
             raise RuntimeError("killed")
-        taken.append(take(*arguments))
+        taken.append(take(*arguments, **named))
         return taken[-1]
 
     take = reading.take_page
@@ -338,6 +338,15 @@ def test_what_is_due_is_named_and_a_crm_that_is_away_is_asked_again(company, crm
     ((error, failures),) = rows("SELECT last_error, failures FROM crm_consent_reads WHERE object = 'Nothing'")
     assert ("INVALID_TYPE" in error, failures) == (True, 1)
     assert due_destinations() == ["service"]
+
+
+def test_what_stood_there_all_along_stands_before_nobody_who_waits(company, crms):
+    ada, ben = agreed(ADA, BEN)
+    crms.in_sales(ada, HasOptedOutOfEmail=True)
+    read()
+    crms.in_sales(ben, HasOptedOutOfEmail=True)
+    read()
+    assert rows("SELECT lane FROM events WHERE source = 'consents' ORDER BY event_id") == [("bulk",), ("hot",)]
 
 
 def test_without_a_grant_of_the_quota_nothing_is_asked_and_no_failure_counted(company, crms):
