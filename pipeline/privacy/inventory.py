@@ -125,7 +125,7 @@ crm_records deleted person_id=person
   record_id:digest destination:fact! brand:none crm_id:value! number:fact person_id:id is_keyed:fact state:fact!
   run:fact found_at:fact!
 crm_consents deleted person_id=person event_id=event
-  destination:fact! object:fact! crm_id:value! field:fact! purpose:fact! channel:fact! state:value! changed_at:fact!
+  destination:fact! object:fact! crm_id:value! field:fact! purpose:fact! channel:fact! state:fact! changed_at:fact!
   person_id:id event_id:id!
 webhook_messages deleted person_id=person event_id=event other_id=person
   message_id:id seq:fact endpoint:fact! event:fact! brand:none subject_id:id person_id:id event_id:id other_id:id
