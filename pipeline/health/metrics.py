@@ -64,18 +64,11 @@ def _of_database(reading: DatabaseReading | None) -> Iterator[GaugeMetricFamily]
         "destination",
         reading.misfits,
     )
-    opt_outs = GaugeMetricFamily(
-        "afluente_opt_outs_unread_seconds",
-        "Since a CRM was last asked what people took back there",
-        labels=["destination", "object"],
-    )
-    for key, state in reading.opt_outs.items():
-        opt_outs.add_metric(key, state.silent_seconds)
-    yield opt_outs
     yield _counts("afluente_quarantine_open", "Things that wait for a human", "stage", reading.quarantined)
     yield _counts(
         "afluente_drift_fields", "Fields that the source's mapping has not decided about", "source", reading.drift
     )
+    yield _of_opt_outs(reading)
     yield from _of_webhooks(reading)
     yield from _of_fetches(reading)
     yield from _of_sources(reading)
@@ -93,6 +86,16 @@ def _counts(name: str, what: str, label: str, counts: Mapping[str, int]) -> Gaug
     for value, count in counts.items():
         gauge.add_metric([value], count)
     return gauge
+
+
+def _of_opt_outs(reading: DatabaseReading) -> GaugeMetricFamily:
+    names = ["destination", "object"]
+    unread = GaugeMetricFamily(
+        "afluente_opt_outs_unread_seconds", "Since a CRM was last asked what people took back there", labels=names
+    )
+    for key, state in reading.opt_outs.items():
+        unread.add_metric(key, state.silent_seconds)
+    return unread
 
 
 def _of_webhooks(reading: DatabaseReading) -> Iterator[GaugeMetricFamily]:
