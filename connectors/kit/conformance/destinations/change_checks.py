@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from connectors.kit.conformance.destinations.workbenches import NotApplicable, Workbench
-from connectors.kit.destinations.capabilities import ChangedRecord, TellsChanges, Watched
+from connectors.kit.destinations.capabilities import ChangedRecord, Watched, abilities_of
 from connectors.kit.destinations.declarations import Record
 
 _MOST_PAGES = 1_000
@@ -17,7 +17,7 @@ def changes_are_told_with_their_moment(bench: Workbench) -> list[str]:
     """All that was written is told, once, with our key, its address and what was asked for; from the moment on at which
     something was changed, that is told again, as it is by now."""
     with bench.writer() as writer:
-        if not isinstance(writer, TellsChanges):
+        if "tells_changes" not in abilities_of(writer):
             raise NotApplicable("its writer has no method list_changes")
         email = bench.field_of("email")
         people = bench.people(3)
