@@ -243,26 +243,13 @@ def _hint_fetches() -> int:
 
 @app.task(name="ops.poll", send_events=False)
 def start_polls() -> int:
-    """Start the polls whose time has come, and ask sources that post what they have posted. Returns their number."""
-    from pipeline.intake.polls import due_polls
+    """Start the polls whose time has come, and ask sources that post, and CRMs. Returns the number of tasks."""
+    from pipeline.intake.starts import due_starts
 
-    started = due_polls()
-    for due in started:
-        kwargs = dict(zip(("source", "brand", "stream"), due, strict=False))
-        poll_source.apply_async(kwargs=kwargs, expires=_POLL_HINT_SECONDS)
-    return len(started) + _start_others()
-
-
-def _start_others() -> int:
-    from pipeline.intake.crm_consents.reading import due_destinations
-    from pipeline.intake.reconciling.runs import due_reconciles
-
-    due, read = due_reconciles(), due_destinations()
-    for source, brand in due:
-        reconcile_source.apply_async(kwargs={"source": source, "brand": brand}, expires=_POLL_HINT_SECONDS)
-    for destination in read:
-        read_consents.apply_async(kwargs={"destination": destination}, expires=_POLL_HINT_SECONDS)
-    return len(due) + len(read)
+    started = due_starts()
+    for name, kwargs in started:
+        app.tasks[name].apply_async(kwargs=kwargs, expires=_POLL_HINT_SECONDS)
+    return len(started)
 
 
 @app.task(name="ops.watch", send_events=False)

@@ -7,8 +7,10 @@ import requests
 from pipeline.health.privacy.crm_consents import check_crm_consents
 from pipeline.health.status import collect_status
 from pipeline.intake.crm_consents.reading import read_due
+from pipeline.intake.starts import due_starts
 from pipeline.settings.loading import load_settings, settings
 from pipeline.store.engine import transaction
+from pipeline.tasks import read_consents
 from tests.integration.delivery.test_consents_told import ADA
 from tests.integration.delivery.test_named_facts import write_destination
 from tests.integration.intake.crm_consents.test_reading import READS, SALES, agreed, company, crms, read
@@ -59,3 +61,11 @@ def test_a_mapping_that_writes_the_box_with_every_change_is_told(company, crms):
     crms.configure(READS)
     is_ok, detail, remedy = told()
     assert (is_ok, "HasOptedOutOfEmail" in detail, "write: once" in remedy) == (False, True, True)
+
+
+def test_what_is_due_is_named_with_the_task_that_asks(company, crms):
+    assert [named for named in due_starts() if named[0] == "destinations.read_consents"] == [
+        ("destinations.read_consents", {"destination": "sales"}),
+        ("destinations.read_consents", {"destination": "service"}),
+    ]
+    assert read_consents("sales") == {"records": 0, "statements": 0, "waits": 0}
