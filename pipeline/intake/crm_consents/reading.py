@@ -27,6 +27,7 @@ from pipeline.store.engine import transaction
 from pipeline.targets import Target, targets_of
 
 _HOLD_SECONDS = 120.0  # for a page, which is a call and a transaction
+_PATIENCE_SECONDS = 2.0  # for a grant; longer waits are those of the next task
 _BUDGET_SECONDS = 60.0  # then the next task goes on
 _SHORTEST_PAUSE_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS = 30.0
@@ -145,7 +146,11 @@ def _page(
     target: Target, permits: CallPermits, watched: Watched, begun: stored.Reading, cursor: str | None
 ) -> ChangesPage:
     """One call, with a grant of the account's quota."""
+    until = time.monotonic() + _PATIENCE_SECONDS
     writer, wait = permits.acquire()
+    while writer is None and time.monotonic() + wait < until:
+        time.sleep(wait)  # a token that is about to drop
+        writer, wait = permits.acquire()
     if writer is None:
         raise _NotNowError(f"{target.destination} cannot be asked now: {permits.waits_for}", retry_after=wait)
     if not isinstance(writer.writer, TellsChanges):

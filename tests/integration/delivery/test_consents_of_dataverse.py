@@ -19,6 +19,7 @@ from tests.integration.intake.crm_consents.test_reading import holds, make_readi
 from tests.support.command_line import work
 from tests.support.company_sources import CompanySources, company_sources
 from tests.support.crm_objects import DATAVERSE, people_alone
+from tests.support.identity_rows import rows
 
 TABLE = "msdynmkt_contactpointconsent4s"
 OPTED_IN, OPTED_OUT = 534120001, 534120002
@@ -117,6 +118,7 @@ def test_what_somebody_chooses_in_dynamics_comes_back_and_what_we_told_does_not(
     ]
     crm.sandbox.records.upsert(TABLE, {key: {"msdynmkt_value": OPTED_OUT}})
     make_reading_due()
-    assert read_due("crm").statements == 1
+    report = read_due("crm")
+    assert report.statements == 1, rows("SELECT last_error FROM crm_consent_reads")
     work()
     assert (holds(ada), holds(ben)) == ("withdrawn", "denied")
