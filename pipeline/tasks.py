@@ -19,6 +19,7 @@ from pipeline.delivery.sender import deliver as send_due
 from pipeline.errors import ConfigurationError, TransientError, place_of
 from pipeline.hints import hint_deliver, hint_dispatch, hint_fetch, hint_webhooks, take_hint
 from pipeline.identity.activities import sweep_activities
+from pipeline.identity.withdrawn_points import sweep_withdrawn
 from pipeline.lanes import LANES
 from pipeline.logs import get_logger
 from pipeline.messages import ClaimNote, SealedBatch
@@ -217,6 +218,7 @@ def sweep() -> int:
     for kind, *rest in hints:
         (hint_dispatch if kind == "dispatch" else hint_deliver)(*rest)
     sweep_activities()
+    sweep_withdrawn()
     if sweep_webhooks():
         hint_webhooks()
     return len(hints) + _hint_fetches()

@@ -69,7 +69,7 @@ def file_activities(connection: Connection, activities: Iterable[Activity], lead
         evidence = evidence_of(activity.lead)
         said.append((activity.lead, evidence))
         numbers = list(_strong_keys(activity.lead.brand, evidence))
-        rows.append(_row(activity, evidence, is_anybody=bool(numbers) or _names_person(activity)))
+        rows.append(_row(activity, evidence, is_anybody=bool(numbers) or names_person(activity)))
         keys[activity.event_id] = numbers
     rows += [_row_beside(lead) for lead in leads if is_more(lead)]
     store.file_activities(connection, rows)
@@ -78,7 +78,8 @@ def file_activities(connection: Connection, activities: Iterable[Activity], lead
     return stopped
 
 
-def _names_person(activity: Activity) -> bool:
+def names_person(activity: Activity) -> bool:
+    """Whether it is about somebody who is named by an id, and so about nobody else with the same address."""
     return activity.lead.source == CONSENTS_SOURCE and ABOUT_PERSON in activity.details
 
 
@@ -109,10 +110,10 @@ def _row_beside(lead: Lead) -> ActivityRow:
     )
 
 
-def keys_of_leads(filed: FiledLeads) -> set[int]:
-    """What activities would be found by that wait for the people of these leads."""
-    leads = [lead for group in filed.leads.values() for lead in group[:1]]
-    return {key for lead in leads for key in _strong_keys(lead.brand, evidence_of(lead))}
+def keys_of_leads(filed: FiledLeads) -> set[tuple[UUID, int]]:
+    """By which the people of these leads are found whom activities wait for: (evidence, key)."""
+    leads = [(evidence_id, lead) for evidence_id, group in filed.leads.items() for lead in group[:1]]
+    return {(evidence_id, key) for evidence_id, lead in leads for key in _strong_keys(lead.brand, evidence_of(lead))}
 
 
 def _strong_keys(brand: str, evidence: Evidence) -> dict[int, tuple[str, str]]:

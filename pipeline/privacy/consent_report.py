@@ -126,6 +126,8 @@ def _stored(kept: KeptConsent) -> StoredConsent:
         said.act,
         said.expires_at,
         kept.is_superseded,
+        kept.key,
+        kept.brand,
     )
 
 

@@ -11,13 +11,17 @@ from sqlalchemy import Connection
 
 from pipeline.records import CONSENT_MOMENTS, CONSENT_TEXTS, WITHDRAWING, Consent, Lead
 from pipeline.store import arrays
+from pipeline.store.people.withdrawn_points import OF_PEOPLE
 
 _TEXTS = ("act", *CONSENT_TEXTS)
 _FACTS = (*_TEXTS, *CONSENT_MOMENTS)
 
 
 class StoredConsent(NamedTuple):
-    """One answer, with the sealed evidence of the lead that gave it; both None where the event left no evidence."""
+    """One answer, with the sealed evidence of the lead that gave it; both None where the event left no evidence.
+
+    `key`: what is withdrawn of an address or number, by whomever: that of the evidence with this key of `brand`.
+    """
 
     purpose: str
     channel: str
@@ -30,6 +34,8 @@ class StoredConsent(NamedTuple):
     act: str | None = None
     expires_at: datetime | None = None
     is_superseded: bool = False  # its record says something else by now
+    key: int | None = None
+    brand: str | None = None
 
     def __repr__(self) -> str:
         return f"<StoredConsent on {self.purpose} by {self.channel}>"
@@ -194,55 +200,58 @@ def note_lapsed(connection: Connection, *, limit: int, told: Callable[[Iterable[
     return Lapsed(len(rows), people)
 
 
-_OF_PEOPLE = """
-SELECT c.person_id, c.purpose, c.channel, c.granted, c.at, coalesce(e.evidence_id, a.event_id),
-    coalesce(e.sealed, a.sealed_evidence), c.source, c.policy_version, c.act, c.expires_at FROM consents c
-LEFT JOIN evidence_events x USING (event_id) LEFT JOIN evidence e ON e.evidence_id = x.evidence_id
-LEFT JOIN events v ON v.event_id = c.event_id LEFT JOIN activities a ON a.event_id = c.event_id
-WHERE c.person_id = ANY(%s::uuid[]) AND (v.superseded_by IS NULL OR c.granted IS FALSE) ORDER BY c.at, c.event_id
-"""
+_SAID = f"""
+WITH withdrawn AS ({OF_PEOPLE.format(people="%(people)s::uuid[]")})
+SELECT person_id, purpose, channel, granted, at, evidence_id, sealed, source, policy_version, act, expires_at,
+    is_superseded, key, brand
+FROM (
+    SELECT c.person_id, c.purpose, c.channel, c.granted, c.at, c.event_id, coalesce(e.evidence_id, a.event_id)
+        AS evidence_id, coalesce(e.sealed, a.sealed_evidence) AS sealed, c.source, c.policy_version, c.act,
+        c.expires_at, v.superseded_by IS NOT NULL AS is_superseded, NULL::bigint AS key, NULL::text AS brand
+    FROM consents c
+    LEFT JOIN evidence_events x USING (event_id) LEFT JOIN evidence e ON e.evidence_id = x.evidence_id
+    LEFT JOIN events v ON v.event_id = c.event_id LEFT JOIN activities a ON a.event_id = c.event_id
+    WHERE c.person_id = ANY(%(people)s::uuid[])
+    UNION ALL
+    SELECT person_id, purpose, channel, false, at, event_id, evidence_id, sealed, NULL, NULL, act, NULL, false, key,
+        brand
+    FROM withdrawn
+) AS said
+"""  # noqa: S608 - put together from constants
+_OF_PEOPLE = f"{_SAID} WHERE NOT is_superseded OR granted IS FALSE ORDER BY at, event_id"
+_OF_QUESTIONS = f"""{_SAID}
+WHERE (purpose, channel) IN (SELECT * FROM unnest(%(purposes)s::text[], %(channels)s::text[])) ORDER BY at, event_id
+"""  # noqa: S608 - put together from constants
 
 
 def read_consents(connection: Connection, person_ids: Sequence[UUID]) -> dict[UUID, list[StoredConsent]]:
-    """All that these people's leads said of consent, oldest first, of those who have any. One statement.
+    """All that these people's leads said of consent, and what is withdrawn of their addresses by whomever, oldest
+    first, of those who have any. One statement.
 
     Of a record that says something else by now, refusals only: what it granted was for what it said then.
     """
-    found: dict[UUID, list[StoredConsent]] = {}
-    rows = connection.exec_driver_sql(_OF_PEOPLE, (arrays.uuids(person_ids),))
-    for person_id, purpose, channel, granted, at, evidence_id, sealed, *more in rows:
-        opened = None if sealed is None else bytes(sealed)
-        found.setdefault(person_id, []).append(StoredConsent(purpose, channel, granted, at, evidence_id, opened, *more))
-    return found
-
-
-_OF_QUESTIONS = """
-SELECT c.person_id, c.purpose, c.channel, c.granted, c.at, coalesce(e.evidence_id, a.event_id),
-    coalesce(e.sealed, a.sealed_evidence), c.source, c.policy_version, c.act, c.expires_at,
-    v.superseded_by IS NOT NULL
-FROM consents c
-LEFT JOIN evidence_events x USING (event_id) LEFT JOIN evidence e ON e.evidence_id = x.evidence_id
-LEFT JOIN events v ON v.event_id = c.event_id LEFT JOIN activities a ON a.event_id = c.event_id
-WHERE c.person_id = ANY(%s::uuid[]) AND (c.purpose, c.channel) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
-ORDER BY c.at, c.event_id
-"""
+    return _stored(connection, _OF_PEOPLE, {"people": arrays.uuids(person_ids)})
 
 
 def read_answers_of(
     connection: Connection, person_ids: Collection[UUID], questions: Collection[tuple[str, str]]
 ) -> dict[UUID, list[StoredConsent]]:
-    """All that these people's leads ever said of these questions, (purpose, channel), oldest first; of those who were
-    asked. One statement, none without questions or people."""
-    found: dict[UUID, list[StoredConsent]] = {}
+    """All that these people's leads ever said of these questions, (purpose, channel), and what is withdrawn of their
+    addresses, oldest first; of those who were asked. One statement, none without questions or people."""
     if not (person_ids and questions):
-        return found
+        return {}
     ordered = sorted(questions)
-    values = (
-        arrays.uuids(person_ids),
-        arrays.texts(purpose for purpose, _ in ordered),
-        arrays.texts(channel for _, channel in ordered),
-    )
-    rows = connection.exec_driver_sql(_OF_QUESTIONS, values)
+    values = {
+        "people": arrays.uuids(person_ids),
+        "purposes": arrays.texts(purpose for purpose, _ in ordered),
+        "channels": arrays.texts(channel for _, channel in ordered),
+    }
+    return _stored(connection, _OF_QUESTIONS, values)
+
+
+def _stored(connection: Connection, statement: str, values: dict[str, str]) -> dict[UUID, list[StoredConsent]]:
+    found: dict[UUID, list[StoredConsent]] = {}
+    rows = connection.exec_driver_sql(statement, values)
     for person_id, purpose, channel, granted, at, evidence_id, sealed, *more in rows:
         opened = None if sealed is None else bytes(sealed)
         found.setdefault(person_id, []).append(StoredConsent(purpose, channel, granted, at, evidence_id, opened, *more))
