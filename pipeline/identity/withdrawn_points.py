@@ -6,12 +6,13 @@ Who is named by an id withdraws for themselves alone: a mailbox of several tells
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from pipeline.identity.matching.contact_points import points_about
-from pipeline.identity.matching.evidence import evidence_of
+from pipeline.identity.matching.evidence import Evidence, evidence_of
 from pipeline.lanes import BULK
 from pipeline.records import WITHDRAWING, Consent, Lead
 from pipeline.routing import told_of_consent, want_people
@@ -27,19 +28,30 @@ _LINKED_SECONDS = 60.0  # a worker links them within
 def withdrawn_in(leads: Iterable[Lead]) -> list[WithdrawnPoint]:
     """What leads, or statements as leads, withdraw of their addresses and numbers."""
     return [
+        point
+        for lead in leads
+        if any(map(_withdraws, lead.consents))
+        for point in points_of(
+            evidence_of(lead), lead.consents, brand=lead.brand, event_id=lead.event_id, at=lead.occurred_at
+        )
+    ]
+
+
+def points_of(
+    evidence: Evidence, consents: Iterable[Consent], *, brand: str, event_id: UUID, at: datetime
+) -> list[WithdrawnPoint]:
+    """What these statements of an event withdraw; `at` is for those without a time."""
+    return [
         WithdrawnPoint(
-            key_number(lead.brand, *point),
-            lead.brand,
+            key_number(brand, *point),
+            brand,
             consent.purpose,
             consent.channel,
             str(consent.act),
-            consent.at or lead.occurred_at,
-            lead.event_id,
+            consent.at or at,
+            event_id,
         )
-        for lead in leads
-        if any(map(_withdraws, lead.consents))
-        for evidence in [evidence_of(lead)]
-        for consent in lead.consents
+        for consent in consents
         if _withdraws(consent)
         for point in points_about(evidence, consent.channel)
     ]

@@ -32,7 +32,13 @@ CREATE TABLE withdrawn_evidence (
     CONSTRAINT withdrawn_evidence_pkey PRIMARY KEY (evidence_id, key)
 );
 """
+_TO_BE_NOTED = """
+INSERT INTO filed_versions (name, version) SELECT 'withdrawn_points', 0
+WHERE EXISTS (SELECT FROM consents WHERE act IN ('withdrawal', 'objection'))
+    OR EXISTS (SELECT FROM activities WHERE state = 'waiting' AND says = 'consent')
+"""
 
 
 def upgrade() -> None:
     op.execute(_WITHDRAWN)
+    op.execute(_TO_BE_NOTED)

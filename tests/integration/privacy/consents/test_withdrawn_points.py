@@ -8,8 +8,10 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.identity.withdrawn_points import sweep_withdrawn
 from pipeline.privacy.gates import lacking_consent
 from pipeline.privacy.person_consents import consent_states_of
+from pipeline.recompute.former_withdrawals import note_former_withdrawals
 from pipeline.records import new_id
 from pipeline.store.engine import transaction
 from pipeline.store.keyring import key_number
@@ -143,3 +145,32 @@ def test_of_many_withdrawals_of_one_address_one_row_is_kept_with_the_latest_time
     for at in ("2026-03-02T09:00:00Z", "2026-03-05T09:00:00Z", "2026-03-03T09:00:00Z"):
         withdraw(email=INFO, at=at)
     assert rows("SELECT count(*), max(at)::date::text FROM withdrawn_points") == [(1, "2026-03-05")]
+
+
+def test_what_was_withdrawn_before_the_update_is_noted_once():
+    ada, bea = two_at(email=INFO)
+    withdraw(email=INFO)
+    come({**ADA, "external_id": "2", "phone": NUMBER,
+          "consents": [says(granted=False, channel="sms", act="withdrawal")]})  # fmt: skip
+    assert run("consent", "record", str(bea), "marketing.phone", "--withdrawn", "--why", "wrote").returncode == 0
+    work()
+    kept = rows("SELECT key, purpose, channel, act, at, event_id FROM withdrawn_points ORDER BY key")
+    with transaction() as connection:
+        connection.exec_driver_sql("TRUNCATE withdrawn_points, withdrawn_evidence")
+        connection.exec_driver_sql("INSERT INTO filed_versions (name, version) VALUES ('withdrawn_points', 0)")
+    assert states(LETTERS, ada, bea) == ["granted", "granted"]
+    assert (note_former_withdrawals(at_once=1), note_former_withdrawals()) == (2, 0)
+    assert rows("SELECT key, purpose, channel, act, at, event_id FROM withdrawn_points ORDER BY key") == kept
+    assert states(LETTERS, ada, bea) == ["refused", "refused"]
+
+
+def test_what_a_killed_worker_left_unlinked_is_linked_by_the_sweep():
+    ada, bea = two_at(email=INFO)
+    with transaction() as connection:
+        key = key_number("default", "email", INFO)
+        note_withdrawn(connection, [WithdrawnPoint(key, "default", *LETTERS, "withdrawal", NOON, ada)])
+    assert sweep_withdrawn() == 0, "its worker may still be at it"
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE withdrawn_points SET created_at = now() - interval '2 minutes'")
+    assert (sweep_withdrawn(), sweep_withdrawn()) == (1, 0)
+    assert states(LETTERS, ada, bea) == ["refused", "refused"]
