@@ -200,6 +200,14 @@ def note_lapsed(connection: Connection, *, limit: int, told: Callable[[Iterable[
     return Lapsed(len(rows), people)
 
 
+# Its record says something else by now. A tick that waits to be confirmed ends nothing that held before it, so what was
+# granted stays where all that its record says of it now is that.
+IS_SUPERSEDED = """(v.superseded_by IS NOT NULL AND NOT (c.granted IS TRUE
+        AND EXISTS (SELECT FROM consents p WHERE p.act = 'pending'
+            AND (p.event_id, p.purpose, p.channel) = (v.superseded_by, c.purpose, c.channel))
+        AND EXISTS (SELECT FROM events n JOIN consents p ON p.event_id = n.event_id
+            WHERE n.record_id = v.record_id AND n.superseded_by IS NULL
+                AND (p.purpose, p.channel, p.act) = (c.purpose, c.channel, 'pending'))))"""
 _SAID = f"""
 WITH withdrawn AS ({OF_PEOPLE.format(people="%(people)s::uuid[]")})
 SELECT person_id, purpose, channel, granted, at, evidence_id, sealed, source, policy_version, act, expires_at,
@@ -207,7 +215,7 @@ SELECT person_id, purpose, channel, granted, at, evidence_id, sealed, source, po
 FROM (
     SELECT c.person_id, c.purpose, c.channel, c.granted, c.at, c.event_id, coalesce(e.evidence_id, a.event_id)
         AS evidence_id, coalesce(e.sealed, a.sealed_evidence) AS sealed, c.source, c.policy_version, c.act,
-        c.expires_at, v.superseded_by IS NOT NULL AS is_superseded, NULL::bigint AS key, NULL::text AS brand
+        c.expires_at, {IS_SUPERSEDED} AS is_superseded, NULL::bigint AS key, NULL::text AS brand
     FROM consents c
     LEFT JOIN evidence_events x USING (event_id) LEFT JOIN evidence e ON e.evidence_id = x.evidence_id
     LEFT JOIN events v ON v.event_id = c.event_id LEFT JOIN activities a ON a.event_id = c.event_id

@@ -11,13 +11,14 @@ from sqlalchemy import Connection
 
 from pipeline.records import Consent
 from pipeline.store import arrays
+from pipeline.store.people.consents import IS_SUPERSEDED
 from pipeline.store.people.withdrawn_points import OF_PEOPLE
 
 _SAID = Consent.__struct_fields__
 _NOT_KEPT = {"purpose": "purpose", "channel": "channel", "granted": "false", "at": "at", "act": "act"}
 _KEPT = f"""
 WITH withdrawn AS ({OF_PEOPLE.format(people="%(people)s::uuid[]")})
-SELECT c.person_id, c.event_id, coalesce(v.received_at, c.created_at), v.superseded_by IS NOT NULL,
+SELECT c.person_id, c.event_id, coalesce(v.received_at, c.created_at), {IS_SUPERSEDED},
     coalesce(e.evidence_id, a.event_id), coalesce(e.sealed, a.sealed_evidence), NULL::bigint, NULL::text,
     {", ".join(f"c.{name}" for name in _SAID)}
 FROM consents c
