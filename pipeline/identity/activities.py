@@ -190,29 +190,39 @@ def _find(connection: Connection, sought: Mapping[UUID, _Sought]) -> dict[UUID, 
 def _find_named(
     connection: Connection, waiting: Sequence[ActivityRow], sought: Mapping[UUID, _Sought]
 ) -> dict[UUID, UUID]:
-    """Of what is said to us of a person by id: the piece of evidence of that person that it has most in common with. A
-    mailbox of several tells nobody apart, and what is withdrawn must find its person. One statement where there is any.
+    """Of what is said to us of a person by id: the evidence that person began with, so that it stays theirs when they
+    are taken apart from whom they were one with; a confirmation is of an address, so it goes with what it has most in
+    common with. A mailbox of several tells nobody apart, and what is withdrawn must find its person. One statement
+    where there is any.
     """
     named: dict[UUID, tuple[str, UUID]] = {}
+    of_address: set[UUID] = set()
     for row in waiting:
         if row.source == CONSENTS_SOURCE:
-            said = open_kept(row.sealed, row.event_id).details.get(ABOUT_PERSON)
+            kept = open_kept(row.sealed, row.event_id)
+            if any(consent.double_opt_in_confirmed_at is not None for consent in kept.consents):
+                of_address.add(row.event_id)
             with suppress(ValueError):
-                named[row.event_id] = row.brand, UUID(str(said))
+                named[row.event_id] = row.brand, UUID(str(kept.details.get(ABOUT_PERSON)))
     of_people = store.read_evidence_of(connection, set(named.values()))
-    rules = identity_rules()
     found = {}
     for event_id, person in named.items():
-        pieces = of_people.get(person, [])
-        scores = {
-            evidence_id: compare(
-                sought[event_id].evidence, unpack(open_evidence(sealed, evidence_id)), lambda _kind, _value: 1, rules
-            ).score
-            for evidence_id, sealed in pieces
-        }
-        if scores:
-            found[event_id] = min(scores, key=lambda evidence_id: (-scores[evidence_id], evidence_id))
+        ranked = [
+            (
+                event_id in of_address or not is_first,
+                -_score(sought[event_id].evidence, evidence_id, sealed),
+                evidence_id,
+            )
+            for evidence_id, sealed, is_first in of_people.get(person, [])
+        ]
+        if ranked:
+            found[event_id] = min(ranked)[-1]
     return found
+
+
+def _score(evidence: Evidence, evidence_id: UUID, sealed: bytes) -> float:
+    other = unpack(open_evidence(sealed, evidence_id))
+    return compare(evidence, other, lambda _kind, _value: 1, identity_rules()).score
 
 
 def _sought(row: ActivityRow) -> _Sought:

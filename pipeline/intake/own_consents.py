@@ -183,6 +183,6 @@ def choose(person_id: UUID, chosen: Mapping[tuple[str, str], bool], *, method: s
             return
         who = read_people(connection, [owner[0]], lock=False)[owner[0]].profile.values()
         event = consent_event(
-            said, brand=owner[1], statement_id=str(new_id()), via="preferences", who=who, person_id=owner[0]
+            said, brand=owner[1], statement_id=str(new_id()), via="preferences", who=who, person_id=person_id
         )
         store_events(connection, [event])

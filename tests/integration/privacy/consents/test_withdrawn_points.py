@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from pipeline.identity.withdrawn_points import sweep_withdrawn
+from pipeline.intake.own_consents import choose
 from pipeline.privacy.gates import lacking_consent
 from pipeline.privacy.person_consents import consent_states_of
 from pipeline.recompute.former_withdrawals import note_former_withdrawals
@@ -174,3 +175,25 @@ def test_what_a_killed_worker_left_unlinked_is_linked_by_the_sweep():
         connection.exec_driver_sql("UPDATE withdrawn_points SET created_at = now() - interval '2 minutes'")
     assert (sweep_withdrawn(), sweep_withdrawn()) == (1, 0)
     assert states(LETTERS, ada, bea) == ["refused", "refused"]
+
+
+@pytest.mark.parametrize("by", ["link", "hand"])
+@pytest.mark.parametrize("who", [0, 1])
+def test_who_is_named_by_an_id_withdraws_for_that_part_of_whom_they_are_one_with(who, by):
+    people = come(
+        {**ADA, "email": "ada@example.org", "consents": [says()]},
+        {**BEA, "email": "bea@example.org", "consents": [says()]},
+    )
+    named, other = people[who], people[1 - who]
+    assert run("people", "merge", str(named), str(other), "--why", "they are one").returncode == 0
+    if by == "link":
+        choose(named, {LETTERS: False}, method="preference_link")
+    else:
+        assert run("consent", "record", str(named), "marketing.email", "--withdrawn", "--why", "wrote").returncode == 0
+    work()
+    gone = next(person for person in people if answer("explain", str(person))["merged_into"])
+    stays = other if gone == named else named
+    assert states(LETTERS, stays) == ["refused"]
+    assert run("people", "unmerge", str(gone), "--why", "they are two").returncode == 0
+    work()
+    assert states(LETTERS, named) == ["refused"]
