@@ -23,6 +23,7 @@ from pipeline.identity.withdrawn_points import sweep_withdrawn
 from pipeline.lanes import LANES
 from pipeline.logs import get_logger
 from pipeline.messages import ClaimNote, SealedBatch
+from pipeline.privacy.withdrawals import ledger_withdrawals
 from pipeline.records import Batch, Claim, Stage
 from pipeline.settings.loading import settings
 from pipeline.webhooks.sender import send_due as send_due_webhooks
@@ -219,6 +220,7 @@ def sweep() -> int:
         (hint_dispatch if kind == "dispatch" else hint_deliver)(*rest)
     sweep_activities()
     sweep_withdrawn()
+    ledger_withdrawals()
     if sweep_webhooks():
         hint_webhooks()
     return len(hints) + _hint_fetches()

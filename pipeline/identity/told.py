@@ -9,7 +9,7 @@ from pipeline.identity.screening import take_out
 from pipeline.identity.withdrawn_points import link_withdrawn, withdrawn_in
 from pipeline.records import Batch
 from pipeline.store.engine import transaction
-from pipeline.store.people.withdrawn_points import note_withdrawn
+from pipeline.store.people.withdrawn_points import note_withdrawn, queue_for_ledger
 
 
 def find_whose(batch: Batch, keys: Collection[int]) -> None:
@@ -19,11 +19,13 @@ def find_whose(batch: Batch, keys: Collection[int]) -> None:
     leads = [*batch.leads, *batch.superseded]
     told = [activity.lead for activity in batch.activities if not activities.names_person(activity)]
     withdrawn = withdrawn_in([*leads, *told])
+    named = withdrawn_in(activity.lead for activity in batch.activities if activities.names_person(activity))
     if batch.activities or withdrawn or any(map(activities.is_more, leads)):
         with transaction(synchronous=False) as connection:
             suppressed = activities.file_activities(connection, batch.activities, leads)
             withdrawn = [point for point in withdrawn if point.event_id not in suppressed]
             note_withdrawn(connection, withdrawn)
+            queue_for_ledger(connection, [*withdrawn, *named])
         take_out(batch, suppressed)
     own = [lead.person_id for lead in batch.leads if lead.person_id is not None]
     if withdrawn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from pipeline.logs import get_logger
-from pipeline.privacy import holds, ledger
+from pipeline.privacy import holds, ledger, suppression, withdrawals
 from pipeline.privacy.erasure import erase_people
 from pipeline.privacy.ledger import LedgerLine
 from pipeline.records.base import Fact
@@ -45,6 +45,10 @@ def _replay(line: LedgerLine) -> None:
     with transaction(timeout_seconds=0) as connection:
         if entry.kind in (ledger.HOLD, ledger.RELEASE):
             holds.restore(connection, line)
+        elif entry.kind == ledger.WITHDRAW:
+            withdrawals.restore(connection, line)
+        elif entry.kind in (ledger.SUPPRESS, ledger.UNSUPPRESS):
+            suppression.restore(connection, line)
         elif entry.kind == ledger.ERASE:
             erase_people(
                 connection, entry.person_ids, digests={entry.brand: entry.digests}, request_id=entry.request_id

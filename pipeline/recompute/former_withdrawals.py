@@ -14,7 +14,7 @@ from pipeline.records import ABOUT_PERSON, Consent
 from pipeline.store.engine import transaction
 from pipeline.store.people import former_withdrawals as store
 from pipeline.store.people.former_withdrawals import FormerWithdrawal, WaitingStatement
-from pipeline.store.people.withdrawn_points import WithdrawnPoint, note_withdrawn
+from pipeline.store.people.withdrawn_points import WithdrawnPoint, note_withdrawn, queue_for_ledger
 
 _AT_ONCE = 500
 
@@ -50,6 +50,7 @@ def _note(found: Iterable[WithdrawnPoint]) -> int:
     points = list(found)
     with transaction(timeout_seconds=0) as connection:
         note_withdrawn(connection, points)
+        queue_for_ledger(connection, points)
     with transaction(timeout_seconds=0) as connection:
         link_withdrawn(connection, {point.key for point in points}, lane=BULK)
     return len(points)

@@ -39,7 +39,7 @@ from pipeline.store.engine import in_parts, transaction
 from pipeline.store.events import events, quarantine, settled
 from pipeline.store.events.settled import Chosen, SettledEvent
 from pipeline.store.identity import decisions, upgrades
-from pipeline.store.people.withdrawn_points import note_withdrawn
+from pipeline.store.people.withdrawn_points import note_withdrawn, queue_for_ledger
 
 _EVENTS_AT_ONCE = 100
 _PAUSES = (0.4, 0.8, 1.6, 3.2)  # seconds, between attempts at one batch: others may be at the same people
@@ -118,6 +118,7 @@ def _withdraw(leads: Sequence[Lead], filed: FiledLeads) -> None:
     withdrawn = withdrawn_in(leads)
     with transaction() as connection:
         note_withdrawn(connection, withdrawn)
+        queue_for_ledger(connection, withdrawn)
     with transaction() as connection:
         link_withdrawn(connection, {point.key for point in withdrawn}, keys_of_leads(filed), lane=BULK)
 

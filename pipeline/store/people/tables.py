@@ -128,6 +128,20 @@ withdrawn_evidence = Table(  # which evidence has a withdrawn address or number
     PrimaryKeyConstraint("evidence_id", "key", name="withdrawn_evidence_pkey"),
 )
 
+withdrawals_to_ledger = Table(  # on their way into the file that no restored backup forgets
+    "withdrawals_to_ledger",
+    metadata,
+    Column("key", BigInteger, nullable=False, autoincrement=False),
+    Column("brand", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("act", Text, nullable=False),
+    moment_column("at", nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    moment_column("queued_at", nullable=False, is_now=True),
+    PrimaryKeyConstraint("key", "purpose", "channel", "act", name="withdrawals_to_ledger_pkey"),
+)
+
 person_consents = Table(  # what CRMs are told of consent: one record for each, whatever it becomes
     "person_consents",
     metadata,

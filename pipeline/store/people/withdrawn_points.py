@@ -32,34 +32,61 @@ class WithdrawnPoint(NamedTuple):
 
 
 # The same whatever comes first, and however often: the latest time stays. What is news is to be told once more.
-_NOTE = f"""
-INSERT INTO withdrawn_points AS known ({", ".join(WithdrawnPoint._fields)})
+_LATEST = f"""({", ".join(WithdrawnPoint._fields)})
 SELECT DISTINCT ON (key, purpose, channel, act) *
 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::uuid[])
     AS new ({", ".join(WithdrawnPoint._fields)})
 ORDER BY key, purpose, channel, act, at DESC, event_id DESC
-ON CONFLICT (key, purpose, channel, act) DO UPDATE SET at = excluded.at, event_id = excluded.event_id,
-    created_at = now(), linked_at = NULL
+ON CONFLICT (key, purpose, channel, act) DO UPDATE SET at = excluded.at, event_id = excluded.event_id"""  # noqa: S608 - put together from constants
+_NOTE = f"""
+INSERT INTO withdrawn_points AS known {_LATEST}, created_at = now(), linked_at = NULL
 WHERE (excluded.at, excluded.event_id) > (known.at, known.event_id)
-"""  # noqa: S608 - put together from constants
+"""
+_QUEUE = f"""
+INSERT INTO withdrawals_to_ledger AS known {_LATEST}
+WHERE (excluded.at, excluded.event_id) > (known.at, known.event_id)
+"""
 
 
 def note_withdrawn(connection: Connection, points: Collection[WithdrawnPoint]) -> None:
     """Note what is withdrawn. Commit before `link_withdrawn`. One statement, none of nothing."""
     if points:
-        ordered = sorted(points)
-        connection.exec_driver_sql(
-            _NOTE,
-            (
-                arrays.numbers(point.key for point in ordered),
-                arrays.texts(point.brand for point in ordered),
-                arrays.texts(point.purpose for point in ordered),
-                arrays.texts(point.channel for point in ordered),
-                arrays.texts(point.act for point in ordered),
-                arrays.moments(point.at for point in ordered),
-                arrays.uuids(point.event_id for point in ordered),
-            ),
-        )
+        connection.exec_driver_sql(_NOTE, _columns(points))
+
+
+def queue_for_ledger(connection: Connection, points: Collection[WithdrawnPoint]) -> None:
+    """Let the ledger hear of these. One statement, none of nothing."""
+    if points:
+        connection.exec_driver_sql(_QUEUE, _columns(points))
+
+
+def _columns(points: Collection[WithdrawnPoint]) -> tuple[str, ...]:
+    ordered = sorted(points)
+    return (
+        arrays.numbers(point.key for point in ordered),
+        arrays.texts(point.brand for point in ordered),
+        arrays.texts(point.purpose for point in ordered),
+        arrays.texts(point.channel for point in ordered),
+        arrays.texts(point.act for point in ordered),
+        arrays.moments(point.at for point in ordered),
+        arrays.uuids(point.event_id for point in ordered),
+    )
+
+
+# Once the oldest has waited: a line of the ledger holds what came within, and not each a line of its own.
+_TAKE = f"""
+DELETE FROM withdrawals_to_ledger WHERE (key, purpose, channel, act) IN (
+    SELECT key, purpose, channel, act FROM withdrawals_to_ledger
+    WHERE EXISTS (SELECT FROM withdrawals_to_ledger WHERE queued_at < now() - make_interval(secs => %s))
+    ORDER BY key, purpose, channel, act LIMIT %s FOR UPDATE SKIP LOCKED
+) RETURNING {", ".join(WithdrawnPoint._fields)}
+"""  # noqa: S608 - put together from constants
+
+
+def take_for_ledger(connection: Connection, *, seconds: float, limit: int) -> list[WithdrawnPoint]:
+    """What the ledger is to hear of, once any of it has waited for `seconds`; gone from the queue with the commit. One
+    statement, over a table that is empty else."""
+    return sorted(WithdrawnPoint(*row) for row in connection.exec_driver_sql(_TAKE, (seconds, limit)))
 
 
 # Evidence that comes is linked to what was withdrawn before; what is withdrawn anew to all evidence there is.

@@ -1,4 +1,4 @@
-"""Addresses and numbers that are withdrawn, whoever has them, and which evidence has one.
+"""Addresses and numbers that are withdrawn, whoever has them; which evidence has one; what the ledger is to hear.
 
 A program of before neither reads nor writes them. Tables alone, at once; what was withdrawn before is noted by the
 program that comes, as only it can open whose address it was.
@@ -30,6 +30,17 @@ CREATE TABLE withdrawn_evidence (
     evidence_id uuid NOT NULL,
     key bigint NOT NULL,
     CONSTRAINT withdrawn_evidence_pkey PRIMARY KEY (evidence_id, key)
+);
+CREATE TABLE withdrawals_to_ledger (
+    key bigint NOT NULL,
+    brand text NOT NULL,
+    purpose text NOT NULL,
+    channel text NOT NULL,
+    act text NOT NULL,
+    at timestamptz NOT NULL,
+    event_id uuid NOT NULL,
+    queued_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT withdrawals_to_ledger_pkey PRIMARY KEY (key, purpose, channel, act)
 );
 """
 _TO_BE_NOTED = """
