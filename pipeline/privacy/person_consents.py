@@ -70,7 +70,9 @@ def voices_of(consent: StoredConsent) -> Sequence[Hashable]:
         return (None,)
     evidence = unpack(open_evidence(consent.sealed_evidence, consent.evidence_id))
     if consent.key is not None and consent.brand is not None:
-        return (_point_with(evidence, consent.brand, consent.key) or consent.evidence_id,)
+        point = _point_with(evidence, consent.brand, consent.key)
+        if point is not None:  # else it is one of these, under a key of before
+            return (point,)
     return tuple(value for _, value in points_about(evidence, consent.channel)) or (consent.evidence_id,)
 
 
