@@ -19,6 +19,7 @@ from pipeline.records import (
     EVERY_CHANNEL,
     OBJECTION,
     PENDING,
+    RESTORING,
     WITHDRAWAL,
     WITHDRAWING,
     Consent,
@@ -211,7 +212,8 @@ def bound_consents(
     consents: list[Consent], occurred_at: datetime, received_at: datetime, flags: Flags
 ) -> list[Consent]:
     """Nothing was said after it arrived: what claims so, by more than clocks differ, was said when it arrived. A grant
-    of next year would outlast every refusal, and one of a clock that is minutes ahead what is withdrawn in these."""
+    of next year would outlast every refusal. One that takes withdrawals back is never ahead: by a clock of some minutes
+    it would undo what is withdrawn in these."""
     latest = received_at + CLOCK_TOLERANCE
     said_at = [consent.at or occurred_at for consent in consents]
     if all(at <= received_at for at in said_at):
@@ -219,7 +221,7 @@ def bound_consents(
     if any(at > latest for at in said_at):
         flags.setdefault("consents", []).append("in_the_future")
     return [
-        consent if at <= (received_at if consent.granted else latest) else _said_at(consent, received_at)
+        consent if at <= (received_at if consent.act in RESTORING else latest) else _said_at(consent, received_at)
         for consent, at in zip(consents, said_at, strict=True)
     ]
 

@@ -1,4 +1,4 @@
-"""When something was said is bounded by when it arrived: no clock that is ahead lets a grant outrank a withdrawal."""
+"""When something was said is bounded by when it arrived: no clock that is ahead undoes a withdrawal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipeline.records import CONFIRMED, WITHDRAWAL, Consent
+from pipeline.records import BY_HAND, CONFIRMED, WITHDRAWAL, Consent
 from pipeline.stages.mapping.consents import bound_consents
 
 ARRIVED = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -21,7 +21,8 @@ def said(granted: bool | None, act: str | None, at: datetime | None) -> Consent:
     ("consent", "at"),
     [
         (said(True, CONFIRMED, SOON), ARRIVED),
-        (said(True, None, SOON), ARRIVED),
+        (said(True, BY_HAND, SOON), ARRIVED),
+        (said(True, None, SOON), SOON),
         (said(False, WITHDRAWAL, SOON), SOON),
         (said(False, None, SOON), SOON),
         (said(True, None, LATER), ARRIVED),
@@ -29,7 +30,7 @@ def said(granted: bool | None, act: str | None, at: datetime | None) -> Consent:
         (said(True, None, ARRIVED - timedelta(days=1)), ARRIVED - timedelta(days=1)),
     ],
 )
-def test_nothing_was_said_after_it_arrived_but_for_a_refusal_by_a_clock_that_is_ahead(consent, at):
+def test_nothing_was_said_after_it_arrived_and_nothing_that_undoes_a_withdrawal_is_ahead(consent, at):
     (bound,) = bound_consents([consent], ARRIVED - timedelta(hours=1), ARRIVED, {})
     assert bound.at == at
 
