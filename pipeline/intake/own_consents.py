@@ -135,8 +135,9 @@ def _addresses(tick: confirmations.Tick, channel: str) -> dict[str, object]:
         return {}
     points = points_about(unpack(open_evidence(tick.sealed, tick.evidence_id)), channel)
     email = next((value for kind, value in points if kind == EMAIL), None)
-    first, *others = [value for kind, value in points if kind == PHONE] or [None]
-    return {name: value for name, value in (("email", email), ("phone", first), ("other_phones", others)) if value}
+    numbers = [value for kind, value in points if kind == PHONE]
+    found = {"email": email, "phone": next(iter(numbers), None), "other_phones": numbers[1:]}
+    return {name: value for name, value in found.items() if value}
 
 
 class Preference(msgspec.Struct, frozen=True):

@@ -70,9 +70,11 @@ ORDER BY c.event_id, c.purpose, c.channel LIMIT %s
 
 def next_withdrawals(connection: Connection, after: tuple[UUID, str, str], *, limit: int) -> list[FormerWithdrawal]:
     """The next ones by event and question. One statement."""
+    rows = connection.exec_driver_sql(_NEXT, (*after, limit))
+    found = [FormerWithdrawal(*row) for row in rows]
     return [
-        FormerWithdrawal(*plain, bytes(evidence), None if sealed is None else bytes(sealed))
-        for *plain, evidence, sealed in connection.exec_driver_sql(_NEXT, (*after, limit))
+        row._replace(evidence=bytes(row.evidence), sealed=None if row.sealed is None else bytes(row.sealed))
+        for row in found  # the driver gives views
     ]
 
 
@@ -84,4 +86,5 @@ def next_waiting(connection: Connection, after: UUID, *, limit: int) -> list[Wai
         " ORDER BY event_id LIMIT %s",
         (after, limit),
     )
-    return [WaitingStatement(*plain, bytes(evidence), bytes(sealed)) for *plain, evidence, sealed in rows]
+    found = [WaitingStatement(*row) for row in rows]
+    return [row._replace(evidence=bytes(row.evidence), sealed=bytes(row.sealed)) for row in found]
