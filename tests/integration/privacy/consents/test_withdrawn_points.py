@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from threading import Barrier
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from pipeline import flow
 from pipeline.identity.withdrawn_points import sweep_withdrawn
 from pipeline.intake.own_consents import choose
 from pipeline.privacy.gates import lacking_consent
@@ -197,3 +200,25 @@ def test_who_is_named_by_an_id_withdraws_for_that_part_of_whom_they_are_one_with
     assert run("people", "unmerge", str(gone), "--why", "they are two").returncode == 0
     work()
     assert states(LETTERS, named) == ["refused"]
+
+
+def test_a_withdrawal_and_a_lead_with_its_address_that_meet_at_once_miss_each_other_never():
+    def go(lane: str, start: Barrier) -> None:
+        claim = flow.claim_batch(lane)
+        assert claim is not None
+        batch = flow.normalize_batch(flow.map_claim(claim))
+        start.wait(10)
+        flow.load_batch(flow.attribute_batch(flow.deduplicate_batch(batch)))
+
+    come({**ADA, "email": INFO, "consents": [says()]})
+    for number in range(6):
+        mailbox = f"info@acme{number}.example.org"
+        (lead,) = capture({**BEA, "last_name": f"Other{chr(97 + number)}", "email": mailbox, "consents": [says()]})
+        with transaction() as connection:
+            connection.exec_driver_sql("UPDATE events SET lane = 'bulk' WHERE state = 'pending'")
+        said = says(granted=False, act="withdrawal")
+        capture({"says": "consent", "email": mailbox, "consents": [said]}, source="consents")
+        start = Barrier(2)
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(go, ("hot", "bulk"), (start, start)))
+        assert states(LETTERS, owner(lead)) == ["refused"]
