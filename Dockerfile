@@ -13,7 +13,7 @@ RUN /opt/venv/bin/pip install --no-cache-dir -c constraints.txt .
 
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin afluente \
-    && install -d -o afluente /data && install -d /company /app
+    && install -d -o afluente -m 0700 /data /records && install -d /company /app
 COPY --from=packages /opt/venv /opt/venv
 # An empty folder: Celery looks for modules in the current one first.
 WORKDIR /app

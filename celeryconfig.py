@@ -68,6 +68,7 @@ task_routes = {
     "sources.reconcile": {"queue": lanes.POLL_QUEUE},
     "sources.fetch": {"queue": lanes.FETCH_QUEUE},
     "webhooks.send": {"queue": lanes.WEBHOOK_QUEUE},
+    "mails.*": {"queue": lanes.WEBHOOK_QUEUE},  # a mail server that hangs must not hold up `ops`
     "ops.*": {"queue": lanes.OPERATIONS_QUEUE},
 }
 
@@ -81,6 +82,7 @@ beat_schedule = {
     "sweep": {"task": "ops.sweep", "schedule": _settings.tuning.sweep_seconds, "options": {"expires": 30}},
     "poll": {"task": "ops.poll", "schedule": 5.0, "options": {"expires": 30}},
     "watch": {"task": "ops.watch", "schedule": 60.0, "options": {"expires": 50}},
+    "mails": {"task": "mails.send", "schedule": 60.0, "options": {"expires": 50}},
     "retain": {"task": "ops.retain", "schedule": 900.0, "options": {"expires": 600}},
     "maintain": {"task": "ops.maintain", "schedule": 3600.0, "options": {"expires": 600}},
 }

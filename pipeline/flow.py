@@ -35,6 +35,7 @@ from pipeline.identity.withdrawn_points import link_withdrawn
 from pipeline.lanes import HOT, LANES
 from pipeline.logs import get_logger
 from pipeline.privacy.asking.confirmations import ask_confirmations
+from pipeline.privacy.erasing.addresses import finder_of_erased
 from pipeline.records import SUPERSEDED, Activity, Batch, Claim, Lead, Parked, RawEvent, Stage, Suppressed, Touch
 from pipeline.replay import Decided, connectors_of, map_raw_event, normalize_mapped, note_connectors
 from pipeline.routing import hold_unnamed, lift_gates, note_destinations, note_returns, told_of_consent, want_people
@@ -213,7 +214,8 @@ def load_batch(batch: Batch) -> dict[tuple[str, str], int]:
             leases.release_stale(connection, batch.claim_id, unsettled)
         suppressed = [*batch.suppressed, *(Suppressed(lead.event_id, SUPERSEDED) for lead in batch.superseded)]
         ended = events.suppress_events(connection, batch.claim_id, suppressed)
-        forget_events(connection, of_erased(suppressed) & ended, with_keys=False)
+        erased = of_erased(suppressed) & ended
+        forget_events(connection, erased, with_keys=False, is_theirs=finder_of_erased(connection, erased))
         quarantine.park_events(connection, batch.claim_id, batch.parked)
         wanted = [
             (lead.person_id, lead.brand)

@@ -34,6 +34,7 @@ _PAUSES_SECONDS = (0.2, 1.0)  # a database that restarts or a deadlock: soon ove
 _DELIVER_BUDGET_SECONDS = 10.0
 _WEBHOOK_BUDGET_SECONDS = 60.0  # its end waits for slow endpoints, beside which the next one serves the others
 _FETCH_BUDGET_SECONDS = 10.0
+_MAIL_BUDGET_SECONDS = 40.0  # less than the minute after which beat names it again: one at a time
 _RETAIN_BUDGET_SECONDS = 120.0  # half of what a task may take; beside it nothing else runs in the node `ops`
 _POLL_HINT_SECONDS = 30  # a source that is still due then is named again; hints must not pile up behind slow feeds
 _PATIENCE_SECONDS = 1.0  # longer waits are the sweep's
@@ -260,19 +261,28 @@ def _start_reconciles() -> int:
 def watch() -> int:
     """Note which sources were heard, and judge the silence of the others. Returns how many are silent unusually.
 
-    Goes on with erasures that wait for a CRM, or are to be looked at again; notes which consents have expired, and
-    sends the mails that ask for one."""
+    Goes on with erasures that wait for a CRM, or are to be looked at again; notes which consents have expired. Nothing
+    here waits for a machine of others: beside it nothing else runs in the node `ops`."""
     from pipeline.health.silence.watching import watch_sources
-    from pipeline.privacy.asking.confirmation_mails import send_confirmations
     from pipeline.privacy.erasure import upkeep
     from pipeline.privacy.lapses import sweep_lapsed
 
-    for keep_up in (upkeep, sweep_lapsed, send_confirmations):
+    for keep_up in (upkeep, sweep_lapsed):
         try:
             keep_up()
-        except (TransientError, ConfigurationError) as error:
-            _log.warning("privacy_left", place=place_of(error))
+        except SoftTimeLimitExceeded:
+            raise
+        except Exception as error:  # noqa: BLE001 - what one of them cannot do keeps the others from nothing
+            _log.error("privacy_left", place=place_of(error))
     return watch_sources()
+
+
+@app.task(name="mails.send", send_events=False, soft_time_limit=60, time_limit=90)
+def send_mails() -> int:
+    """Send the mails that ask for a consent, for a bounded time. Returns how many the mail server took."""
+    from pipeline.privacy.asking.confirmation_mails import send_confirmations
+
+    return send_confirmations(budget_seconds=_MAIL_BUDGET_SECONDS)
 
 
 @app.task(name="ops.retain", send_events=False)

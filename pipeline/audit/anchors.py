@@ -6,6 +6,7 @@ A file of JSON lines that is only added to. It proves as much as its place is ou
 
 from __future__ import annotations
 
+import fcntl
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,9 @@ from pipeline.errors import ConfigurationError, UsageError
 from pipeline.settings.loading import Settings
 from pipeline.store.audit.entries import Head, read_heads
 from pipeline.store.engine import transaction
+
+_BEGINNING = b'{"at":"'  # of each line, as `Anchor` is written
+_HASH_BYTES = 32
 
 
 class Anchor(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -100,19 +104,51 @@ def _say_restored(connection: Connection, head: Head, lost: Anchor, why: str) ->
     )
 
 
+def torn_lines(known: Settings) -> list[int]:
+    """Numbers of lines that a crash or a full disk cut short while they were written: no heads, and no sign that
+    somebody changed the file. Raises as `read_anchors`."""
+    return _parse(known.audit_anchor, _read(known.audit_anchor))[1]
+
+
 def _read_all(path: Path) -> list[Anchor]:
+    return _parse(path, _read(path))[0]
+
+
+def _read(path: Path) -> bytes:
     try:
-        lines = path.read_bytes().splitlines()
+        return path.read_bytes()
     except FileNotFoundError:
-        return []
+        return b""
     except OSError as error:
         raise _unusable(path, error) from error
-    try:
-        return [msgspec.json.decode(line, type=Anchor) for line in lines if line.strip()]
-    except (msgspec.DecodeError, ValueError) as error:
-        raise ConfigurationError(
-            f"{path}: not a list of heads of the audit log. Put the file back from a copy; it is only added to"
-        ) from error
+
+
+def _parse(path: Path, content: bytes) -> tuple[list[Anchor], list[int]]:
+    """The heads, and the numbers of lines that were cut short: each the beginning of a head and nothing else, as the
+    next one that is written begins a line of its own."""
+    anchors: list[Anchor] = []
+    torn: list[int] = []
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            anchors.append(_anchor(line))
+        except (msgspec.DecodeError, ValueError) as error:
+            if not (line.startswith(_BEGINNING[: len(line)]) and not line.endswith(b"}")):
+                raise ConfigurationError(
+                    f"{path} line {number}: no head of the audit log, and not the beginning of one that a crash cut"
+                    " short: somebody changed the file, or it is another one. Put the file back from a copy; it is only"
+                    " added to"
+                ) from error
+            torn.append(number)
+    return anchors, torn
+
+
+def _anchor(line: bytes) -> Anchor:
+    anchor = msgspec.json.decode(line, type=Anchor)
+    if anchor.at.tzinfo is None or len(anchor.hash) != _HASH_BYTES:
+        raise ValueError
+    return anchor
 
 
 def _append(path: Path, heads: list[Head], *, restored: bool) -> None:
@@ -120,15 +156,25 @@ def _append(path: Path, heads: list[Head], *, restored: bool) -> None:
     anchors = [Anchor(now, head.brand, head.number, head.hash.hex(), restored) for head in heads]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            os.write(descriptor, b"".join(msgspec.json.encode(anchor) + b"\n" for anchor in anchors))
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # gone with the descriptor
+            _write(descriptor, b"".join(msgspec.json.encode(anchor) + b"\n" for anchor in anchors))
             os.utime(descriptor)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:
         raise _unusable(path, error) from error
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    """Behind what was cut short a line of its own is begun."""
+    size = os.fstat(descriptor).st_size
+    if content and size and os.pread(descriptor, 1, size - 1) != b"\n":
+        content = b"\n" + content
+    while content:
+        content = content[os.write(descriptor, content) :]
 
 
 def _unusable(path: Path, error: OSError) -> ConfigurationError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy import Connection
 
@@ -28,17 +28,21 @@ class Verified(Fact, frozen=True):
     chains: int
     anchors: int
     broken: list[Broken]
+    torn: tuple[int, ...] = ()  # lines of the file of heads that were cut short while they were written
 
 
 class _Chain:
-    """One brand's entries on their way past."""
+    """One brand's entries on their way past. `head`: as it was before the first of them was read; None: there was none,
+    so none of them either."""
 
-    def __init__(self, brand: str, anchors: dict[int, bytes]) -> None:
+    def __init__(self, brand: str, anchors: dict[int, bytes], head: Head | None) -> None:
         self.brand = brand
         self.count = 0
         self.last_hash = FIRST_PREVIOUS
         self.broken: Broken | None = None
         self._anchors = anchors
+        self._head = head or Head(brand, 0, FIRST_PREVIOUS)
+        self._hash_at_head = None if self._head.number else FIRST_PREVIOUS
         self._emptied: dict[str | None, int] = {}  # object -> first entry whose changes are gone without a word so far
 
     def take(self, entry: AuditEntry) -> None:
@@ -50,16 +54,20 @@ class _Chain:
             return
         self.count = entry.number
         self.last_hash = entry.hash
+        if entry.number == self._head.number:
+            self._hash_at_head = entry.hash
         if entry.action == TAKEN_OUT:
             self._emptied.pop(entry.object_id, None)
         elif entry.changed is None and entry.changed_digest is not None:
             self._emptied.setdefault(entry.object_id, entry.number)
 
     def end(self, head: Head | None) -> Broken | None:
-        """The first break, once all entries are past."""
+        """The first break, once all entries are past. `head`: as it is by now. Entries that were added meanwhile may
+        stand behind the one of before."""
         if self.broken is not None:
             return self.broken
-        if head is None or (head.number, head.hash) != (self.count, self.last_hash):
+        is_at_end = head is not None and self._head.number <= self.count <= head.number
+        if not is_at_end or self._hash_at_head != self._head.hash:
             known = 0 if head is None else head.number
             return Broken(self.brand, self.count + 1, f"the chain ends at {self.count}, its head is at {known}")
         if self._emptied:
@@ -80,22 +88,24 @@ class _Chain:
         return None
 
 
-def verify_log(connection: Connection, anchors: Iterable[Anchor] = ()) -> Verified:
-    """Look at every entry. `anchors` are heads as they were written down outside the database."""
+def verify_log(connection: Connection, anchors: Iterable[Anchor] = (), *, torn: Sequence[int] = ()) -> Verified:
+    """Look at every entry. `anchors` are heads as they were written down outside the database; `torn` lines of their
+    file."""
     by_brand: dict[str, dict[int, bytes]] = {}
     count = 0
     for anchor in anchors:
         by_brand.setdefault(anchor.brand, {})[anchor.number] = anchor.hash
         count += 1
     heads = read_heads(connection)
-    chains = {brand: _Chain(brand, by_brand.get(brand, {})) for brand in sorted({*heads, *by_brand})}
+    chains = {brand: _Chain(brand, by_brand.get(brand, {}), heads.get(brand)) for brand in sorted({*heads, *by_brand})}
     entries = 0
     for entry in stream_entries(connection):
         entries += 1
-        chain = chains.setdefault(entry.brand, _Chain(entry.brand, {}))
+        chain = chains.setdefault(entry.brand, _Chain(entry.brand, {}, None))
         chain.take(entry)
+    heads = read_heads(connection)
     broken = [broken for chain in chains.values() for broken in _breaks(chain, heads, by_brand)]
-    return Verified(entries, len(chains), count, broken)
+    return Verified(entries, len(chains), count, broken, tuple(torn))
 
 
 def _breaks(chain: _Chain, heads: dict[str, Head], anchors: dict[str, dict[int, bytes]]) -> Iterator[Broken]:

@@ -14,6 +14,7 @@ from pipeline.health.completeness import check_completeness
 from pipeline.health.connector_checks import check_destinations, check_rules, check_sources
 from pipeline.health.edges.calls import check_calls
 from pipeline.health.edges.certificate import check_certificate
+from pipeline.health.edges.listening import check_listening
 from pipeline.health.edges.residency import check_residency
 from pipeline.health.keys.sealing import check_sealing_keys
 from pipeline.health.keys.standings import check_stored_secrets
@@ -58,6 +59,7 @@ def _checks(known: Settings | None) -> Iterator[Check]:
     yield from check_processes(known)
     yield check_receiver_port(known)
     yield from check_certificate(known)
+    yield from check_listening(known)
     yield from check_database(known)
     yield from check_sealing_keys(known)
     yield from check_access(known)

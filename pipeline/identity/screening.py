@@ -69,7 +69,7 @@ def screen(connection: Connection, leads: Sequence[tuple[Lead, Evidence]], known
         if _came_anew(lead, met):
             lifted.setdefault(lead.brand, set()).update(met)
         else:
-            reasons = {row.reason for row in met.values()}
+            reasons = {ERASED if row.is_erased else row.reason for row in met.values()}
             stopped[lead.event_id] = _EVENT_REASONS[min(reasons, key=tuple(_EVENT_REASONS).index)]
     for brand, digests in sorted(lifted.items()):
         suppressions.lift(connection, brand, digests)

@@ -26,6 +26,7 @@ class Statement(msgspec.Struct, frozen=True):
     the lead came with. A later word of the same one replaces an earlier one, anybody else's does not. `is_superseded`:
     its record says something else by now, so that it granted then counts no more. `source` and `policy_version`: where
     it was said, and to which text. `act`: one of CONSENT_ACTS, or a plain answer. `expires_at`: what it grants ends.
+    `legal_basis`: in its source's words.
     """
 
     purpose: str
@@ -38,6 +39,7 @@ class Statement(msgspec.Struct, frozen=True):
     is_superseded: bool = False
     act: str | None = None
     expires_at: datetime | None = None
+    legal_basis: str | None = None
 
     @property
     def question(self) -> Question:

@@ -60,6 +60,7 @@ def _statement(consent: StoredConsent, voice: Hashable) -> Statement:
         consent.is_superseded,
         consent.act,
         consent.expires_at,
+        consent.legal_basis,
     )
 
 

@@ -14,7 +14,7 @@ from pipeline.canonical import ATTRIBUTION_NAMES, LEAD_FIELDS, TOUCH_FIELDS
 from pipeline.errors import AfluenteError
 from pipeline.settings.edges.residency import region_of
 from pipeline.settings.loading import Settings
-from pipeline.settings.retention_settings import LOGS
+from pipeline.settings.retention_settings import LOGS, WITHDRAWAL, RetentionRule
 from pipeline.settings.set_up_sources import mapping_name, set_up_sources
 from pipeline.stages.mapping.source_mapping import load_source_mapping
 from pipeline.targets import mapping_of, targets_of
@@ -148,7 +148,14 @@ def _kept(known: Settings, brand: str, slug: str) -> str:
         for rule in known.retention
         if rule.what != LOGS and rule.brand in (None, brand) and rule.source in (None, slug)
     ]
-    return "; ".join(f"{rule.what} {rule.after}" for rule in rules)
+    return "; ".join(f"{rule.what} {rule.after}{_narrowed(rule)}" for rule in rules)
+
+
+def _narrowed(rule: RetentionRule) -> str:
+    """What of a class it is about alone: not everybody goes after the days that follow a withdrawal."""
+    if rule.start == WITHDRAWAL:
+        return f" after withdrawal of {rule.purpose or 'consent'}"
+    return f" if {rule.state}" if rule.state else ""
 
 
 def _of_source(known: Settings, slug: str) -> list[str]:

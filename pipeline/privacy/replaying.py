@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
+from uuid import UUID
+
+from sqlalchemy import Connection
 
 from pipeline.logs import get_logger
 from pipeline.privacy import holds, ledger, suppression, withdrawals
 from pipeline.privacy.erasure import erase_people
-from pipeline.privacy.ledger import LedgerLine
+from pipeline.privacy.ledger import LedgerEntry, LedgerLine
+from pipeline.privacy.retention.expiry import RETENTION
 from pipeline.records.base import Fact
 from pipeline.store.engine import patiently, transaction
+from pipeline.store.retention import retiring
 
 _PAUSES_SECONDS = (0.2, 1.0, 3.0)
 _log = get_logger(__name__)
@@ -50,7 +55,17 @@ def _replay(line: LedgerLine) -> None:
         elif entry.kind in (ledger.SUPPRESS, ledger.UNSUPPRESS):
             suppression.restore(connection, line)
         elif entry.kind == ledger.ERASE:
-            erase_people(
-                connection, entry.person_ids, digests={entry.brand: entry.digests}, request_id=entry.request_id
-            )
+            people, digests = _still_meant(connection, entry)
+            if people or digests:
+                erase_people(connection, people, digests={entry.brand: digests}, request_id=entry.request_id)
             ledger.note_known(connection, [line])
+
+
+def _still_meant(connection: Connection, entry: LedgerEntry) -> tuple[set[UUID], tuple[bytes, ...]]:
+    """Whom to erase, and which addresses to suppress. Retention may have been killed before it erased: who came again
+    since, or is held or restricted, was there all the time, and is not what a restored backup brought back."""
+    people = set(entry.person_ids)
+    if entry.details.get("by") != RETENTION:
+        return people, entry.digests
+    staying = retiring.people_staying(connection, people, since=entry.at)
+    return people - staying, () if staying else entry.digests

@@ -49,7 +49,7 @@ def suppress_address(asked: Asked, *, reason: str, lift: bool = False) -> int:
     check_asked(asked)
     if reason not in REASONS:
         raise UsageError(f"is one of {', '.join(REASONS)}", argument="reason")
-    if asked.person_id is not None:
+    if asked.email is None and asked.phone is None:
         raise UsageError("an address or a number is suppressed: give --email or --phone")
     count = 0
     with transaction() as connection:

@@ -85,9 +85,16 @@ class Settings(msgspec.Struct, frozen=True):
     consent: ConsentSettings = ConsentSettings()
 
     @property
+    def records(self) -> Path:
+        """The folder of what must outlive the data folder and any restore of the database: the ledger, the heads of the
+        audit log, certificates. One for all processes of all hosts."""
+        named = self.environ.get("AFLUENTE_RECORDS")
+        return Path(named).resolve() if named else self.data
+
+    @property
     def audit_anchor(self) -> Path:
         """The file that the heads of the audit log are written into."""
-        return self.audit.path(self.data)
+        return self.audit.path(self.records)
 
     def source(self, slug: str) -> SourceSettings:
         """Settings of a source; defaults if afluente.yaml does not mention it."""
@@ -315,3 +322,8 @@ def _dialect(url: str) -> str:
             "AFLUENTE_DATABASE_URL must begin with postgresql:// (PostgreSQL is the only database)"
         )
     return url
+
+
+def named_socket(environ: Mapping[str, str]) -> str | None:
+    """Where commands are to be handed over to be run, for whoever has no settings of an installation."""
+    return environ.get("AFLUENTE_SOCKET") or None

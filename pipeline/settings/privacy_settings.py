@@ -9,8 +9,8 @@ import msgspec
 
 class PrivacySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`ledger`: the file that says what was erased, held and restricted, away from the database and its backups. None:
-    `privacy/ledger.jsonl` in the data folder. `own_forms`: sources by whose posts a person who was erased may come
-    anew. `needs_approval`: an erasure begins once a second person has approved it. `answer_days`: within which a
+    `privacy/ledger.jsonl` in the folder of records. `own_forms`: sources by whose posts a person who was erased may
+    come anew. `needs_approval`: an erasure begins once a second person has approved it. `answer_days`: within which a
     request is to be answered."""
 
     ledger: str | None = None

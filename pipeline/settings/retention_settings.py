@@ -28,7 +28,7 @@ STARTS = (ACTIVITY, WITHDRAWAL)
 _NARROWED_BY = {
     BODIES: ("brand", "source", "state"),
     QUARANTINE: ("brand", "source"),
-    PEOPLE: ("brand", "start"),
+    PEOPLE: ("brand", "start", "purpose"),
     TOUCHES: ("brand", "source"),
     DELIVERY_LOG: ("brand",),
     LOGS: (),
@@ -40,7 +40,8 @@ _LONGEST = timedelta(days=100 * 365)
 
 class RetentionRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is retired `after` so long. Of several rules that fit the shortest counts. What is not given means all.
-    `start`: what the time counts from, of people only."""
+    `start`: what the time counts from, of people only. `purpose`: of a withdrawal, the consent on which their data lie;
+    not given: whichever they gave."""
 
     what: str
     after: str
@@ -48,6 +49,7 @@ class RetentionRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str | None = None
     state: str | None = None
     start: str | None = None
+    purpose: str | None = None
 
     @property
     def length(self) -> timedelta:
@@ -84,7 +86,7 @@ def problems_of_retention(rules: Any, brands: set[str]) -> Iterator[Problem]:
             continue
         place = f"retention[{number}]"
         yield from _of_rule(rule, place, brands)
-        key = tuple(rule.get(name) for name in ("what", "brand", "source", "state", "start"))
+        key = tuple(rule.get(name) for name in ("what", "brand", "source", "state", "start", "purpose"))
         if key in seen:
             yield place, f"is about the same as retention[{seen[key]}]: leave one of them"
         seen.setdefault(key, number)
@@ -97,9 +99,11 @@ def _of_rule(rule: dict[Any, Any], place: str, brands: set[str]) -> Iterator[Pro
     if isinstance(what, str) and what not in CLASSES:
         yield f"{place}.what", unknown_name(what, CLASSES)
     elif isinstance(what, str):
-        for key in ("brand", "source", "state", "start"):
+        for key in ("brand", "source", "state", "start", "purpose"):
             if rule.get(key) is not None and key not in _NARROWED_BY[what]:
                 yield f"{place}.{key}", f"rules of {what} do not know it: {_known_keys(what)}"
+        if what == PEOPLE and rule.get("purpose") is not None and rule.get("start") != WITHDRAWAL:
+            yield f"{place}.purpose", "is that of a consent taken back: write start: withdrawal beside it"
     brand = rule.get("brand")
     if isinstance(brand, str) and brand not in brands:
         yield f"{place}.brand", f"{brand} is not among brands ({', '.join(sorted(map(str, brands)))})"

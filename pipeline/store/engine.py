@@ -154,6 +154,11 @@ def server_version(connection: Connection) -> tuple[int, str]:
     return int(number), str(name)
 
 
+def data_directory(connection: Connection) -> str:
+    """The folder of the server's files, on its machine. StoreError where the account may not ask."""
+    return str(connection.exec_driver_sql("SHOW data_directory").scalar_one())
+
+
 def server_time(connection: Connection) -> float:
     """Seconds since 1970 by the database's clock, now and not when the transaction began."""
     return float(connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())").scalar_one())

@@ -56,16 +56,21 @@ def verify(*, as_json: AsJson = False) -> None:
     Each entry's hash, each chain's order and end, and the heads in the file outside the database. Exit 1, and the first
     entry of each chain that does not follow, if it is not.
     """
-    from pipeline.audit.anchors import read_anchors
+    from pipeline.audit.anchors import read_anchors, torn_lines
     from pipeline.audit.verification import verify_log
     from pipeline.settings.loading import settings
 
     with database(timeout_seconds=0) as connection:
-        found = verify_log(connection, read_anchors(settings()))
+        found = verify_log(connection, read_anchors(settings()), torn=torn_lines(settings()))
     if as_json:
         print_json(found)
     else:
         print_line(f"{found.entries} entries in {found.chains} chains, {found.anchors} heads outside the database")
+        for number in found.torn:
+            print_line(
+                f"{settings().audit_anchor} line {number}: cut short while it was written, by a crash or a full disk:"
+                " it is no head, and no sign that somebody changed the log; the next head takes its place"
+            )
         for broken in found.broken:
             print_line(f"{broken.brand or 'the installation'}, entry {broken.number}: {broken.why}")
     if found.broken:

@@ -11,7 +11,7 @@ import typer
 from pipeline.errors import UsageError
 
 _AGO = re.compile(r"([0-9]{1,9})([mhdw])")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ].*)?", re.DOTALL)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -30,6 +30,7 @@ def parse_moment(option: str, text: str, now: datetime) -> datetime:
     except ValueError:
         raise UsageError(
             f"{option} {text!r} is not a time; write it as 24h, 7d, 2026-03-01 or 2026-03-01T22:00 (UTC)"
+            f"{_no_such_day(typed)}"
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -44,8 +45,24 @@ def parse_expiry(option: str, text: str, now: datetime) -> datetime:
     except OverflowError:
         raise UsageError(f"{option} {text!r} is after all time") from None
     except ValueError:
-        raise UsageError(f"{option} {text!r} is not a time; write it as 90d, 2w, 2027-03-01 or leave it out") from None
+        raise UsageError(
+            f"{option} {text!r} is not a time; write it as 90d, 2w, 2027-03-01 or leave it out{_no_such_day(typed)}"
+        ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _no_such_day(typed: str) -> str:
+    """What to add for what is written as a day, or begins with one, that no calendar has."""
+    written = _DAY.fullmatch(typed)
+    return f": there is no {written[1]} in the calendar" if written and not _is_day(written[1]) else ""
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def parse_days(since: str | None, until: str | None) -> tuple[date | None, date | None]:
@@ -63,7 +80,7 @@ def _parse_day(option: str, text: str | None) -> date | None:
     try:
         return date.fromisoformat(text) if text is not None else None
     except ValueError:
-        raise UsageError(f"{option} {text!r} is not a day; write it as 2025-03-31") from None
+        raise UsageError(f"{option} {text!r} is not a day; write it as 2025-03-31{_no_such_day(text or '')}") from None
 
 
 Since = Annotated[
@@ -77,8 +94,8 @@ def parse_period(since: str | None, until: str | None) -> dict[str, datetime | N
     now = datetime.now(UTC)
     begin = parse_moment("--since", since, now) if since is not None else None
     end = parse_moment("--until", until, now) if until is not None else None
-    if end is not None and until is not None and _DAY.fullmatch(until.strip()):
-        end += timedelta(days=1)
+    if end is not None and until is not None and _is_day(until.strip()):
+        end = end + timedelta(days=1) if end.date() < date.max else None  # nothing is later than the last day of all
     if begin and end and end <= begin:
         raise UsageError(f"--until {until} is before --since {since}")
     return {"since": begin, "until": end}

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from pipeline.errors import ConfigurationError
 from pipeline.health.checks import Check, asked, failed, passed
+from pipeline.health.privacy.records import check_records
 from pipeline.privacy import ledger
 from pipeline.privacy.retention.plan import standings
 from pipeline.settings.loading import Settings
@@ -18,7 +19,8 @@ _COPY = "restore the file from the copy that you keep of it (docs/backup-and-res
 
 
 def check_privacy(known: Settings) -> Iterator[Check]:
-    """Left out while the database is away: its own check says so."""
+    """What needs the database is left out while it is away: its own check says so."""
+    yield from check_records(known)
     yield from _check_ledger(known)
     if known.retention:
         yield from _check_retention(known)

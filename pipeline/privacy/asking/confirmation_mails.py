@@ -1,24 +1,24 @@
-"""Mails that ask for a confirmation: taken with a lease, sent over one line to the mail server, tried again until the
-link expires. A mail holds the question and the link, and nothing else of anybody.
+"""Mails that ask for a confirmation: taken with a lease, sent within a bounded time, tried again until the link is no
+longer good. A mail holds the question and the link, and nothing else of anybody.
 """
 
 from __future__ import annotations
 
 import smtplib
-import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from pipeline.crypto.encryption import open_evidence
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, TransientError, place_of
 from pipeline.identity.evidence_cache import unpack
 from pipeline.logs import get_logger
 from pipeline.privacy.asking.consent_links import CONFIRM, address_of, confirmation_token
 from pipeline.privacy.asking.consent_words import WORDS, language_of, question_words
+from pipeline.privacy.asking.mail_lines import mail_line
 from pipeline.settings.consent_settings import MailSettings
 from pipeline.settings.loading import settings
 from pipeline.store.confirmations import confirmations
@@ -27,30 +27,52 @@ from pipeline.store.engine import transaction
 from pipeline.store.people.people import read_people
 from pipeline.values.emails.matching import match_form
 
-_AT_ONCE = 50
-_SECONDS = 20.0  # for each answer of the mail server
 _log = get_logger(__name__)
 
 
-def send_confirmations() -> int:
-    """Send what is due; gives how many mails the server took. Nothing where no mail server is set."""
+def send_confirmations(*, budget_seconds: float = 40.0, line_seconds: float = 15.0) -> int:
+    """Send what is due for about so long, a mail by a connection of its own for at most `line_seconds`; gives how many
+    mails the server took. Nothing where no mail server is set. A server that is away, silent or refuses us ends it:
+    the others are due still, and one of them is tried the next time.
+    """
     mail = settings().consent.mail
-    if mail is None:
-        return 0
-    with transaction() as connection:
-        due = confirmations.take_due(connection, limit=_AT_ONCE)
-        letters = [(found, _letter(connection, found, mail)) for found in due]
-    sent = 0
-    for confirmation, letter in letters:
-        error = "no_address" if letter is None else None
-        if letter is not None:
-            error = _send(mail, letter)
-            sent += error is None
+    ends_at = time.monotonic() + budget_seconds
+    sent = failed = 0
+    while mail is not None and time.monotonic() < ends_at:
         with transaction() as connection:
-            confirmations.note_asked(connection, confirmation.confirmation_id, error)
-    if len(letters) > sent:
-        _log.warning("confirmations_not_sent", count=len(letters) - sent)
+            due = confirmations.take_due(connection, limit=1)
+        if not due:
+            break
+        outcome = _ask(due[0], mail, min(line_seconds, max(1.0, ends_at - time.monotonic())))
+        with transaction() as connection:
+            confirmations.note_asked(connection, due[0].confirmation_id, outcome.error)
+        sent += outcome.error is None
+        failed += outcome.error is not None
+        if outcome.is_of_server:
+            break
+    if failed:
+        _log.warning("confirmations_not_sent", count=failed)
     return sent
+
+
+class _Outcome(NamedTuple):
+    """`error` None: the server took it; else a code that holds no address. `is_of_server`: the next mail would fare no
+    better."""
+
+    error: str | None = None
+    is_of_server: bool = False
+
+
+def _ask(confirmation: Confirmation, mail: MailSettings, seconds: float) -> _Outcome:
+    try:
+        with transaction(synchronous=False) as connection:
+            letter = _letter(connection, confirmation, mail)
+    except TransientError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one that cannot be written must not stand before the others for days
+        _log.error("confirmation_unwritten", confirmation=str(confirmation.confirmation_id), place=place_of(error))
+        return _Outcome("unwritten")
+    return _Outcome("no_address") if letter is None else _send(mail, letter, seconds)
 
 
 def _letter(connection: Connection, confirmation: Confirmation, mail: MailSettings) -> EmailMessage | None:
@@ -92,32 +114,18 @@ def _values(connection: Connection, tick: Tick) -> dict[str, object]:
     return {} if person is None else person.profile.values()
 
 
-def _send(mail: MailSettings, letter: EmailMessage) -> str | None:
-    """None: the server took it; else the code of what it said, which holds no address."""
+def _send(mail: MailSettings, letter: EmailMessage, seconds: float) -> _Outcome:
     try:
-        with _line(mail) as line:
+        with mail_line(mail, seconds=seconds) as line:
             line.send_message(letter)
-    except smtplib.SMTPResponseException as error:
-        return f"smtp_{error.smtp_code}"
+    except (smtplib.SMTPDataError, smtplib.SMTPSenderRefused) as error:
+        return _Outcome(f"smtp_{error.smtp_code}")
     except smtplib.SMTPRecipientsRefused as error:
-        return f"refused_{next(iter(error.recipients.values()))[0]}"
+        return _Outcome(f"refused_{next(iter(error.recipients.values()))[0]}")
+    except smtplib.SMTPResponseException as error:
+        return _Outcome(f"smtp_{error.smtp_code}", is_of_server=True)
     except (smtplib.SMTPException, OSError) as error:
-        return type(error).__name__
+        return _Outcome(type(error).__name__, is_of_server=True)
     except ConfigurationError:
-        return "password_missing"
-    return None
-
-
-@contextmanager
-def _line(mail: MailSettings) -> Iterator[smtplib.SMTP]:
-    context = ssl.create_default_context()
-    if mail.security == "tls":
-        opened: smtplib.SMTP = smtplib.SMTP_SSL(mail.host, mail.port, timeout=_SECONDS, context=context)
-    else:
-        opened = smtplib.SMTP(mail.host, mail.port, timeout=_SECONDS)
-    with opened as line:
-        if mail.security == "starttls":
-            line.starttls(context=context)
-        if mail.user:
-            line.login(mail.user, settings().mail_password())
-        yield line
+        return _Outcome("password_missing", is_of_server=True)
+    return _Outcome()

@@ -82,7 +82,7 @@ def verify(connection: Connection, certificate: Mapping[str, Any]) -> Verified:
 
 def certificate_path(request_id: UUID) -> Path:
     """Where a certificate is filed."""
-    return settings().data / "privacy" / "certificates" / f"{request_id}.json"
+    return settings().records / "privacy" / "certificates" / f"{request_id}.json"
 
 
 def _content(connection: Connection, request: PrivacyRequest, *, state: str, ended_at: datetime) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -14,8 +15,10 @@ from pipeline.privacy.erasing.certificates import certify
 from pipeline.privacy.erasing.destruction import Destroyed, destroy, hold_subjects
 from pipeline.privacy.erasing.progress import Progress
 from pipeline.privacy.ledger import LedgerEntry
+from pipeline.privacy.retention.expiry import RETENTION, require_expired
 from pipeline.privacy.subjects import Subjects, subjects_of_people
 from pipeline.store.erasures import crm, requests
+from pipeline.store.erasures.found import standing_people
 from pipeline.store.erasures.requests import PrivacyRequest
 
 
@@ -23,15 +26,20 @@ def destroy_noted(
     connection: Connection,
     request: PrivacyRequest,
     person_ids: set[UUID],
-    given: dict[str, set[bytes]],
+    given: Mapping[str, Collection[bytes]],
     *,
     has_entry: bool,
+    due_at: datetime | None = None,
 ) -> Destroyed:
-    """The entry in the ledger is on the disk before the first row goes."""
-    found, held = hold_subjects(connection, person_ids)
+    """The entry in the ledger is on the disk before the first row goes. `due_at`: what retention asked for must be due
+    then, looked up once nobody else can change these people. Raises RefusedError."""
+    is_for_age = request.asked_by == RETENTION and not has_entry
+    found, held = hold_subjects(connection, person_ids, with_restricted=is_for_age)
+    if due_at is not None and found.people:
+        require_expired(connection, standing_people(connection, found.people), due_at)
     subjects = subjects_of_people(connection, found, {} if held else given)
     told = crm.endpoints_told(connection, found.people, found.ids["event"]) if found.people else []
-    hashes = [] if has_entry else _write_ledger(connection, request.request_id, subjects)
+    hashes = [] if has_entry else _write_ledger(connection, request.request_id, subjects, is_for_age=is_for_age)
     destroyed = destroy(connection, subjects, request.request_id)
     requests.add_subjects(connection, request.request_id, "person", destroyed.people)
     requests.add_subjects(connection, request.request_id, "company", destroyed.companies)
@@ -49,7 +57,8 @@ def destroy_noted(
     return destroyed
 
 
-def _write_ledger(connection: Connection, request_id: UUID, subjects: Subjects) -> list[str]:
+def _write_ledger(connection: Connection, request_id: UUID, subjects: Subjects, *, is_for_age: bool) -> list[str]:
+    """`is_for_age`: retention asked, and not they themselves, which whoever does it again is to know."""
     people: dict[str, list[UUID]] = {}
     for person_id, brand in sorted(subjects.found.people.items()):
         people.setdefault(brand, []).append(person_id)
@@ -61,6 +70,7 @@ def _write_ledger(connection: Connection, request_id: UUID, subjects: Subjects) 
             brand,
             tuple(people.get(brand, ())),
             tuple(sorted(subjects.digests.get(brand, ()))),
+            details={"by": RETENTION} if is_for_age else {},
         )
         hashes.append(ledger.append(connection, entry).hash.hex())
     return hashes

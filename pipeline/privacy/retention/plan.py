@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection
 
 from pipeline.records.base import Fact
 from pipeline.settings.retention_settings import (
@@ -15,6 +17,7 @@ from pipeline.settings.retention_settings import (
     STATES,
     RetentionRule,
 )
+from pipeline.store.engine import server_time
 from pipeline.store.retention.statements import AgeRule
 
 _STATES_OF = {BODIES: STATES, QUARANTINE: ("quarantined",)}
@@ -46,6 +49,12 @@ def standings(rules: Sequence[RetentionRule], approved: Mapping[str, int]) -> li
     return [Standing(rule, approved.get(rule.name)) for rule in rules if rule.what != LOGS]
 
 
+def moment_of_ages(connection: Connection) -> datetime:
+    """The moment that ages count to: by this machine's clock or the database's, whichever is behind. What a clock that
+    is ahead destroys does not come back. One statement."""
+    return min(datetime.now(UTC), datetime.fromtimestamp(server_time(connection), UTC))
+
+
 def age_rules(
     found: Sequence[Standing], what: str, now: datetime, *, start: str | None = None, is_wanted: bool = False
 ) -> list[AgeRule]:
@@ -58,5 +67,5 @@ def age_rules(
             continue
         cutoff = now - timedelta(seconds=seconds)
         states: Sequence[str | None] = (rule.state,) if rule.state else _STATES_OF.get(what, (None,))
-        ages += [AgeRule(rule.brand, rule.source, state, cutoff) for state in states]
+        ages += [AgeRule(rule.brand, rule.source, state, cutoff, rule.purpose) for state in states]
     return ages

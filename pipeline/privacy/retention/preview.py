@@ -4,19 +4,20 @@ nothing."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.privacy.retention.plan import Standing, age_rules, standings
+from pipeline.privacy.retention.expiry import expired_people
+from pipeline.privacy.retention.plan import Standing, age_rules, moment_of_ages, standings
 from pipeline.records.base import Fact
 from pipeline.settings.loading import settings
 from pipeline.settings.retention_settings import PEOPLE, STARTS
 from pipeline.store.retention import retiring
 from pipeline.store.retention import rules as stored
 
-_EVERYBODY = 1_000_000_000
+_AT_ONCE = 5_000  # people
 
 
 class Going(Fact, frozen=True):
@@ -50,7 +51,7 @@ def preview(connection: Connection, *, now: datetime | None = None) -> Preview:
     rules = [
         RuleNow(standing.rule.name, standing.wanted_seconds, standing.seconds, standing.waits) for standing in found
     ]
-    now = now or datetime.now(UTC)
+    now = now or moment_of_ages(connection)
     going = [
         Going(what, *count)
         for what in sorted({standing.rule.what for standing in found} - {PEOPLE})
@@ -70,8 +71,12 @@ def _people(connection: Connection, found: Sequence[Standing], now: datetime) ->
     for start in STARTS:
         rules = age_rules(found, PEOPLE, now, start=start, is_wanted=True)
         for place, is_kept in enumerate((False, True)):
-            for person_id, brand in retiring.expired_people(
-                connection, rules, start=start, after=UUID(int=0), limit=_EVERYBODY, is_kept=is_kept
-            ):
-                counts.setdefault(brand, [set(), set()])[place].add(person_id)
+            after: UUID | None = retiring.NOBODY
+            while after is not None:
+                page = expired_people(
+                    connection, rules, start=start, after=after, limit=_AT_ONCE, is_kept=is_kept, now=now
+                )
+                for person_id, brand in page.people:
+                    counts.setdefault(brand, [set(), set()])[place].add(person_id)
+                after = page.last
     return [Going(PEOPLE, brand, "", len(going), len(kept)) for brand, (going, kept) in counts.items()]

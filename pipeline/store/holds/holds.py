@@ -96,8 +96,11 @@ def people_under(connection: Connection, kind: str, person_ids: Iterable[UUID]) 
 
 
 def brand_of(connection: Connection, person_id: UUID) -> str | None:
-    """Of a person that there is, or None."""
-    found = connection.exec_driver_sql("SELECT brand FROM people WHERE person_id = %s", (person_id,)).scalar()
+    """Of a person that there is, or None. Held against their erasure until the transaction ends: one that is under way
+    is waited for."""
+    found = connection.exec_driver_sql(
+        "SELECT brand FROM people WHERE person_id = %s FOR KEY SHARE", (person_id,)
+    ).scalar()
     return None if found is None else str(found)
 
 

@@ -34,6 +34,7 @@ class StoredConsent(NamedTuple):
     act: str | None = None
     expires_at: datetime | None = None
     is_superseded: bool = False  # its record says something else by now
+    legal_basis: str | None = None
     key: int | None = None
     brand: str | None = None
 
@@ -211,17 +212,18 @@ IS_SUPERSEDED = """(v.superseded_by IS NOT NULL AND NOT (c.granted IS TRUE
 _SAID = f"""
 WITH withdrawn AS ({OF_PEOPLE.format(people="%(people)s::uuid[]")})
 SELECT person_id, purpose, channel, granted, at, evidence_id, sealed, source, policy_version, act, expires_at,
-    is_superseded, key, brand
+    is_superseded, legal_basis, key, brand
 FROM (
     SELECT c.person_id, c.purpose, c.channel, c.granted, c.at, c.event_id, coalesce(e.evidence_id, a.event_id)
         AS evidence_id, coalesce(e.sealed, a.sealed_evidence) AS sealed, c.source, c.policy_version, c.act,
-        c.expires_at, {IS_SUPERSEDED} AS is_superseded, NULL::bigint AS key, NULL::text AS brand
+        c.expires_at, {IS_SUPERSEDED} AS is_superseded, c.legal_basis,
+        NULL::bigint AS key, NULL::text AS brand
     FROM consents c
     LEFT JOIN evidence_events x USING (event_id) LEFT JOIN evidence e ON e.evidence_id = x.evidence_id
     LEFT JOIN events v ON v.event_id = c.event_id LEFT JOIN activities a ON a.event_id = c.event_id
     WHERE c.person_id = ANY(%(people)s::uuid[])
     UNION ALL
-    SELECT person_id, purpose, channel, false, at, event_id, evidence_id, sealed, NULL, NULL, act, NULL, false, key,
+    SELECT person_id, purpose, channel, false, at, event_id, evidence_id, sealed, NULL, NULL, act, NULL, false, NULL, key,
         brand
     FROM withdrawn
 ) AS said
@@ -255,6 +257,14 @@ def read_answers_of(
         "channels": arrays.texts(channel for _, channel in ordered),
     }
     return _stored(connection, _OF_QUESTIONS, values)
+
+
+def read_all_answers(connection: Connection, person_ids: Collection[UUID]) -> dict[UUID, list[StoredConsent]]:
+    """All that these people's leads ever said, oldest first, also what their record does not say any more; of those who
+    said anything. One statement, none without people."""
+    if not person_ids:
+        return {}
+    return _stored(connection, f"{_SAID} ORDER BY at, event_id", {"people": arrays.uuids(person_ids)})
 
 
 def _stored(connection: Connection, statement: str, values: dict[str, str]) -> dict[UUID, list[StoredConsent]]:

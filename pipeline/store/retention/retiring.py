@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from pipeline.errors import TransientError
 from pipeline.store import arrays, schema
 from pipeline.store.retention import statements
 from pipeline.store.retention.statements import AgeRule, Statements, columns_of
@@ -25,6 +26,7 @@ _STATEMENTS: dict[str, Statements] = {
 }
 _DAY_OF_IDS = 86_400_000 << 80  # between two UUIDs version 7 that were made a day apart
 _LOCK_SECONDS = 2
+NOBODY = UUID(int=0)  # before all ids
 
 
 class Count(NamedTuple):
@@ -34,6 +36,10 @@ class Count(NamedTuple):
     source: str
     going: int
     kept: int
+
+
+class HeldMeanwhileError(TransientError):
+    """A hold was placed while a statement ran that destroys."""
 
 
 class Retired(NamedTuple):
@@ -156,15 +162,72 @@ def _next(month: datetime) -> datetime:
     return (month + timedelta(days=32)).replace(day=1)
 
 
-def expired_people(
-    connection: Connection, rules: Sequence[AgeRule], *, start: str, after: UUID, limit: int, is_kept: bool = False
+class Candidate(NamedTuple):
+    """Somebody who may have taken back all that they consented to. `came_at`: when their last lead came that refused
+    nothing; None: there is none."""
+
+    person_id: UUID
+    brand: str
+    came_at: datetime | None
+
+
+def read_inactive(
+    connection: Connection,
+    rules: Sequence[AgeRule],
+    *,
+    after: UUID = NOBODY,
+    among: Collection[UUID] | None = None,
+    limit: int,
+    is_kept: bool = False,
 ) -> list[tuple[UUID, str]]:
-    """(person, brand) of people of whom nothing came since, or who took their consent back before: those that may go,
-    or those that are kept. One statement."""
+    """(person, brand) of people of whom nothing came since: those that may go, or those that are kept; behind the id
+    `after`, or those `among` some. One statement."""
     if not rules:
         return []
-    statement = statements.EXPIRED_BY_ACTIVITY if start == "activity" else statements.EXPIRED_BY_WITHDRAWAL
-    rows = connection.exec_driver_sql(
-        statement.format(kept="IN" if is_kept else "NOT IN"), {**columns_of(rules), "after": after, "limit": limit}
-    )
-    return [(person_id, brand) for person_id, brand in rows]
+    statement, values = _of_people(statements.EXPIRED_BY_ACTIVITY, rules, after, among, is_kept=is_kept)
+    return [
+        (person_id, brand) for person_id, brand in connection.exec_driver_sql(statement, {**values, "limit": limit})
+    ]
+
+
+def read_maybe_withdrawn(
+    connection: Connection,
+    rules: Sequence[AgeRule],
+    *,
+    after: UUID = NOBODY,
+    among: Collection[UUID] | None = None,
+    limit: int,
+    is_kept: bool = False,
+) -> list[Candidate]:
+    """Whoever granted something, and refused something before a rule's cutoff. One statement."""
+    if not rules:
+        return []
+    statement, values = _of_people(statements.MAYBE_WITHDRAWN, rules, after, among, is_kept=is_kept)
+    return [Candidate(*row) for row in connection.exec_driver_sql(statement, {**values, "limit": limit})]
+
+
+def _of_people(
+    statement: str, rules: Sequence[AgeRule], after: UUID, among: Collection[UUID] | None, *, is_kept: bool
+) -> tuple[str, dict[str, Any]]:
+    who = statements.EVERYBODY if among is None else statements.THESE
+    values = {**columns_of(rules), "after": after, "ids": arrays.uuids(sorted(among or ()))}
+    return statement.format(who=who, kept="IN" if is_kept else "NOT IN"), values
+
+
+def people_staying(connection: Connection, person_ids: Collection[UUID], *, since: datetime) -> set[UUID]:
+    """Those of these people whom a hold or a restriction keeps, or of whom something came since. One statement."""
+    values = {"ids": arrays.uuids(sorted(person_ids)), "since": since}
+    return set(connection.exec_driver_sql(statements.STAYING, values).scalars())
+
+
+def open_holds(connection: Connection) -> set[UUID]:
+    """Of all holds and restrictions that are in force the ids. One statement."""
+    return set(connection.exec_driver_sql("SELECT hold_id FROM legal_holds WHERE released_at IS NULL").scalars())
+
+
+def require_no_new_holds(connection: Connection, before: Collection[UUID]) -> None:
+    """Raises HeldMeanwhileError if somebody was held since `before` was read: then the caller's transaction must not be
+    kept, as its statements may not have seen that. Until it ends nobody can place another. Two statements."""
+    connection.exec_driver_sql("LOCK TABLE legal_holds IN SHARE MODE")
+    if not open_holds(connection) <= set(before):
+        raise HeldMeanwhileError("somebody was held while their data was being retired: once more, without them")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -26,6 +26,13 @@ def approve(connection: Connection, seconds: Mapping[str, int], by: str) -> None
             " approved_by = excluded.approved_by",
             (arrays.clean(by), arrays.texts(seconds), arrays.numbers(seconds.values())),
         )
+
+
+def forget_others(connection: Connection, names: Collection[str]) -> None:
+    """Forget what was approved of rules but these. One statement."""
+    connection.exec_driver_sql(
+        "DELETE FROM retention_rules WHERE rule <> ALL(%s::text[])", (arrays.texts(sorted(names)),)
+    )
 
 
 class Run(NamedTuple):

@@ -15,12 +15,13 @@ from pipeline.store import arrays
 
 
 class AgeRule(NamedTuple):
-    """What is retired that began before `cutoff`; None: of every brand, source, state."""
+    """What is retired that began before `cutoff`; None: of every brand, source, state; of a consent of any purpose."""
 
     brand: str | None
     source: str | None
     state: str | None
     cutoff: datetime
+    purpose: str | None = None
 
 
 def columns_of(rules: Sequence[AgeRule]) -> dict[str, Any]:
@@ -159,31 +160,48 @@ SELECT EXISTS (SELECT FROM {name} r JOIN event_bodies b ON b.request_id = r.requ
     WHERE b.event_id > %(first)s AND b.event_id < %(last)s)
 """
 
-# People of whom nothing came since, but for whom it is asked already that somebody approves their erasure.
-_ASKED = """SELECT FROM privacy_subjects s JOIN privacy_requests q USING (request_id)
-        WHERE s.subject_id = p.person_id AND q.state = 'awaiting_approval'"""
+# People of whom nothing came since, but for whom it is asked already that somebody approves their erasure. `{who}` is
+# one of the two below: all behind an id, or those of some ids that are looked at once more.
+EVERYBODY = """p.person_id > %(after)s AND NOT EXISTS (
+    SELECT FROM privacy_subjects s JOIN privacy_requests q USING (request_id)
+    WHERE s.subject_id = p.person_id AND q.state = 'awaiting_approval')"""
+THESE = "p.person_id = ANY(%(ids)s::uuid[])"
 EXPIRED_BY_ACTIVITY = f"""
 WITH {_RULES}
 SELECT p.person_id, p.brand FROM people p
-WHERE p.person_id > %(after)s AND p.merged_into IS NULL
+WHERE p.merged_into IS NULL AND {{who}}
     AND EXISTS (SELECT FROM rules r WHERE (r.brand IS NULL OR r.brand = p.brand)
         AND greatest(p.created_at, p.latest_at) < r.cutoff
         AND NOT EXISTS (SELECT FROM evidence v JOIN evidence_events x USING (evidence_id)
             JOIN events e ON e.event_id = x.event_id WHERE v.person_id = p.person_id AND e.received_at >= r.cutoff)
         AND NOT EXISTS (SELECT FROM evidence v JOIN activities a USING (evidence_id)
             WHERE v.person_id = p.person_id AND a.at >= r.cutoff))
-    AND p.person_id {{kept}} (SELECT k.person_id FROM people_kept k) AND NOT EXISTS ({_ASKED})
+    AND p.person_id {{kept}} (SELECT k.person_id FROM people_kept k)
 ORDER BY p.person_id LIMIT %(limit)s
 """  # noqa: S608 - put together from constants
-EXPIRED_BY_WITHDRAWAL = f"""
+# Whoever granted something and refused something for so long: whether that took the consent back on which their data
+# lie is for `privacy.retention.withdrawals`. `came_at`: when the last lead came that refused nothing.
+MAYBE_WITHDRAWN = f"""
 WITH {_RULES}
-SELECT p.person_id, p.brand FROM people p
-WHERE p.person_id > %(after)s AND p.merged_into IS NULL
-    AND EXISTS (SELECT FROM rules r JOIN (
-            SELECT max(c.at) FILTER (WHERE NOT c.granted) AS refused, max(c.at) FILTER (WHERE c.granted) AS granted
-            FROM consents c WHERE c.person_id = p.person_id
-        ) AS said ON said.refused < r.cutoff AND said.refused >= coalesce(said.granted, said.refused)
-        WHERE r.brand IS NULL OR r.brand = p.brand)
-    AND p.person_id {{kept}} (SELECT k.person_id FROM people_kept k) AND NOT EXISTS ({_ASKED})
+SELECT p.person_id, p.brand, (
+    SELECT max(coalesce(e.occurred_at, e.received_at)) FROM evidence v JOIN evidence_events x USING (evidence_id)
+        JOIN events e ON e.event_id = x.event_id
+    WHERE v.person_id = p.person_id
+        AND NOT EXISTS (SELECT FROM consents c WHERE c.event_id = e.event_id AND c.granted IS FALSE)) AS came_at
+FROM people p
+WHERE p.merged_into IS NULL AND {{who}}
+    AND EXISTS (SELECT FROM consents c JOIN rules r ON r.brand IS NULL OR r.brand = p.brand
+        WHERE c.person_id = p.person_id AND c.granted IS FALSE AND c.at < r.cutoff)
+    AND EXISTS (SELECT FROM consents c WHERE c.person_id = p.person_id AND c.granted)
+    AND p.person_id {{kept}} (SELECT k.person_id FROM people_kept k)
 ORDER BY p.person_id LIMIT %(limit)s
 """  # noqa: S608 - put together from constants
+STAYING = """
+SELECT p.person_id FROM people p
+WHERE p.person_id = ANY(%(ids)s::uuid[]) AND (
+    p.person_id IN (SELECT k.person_id FROM people_kept k)
+    OR EXISTS (SELECT FROM evidence v JOIN evidence_events x USING (evidence_id) JOIN events e USING (event_id)
+        WHERE v.person_id = coalesce(p.merged_into, p.person_id) AND e.received_at > %(since)s)
+    OR EXISTS (SELECT FROM evidence v JOIN activities a USING (evidence_id)
+        WHERE v.person_id = coalesce(p.merged_into, p.person_id) AND a.at > %(since)s))
+"""

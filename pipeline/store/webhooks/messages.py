@@ -199,8 +199,8 @@ def read_backlogs(connection: Connection) -> dict[str, Backlog]:
 
 
 def purge_messages(connection: Connection, keep_days: dict[str, int], *, else_days: int) -> int:
-    """Forget ended messages older than their endpoint's days, and those that an endpoint which is off never got; gives
-    how many. One statement."""
+    """Forget ended messages older than their endpoint's days, and those that an endpoint which is off never got, but
+    for people who are held or restricted; gives how many. One statement."""
     return connection.exec_driver_sql(
         """
         DELETE FROM webhook_messages m USING (
@@ -209,6 +209,7 @@ def purge_messages(connection: Connection, keep_days: dict[str, int], *, else_da
             WHERE created_at < now() - make_interval(days => coalesce(kept.days, %(else)s))
                 AND (state IN ('delivered', 'failed', 'dropped', 'held')
                     OR NOT EXISTS (SELECT FROM webhook_endpoints e WHERE e.name = endpoint))
+                AND (person_id IS NULL OR person_id NOT IN (SELECT k.person_id FROM people_kept k))
             LIMIT 100000
         ) AS old WHERE m.message_id = old.message_id
         """,

@@ -167,3 +167,14 @@ def test_what_ended_long_ago_is_forgotten_and_what_waits_is_not(told, installati
         connection.exec_driver_sql("UPDATE webhook_messages SET created_at = now() - interval '31 days'")
     assert purge_webhooks() == 3
     assert [message.state for message in outbox()] == ["due"]
+
+
+def test_what_went_out_about_who_is_held_is_kept(told, installation):
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE webhook_messages SET created_at = now() - interval '31 days'")
+        connection.exec_driver_sql(
+            "INSERT INTO legal_holds (hold_id, kind, person_id, brand, reason, placed_by)"
+            " SELECT message_id, 'hold', person_id, 'default', 'case 17', 'vera' FROM webhook_messages LIMIT 1"
+        )
+    assert purge_webhooks() == 2
+    assert len(outbox()) == 1

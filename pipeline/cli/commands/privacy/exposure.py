@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.terminal.connection import database
-from pipeline.cli.terminal.moments import parse_moment
+from pipeline.cli.terminal.moments import Since, Until, parse_period
 from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_table
 
 if TYPE_CHECKING:
@@ -30,10 +29,8 @@ def exposure(
     reader: Annotated[
         str | None, typer.Option("--reader", metavar="ID", help="Whom this user or service key has looked at.")
     ] = None,
-    since: Annotated[
-        str | None, typer.Option("--since", metavar="WHEN", help="Not before: 24h, 7d, 2026-03-01, 2026-03-01T22:00.")
-    ] = None,
-    until: Annotated[str | None, typer.Option("--until", metavar="WHEN", help="Before: written as --since.")] = None,
+    since: Since = None,
+    until: Until = None,
     as_json: AsJson = False,
 ) -> None:
     """Count whom a breach concerns.
@@ -44,11 +41,9 @@ def exposure(
     """
     from pipeline.privacy.exposure import exposure as count
 
-    now = datetime.now(UTC)
-    begin = parse_moment("--since", since, now) if since else None
-    end = parse_moment("--until", until, now) if until else None
+    period = parse_period(since, until)
     with database(timeout_seconds=0) as connection:
-        found = count(connection, source=source, key=key, reader=reader, since=begin, until=end)
+        found = count(connection, source=source, key=key, reader=reader, **period)
     if as_json:
         print_json(found)
         return
