@@ -223,8 +223,8 @@ FROM (
     LEFT JOIN events v ON v.event_id = c.event_id LEFT JOIN activities a ON a.event_id = c.event_id
     WHERE c.person_id = ANY(%(people)s::uuid[])
     UNION ALL
-    SELECT person_id, purpose, channel, false, at, event_id, evidence_id, sealed, NULL, NULL, act, NULL, false, NULL, key,
-        brand
+    SELECT person_id, purpose, channel, false, at, event_id, evidence_id, sealed, NULL, NULL, act, NULL, false, NULL,
+        key, brand
     FROM withdrawn
 ) AS said
 """  # noqa: S608 - put together from constants
