@@ -19,9 +19,11 @@ from pipeline.delivery.sender import deliver as send_due
 from pipeline.errors import ConfigurationError, TransientError, place_of
 from pipeline.hints import hint_deliver, hint_dispatch, hint_fetch, hint_webhooks, take_hint
 from pipeline.identity.activities import sweep_activities
+from pipeline.identity.withdrawn_points import sweep_withdrawn
 from pipeline.lanes import LANES
 from pipeline.logs import get_logger
 from pipeline.messages import ClaimNote, SealedBatch
+from pipeline.privacy.withdrawals import ledger_withdrawals
 from pipeline.records import Batch, Claim, Stage
 from pipeline.settings.loading import settings
 from pipeline.webhooks.sender import send_due as send_due_webhooks
@@ -227,6 +229,8 @@ def sweep() -> int:
     for kind, *rest in hints:
         (hint_dispatch if kind == "dispatch" else hint_deliver)(*rest)
     sweep_activities()
+    sweep_withdrawn()
+    ledger_withdrawals()
     if sweep_webhooks():
         hint_webhooks()
     return len(hints) + _hint_fetches()

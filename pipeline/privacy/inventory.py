@@ -110,6 +110,12 @@ activities deleted event_id=event evidence_id=evidence
   looked_at:fact sealed_evidence:sealed! sealed:sealed!
 activity_keys deleted event_id=event
   key:digest event_id:id
+withdrawn_points kept # keyed digests of addresses that nobody may be sent what was withdrawn by, whoever has them
+  key:digest brand:none purpose:fact channel:fact act:fact at:fact event_id:id created_at:fact linked_at:fact
+withdrawals_to_ledger kept # as withdrawn_points, for the seconds until the ledger has them
+  key:digest brand:none purpose:fact channel:fact act:fact at:fact event_id:id queued_at:fact
+withdrawn_evidence deleted evidence_id=evidence
+  evidence_id:id key:digest
 companies deleted company_id=company
   company_id:id brand:none key_id:digest created_at:fact
 person_companies deleted person_id=person company_id=company

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from pipeline.settings.edges.residency import TransferBasis
+
 LANGUAGES = ("en", "es", "pt")  # of pages and mails
 Problem = tuple[str, str]
 _WRITTEN = re.compile(r"[^.\s]+\.[^.\s]+")
@@ -96,7 +98,8 @@ def problems_of_watched(watched: Any, place: str) -> Iterator[Problem]:
 
 
 class MailSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The server that takes mails to people. `password` is a reference. `security`: starttls, tls or none."""
+    """The server that takes mails to people. `password` is a reference. `security`: starttls, tls or none.
+    `data_region`: where it is."""
 
     host: str
     sender: str
@@ -104,6 +107,8 @@ class MailSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     security: Literal["starttls", "tls", "none"] = "starttls"
     user: str | None = None
     password: str | None = None
+    data_region: str | None = None
+    transfer_basis: TransferBasis | None = None
 
 
 class ConsentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
