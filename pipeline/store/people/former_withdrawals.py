@@ -46,7 +46,7 @@ class WaitingStatement(NamedTuple):
 
 
 def are_noted(connection: Connection) -> bool:
-    """Whether all was noted already, or there was nothing when migration 0038 came. One statement."""
+    """Whether all was noted already, or there was nothing when migration 0034 came. One statement."""
     found = connection.exec_driver_sql("SELECT FROM filed_versions WHERE name = %s", (_NAME,)).first()
     return found is None
 

@@ -5,8 +5,8 @@ A program of before knows none of it and reads nothing.
 
 from alembic import op
 
-revision = "0040"
-down_revision = "0033"
+revision = "0035"
+down_revision = "0034"
 branch_labels = None
 depends_on = None
 

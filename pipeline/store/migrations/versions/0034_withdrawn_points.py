@@ -6,7 +6,7 @@ program that comes, as only it can open whose address it was.
 
 from alembic import op
 
-revision = "0038"
+revision = "0034"
 down_revision = "0033"
 branch_labels = None
 depends_on = None
