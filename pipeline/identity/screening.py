@@ -15,13 +15,15 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.identity.matching.evidence import STRONG_KINDS, Evidence, evidence_of, keys_of
+from pipeline.identity.matching.evidence import EMAIL, PHONE, STRONG_KINDS, Evidence, evidence_of, keys_of
 from pipeline.records import SUPPRESSED_ADDRESS, Batch, Lead, Suppressed
 from pipeline.settings.loading import settings
 from pipeline.store.keys import index_keys
 from pipeline.store.keys.index_keys import IndexKey
 from pipeline.store.suppressions import suppressions
 from pipeline.store.suppressions.suppressions import DIGEST_BYTES, Suppression
+from pipeline.values.emails.matching import match_form
+from pipeline.values.phones.matching import match_forms
 
 ERASED = "erased"
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -85,7 +87,7 @@ def screen(connection: Connection, leads: Sequence[tuple[Lead, Evidence]], known
         if _came_anew(lead, met):
             lifted.setdefault(lead.brand, set()).update(met)
         else:
-            reasons = {row.reason for row in met.values()}
+            reasons = {ERASED if row.is_erased else row.reason for row in met.values()}
             stopped[lead.event_id] = _EVENT_REASONS[min(reasons, key=tuple(_EVENT_REASONS).index)]
     for brand, gone in sorted(lifted.items()):
         suppressions.lift(connection, brand, gone)
@@ -96,7 +98,10 @@ def screen_values(connection: Connection, people: Mapping[UUID, tuple[str, Mappi
     """Those of these people, each with brand and golden values, who have a suppressed address. Two statements."""
     index_keys.refresh(connection)
     theirs = {
-        person_id: (brand, digests_of(brand, [evidence_of(_lead(person_id, brand, values))]))
+        person_id: (
+            brand,
+            digests_of(brand, [evidence_of(_lead(person_id, brand, values))]) | _digests_of_all(brand, values),
+        )
         for person_id, (brand, values) in people.items()
     }
     keys = {key_of(digest) for _, digests in theirs.values() for digest in digests}
@@ -106,6 +111,15 @@ def screen_values(connection: Connection, people: Mapping[UUID, tuple[str, Mappi
         for person_id, (brand, digests) in theirs.items()
         if any((brand, digest) in known for digest in digests)
     }
+
+
+def _digests_of_all(brand: str, values: Mapping[str, Any]) -> set[bytes]:
+    """Of every further address and number too. Evidence has a few of them, and no mailbox of several: but whoever was
+    merged may have had one as their only address, and it stays suppressed."""
+    emails = {match_form(email) for email in values.get("other_emails") or ()}
+    phones = {form for phone in values.get("other_phones") or () for form in match_forms(phone)}
+    forms = [*((EMAIL, email) for email in emails), *((PHONE, phone) for phone in phones)]
+    return {digest for kind, form in forms for digest in known_digests(brand, kind, form)}
 
 
 def _lead(person_id: UUID, brand: str, values: Mapping[str, Any]) -> Lead:

@@ -29,7 +29,8 @@ from pipeline.identity.screening import count_addresses
 from pipeline.privacy.erasing.destruction import Destroyed
 from pipeline.privacy.erasing.noting import audit_erasure, destroy_noted, end_erasure, read_erasure
 from pipeline.privacy.erasing.progress import Progress
-from pipeline.privacy.erasing.steps import PAUSES, advance, upkeep
+from pipeline.privacy.erasing.scanning import PAUSES
+from pipeline.privacy.erasing.steps import advance, upkeep
 from pipeline.privacy.holds import held_people
 from pipeline.privacy.inventory import DELETED, tables_of_people
 from pipeline.privacy.retention.expiry import RETENTION
@@ -40,6 +41,7 @@ from pipeline.settings.loading import settings
 from pipeline.store.engine import patiently, transaction
 from pipeline.store.erasures import crm, requests, rows
 from pipeline.store.erasures.requests import PrivacyRequest
+from pipeline.store.suppressions import suppressions
 
 __all__ = ["Planned", "advance", "approve", "confirm_by_hand", "erase", "erase_people", "plan", "upkeep"]
 
@@ -87,20 +89,25 @@ def erase(asked: Asked, *, by: str, reason: str | None = None, now: datetime | N
     it, it waits for `approve`. Run again for the same person it goes on with what is left. `now`: the moment that ages
     count to, where retention asks.
 
-    Raises UsageError, NotFoundError; RefusedError where a legal hold keeps all of it; ConfigurationError where the
-    ledger cannot be written: then nothing was destroyed.
+    Raises UsageError, NotFoundError; RefusedError where a legal hold keeps all of it, or it is not due any more;
+    ConfigurationError where the ledger cannot be written: then nothing was destroyed.
     """
     check_asked(asked)
+    request = _new_request(asked, by=by, reason=reason)
 
     def attempt() -> PrivacyRequest:
         with transaction() as connection:
             subjects = find_subjects(connection, asked)
-            if not subjects.found.people and subjects.earlier:
-                return _go_on(connection, subjects.earlier[0])
-            request = _new_request(asked, by=by, reason=reason)
+            for earlier in subjects.earlier:
+                is_same = earlier.request_id in subjects.same and earlier.brand == asked.brand
+                if is_same and earlier.state in requests.OPEN:
+                    return _go_on(connection, earlier.request_id)
+            given = _given(connection, asked, subjects)
             if settings().privacy.needs_approval:
-                return _await_approval(connection, request, subjects)
-            return _begin(connection, request, subjects.found.people, _given(subjects), now=now)
+                return _await_approval(connection, request, subjects, given)
+            requests.add_request(connection, request)
+            _take_over(connection, request, subjects)
+            return _begin(connection, request, subjects.found.people, given, now=now)
 
     return patiently(attempt, pauses=PAUSES)
 
@@ -122,7 +129,7 @@ def approve(request_id: UUID, *, by: str) -> PrivacyRequest:
             }
             people = requests.subjects_of(connection, request_id)
             begun = msgspec.structs.replace(request, approved_by=by)
-            return _begin(connection, begun, people, given, is_known=True)
+            return _begin(connection, begun, people, given)
 
     return patiently(attempt, pauses=PAUSES)
 
@@ -153,14 +160,31 @@ def _new_request(asked: Asked, *, by: str, reason: str | None, request_id: UUID 
     )
 
 
-def _given(subjects: Subjects) -> dict[str, set[bytes]]:
-    return {brand: set(digests) for brand, digests in subjects.digests.items()}
+def _given(connection: Connection, asked: Asked, subjects: Subjects) -> dict[str, set[bytes]]:
+    """What is suppressed in any case: what was asked by, and what erasures of the same suppressed before. Not what the
+    people have besides: others may have it as well by the time their rows are held."""
+    given = {brand: set(digests) for brand, digests in subjects.given.items()}
+    earlier = suppressions.digests_of_requests(connection, [request.request_id for request in subjects.earlier])
+    for of_request in earlier.values():
+        for brand, digests in of_request.items():
+            if asked.brand in (None, brand):
+                given.setdefault(brand, set()).update(digests)
+    return given
 
 
-def _await_approval(connection: Connection, request: PrivacyRequest, subjects: Subjects) -> PrivacyRequest:
-    digests = {brand: sorted(digest.hex() for digest in known) for brand, known in subjects.digests.items()}
+def _take_over(connection: Connection, request: PrivacyRequest, subjects: Subjects) -> None:
+    """Whom erasures of the same were about: what a CRM has not answered of them yet is waited for here too."""
+    earlier = [known.request_id for known in subjects.earlier]
+    requests.copy_subjects(connection, request.request_id, earlier, brand=request.brand)
+
+
+def _await_approval(
+    connection: Connection, request: PrivacyRequest, subjects: Subjects, given: Mapping[str, Collection[bytes]]
+) -> PrivacyRequest:
+    digests = {brand: sorted(digest.hex() for digest in known) for brand, known in given.items()}
     waiting = msgspec.structs.replace(request, state=requests.AWAITING_APPROVAL, progress={"digests": digests})
     requests.add_request(connection, waiting)
+    _take_over(connection, waiting, subjects)
     requests.add_subjects(connection, request.request_id, "person", subjects.found.people)
     audit_erasure(connection, waiting, "erasure.request")
     return waiting
@@ -170,21 +194,19 @@ def _begin(
     connection: Connection,
     request: PrivacyRequest,
     person_ids: Collection[UUID],
-    given: dict[str, set[bytes]],
+    given: Mapping[str, Collection[bytes]],
     *,
-    is_known: bool = False,
     now: datetime | None = None,
 ) -> PrivacyRequest:
-    if not is_known:
-        requests.add_request(connection, request)
     due_at = now or moment_of_ages(connection) if request.asked_by == RETENTION else None
     destroyed = destroy_noted(connection, request, set(person_ids), given, has_entry=False, due_at=due_at)
-    if person_ids and not destroyed.people:
+    begun = read_erasure(connection, request.request_id)
+    if not destroyed.people and Progress.of(begun.progress).held:
         raise RefusedError(
             "a legal hold keeps all that is known of them: nothing was erased; `afluente privacy hold list` says why"
         )
     audit_erasure(connection, request, "erasure.begin")
-    return read_erasure(connection, request.request_id)
+    return begun
 
 
 def _go_on(connection: Connection, request_id: UUID) -> PrivacyRequest:

@@ -1,5 +1,5 @@
-"""The ledger: what was erased, held and restricted, in a file outside the database and its backups; and each new key
-of the index, sealed, so that its digests say something to a database of before it.
+"""The ledger: what was erased, held, restricted and withdrawn, in a file outside the database and its backups; and each
+new key of the index, sealed, so that its digests say something to a database of before it.
 
 Each entry is a line, written through to the disk before anything is destroyed. A line names ids and keyed digests,
 never a value, and the hash of the line before: a line that was changed, taken out or put in is found. After a restore,
@@ -13,10 +13,10 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -29,13 +29,15 @@ from pipeline.settings.loading import Settings, settings
 from pipeline.store.holds import ledger_entries
 
 ERASE, HOLD, RELEASE, INDEX_KEY = "erase", "hold", "release", "index_key"
+WITHDRAW, SUPPRESS, UNSUPPRESS = "withdraw", "suppress", "unsuppress"
 _FIRST = "0" * 64  # what the first line names as the one before it
+_END = b'"}'  # of a line that was written to its end: the last of its names, `request`, is a text
 
 
 class LedgerEntry(Fact, frozen=True):
-    """`digests`: keyed, of every form of every address, as suppressions have them (16 bytes, or 20 with the id of the
-    index key). `details`: names and ids that say how it was (the kind of a hold, its reason), or an index key, sealed;
-    no value of a person."""
+    """`digests`: keyed, of every form of every address, as suppressions have them (16 bytes); of what is withdrawn
+    their first 8. The id of the index key follows, 4 bytes, if that is not the first. `details`: names and ids that say
+    how it was (the kind of a hold, its reason), or an index key, sealed; no value of a person."""
 
     kind: str
     request_id: UUID
@@ -124,20 +126,76 @@ def note_known(connection: Connection, lines: Iterable[LedgerLine]) -> None:
         ledger_entries.note_entry(connection, line.hash, request_id=entry.request_id, kind=entry.kind, at=entry.at)
 
 
+class _Head(NamedTuple):
+    """Where a ledger ends: the number of its last line, and the hash of that in hexadecimal."""
+
+    number: int
+    hash: str
+
+
 def _append(path: Path, entry: LedgerEntry) -> LedgerLine:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _held(path) as file:
-        content = os.pread(file, os.fstat(file).st_size, 0)
-        ledger = _parsed(path, content)
-        body = _body(entry, ledger.head)
+        size = os.fstat(file).st_size
+        head = _kept_head(path, file) or _found_head(path, os.pread(file, size, 0))
+        body = _body(entry, head.hash)
         digest = _hash_of(body)
         # What was cut short ends here, so that this entry has a line of its own.
-        begin = b"\n" if content and not content.endswith(b"\n") else b""
-        _write(file, begin + canonical({**body, "hash": digest}) + b"\n")
+        begin = b"\n" if size and os.pread(file, 1, size - 1) != b"\n" else b""
+        line = canonical({**body, "hash": digest}) + b"\n"
+        _write(file, begin + line)
         os.fsync(file)
+        number = head.number + len(begin) + 1
+        _keep_head(path, file, _Head(number, digest), len(line))
     _sync_folder(path.parent)
-    number = content.count(b"\n") + len(begin) + 1
     return LedgerLine(number, bytes.fromhex(digest), entry)
+
+
+def _found_head(path: Path, content: bytes) -> _Head:
+    """By all of it, checked. `number` counts lines that are whole, so what was cut short is not among them yet."""
+    return _Head(content.count(b"\n"), _parsed(path, content).head)
+
+
+def _kept_head(path: Path, file: int) -> _Head | None:
+    """As it was kept beside the file, so that an entry costs the same however many there are. None where anything was
+    done to the file since, or its last line is not what was written: all of it is to be read then."""
+    try:
+        kept = json.loads(_head_path(path).read_bytes())
+        length = int(kept["length"])
+        if kept["file"] != _identity(file):
+            return None
+        line = os.pread(file, length, max(0, os.fstat(file).st_size - length))
+        found = json.loads(line)
+        digest = str(found.pop("hash"))
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        return None
+    if not line.endswith(b"\n") or digest != _hash_of(found) or digest != kept["hash"]:
+        return None
+    return _Head(int(kept["number"]), digest)
+
+
+def _keep_head(path: Path, file: int, head: _Head, length: int) -> None:
+    """Needs no writing through: one that is lost, or older than its file, is not believed."""
+    kept = {"file": _identity(file), "number": head.number, "hash": head.hash, "length": length}
+    place = _head_path(path)
+    temporary = place.with_suffix(".new")
+    with suppress(OSError):
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            _write(descriptor, canonical(kept))
+        finally:
+            os.close(descriptor)
+        temporary.replace(place)
+
+
+def _head_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.head")
+
+
+def _identity(file: int) -> list[int]:
+    """What is other once somebody else wrote into a file, or put another in its place."""
+    state = os.fstat(file)
+    return [state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns]
 
 
 @contextmanager
@@ -188,27 +246,35 @@ def _hash_of(body: dict[str, Any]) -> str:
 
 
 def _parsed(path: Path, content: bytes) -> Ledger:
-    """A line that is no JSON was cut short, as long as the chain goes on after it without a gap."""
+    """A line that is no JSON was cut short, as long as the chain goes on after it without a gap, or it is the last and
+    does not end as entries do: what ends so was written to its end, and is another by now."""
     lines: list[LedgerLine] = []
     torn: list[int] = []
     previous = _FIRST
-    for number, text in enumerate(content.split(b"\n"), start=1):
+    texts = content.split(b"\n")
+    for number, text in enumerate(texts, start=1):
         if not text:
             continue
         try:
             found = json.loads(text)
             digest = str(found.pop("hash"))
         except (ValueError, AttributeError, KeyError, TypeError):
+            if text.endswith(_END) and not any(texts[number:]):
+                raise _changed(path, number) from None
             torn.append(number)
             continue
         if digest != _hash_of(found) or found.get("previous") != previous:
-            raise ConfigurationError(
-                f"{path} line {number}: this line, or the one before it, is not what was written: restore the ledger"
-                " from the copy that you keep of it (docs/backup-and-restore.md)"
-            )
+            raise _changed(path, number)
         lines.append(LedgerLine(number, bytes.fromhex(digest), _entry(found)))
         previous = digest
     return Ledger(tuple(lines), tuple(torn))
+
+
+def _changed(path: Path, number: int) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} line {number}: this line, or the one before it, is not what was written: restore the ledger"
+        " from the copy that you keep of it (docs/backup-and-restore.md)"
+    )
 
 
 def _entry(found: dict[str, Any]) -> LedgerEntry:

@@ -9,8 +9,9 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.logs import get_logger
-from pipeline.privacy import holds, ledger
+from pipeline.privacy import holds, ledger, suppression, withdrawals
 from pipeline.privacy.erasure import erase_people
+from pipeline.privacy.kept_withdrawals import link_kept_withdrawals
 from pipeline.privacy.ledger import LedgerEntry, LedgerLine
 from pipeline.privacy.retention.expiry import RETENTION
 from pipeline.records.base import Fact
@@ -41,6 +42,7 @@ def replay_ledger() -> Replayed:
     for line in lines:
         patiently(partial(_replay, line), pauses=_PAUSES_SECONDS)
         counts[line.entry.kind] = counts.get(line.entry.kind, 0) + 1
+    link_kept_withdrawals()
     if lines:
         _log.warning("ledger_replayed", entries=len(lines))
     return Replayed(counts, len(read.torn))
@@ -55,6 +57,10 @@ def _replay(line: LedgerLine) -> None:
         elif entry.kind == ledger.INDEX_KEY:
             rotating.put_back(connection, entry.details["name"], base64.b64decode(entry.details["sealed"]))
             ledger.note_known(connection, [line])
+        elif entry.kind == ledger.WITHDRAW:
+            withdrawals.restore(connection, line)
+        elif entry.kind in (ledger.SUPPRESS, ledger.UNSUPPRESS):
+            suppression.restore(connection, line)
         elif entry.kind == ledger.ERASE:
             people, digests = _still_meant(connection, entry)
             if people or digests:

@@ -28,6 +28,7 @@ from pipeline.errors import RefusedError, UsageError
 from pipeline.identity.evidence_cache import unpack
 from pipeline.identity.matching.evidence import STRONG_KINDS, keys_of
 from pipeline.identity.screening import key_of, suppression_digest
+from pipeline.identity.withdrawn_points import sweep_withdrawn
 from pipeline.privacy import ledger
 from pipeline.privacy.ledger import LedgerEntry
 from pipeline.recompute.resealing import let_leads_pass
@@ -98,6 +99,7 @@ def rotate(
             run.pages(FILE_ACTIVITIES, _file_activities)
             patiently(_change_places, pauses=_PAUSES_SECONDS)
         _wait_for_others()
+        patiently(_link_withdrawn, pauses=_PAUSES_SECONDS)
         for step, table in DROPPED.items():
             run.pages(step, partial(_drop, table))
         return Rotated(*patiently(_end, pauses=_PAUSES_SECONDS), run.done)
@@ -110,7 +112,7 @@ def index_key_use() -> list[IndexKeyUse]:
         counts = index_keys.count_digests(connection, keys.all)
     for line in ledger.read_ledger().lines:
         for digest in line.entry.digests:
-            key_id = digest[suppressions.DIGEST_BYTES :].hex() or keys.all[-1].key_id
+            key_id = index_keys.row_id_of(digest) or keys.all[-1].key_id
             of_key = counts.setdefault(key_id, {})
             of_key["ledger"] = of_key.get("ledger", 0) + 1
     states = {key.key_id: key.state for key in keys.all}
@@ -148,7 +150,8 @@ def _require_unneeded(connection: Connection, use: IndexKeyUse) -> None:
     if use.digests:
         told = ", ".join(f"{count} in {place}" for place, count in sorted(use.digests.items()))
         raise RefusedError(
-            f"key {use.key_id} made digests that nobody can make anew ({told}): without it who was erased is let in"
+            f"key {use.key_id} made digests that nobody can make anew ({told}): without it who was erased is let"
+            " in, and who withdrew is written to"
         )
     if is_any_in_state(connection, AWAITING_APPROVAL):
         raise RefusedError("erasures wait to be approved, which may have digests of this key: approve or refuse them")
@@ -186,6 +189,13 @@ def _end() -> tuple[str, str]:
         if former is not None:
             rotating.end(connection)
     return keys.current.key_id, former.key_id if former else ""
+
+
+def _link_withdrawn() -> None:
+    """What was withdrawn by the former key, and not linked yet, while evidence is still filed under it. Nothing more
+    is withdrawn by it, and whoever comes is looked for by all keys."""
+    while sweep_withdrawn(seconds=0):
+        pass
 
 
 def _wait_for_others() -> None:

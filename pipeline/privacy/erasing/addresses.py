@@ -7,16 +7,20 @@ For bodies that nobody filed evidence of: what waits in quarantine, what was no 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote_plus
+from uuid import UUID
 
 import orjson
+from sqlalchemy import Connection
 
 from connectors.kit.paths import leaves
 from pipeline.identity.matching.evidence import EMAIL, PHONE
 from pipeline.identity.screening import known_digests
 from pipeline.settings.loading import settings
+from pipeline.store.erasures.events import brands_of_events
+from pipeline.store.suppressions.suppressions import is_any_erased
 from pipeline.values.emails.emails import normalize_email
 from pipeline.values.emails.matching import match_form
 from pipeline.values.phones.matching import match_forms
@@ -60,6 +64,32 @@ def digests_in(content: bytes, brand: str) -> set[bytes]:
             forms += [(PHONE, form) for form in phone_forms(match.strip(), regions)]
         found |= {digest for form in forms for digest in known_digests(brand, *form)}
     return found
+
+
+def finder_of(digests: Mapping[str, Collection[bytes]]) -> Callable[[str], bool]:
+    """Says of a text whether one of these addresses stands in it, given by brand."""
+
+    def is_theirs(text: str) -> bool:
+        content = text.encode("utf-8", "surrogatepass")
+        return any(not digests_in(content, brand).isdisjoint(of_brand) for brand, of_brand in digests.items())
+
+    return is_theirs
+
+
+def finder_of_erased(connection: Connection, event_ids: Collection[UUID]) -> Callable[[str], bool]:
+    """Says of a text whether an address of anybody who was erased stands in it, in a brand of these events. Two
+    statements where one stands in it, the first of them once."""
+    brands: list[str] = []
+
+    def is_theirs(text: str) -> bool:
+        content = text.encode("utf-8", "surrogatepass")
+        if "@" not in text and sum(char.isdigit() for char in text) < _LEAST_DIGITS:
+            return False
+        if not brands:
+            brands.extend(brands_of_events(connection, event_ids))
+        return any(is_any_erased(connection, brand, digests_in(content, brand)) for brand in brands)
+
+    return is_theirs
 
 
 def _emails(text: str) -> set[str]:

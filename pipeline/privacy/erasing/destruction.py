@@ -7,7 +7,7 @@ of people. So nobody merges, and nothing is filed under their evidence, while th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 import msgspec
@@ -17,14 +17,16 @@ from pipeline.crypto.encryption import open_evidence
 from pipeline.errors import TransientError
 from pipeline.identity.evidence_cache import EvidenceCache, unpack
 from pipeline.identity.screening import digests_of
+from pipeline.privacy.erasing.addresses import finder_of
 from pipeline.privacy.holds import held_people, restricted_people
 from pipeline.privacy.inventory import DELETED, tables_of_people
-from pipeline.privacy.subjects import Subjects, subjects_of_people
+from pipeline.privacy.subjects import Subjects
 from pipeline.privacy.suppression import suppress
 from pipeline.store.deliveries import objects
 from pipeline.store.erasures import crm, rows
 from pipeline.store.erasures.events import forget_events
-from pipeline.store.erasures.found import FoundPeople, activities_with_keys, components_of, find_all_of
+from pipeline.store.erasures.found import FoundPeople, components_of, find_all_of
+from pipeline.store.erasures.unfiled import activities_with_keys
 from pipeline.store.identity import blocks, evidence_rows, people_moves
 from pipeline.store.identity.evidence_rows import StoredEvidence
 from pipeline.store.identity.filed_keys import hold_all_filing
@@ -83,7 +85,7 @@ def destroy(connection: Connection, subjects: Subjects, request_id: UUID) -> Des
     for held in tables_of_people():
         if held.fate == DELETED and held.reach and held.table not in _OTHERWISE:
             gone[held.table] = rows.delete_rows(connection, held.table, held.reach, ids)
-    gone["events"] = forget_events(connection, ids["event"])
+    gone["events"] = forget_events(connection, ids["event"], is_theirs=finder_of(subjects.digests))
     return Destroyed({table: count for table, count in gone.items() if count}, found.people, brands)
 
 
@@ -102,7 +104,8 @@ def destroy_again(connection: Connection, subject_ids: Collection[UUID]) -> int:
 def _unresolved(connection: Connection, subjects: Subjects, request_id: UUID) -> dict[UUID, StoredEvidence]:
     """Evidence with an address of theirs that was filed and has no person yet: its worker finds it gone, and looks
     anew."""
-    filed = evidence_rows.read_evidence(connection, suppressions.evidence_of_request(connection, request_id))
+    theirs = suppressions.evidence_of_requests(connection, [request_id]).get(request_id, set())
+    filed = evidence_rows.read_evidence(connection, theirs)
     return {
         evidence_id: stored
         for evidence_id, stored in filed.items()
@@ -152,20 +155,3 @@ def _waiting_activities(connection: Connection, subjects: Subjects) -> set[UUID]
         for waiting in activities_with_keys(connection, keys)
         if digests_of(waiting.brand, [unpack(open_evidence(waiting.sealed_evidence, waiting.event_id))]) & wanted
     }
-
-
-def who_came_back(connection: Connection, evidence_ids: Iterable[UUID], digests: dict[str, set[bytes]]) -> set[UUID]:
-    """People with evidence that has one of these addresses indeed: a number may be another's by chance."""
-    known = evidence_rows.read_evidence(connection, set(evidence_ids))
-    return {
-        stored.person_id
-        for stored in known.values()
-        if stored.person_id is not None
-        and digests_of(stored.brand, [unpack(stored.packed)]) & digests.get(stored.brand, set())
-    }
-
-
-def subjects_again(connection: Connection, person_ids: Collection[UUID]) -> tuple[Subjects, set[UUID]]:
-    """As `hold_subjects`, with what is to be suppressed of them."""
-    found, held = hold_subjects(connection, person_ids)
-    return subjects_of_people(connection, found), held

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -25,7 +26,7 @@ def destroy_noted(
     connection: Connection,
     request: PrivacyRequest,
     person_ids: set[UUID],
-    given: dict[str, set[bytes]],
+    given: Mapping[str, Collection[bytes]],
     *,
     has_entry: bool,
     due_at: datetime | None = None,

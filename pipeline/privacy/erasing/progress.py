@@ -29,8 +29,9 @@ class SystemOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     """`rows`: what was deleted or emptied, by table. `systems`: what is over; `pending`: what is not. `by_hand`:
-    records that a human has to remove, (system, the CRM's id). `scanned`: by brand the last event looked at. `ledger`:
-    hashes of its entries. `held`, `shared`: people kept by a hold, addresses that others have too."""
+    records that a human has to remove, (system, the CRM's id). `scanned`, `scanned_activities`: by brand the last event
+    looked at, and the last activity. `ledger`: hashes of its entries. `held`, `shared`: people kept by a hold,
+    addresses that others have too."""
 
     rows: dict[str, int] = {}
     people: int = 0
@@ -38,6 +39,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     pending: list[SystemOutcome] = []
     by_hand: list[tuple[str, str]] = []
     scanned: dict[str, UUID] = {}
+    scanned_activities: dict[str, UUID] = {}
     ledger: list[str] = []
     held: int = 0
     shared: int = 0
@@ -65,12 +67,18 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
             told=sorted({*self.told, *told}),
         )
 
-    def scanned_to(self, brand: str, event_id: UUID, found: int) -> Progress:
-        return msgspec.structs.replace(
-            self,
-            scanned={**self.scanned, brand: event_id},
-            rows=_sum(self.rows, {"events": found} if found else {}),
-        )
+    def scanned_to(self, kind: str, brand: str, event_id: UUID) -> Progress:
+        """`kind`: `scanned` or `scanned_activities`. It only goes on, wherever others are who look with it."""
+        known: dict[str, UUID] = getattr(self, kind)
+        return msgspec.structs.replace(self, **{kind: {**known, brand: max(event_id, known.get(brand, event_id))}})
+
+    def taken(self, events: int, *, told: Sequence[str]) -> Progress:
+        """After so many events more went."""
+        return msgspec.structs.replace(self, rows=_sum(self.rows, {"events": events}), told=sorted({*self.told, *told}))
+
+    def to_scan_anew(self) -> Progress:
+        """After more addresses became known: what was looked at may have them."""
+        return msgspec.structs.replace(self, scanned={}, scanned_activities={})
 
     def collected(self, ended: Collection[WantedAbsence], left: Collection[WantedAbsence]) -> Progress:
         """What CRMs answered. `left`: what is still to be answered, which replaces what was pending before."""

@@ -149,11 +149,19 @@ def try_again(connection: Connection, subject_ids: Collection[UUID]) -> int:
     ).rowcount
 
 
+_TOLD = """
+WITH about AS (
+    SELECT endpoint, state, attempts FROM webhook_messages
+    WHERE person_id = ANY(%(people)s::uuid[]) OR other_id = ANY(%(people)s::uuid[])
+        OR event_id = ANY(%(events)s::uuid[])
+    ORDER BY message_id FOR UPDATE
+)
+SELECT DISTINCT endpoint FROM about WHERE state IN ('delivered', 'in_flight') OR attempts > 0 ORDER BY endpoint
+"""
+
+
 def endpoints_told(connection: Connection, person_ids: Collection[UUID], event_ids: Collection[UUID]) -> list[str]:
-    """Names of the endpoints that a message about these went to. One statement over the outbox."""
-    rows = connection.exec_driver_sql(
-        "SELECT DISTINCT endpoint FROM webhook_messages WHERE state = 'delivered'"
-        " AND (person_id = ANY(%s::uuid[]) OR event_id = ANY(%s::uuid[])) ORDER BY endpoint",
-        (arrays.uuids(sorted(person_ids)), arrays.uuids(sorted(event_ids))),
-    )
-    return list(rows.scalars())
+    """Names of the endpoints that a message about these went to, or may have gone to: a call is under way, or its
+    answer was lost. No other is sent about them until the transaction ends. One statement over the outbox."""
+    ids = {"people": arrays.uuids(sorted(person_ids)), "events": arrays.uuids(sorted(event_ids))}
+    return list(connection.exec_driver_sql(_TOLD, ids).scalars())

@@ -5,16 +5,13 @@ Whoever holds the claim of one finds it taken away: every end is fenced by it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from typing import NamedTuple
+from collections.abc import Collection
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.crypto.encryption import open_envelope, open_fetched
 from pipeline.store import arrays
-from pipeline.store.erasures.bodies import take_out_of_requests
-from pipeline.store.events.request_bodies import read_requests
+from pipeline.store.erasures.bodies import IsTheirs, take_out_of_requests
 
 _FORGET = """
 WITH dropped AS (
@@ -39,55 +36,36 @@ WHERE event_id = ANY(%(ids)s::uuid[])
 """
 
 
-def forget_events(connection: Connection, event_ids: Collection[UUID], *, with_keys: bool = True) -> int:
+def forget_events(
+    connection: Connection,
+    event_ids: Collection[UUID],
+    *,
+    with_keys: bool = True,
+    is_theirs: IsTheirs | None = None,
+) -> int:
     """Make these events suppressed ones of nobody, without bodies; gives how many there are. `with_keys`: the same
-    record is a new one when it comes again. Three statements, more where they are parts of larger bodies."""
+    record is a new one when it comes again. `is_theirs`: of what stands beside them in larger bodies. Three statements,
+    more where they are parts of larger bodies."""
     if not event_ids:
         return 0
     ids = {"ids": arrays.uuids(sorted(event_ids))}
-    take_out_of_requests(connection, event_ids)
+    take_out_of_requests(connection, event_ids, is_theirs)
     if with_keys:
         connection.exec_driver_sql(_FORGET_KEYS, ids)
     return connection.exec_driver_sql(_FORGET, ids).rowcount
 
 
-class UnfiledEvent(NamedTuple):
-    """An event that ended without evidence of who it is of, with all that came of it as bytes."""
-
-    event_id: UUID
-    source: str
-    contents: tuple[bytes, ...]
-
-    def __repr__(self) -> str:
-        return f"<UnfiledEvent {self.event_id}>"
+def brands_of_people(connection: Connection) -> set[str]:
+    """All brands that anybody is known in, or anything is set aside of, those too that the settings do not name any
+    more. One statement over all people."""
+    rows = connection.exec_driver_sql("SELECT DISTINCT brand FROM people UNION SELECT DISTINCT brand FROM quarantine")
+    return set(rows.scalars())
 
 
-_UNFILED = """
-SELECT e.event_id, e.source, b.sealed, b.request_id, b.fetched FROM events e
-JOIN event_bodies b ON b.event_id = e.event_id
-WHERE e.event_id > %(after)s AND e.brand = %(brand)s AND e.state IN ('quarantined', 'suppressed', 'fetching')
-    AND NOT EXISTS (SELECT FROM evidence_events x WHERE x.event_id = e.event_id)
-ORDER BY e.event_id LIMIT %(limit)s
-"""
-
-
-def next_unfiled(connection: Connection, brand: str, after: UUID, limit: int) -> list[UnfiledEvent]:
-    """The next events of a brand that wait or ended without evidence, bodies opened, by id: their own, and the larger
-    ones that they are parts of. Two statements."""
-    rows = connection.exec_driver_sql(_UNFILED, {"after": after, "brand": brand, "limit": limit}).all()
-    requests = read_requests(connection, (row[3] for row in rows))
-    found = []
-    for event_id, source, sealed, request_id, fetched in rows:
-        contents = [open_envelope(bytes(sealed), event_id).body]
-        if fetched is not None:
-            contents.append(open_fetched(bytes(fetched), event_id).body)
-        request = requests.get(request_id) if request_id is not None else None
-        if request is not None:
-            contents.append(request.envelope.body)
-        found.append(UnfiledEvent(event_id, source, tuple(contents)))
-    return found
-
-
-def brands_of_events(connection: Connection) -> Iterator[str]:
-    """All brands that anything ever came in for. One statement."""
-    yield from connection.exec_driver_sql("SELECT DISTINCT brand FROM event_keys").scalars()
+def brands_of_events(connection: Connection, event_ids: Collection[UUID]) -> list[str]:
+    """The brands that these events are of. One statement."""
+    rows = connection.exec_driver_sql(
+        "SELECT DISTINCT brand FROM events WHERE event_id = ANY(%s::uuid[]) ORDER BY brand",
+        (arrays.uuids(sorted(event_ids)),),
+    )
+    return list(rows.scalars())

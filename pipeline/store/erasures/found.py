@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -90,29 +89,6 @@ def components_of(connection: Connection, person_ids: Collection[UUID]) -> set[U
         (arrays.uuids(sorted(person_ids)),),
     )
     return set(rows.scalars())
-
-
-class WaitingActivity(NamedTuple):
-    """What is told of somebody who has not come yet."""
-
-    event_id: UUID
-    brand: str
-    sealed_evidence: bytes
-
-    def __repr__(self) -> str:
-        return f"<WaitingActivity of event {self.event_id}>"
-
-
-def activities_with_keys(connection: Connection, keys: Collection[int]) -> list[WaitingActivity]:
-    """Those that wait for somebody with one of these keys. One statement, none without keys."""
-    if not keys:
-        return []
-    rows = connection.exec_driver_sql(
-        "SELECT DISTINCT a.event_id, a.brand, a.sealed_evidence FROM activity_keys k JOIN activities a USING (event_id)"
-        " WHERE k.key = ANY(%s::bigint[]) AND a.sealed_evidence IS NOT NULL",
-        (arrays.numbers(sorted(keys)),),
-    )
-    return [WaitingActivity(event_id, brand, bytes(sealed)) for event_id, brand, sealed in rows]
 
 
 def people_of_evidence(connection: Connection, evidence_ids: Collection[UUID]) -> set[UUID]:

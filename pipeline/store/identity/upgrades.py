@@ -7,6 +7,7 @@ what an update of the keys leaves.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -41,20 +42,28 @@ def is_finished(connection: Connection, keys_version: int) -> bool:
     ).scalar()
 
 
-def require_finished(connection: Connection, keys_version: int) -> bool:
+class Awaited(NamedTuple):
+    """What leads that come are to be looked at for: activities that wait for somebody, addresses that are withdrawn."""
+
+    activities: bool = False
+    withdrawals: bool = False
+
+
+def require_finished(connection: Connection, keys_version: int) -> Awaited:
     """That `is_finished` until the transaction ends; call it before anything is held. Raises TransientError while
     people from before an update, or some of them, would not be found.
 
-    Gives whether activities wait for somebody: who brings people then looks whether it is theirs. One statement, one
-    more where the keys of the index changed.
+    Gives whether anything waits for whoever is brought. One statement, one more where the keys of the index changed.
     """
-    is_held, is_waiting, index_version = connection.exec_driver_sql(
-        "SELECT hold_filed_keys(%s), EXISTS (SELECT FROM activity_keys), hold_index_keys()", (keys_version,)
+    is_held, index_version, *awaited = connection.exec_driver_sql(
+        "SELECT hold_filed_keys(%s), hold_index_keys(), EXISTS (SELECT FROM activity_keys),"
+        " EXISTS (SELECT FROM withdrawn_points)",
+        (keys_version,),
     ).one()
     if not is_held:
         raise TransientError("evidence is not filed as this version needs it: `afluente migrate` files it")
     index_keys.note(connection, index_version)
-    return bool(is_waiting)
+    return Awaited(*map(bool, awaited))
 
 
 def finish(connection: Connection) -> None:

@@ -26,6 +26,7 @@ from pipeline.store.keyring import INDEX_KEY, blind_index, ensure_index_key, ope
 from pipeline.store.keys.tables import COMING, CURRENT, KEPT, LEAVING
 
 _PURPOSE = b"the name of an index key"
+_ID_BYTES = 4
 
 
 class IndexKey(NamedTuple):
@@ -39,6 +40,11 @@ class IndexKey(NamedTuple):
     def number(self, brand: str, kind: str, value: str) -> int:
         """The number under which evidence that has this address, number or profile is filed, within its brand."""
         return self.digests.number(f"{brand}\x00{kind}\x00{value}")
+
+    @property
+    def row_id(self) -> str | None:
+        """How rows and digests name it: None for the first one, which none names."""
+        return None if self.generation == 0 else self.key_id
 
     def __repr__(self) -> str:
         return f"<IndexKey {self.key_id}, {self.state}>"
@@ -132,6 +138,16 @@ def stored_numbers(brand: str, kind: str, value: str) -> list[int]:
     return [key.number(brand, kind, value) for key in known().stored]
 
 
+def known_numbers(brand: str, kind: str, value: str) -> list[int]:
+    """All numbers by which such an address may be withdrawn: by keys too that nothing is filed under any more."""
+    return [key.number(brand, kind, value) for key in known().all]
+
+
+def row_id_of(digest: bytes) -> str | None:
+    """Which key made a digest, as `row_id`: its id follows the 8 or 16 bytes."""
+    return digest[-_ID_BYTES:].hex() if len(digest) % 8 == _ID_BYTES else None
+
+
 _READ = """
 SELECT coalesce((SELECT version FROM filed_versions WHERE name = 'index'), 0), i.generation, i.key_id, i.state, k.sealed
 FROM (VALUES (1)) AS always LEFT JOIN index_keys i ON true
@@ -182,9 +198,12 @@ def id_of(index: BlindIndex) -> str:
 _COUNT = """
 SELECT coalesce(generation, 0), count(*) FROM {table} GROUP BY 1
 """
-_COUNT_SUPPRESSIONS = """
-SELECT CASE WHEN length(digest) > 16 THEN encode(substring(digest FROM 17), 'hex') END, count(*)
-FROM suppressions GROUP BY 1
+# Those that nobody can make anew, as nobody has the address: by table.
+_COUNT_KEPT = """
+SELECT 'suppressions', CASE WHEN length(digest) > 16 THEN encode(substring(digest FROM 17), 'hex') END, count(*)
+FROM suppressions GROUP BY 2
+UNION ALL SELECT 'withdrawn_points', key_id, count(*) FROM withdrawn_points GROUP BY 2
+UNION ALL SELECT 'withdrawals_to_ledger', key_id, count(*) FROM withdrawals_to_ledger GROUP BY 2
 """
 
 
@@ -197,14 +216,14 @@ def count_digests(connection: Connection, keys: Iterable[IndexKey]) -> dict[str,
         for generation, count in connection.exec_driver_sql(_COUNT.format(table=table)):
             key_id = ids.get(generation, f"generation {generation}")
             counts.setdefault(key_id, {})[table] = count
-    for key_id, count in connection.exec_driver_sql(_COUNT_SUPPRESSIONS):
-        counts.setdefault(key_id or ids[0], {})["suppressions"] = count
+    for table, key_id, count in connection.exec_driver_sql(_COUNT_KEPT):
+        counts.setdefault(key_id or ids[0], {})[table] = count
     return counts
 
 
 def require_index_keys(connection: Connection) -> None:
     """Raises ConfigurationError if digests that are stored were made with a key that is not there. Goes by what was
-    noted, and by the suppressions: they are few. Three statements."""
+    noted, and by what is suppressed and withdrawn. Three statements."""
     keys = read(connection)
     named = {name_of(key.generation) for key in keys.all}
     kept = connection.exec_driver_sql("SELECT name FROM keyring WHERE name LIKE %s", (f"{INDEX_KEY}.%",)).scalars()
@@ -215,14 +234,14 @@ def require_index_keys(connection: Connection) -> None:
             " both from one backup, or people become second ones"
         )
     ids = {key.key_id for key in keys.all}
-    lost = {
-        key_id: count
-        for key_id, count in connection.exec_driver_sql(_COUNT_SUPPRESSIONS)
-        if key_id is not None and key_id not in ids
-    }
+    lost: dict[str, int] = {}
+    for _, key_id, count in connection.exec_driver_sql(_COUNT_KEPT):
+        if key_id is not None and key_id not in ids:
+            lost[key_id] = lost.get(key_id, 0) + count
     if lost:
         told = " and ".join(f"{count} of key {key_id}" for key_id, count in sorted(lost.items()))
         raise ConfigurationError(
-            f"suppressed addresses need keys of the index that are not there ({told}): restore the tables index_keys"
-            " and keyring from one backup; without them who was erased is let in again"
+            f"suppressed addresses need keys of the index that are not there, or withdrawn ones ({told}): restore the"
+            " tables index_keys and keyring from one backup; without them who was erased is let in again, and who"
+            " withdrew is written to"
         )

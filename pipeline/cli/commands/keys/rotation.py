@@ -25,8 +25,8 @@ _STANDS = {
     "coming": "comes: everything is filed under it too",
     "current": "people are looked up by it",
     "leaving": "leaves: what is filed under it is being removed",
-    "kept": "kept for suppressions and the ledger",
-    "missing": "missing: who was erased by it is let in again",
+    "kept": "kept for suppressions, withdrawals and the ledger",
+    "missing": "missing: who was erased or withdrew by it is forgotten",
 }
 
 

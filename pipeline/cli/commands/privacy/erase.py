@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.commands.privacy.whom import Brand, Email, Person, Phone
+from pipeline.cli.commands.privacy.whom import Brand, Email, ExternalId, Person, Phone
 from pipeline.cli.terminal.connection import RUN_AGAIN, database, installation, parse_id
 from pipeline.cli.terminal.decisions import By, name_of
 from pipeline.cli.terminal.output import (
@@ -44,11 +44,13 @@ RequestId = Annotated[str, typer.Argument(metavar="REQUEST", help="Id of a reque
 certificate_commands = typer.Typer(help="Certificates of erasures.", no_args_is_help=True)
 
 
-def asked_by(*, email: str | None, phone: str | None, person: str | None, brand: str | None) -> Asked:
+def asked_by(
+    *, email: str | None, phone: str | None, person: str | None, brand: str | None, external_id: str | None = None
+) -> Asked:
     """Whom the options of a command name."""
     from pipeline.privacy.subjects import Asked
 
-    return Asked(email, phone, parse_id(person) if person is not None else None, brand)
+    return Asked(email, phone, parse_id(person) if person is not None else None, brand, external_id)
 
 
 def erase(
@@ -56,6 +58,7 @@ def erase(
     email: Email = None,
     phone: Phone = None,
     person: Person = None,
+    external_id: ExternalId = None,
     brand: Brand = None,
     reason: Annotated[
         str | None, typer.Option("--reason", help="Why, kept with the request. No personal data.")
@@ -75,7 +78,7 @@ def erase(
     """
     from pipeline.privacy import erasure
 
-    asked = asked_by(email=email, phone=phone, person=person, brand=brand)
+    asked = asked_by(email=email, phone=phone, person=person, brand=brand, external_id=external_id)
     with installation(advice=RUN_AGAIN):
         if dry_run or not yes:
             planned = erasure.plan(asked)

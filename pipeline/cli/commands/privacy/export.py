@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.commands.privacy.erase import asked_by
-from pipeline.cli.commands.privacy.whom import Brand, Email, Person, Phone
+from pipeline.cli.commands.privacy.whom import Brand, Email, ExternalId, Person, Phone
 from pipeline.cli.terminal.connection import installation
 from pipeline.cli.terminal.output import example, print_line, print_note
 from pipeline.errors import UsageError
@@ -25,6 +25,7 @@ def export(
     email: Email = None,
     phone: Phone = None,
     person: Person = None,
+    external_id: ExternalId = None,
     brand: Brand = None,
     reason: Annotated[
         str | None, typer.Option("--reason", help="Why, kept in the audit log. No personal data.")
@@ -39,7 +40,7 @@ def export(
 
     if out.exists():
         raise UsageError(f"{out} is there already: name one that is not", argument="out")
-    asked = asked_by(email=email, phone=phone, person=person, brand=brand)
+    asked = asked_by(email=email, phone=phone, person=person, brand=brand, external_id=external_id)
     with installation():
         made = exports.export_people(asked, reason=reason)
     for name in exports.write_export(made, out):

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 Person = Annotated[str | None, typer.Option("--person", metavar="ID", help="The id of a person.")]
 Email = Annotated[str | None, typer.Option("--email", help="An e-mail address: everybody who has it.")]
 Phone = Annotated[str | None, typer.Option("--phone", help="A phone number: everybody who has it.")]
+ExternalId = Annotated[
+    str | None,
+    typer.Option("--external-id", metavar="SOURCE:ID", help="The id that a source has for a person, api:4711."),
+]
 Brand = Annotated[str | None, typer.Option("--brand", help="Only this brand.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, kept with it for good. No personal data.")]
 

@@ -31,7 +31,7 @@ from pipeline.store.engine import transaction
 from pipeline.store.erasures.requests import PrivacyRequest, read_request
 
 _MAX_BODY_BYTES = 16_384
-_BODY = ("email", "phone", "person_id", "brand", "reason")
+_BODY = ("email", "phone", "person_id", "external_id", "brand", "reason")
 Json = dict[str, Any]
 
 
@@ -107,7 +107,7 @@ def _read_asked(body: bytes) -> tuple[Asked, str | None]:
     except UnreadableBody as error:
         raise RefusedError(400, error.code, error.message, line=error.line, column=error.column) from None
     if not isinstance(content, dict):
-        raise RefusedError(400, "unusable_request", "send a JSON object with email, phone or person_id")
+        raise RefusedError(400, "unusable_request", "send a JSON object with email, phone, person_id or external_id")
     for name in _BODY:
         if content.get(name) is not None and not isinstance(content[name], str):
             raise RefusedError(400, "unusable_request", f"{name} must be a text", field=name)
@@ -116,7 +116,8 @@ def _read_asked(body: bytes) -> tuple[Asked, str | None]:
         known = UUID(person_id) if person_id is not None else None
     except ValueError:
         raise RefusedError(400, "not_an_id", "person_id must be a UUID", field="person_id") from None
-    return Asked(content.get("email"), content.get("phone"), known, content.get("brand")), content.get("reason")
+    asked = Asked(content.get("email"), content.get("phone"), known, content.get("brand"), content.get("external_id"))
+    return asked, content.get("reason")
 
 
 async def _ask(receiver: Receiver, key: ApiKey, question: Callable[[], Answered]) -> Answered:
@@ -146,18 +147,18 @@ def described_paths(refusals: Callable[..., Json], path_parameter: Callable[[str
                 "parameters": [path_parameter("person_id", {"format": "uuid"})],
                 "responses": {
                     "200": {"description": "Profile, leads, consents, who was told", "content": answer},
-                    **refusals(400, 401, 403, 404, 405, 431, 500, 503),
+                    **refusals(400, 401, 403, 404, 405, 429, 431, 500, 503),
                 },
             }
         },
         "/v1/privacy/erase": {
             "post": {
-                "summary": "Erase somebody everywhere, by one of email, phone and person_id",
+                "summary": "Erase somebody everywhere, by one of email, phone, person_id and external_id",
                 "security": own,
                 "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
                 "responses": {
                     "202": {"description": "Begun; its id tells how far it is", "content": answer},
-                    **refusals(400, 401, 403, 404, 405, 408, 409, 413, 415, 431, 500, 503),
+                    **refusals(400, 401, 403, 404, 405, 408, 409, 413, 415, 429, 431, 500, 503),
                 },
             }
         },
@@ -168,7 +169,7 @@ def described_paths(refusals: Callable[..., Json], path_parameter: Callable[[str
                 "parameters": [path_parameter("request_id", {"format": "uuid"})],
                 "responses": {
                     "200": {"description": "State and certificate", "content": answer},
-                    **refusals(400, 401, 403, 404, 405, 431, 500, 503),
+                    **refusals(400, 401, 403, 404, 405, 429, 431, 500, 503),
                 },
             }
         },

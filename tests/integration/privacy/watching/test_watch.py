@@ -17,14 +17,14 @@ def test_an_erasure_that_cannot_go_on_keeps_no_other_waiting(installation, monke
     requests = [
         erasure.erase(Asked(person_id=installation.person(person)), by="vera").request_id for person in (ADA, BEA)
     ]
-    real = steps.advance
+    real = steps.scan
 
-    def advance(request_id):
-        if request_id == requests[0]:
+    def scan(request_ids):
+        if requests[0] in request_ids:
             raise StoreError
-        return real(request_id)
+        real(request_ids)
 
-    monkeypatch.setattr(steps, "advance", advance)
+    monkeypatch.setattr(steps, "scan", scan)
     assert erasure.upkeep() == 2
     states = dict(rows("SELECT request_id, state FROM privacy_requests"))
     assert states[requests[0]] == "erasing"

@@ -6,8 +6,8 @@ knows the first key alone: rotate when every process is of this version. Columns
 
 from alembic import op
 
-revision = "0034"
-down_revision = "0033"
+revision = "0036"
+down_revision = "0035"
 branch_labels = None
 depends_on = None
 
@@ -33,6 +33,8 @@ CREATE TABLE index_rotation (
 );
 ALTER TABLE evidence_keys ADD COLUMN generation smallint;
 ALTER TABLE activity_keys ADD COLUMN generation smallint;
+ALTER TABLE withdrawn_points ADD COLUMN key_id text;
+ALTER TABLE withdrawals_to_ledger ADD COLUMN key_id text;
 """
 # Plpgsql takes a snapshot for each of its statements: what changed while the lock was waited for is seen.
 _HOLD = """
