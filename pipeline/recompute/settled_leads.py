@@ -24,7 +24,7 @@ from pipeline.identity.evidence_cache import EvidenceCache
 from pipeline.identity.filing import FiledLeads, file_evidence, new_evidence
 from pipeline.identity.matching.evidence import KEYS_VERSION, evidence_of
 from pipeline.identity.revisions import Superseded, require_current, set_aside
-from pipeline.identity.withdrawn_points import link_withdrawn, withdrawn_in
+from pipeline.identity.withdrawn_points import is_any_withdrawn, link_withdrawn, withdrawn_in
 from pipeline.lanes import BULK
 from pipeline.recompute.crm_changes import destination_mappings
 from pipeline.recompute.lead_rewriting import Rewriting, Run
@@ -105,9 +105,11 @@ def _replay(page: Sequence[SettledEvent], run: Run, *, is_dry_run: bool) -> Rewr
         with transaction(synchronous=False) as connection:
             filed = _file(connection, leads, cache)
         with transaction(timeout_seconds=0) as connection:
-            index_keys.hold(connection)
+            awaited = upgrades.require_finished(connection, KEYS_VERSION)
             rewriting.write(connection, *filed)
-        _withdraw(leads, filed[0])
+            if awaited.withdrawals:
+                link_withdrawn(connection, (), keys_of_leads(filed[0]), lane=BULK)
+        _withdraw(leads)
     except _RolledBackError:
         pass
     except Superseded as gone:
@@ -115,15 +117,17 @@ def _replay(page: Sequence[SettledEvent], run: Run, *, is_dry_run: bool) -> Rewr
     return rewriting
 
 
-def _withdraw(leads: Sequence[Lead], filed: FiledLeads) -> None:
-    """What these leads withdraw now holds for whoever has the address, and what was withdrawn before for them."""
+def _withdraw(leads: Sequence[Lead]) -> None:
+    """What these leads withdraw now holds for whoever has the address."""
+    if not is_any_withdrawn(leads):
+        return
     with transaction() as connection:
         index_keys.hold(connection)
         withdrawn = withdrawn_in(leads)
         note_withdrawn(connection, withdrawn)
         queue_for_ledger(connection, withdrawn)
     with transaction() as connection:
-        link_withdrawn(connection, {point.key for point in withdrawn}, keys_of_leads(filed), lane=BULK)
+        link_withdrawn(connection, {point.key for point in withdrawn}, lane=BULK)
 
 
 def _map(page: Sequence[SettledEvent]) -> tuple[list[Lead], list[WouldStop], int]:
