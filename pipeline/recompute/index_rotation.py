@@ -4,8 +4,9 @@
     file    what is there is filed under the new one as well, page by page: evidence, activities that wait; suppressions
             of addresses that somebody has who is known go over to it
     change  the new one is what everybody looks up, in one transaction
+    move    withdrawals of addresses that somebody has go over to it
     drop    what is filed under the former one is removed, page by page
-    end     that one is kept for the suppressions of people who were erased: nobody has their addresses to digest anew
+    end     that one is kept for who was erased, and for withdrawn addresses of nobody: there is nothing to digest anew
 
 A run that was killed goes on where it was. `pipeline.store.keys.index_keys` says what holds at each moment.
 """
@@ -31,6 +32,7 @@ from pipeline.identity.screening import key_of, suppression_digest
 from pipeline.identity.withdrawn_points import sweep_withdrawn
 from pipeline.privacy import ledger
 from pipeline.privacy.ledger import LedgerEntry
+from pipeline.recompute.moved_withdrawals import move_withdrawals
 from pipeline.recompute.resealing import let_leads_pass
 from pipeline.records import new_id
 from pipeline.store.engine import patiently, transaction
@@ -100,6 +102,7 @@ def rotate(
             patiently(_change_places, pauses=_PAUSES_SECONDS)
         _wait_for_others()
         patiently(_link_withdrawn, pauses=_PAUSES_SECONDS)
+        move_withdrawals()
         for step, table in DROPPED.items():
             run.pages(step, partial(_drop, table))
         return Rotated(*patiently(_end, pauses=_PAUSES_SECONDS), run.done)

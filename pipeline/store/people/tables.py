@@ -128,6 +128,7 @@ withdrawn_evidence = Table(  # which evidence has a withdrawn address or number
     Column("key", BigInteger, nullable=False, autoincrement=False),
     PrimaryKeyConstraint("evidence_id", "key", name="withdrawn_evidence_pkey"),
 )
+Index("withdrawn_evidence_key", withdrawn_evidence.c.key)
 
 withdrawals_to_ledger = Table(  # on their way into the file that no restored backup forgets
     "withdrawals_to_ledger",

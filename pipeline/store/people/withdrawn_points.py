@@ -124,7 +124,8 @@ def link_withdrawn(
     connection: Connection, fresh: Collection[int], came: Collection[tuple[UUID, int]] = ()
 ) -> set[tuple[UUID, str]]:
     """Link evidence that came, (evidence, key), to what is withdrawn, and withdrawals under the `fresh` keys that are
-    not linked yet to all evidence; gives whom the latter concern, (person, brand). One statement, none of nothing."""
+    not linked yet to all evidence; gives whom the latter concern, (person, brand). Where any came the keys of the index
+    are held. One statement, none of nothing."""
     if not (fresh or came):
         return set()
     ordered = sorted(came)

@@ -35,6 +35,7 @@ ALTER TABLE evidence_keys ADD COLUMN generation smallint;
 ALTER TABLE activity_keys ADD COLUMN generation smallint;
 ALTER TABLE withdrawn_points ADD COLUMN key_id text;
 ALTER TABLE withdrawals_to_ledger ADD COLUMN key_id text;
+CREATE INDEX withdrawn_evidence_key ON withdrawn_evidence (key);
 """
 # Plpgsql takes a snapshot for each of its statements: what changed while the lock was waited for is seen.
 _HOLD = """

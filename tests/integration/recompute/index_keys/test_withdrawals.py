@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -10,19 +13,23 @@ import pytest
 from pipeline import flow
 from pipeline.errors import RefusedError
 from pipeline.identity.matching.evidence import Evidence
-from pipeline.identity.withdrawn_points import points_of
-from pipeline.lanes import LANES
+from pipeline.identity.withdrawn_points import link_withdrawn, points_of
+from pipeline.lanes import BULK, LANES
 from pipeline.privacy.withdrawals import ledger_withdrawals
+from pipeline.recompute.former_withdrawals import note_former_withdrawals
 from pipeline.recompute.index_rotation import drop_key, index_key_use, rotate
+from pipeline.recompute.moved_withdrawals import move_withdrawals
+from pipeline.recompute.settled_leads import replay_settled
 from pipeline.records import Consent, new_id
 from pipeline.store.engine import count_statements, transaction
 from pipeline.store.keys import index_keys
-from pipeline.store.people.withdrawn_points import note_withdrawn
+from pipeline.store.people.withdrawn_points import WithdrawnPoint, note_withdrawn
 from tests.integration.privacy.consents.test_withdrawn_points import (
     ADA,
     BEA,
     INFO,
     LETTERS,
+    NOON,
     come,
     says,
     states,
@@ -38,13 +45,31 @@ def agreed(person: dict[str, str], email: str) -> dict[str, object]:
     return {**person, "email": email, "consents": [says()]}
 
 
+def point_of(email: str) -> WithdrawnPoint:
+    evidence = Evidence(email=email, is_shared=True)
+    said = Consent(*LETTERS, granted=False, act="withdrawal")
+    (point,) = points_of(evidence, [said], brand="default", event_id=new_id(), at=NOON)
+    return point
+
+
 def note_unlinked(email: str) -> None:
     """As a worker that is killed before it looks for whoever has the address."""
-    said = Consent(*LETTERS, granted=False, act="withdrawal")
-    evidence, at = Evidence(email=email, is_shared=True), datetime(2026, 3, 1, tzinfo=UTC)
     with transaction() as connection:
         index_keys.hold(connection)
-        note_withdrawn(connection, points_of(evidence, [said], brand="default", event_id=new_id(), at=at))
+        note_withdrawn(connection, [point_of(email)])
+
+
+def link_by_the_first_key(person_id: UUID, at: datetime) -> int:
+    """What is withdrawn of `INFO` by the first key of the index, and linked to somebody; gives its number."""
+    number = index_keys.known().all[-1].number("default", "email", INFO)
+    with transaction() as connection:
+        note_withdrawn(connection, [point_of(INFO)._replace(key=number, key_id=None, at=at)])
+        connection.exec_driver_sql(
+            "INSERT INTO withdrawn_evidence SELECT evidence_id, %s FROM evidence WHERE person_id = %s",
+            (number, person_id),
+        )
+        connection.exec_driver_sql("UPDATE withdrawn_points SET linked_at = now()")
+    return number
 
 
 def test_whoever_comes_with_an_address_that_nobody_had_when_it_was_withdrawn_is_not_written_to():
@@ -106,6 +131,71 @@ def test_what_a_worker_noted_by_the_former_key_and_did_not_link_is_linked_before
     assert rows("SELECT linked_at IS NOT NULL FROM withdrawn_points") == [(True,)]
 
 
+def test_what_is_withdrawn_goes_over_to_the_new_key_where_somebody_has_the_address():
+    ada, bea = come(agreed(ADA, INFO), agreed(BEA, INFO))
+    withdraw(email=INFO)
+    withdraw(email="info@other.example.org")
+    numbers = {key for (key,) in rows("SELECT key FROM withdrawn_points")}
+    key_id = rotate().key_id
+    assert rows("SELECT key_id, count(*) FROM withdrawn_points GROUP BY 1 ORDER BY 1") == [(key_id, 1), (None, 1)]
+    assert len(numbers & {key for (key,) in rows("SELECT key FROM withdrawn_points")}) == 1
+    assert rows("SELECT count(*) FROM withdrawn_evidence l JOIN withdrawn_points w USING (key)") == [(2,)]
+    assert states(LETTERS, ada, bea) == ["refused", "refused"]
+    (cem, dan) = come(
+        agreed({"full_name": "Cem Third"}, INFO), agreed({"full_name": "Dan Last"}, "info@other.example.org")
+    )
+    assert states(LETTERS, cem, dan) == ["refused", "refused"]
+
+
+def test_of_an_address_that_was_withdrawn_again_by_the_new_key_the_latest_time_stays():
+    (ada,) = come(agreed(ADA, INFO))
+    withdraw(email=INFO, at="2026-03-05T09:00:00Z")
+    moved: list[str] = []
+
+    def again(step: str, _rows: int) -> None:
+        if step.startswith("drop") and not moved:
+            moved.append(step)
+            withdraw(email=INFO, at="2026-03-02T09:00:00Z")
+
+    rotate(on_progress=again)
+    assert moved
+    assert rows("SELECT count(*), max(at)::date::text FROM withdrawn_points") == [(1, "2026-03-05")]
+    link_by_the_first_key(ada, NOON + timedelta(days=9))
+    assert (move_withdrawals(), move_withdrawals()) == (1, 0)
+    assert rows("SELECT count(*), max(at)::date::text FROM withdrawn_points") == [(1, "2026-03-10")]
+    assert rows("SELECT count(*) FROM withdrawn_evidence") == [(1,)]
+    assert states(LETTERS, ada) == ["refused"]
+
+
+def test_going_over_waits_for_whoever_links_evidence_to_the_former_number():
+    (ada,) = come(agreed(ADA, INFO))
+    rotate()
+    former = link_by_the_first_key(ada, NOON)
+    (bea,) = come(agreed(BEA, INFO))
+    ((piece,),) = rows("SELECT evidence_id FROM evidence WHERE person_id = %s", bea)
+    with transaction() as connection:
+        connection.exec_driver_sql("DELETE FROM withdrawn_evidence WHERE evidence_id = %s", (piece,))
+    began, go = threading.Event(), threading.Event()
+
+    def link() -> None:
+        with transaction() as connection:
+            index_keys.hold(connection)
+            link_withdrawn(connection, (), {(piece, former)}, lane=BULK)
+            began.set()
+            go.wait(20)
+
+    with ThreadPoolExecutor(2) as threads:
+        linking = threads.submit(link)
+        began.wait(20)
+        moving = threads.submit(move_withdrawals)
+        time.sleep(0.3)
+        assert not moving.done()
+        go.set()
+        linking.result()
+        assert moving.result() == 1
+    assert states(LETTERS, ada, bea) == ["refused", "refused"]
+
+
 def test_a_worker_that_knows_the_former_key_alone_withdraws_by_the_new_one():
     (ada,) = come(agreed(ADA, INFO))
     former = index_keys.known()
@@ -117,6 +207,26 @@ def test_a_worker_that_knows_the_former_key_alone_withdraws_by_the_new_one():
     withdraw(email="info@other.example.org")
     assert {key_id for (key_id,) in rows("SELECT key_id FROM withdrawn_points")} == {index_keys.known().current.key_id}
     assert states(LETTERS, ada) == ["refused"]
+
+
+@pytest.mark.parametrize("by", ["an update", "another mapping"])
+def test_so_does_who_notes_what_was_withdrawn_before(by):
+    (ada,) = come({**ADA, "email": INFO, "consents": [says(granted=False, act="withdrawal")]})
+    former = index_keys.known()
+    rotate()
+    with transaction() as connection:
+        connection.exec_driver_sql("TRUNCATE withdrawn_points, withdrawn_evidence")
+        connection.exec_driver_sql("INSERT INTO filed_versions (name, version) VALUES ('withdrawn_points', 0)")
+    index_keys._known().keys = former
+    if by == "an update":
+        assert note_former_withdrawals() == 1
+    else:
+        assert replay_settled(source="api").read == 1
+    assert rows("SELECT key_id, linked_at IS NOT NULL FROM withdrawn_points") == [
+        (index_keys.known().current.key_id, True)
+    ]
+    assert states(LETTERS, ada) == ["refused"]
+    assert rows("SELECT count(*) FROM withdrawn_evidence") == [(1,)]
 
 
 def test_a_batch_costs_as_many_statements_whatever_key_its_address_was_withdrawn_by():
@@ -144,7 +254,6 @@ def test_a_batch_costs_as_many_statements_whatever_key_its_address_was_withdrawn
 
 
 def test_a_key_that_something_was_withdrawn_by_is_not_dropped():
-    come(agreed(ADA, INFO))
     middle = rotate().key_id
     withdraw(email=INFO)
     rotate()
