@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,7 +60,7 @@ class _Commands(TyperGroup):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.commands: Any = CommandsOnDemand(_groups.registered_groups, guard)
+        self.commands: Any = _known_commands()
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -70,6 +71,14 @@ class _Commands(TyperGroup):
 
 
 _groups = typer.Typer()  # what the root looks its commands up in
+
+
+@cache
+def _known_commands() -> CommandsOnDemand:
+    """What was built serves whoever runs another command in the same process."""
+    return CommandsOnDemand(_groups.registered_groups, guard)
+
+
 app = typer.Typer(
     name="afluente",
     cls=_Commands,
