@@ -66,6 +66,7 @@ task_queues = [Queue(name, routing_key=name) for name in lanes.QUEUES]
 task_routes = {
     "sources.pull": {"queue": lanes.POLL_QUEUE},
     "sources.reconcile": {"queue": lanes.POLL_QUEUE},
+    "destinations.read_consents": {"queue": lanes.POLL_QUEUE},
     "sources.fetch": {"queue": lanes.FETCH_QUEUE},
     "webhooks.send": {"queue": lanes.WEBHOOK_QUEUE},
     "mails.*": {"queue": lanes.WEBHOOK_QUEUE},  # a mail server that hangs must not hold up `ops`

@@ -27,9 +27,11 @@ from pipeline.identity.evidence_cache import EvidenceCache
 from pipeline.identity.filing import FiledLeads, file_evidence
 from pipeline.identity.matching.evidence import KEYS_VERSION
 from pipeline.identity.record_touches import plan_touches
-from pipeline.identity.resolution import NO_LEADS, resolve_people
+from pipeline.identity.resolution import resolve_people
 from pipeline.identity.revisions import Revisions, Superseded, require_current, set_aside
 from pipeline.identity.screening import of_erased, take_out
+from pipeline.identity.told import find_whose
+from pipeline.identity.withdrawn_points import link_withdrawn
 from pipeline.lanes import HOT, LANES
 from pipeline.logs import get_logger
 from pipeline.privacy.asking.confirmations import ask_confirmations
@@ -106,36 +108,25 @@ def deduplicate_batch(batch: Batch) -> Batch:
 
     Evidence first, in a transaction of its own: of two workers that meet the same person the later one then sees both.
     """
-    filed, is_waited_for = NO_LEADS, False
+    came: set[tuple[UUID, int]] = set()
+    awaited = upgrades.Awaited()
     if batch.leads or batch.superseded:
         cache = EvidenceCache()
         filed = _file(batch, cache)
         with transaction(synchronous=False) as connection:
-            is_waited_for = upgrades.require_finished(connection, KEYS_VERSION)
+            awaited = upgrades.require_finished(connection, KEYS_VERSION)
             turn = Revisions(connection, filed, batch)
             resolved = resolve_people(connection, batch.lane, turn.filed, cache=cache)
             turn.write()
+            if any(awaited):
+                came = activities.keys_of_leads(filed)
+            if awaited.withdrawals:
+                link_withdrawn(connection, (), came, lane=batch.lane)
         for evidence_id, leads in turn.filed.leads.items():
             for lead in leads:
                 lead.person_id = resolved.owners[evidence_id]
-    _find_people_of_activities(batch, filed, is_waited_for=is_waited_for)
+    find_whose(batch, {key for _, key in came} if awaited.activities else set())
     return batch
-
-
-def _find_people_of_activities(batch: Batch, filed: FiledLeads, *, is_waited_for: bool) -> None:
-    """After the batch's own leads are known, and before any of them settles: so a refusal that waited for somebody is
-    there before a CRM hears of them. No statement where nothing is told of anybody and nothing waits."""
-    leads = [*batch.leads, *batch.superseded]
-    if batch.activities or any(map(activities.is_more, leads)):
-        with transaction(synchronous=False) as connection:
-            suppressed = activities.file_activities(connection, batch.activities, leads)
-        take_out(batch, suppressed)
-    if batch.activities or is_waited_for:
-        own = [lead.person_id for lead in batch.leads if lead.person_id is not None]
-        keys = activities.keys_of_leads(filed) if is_waited_for else ()
-        event_ids = [activity.event_id for activity in batch.activities]
-        with transaction(synchronous=False) as connection:
-            activities.find_people(connection, event_ids, keys, lane=batch.lane, own=own)
 
 
 def _file(batch: Batch, cache: EvidenceCache) -> FiledLeads:

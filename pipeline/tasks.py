@@ -19,9 +19,11 @@ from pipeline.delivery.sender import deliver as send_due
 from pipeline.errors import ConfigurationError, TransientError, place_of
 from pipeline.hints import hint_deliver, hint_dispatch, hint_fetch, hint_webhooks, take_hint
 from pipeline.identity.activities import sweep_activities
+from pipeline.identity.withdrawn_points import sweep_withdrawn
 from pipeline.lanes import LANES
 from pipeline.logs import get_logger
 from pipeline.messages import ClaimNote, SealedBatch
+from pipeline.privacy.withdrawals import ledger_withdrawals
 from pipeline.records import Batch, Claim, Stage
 from pipeline.settings.loading import settings
 from pipeline.webhooks.sender import send_due as send_due_webhooks
@@ -211,6 +213,15 @@ def fetch_records(source: str, brand: str) -> dict[str, int]:
     return {"fetched": report.fetched, "retried": report.retried, "quarantined": report.quarantined}
 
 
+@app.task(name="destinations.read_consents")
+def read_consents(destination: str) -> dict[str, int]:
+    """Read what people took back in a CRM. Returns counts."""
+    from pipeline.intake.crm_consents.reading import read_due
+
+    report = read_due(destination)
+    return {"records": report.records, "statements": report.statements, "waits": report.waits}
+
+
 @app.task(name="ops.sweep", send_events=False)  # idle, it would be all that Flower shows: 42 a minute, with the polls
 def sweep() -> int:
     """Give the hints that got lost. Returns their number."""
@@ -218,6 +229,8 @@ def sweep() -> int:
     for kind, *rest in hints:
         (hint_dispatch if kind == "dispatch" else hint_deliver)(*rest)
     sweep_activities()
+    sweep_withdrawn()
+    ledger_withdrawals()
     if sweep_webhooks():
         hint_webhooks()
     return len(hints) + _hint_fetches()
@@ -234,23 +247,13 @@ def _hint_fetches() -> int:
 
 @app.task(name="ops.poll", send_events=False)
 def start_polls() -> int:
-    """Start the polls whose time has come, and ask sources that post what they have posted. Returns their number."""
-    from pipeline.intake.polls import due_polls
+    """Start the polls whose time has come, and ask sources that post, and CRMs. Returns the number of tasks."""
+    from pipeline.intake.starts import due_starts
 
-    started = due_polls()
-    for due in started:
-        kwargs = dict(zip(("source", "brand", "stream"), due, strict=False))
-        poll_source.apply_async(kwargs=kwargs, expires=_POLL_HINT_SECONDS)
-    return len(started) + _start_reconciles()
-
-
-def _start_reconciles() -> int:
-    from pipeline.intake.reconciling.runs import due_reconciles
-
-    due = due_reconciles()
-    for source, brand in due:
-        reconcile_source.apply_async(kwargs={"source": source, "brand": brand}, expires=_POLL_HINT_SECONDS)
-    return len(due)
+    started = due_starts()
+    for name, kwargs in started:
+        app.tasks[name].apply_async(kwargs=kwargs, expires=_POLL_HINT_SECONDS)
+    return len(started)
 
 
 @app.task(name="ops.watch", send_events=False)

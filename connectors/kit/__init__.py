@@ -2,6 +2,8 @@
 
 from connectors.kit.destinations.capabilities import (
     Adopts,
+    ChangedRecord,
+    ChangesPage,
     Deletes,
     DescribedField,
     Describes,
@@ -15,6 +17,8 @@ from connectors.kit.destinations.capabilities import (
     PeoplePage,
     Reads,
     SetsUp,
+    TellsChanges,
+    Watched,
     abilities_of,
 )
 from connectors.kit.destinations.declarations import (
@@ -91,6 +95,8 @@ __all__ = [
     "Auth",
     "Basic",
     "Bearer",
+    "ChangedRecord",
+    "ChangesPage",
     "ConfigurationError",
     "Connection",
     "Connector",
@@ -150,11 +156,13 @@ __all__ = [
     "StandardWebhooks",
     "Stream",
     "Subscription",
+    "TellsChanges",
     "TerminalError",
     "TimeWindow",
     "TransientError",
     "Usage",
     "VerifyToken",
+    "Watched",
     "Webhook",
     "Window",
     "WindowUsage",

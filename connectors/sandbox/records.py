@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ import orjson
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
     number INTEGER PRIMARY KEY, object TEXT NOT NULL, external_id TEXT NOT NULL, fields BLOB NOT NULL,
-    writes INTEGER NOT NULL, changes INTEGER NOT NULL, UNIQUE (object, external_id));
+    writes INTEGER NOT NULL, changes INTEGER NOT NULL, changed_at REAL NOT NULL DEFAULT 0,
+    UNIQUE (object, external_id));
 CREATE TABLE IF NOT EXISTS calls (
     route TEXT NOT NULL, answer TEXT NOT NULL, calls INTEGER NOT NULL, created INTEGER NOT NULL,
     changed INTEGER NOT NULL, unchanged INTEGER NOT NULL, rejected INTEGER NOT NULL, PRIMARY KEY (route, answer));
@@ -47,6 +49,9 @@ class SandboxRecords:
         self._lock = threading.Lock()
         self._connection = self._connect()
         self._connection.executescript(_SCHEMA)
+        columns = {row[1] for row in self._connection.execute("PRAGMA table_info(records)")}
+        if "changed_at" not in columns:  # a file of before
+            self._connection.execute("ALTER TABLE records ADD COLUMN changed_at REAL NOT NULL DEFAULT 0")
         self._last = 0  # the highest number that was ever given: none is given twice
         self.resets = 0  # for who keeps something beside the records
 
@@ -57,9 +62,10 @@ class SandboxRecords:
     def upsert(self, kind: str, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, Stored]:
         """Merge fields into the records of `kind` named by external id; None empties a field. One transaction."""
         stored: dict[str, Stored] = {}
-        fresh: list[tuple[int, str, str, bytes]] = []
-        merged: list[tuple[bytes, int]] = []
-        repeated: list[tuple[int]] = []
+        fresh: list[tuple[int, str, str, bytes, float]] = []
+        merged: list[tuple[bytes, float, int]] = []
+        repeated: list[tuple[float, int]] = []
+        now = time.time()
         with self._transaction() as connection:
             known = self._known(connection, kind, list(wanted))
             (highest,) = connection.execute("SELECT coalesce(max(number), 0) FROM records").fetchone()
@@ -68,22 +74,24 @@ class SandboxRecords:
                 if external_id not in known:
                     last += 1
                     values = {name: value for name, value in fields.items() if value is not None}
-                    fresh.append((last, kind, external_id, orjson.dumps(values)))
+                    fresh.append((last, kind, external_id, orjson.dumps(values), now))
                     stored[external_id] = Stored(last, is_created=True, is_changed=True)
                     continue
                 number, before = known[external_id]
                 after = {name: value for name, value in {**before, **fields}.items() if value is not None}
                 if after == before:
-                    repeated.append((number,))
+                    repeated.append((now, number))
                 else:
-                    merged.append((orjson.dumps(after), number))
+                    merged.append((orjson.dumps(after), now, number))
                 stored[external_id] = Stored(number, is_created=False, is_changed=after != before)
             self._last = last
-            connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, 1, 1)", fresh)
+            connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, 1, 1, ?)", fresh)
             connection.executemany(
-                "UPDATE records SET fields = ?, writes = writes + 1, changes = changes + 1 WHERE number = ?", merged
+                "UPDATE records SET fields = ?, writes = writes + 1, changes = changes + 1, changed_at = ?"
+                " WHERE number = ?",
+                merged,
             )
-            connection.executemany("UPDATE records SET writes = writes + 1 WHERE number = ?", repeated)
+            connection.executemany("UPDATE records SET writes = writes + 1, changed_at = ? WHERE number = ?", repeated)
         return stored
 
     def existing(self, kind: str, external_ids: Sequence[str]) -> set[str]:
@@ -98,6 +106,14 @@ class SandboxRecords:
         """Number and fields by external id, of those that are there."""
         with self._lock:
             return self._known(self._connection, kind, external_ids)
+
+    def changed_at(self, kind: str, external_id: str) -> float:
+        """When it was written last, in seconds of the epoch; 0.0 where there is no such record."""
+        with self._lock:
+            row = self._connection.execute(
+                "SELECT changed_at FROM records WHERE object = ? AND external_id = ?", (kind, external_id)
+            ).fetchone()
+        return row[0] if row else 0.0
 
     def find_number(self, kind: str, number: int) -> str | None:
         """The external id of the record with the sandbox's own id."""
@@ -124,8 +140,10 @@ class SandboxRecords:
         """Every record in the order made, without holding up writers."""
         connection = self._connect()
         try:
-            rows = connection.execute("SELECT number, object, external_id, fields, writes, changes FROM records")
-            for number, kind, external_id, fields, writes, changes in rows:
+            rows = connection.execute(
+                "SELECT number, object, external_id, fields, writes, changes, changed_at FROM records"
+            )
+            for number, kind, external_id, fields, writes, changes, changed_at in rows:
                 yield {
                     "id": number,
                     "external_id": external_id,
@@ -133,6 +151,7 @@ class SandboxRecords:
                     "fields": orjson.loads(fields),
                     "writes": writes,
                     "changes": changes,
+                    "changed_at": changed_at,
                 }
         finally:
             connection.close()

@@ -5,7 +5,8 @@ A reschedule is a cancellation and a booking that names the one before it: not a
 
 from typing import Any
 
-from connectors.kit import Connector, Fetch, HmacSha256, Option, Secret, Subscription, Webhook
+from connectors import kit
+from connectors.kit import Secret
 
 _BOOKED, _CANCELED = "invitee.created", "invitee.canceled"
 
@@ -26,17 +27,50 @@ def prepare(record: dict[str, Any]) -> dict[str, Any]:
         return {**record, "happened": _BOOKED, "record": f"{email.strip().lower()} {kind}", "contact": contact}
     is_moved = record.get("event") == _CANCELED and payload.get("rescheduled") is True
     happened = "invitee.rescheduled" if is_moved else record.get("event")
-    own_id = f"{record.get('event')} {payload['uri']}" if payload.get("uri") else None
+    uri = payload.get("uri")
+    own_id = f"{record.get('event')} {uri}" if isinstance(uri, str) and uri else None
     return {**record, "happened": happened, "record": own_id}
 
 
-CONNECTOR = Connector(
+_TOKEN = Secret("CALENDLY_TOKEN")
+_ORGANIZATION = kit.Option("organization", help="the address of your organization, as Calendly's API names it")
+_PAGES = kit.PageToken("page_token", at="pagination.next_page_token")
+_INVITEES = kit.Poll(
+    url="https://api.calendly.com/scheduled_events",
+    records_at="collection",
+    pages=_PAGES,
+    token=_TOKEN,
+    streams=(
+        kit.Stream(
+            "invitees",
+            url="{parent}/invitees",
+            params={"count": "100"},
+            # Listed by when they take place: what was booked since then takes place since then.
+            parent=kit.Parent(
+                "/scheduled_events",
+                records_at="collection",
+                id_at="uri",
+                pages=_PAGES,
+                params={"organization": "{organization}", "min_start_time": "{from}", "count": "100"},
+                most=5_000,
+            ),
+        ),
+    ),
+)
+
+
+def pushed(invitee: dict[str, Any], parents: list[dict[str, Any]]) -> dict[str, Any]:
+    payload = {**invitee, "scheduled_event": parents[0]}
+    return {"event": _BOOKED, "created_at": invitee.get("created_at"), "payload": payload}
+
+
+CONNECTOR = kit.Connector(
     source="calendly",
     title="Calendly",
     owner="@afluente/sources",
     docs_url="https://developer.calendly.com/api-docs",
-    intake=Webhook(
-        signature=HmacSha256(
+    intake=kit.Webhook(
+        signature=kit.HmacSha256(
             header="Calendly-Webhook-Signature",
             secret=Secret("CALENDLY_SIGNING_KEY"),
             signed="{timestamp}.{body}",
@@ -44,12 +78,13 @@ CONNECTOR = Connector(
             signature_part="v1",
             tolerance_seconds=180,
         ),
-        subscription=Subscription(
-            Fetch(
+        reconcile=kit.Reconcile(_INVITEES, pushed, options=(_ORGANIZATION,)),
+        subscription=kit.Subscription(
+            kit.Fetch(
                 "https://api.calendly.com/webhook_subscriptions",
                 params={"organization": "{organization}", "scope": "organization", "count": "100"},
-                options=(Option("organization", help="the address of your organization, as Calendly's API names it"),),
-                token=Secret("CALENDLY_TOKEN"),
+                options=(_ORGANIZATION,),
+                token=_TOKEN,
             ),
             records_at="collection",
             url_at="callback_url",

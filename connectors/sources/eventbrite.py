@@ -51,6 +51,17 @@ CONNECTOR = kit.Connector(
         reconcile=kit.Reconcile(
             _LISTED, pushed, options=(_ORGANIZATION, _KIND), each="organization", listed_at="created"
         ),
+        subscription=kit.Subscription(
+            kit.Fetch(
+                "https://www.eventbriteapi.com/v3/organizations/{organization}/webhooks/",
+                options=(_ORGANIZATION,),
+                token=kit.Secret("EVENTBRITE_TOKEN"),
+                rate_per_second=0.5,
+            ),
+            records_at="webhooks",
+            url_at="endpoint_url",
+            each="organization",
+        ),
     ),
     event_id="api_url",
     prepare=prepare,

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from connectors.kit import Connector, HmacSha256, Secret, Webhook, get_path
+from connectors import kit
+from connectors.kit import Secret, get_path
+from connectors.kit.times import parse_time
 
 _ABOUT_CONTACTS = (
     "contact.created",
@@ -24,15 +26,48 @@ def prepare(record: dict[str, Any]) -> dict[str, Any]:
     return {**record, "record": f"contact {contact_id}" if is_known else record.get("id"), "said": said}
 
 
-CONNECTOR = Connector(
+_WINDOW = [
+    {"field": "created_at", "operator": ">", "value": "{from:number}"},  # Intercom compares days
+    {"field": "created_at", "operator": "<", "value": "{to:number}"},
+]
+_ROLES = kit.Option("roles", default="lead", allowed=("lead", "user", "lead,user"), help="whom the topics tell of")
+_VERSION = kit.Option("version", default="2.11", help="of the API")
+_LISTED = kit.Poll(
+    url="https://api.intercom.io/contacts/search",
+    method="POST",
+    records_at="data",
+    headers={"Intercom-Version": "{version}"},
+    body={
+        "query": {"operator": "AND", "value": _WINDOW},
+        "pagination": {"per_page": 150, "starting_after": "{starting_after}"},
+    },
+    pages=kit.PageToken("starting_after", at="pages.next.starting_after"),
+    token=Secret("INTERCOM_TOKEN"),
+)
+
+
+def pushed(contact: dict[str, Any], parents: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """None for a contact of a role that the topics do not tell of."""
+    role, made_at = contact.get("role"), parse_time(contact.get("created_at"))
+    if role not in str(parents[-1].get("roles") or "lead").split(","):
+        return None
+    return {
+        "topic": f"contact.{role}.created",
+        "created_at": None if made_at is None else int(made_at.timestamp()),
+        "data": {"item": contact},
+    }
+
+
+CONNECTOR = kit.Connector(
     source="intercom",
     title="Intercom",
     owner="@afluente/sources",
     docs_url="https://developers.intercom.com/docs/webhooks",
-    intake=Webhook(
-        signature=HmacSha256(
+    intake=kit.Webhook(
+        signature=kit.HmacSha256(
             header="X-Hub-Signature", secret=Secret("INTERCOM_CLIENT_SECRET"), prefix="sha1=", algorithm="sha1"
         ),
+        reconcile=kit.Reconcile(_LISTED, pushed, written="unix", options=(_VERSION, _ROLES)),
     ),
     event_id="record",
     occurred_at="created_at",

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from connectors.kit import Connector, FormPing, HmacSha256, Secret, Webhook
+from connectors import kit
+from connectors.kit import Secret
 
 
 def prepare(record: dict[str, Any]) -> dict[str, Any]:
@@ -13,20 +14,37 @@ def prepare(record: dict[str, Any]) -> dict[str, Any]:
     resource = "order" if "order_key" in record else "customer" if "is_paying_customer" in record else "other"
     record["resource"] = resource
     record["customer"] = (record.get("id") if resource == "customer" else record.get("customer_id")) or None
-    if record.get("id"):
+    if record.get("id") and isinstance(record["id"], str | int):
         record["record"] = f"{resource} {record['id']}"
     return record
 
 
-CONNECTOR = Connector(
+_LISTED = kit.Poll(
+    url="https://your-shop.example/wp-json/wc/v3/orders",
+    params={"after": "{from}", "before": "{to}", "dates_are_gmt": "true", "order": "asc"},
+    pages=kit.PageNumber(size_param="per_page", size=100),
+    auth=kit.Basic(Secret("WOOCOMMERCE_KEY"), Secret("WOOCOMMERCE_KEY_SECRET")),
+    rate_per_second=2,  # it is somebody's shop
+)
+
+
+def pushed(order: dict[str, Any]) -> dict[str, Any]:
+    """It is posted as it is listed."""
+    return order
+
+
+CONNECTOR = kit.Connector(
     source="woocommerce",
     title="WooCommerce",
     owner="@afluente/sources",
     docs_url="https://woocommerce.com/document/webhooks/",
-    intake=Webhook(
-        signature=HmacSha256(header="X-WC-Webhook-Signature", secret=Secret("WOOCOMMERCE_SECRET"), encoding="base64"),
-        handshake=FormPing("webhook_id"),
+    intake=kit.Webhook(
+        signature=kit.HmacSha256(
+            header="X-WC-Webhook-Signature", secret=Secret("WOOCOMMERCE_SECRET"), encoding="base64"
+        ),
+        handshake=kit.FormPing("webhook_id"),
         max_body_bytes=4_194_304,  # an order of many lines
+        reconcile=kit.Reconcile(_LISTED, pushed, needs_address="https://shop.acme.com"),
     ),
     lane="bulk",
     event_id="record",

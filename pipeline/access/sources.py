@@ -9,6 +9,7 @@ from typing import Any
 from connectors.kit import Auth, Bearer, Connector, Poll, Secret
 from connectors.kit.sources.auth import Access, FixedAccess, Grant, auth_of, plain_of
 from connectors.kit.sources.auth.marks import bearer_mark
+from connectors.kit.sources.reconciling.declared import reconcile_of
 from connectors.kit.tokens import TokenSource
 from pipeline.access.tokens import DurableTokens
 from pipeline.errors import ConfigurationError
@@ -85,10 +86,16 @@ def auth_in_force(known: Settings, slug: str, brand: str, intake: Any) -> Auth |
     return plain if known.source_tokens(slug, plain.secret.name, brand=brand) else declared
 
 
+def asking_auth_of(connector: Connector) -> Auth | None:
+    """What a source is shown wherever it is asked: for its records, or else for the list of what it has posted."""
+    reconcile = reconcile_of(connector)
+    return auth_of(connector.intake) or (auth_of(reconcile.poll) if reconcile is not None else None)
+
+
 def renew_secrets(known: Settings, slug: str, brand: str, connector: Connector) -> bool:
     """What a source is asked with, read again where it is kept, as it did not take that. Gives whether it has changed;
     asks a store once a minute at most, and may wait seconds for it."""
-    auth = auth_of(connector.intake) or plain_of(connector.intake)
+    auth = asking_auth_of(connector)
     return auth is not None and keys_of(known, slug, brand, connector, auth).renew()
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from connectors.kit import Connector
 from connectors.kit.sources.auth import Grant
-from pipeline.access.sources import auth_in_force
+from pipeline.access.sources import asking_auth_of, auth_in_force
 from pipeline.access.tokens import digest_of, how_to_connect
 from pipeline.settings.loading import Settings
 from pipeline.store.source_tokens import GIVEN, REFUSED, StoredToken, TokenKey
@@ -53,6 +53,8 @@ def state_in_force(
     if tokens is None:
         return None
     auth = auth_in_force(known, slug, brand, connector.intake)
+    if auth is None and (brand, slug) in tokens:  # it was connected to be asked what it has posted
+        auth = asking_auth_of(connector)
     if auth is None or auth.grant is None:
         return None
     return access_state(slug, brand, connector, auth.grant, tokens.get((brand, slug)))

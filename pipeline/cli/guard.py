@@ -6,11 +6,14 @@ that needs it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
+
+import typer
 
 from pipeline.permissions.doors import ACTS, COMMANDS, LOCAL, OPENS, Door
 
@@ -26,8 +29,8 @@ _NOUNS = {"import": "leads", "explain": "people"}  # of commands of one word, th
 class _Visit:
     """One run of a command."""
 
-    def __init__(self, path: str, door: Door, options: dict[str, Any]) -> None:
-        self.path, self.door, self.options = path, door, options
+    def __init__(self, path: str, door: Door, options: dict[str, Any], principal: Principal) -> None:
+        self.path, self.door, self.options, self.principal = path, door, options, principal
         self.is_recorded = not self.leaves_an_entry
 
     @property
@@ -54,15 +57,23 @@ def _guarded(path: str, callback: Callable[..., Any]) -> Callable[..., Any]:
     def run(*arguments: Any, **options: Any) -> Any:
         from pipeline.audit.acting import acting_as
         from pipeline.audit.machine import os_actor
+        from pipeline.cli.command_socket import refuse_files, socket_of_commands
+        from pipeline.console.command_socket.client import run_there
+        from pipeline.console.command_socket.typists import typist_here
 
         door = COMMANDS[path]
-        if door.does == LOCAL:
+        typist = typist_here()
+        if typist is not None:
+            refuse_files(door, options)
+        elif door.does == LOCAL:
             with acting_as(os_actor()):
                 return callback(*arguments, **options)
+        elif (socket := socket_of_commands()) is not None:
+            raise typer.Exit(run_there(socket, sys.argv[1:]))
         from pipeline.service_keys.bearers import principal_at_terminal
 
-        principal = principal_at_terminal()
-        token = _visit.set(_Visit(path, door, options))
+        principal = typist.principal() if typist is not None else principal_at_terminal()
+        token = _visit.set(_Visit(path, door, options, principal))
         try:
             with acting_as(principal.actor):
                 _require(principal, door, path, options)
@@ -81,6 +92,14 @@ def record_visit() -> None:
         visit.is_recorded = True
 
 
+def who_types() -> Principal:
+    """Who types the command that runs, for what asks again: what is given to others. For commands behind the check."""
+    visit = _visit.get()
+    if visit is None:
+        raise RuntimeError("asked outside of a command that is checked")
+    return visit.principal
+
+
 def _require(principal: Principal, door: Door, path: str, options: dict[str, Any]) -> None:
     """Raises ForbiddenError, with an entry that says who tried."""
     from pipeline.errors import ForbiddenError
@@ -89,9 +108,9 @@ def _require(principal: Principal, door: Door, path: str, options: dict[str, Any
     try:
         if door.permission is not None:
             require(principal, door.permission, _text(options.get("brand")))
-        require_source(principal, _text(options.get("source")))
+        require_source(principal, _text(options.get("source")), is_bounded=door.is_bounded_by_source)
     except ForbiddenError:
-        _record(_Visit(path, door, options), "refused")
+        _record(_Visit(path, door, options, principal), "refused")
         raise
 
 

@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from pipeline.console.command_socket.server import CommandServer
 from pipeline.console.console import Console
 from pipeline.console.forms import read_form
 from pipeline.console.routes import PAGES, Page
@@ -45,11 +46,14 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        commands = _command_server(settings)
         threads.submit(console.warm_up)
         _log.info("console_started", provider=console.provider is not None)
         try:
             yield
         finally:
+            if commands is not None:
+                commands.stop()
             threads.shutdown(wait=False, cancel_futures=True)
 
     routes = [
@@ -77,6 +81,15 @@ def serve(settings: Settings, *, host: str, port: int, listening: socket.socket 
     with suppress(KeyboardInterrupt):
         server.run(sockets=None if listening is None else [listening])
     return server.started
+
+
+def _command_server(settings: Settings) -> CommandServer | None:
+    """Where the settings name a socket, it is served from here on."""
+    if settings.access.socket is None:
+        return None
+    commands = CommandServer(settings, Path(settings.access.socket))
+    commands.start()
+    return commands
 
 
 def _endpoint(console: Console, page: Page, threads: ThreadPoolExecutor) -> Callable[[Request], Awaitable[Response]]:

@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 from connectors.kit import Connector, Webhook, sources
 from connectors.kit.registry import broken_sources
-from connectors.kit.sources.auth import auth_of
 from connectors.kit.sources.fetching.fetch import fetch_of
 from connectors.kit.sources.handshakes import secrets_of_webhook
-from pipeline.access.sources import auth_in_force, how_to_let_in, keys_of
+from pipeline.access.sources import asking_auth_of, auth_in_force, how_to_let_in, keys_of
 from pipeline.access.states import CLOSED, AccessState, state_in_force
 from pipeline.access.tokens import connect_command
 from pipeline.delivery.accounts import quota_of
@@ -225,7 +224,7 @@ def _signing_variable(intake: object) -> str | None:
 
 def _is_shown(connector: Connector, variable: str) -> bool:
     """Whether a secret is one of those that we show the source."""
-    auth = auth_of(connector.intake)
+    auth = asking_auth_of(connector)
     return auth is not None and variable in {secret.name for secret in auth.secrets}
 
 

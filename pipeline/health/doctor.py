@@ -14,6 +14,7 @@ from pipeline.health.completeness import check_completeness
 from pipeline.health.connector_checks import check_destinations, check_rules, check_sources
 from pipeline.health.edges.calls import check_calls
 from pipeline.health.edges.certificate import check_certificate
+from pipeline.health.edges.listening import check_listening
 from pipeline.health.edges.residency import check_residency
 from pipeline.health.keys.sealing import check_sealing_keys
 from pipeline.health.keys.standings import check_stored_secrets
@@ -25,6 +26,7 @@ from pipeline.health.machine_checks import (
     describe_company_folder,
     describe_settings,
 )
+from pipeline.health.privacy.crm_consents import check_crm_consents
 from pipeline.health.privacy.notices import check_privacy
 from pipeline.health.request_checks import check_requests
 from pipeline.health.secret_checks import check_secrets
@@ -58,6 +60,7 @@ def _checks(known: Settings | None) -> Iterator[Check]:
     yield from check_processes(known)
     yield check_receiver_port(known)
     yield from check_certificate(known)
+    yield from check_listening(known)
     yield from check_database(known)
     yield from check_sealing_keys(known)
     yield from check_access(known)
@@ -71,6 +74,7 @@ def _checks(known: Settings | None) -> Iterator[Check]:
     yield from check_silence(known)
     yield from check_subscriptions(known)
     yield from check_destinations(known)
+    yield from check_crm_consents(known)
     yield from check_webhooks(known)
     yield from check_calls(known)
     yield from check_residency(known)

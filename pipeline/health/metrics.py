@@ -68,6 +68,7 @@ def _of_database(reading: DatabaseReading | None) -> Iterator[GaugeMetricFamily]
     yield _counts(
         "afluente_drift_fields", "Fields that the source's mapping has not decided about", "source", reading.drift
     )
+    yield _of_opt_outs(reading)
     yield from _of_webhooks(reading)
     yield from _of_fetches(reading)
     yield from _of_sources(reading)
@@ -85,6 +86,16 @@ def _counts(name: str, what: str, label: str, counts: Mapping[str, int]) -> Gaug
     for value, count in counts.items():
         gauge.add_metric([value], count)
     return gauge
+
+
+def _of_opt_outs(reading: DatabaseReading) -> GaugeMetricFamily:
+    names = ["destination", "object"]
+    unread = GaugeMetricFamily(
+        "afluente_opt_outs_unread_seconds", "Since a CRM was last asked what people took back there", labels=names
+    )
+    for key, state in reading.opt_outs.items():
+        unread.add_metric(key, state.silent_seconds)
+    return unread
 
 
 def _of_webhooks(reading: DatabaseReading) -> Iterator[GaugeMetricFamily]:

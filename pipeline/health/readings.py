@@ -21,6 +21,7 @@ from pipeline.health.request_checks import WINDOW_MINUTES
 from pipeline.lanes import LANES, NODES
 from pipeline.settings.loading import Settings
 from pipeline.store.deliveries.comparisons import read_comparisons
+from pipeline.store.deliveries.crm_consents import ReadState, read_states
 from pipeline.store.deliveries.deliveries import due_counts
 from pipeline.store.deliveries.gated import count_gated
 from pipeline.store.deliveries.held import count_held
@@ -75,7 +76,8 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     things of a destination's mapping did not
     fit when its CRM was asked last. `fetches`: what waits to be read from sources that send ids.
     `reconciled`: what sources list as posted beside what came, of the last day that was read whole. `rhythms`: how long
-    sources are silent. `subscriptions`: what sources said when they were asked whether they know our address."""
+    sources are silent. `subscriptions`: what sources said when they were asked whether they know our address.
+    `opt_outs`: how the reading of what people take back in CRMs goes, by destination and object."""
 
     pending: dict[str, Backlog]
     due: dict[str, dict[str, Backlog]]
@@ -97,6 +99,7 @@ class DatabaseReading(msgspec.Struct, frozen=True):
     reconciled: list[ReconciledDay] = []
     rhythms: list[SourceRhythm] = []
     subscriptions: dict[SourceKey, SubscriptionRow] = {}
+    opt_outs: dict[tuple[str, str], ReadState] = {}
 
 
 class RedisReading(msgspec.Struct, frozen=True):
@@ -159,6 +162,7 @@ def read_database() -> DatabaseReading:
             reconciled=read_last_whole_days(connection),
             rhythms=list(read_rhythms(connection).values()),
             subscriptions=read_subscriptions(connection),
+            opt_outs=read_states(connection),
         )
 
 

@@ -15,6 +15,7 @@ from pipeline.health.edges.residency import transfers
 from pipeline.health.keys.standings import find_ending, read_stores
 from pipeline.health.machine_checks import free_bytes
 from pipeline.health.polls import find_poll_problems, poll_states
+from pipeline.health.privacy.crm_consents import find_late_opt_outs
 from pipeline.health.readings import Backlog, DatabaseReading, Readings, take_readings
 from pipeline.health.silence.notices import SourceSilence, Surroundings, find_unwatched, silences
 from pipeline.health.subscriptions.notices import find_lost, subscription_states
@@ -85,6 +86,7 @@ def collect_status(known: Settings | None = None) -> dict[str, Any]:
             *(find_unwatched(database.rhythms, datetime.now(UTC)) if database else []),
             *find_poll_problems(poll_states(known, database.cursors if database else {})),
             *_completeness(known, database),
+            *(find_late_opt_outs(known, database.opt_outs) if database else []),
             *(f"source {slug} is left out: {reason}" for slug, reason in broken_sources().items()),
             *find_wrong_mappings(known),
             *(lacking_now() if database else []),

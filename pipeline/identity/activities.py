@@ -69,7 +69,7 @@ def file_activities(connection: Connection, activities: Iterable[Activity], lead
         evidence = evidence_of(activity.lead)
         said.append((activity.lead, evidence))
         numbers = list(_strong_keys(activity.lead.brand, evidence))
-        rows.append(_row(activity, evidence, is_anybody=bool(numbers) or _names_person(activity)))
+        rows.append(_row(activity, evidence, is_anybody=bool(numbers) or names_person(activity)))
         keys[activity.event_id] = numbers
     rows += [_row_beside(lead) for lead in leads if is_more(lead)]
     store.file_activities(connection, rows)
@@ -78,7 +78,8 @@ def file_activities(connection: Connection, activities: Iterable[Activity], lead
     return stopped
 
 
-def _names_person(activity: Activity) -> bool:
+def names_person(activity: Activity) -> bool:
+    """Whether it is about somebody who is named by an id, and so about nobody else with the same address."""
     return activity.lead.source == CONSENTS_SOURCE and ABOUT_PERSON in activity.details
 
 
@@ -109,10 +110,10 @@ def _row_beside(lead: Lead) -> ActivityRow:
     )
 
 
-def keys_of_leads(filed: FiledLeads) -> set[int]:
-    """What activities would be found by that wait for the people of these leads."""
-    leads = [lead for group in filed.leads.values() for lead in group[:1]]
-    return {key for lead in leads for key in _strong_keys(lead.brand, evidence_of(lead))}
+def keys_of_leads(filed: FiledLeads) -> set[tuple[UUID, int]]:
+    """By which the people of these leads are found whom activities wait for: (evidence, key)."""
+    leads = [(evidence_id, lead) for evidence_id, group in filed.leads.items() for lead in group[:1]]
+    return {(evidence_id, key) for evidence_id, lead in leads for key in _strong_keys(lead.brand, evidence_of(lead))}
 
 
 def _strong_keys(brand: str, evidence: Evidence) -> dict[int, tuple[str, str]]:
@@ -189,29 +190,39 @@ def _find(connection: Connection, sought: Mapping[UUID, _Sought]) -> dict[UUID, 
 def _find_named(
     connection: Connection, waiting: Sequence[ActivityRow], sought: Mapping[UUID, _Sought]
 ) -> dict[UUID, UUID]:
-    """Of what is said to us of a person by id: the piece of evidence of that person that it has most in common with. A
-    mailbox of several tells nobody apart, and what is withdrawn must find its person. One statement where there is any.
+    """Of what is said to us of a person by id: the evidence that person began with, so that it stays theirs when they
+    are taken apart from whom they were one with; a confirmation is of an address, so it goes with what it has most in
+    common with. A mailbox of several tells nobody apart, and what is withdrawn must find its person. One statement
+    where there is any.
     """
     named: dict[UUID, tuple[str, UUID]] = {}
+    of_address: set[UUID] = set()
     for row in waiting:
         if row.source == CONSENTS_SOURCE:
-            said = open_kept(row.sealed, row.event_id).details.get(ABOUT_PERSON)
+            kept = open_kept(row.sealed, row.event_id)
+            if any(consent.double_opt_in_confirmed_at is not None for consent in kept.consents):
+                of_address.add(row.event_id)
             with suppress(ValueError):
-                named[row.event_id] = row.brand, UUID(str(said))
+                named[row.event_id] = row.brand, UUID(str(kept.details.get(ABOUT_PERSON)))
     of_people = store.read_evidence_of(connection, set(named.values()))
-    rules = identity_rules()
     found = {}
     for event_id, person in named.items():
-        pieces = of_people.get(person, [])
-        scores = {
-            evidence_id: compare(
-                sought[event_id].evidence, unpack(open_evidence(sealed, evidence_id)), lambda _kind, _value: 1, rules
-            ).score
-            for evidence_id, sealed in pieces
-        }
-        if scores:
-            found[event_id] = min(scores, key=lambda evidence_id: (-scores[evidence_id], evidence_id))
+        ranked = [
+            (
+                event_id in of_address or not is_first,
+                -_score(sought[event_id].evidence, evidence_id, sealed),
+                evidence_id,
+            )
+            for evidence_id, sealed, is_first in of_people.get(person, [])
+        ]
+        if ranked:
+            found[event_id] = min(ranked)[-1]
     return found
+
+
+def _score(evidence: Evidence, evidence_id: UUID, sealed: bytes) -> float:
+    other = unpack(open_evidence(sealed, evidence_id))
+    return compare(evidence, other, lambda _kind, _value: 1, identity_rules()).score
 
 
 def _sought(row: ActivityRow) -> _Sought:

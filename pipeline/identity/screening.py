@@ -14,12 +14,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.identity.matching.evidence import STRONG_KINDS, Evidence, evidence_of, keys_of
+from pipeline.identity.matching.evidence import EMAIL, PHONE, STRONG_KINDS, Evidence, evidence_of, keys_of
 from pipeline.records import SUPPRESSED_ADDRESS, Batch, Lead, Suppressed
 from pipeline.settings.loading import settings
 from pipeline.store.keyring import blind_index
 from pipeline.store.suppressions import suppressions
 from pipeline.store.suppressions.suppressions import DIGEST_BYTES, Suppression
+from pipeline.values.emails.matching import match_form
+from pipeline.values.phones.matching import match_forms
 
 ERASED = "erased"
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -78,7 +80,10 @@ def screen_values(connection: Connection, people: Mapping[UUID, tuple[str, Mappi
     """Those of these people, each with brand and golden values, who have a suppressed address. One statement, none
     where they have no address at all."""
     theirs = {
-        person_id: (brand, digests_of(brand, [evidence_of(_lead(person_id, brand, values))]))
+        person_id: (
+            brand,
+            digests_of(brand, [evidence_of(_lead(person_id, brand, values))]) | _digests_of_all(brand, values),
+        )
         for person_id, (brand, values) in people.items()
     }
     keys = {key_of(digest) for _, digests in theirs.values() for digest in digests}
@@ -88,6 +93,15 @@ def screen_values(connection: Connection, people: Mapping[UUID, tuple[str, Mappi
         for person_id, (brand, digests) in theirs.items()
         if any((brand, digest) in known for digest in digests)
     }
+
+
+def _digests_of_all(brand: str, values: Mapping[str, Any]) -> set[bytes]:
+    """Of every further address and number too. Evidence has a few of them, and no mailbox of several: but whoever was
+    merged may have had one as their only address, and it stays suppressed."""
+    emails = {match_form(email) for email in values.get("other_emails") or ()}
+    phones = {form for phone in values.get("other_phones") or () for form in match_forms(phone)}
+    forms = [*((EMAIL, email) for email in emails), *((PHONE, phone) for phone in phones)]
+    return {suppression_digest(brand, kind, form) for kind, form in forms}
 
 
 def _lead(person_id: UUID, brand: str, values: Mapping[str, Any]) -> Lead:

@@ -15,6 +15,8 @@ import orjson
 from pipeline.crypto.encryption import open_evidence
 from pipeline.errors import ConfigurationError
 from pipeline.identity.evidence_cache import unpack
+from pipeline.identity.matching.contact_points import NUMBER_CHANNELS, points_about
+from pipeline.identity.matching.evidence import EMAIL, PHONE
 from pipeline.intake.arrivals import JSON, new_event
 from pipeline.intake.contents import store_events
 from pipeline.intake.instances import BrokenSourceError, SourceBook, UnknownSourceError
@@ -90,16 +92,15 @@ def confirm(digest: bytes) -> Asked:
             return asked
         if tick is None:  # its person was erased
             return Asked("unknown")
-        now = datetime.now(UTC)
         said = Consent(
             found.purpose,
             found.channel,
             granted=True,
-            at=now,
-            act=CONFIRMED,
+            at=found.created_at,  # what was withdrawn since stands
+            act=None if _proves_another_address(found) else CONFIRMED,
             method="double_opt_in",
             double_opt_in_sent_at=found.asked_at or found.created_at,
-            double_opt_in_confirmed_at=now,
+            double_opt_in_confirmed_at=datetime.now(UTC),
             **tick.facts,  # type: ignore[arg-type]  # columns of the same names
         )
         event = consent_event(
@@ -107,7 +108,7 @@ def confirm(digest: bytes) -> Asked:
             brand=found.brand,
             statement_id=f"confirmation {found.confirmation_id}",
             via="confirmation",
-            who=_addresses(tick),
+            who=_addresses(tick, found.channel),
             person_id=tick.person_id,
         )
         store_events(connection, [event])
@@ -122,13 +123,20 @@ def _asked(found: confirmations.Confirmation) -> Asked:
     return Asked("expired" if found.expires_at <= datetime.now(UTC) else "open", question)
 
 
-def _addresses(tick: confirmations.Tick) -> dict[str, object]:
-    """Whose word the tick is, so that the confirmation is a word of the same address."""
+def _proves_another_address(found: confirmations.Confirmation) -> bool:
+    """A mail says nothing about the number that stood in the form: it makes the tick a grant, and takes no STOP of that
+    number back."""
+    return found.by == "mail" and found.channel in NUMBER_CHANNELS
+
+
+def _addresses(tick: confirmations.Tick, channel: str) -> dict[str, object]:
+    """Whose word the tick is, so that the confirmation is a word of the same address, and of no other."""
     if tick.evidence_id is None or tick.sealed is None:
         return {}
-    evidence = unpack(open_evidence(tick.sealed, tick.evidence_id))
-    first, *others = evidence.phones or (None,)
-    found = {"email": evidence.email, "phone": first, "other_phones": others}
+    points = points_about(unpack(open_evidence(tick.sealed, tick.evidence_id)), channel)
+    email = next((value for kind, value in points if kind == EMAIL), None)
+    numbers = [value for kind, value in points if kind == PHONE]
+    found = {"email": email, "phone": next(iter(numbers), None), "other_phones": numbers[1:]}
     return {name: value for name, value in found.items() if value}
 
 
@@ -176,6 +184,6 @@ def choose(person_id: UUID, chosen: Mapping[tuple[str, str], bool], *, method: s
             return
         who = read_people(connection, [owner[0]], lock=False)[owner[0]].profile.values()
         event = consent_event(
-            said, brand=owner[1], statement_id=str(new_id()), via="preferences", who=who, person_id=owner[0]
+            said, brand=owner[1], statement_id=str(new_id()), via="preferences", who=who, person_id=person_id
         )
         store_events(connection, [event])

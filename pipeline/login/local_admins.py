@@ -22,10 +22,13 @@ from sqlalchemy import Connection
 from pipeline.audit.acting import acting_as
 from pipeline.audit.entries import record_action
 from pipeline.crypto.encryption import open_one_time_secret, seal_one_time_secret
-from pipeline.errors import UsageError
+from pipeline.errors import ForbiddenError, UsageError
 from pipeline.login.errors import SignInError
 from pipeline.login.roles import local_roles
 from pipeline.login.sessions import TOTP, OpenedSession, actor_of, open_for
+from pipeline.permissions.granting import require_grant
+from pipeline.permissions.principals import ALL_BRANDS, Principal
+from pipeline.permissions.roles import permissions_of
 from pipeline.settings.sign_in_settings import SignInSettings
 from pipeline.store.engine import transaction
 from pipeline.store.users import local_admins, sessions, users
@@ -61,10 +64,14 @@ class NewLocalAdmin(msgspec.Struct, frozen=True):
         return f"<NewLocalAdmin {self.user_id}>"
 
 
-def create_local_admin(name: str, *, is_replaced: bool = False) -> NewLocalAdmin:
-    """Make one, or with `is_replaced` give one new secrets and end its sessions. Raises UsageError."""
+def create_local_admin(name: str, *, by: Principal, is_replaced: bool = False) -> NewLocalAdmin:
+    """Make one, or with `is_replaced` give one new secrets and end its sessions.
+
+    Raises UsageError, and ForbiddenError, with an entry that says who tried, where `by` may not give what it may do.
+    """
     if not name or len(name) > 64 or not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
         raise UsageError(f"{name[:64]!r} is no name for it: letters, digits, - and _, at most 64")
+    _require_grant(by)
     password, secret = _random(_PASSWORD_LETTERS), pyotp.random_base32()
     codes = [_random(_RECOVERY_LETTERS) for _ in range(_RECOVERY_CODES)]
     with transaction() as connection:
@@ -88,6 +95,18 @@ def create_local_admin(name: str, *, is_replaced: bool = False) -> NewLocalAdmin
         )
     address = pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=_ISSUER)
     return NewLocalAdmin(name, user.user_id, password, secret, address, codes, is_new)
+
+
+def _require_grant(by: Principal) -> None:
+    """An account that administers has no end and is for all brands and sources."""
+    try:
+        for brand, roles in local_roles().entitled.items():
+            permissions = frozenset(permission for role in roles for permission in permissions_of(role))
+            require_grant(by, permissions, brands=() if brand == ALL_BRANDS else (brand,))
+    except ForbiddenError:
+        with transaction() as connection:
+            record_action(connection, "local_admin.create", object_kind="user", outcome="refused")
+        raise
 
 
 def sign_in_locally(

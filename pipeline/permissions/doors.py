@@ -18,12 +18,14 @@ LOCAL = "local"  # files and processes of whoever runs it: not the installation'
 
 class Door(NamedTuple):
     """`permission` None: for everybody. `is_harmless_with`: options with which it only looks; `acts_with`: the only
-    option with which it does more than that."""
+    option with which it does more than that. `is_bounded_by_source`: it can be held to what one source brought, so that
+    a key of some sources may come in; it is refused everywhere else."""
 
     permission: str | None
     does: str
     is_harmless_with: tuple[str, ...] = ()
     acts_with: str | None = None
+    is_bounded_by_source: bool = False
 
 
 _LOCAL = Door(None, LOCAL)
@@ -34,11 +36,11 @@ COMMANDS: dict[str, Door] = {
     "init": _LOCAL,
     "up": _LOCAL,
     "status": _READ,
-    "import": Door("leads.post", ACTS, _DRY),
+    "import": Door("leads.post", ACTS, _DRY, is_bounded_by_source=True),
     "balance": _READ,
-    "leads export": Door("people.read", OPENS),
-    "leads list": Door("leads.status", READS),
-    "leads replay": Door("leads.replay", ACTS, _DRY),
+    "leads export": Door("people.read", OPENS, is_bounded_by_source=True),
+    "leads list": Door("leads.status", READS, is_bounded_by_source=True),
+    "leads replay": Door("leads.replay", ACTS, _DRY, is_bounded_by_source=True),
     "leads release": Door("leads.replay", CHANGES),
     "people export": Door("people.read", OPENS),
     "people find": Door("people.read", OPENS),
@@ -69,10 +71,10 @@ COMMANDS: dict[str, Door] = {
     "explain": Door("people.read", OPENS),
     "report attribution": Door("reports.read", READS),
     "attribution recompute": Door("history.recompute", ACTS, _DRY),
-    "quarantine list": _READ,
+    "quarantine list": Door("installation.read", READS, is_bounded_by_source=True),
     "quarantine show": _READ,
     "quarantine fix": Door("quarantine.change", CHANGES),
-    "quarantine replay": Door("quarantine.change", CHANGES, _DRY),
+    "quarantine replay": Door("quarantine.change", CHANGES, _DRY, is_bounded_by_source=True),
     "quarantine discard": Door("quarantine.change", CHANGES),
     "source connect": Door("sources.connect", ACTS, ("status",)),
     "source disconnect": Door("sources.connect", CHANGES),
@@ -82,7 +84,7 @@ COMMANDS: dict[str, Door] = {
     "source send": _LOCAL,  # over HTTP, with a key
     "source poll": Door("sources.ask", ACTS),
     "source fetch": Door("sources.ask", ACTS),
-    "source completeness": _READ,
+    "source completeness": Door("installation.read", READS, is_bounded_by_source=True),
     "source reconcile": Door("sources.ask", ACTS),
     "source status": _READ,
     "source check-hook": Door("sources.ask", ACTS),
@@ -139,14 +141,14 @@ ROUTES: dict[str, Door] = {
     "POST /in/{brand}/{source}": Door(None, TAKES),  # the source's signature lets it in
     "GET /in/{brand}/{source}": _OPEN,
     "OPTIONS /in/{brand}/{source}": _OPEN,
-    "POST /v1/leads": Door("leads.post", TAKES),
-    "POST /v1/consents": Door("consents.post", TAKES),
+    "POST /v1/leads": Door("leads.post", TAKES, is_bounded_by_source=True),
+    "POST /v1/consents": Door("consents.post", TAKES, is_bounded_by_source=True),
     # A link lets its person in: it shows questions and answers, and nobody's name or address.
     "GET /consent/confirm/{token}": Door(None, READS),
     "POST /consent/confirm/{token}": Door(None, TAKES),
     "GET /consent/preferences/{token}": Door(None, READS),
     "POST /consent/preferences/{token}": Door(None, TAKES),
-    "GET /v1/leads/{event_id}": Door("leads.status", READS),
+    "GET /v1/leads/{event_id}": Door("leads.status", READS, is_bounded_by_source=True),
     "GET /v1/people/{person_id}": Door("people.read", SHOWS),
     "POST /v1/privacy/erase": Door("privacy.erase", CHANGES),
     "GET /v1/privacy/requests/{request_id}": Door("privacy.read", READS),

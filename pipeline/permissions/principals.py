@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 
 from pipeline.errors import ForbiddenError
 from pipeline.permissions.roles import PERMISSIONS, permissions_of
@@ -15,12 +16,13 @@ ALL_BRANDS = "*"  # in place of a brand's name: each of them, and what belongs t
 class Principal(Fact, frozen=True):
     """An actor and what it may do: permissions by brand, `ALL_BRANDS` for each of them.
 
-    `sources`: the only ones it may post to or read of; empty: all.
+    `sources`: the only ones it may post to or read of; empty: all. `ends_at`: of a key that ends.
     """
 
     actor: Actor
     permissions: Mapping[str, frozenset[str]]
     sources: tuple[str, ...] = ()
+    ends_at: datetime | None = None
 
     def __repr__(self) -> str:
         return f"<Principal {self.actor.kind} {self.actor.id}>"
@@ -36,11 +38,16 @@ def of_roles(actor: Actor, roles_by_brand: Mapping[str, Iterable[str]]) -> Princ
 
 
 def of_permissions(
-    actor: Actor, permissions: Iterable[str], *, brands: Collection[str] = (), sources: Iterable[str] = ()
+    actor: Actor,
+    permissions: Iterable[str],
+    *,
+    brands: Collection[str] = (),
+    sources: Iterable[str] = (),
+    ends_at: datetime | None = None,
 ) -> Principal:
     """Somebody with these permissions in these brands; without brands: in all of them."""
     held = frozenset(permissions)
-    return Principal(actor, dict.fromkeys(brands or (ALL_BRANDS,), held), tuple(sources))
+    return Principal(actor, dict.fromkeys(brands or (ALL_BRANDS,), held), tuple(sources), ends_at)
 
 
 def everything(actor: Actor) -> Principal:
@@ -69,10 +76,16 @@ def require(principal: Principal, permission: str, brand: str | None = None) -> 
         raise ForbiddenError(f"this needs the permission {permission} {place}; roles that have it: {roles}")
 
 
-def require_source(principal: Principal, source: str | None) -> None:
-    """Raises ForbiddenError for somebody who serves some sources only, and none or another is named."""
-    if principal.sources and source not in principal.sources:
-        raise ForbiddenError(f"this is for the sources {', '.join(principal.sources)} alone: name one of them")
+def require_source(principal: Principal, source: str | None, *, is_bounded: bool) -> None:
+    """Raises ForbiddenError for somebody who serves some sources only, where none or another is named, or where what is
+    asked cannot be held to a source (`is_bounded` False)."""
+    if not principal.sources:
+        return
+    served = ", ".join(principal.sources)
+    if not is_bounded:
+        raise ForbiddenError(f"this is about more than one source, and your key is for the sources {served} alone")
+    if source not in principal.sources:
+        raise ForbiddenError(f"this is for the sources {served} alone: name one of them")
 
 
 def brands_with(principal: Principal, permission: str, brands: Iterable[str]) -> list[str]:

@@ -126,6 +126,9 @@ def _stored(kept: KeptConsent) -> StoredConsent:
         said.act,
         said.expires_at,
         kept.is_superseded,
+        said.legal_basis,
+        kept.key,
+        kept.brand,
     )
 
 

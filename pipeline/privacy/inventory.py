@@ -110,6 +110,12 @@ activities deleted event_id=event evidence_id=evidence
   looked_at:fact sealed_evidence:sealed! sealed:sealed!
 activity_keys deleted event_id=event
   key:digest event_id:id
+withdrawn_points kept # keyed digests of addresses that nobody may be sent what was withdrawn by, whoever has them
+  key:digest brand:none purpose:fact channel:fact act:fact at:fact event_id:id created_at:fact linked_at:fact
+withdrawals_to_ledger kept # as withdrawn_points, for the seconds until the ledger has them
+  key:digest brand:none purpose:fact channel:fact act:fact at:fact event_id:id queued_at:fact
+withdrawn_evidence deleted evidence_id=evidence
+  evidence_id:id key:digest
 companies deleted company_id=company
   company_id:id brand:none key_id:digest created_at:fact
 person_companies deleted person_id=person company_id=company
@@ -124,6 +130,9 @@ delivery_log deleted person_id=person
 crm_records deleted person_id=person
   record_id:digest destination:fact! brand:none crm_id:value! number:fact person_id:id is_keyed:fact state:fact!
   run:fact found_at:fact!
+crm_consents deleted person_id=person event_id=event
+  destination:fact! object:fact! crm_id:value! field:fact! purpose:fact! channel:fact! state:fact! changed_at:fact!
+  person_id:id event_id:id!
 webhook_messages deleted person_id=person event_id=event other_id=person
   message_id:id seq:fact endpoint:fact! event:fact! brand:none subject_id:id person_id:id event_id:id other_id:id
   destination:fact version:fact created_at:fact! state:fact! attempts:fact next_attempt_at:fact claim:id
@@ -150,6 +159,8 @@ audit_heads nobody
   brand number prev_hash hash
 content_readings nobody
   brand source reading declared first_used_at
+crm_consent_reads nobody
+  destination object settings_digest created_at watermark began_at latest cursor read_at next_run_at last_error failures
 crm_adoptions nobody
   destination run cursor pages began_at ended_at
 cursors nobody

@@ -1,4 +1,4 @@
-"""The ledger: what was erased, held and restricted, in a file outside the database and its backups.
+"""The ledger: what was erased, held, restricted and withdrawn, in a file outside the database and its backups.
 
 Each entry is a line, written through to the disk before anything is destroyed. A line names ids and keyed digests,
 never a value, and the hash of the line before: a line that was changed, taken out or put in is found. After a restore,
@@ -28,14 +28,16 @@ from pipeline.settings.loading import Settings, settings
 from pipeline.store.holds import ledger_entries
 
 ERASE, HOLD, RELEASE = "erase", "hold", "release"
-KINDS = (ERASE, HOLD, RELEASE)
+WITHDRAW, SUPPRESS, UNSUPPRESS = "withdraw", "suppress", "unsuppress"
+KINDS = (ERASE, HOLD, RELEASE, WITHDRAW, SUPPRESS, UNSUPPRESS)
 _FIRST = "0" * 64  # what the first line names as the one before it
 _END = b'"}'  # of a line that was written to its end: the last of its names, `request`, is a text
 
 
 class LedgerEntry(Fact, frozen=True):
-    """`digests`: keyed, of every form of every address, as suppressions have them (16 bytes). `details`: names and ids
-    that say how it was (the kind of a hold, its reason); no value of a person."""
+    """`digests`: keyed, of every form of every address, as suppressions have them (16 bytes); of what is withdrawn
+    their first 8. `details`: names and ids that say how it was (the kind of a hold, its reason); no value of a person.
+    """
 
     kind: str
     request_id: UUID

@@ -9,11 +9,12 @@ from sqlalchemy import Connection
 
 from pipeline.crypto.encryption import open_evidence
 from pipeline.identity.evidence_cache import unpack
+from pipeline.identity.matching.contact_points import points_about
+from pipeline.identity.matching.evidence import EMAIL, PHONE, Evidence
 from pipeline.privacy.consent_states import Answer, Statement, consent_answers, consent_state
 from pipeline.records import EVERY_CHANNEL
+from pipeline.store.keyring import key_number
 from pipeline.store.people.consents import StoredConsent, read_answers_of, read_consents
-
-NUMBER_CHANNELS = ("phone", "sms", "whatsapp")  # that go to a number
 
 
 def consent_state_of(connection: Connection, person_id: UUID) -> dict[tuple[str, str], str]:
@@ -69,6 +70,15 @@ def voices_of(consent: StoredConsent) -> Sequence[Hashable]:
     if consent.evidence_id is None or consent.sealed_evidence is None:
         return (None,)
     evidence = unpack(open_evidence(consent.sealed_evidence, consent.evidence_id))
-    emails: Sequence[Hashable] = (evidence.email,) if evidence.email else ()
-    points = evidence.phones or emails if consent.channel in NUMBER_CHANNELS else emails or evidence.phones
-    return points or (consent.evidence_id,)
+    if consent.key is not None and consent.brand is not None:
+        point = _point_with(evidence, consent.brand, consent.key)
+        if point is not None:  # else it is one of these, under a key of before
+            return (point,)
+    return tuple(value for _, value in points_about(evidence, consent.channel)) or (consent.evidence_id,)
+
+
+def _point_with(evidence: Evidence, brand: str, key: int) -> str | None:
+    """The address or number of this evidence that is filed under a key."""
+    emails = [(EMAIL, email) for email in (evidence.email, *evidence.others) if email]
+    points = [*emails, *((PHONE, phone) for phone in evidence.phones)]
+    return next((value for kind, value in points if key_number(brand, kind, value) == key), None)

@@ -129,6 +129,16 @@ def _recipients(known: Settings) -> Iterator[Recipient]:
                 basis=webhook.transfer_basis.told() if webhook.transfer_basis else None,
                 categories=_categories(webhook.fields) or ["ids alone"],
             )
+    mail = known.consent.mail
+    if mail is not None:
+        yield Recipient(
+            name="consent.mail",
+            kind="mail",
+            brands=sorted(known.brands),
+            region=region_of(mail.data_region),
+            basis=mail.transfer_basis.told() if mail.transfer_basis else None,
+            categories=_categories(["email"]),
+        )
 
 
 def _kept(known: Settings, brand: str, slug: str) -> str:

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.logs import get_logger
-from pipeline.privacy import holds, ledger
+from pipeline.privacy import holds, ledger, suppression, withdrawals
 from pipeline.privacy.erasure import erase_people
 from pipeline.privacy.ledger import LedgerEntry, LedgerLine
 from pipeline.privacy.retention.expiry import RETENTION
@@ -50,6 +50,10 @@ def _replay(line: LedgerLine) -> None:
     with transaction(timeout_seconds=0) as connection:
         if entry.kind in (ledger.HOLD, ledger.RELEASE):
             holds.restore(connection, line)
+        elif entry.kind == ledger.WITHDRAW:
+            withdrawals.restore(connection, line)
+        elif entry.kind in (ledger.SUPPRESS, ledger.UNSUPPRESS):
+            suppression.restore(connection, line)
         elif entry.kind == ledger.ERASE:
             people, digests = _still_meant(connection, entry)
             if people or digests:

@@ -19,6 +19,7 @@ from pipeline.identity.resolution import resolve
 from pipeline.identity.revisions import Revisions, Superseded, require_current
 from pipeline.lanes import BULK
 from pipeline.privacy.people_to_send import read_named_people
+from pipeline.recompute.consent_rewriting import rewrite_answers
 from pipeline.recompute.crm_changes import Difference, difference
 from pipeline.recompute.golden_records import make_anew
 from pipeline.recompute.lead_facts import Standing, facts_of, is_anew, mates_of, read_standing
@@ -148,18 +149,11 @@ class Rewriting:
                 self.touches[Origin.of(one), Origin.of(other)] += 1
 
     def _rewrite_consents(self, connection: Connection, leads: Sequence[Lead]) -> set[UUID]:
-        """What leads say of consent now takes the place of what they said. A refusal that is read no more stays: it was
-        given. A grant that is read no more does not, and none takes the place of a withdrawal. Gives the people whose
-        answers became others."""
+        """What leads say of consent now takes the place of what they said. Gives the people whose answers became
+        others."""
         stored = rewritten.read_consents_of(connection, [lead.event_id for lead in leads])
-        withdrawn = {row[:3] for row in stored if row.is_withdrawal}
-        stored = {row for row in stored if row[:3] not in withdrawn}
-        said = {row for lead in leads for row in consents_of(lead) if row[:3] not in withdrawn}
-        answers = {row[:3]: row.granted for row in said}
-        gone = {row for row in stored - said if row[:3] not in answers and row.granted is not False}
-        news = said - stored
+        news, gone, turned = rewrite_answers(stored, [row for lead in leads for row in consents_of(lead)])
         # An answer that is another one now is written anew: other systems are told of what comes in.
-        turned = {row for row in stored - said if row[:3] in answers and answers[row[:3]] is not row.granted}
         rewritten.rewrite_consents(connection, news, gone | turned)
         self.consents = len(news) + len(gone)
         self.changed |= {row.event_id for row in news | gone}

@@ -21,6 +21,7 @@ from pipeline.identity.resolution import NO_LEADS, resolve, resolve_people
 from pipeline.lanes import BULK
 from pipeline.recompute.former_keys import file_missing_keys, refile_keys
 from pipeline.recompute.former_leads import EVENTS_AT_ONCE, file_former_leads
+from pipeline.recompute.former_withdrawals import note_former_withdrawals
 from pipeline.store.engine import in_parts, transaction
 from pipeline.store.identity import decisions, evidence_rows, reviews, upgrades
 
@@ -84,8 +85,10 @@ def finish_upgrade(
     """What an update left to do, if it did: find out who is who among people from before evidence was kept, or whose
     evidence is filed by keys of another version.
 
-    Again, where workers of the version before settled leads meanwhile.
+    Again, where workers of the version before settled leads meanwhile. First of all, note what was withdrawn before
+    addresses were noted as withdrawn.
     """
+    note_former_withdrawals()
     with transaction(timeout_seconds=0) as connection:
         if upgrades.is_finished(connection, KEYS_VERSION):
             return

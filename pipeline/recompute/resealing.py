@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -31,12 +31,16 @@ _PAUSES_SECONDS = (0.5, 2.0, 10.0)  # while the database is away
 _MANY_PENDING = 1_000  # leads that wait for a chain: then these come first
 _BACKLOG_PAUSES = 10  # of half a second, and then a page all the same: a busy day must not put it off for ever
 _BACKLOG_PAUSE_SECONDS = 0.5
+MESSAGES = "messages"  # beside the tables: batches that are on their way, which are worked off and not sealed anew
 _LOCK = 13  # of this installation's, one reseal at a time
 
 
+CountMessages = Callable[[], Mapping[str, int] | None]
+
+
 class KeyUse(msgspec.Struct, frozen=True):
-    """A key and how many stored values it sealed, by table. `is_set`: it is among AFLUENTE_SECRET_KEYS; `is_newest`: it
-    seals now; `is_droppable`: nothing that is stored needs it."""
+    """A key and how many stored values it sealed, by table, and messages that are on their way. `is_set`: it is among
+    AFLUENTE_SECRET_KEYS; `is_newest`: it seals now; `is_droppable`: nothing of all that needs it."""
 
     key_id: str
     is_set: bool
@@ -46,11 +50,13 @@ class KeyUse(msgspec.Struct, frozen=True):
 
 
 class Resealed(msgspec.Struct, frozen=True):
-    """How many values were sealed anew, by table; which tables still hold values of older keys; which keys can go."""
+    """How many values were sealed anew, by table; which tables (or MESSAGES) still hold values of older keys; what
+    could not be counted, so that no key can go; which keys can."""
 
     key_id: str
     resealed: dict[str, int]
     left: list[str]
+    uncounted: list[str]
     droppable: list[str]
 
 
@@ -59,10 +65,12 @@ def reseal(
     table: str | None = None,
     rows_at_once: int = ROWS_AT_ONCE,
     on_progress: Callable[[str, int], None] = lambda _table, _values: None,
+    count_messages: CountMessages = lambda: None,
 ) -> Resealed:
     """Seal with the newest key what older ones sealed, in every table or in one.
 
-    `on_progress` hears of each page: its table, and how many values of it are done so far. Raises UsageError for a
+    `on_progress` hears of each page: its table, and how many values of it are done so far. `count_messages` gives the
+    sealed messages by key, None if nobody could count them: then no key can go. Raises UsageError for a
     table that holds nothing sealed, RefusedError while another run is at it, ConfigurationError if a key is missing,
     TransientError if the database stays away; what is done stays done.
     """
@@ -76,20 +84,30 @@ def reseal(
         for sealed_table in chosen:
             _reseal_table(sealed_table, newest, rows_at_once, done, on_progress)
         left = [sealed_table.name for sealed_table in chosen if _is_left(sealed_table, newest)]
-        droppable = [] if left or table is not None else _note_droppable(newest)
-    return Resealed(newest, {name: done[name] for name in [entry.name for entry in chosen]}, left, droppable)
+        messages = count_messages() if table is None else {}
+        left += [MESSAGES] if messages and messages.keys() - {newest} else []
+        droppable = _judge(newest, is_needed=bool(left)) if table is None and messages is not None else []
+    by_table = {sealed_table.name: done[sealed_table.name] for sealed_table in chosen}
+    return Resealed(newest, by_table, left, [MESSAGES] if messages is None else [], droppable)
 
 
-def key_use(*, table: str | None = None) -> list[KeyUse]:
-    """Which key sealed how much. Reads all that is stored, which takes a while for millions of rows."""
+def key_use(*, table: str | None = None, count_messages: CountMessages = lambda: None) -> list[KeyUse]:
+    """Which key sealed how much. Reads all that is stored, which takes a while for millions of rows. What is noted of
+    keys that can go is put right by it, unless `table` is all that it looks at."""
     chosen = _chosen(table)
     counts: dict[str, dict[str, int]] = {}
     for sealed_table in chosen:
         with transaction(synchronous=False, timeout_seconds=0) as connection:
             for key_id, count in resealing.count_by_key(connection, sealed_table).items():
                 counts.setdefault(key_id, {})[sealed_table.name] = count
+    messages = count_messages() if table is None else {}
+    for key_id, count in (messages or {}).items():
+        counts.setdefault(key_id, {})[MESSAGES] = count
+    is_whole = table is None and messages is not None
     with transaction(synchronous=False) as connection:
-        droppable = in_use.read_droppable_keys(connection)
+        if table is None:
+            in_use.note_needed(connection, list(counts))
+        droppable = in_use.read_droppable_keys(connection) if is_whole else {}
     key_ids = cipher().key_ids
     return [
         KeyUse(
@@ -156,9 +174,12 @@ def _is_left(table: SealedTable, newest: str) -> bool:
         return resealing.is_sealed_by_another(connection, table, newest)
 
 
-def _note_droppable(newest: str) -> list[str]:
-    """Every other key, as nothing of any table is under one."""
+def _judge(newest: str, *, is_needed: bool) -> list[str]:
+    """Note of every other key whether something is still under one, and give those that can go."""
     with transaction() as connection:
+        if is_needed:
+            in_use.note_needed(connection, cipher().key_ids[1:])
+            return []
         others = [key_id for key_id in in_use.read_keys_in_use(connection) if key_id != newest]
         in_use.note_unused(connection, others)
         droppable = in_use.read_droppable_keys(connection)

@@ -19,10 +19,12 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.errors import ConfigurationError, TransientError, place_of
+from pipeline.identity.activities import keys_of_leads
 from pipeline.identity.evidence_cache import EvidenceCache
 from pipeline.identity.filing import FiledLeads, file_evidence, new_evidence
 from pipeline.identity.matching.evidence import KEYS_VERSION, evidence_of
 from pipeline.identity.revisions import Superseded, require_current, set_aside
+from pipeline.identity.withdrawn_points import link_withdrawn, withdrawn_in
 from pipeline.lanes import BULK
 from pipeline.recompute.crm_changes import destination_mappings
 from pipeline.recompute.lead_rewriting import Rewriting, Run
@@ -37,6 +39,7 @@ from pipeline.store.engine import in_parts, transaction
 from pipeline.store.events import events, quarantine, settled
 from pipeline.store.events.settled import Chosen, SettledEvent
 from pipeline.store.identity import decisions, upgrades
+from pipeline.store.people.withdrawn_points import note_withdrawn, queue_for_ledger
 
 _EVENTS_AT_ONCE = 100
 _PAUSES = (0.4, 0.8, 1.6, 3.2)  # seconds, between attempts at one batch: others may be at the same people
@@ -102,11 +105,22 @@ def _replay(page: Sequence[SettledEvent], run: Run, *, is_dry_run: bool) -> Rewr
             filed = _file(connection, leads, cache)
         with transaction(timeout_seconds=0) as connection:
             rewriting.write(connection, *filed)
+        _withdraw(leads, filed[0])
     except _RolledBackError:
         pass
     except Superseded as gone:
         raise TransientError("a revision took the place of a lead meanwhile") from gone
     return rewriting
+
+
+def _withdraw(leads: Sequence[Lead], filed: FiledLeads) -> None:
+    """What these leads withdraw now holds for whoever has the address, and what was withdrawn before for them."""
+    withdrawn = withdrawn_in(leads)
+    with transaction() as connection:
+        note_withdrawn(connection, withdrawn)
+        queue_for_ledger(connection, withdrawn)
+    with transaction() as connection:
+        link_withdrawn(connection, {point.key for point in withdrawn}, keys_of_leads(filed), lane=BULK)
 
 
 def _map(page: Sequence[SettledEvent]) -> tuple[list[Lead], list[WouldStop], int]:

@@ -14,7 +14,7 @@ from pipeline.settings.loading import settings
 from pipeline.store.engine import transaction
 from pipeline.store.service_keys.keys import note_used, read_key
 
-NEEDS_TOKEN = "token"  # noqa: S105 - a word of the settings
+_OPEN = "open"
 
 
 def principal_at_terminal() -> Principal:
@@ -26,9 +26,9 @@ def principal_at_terminal() -> Principal:
     token = settings().terminal_token()
     if token:
         return principal_of(find_bearer(token))
-    if settings().access.command_line == NEEDS_TOKEN:
+    if (wanted := settings().access.command_line) != _OPEN:
         raise RefusedError(
-            "commands need a key here (access.command_line is token): set AFLUENTE_TOKEN to one that"
+            f"commands need a key here (access.command_line is {wanted}): set AFLUENTE_TOKEN to one that"
             " `afluente keys create` made"
         )
     return everything(os_actor())
@@ -36,7 +36,9 @@ def principal_at_terminal() -> Principal:
 
 def principal_of(key: ApiKey) -> Principal:
     """Who a key stands for, and what it may do."""
-    return of_permissions(actor_of(key), key.permissions, brands=key.brands, sources=key.sources)
+    return of_permissions(
+        actor_of(key), key.permissions, brands=key.brands, sources=key.sources, ends_at=key.expires_at
+    )
 
 
 def find_bearer(token: str) -> ApiKey:

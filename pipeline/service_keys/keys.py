@@ -6,14 +6,16 @@ import hashlib
 import secrets
 import string
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from connectors.kit.registry import sources as connectors
 from pipeline.audit.acting import current_actor
 from pipeline.audit.entries import record_action
-from pipeline.errors import NotFoundError, RefusedError, UsageError
+from pipeline.errors import ForbiddenError, NotFoundError, RefusedError, UsageError
+from pipeline.permissions.granting import require_grant
+from pipeline.permissions.principals import Principal
 from pipeline.permissions.roles import KEY_ROLES, SCOPES, permission_of, permissions_of, with_implied
 from pipeline.records.actors import Actor
 from pipeline.settings.declarations import ApiKey
@@ -47,6 +49,7 @@ def create_key(
     known: Settings,
     name: str,
     *,
+    by: Principal,
     role: str | None = None,
     scopes: Sequence[str] = (),
     brands: Sequence[str] = (),
@@ -56,17 +59,15 @@ def create_key(
 ) -> NewKey:
     """Make a key. Empty `brands`, `sources`, `networks`: all; `expires_at` None: it never does.
 
-    Raises UsageError for what a key cannot have.
+    Raises UsageError for what a key cannot have, ForbiddenError, with an entry that says who tried, for what is more
+    than `by` may give.
     """
     _check_name(name)
     _check_rights(role, scopes)
     _check_names(brands, known.brands, "brand")
     _check_names(sources, set_up_sources(known, connectors()), "source")
-    for network in networks:
-        if fault := fault_of_network(network):
-            raise UsageError(fault, argument="network")
-    if expires_at is not None and expires_at <= datetime.now(UTC):
-        raise UsageError("is in the past: such a key opens nothing", argument="expires")
+    _check_networks(networks)
+    _check_end(expires_at, known.access.longest_key_days)
     key_id = "".join(secrets.choice(_ID_LETTERS) for _ in range(_ID_LENGTH))
     key = f"{PREFIX}_{KIND}_{key_id}_{secrets.token_urlsafe(_RANDOM_BYTES)}"
     stored = StoredKey(
@@ -82,6 +83,7 @@ def create_key(
         current_actor().name,
         expires_at,
     )
+    _require_grant(by, stored)
     with transaction() as connection:
         store.add_key(connection, stored)
         rights = {
@@ -129,13 +131,12 @@ def id_in(key: str) -> str | None:
 
 def api_key_of(stored: StoredKey) -> ApiKey:
     """A stored key as the receiver knows keys."""
-    scoped = with_implied(map(permission_of, stored.scopes))
     return ApiKey(
         stored.name,
         stored.role or "",
         stored.digest,
         stored.brands,
-        permissions=scoped | (permissions_of(stored.role) if stored.role else frozenset()),
+        permissions=_permissions(stored.role, stored.scopes),
         key_id=stored.key_id,
         sources=stored.sources,
         networks=stored.networks,
@@ -163,6 +164,39 @@ def _check_rights(role: str | None, scopes: Collection[str]) -> None:
     for scope in scopes:
         if scope not in SCOPES:
             raise UsageError(unknown_name(scope, SCOPES), argument="scope")
+
+
+def _check_networks(networks: Collection[str]) -> None:
+    for network in networks:
+        if fault := fault_of_network(network):
+            raise UsageError(fault, argument="network")
+
+
+def _check_end(expires_at: datetime | None, longest_days: int | None) -> None:
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        raise UsageError("is in the past: such a key opens nothing", argument="expires")
+    if longest_days is None:
+        return
+    if expires_at is None or expires_at > datetime.now(UTC) + timedelta(days=longest_days, minutes=1):
+        raise UsageError(
+            f"is needed, within {longest_days} days: access.longest_key_days wants an end of every key",
+            argument="expires",
+        )
+
+
+def _require_grant(by: Principal, key: StoredKey) -> None:
+    permissions = _permissions(key.role, key.scopes)
+    try:
+        require_grant(by, permissions, brands=key.brands, sources=key.sources, ends_at=key.expires_at)
+    except ForbiddenError:
+        with transaction() as connection:
+            record_action(connection, "key.create", object_kind="key", outcome="refused")
+        raise
+
+
+def _permissions(role: str | None, scopes: Collection[str]) -> frozenset[str]:
+    """What a role and scopes together open."""
+    return with_implied(map(permission_of, scopes)) | (permissions_of(role) if role else frozenset())
 
 
 def _check_names(names: Collection[str], there: Collection[str], argument: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -13,11 +13,17 @@ _FILE = "audit-anchors.jsonl"
 
 
 class AccessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`command_line`: `open`, whoever has the installation's files may type commands, or `token`, they need a key.
-    `sign_in`: who comes to the console, and by which provider."""
+    """`command_line`: `open`, whoever has the installation's files may type commands; `token`, they need a key;
+    `socket`, the console runs commands for the accounts of this machine that `accounts` names, and whoever has the
+    files needs a key. `socket`: its path. `accounts`: name or number of an account to brand (`"*"`: each) to roles.
+    `sign_in`: who comes to the console, and by which provider. `longest_key_days`: every new service key ends within
+    so many days; None: it need not end."""
 
-    command_line: Literal["open", "token"] = "open"
+    command_line: Literal["open", "token", "socket"] = "open"
+    socket: str | None = None
+    accounts: dict[str, dict[str, list[str]]] = {}
     sign_in: SignInSettings | None = None
+    longest_key_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] | None = None
 
 
 class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

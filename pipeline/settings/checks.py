@@ -13,14 +13,14 @@ import yaml
 
 from pipeline.errors import ConfigurationError
 from pipeline.lanes import LANES
-from pipeline.settings.consent_settings import problems_of_consent, problems_of_need
+from pipeline.settings.consent_settings import problems_of_consent, problems_of_need, problems_of_watched
 from pipeline.settings.declarations import SettingsFile
 from pipeline.settings.edges.residency import problems_of_residency
 from pipeline.settings.networks import EVERYBODY, fault_of_network
 from pipeline.settings.retention_settings import problems_of_retention
 from pipeline.settings.secret_settings import problems_of_secrets
 from pipeline.settings.secrets import reference
-from pipeline.settings.sign_in_settings import problems_of_sign_in
+from pipeline.settings.sign_in_settings import problems_of_accounts, problems_of_sign_in
 from pipeline.settings.type_checks import Problem, problems_of_type, shown_value, type_info
 from pipeline.settings.webhook_checks import problems_of_policy, problems_of_webhook
 from pipeline.values.dates.lengths import length_of
@@ -90,6 +90,7 @@ def _of_sense(content: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _of_networks(_objects(content, "outgoing").get("networks"), "outgoing.networks")
     yield from problems_of_residency(content)
     yield from problems_of_sign_in(_objects(_objects(content, "access"), "sign_in"), known)
+    yield from problems_of_accounts(_objects(content, "access"), known)
     yield from problems_of_retention(content.get("retention"), known)
     flower = _objects(content, "flower")
     yield from ((f"flower.{key}", unknown_name(str(key), ("auth",))) for key in flower if key != "auth")
@@ -118,6 +119,7 @@ def _of_entry(entry: Any, place: str, brands: set[str]) -> Iterator[Problem]:
     if place.startswith("destinations."):
         yield from _of_account(entry, place)
         yield from problems_of_need(entry.get("needs_consent"), f"{place}.needs_consent", brands)
+        yield from problems_of_watched(entry.get("reads_consent"), f"{place}.reads_consent")
     if place.startswith("sources."):
         yield from _of_secret_names(entry.get("secrets"), place, brands)
         yield from _of_networks(entry.get("allow_from"), f"{place}.allow_from")

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from pipeline.settings.edges.residency import TransferBasis
+
 LANGUAGES = ("en", "es", "pt")  # of pages and mails
 Problem = tuple[str, str]
 _WRITTEN = re.compile(r"[^.\s]+\.[^.\s]+")
@@ -47,8 +49,57 @@ def problems_of_need(needs: Any, place: str, brands: set[str]) -> Iterator[Probl
                 yield from problems_of_need(question, f"{place}.{brand}", brands)
 
 
+Value = bool | int | str
+
+
+class WatchedField(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a field of a CRM's record says of a question. `withdrawn` and `granted`: its values that say so; any other
+    says nothing. `when`: other fields of the record, each with the values that it must have for this to count."""
+
+    question: str
+    withdrawn: list[Value] = msgspec.field(default_factory=lambda: [True])
+    granted: list[Value] = []
+    when: dict[str, list[Value]] = {}
+
+
+class WatchedObject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An object of a CRM in which people's opt-outs stand: field -> question, or how it is to be read, once or several
+    times. `email`, `phone`: the fields of whom it is, where the CRM's standard ones are not meant. `keyed`: our id is a
+    field of it. `id`, `changed`: the record's own id and its time of change, where the kind does not know them."""
+
+    fields: dict[str, str | WatchedField | list[WatchedField]]
+    email: list[str] = []
+    phone: list[str] = []
+    keyed: bool = True
+    id: str | None = None
+    changed: str | None = None
+
+    def readings(self) -> Iterator[tuple[str, WatchedField]]:
+        """Each field with what it says of a question."""
+        for name, told in self.fields.items():
+            for reading in told if isinstance(told, list) else [told]:
+                yield name, WatchedField(reading) if isinstance(reading, str) else reading
+
+
+def problems_of_watched(watched: Any, place: str) -> Iterator[Problem]:
+    """What is wrong with `reads_consent`, beside its types."""
+    for name, entry in watched.items() if isinstance(watched, dict) else ():
+        fields = entry.get("fields") if isinstance(entry, dict) else None
+        if isinstance(fields, dict) and not fields:
+            yield f"{place}.{name}.fields", "names no field: nothing would be read"
+        for field, told in fields.items() if isinstance(fields, dict) else ():
+            for reading in told if isinstance(told, list) else [told]:
+                question = reading.get("question") if isinstance(reading, dict) else reading
+                if isinstance(question, str) and not _WRITTEN.fullmatch(question):
+                    yield (
+                        f"{place}.{name}.fields.{field}",
+                        f"{question!r} names no question; write PURPOSE.CHANNEL, as marketing.email",
+                    )
+
+
 class MailSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The server that takes mails to people. `password` is a reference. `security`: starttls, tls or none."""
+    """The server that takes mails to people. `password` is a reference. `security`: starttls, tls or none.
+    `data_region`: where it is."""
 
     host: str
     sender: str
@@ -56,6 +107,8 @@ class MailSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     security: Literal["starttls", "tls", "none"] = "starttls"
     user: str | None = None
     password: str | None = None
+    data_region: str | None = None
+    transfer_basis: TransferBasis | None = None
 
 
 class ConsentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

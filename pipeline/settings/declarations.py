@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from pipeline.settings.access_settings import AccessSettings, AuditSettings
-from pipeline.settings.consent_settings import ConsentSettings
+from pipeline.settings.consent_settings import ConsentSettings, WatchedObject
 from pipeline.settings.edges.declared import OutgoingSettings, ReceiverSettings
 from pipeline.settings.edges.register import RegisterSettings
 from pipeline.settings.edges.residency import TransferBasis
@@ -93,7 +93,8 @@ class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class DestinationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One way to write to a CRM account. `secrets` hold references only. `account` names whose quota it uses, if other
     destinations use the same. `look_up`: whoever is new there is looked for by address before a record is made.
-    `needs_consent`: a question that people must have granted, for all brands or by brand (consent_settings.py)."""
+    `needs_consent`: a question that people must have granted, for all brands or by brand (consent_settings.py).
+    `reads_consent`: by the CRM's object, the fields in which people's opt-outs stand there."""
 
     kind: str
     base_url: str
@@ -107,6 +108,8 @@ class DestinationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     batch_size: Count | None = None
     look_up: bool = False
     needs_consent: str | dict[str, str | dict[str, str]] | None = None
+    reads_consent: dict[str, WatchedObject] = {}
+    reads_consent_seconds: Annotated[int, msgspec.Meta(ge=30, le=86_400)] = 300
     timeout_seconds: Annotated[float, msgspec.Meta(gt=0, le=600)] = 20.0
     allow_private: bool = False  # as of a source
     data_region: str | None = None  # where its servers are

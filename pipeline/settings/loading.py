@@ -322,3 +322,8 @@ def _dialect(url: str) -> str:
             "AFLUENTE_DATABASE_URL must begin with postgresql:// (PostgreSQL is the only database)"
         )
     return url
+
+
+def named_socket(environ: Mapping[str, str]) -> str | None:
+    """Where commands are to be handed over to be run, for whoever has no settings of an installation."""
+    return environ.get("AFLUENTE_SOCKET") or None

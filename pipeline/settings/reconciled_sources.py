@@ -86,6 +86,8 @@ def _why_not(
     if len(brands) > 1:
         own = f"a source of its own for each brand (`connector: {entry.connector or slug}`, `brands: [ONE]`)"
         return f"it takes leads of several brands ({', '.join(brands)}), and its list tells none: set up {own}"
+    if reconcile.needs_address is not None and entry.url is None:
+        return f"it is not set up: set sources.{slug}.url to its own address, such as {reconcile.needs_address}"
     missing = [option for option in reconcile.options if option.name not in options]
     if missing:
         help_ = f" ({missing[0].help})" if missing[0].help else ""

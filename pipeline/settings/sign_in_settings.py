@@ -82,6 +82,24 @@ def problems_of_sign_in(entry: Mapping[Any, Any], brands: set[str]) -> Iterator[
             )
 
 
+def problems_of_accounts(access: Mapping[Any, Any], brands: set[str]) -> Iterator[Problem]:
+    """What types cannot tell of `access.accounts` and `access.socket`, as (place, what is wrong there)."""
+    if access.get("command_line") == "socket":
+        for name in ("socket", "accounts"):
+            if not access.get(name):
+                yield f"access.{name}", "is missing: access.command_line is socket"
+    path = access.get("socket")
+    if isinstance(path, str) and not path.startswith("/"):
+        yield "access.socket", "is no whole path: it begins with /"
+    accounts = access.get("accounts")
+    for account, by_brand in accounts.items() if isinstance(accounts, dict) else ():
+        for brand, roles in by_brand.items() if isinstance(by_brand, dict) else ():
+            place = f"access.accounts.{account}.{brand}"
+            yield from _of_roles(dict.fromkeys(roles) if isinstance(roles, list) else None, place)
+            if brand != ALL_BRANDS and brand not in brands:
+                yield place, f'is not among brands; "{ALL_BRANDS}" stands for every brand'
+
+
 def _of_roles(by_role: Any, place: str) -> Iterator[Problem]:
     for role in by_role if isinstance(by_role, dict) else ():
         if role not in ROLES:

@@ -33,6 +33,7 @@ WITHOUT_STATISTICS = {
     "deliveries": ("external_id", "last_error", "once_digest"),
     "delivery_log": ("message",),
     "delivery_jobs": ("records",),
+    "crm_consents": ("crm_id",),
     "crm_records": ("crm_id",),
     "identity_log": ("details",),
     "identity_reviews": ("pieces",),

@@ -19,10 +19,13 @@ _log = get_logger(__name__)
 
 def judge_hooks(known: Settings) -> None:
     """Stop the subscriptions of keys that are gone, or that may not subscribe or serve their brands any more; go on
-    with those whose key is back. For a process that is told the keys: not all are. Raises TransientError."""
+    with those whose key is back. A key of some sources stands for none: messages are of all sources.
+
+    For a process that is told the keys: not all are. Raises TransientError."""
     with transaction() as connection:
         stored = map(api_key_of, read_keys(connection, only_live=True))
-        keys = [(key.name, key.brands or None) for key in (*known.api_keys, *stored) if key.may(HOOK_PERMISSION)]
+        owners = [key for key in (*known.api_keys, *stored) if key.may(HOOK_PERMISSION) and not key.sources]
+        keys = [(key.name, key.brands or None) for key in owners]
         changed = endpoints.judge_hooks(connection, keys)
     for name, is_on in sorted(changed.items()):
         _log.warning("webhook_key_back" if is_on else "webhook_key_gone", endpoint=name)

@@ -21,6 +21,7 @@ TITLES = {
     "adopts": "takes records over",
     "sets_up": "is set up by us",
     "jobs": "takes jobs",
+    "tells_changes": "tells changes",
 }
 
 

@@ -18,6 +18,7 @@ from tests.support.intake_server import KEY, count_events, running_receiver
 from tests.support.services import forget_caches
 
 CRM = {"kind": "salesforce", "base_url": "https://crm.example.org"}
+MAIL = {"host": "smtp.example.com", "sender": "news@example.org"}
 HOOK = {"url": "https://hooks.example.org", "secrets": {"signing": "env:SIGNING"}, "events": ["lead.settled"]}
 SCC = {"instrument": "scc", "signed": "2026-05-01", "document": "DPA 12"}
 OFF = {"enabled": False}
@@ -77,6 +78,9 @@ def test_within_the_european_economic_area_nothing_crosses(config, there):
         ({"webhooks": {"partner": HOOK}}, "webhooks.partner.data_region"),
         ({"webhooks": {"partner": {**HOOK, "data_region": "US"}}}, "webhooks.partner"),
         ({"hooks": {}}, "hooks.data_region"),
+        ({"consent": {"mail": MAIL}}, "consent.mail.data_region"),
+        ({"consent": {"mail": {**MAIL, "data_region": "US"}}}, "consent.mail.transfer_basis"),
+        ({"consent": {"mail": {**MAIL, "data_region": "Europe"}}}, "consent.mail.data_region"),
         ({"destinations": {"crm": {**CRM, "data_region": "US", "transfer_basis": {"instrument": "scc"}}}}, "signed"),
         (
             {"destinations": {"crm": {**CRM, "data_region": "US", "transfer_basis": {**SCC, "signed": "soon"}}}},
@@ -99,6 +103,19 @@ def test_a_destination_that_is_off_and_one_on_this_machine_cross_nothing(config)
     here = {"kind": "salesforce", "base_url": "http://127.0.0.1:8081"}
     known = config(data_region="EU", destinations={"old": {**CRM, **OFF}, "here": here})
     assert [check.ok for check in check_residency(known)] == [True]
+
+
+def test_a_mail_server_is_asked_where_it_is_as_any_other_who_gets_addresses(config):
+    here = config(data_region="EU", consent={"mail": {**MAIL, "host": "localhost"}})
+    assert [check.ok for check in check_residency(here)] == [True]
+    known = config(data_region="EU", consent={"mail": {**MAIL, "data_region": "US", "transfer_basis": SCC}})
+    (check,) = check_residency(known)
+    assert check.detail == "EU; consent.mail in US by scc of 2026-05-01 (DPA 12)"
+    (recipient,) = [row for row in answer("privacy", "register", "--json")["recipients"] if row["kind"] == "mail"]
+    assert (recipient["name"], recipient["region"], recipient["basis"]) == (
+        "consent.mail", "US", "scc of 2026-05-01 (DPA 12)",
+    )  # fmt: skip
+    assert recipient["categories"]
 
 
 def test_what_crosses_by_a_basis_is_shown_by_doctor_status_and_the_list_of_destinations(database, config):

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from pipeline.records import NewEvent, new_id
+from pipeline.store.deliveries.crm_consents import begin_reading
 from pipeline.store.engine import transaction
 from pipeline.store.events.events import insert_events
 from tests.support.services import forget_caches
@@ -31,6 +32,11 @@ def add_delivery(state: str, *, lane: str = "bulk", error: str | None = None) ->
             " last_error_at) VALUES ('crm', %s, 'default', %s, 1, %s, %s, now())",
             (new_id(), lane, state, error),
         )
+
+
+def add_opt_out_reading() -> None:
+    with transaction() as connection:
+        begin_reading(connection, "crm", "Lead", settings_digest="1", hold_seconds=60)
 
 
 def add_endpoint() -> None:

@@ -48,6 +48,8 @@ INSERT INTO identity_decisions (one, other, same, decision_id, brand, decided_by
         gen_random_uuid(), 'default', 'somebody', 'needle-why');
 INSERT INTO crm_records (record_id, destination, brand, crm_id, person_id, run)
     VALUES (%(other)s, 'sandbox', 'default', 'needle-crm', %(person)s, 1);
+INSERT INTO crm_consents (destination, object, crm_id, field, purpose, channel, state, changed_at, person_id)
+    VALUES ('sandbox', 'Lead', 'needle-opted', 'DoNotCall', 'marketing', 'phone', 'withdrawn', now(), %(person)s);
 INSERT INTO delivery_log (destination, person_id, version, outcome, message, call_id)
     VALUES ('sandbox', %(person)s, 1, 'rejected', 'needle-answer', gen_random_uuid());
 INSERT INTO webhook_messages (endpoint, event, brand, subject_id, person_id, state)

@@ -88,7 +88,14 @@ def sql_workbench(database_url: str) -> Iterator[Workbench]:
             tuple(map(SentField, ("purpose", "channel", "person_id", "state"))),
         )
         yield Workbench(
-            DESTINATION, connection, dict, seen, lose_answers=line.lose_commit, linked=linked, consents=consents
+            DESTINATION,
+            connection,
+            dict,
+            seen,
+            lose_answers=line.lose_commit,
+            linked=linked,
+            consents=consents,
+            changed_field="updated_at",
         )
     finally:
         line.close()

@@ -82,13 +82,40 @@ def subscriptions(sandbox: Sandbox) -> Consents:
     )
 
 
-CONSENTS = {"hubspot": subscriptions}
+def records_of_salesforce(_sandbox: Sandbox) -> Consents:
+    return Consents(
+        "Consent__c",
+        lambda number: {"Question__c": f"marketing.email of {number}"},
+        {"State__c": "granted"},
+        {"State__c": "withdrawn"},
+        (SentField("Question__c"), SentField("State__c")),
+    )
+
+
+def contact_point_consents(_sandbox: Sandbox) -> Consents:
+    return Consents(
+        "msdynmkt_contactpointconsent4s",
+        lambda number: {
+            "msdynmkt_contactpointvalue": f"vera{number}.{uuid4().hex[:8]}@example.org",
+            "msdynmkt_contactpointtype": 534120000,
+        },
+        {"msdynmkt_value": 534120001},
+        {"msdynmkt_value": 534120002},
+        tuple(map(SentField, ("msdynmkt_contactpointvalue", "msdynmkt_contactpointtype", "msdynmkt_value"))),
+    )
+
+
+CONSENTS = {
+    "hubspot": subscriptions,
+    "salesforce": records_of_salesforce,
+    "dataverse": contact_point_consents,
+}
 """What consents are told by at each sandbox."""
 
 OTHERS: dict[str, Callable[..., contextlib.AbstractContextManager[Workbench]]] = {"sql": sql_workbench}
 """Workbenches of kinds without a sandbox: given the kind's mapping, a folder, and the URL of an empty database."""
 
-ELSEWHERE = {"tryton": "a server of its own answers for it: test_tryton_itself.py"}
+ELSEWHERE = {"tryton": "a server of its own answers for it: test_tryton_conforms.py"}
 """Kinds without a workbench, and why."""
 
 

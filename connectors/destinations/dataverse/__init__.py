@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from connectors.destinations.dataverse.consents import CONSENTS
 from connectors.destinations.dataverse.objects import OBJECTS
 from connectors.destinations.dataverse.writer import TOKEN_URL, DataverseWriter
 from connectors.kit import DestinationType, Option, Window
@@ -17,6 +18,8 @@ DESTINATION = DestinationType(
     windows=(Window("five_minutes", calls=6_000, seconds=300),),
     options=(
         Option("api_version", ("number", "text"), default="9.2", help="version of the Web API"),
+        Option("consent_id_field", help="the column of the own id of a table of yours that consents are told by"),
+        Option("consent_matched_by", help="columns by which a consent that is there already is found, with commas"),
         Option("external_id_field", default="new_afluenteid", help="the column of the alternate key that holds our id"),
         Option("id_field", default="leadid", help="the column of the table's own id"),
         Option("return_representation", "boolean", default=True, help="false: created is not told from updated"),
@@ -27,5 +30,5 @@ DESTINATION = DestinationType(
     secrets=("access_token", "client_id", "client_secret"),
     sandbox_secrets={"client_id": "sandbox", "client_secret": "sandbox"},
     merge="mark",
-    objects=OBJECTS,
+    objects=(*OBJECTS, *CONSENTS),
 )

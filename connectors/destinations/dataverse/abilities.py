@@ -203,16 +203,17 @@ class DataverseAbilities(ABC):
         parts += [f"$filter={quote(where)}"] if where else []
         return "&".join(parts + ([f"$orderby={quote(order)}"] if order else []))
 
-    def _page(self, query: str) -> tuple[list[dict[str, Any]], str | None]:
-        """Rows, and the query of the next page."""
+    def _page(
+        self, query: str, *, table: str | None = None, id_field: str | None = None
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Rows, and the query of the next page; of the writer's own table if not of another."""
+        table, id_field = table or self._names.table, id_field or self._names.id_field
         headers = {"Prefer": f"odata.maxpagesize={_PAGE}"}
-        response = self._calls.request("GET", f"{self._root}/{self._names.table}?{query}", headers=headers)
+        response = self._calls.request("GET", f"{self._root}/{table}?{query}", headers=headers)
         self._raise_for(response)
         body = _object(response)
         rows = body.get("value")
-        if not isinstance(rows, list) or not all(
-            isinstance(row, dict) and row.get(self._names.id_field) for row in rows
-        ):
+        if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get(id_field) for row in rows):
             raise TransientError(f"{self._name}: answered {response.status_code} with something else than rows")
         following = body.get("@odata.nextLink")
         return rows, urlsplit(following).query if isinstance(following, str) else None

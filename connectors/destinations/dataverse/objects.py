@@ -11,7 +11,13 @@ OBJECTS = (
     # A task has one row that it is about: a person. Dynamics shows it with the person's company too.
     ObjectType("tasks", ("touch",), links=("regardingobjectid_contact_task", "regardingobjectid_lead_task")),
 )
-ID_FIELDS = {"accounts": "accountid", "contacts": "contactid", "leads": "leadid", "tasks": "activityid"}
+ID_FIELDS = {
+    "accounts": "accountid",
+    "contacts": "contactid",
+    "leads": "leadid",
+    "msdynmkt_contactpointconsent4s": "msdynmkt_contactpointconsent4id",
+    "tasks": "activityid",
+}
 
 
 def reference_of(link: Link) -> tuple[str, str | None]:

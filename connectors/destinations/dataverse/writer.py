@@ -22,6 +22,7 @@ from connectors.destinations.dataverse.answers import (
     result_of,
     wait_asked_for,
 )
+from connectors.destinations.dataverse.changes import DataverseChanges
 from connectors.destinations.dataverse.objects import ID_FIELDS, reference_of
 from connectors.kit import (
     ConfigurationError,
@@ -49,7 +50,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _HEADERS = {"Accept": "application/json", "OData-MaxVersion": "4.0", "OData-Version": "4.0"}
 
 
-class DataverseWriter(DataverseAbilities):
+class DataverseWriter(DataverseAbilities, DataverseChanges):
     """Not shared between threads: it holds one HTTP session.
 
     The limits that Dataverse tells in its headers are those of one of its servers in five minutes, no quota of a day:
@@ -168,12 +169,13 @@ def _limit(code: str | None) -> str:
 
 def _names(connection: Connection) -> Names:
     options = connection.options
+    own_id = "consent_id_field" if connection.subject == "consent" else "id_field"
     names = Names(
         table=connection.object or str(options.get("table", "leads")),
-        id_field=ID_FIELDS.get(connection.object or "") or str(options.get("id_field", "leadid")),
+        id_field=ID_FIELDS.get(connection.object or "") or str(options.get(own_id) or "leadid"),
         key_field=str(options.get("external_id_field", "new_afluenteid")),
     )
-    for option, value in (("table", names.table), ("id_field", names.id_field), ("external_id_field", names.key_field)):
+    for option, value in (("table", names.table), (own_id, names.id_field), ("external_id_field", names.key_field)):
         if not _NAME.fullmatch(value):
             raise ConfigurationError(
                 f"destinations.{connection.name}.options.{option} is {value!r}; allowed: letters, digits and _"

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from connectors.destinations.salesforce.abilities import CONTACT_PREFIX, SalesforceAbilities
 from connectors.destinations.salesforce.answers import CONVERTED, FIXED_FIELD, GONE, result_of
 from connectors.destinations.salesforce.api import BATCH_SIZE, Api
+from connectors.destinations.salesforce.changes import SalesforceChanges
 from connectors.destinations.salesforce.jobs import SalesforceJobs
 from connectors.destinations.salesforce.places import Decided, Place, Places
 from connectors.kit import Connection, Link, QuotaError, Record, TransientError, Usage, WriteResult, check_batch
@@ -18,7 +19,7 @@ MEMBER = "CampaignMember"
 _MEMBER_FIXED = ("CampaignId", "LeadId", "ContactId")  # only said when a member is made
 
 
-class SalesforceWriter(SalesforceAbilities, SalesforceJobs):
+class SalesforceWriter(SalesforceAbilities, SalesforceJobs, SalesforceChanges):
     """One object of one account. Not shared between threads: it holds one HTTP session."""
 
     def __init__(self, connection: Connection) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from connectors.destinations.sql.abilities import BATCH_SIZE, KEPT_FIRST, KEPT_LAST, KEY, SqlAbilities
+from connectors.destinations.sql.changes import SqlChanges
 from connectors.kit import (
     ConfigurationError,
     Connection,
@@ -65,7 +66,7 @@ SELECT given.{key}::text, EXISTS (SELECT FROM changed WHERE changed.{key} = give
 FROM given"""
 
 
-class SqlWriter(SqlAbilities):
+class SqlWriter(SqlAbilities, SqlChanges):
     """One table. Not shared between threads: it holds one connection."""
 
     def __init__(self, connection: Connection) -> None:
@@ -74,6 +75,7 @@ class SqlWriter(SqlAbilities):
         options = connection.options
         schema, table = str(options.get("schema", "afluente")), str(options.get("table", "contacts"))
         table = connection.object or table
+        self._schema = schema
         self._table = Table(self._name, schema, table, KEY)
         self._creates = bool(options.get("create_tables", False))
         # A link is a column too: it holds the key of a row of another table.

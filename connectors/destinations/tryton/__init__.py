@@ -14,6 +14,7 @@ from typing import Any
 
 from connectors.destinations.tryton import records as made
 from connectors.destinations.tryton.abilities import BATCH_SIZE, TrytonAbilities
+from connectors.destinations.tryton.changes import TrytonChanges
 from connectors.destinations.tryton.records import Wanted
 from connectors.destinations.tryton.rpc import TrytonAccount
 from connectors.kit import (
@@ -38,7 +39,7 @@ _ERASED = "the party was erased in Tryton, and nothing is written to it any more
 _CLOSED = "the opportunity is closed in Tryton: it stays as it is, the party is kept"
 
 
-class TrytonWriter(TrytonAbilities):
+class TrytonWriter(TrytonAbilities, TrytonChanges):
     """One account. Not shared between threads: it holds one HTTP session.
 
     A person's party has our id as its `code`, which Tryton keeps unique: whoever comes second is refused, so there is
@@ -124,6 +125,7 @@ class _Batch:
         self._erased: set[str] = set()
         self._homes = dict(zip(self._wanted, parties, strict=False))
         self._gone: set[str] = set()  # keys whose home is not there any more
+        self._taken: set[str] = set()  # keys that have an opportunity at another party than their home
 
     def write(self) -> list[WriteResult]:
         self._find_opportunities()
@@ -156,6 +158,9 @@ class _Batch:
 
     def _find_homes(self) -> None:
         """The parties that opportunities are to stand at, for those that have none yet."""
+        for key in self._homes.keys() & self._opportunities.keys():
+            if str(self._opportunities[key].get("party")) != self._homes[key]:
+                self._taken.add(key)
         homes = {key: home for key, home in self._homes.items() if key not in self._opportunities}
         if not homes:
             return
@@ -224,7 +229,11 @@ class _Batch:
     def _change(self, model: str, known: dict[str, dict[str, Any]], changes_of: _ChangesOf) -> None:
         pairs: list[Any] = []
         for key, entry in known.items():
-            if not entry.get("is_foreign") and (values := changes_of(self._wanted[key], entry)):
+            if (
+                key not in self._taken
+                and not entry.get("is_foreign")
+                and (values := changes_of(self._wanted[key], entry))
+            ):
                 pairs += ([entry["id"]], values)
         if pairs:
             self._account.write(f"{model}.write", *pairs, values=self._values)
@@ -232,11 +241,15 @@ class _Batch:
     def _is_open(self, key: str) -> bool:
         """Whether its opportunity may be made or changed."""
         known = self._opportunities.get(key)
-        return key not in self._erased | self._gone and (known is None or known.get("state") in made.OPEN_STATES)
+        return key not in self._erased | self._gone | self._taken and (
+            known is None or known.get("state") in made.OPEN_STATES
+        )
 
     def _result(self, record: Record) -> WriteResult:
         if record.key in self._gone:
             return WriteResult(record.key, "retry", code="record_gone", message="its party is not there any more")
+        if record.key in self._taken:
+            return WriteResult(record.key, "retry", code="key_taken", message="another party's opportunity has our id")
         if record.key in self._erased:
             return WriteResult(record.key, "rejected", code="party_erased", message=_ERASED)
         is_open = self._is_open(record.key)

@@ -12,6 +12,7 @@ from connectors.kit.sources.fetching.addresses import address_problems
 from connectors.kit.sources.fetching.fetch import fetch_of
 from connectors.kit.sources.fetching.subscriptions import subscription_of, subscription_problems
 from connectors.kit.sources.handshakes import secrets_of_webhook
+from connectors.kit.sources.idempotency import id_paths
 from connectors.kit.sources.paging.checks import wrong_words
 from connectors.kit.sources.parts import as_paths
 from connectors.kit.sources.reconciling.checks import reconcile_problems
@@ -117,7 +118,8 @@ def _wrong_paths(connector: Connector) -> list[str]:
     if isinstance(connector.intake, Webhook):
         for path in as_paths(connector.intake.records_at):
             problems += path_problem("records_at", path, many=True)
-    problems += path_problem("event_id", connector.event_id)
+    for path in id_paths(connector):
+        problems += path_problem("event_id", path)
     problems += path_problem("occurred_at", connector.occurred_at)
     return problems
 

@@ -6,8 +6,9 @@ Each method makes one call, or as many as its text says, and raises as `Writer.w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from connectors.kit.destinations.declarations import Record, WriteResult
@@ -185,6 +186,57 @@ class Jobs(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is read of an object's records when they change. `object`: the CRM's name of it, None: the writer's own.
+
+    `fields` by the CRM's names. `addresses`: the fields that hold each canonical name, as {"email": ("Mail__c",)};
+    none: those that the kind knows of an object of persons. `is_keyed`: our external id is a field of it. `id_field`
+    and `changed_field`, the record's own id and its time of change, where they are not those that the kind knows.
+    """
+
+    object: str | None = None
+    fields: tuple[str, ...] = ()
+    addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    is_keyed: bool = True
+    id_field: str | None = None
+    changed_field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedRecord:
+    """A record as it is by now, which was changed last at `changed_at`, by the CRM's clock. `values`: addresses, as
+    those of a KnownPerson."""
+
+    crm_id: str
+    key: str | None
+    changed_at: datetime
+    fields: dict[str, Any] = field(repr=False)
+    values: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesPage:
+    """`cursor`: asks for the next page; None on the last one."""
+
+    records: tuple[ChangedRecord, ...]
+    cursor: str | None
+
+
+@runtime_checkable
+class TellsChanges(Protocol):
+    """Says which records were changed, so that what people do in the CRM is known here too."""
+
+    def list_changes(self, watched: Watched, since: datetime | None, cursor: str | None = None) -> ChangesPage:
+        """A page of the records that were made or changed at `since` or later, whoever did it; None: of all. Those that
+        were deleted too, where the CRM keeps them. None is left out that was changed before the first page was asked
+        for; one that is changed meanwhile may come once more. One call.
+
+        Raises ConfigurationError where `watched` lacks what the kind does not know by itself.
+        """
+        ...
+
+
 CAPABILITIES: dict[str, str] = {
     "reads": "read",
     "deletes": "delete",
@@ -194,6 +246,7 @@ CAPABILITIES: dict[str, str] = {
     "adopts": "adopt",
     "sets_up": "setup",
     "jobs": "open_job",
+    "tells_changes": "list_changes",
 }
 """Each capability and the method by which a writer has it."""
 

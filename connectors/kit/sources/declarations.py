@@ -116,8 +116,7 @@ class Webhook:
     max_body_bytes: int = 1_048_576
     max_records: int | None = None  # in one body; None: 1 for a browser's form, 100 unsigned, 5,000 signed
     cross_origin: bool = False  # browsers post here: answer CORS preflights
-    # How the source makes sure that this address is ours: connectors/kit/sources/handshakes.py. A function gets the
-    # query of a GET and the secrets.
+    # How the source makes sure that this address is ours (handshakes.py). A function gets a GET's query and secrets.
     handshake: Handshake | tuple[Handshake, ...] | AskFunction | None = None
     json_fields: tuple[str, ...] = ()
     fetch: Fetch | None = None  # the body brings ids; the record of each is read from the source before it is mapped
@@ -228,8 +227,9 @@ class Cursor:
 class Parent:
     """The list whose records a stream is read for, one after the other: forms, of which each has leads.
 
-    `url` as of a Stream; `id_at`: the path of the id that goes into the stream's address as `{parent}`. `most`: how
-    many there may be. `own_ids`: the ids of the stream's records are told apart by parent (entry 1 of each form).
+    `url` as of a Stream; `id_at`: the path of the id (of an address its last part) that goes into the stream's address
+    as `{parent}`. `most`: how many there may be. `own_ids`: ids of records are told apart by parent (entry 1 of each
+    form). `may_lack`: where a source is reconciled, a 404 in place of the stream's list says that this one has none.
     """
 
     url: str
@@ -239,6 +239,7 @@ class Parent:
     params: Mapping[str, Any] = field(default_factory=dict)
     most: int = 1_000
     own_ids: bool = False
+    may_lack: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +319,8 @@ class Connector:
     """One source. `event_id` and `occurred_at` are paths in a record; the first makes a second delivery harmless.
 
     `event_id` names a record: the same id with other content is a revision of it. It must differ for every record.
-    None, or absent in a record: the idempotency key is made from the record's content.
+    None, or absent in a record: the idempotency key is made from the record's content. Of several paths the last must
+    be filled; those before it say of what kind it is, where they are.
 
     - `revised_at`: path of the time (or growing number) of a record's last change. The greatest one counts, whatever
       comes first; without it the later arrival. A Poll has its cursor's field for it unless another is named.
@@ -337,14 +339,12 @@ class Connector:
     intake: Webhook | Poll | File | Api | Collected
     tier: str = "bronze"
     lane: str = "hot"
-    event_id: str | None = None
+    event_id: str | tuple[str, ...] | None = None
     occurred_at: str | None = None
     revised_at: str | None = None
     contact_at: tuple[str, ...] = ()
     revisions: str = "replace"
     prepare: Callable[..., dict[str, Any]] | None = None  # of (record) or (record, parents), at mapping time: pure
-    settings: tuple[str, ...] = field(
-        default=()
-    )  # names of afluente.yaml keys that the connector understands beyond the common ones
+    settings: tuple[str, ...] = ()  # keys of afluente.yaml that it understands beyond the common ones
     # The type of `options` in afluente.yaml, if those describe the source: kit/sources/configured/options.py.
     configured_by: type[ConfiguredBy] | None = None

@@ -55,7 +55,8 @@ def former_digest(
     connector: Connector, record: dict[str, Any], *, header_value: str | None = None, index: int = 0
 ) -> bytes:
     """The key that a record had before contents were compared: any text or number was an id, and all cells counted."""
-    value = None if connector.event_id is None else get_path(record, connector.event_id)
+    path = connector.event_id
+    value = get_path(record, path) if isinstance(path, str) else None  # several paths are newer than such keys
     is_id = isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip()
     if is_id:
         return _digest("event_id", str(value).strip().encode())
@@ -73,9 +74,20 @@ def revisions_add(connector: Connector, own_id: str | None) -> bool:
 
 def event_id_of(connector: Connector, record: dict[str, Any]) -> str | None:
     """The source's own id of a record as text, or None where it has none."""
-    if connector.event_id is None:
+    parts = [_id_at(record, path) for path in id_paths(connector)]
+    if not parts or parts[-1] is None:
         return None
-    value = get_path(record, connector.event_id)
+    return " ".join(part for part in parts if part is not None)
+
+
+def id_paths(connector: Connector) -> tuple[str, ...]:
+    """The paths that an id is read at."""
+    path = connector.event_id
+    return () if path is None else (path,) if isinstance(path, str) else path
+
+
+def _id_at(record: dict[str, Any], path: str) -> str | None:
+    value = get_path(record, path)
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     text = str(value).strip()

@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from connectors.kit.paths import get_path
-from connectors.kit.sources.cursor_values import as_text
+from connectors.kit.sources.auth import HeaderKey
 from connectors.kit.sources.declarations import Poll, Stream
 from connectors.kit.sources.fetching.addresses import target_of
 from connectors.kit.sources.fetching.fetch import Fetch, fetch_of
 from connectors.kit.sources.paging.declared import PageToken
-from connectors.kit.sources.paging.streams import poll_of_parents, poll_of_stream
+from connectors.kit.sources.paging.streams import parent_id_of, poll_of_parents, poll_of_stream
 from connectors.kit.sources.reconciling.asking import parent_target, polls_of_window
 from connectors.kit.sources.reconciling.declared import Reconcile, Window, reconcile_of
 from connectors.sandbox.providers.invented import Inventor, Lead
@@ -38,6 +37,8 @@ def hold(
     if (fetch := fetch_of(inventor.connector)) is not None:
         provider.records.update(_by_id(fetch, leads))
     if (reconcile := reconcile_of(inventor.connector)) is not None and inventor.is_listed:
+        if isinstance(reconcile.poll.auth, HeaderKey):
+            provider.key_header = reconcile.poll.auth.name.lower()
         entries = [Listed(lead.listed, lead.at) for lead in (leads if listed is None else listed)]
         _Lists(provider, reconcile, entries, page_size).add(inventor.options, inventor.parents[:-1])
 
@@ -60,9 +61,10 @@ class _Lists:
         for asked, _ in polls_of_window(self._reconcile, _A_WINDOW, options):
             if not asked.streams:
                 self._add_list(asked, None)
-            for stream, declared in zip(asked.streams, self._reconcile.poll.streams, strict=True):
+            declared = {stream.name: stream for stream in self._reconcile.poll.streams}
+            for stream in asked.streams:
                 parent_id = self._add_parent(asked, stream, above)
-                self._add_list(poll_of_stream(asked, stream, parent_id), declared)
+                self._add_list(poll_of_stream(asked, stream, parent_id), declared[stream.name])
 
     def _add_list(self, asked: Poll, declared: Stream | None) -> None:
         """The list at the address of `asked`; where the window stands in a request says the declaration."""
@@ -88,7 +90,7 @@ class _Lists:
         record = above[0]
         listed = poll_of_parents(asked, stream.parent)
         self._provider.lists[urlsplit(listed.url).path] = Listing(listed, [Listed(record)])
-        parent_id = as_text(get_path(record, stream.parent.id_at)) or ""
+        parent_id = parent_id_of(stream.parent, record) or ""
         if (whole := parent_target(self._reconcile, asked, parent_id)) is not None:
             self._provider.records[urlsplit(whole.url).path] = record
         return parent_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ _OVER_LIMIT, _GONE, _NO_TOKEN = 429, 404, 401
 
 @dataclass
 class Provider:
-    """One source's API. `records` and `lists` by path; `tokens` are those that are let in, None: any.
+    """One source's API. `records` and `lists` by path; `tokens` are those that are let in, None: any. `key_header`: the
+    header that they are shown in, in lower case; None: as a bearer's, or as a password.
 
     `lives`: calls that a token still lets in before it has expired, `life`: those of a token that is not there;
     `per_second`: calls that it takes; `fails`: statuses that it answers instead, one a call; `broken`: paths that
@@ -30,6 +32,7 @@ class Provider:
     source: str
     records: dict[str, Any] = field(default_factory=dict, repr=False)
     tokens: set[str] | None = None
+    key_header: str | None = None
     lives: dict[str, int] = field(default_factory=dict, repr=False)
     life: int | None = None
     per_second: float | None = None
@@ -59,8 +62,8 @@ class Provider:
 
     def _answer(self, request: Request, path: str) -> Reply:
         route = f"{request.method} providers/{self.source}"
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        is_known = scheme.lower() == "bearer" and bool(token) and self._lets_in(token)
+        token = self._token_of(request)
+        is_known = bool(token) and self._lets_in(token)
         refusal = self.broken.get(path)
         if self.fails:
             refusal = self.fails.pop(0)
@@ -75,6 +78,15 @@ class Provider:
         if refusal is None and path in self.lists:
             return self.lists[path].answer(request, route)
         return self._failure(refusal or _GONE, route)
+
+    def _token_of(self, request: Request) -> str:
+        """What is shown; "" where nothing is."""
+        if self.key_header is not None:
+            return request.headers.get(self.key_header, "")
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "basic":
+            return _password_in(token)
+        return token if scheme.lower() == "bearer" else ""
 
     def _lets_in(self, token: str) -> bool:
         if self.tokens is not None and token not in self.tokens:
@@ -99,6 +111,13 @@ class Provider:
         headers = {"Retry-After": self.retry_after} if self.retry_after and status in (429, 503) else {}
         told, body = _worded(self.source, status)
         return json_reply(told, body, route, headers=headers)
+
+
+def _password_in(credentials: str) -> str:
+    try:
+        return b64decode(credentials, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def _worded(source: str, status: int) -> tuple[int, Mapping[str, Any]]:

@@ -68,6 +68,7 @@ RETRIES: dict[str, Retries] = {
         _growing(6, 6 * _HOUR), on=frozenset(range(500, 600)), takes=frozenset({200}), is_published=False
     ),
     "gravity_forms": _INLINE,
+    "hubspot_events": Retries(_growing(10, 24 * _HOUR), 5.0),
     "hubspot_workflow": Retries(_growing(10, 24 * _HOUR), 5.0),
     "intercom": Retries((_MINUTE,), 5.0, switches_off=_GONE, is_published=False),
     "jotform": Retries(is_published=False),

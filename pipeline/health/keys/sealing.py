@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -13,6 +14,8 @@ from pipeline.settings.loading import Settings
 from pipeline.store.engine import engine
 from pipeline.store.keys.in_use import read_droppable_keys, read_keys_in_use
 from pipeline.store.schema import is_current
+
+_SETTLING = timedelta(days=1)
 
 
 def check_sealing_keys(known: Settings) -> Iterator[Check]:
@@ -31,12 +34,26 @@ def check_sealing_keys(known: Settings) -> Iterator[Check]:
             yield failed("sealing keys", f"key {key_id} sealed something that is stored, and is not set", remedy)
     for key_id in key_ids[1:]:
         if key_id in droppable:
-            yield passed("sealing keys", f"key {key_id} can go from AFLUENTE_SECRET_KEYS: nothing stored needs it")
+            yield passed("sealing keys", _standing(key_id, droppable[key_id]))
         elif key_id in needed:
             yield passed("sealing keys", f"key {key_id} is still needed: `afluente keys reseal` ends that")
 
 
-def _read(connection: Connection) -> tuple[list[str], list[str]] | None:
+def _standing(key_id: str, since: datetime) -> str:
+    """Processes that had not read the newest key, messages and sign-ins on their way have a day to end."""
+    kept = "backups of before open with it alone"
+    if datetime.now(UTC) < since + _SETTLING:
+        return (
+            f"key {key_id} can go from AFLUENTE_SECRET_KEYS after {since + _SETTLING:%Y-%m-%d %H:%M} (UTC) and one more"
+            f" `afluente keys reseal`; {kept}"
+        )
+    return (
+        f"key {key_id} can go from AFLUENTE_SECRET_KEYS once `afluente keys reseal --status` says so again: nothing"
+        f" stored needed it on {since:%Y-%m-%d}; {kept}"
+    )
+
+
+def _read(connection: Connection) -> tuple[list[str], dict[str, datetime]] | None:
     if not is_current(engine()):
         return None  # a check of its own says so
     return read_keys_in_use(connection), read_droppable_keys(connection)

@@ -6,9 +6,9 @@ import secrets
 
 import msgspec
 
-from connectors.kit.sources.auth import OAuthCode, auth_of
+from connectors.kit.sources.auth import OAuthCode
 from connectors.kit.token_server import GrantRefusedError
-from pipeline.access.sources import SourceKeys, keys_of
+from pipeline.access.sources import SourceKeys, asking_auth_of, keys_of
 from pipeline.access.states import AccessState, access_state, access_states
 from pipeline.access.tokens import digest_of, exchange, keep
 from pipeline.audit.entries import record_action
@@ -134,7 +134,7 @@ def read_connections(slug: str | None = None) -> list[AccessState]:
 
 
 def _auth_of(instance: SourceInstance) -> tuple[OAuthCode, SourceKeys]:
-    auth = auth_of(instance.connector.intake)
+    auth = asking_auth_of(instance.connector)
     if not isinstance(auth, OAuthCode):
         raise UsageError(
             f"nobody has to agree for {instance.slug}: it is let in by secrets of afluente.yaml alone;"

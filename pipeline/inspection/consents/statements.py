@@ -106,7 +106,7 @@ def record_consent(
     )
     who = read_people(connection, [owner], lock=False)[owner].profile.values()
     event = consent_event(
-        [said], brand=brand, statement_id=str(new_id()), via="by_hand", who=who, person_id=owner, by=by, reason=why
+        [said], brand=brand, statement_id=str(new_id()), via="by_hand", who=who, person_id=person_id, by=by, reason=why
     )
     store_events(connection, [event])
     record_action(

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from pipeline.intake.edge.peers import Peers
+from pipeline.intake.edge.peers import Peers, Place
 
 HEAD_BYTES = 32_768  # of the request's line and all headers
 HEADERS = 100
@@ -45,6 +45,7 @@ _SLOW_BODY: Refusal = (408, "too_slow", f"nothing of the body came for {BODY_IDL
 _LONG_BODY: Refusal = (408, "too_slow", f"the body took over {BODY_SECONDS:g} s")
 _AROUND: Refusal = (400, "chunks_too_small", "there is far more around the body than in it")
 _CROWD: Refusal = (503, "too_many_connections", "too many connections are open from this address")
+_FULL: Refusal = (503, "too_many_connections", "too many connections are open")
 
 
 class _RefusedInHeadError(Exception):
@@ -60,27 +61,34 @@ class BoundedProtocol(HttpToolsProtocol):
 
     _phase: Literal["new", "head", "body", "idle", "refused"] = "new"
     _timer: asyncio.TimerHandle | None = None
-    _name: str | None = ""
+    _place: Place | None = None
+    is_connected = False  # it was told of its connection, and gives its place back when that ends
     _refusal: Refusal | None = None
     _received = _around = _body = _lingered = 0
     _began_inside = False  # what was read last ends with the beginning of this head
     _body_began = _last_byte = 0.0
 
+    def take(self, place: Place) -> None:
+        """Of a connection that was counted when it was accepted."""
+        self._place = place
+
     # ---- what asyncio calls ----
 
     def connection_made(self, transport: Any) -> None:
+        self.is_connected = True
         super().connection_made(transport)
-        self._name = self.peers.enter(self.client[0] if self.client else None)
-        if self._name is None:
-            self._refuse(_CROWD)
+        if self._place is None:
+            self._place = self.peers.enter(self.client[0] if self.client else None)
+        if self._place is None:
+            self._refuse(_FULL if self.peers.is_full else _CROWD)
         else:
             self._wait(self.idle_seconds, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
-        if self._name:
-            self.peers.leave(self._name)
-            self._name = ""
+        if self._place is not None:
+            self.peers.leave(self._place)
+            self._place = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

@@ -12,7 +12,9 @@ import sys
 
 import uvicorn
 
+from pipeline.intake.edge.protocol import BoundedProtocol
 from pipeline.intake.edge.tls import ReceiverTls
+from pipeline.intake.edge.tls_listener import TlsListener
 
 HANDSHAKE_SECONDS = 10.0  # asyncio's own patience with the beginning of a connection is a minute
 _NOT_STARTED = 3  # uvicorn's own exit code
@@ -38,7 +40,7 @@ class EdgeServer(uvicorn.Server):
         if self._tls is None or self.should_exit:
             return
         try:
-            await self._open(self._tls)
+            self._open(self._tls)
         except OSError as error:
             _log.error("receiver.tls: port %s cannot be listened on: %s", self._tls.port, error.strerror)
             await self.shutdown(sockets=sockets)
@@ -49,21 +51,19 @@ class EdgeServer(uvicorn.Server):
             self._renewing.cancel()
         await super().shutdown(sockets=sockets)
 
-    async def _open(self, tls: ReceiverTls) -> None:
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(
+    def _open(self, tls: ReceiverTls) -> None:
+        listener = TlsListener(
+            tls,
+            self.config.http_protocol_class.peers,  # type: ignore[attr-defined]
             self._connection,
-            host=tls.host,
-            port=tls.port,
-            ssl=tls.context,
-            ssl_handshake_timeout=HANDSHAKE_SECONDS,
             backlog=self.config.backlog,
+            handshake_seconds=HANDSHAKE_SECONDS,
         )
-        self.servers.append(server)
-        self.tls_port = server.sockets[0].getsockname()[1]
-        self._renewing = loop.create_task(tls.keep_current())
+        self.servers.append(listener)  # type: ignore[arg-type]
+        self.tls_port = listener.sockets[0].getsockname()[1]
+        self._renewing = asyncio.get_running_loop().create_task(tls.keep_current())
 
-    def _connection(self) -> asyncio.Protocol:
-        return self.config.http_protocol_class(  # type: ignore[call-arg]
+    def _connection(self) -> BoundedProtocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg,return-value]
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )

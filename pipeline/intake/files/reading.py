@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from connectors.kit import Api, Connector
 from connectors.kit.mail.records import CONTENT_TYPE as MAIL
+from connectors.kit.sources.idempotency import id_paths
 from pipeline.intake.arrivals import JSON, new_event
 from pipeline.intake.files.column_dates import decide_orders, holds_numeric_dates, open_date_columns
 from pipeline.intake.files.contents import FileContents, read_contents
@@ -247,7 +248,7 @@ def _begin(opening: _Opening) -> tuple[Iterator[FileRow], TableNotes, FileRow]:
 def _exact_columns(mapping: SourceMapping, connector: Connector) -> frozenset[str]:
     """Columns whose values tell people or records apart: a number that lost digits would name somebody else."""
     ids = [path for rule in mapping.declaration.fields if rule.name == "external_id" for path in rule.paths]
-    return frozenset([*ids, *([connector.event_id] if connector.event_id else [])])
+    return frozenset([*ids, *id_paths(connector)])
 
 
 def event_of(file: OpenedFile, row: FileRow) -> NewEvent:

@@ -226,7 +226,7 @@ def _get_lead() -> Json:
         "parameters": [_path_parameter("event_id", {"format": "uuid"})],
         "responses": {
             "200": schemas.answer("Where the lead is", "LeadStatus"),
-            **_refusals(400, 401, 403, 404, 405, 431, 500, 503),
+            **_refusals(400, 401, 403, 404, 405, 429, 431, 500, 503),
         },
     }
 

@@ -121,7 +121,7 @@ def described_paths(refusals: Callable[..., Json], path_parameter: Callable[[str
                 },
                 "responses": {
                     "201": schemas.answer("Subscribed; the secret is shown this once", "Subscribed"),
-                    **refusals(400, 401, 403, 405, 408, 409, 413, 415, 431, 500, 503),
+                    **refusals(400, 401, 403, 405, 408, 409, 413, 415, 429, 431, 500, 503),
                 },
             },
             "get": {
@@ -129,7 +129,7 @@ def described_paths(refusals: Callable[..., Json], path_parameter: Callable[[str
                 "security": own,
                 "responses": {
                     "200": schemas.answer("Those of the key's brands", "Hooks"),
-                    **refusals(401, 403, 405, 431, 500, 503),
+                    **refusals(401, 403, 405, 429, 431, 500, 503),
                 },
             },
         },
@@ -138,7 +138,7 @@ def described_paths(refusals: Callable[..., Json], path_parameter: Callable[[str
                 "summary": "End a subscription",
                 "security": own,
                 "parameters": [path_parameter("hook_id", {})],
-                "responses": {"204": {"description": "Ended"}, **refusals(401, 403, 404, 405, 431, 500, 503)},
+                "responses": {"204": {"description": "Ended"}, **refusals(401, 403, 404, 405, 429, 431, 500, 503)},
             }
         },
         "/v1/hooks/sample/{event}": {
@@ -148,7 +148,7 @@ def described_paths(refusals: Callable[..., Json], path_parameter: Callable[[str
                 "parameters": [path_parameter("event", {"enum": list(WEBHOOK_EVENTS)})],
                 "responses": {
                     "200": schemas.answer("A list of one invented message", "Messages"),
-                    **refusals(401, 403, 404, 405, 431, 500, 503),
+                    **refusals(401, 403, 404, 405, 429, 431, 500, 503),
                 },
             }
         },

@@ -36,7 +36,7 @@ _NUMBERS_TOO = ("external_id", "submission_id", "phone", "whatsapp_id")  # a num
 
 async def post_leads(receiver: Receiver, request: Request) -> Response:
     """Store one lead or several. Raises RefusedError."""
-    key = authorize(request, receiver.keys, "leads.post")
+    key = authorize(request, receiver.keys, "leads.post", is_bounded_by_source=True)
     instance = find_instance(receiver, request, key)
     receiver.admission.check_address(instance, request.client)
     check_content_type(request.headers.get("content-type", ""))
@@ -64,7 +64,7 @@ async def post_leads(receiver: Receiver, request: Request) -> Response:
 
 async def get_lead(receiver: Receiver, request: Request) -> Response:
     """Where a lead is: its state, person and deliveries. Raises RefusedError."""
-    key = authorize(request, receiver.keys, "leads.status")
+    key = authorize(request, receiver.keys, "leads.status", is_bounded_by_source=True)
     try:
         event_id = UUID(request.path_params["event_id"])
     except ValueError:

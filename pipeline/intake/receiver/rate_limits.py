@@ -35,6 +35,11 @@ class RateLimits:
         bucket.tokens -= 1
         return 0.0
 
+    def wait(self, name: object, *, rate_per_second: float, burst: float) -> float:
+        """Seconds until there is a token, 0.0 if there is one. None is taken."""
+        tokens = self._filled(name, rate_per_second, burst).tokens if name in self._buckets else burst
+        return max(0.0, (1 - tokens) / rate_per_second)
+
     def charge(self, name: object, count: int, *, rate_per_second: float | None, burst: float | None = None) -> None:
         """Take more tokens of a request that was let in, also those that are not there: the next one waits for them.
 

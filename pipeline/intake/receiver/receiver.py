@@ -21,13 +21,13 @@ from pipeline.intake.receiver.admission import Admission
 from pipeline.intake.receiver.answers import RefusedError, refused_later
 from pipeline.intake.receiver.body_work import BodyWork
 from pipeline.intake.receiver.group_writer import Committed, GroupWriter
+from pipeline.intake.receiver.guarded_keys import GuardedKeys
 from pipeline.intake.receiver.metrics import IntakeMetrics
 from pipeline.intake.receiver.rate_limits import RateLimits
 from pipeline.intake.receiver.readiness import HANGS, Readiness
 from pipeline.intake.receiver.request_counts import HANDSHAKE, TAKEN, RequestCounts, say_there
 from pipeline.intake.secret_renewals import SecretRenewals
 from pipeline.logs import get_logger
-from pipeline.service_keys.known_keys import KnownKeys
 from pipeline.settings.edges.residency import region_of
 from pipeline.settings.loading import Settings
 from pipeline.settings.set_up_sources import set_up_sources
@@ -53,7 +53,7 @@ class Receiver:
     hints: LaneHints = field(default_factory=LaneHints)
     metrics: IntakeMetrics = field(init=False)
     request_counts: RequestCounts = field(default_factory=lambda: RequestCounts(say=say_there))
-    keys: KnownKeys = field(init=False)
+    keys: GuardedKeys = field(init=False)
     hook_keys: HookKeys = field(init=False)
     readiness: Readiness = field(init=False)
     readers: Readers = field(init=False)
@@ -67,7 +67,7 @@ class Receiver:
         self.admission = Admission(self.settings, RateLimits())
         self.metrics = IntakeMetrics(self.settings, queued=lambda: self.writer.queued)
         self.readiness = Readiness(self.settings)
-        self.keys = KnownKeys(self.settings, on_change=lambda: judge_hooks(self.settings))
+        self.keys = GuardedKeys(self.settings, on_change=lambda: judge_hooks(self.settings))
         self.hook_keys = HookKeys(self.settings)
         self.readers = Readers(set_up_sources(self.settings, self.connectors), on_end=self.metrics.note_reader_end)
         self.askers = ThreadPoolExecutor(_ASKER_THREADS, thread_name_prefix="intake-asker")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from typing import Any
 
 import uvicorn
@@ -20,7 +21,11 @@ _VERSIONS = ("1.0", "1.1")
 
 def server_config(app: ASGIApp, known: Settings, **options: Any) -> uvicorn.Config:
     """How the receiver is served. `options` are those of uvicorn, for example host and port."""
-    peers = Peers(known.receiver.connections_per_address or None, known.trusted_proxies)
+    peers = Peers(
+        known.receiver.connections_per_address or None,
+        known.trusted_proxies,
+        most_in_all=_most_connections(known.receiver.connections),
+    )
     return uvicorn.Config(
         app,
         http=bounded_protocol(peers),
@@ -36,6 +41,12 @@ def server_config(app: ASGIApp, known: Settings, **options: Any) -> uvicorn.Conf
         forwarded_allow_ips=known.trusted_proxies,
         **options,
     )
+
+
+def _most_connections(wanted: int) -> int:
+    """No more than this process may open: a quarter of its descriptors stays for its files, the database and Redis."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return wanted if soft == resource.RLIM_INFINITY else min(wanted, max(soft * 3 // 4, 1))
 
 
 class Gate:

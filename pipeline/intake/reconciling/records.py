@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import orjson
+from sqlalchemy import Connection
 
 from connectors.kit import Webhook, get_path
 from connectors.kit.sources.polling import Page
@@ -33,11 +34,14 @@ from pipeline.intake.posted.records import NotTakenError, PostedRecord, read_pos
 from pipeline.records import Envelope, NewEvent
 from pipeline.store.engine import transaction
 from pipeline.store.events import cursors
-from pipeline.store.events.reconciled import DayCount, find_known, note_recovered
+from pipeline.store.events.reconciled import DayCount, find_known, find_known_contacts, note_recovered
 
 VIA = "reconcile"  # how a record came, as stored requests hold it: kept for good
 _BYTES_AT_ONCE = 4_000_000  # of bodies: sealed and sent they are in memory several times
 _NO_TIME = "records of the list tell no time: they are counted on no day"
+
+
+_Name = tuple[bytes, bytes | None]  # idempotency key, and which contact of the record it is
 
 
 class _NoRecordError(Exception):
@@ -52,6 +56,10 @@ class _Listed:
     record: PostedRecord = field(repr=False)
     moment: datetime | None
 
+    @property
+    def name(self) -> _Name:
+        return self.record.digest, self.record.contact
+
 
 @dataclass
 class Reading:
@@ -64,14 +72,14 @@ class Reading:
     days: dict[date, DayCount]
     report: PollReport
     position: str | None = None
-    _seen: set[bytes] = field(default_factory=set)
+    _seen: set[_Name] = field(default_factory=set)
 
     def take(self, page: Page, parents: Sequence[Mapping[str, Any]]) -> None:
         """Store what of a page is not here, and count the rest: one transaction with one look-up, or several where the
         bodies of a page are large, as each repeats what its record belongs to."""
         self.report.pages += 1
         rejected = [self._rejected(entry.body, entry.why) for entry in page.rejected]
-        listed: dict[bytes, _Listed] = {}
+        listed: dict[_Name, _Listed] = {}
         size = 0
         for record in page.records:
             try:
@@ -79,10 +87,10 @@ class Reading:
             except _NoRecordError as error:
                 rejected.append(self._rejected(_written(record), str(error)))
                 continue
-            if made is None or not self._is_meant(made.moment) or made.record.digest in self._seen:
+            if made is None or not self._is_meant(made.moment) or made.name in self._seen:
                 continue
-            self._seen.add(made.record.digest)
-            listed[made.record.digest] = made
+            self._seen.add(made.name)
+            listed[made.name] = made
             size += len(made.body)
             if size >= _BYTES_AT_ONCE:
                 self._store(listed, rejected)
@@ -91,21 +99,22 @@ class Reading:
         for note in page.notes:
             self.report.note(note)
 
-    def _store(self, listed: Mapping[bytes, _Listed], rejected: list[NewEvent]) -> None:
+    def _store(self, listed: Mapping[_Name, _Listed], rejected: list[NewEvent]) -> None:
         brand, slug = self.instance.brand, self.instance.slug
         with transaction() as connection:
-            known = find_known(connection, brand, slug, list(listed))
-            lost = {digest: self._event(made) for digest, made in listed.items() if digest not in known}
+            known = self._known(connection, list(listed))
+            lost = {name: self._event(made) for name, made in listed.items() if name not in known}
             receipts = store_events(connection, [*lost.values(), *rejected])
             taken = {
                 event.event_id: event
                 for event, receipt in zip(lost.values(), receipts, strict=False)
                 if not receipt.repeated
             }
-            note_recovered(connection, {event_id: event.revised_at for event_id, event in taken.items()})
+            revised = {event_id: event.revised_at for event_id, event in taken.items()}
+            note_recovered(connection, revised, is_adopted=self._has_contacts)
             cursors.move_cursor(connection, brand, slug, STREAM, position=self.position, hold_seconds=HOLD_SECONDS)
-        for digest, made in listed.items():
-            is_recovered = known[digest] if digest in known else lost[digest].event_id in taken
+        for name, made in listed.items():
+            is_recovered = known[name] if name in known else lost[name].event_id in taken
             self._count(made.moment, is_recovered=is_recovered)
         self.report.accepted += len(taken)
         self.report.repeated += len(listed) - len(taken)
@@ -114,6 +123,20 @@ class Reading:
             hint_dispatch(self.instance.lane)
         if any(event.to_fetch for event in taken.values()):
             hint_fetch(slug, brand)
+
+    @property
+    def _has_contacts(self) -> bool:
+        """Whether several contacts come under one id."""
+        return bool(self.instance.connector.contact_at)
+
+    def _known(self, connection: Connection, names: list[_Name]) -> dict[_Name, bool]:
+        brand, slug = self.instance.brand, self.instance.slug
+        if not self._has_contacts:
+            found = find_known(connection, brand, slug, [digest for digest, _ in names])
+            return {name: found[name[0]] for name in names if name[0] in found}
+        told = [(digest, contact) for digest, contact in names if contact is not None]
+        found_contacts = find_known_contacts(connection, brand, slug, told)
+        return {name: found_contacts[name] for name in found_contacts}
 
     def _count(self, moment: datetime | None, *, is_recovered: bool) -> None:
         if moment is None:
@@ -153,10 +176,11 @@ class Reading:
         return _Listed(content, posted[0], moment)
 
     def _event(self, made: _Listed) -> NewEvent:
-        """Its key alone decides: what the source posts is the better wording, whenever it comes."""
+        """Its key alone decides: what the source posts is the better wording, whenever it comes. Where several contacts
+        come under one key, what is said tells them apart."""
         read = ReadBody(self.instance.connector, made.body, JSON, None, (), [made.record])
         (event,) = events_of_body(self.instance, read, {}, verified_by=None, via=VIA)
-        return msgspec.structs.replace(event, content=None)
+        return event if self._has_contacts else msgspec.structs.replace(event, content=None)
 
     def _rejected(self, body: bytes, why: str) -> NewEvent:
         """What is no record is stored as well: mapping it will put it into quarantine, alone."""

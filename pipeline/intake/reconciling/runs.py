@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -217,7 +218,9 @@ class _Lists:
                     whole = self._whole(poll, parent.id) or parent.record
                 yield page, [whole or parent.record, options]
         except PageAbsentError as error:  # one of them is not given: the others are
-            self._cut_off(str(error))
+            is_none = stream.parent is not None and stream.parent.may_lack and error.status == HTTPStatus.NOT_FOUND
+            if not (is_none and whole is None):
+                self._cut_off(str(error))
         except RecordError as error:
             self._cut_off(f"what the records of {stream.name} belong to cannot be read: {error.message}")
 

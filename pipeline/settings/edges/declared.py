@@ -28,6 +28,7 @@ class ReceiverSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     describe_sources: bool = False  # /docs and /openapi.json name brands and sources to anybody
     tls: TlsSettings | None = None  # None: a proxy speaks TLS
     connections_per_address: Annotated[int, msgspec.Meta(ge=0, le=65_536)] = 256  # 0: as many as come
+    connections: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 4_096  # in all, those of proxies too
     # Records of sources that sign nothing: of each address, and of each source that names no rate of its own.
     unsigned_per_address: PerSecond = 50.0
     unsigned_per_source: PerSecond = 1_000.0

@@ -126,6 +126,8 @@ def _recipients(known: Any) -> Iterator[tuple[str, Any]]:
         if webhook.enabled:
             yield f"webhooks.{name}", webhook
     yield "hooks", known.hooks
+    if known.consent.mail is not None:
+        yield "consent.mail", known.consent.mail
 
 
 def problems_of_residency(content: Mapping[str, Any]) -> Iterator[Problem]:
@@ -208,9 +210,14 @@ def _sent_to(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any
                 yield f"{section}.{name}", entry
     hooks = content.get("hooks")
     yield "hooks", hooks if isinstance(hooks, dict) else {}
+    mail = _objects(content, "consent").get("mail")
+    if isinstance(mail, dict):
+        yield "consent.mail", mail
 
 
 def _is_this_machine(entry: Mapping[str, Any]) -> bool:
+    if entry.get("host") in _LOOPBACK:
+        return True
     try:
         return urlsplit(str(entry.get("base_url") or entry.get("url") or "")).hostname in _LOOPBACK
     except ValueError:

@@ -19,6 +19,7 @@ from pipeline.records import (
     EVERY_CHANNEL,
     OBJECTION,
     PENDING,
+    RESTORING,
     WITHDRAWAL,
     WITHDRAWING,
     Consent,
@@ -211,15 +212,22 @@ def bound_consents(
     consents: list[Consent], occurred_at: datetime, received_at: datetime, flags: Flags
 ) -> list[Consent]:
     """Nothing was said after it arrived: what claims so, by more than clocks differ, was said when it arrived. A grant
-    of next year would outlast every refusal."""
+    of next year would outlast every refusal. One that takes withdrawals back is never ahead: by a clock of some minutes
+    it would undo what is withdrawn in these."""
     latest = received_at + CLOCK_TOLERANCE
-    if all((consent.at or occurred_at) <= latest for consent in consents):
+    said_at = [consent.at or occurred_at for consent in consents]
+    if all(at <= received_at for at in said_at):
         return consents
-    flags.setdefault("consents", []).append("in_the_future")
+    if any(at > latest for at in said_at):
+        flags.setdefault("consents", []).append("in_the_future")
     return [
-        consent if (consent.at or occurred_at) <= latest else msgspec.structs.replace(consent, at=received_at)
-        for consent in consents
+        consent if at <= (received_at if consent.act in RESTORING else latest) else _said_at(consent, received_at)
+        for consent, at in zip(consents, said_at, strict=True)
     ]
+
+
+def _said_at(consent: Consent, at: datetime) -> Consent:
+    return msgspec.structs.replace(consent, at=at)
 
 
 def _text(value: Any) -> str | None:

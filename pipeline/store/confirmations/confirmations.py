@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pipeline.records import EVERY_CHANNEL, WITHDRAWING
 from pipeline.store import arrays
 
 _DAYS = 7  # that a link holds
@@ -34,6 +35,7 @@ class Confirmation(NamedTuple):
     brand: str
     purpose: str
     channel: str
+    by: str
     created_at: datetime
     expires_at: datetime
     asked_at: datetime | None
@@ -43,7 +45,11 @@ class Confirmation(NamedTuple):
         return f"<Confirmation {self.confirmation_id}>"
 
 
-# Who is asked already, and has not answered yet, is not asked again.
+# Who is asked already, and has not answered yet, is not asked again. A link undoes no withdrawal that came after it was
+# asked for, so who withdrew since is asked anew, if not on the same day: whoever fills in a form may say both.
+_WITHDRAWN = """
+SELECT w.purpose, w.channel, w.act, w.at FROM evidence e JOIN withdrawn_evidence l USING (evidence_id)
+JOIN withdrawn_points w ON w.key = l.key WHERE e.person_id"""
 _ASK = f"""
 INSERT INTO consent_confirmations
     (confirmation_id, digest, event_id, person_id, brand, source, purpose, channel, by, expires_at)
@@ -56,6 +62,14 @@ WHERE c.act = 'pending' AND NOT EXISTS (
     SELECT FROM consent_confirmations open
     WHERE (open.person_id, open.purpose, open.channel) = (c.person_id, c.purpose, c.channel)
         AND open.confirmed_at IS NULL AND open.expires_at > now()
+        AND (open.created_at > now() - interval '1 day' OR NOT EXISTS (
+            SELECT FROM (
+                SELECT purpose, channel, act, at FROM consents WHERE person_id = c.person_id
+                UNION ALL SELECT purpose, channel, act, at FROM ({_WITHDRAWN} = c.person_id) AS theirs
+            ) AS w
+            WHERE w.purpose = c.purpose AND w.channel IN (c.channel, '{EVERY_CHANNEL}') AND w.at >= open.created_at
+                AND w.act IN ({", ".join(repr(act) for act in WITHDRAWING)})
+        ))
 )
 ORDER BY asked.confirmation_id ON CONFLICT DO NOTHING
 """  # noqa: S608 - put together from constants

@@ -15,10 +15,11 @@ from sqlalchemy import Connection
 
 from pipeline.store import arrays
 from pipeline.store.deliveries.restricted import SENDABLE
+from pipeline.store.people.withdrawn_points import OF_ADDRESSES
 
 # Of people who are one by now the answers are those of the one who stays; what was told of the others is told anew. Who
 # holds nobody (a backfill) may have read before somebody who did, and waited for them: what is older changes nothing.
-_NOTE = """
+_NOTE = f"""
 WITH owners AS MATERIALIZED (
     SELECT DISTINCT coalesce(merged_into, person_id) AS owner_id FROM people WHERE person_id = ANY(%(people)s::uuid[])
 ), members AS MATERIALIZED (
@@ -27,10 +28,14 @@ WITH owners AS MATERIALIZED (
     UNION ALL
     SELECT p.person_id, p.merged_into, p.brand, p.version, owner.version
     FROM owners JOIN people p ON p.merged_into = owners.owner_id JOIN people owner ON owner.person_id = owners.owner_id
+), said AS (
+    SELECT person_id, purpose, channel, granted, act FROM consents WHERE person_id IN (SELECT owner_id FROM owners)
+    UNION ALL
+    {OF_ADDRESSES} WHERE e.person_id IN (SELECT owner_id FROM owners)
 ), answers AS MATERIALIZED (
     SELECT person_id AS owner_id, purpose, channel, bool_or(granted) AND bool_or(NOT granted) AS is_refused_again,
         coalesce(bool_or(act IN ('withdrawal', 'objection')), false) AS is_explicit
-    FROM consents WHERE person_id IN (SELECT owner_id FROM owners) GROUP BY person_id, purpose, channel
+    FROM said GROUP BY person_id, purpose, channel
 ), asked AS (
     SELECT m.*, a.purpose, a.channel FROM members m JOIN answers a USING (owner_id) WHERE m.person_id = m.owner_id
     UNION
@@ -51,7 +56,7 @@ WHERE (known.owner_id, known.person_version, known.owner_version, known.is_withd
     IS DISTINCT FROM (excluded.owner_id, excluded.person_version, excluded.owner_version, excluded.is_withdrawn)
     AND excluded.person_version >= known.person_version
     AND (excluded.owner_version >= known.owner_version OR excluded.owner_id <> known.owner_id)
-"""
+"""  # noqa: S608 - put together from constants
 # Who is one with another gets no record for that, and one that waits for its person's record is not tried before.
 _WANT = """
 INSERT INTO deliveries AS known (destination, person_id, brand, lane, wanted_version, state, parent_id,
@@ -126,17 +131,20 @@ def _columns(wanted: Sequence[WantedConsents]) -> dict[str, str]:
     }
 
 
-_COUNT_LACKING = """
+_COUNT_LACKING = f"""
 SELECT count(*) FROM (
     SELECT DISTINCT asked.target, c.person_id, c.purpose, c.channel
     FROM unnest(%(people)s::uuid[], %(targets)s::text[]) AS asked (person_id, target)
-    JOIN consents c ON c.person_id = asked.person_id
+    JOIN LATERAL (
+        SELECT person_id, purpose, channel FROM consents WHERE person_id = asked.person_id
+        UNION SELECT person_id, purpose, channel FROM ({OF_ADDRESSES} WHERE e.person_id = asked.person_id) AS theirs
+    ) AS c ON true
     WHERE NOT EXISTS (
         SELECT FROM person_consents k JOIN deliveries d ON d.person_id = k.consent_id AND d.destination = asked.target
         WHERE (k.person_id, k.purpose, k.channel) = (c.person_id, c.purpose, c.channel)
     )
 ) AS lacking
-"""
+"""  # noqa: S608 - put together from constants
 
 
 def count_consents_lacking(connection: Connection, wanted: Sequence[WantedConsents]) -> int:
@@ -162,17 +170,19 @@ def is_any_ahead(connection: Connection, target: str) -> bool:
 
 
 # What was taken back counts before its wish is stored too: an answer is there a step before what it is to become.
-_HOLDING = """
+_HOLDING = f"""
 SELECT c.owner_id, bool_and(c.is_withdrawn) FROM person_consents c
 JOIN deliveries d ON d.person_id = c.consent_id AND d.destination = %(target)s
 WHERE c.owner_id = ANY(%(people)s::uuid[]) AND d.wanted = 'present' AND CASE WHEN c.is_withdrawn
     THEN d.state IN ('due', 'in_flight') AND d.wanted_version > d.sent_version
     ELSE (SELECT coalesce(bool_or(s.granted) FILTER (WHERE s.channel = c.channel)
                 AND bool_or(NOT s.granted) FILTER (WHERE s.channel = c.channel), false)
-            OR coalesce(bool_or(s.act IN ('withdrawal', 'objection')), false) FROM consents s
-        WHERE (s.person_id, s.purpose) = (c.owner_id, c.purpose) AND s.channel IN (c.channel, 'any')) END
+            OR coalesce(bool_or(s.act IN ('withdrawal', 'objection')), false) FROM (
+            SELECT person_id, purpose, channel, granted, act FROM consents WHERE person_id = c.owner_id
+            UNION ALL {OF_ADDRESSES} WHERE e.person_id = c.owner_id) AS s
+        WHERE s.purpose = c.purpose AND s.channel IN (c.channel, 'any')) END
 GROUP BY c.owner_id
-"""
+"""  # noqa: S608 - put together from constants
 
 
 def read_whose_withdrawals_wait(connection: Connection, target: str, person_ids: Collection[UUID]) -> dict[UUID, bool]:
@@ -281,17 +291,18 @@ def read_consent_records(connection: Connection, consent_ids: Iterable[UUID]) ->
 
 
 # What nobody was told of yet has no id of its own.
-_OF_PERSON = """
+_OF_PERSON = f"""
 SELECT coalesce(c.consent_id, md5(p.person_id::text || asked.purpose || ' ' || asked.channel)::uuid), p.person_id,
     coalesce(p.merged_into, p.person_id), asked.purpose, asked.channel
 FROM (
     SELECT purpose, channel FROM consents WHERE person_id = %(person)s
     UNION SELECT purpose, channel FROM person_consents WHERE person_id = %(person)s
+    UNION SELECT purpose, channel FROM ({OF_ADDRESSES} WHERE e.person_id = %(person)s) AS theirs
 ) AS asked
 JOIN people p ON p.person_id = %(person)s
 LEFT JOIN person_consents c ON (c.person_id, c.purpose, c.channel) = (p.person_id, asked.purpose, asked.channel)
 ORDER BY asked.purpose, asked.channel
-"""
+"""  # noqa: S608 - put together from constants
 
 
 def read_consent_records_of(connection: Connection, person_id: UUID) -> list[ConsentRecord]:

@@ -1,5 +1,5 @@
 """Tables of deliveries: which version of a person each CRM should have and has, what was said of each call, since when
-each CRM is one, and which records it had before us.
+each CRM is one, which records it had before us, and what people took back there.
 
 A person's record stands under the destination's name. Another object of the CRM stands under both names, `crm/Account`,
 and its `person_id` is then the id of what it stands for: of a company, the event of a touch, a consent.
@@ -28,6 +28,7 @@ from pipeline.store.columns import count_column, metadata, moment_column, one_of
 
 WANTED = ("present", "absent")
 RECORD_STATES = ("there", "gone", "passed_over")
+CRM_CONSENT_STATES = ("withdrawn", "granted")
 DELIVERY_STATES = ("due", "in_flight", "sent", "quarantined", "held", "no_consent")
 
 deliveries = Table(
@@ -157,6 +158,43 @@ crm_adoptions = Table(
     moment_column("ended_at"),
     PrimaryKeyConstraint("destination", name="crm_adoptions_pkey"),
 )
+
+crm_consent_reads = Table(
+    "crm_consent_reads",
+    metadata,
+    Column("destination", Text, nullable=False),
+    Column("object", Text, nullable=False),  # the CRM's name of it
+    Column("settings_digest", Text, nullable=False),  # of what was read: if that differs all is read anew
+    moment_column("created_at", nullable=False, is_now=True),
+    moment_column("watermark"),  # by the CRM's clock: what was changed before is known; NULL: nothing is
+    moment_column("began_at"),  # the reading under way
+    moment_column("latest"),  # the latest change that it met
+    Column("cursor", Text),  # of its next page
+    moment_column("read_at"),  # the last page
+    moment_column("next_run_at", nullable=False, is_now=True),
+    Column("last_error", Text),
+    count_column("failures"),
+    PrimaryKeyConstraint("destination", "object", name="crm_consent_reads_pkey"),
+)
+
+crm_consents = Table(
+    "crm_consents",
+    metadata,
+    Column("destination", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("crm_id", Text, nullable=False),
+    Column("field", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("state", Text, nullable=False),  # as the record said it when it was read last
+    moment_column("changed_at", nullable=False),  # by the CRM's clock
+    Column("person_id", Uuid),  # whose record it was then; NULL: nobody's that we know
+    Column("event_id", Uuid),  # the statement that was made of it; NULL: it was our own word
+    PrimaryKeyConstraint("destination", "object", "crm_id", "field", "purpose", "channel", name="crm_consents_pkey"),
+    one_of("state", CRM_CONSENT_STATES, "crm_consents_state_known"),
+)
+Index("crm_consents_person", crm_consents.c.person_id, postgresql_where=text("person_id IS NOT NULL"))
+Index("crm_consents_event", crm_consents.c.event_id, postgresql_where=text("event_id IS NOT NULL"))
 
 mapping_comparisons = Table(
     "mapping_comparisons",

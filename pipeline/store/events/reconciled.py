@@ -41,6 +41,16 @@ FROM unnest(%s::bytea[]) AS asked (digest)
 JOIN event_keys k ON k.digest = asked.digest AND k.source = %s AND k.brand = %s
 LEFT JOIN recovered_events v ON v.event_id = k.event_id
 """
+_FIND_FIRST = """
+SELECT k.digest, k.event_id
+FROM unnest(%s::bytea[]) AS asked (digest)
+JOIN event_keys k ON k.digest = asked.digest AND k.source = %s AND k.brand = %s
+"""
+_FIND_CONTACTS = """
+SELECT coalesce(e.record_id, e.event_id), e.contact, v.event_id IS NOT NULL
+FROM events e LEFT JOIN recovered_events v ON v.event_id = e.event_id
+WHERE e.event_id = ANY(%(ids)s::uuid[]) OR e.record_id = ANY(%(ids)s::uuid[])
+"""
 _KEEP = """
 INSERT INTO reconciled_days AS kept (brand, source, day, expected, received, recovered, read_to)
 SELECT %s, %s, counted.*, %s FROM unnest(%s::date[], %s::int[], %s::int[], %s::int[]) AS counted
@@ -67,12 +77,38 @@ def find_known(connection: Connection, brand: str, source: str, digests: Sequenc
     return {bytes(digest): is_recovered for digest, is_recovered in rows}
 
 
-def note_recovered(connection: Connection, events: Mapping[UUID, datetime | None]) -> None:
-    """Events that a reconcile brought, with the time of their last change where their source says one."""
+def find_known_contacts(
+    connection: Connection, brand: str, source: str, asked: Sequence[tuple[bytes, bytes]]
+) -> dict[tuple[bytes, bytes], bool]:
+    """Which contacts of which records there are (idempotency key and contact), and whether a reconcile brought them. Of
+    a record whose events are deleted nobody knows: all of it counts as known. Two statements."""
+    rows = connection.exec_driver_sql(_FIND_FIRST, (arrays.blobs(digest for digest, _ in asked), source, brand))
+    first = {bytes(digest): event_id for digest, event_id in rows}
+    if not first:
+        return {}
+    contacts: dict[UUID, dict[bytes | None, bool]] = {}
+    for record_id, contact, is_recovered in connection.exec_driver_sql(
+        _FIND_CONTACTS, {"ids": arrays.uuids(sorted(first.values()))}
+    ):
+        contacts.setdefault(record_id, {})[None if contact is None else bytes(contact)] = is_recovered
+    found: dict[tuple[bytes, bytes], bool] = {}
+    for digest, contact in asked:
+        if digest in first:
+            known = contacts.get(first[digest])
+            if known is None or contact in known:
+                found[digest, contact] = known is not None and known[contact]
+    return found
+
+
+def note_recovered(connection: Connection, events: Mapping[UUID, datetime | None], *, is_adopted: bool = False) -> None:
+    """Events that a reconcile brought, with the time of their last change where their source says one. `is_adopted`:
+    what comes under their keys later is no other wording of them."""
     if events:
         connection.exec_driver_sql(
-            "INSERT INTO recovered_events (event_id, revised_at) SELECT * FROM unnest(%s::uuid[], %s::timestamptz[])",
-            (arrays.uuids(events), arrays.moments(events.values())),
+            "INSERT INTO recovered_events (event_id, revised_at, posted_at)"
+            " SELECT event_id, revised_at, CASE WHEN %s THEN now() END"
+            " FROM unnest(%s::uuid[], %s::timestamptz[]) AS found (event_id, revised_at)",
+            (is_adopted, arrays.uuids(events), arrays.moments(events.values())),
         )
 
 

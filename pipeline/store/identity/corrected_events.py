@@ -56,10 +56,11 @@ def remove_evidence(connection: Connection, owners: Mapping[UUID, UUID | None], 
     # What hung on it is nobody's, until the sweep looks for its person.
     removed = connection.exec_driver_sql(
         "WITH lost AS (UPDATE activities SET state = 'waiting', evidence_id = NULL, looked_at = '-infinity'"
+        " WHERE evidence_id = ANY(%s::uuid[])), unlinked AS (DELETE FROM withdrawn_evidence"
         " WHERE evidence_id = ANY(%s::uuid[]))"
         " DELETE FROM evidence e USING unnest(%s::uuid[], %s::uuid[]) AS gone (evidence_id, person_id)"
         " WHERE e.evidence_id = gone.evidence_id AND e.person_id IS NOT DISTINCT FROM gone.person_id",
-        (ids, ids, arrays.uuids(owners[key] for key in ordered)),
+        (ids, ids, ids, arrays.uuids(owners[key] for key in ordered)),
     ).rowcount
     if removed != len(ordered):
         return False

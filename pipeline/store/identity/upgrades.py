@@ -7,6 +7,7 @@ what an update of the keys leaves.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -40,18 +41,26 @@ def is_finished(connection: Connection, keys_version: int) -> bool:
     ).scalar()
 
 
-def require_finished(connection: Connection, keys_version: int) -> bool:
+class Awaited(NamedTuple):
+    """What leads that come are to be looked at for: activities that wait for somebody, addresses that are withdrawn."""
+
+    activities: bool = False
+    withdrawals: bool = False
+
+
+def require_finished(connection: Connection, keys_version: int) -> Awaited:
     """That `is_finished` until the transaction ends; call it before anything is held. Raises TransientError while
     people from before an update, or some of them, would not be found.
 
-    Gives whether activities wait for somebody: who brings people then looks whether it is theirs. One statement.
+    Gives whether anything waits for whoever is brought. One statement.
     """
-    is_held, is_waiting = connection.exec_driver_sql(
-        "SELECT hold_filed_keys(%s), EXISTS (SELECT FROM activity_keys)", (keys_version,)
+    is_held, *awaited = connection.exec_driver_sql(
+        "SELECT hold_filed_keys(%s), EXISTS (SELECT FROM activity_keys), EXISTS (SELECT FROM withdrawn_points)",
+        (keys_version,),
     ).one()
     if not is_held:
         raise TransientError("evidence is not filed as this version needs it: `afluente migrate` files it")
-    return bool(is_waiting)
+    return Awaited(*map(bool, awaited))
 
 
 def finish(connection: Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -43,12 +44,20 @@ def read_keys_in_use(connection: Connection) -> list[str]:
     )
 
 
-def read_droppable_keys(connection: Connection) -> list[str]:
-    """Ids of the keys that nothing that is stored needs any more."""
-    return list(
-        connection.exec_driver_sql(
-            "SELECT key_id FROM sealing_keys WHERE unused_since IS NOT NULL ORDER BY first_used_at, key_id"
-        ).scalars()
+def read_droppable_keys(connection: Connection) -> dict[str, datetime]:
+    """Ids of the keys that nothing that is stored needs any more, and since when that is known."""
+    rows = connection.exec_driver_sql(
+        "SELECT key_id, unused_since FROM sealing_keys WHERE unused_since IS NOT NULL ORDER BY first_used_at, key_id"
+    )
+    return {row.key_id: row.unused_since for row in rows}
+
+
+def note_needed(connection: Connection, key_ids: Sequence[str]) -> None:
+    """That something was found under these, so that none counts as one that can go. One that was given up, and is not
+    set, stays so."""
+    connection.exec_driver_sql(
+        "UPDATE sealing_keys SET unused_since = NULL WHERE key_id = ANY(%s) AND unused_since IS NOT NULL",
+        ([key_id for key_id in key_ids if key_id in cipher().key_ids],),
     )
 
 

@@ -174,11 +174,12 @@ def read_candidates(connection: Connection, keys: Collection[int]) -> list[Candi
 
 
 _EVIDENCE_OF = f"""
-SELECT asked.brand, asked.person_id, e.evidence_id, e.sealed
+SELECT asked.brand, asked.person_id, e.evidence_id, e.sealed, e.is_first
 FROM unnest(%s::text[], %s::uuid[]) AS asked (brand, person_id) JOIN people p USING (brand, person_id)
 CROSS JOIN LATERAL (
-    SELECT evidence_id, sealed FROM evidence
-    WHERE evidence.person_id = coalesce(p.merged_into, p.person_id) ORDER BY evidence_id LIMIT {_MOST_ALIKE}) AS e
+    SELECT evidence_id, sealed, birth_id = p.person_id AS is_first FROM evidence
+    WHERE evidence.person_id = coalesce(p.merged_into, p.person_id)
+    ORDER BY birth_id = p.person_id DESC, evidence_id LIMIT {_MOST_ALIKE}) AS e
 WHERE EXISTS (SELECT FROM evidence_events x
     WHERE x.evidence_id = e.evidence_id AND substr(x.event_id::text, 15, 1) <> '8')
 """  # noqa: S608 - put together from constants
@@ -186,15 +187,14 @@ WHERE EXISTS (SELECT FROM evidence_events x
 
 def read_evidence_of(
     connection: Connection, people: Collection[tuple[str, UUID]]
-) -> dict[tuple[str, UUID], list[tuple[UUID, bytes]]]:
-    """Evidence of leads of these people, (brand, id), or of who they are by now: (id, sealed). One statement, none
-    without people."""
-    found: dict[tuple[str, UUID], list[tuple[UUID, bytes]]] = {}
+) -> dict[tuple[str, UUID], list[tuple[UUID, bytes, bool]]]:
+    """Evidence of leads of these people, (brand, id), or of who they are by now: (id, sealed, whether they began with
+    it). One statement, none without people."""
+    found: dict[tuple[str, UUID], list[tuple[UUID, bytes, bool]]] = {}
     if people:
-        ordered = sorted(people)
-        values = (arrays.texts(brand for brand, _ in ordered), arrays.uuids(person_id for _, person_id in ordered))
-        for brand, person_id, evidence_id, sealed in connection.exec_driver_sql(_EVIDENCE_OF, values):
-            found.setdefault((brand, person_id), []).append((evidence_id, bytes(sealed)))
+        values = (arrays.texts(brand for brand, _ in people), arrays.uuids(person_id for _, person_id in people))
+        for brand, person_id, evidence_id, sealed, is_first in connection.exec_driver_sql(_EVIDENCE_OF, values):
+            found.setdefault((brand, person_id), []).append((evidence_id, bytes(sealed), is_first))
     return found
 
 

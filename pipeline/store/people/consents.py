@@ -11,13 +11,17 @@ from sqlalchemy import Connection
 
 from pipeline.records import CONSENT_MOMENTS, CONSENT_TEXTS, WITHDRAWING, Consent, Lead
 from pipeline.store import arrays
+from pipeline.store.people.withdrawn_points import OF_PEOPLE
 
 _TEXTS = ("act", *CONSENT_TEXTS)
 _FACTS = (*_TEXTS, *CONSENT_MOMENTS)
 
 
 class StoredConsent(NamedTuple):
-    """One answer, with the sealed evidence of the lead that gave it; both None where the event left no evidence."""
+    """One answer, with the sealed evidence of the lead that gave it; both None where the event left no evidence.
+
+    `key`: what is withdrawn of an address or number, by whomever: that of the evidence with this key of `brand`.
+    """
 
     purpose: str
     channel: str
@@ -31,6 +35,8 @@ class StoredConsent(NamedTuple):
     expires_at: datetime | None = None
     is_superseded: bool = False  # its record says something else by now
     legal_basis: str | None = None
+    key: int | None = None
+    brand: str | None = None
 
     def __repr__(self) -> str:
         return f"<StoredConsent on {self.purpose} by {self.channel}>"
@@ -195,49 +201,62 @@ def note_lapsed(connection: Connection, *, limit: int, told: Callable[[Iterable[
     return Lapsed(len(rows), people)
 
 
-_OF_PEOPLE = """
-SELECT c.person_id, c.purpose, c.channel, c.granted, c.at, coalesce(e.evidence_id, a.event_id),
-    coalesce(e.sealed, a.sealed_evidence), c.source, c.policy_version, c.act, c.expires_at FROM consents c
-LEFT JOIN evidence_events x USING (event_id) LEFT JOIN evidence e ON e.evidence_id = x.evidence_id
-LEFT JOIN events v ON v.event_id = c.event_id LEFT JOIN activities a ON a.event_id = c.event_id
-WHERE c.person_id = ANY(%s::uuid[]) AND (v.superseded_by IS NULL OR c.granted IS FALSE) ORDER BY c.at, c.event_id
-"""
+# Its record says something else by now. A tick that waits to be confirmed ends nothing that held before it, so what was
+# granted stays where all that its record says of it now is that.
+IS_SUPERSEDED = """(v.superseded_by IS NOT NULL AND NOT (c.granted IS TRUE
+        AND EXISTS (SELECT FROM consents p WHERE p.act = 'pending'
+            AND (p.event_id, p.purpose, p.channel) = (v.superseded_by, c.purpose, c.channel))
+        AND EXISTS (SELECT FROM events n JOIN consents p ON p.event_id = n.event_id
+            WHERE n.record_id = v.record_id AND n.superseded_by IS NULL
+                AND (p.purpose, p.channel, p.act) = (c.purpose, c.channel, 'pending'))))"""
+_SAID = f"""
+WITH withdrawn AS ({OF_PEOPLE.format(people="%(people)s::uuid[]")})
+SELECT person_id, purpose, channel, granted, at, evidence_id, sealed, source, policy_version, act, expires_at,
+    is_superseded, legal_basis, key, brand
+FROM (
+    SELECT c.person_id, c.purpose, c.channel, c.granted, c.at, c.event_id, coalesce(e.evidence_id, a.event_id)
+        AS evidence_id, coalesce(e.sealed, a.sealed_evidence) AS sealed, c.source, c.policy_version, c.act,
+        c.expires_at, {IS_SUPERSEDED} AS is_superseded, c.legal_basis,
+        NULL::bigint AS key, NULL::text AS brand
+    FROM consents c
+    LEFT JOIN evidence_events x USING (event_id) LEFT JOIN evidence e ON e.evidence_id = x.evidence_id
+    LEFT JOIN events v ON v.event_id = c.event_id LEFT JOIN activities a ON a.event_id = c.event_id
+    WHERE c.person_id = ANY(%(people)s::uuid[])
+    UNION ALL
+    SELECT person_id, purpose, channel, false, at, event_id, evidence_id, sealed, NULL, NULL, act, NULL, false, NULL,
+        key, brand
+    FROM withdrawn
+) AS said
+"""  # noqa: S608 - put together from constants
+_OF_PEOPLE = f"{_SAID} WHERE NOT is_superseded OR granted IS FALSE ORDER BY at, event_id"
+_OF_QUESTIONS = f"""{_SAID}
+WHERE (purpose, channel) IN (SELECT * FROM unnest(%(purposes)s::text[], %(channels)s::text[])) ORDER BY at, event_id
+"""  # noqa: S608 - put together from constants
 
 
 def read_consents(connection: Connection, person_ids: Sequence[UUID]) -> dict[UUID, list[StoredConsent]]:
-    """All that these people's leads said of consent, oldest first, of those who have any. One statement.
+    """All that these people's leads said of consent, and what is withdrawn of their addresses by whomever, oldest
+    first, of those who have any. One statement.
 
     Of a record that says something else by now, refusals only: what it granted was for what it said then.
     """
-    return _by_person(connection, _OF_PEOPLE, (arrays.uuids(person_ids),))
-
-
-_ALL = """
-SELECT c.person_id, c.purpose, c.channel, c.granted, c.at, coalesce(e.evidence_id, a.event_id),
-    coalesce(e.sealed, a.sealed_evidence), c.source, c.policy_version, c.act, c.expires_at,
-    v.superseded_by IS NOT NULL, c.legal_basis
-FROM consents c
-LEFT JOIN evidence_events x USING (event_id) LEFT JOIN evidence e ON e.evidence_id = x.evidence_id
-LEFT JOIN events v ON v.event_id = c.event_id LEFT JOIN activities a ON a.event_id = c.event_id
-WHERE c.person_id = ANY(%s::uuid[])"""
-_IN_ORDER = " ORDER BY c.at, c.event_id"
-_OF_QUESTIONS = _ALL + " AND (c.purpose, c.channel) IN (SELECT * FROM unnest(%s::text[], %s::text[]))" + _IN_ORDER  # noqa: S608 - put together from constants
+    return _stored(connection, _OF_PEOPLE, {"people": arrays.uuids(person_ids)})
 
 
 def read_answers_of(
     connection: Connection, person_ids: Collection[UUID], questions: Collection[tuple[str, str]]
 ) -> dict[UUID, list[StoredConsent]]:
-    """All that these people's leads ever said of these questions, (purpose, channel), oldest first; of those who were
-    asked. One statement, none without questions or people."""
+    """All that these people's leads ever said of these questions, (purpose, channel), and what is withdrawn of their
+    addresses, oldest first; of those who were asked. One statement, none without questions or people."""
     if not (person_ids and questions):
         return {}
     ordered = sorted(questions)
-    values = (
-        arrays.uuids(person_ids),
-        arrays.texts(purpose for purpose, _ in ordered),
-        arrays.texts(channel for _, channel in ordered),
-    )
-    return _by_person(connection, _OF_QUESTIONS, values)
+    values = {
+        "people": arrays.uuids(person_ids),
+        "purposes": arrays.texts(purpose for purpose, _ in ordered),
+        "channels": arrays.texts(channel for _, channel in ordered),
+    }
+    return _stored(connection, _OF_QUESTIONS, values)
 
 
 def read_all_answers(connection: Connection, person_ids: Collection[UUID]) -> dict[UUID, list[StoredConsent]]:
@@ -245,14 +264,13 @@ def read_all_answers(connection: Connection, person_ids: Collection[UUID]) -> di
     said anything. One statement, none without people."""
     if not person_ids:
         return {}
-    return _by_person(connection, _ALL + _IN_ORDER, (arrays.uuids(person_ids),))
+    return _stored(connection, f"{_SAID} ORDER BY at, event_id", {"people": arrays.uuids(person_ids)})
 
 
-def _by_person(connection: Connection, statement: str, values: tuple[str, ...]) -> dict[UUID, list[StoredConsent]]:
+def _stored(connection: Connection, statement: str, values: dict[str, str]) -> dict[UUID, list[StoredConsent]]:
     found: dict[UUID, list[StoredConsent]] = {}
-    for person_id, purpose, channel, granted, at, evidence_id, sealed, *more in connection.exec_driver_sql(
-        statement, values
-    ):
+    rows = connection.exec_driver_sql(statement, values)
+    for person_id, purpose, channel, granted, at, evidence_id, sealed, *more in rows:
         opened = None if sealed is None else bytes(sealed)
         found.setdefault(person_id, []).append(StoredConsent(purpose, channel, granted, at, evidence_id, opened, *more))
     return found

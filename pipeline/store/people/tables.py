@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from pipeline.canonical import ATTRIBUTED_ENDS, ATTRIBUTED_FACTS, UTM_FIELDS
-from pipeline.records import CONSENT_ACTS, CONSENT_MOMENTS, CONSENT_TEXTS, TOLD_OF_SOMEBODY
+from pipeline.records import CONSENT_ACTS, CONSENT_MOMENTS, CONSENT_TEXTS, TOLD_OF_SOMEBODY, WITHDRAWING
 from pipeline.store.columns import count_column, metadata, moment_column, one_of
 
 # `also`: a lead is this besides. `later`: it is, once another event of its record stands for the lead.
@@ -97,6 +97,49 @@ Index(
     "consents_expiry",
     consents.c.expires_at,
     postgresql_where=text("expires_at IS NOT NULL AND lapsed_at IS NULL"),
+)
+
+withdrawn_points = Table(  # addresses and numbers by which nobody may be sent what was withdrawn
+    "withdrawn_points",
+    metadata,
+    Column("key", BigInteger, nullable=False, autoincrement=False),  # as in evidence_keys
+    Column("brand", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("act", Text, nullable=False),
+    moment_column("at", nullable=False),  # the latest
+    Column("event_id", Uuid, nullable=False),  # that said it then
+    moment_column("created_at", nullable=False, is_now=True),
+    moment_column("linked_at"),  # when all evidence with it was found; NULL: it is still to be
+    PrimaryKeyConstraint("key", "purpose", "channel", "act", name="withdrawn_points_pkey"),
+    one_of("act", WITHDRAWING, "withdrawn_points_act_known"),
+)
+Index(
+    "withdrawn_points_unlinked",
+    withdrawn_points.c.created_at,
+    postgresql_where=text("linked_at IS NULL"),
+)
+
+withdrawn_evidence = Table(  # which evidence has a withdrawn address or number
+    "withdrawn_evidence",
+    metadata,
+    Column("evidence_id", Uuid, nullable=False),
+    Column("key", BigInteger, nullable=False, autoincrement=False),
+    PrimaryKeyConstraint("evidence_id", "key", name="withdrawn_evidence_pkey"),
+)
+
+withdrawals_to_ledger = Table(  # on their way into the file that no restored backup forgets
+    "withdrawals_to_ledger",
+    metadata,
+    Column("key", BigInteger, nullable=False, autoincrement=False),
+    Column("brand", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("act", Text, nullable=False),
+    moment_column("at", nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    moment_column("queued_at", nullable=False, is_now=True),
+    PrimaryKeyConstraint("key", "purpose", "channel", "act", name="withdrawals_to_ledger_pkey"),
 )
 
 person_consents = Table(  # what CRMs are told of consent: one record for each, whatever it becomes

@@ -19,6 +19,7 @@ from pipeline.store.engine import transaction
 from pipeline.webhooks.upkeep import sweep_webhooks
 from tests.support.any_arguments import arguments_of
 from tests.support.command_line import answer, capture, run, work
+from tests.support.granting import OWNER
 from tests.support.identity_rows import leads
 from tests.support.services import forget_caches
 
@@ -80,7 +81,7 @@ def held() -> str:
 
 
 def key_id() -> str:
-    return create_key(settings(), "website", role="ingest").key_id
+    return create_key(settings(), "website", by=OWNER, role="ingest").key_id
 
 
 CHANGING: dict[str, Callable[[], list[str]]] = {

@@ -11,6 +11,7 @@ from pipeline.login.local_admins import create_local_admin, sign_in_locally
 from pipeline.store.audit.entries import stream_entries
 from pipeline.store.engine import transaction
 from tests.support.console_house import House, running_house
+from tests.support.granting import OWNER
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -75,7 +76,7 @@ def test_the_word_of_the_provider_and_of_an_administrator_is_told(house: House):
 
 
 def test_attempts_at_a_local_account_are_told_until_it_is_locked():
-    admin = create_local_admin("rescue")
+    admin = create_local_admin("rescue", by=OWNER)
     for _ in range(9):
         with pytest.raises(SignInError):
             sign_in_locally("rescue", "a-typed-password", "123456", "198.51.100.0/24", None)

@@ -15,6 +15,7 @@ from pipeline.settings.loading import load_settings
 from pipeline.store.engine import transaction
 from tests.support.console_browser import listening, running_console
 from tests.support.console_house import House, is_in, write_settings
+from tests.support.granting import OWNER
 
 pytestmark = pytest.mark.usefixtures("database")
 HERE, ELSEWHERE = "198.51.100.0/24", "203.0.113.0/24"
@@ -51,7 +52,7 @@ def locked_seconds() -> int:
 
 
 def test_password_and_code_are_both_needed():
-    admin = create_local_admin("rescue")
+    admin = create_local_admin("rescue", by=OWNER)
     assert refusal(admin, code(admin), password="wrong") == "wrong_credentials"
     assert refusal(admin, "000000") == "wrong_credentials"
     assert refusal(admin, "") == "wrong_credentials"
@@ -59,7 +60,7 @@ def test_password_and_code_are_both_needed():
 
 
 def test_a_code_counts_once():
-    admin = create_local_admin("rescue")
+    admin = create_local_admin("rescue", by=OWNER)
     enter(admin, code(admin))
     assert refusal(admin, code(admin)) == "wrong_credentials"
     assert refusal(admin, code(admin, NOW - 30)) == "wrong_credentials"  # an older one neither
@@ -68,23 +69,23 @@ def test_a_code_counts_once():
 
 def test_a_code_of_the_step_before_or_after_is_taken_and_no_other():
     for seconds in (-30, 30):
-        admin = create_local_admin("rescue", is_replaced=True)
+        admin = create_local_admin("rescue", by=OWNER, is_replaced=True)
         assert enter(admin, code(admin, NOW + seconds))
     for seconds in (-90, 90):
-        admin = create_local_admin("other", is_replaced=True)
+        admin = create_local_admin("other", by=OWNER, is_replaced=True)
         assert refusal(admin, code(admin, NOW + seconds)) == "wrong_credentials"
 
 
 def test_new_secrets_do_not_let_a_used_code_count_again():
-    admin = create_local_admin("rescue")
+    admin = create_local_admin("rescue", by=OWNER)
     enter(admin, code(admin))
-    renewed = create_local_admin("rescue", is_replaced=True)
+    renewed = create_local_admin("rescue", by=OWNER, is_replaced=True)
     assert refusal(admin, code(admin), password=renewed.password) == "wrong_credentials"
     assert enter(renewed, code(renewed, NOW + 30), now=NOW + 30)
 
 
 def test_each_recovery_code_counts_once_in_place_of_a_code():
-    admin = create_local_admin("rescue")
+    admin = create_local_admin("rescue", by=OWNER)
     assert len(set(admin.recovery_codes)) == 10
     for recovery in admin.recovery_codes[:2]:
         shown = f"{recovery[:8].upper()}-{recovery[8:]}"
@@ -94,7 +95,7 @@ def test_each_recovery_code_counts_once_in_place_of_a_code():
 
 
 def test_whoever_guesses_is_locked_for_longer_each_time_and_locks_nobody_else():
-    admin, other = create_local_admin("rescue"), create_local_admin("second")
+    admin, other = create_local_admin("rescue", by=OWNER), create_local_admin("second", by=OWNER)
     for _ in range(5):
         assert refusal(admin, "000000", password="wrong") == "wrong_credentials"
     assert refusal(admin, code(admin)) == "locked"  # the right one does not help
@@ -112,7 +113,7 @@ def test_whoever_guesses_is_locked_for_longer_each_time_and_locks_nobody_else():
 
 
 def test_a_name_that_nobody_has_is_refused_like_a_wrong_password_and_locked_too():
-    ghost = create_local_admin("ghost")
+    ghost = create_local_admin("ghost", by=OWNER)
     users.set_disabled("ghost", is_disabled=True)
     for _ in range(5):
         with pytest.raises(SignInError) as unknown:
@@ -128,33 +129,33 @@ def test_invented_names_do_not_fill_the_table():
     for number in range(60):
         with pytest.raises(SignInError):
             sign_in_locally(f"nobody-{number}", "x", "000000", HERE, None)
-    admin = create_local_admin("rescue")
+    admin = create_local_admin("rescue", by=OWNER)
     assert enter(admin, code(admin))
     with transaction() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM sign_in_failures").scalar_one() <= 51
 
 
 def test_a_password_whose_codes_are_guessed_from_everywhere_ends():
-    admin = create_local_admin("rescue")
+    admin = create_local_admin("rescue", by=OWNER)
     for number in range(20):
         assert refusal(admin, "000000", network=f"10.0.{number}.0/24") == "wrong_credentials"
     assert refusal(admin, code(admin), network=ELSEWHERE) == "wrong_credentials"
-    renewed = create_local_admin("rescue", is_replaced=True)
+    renewed = create_local_admin("rescue", by=OWNER, is_replaced=True)
     assert enter(renewed, code(renewed), network=ELSEWHERE)
 
 
 def test_a_second_one_of_a_name_is_refused_unless_its_secrets_are_replaced():
-    admin = create_local_admin("rescue")
+    admin = create_local_admin("rescue", by=OWNER)
     with pytest.raises(UsageError, match="--replace"):
-        create_local_admin("rescue")
+        create_local_admin("rescue", by=OWNER)
     assert enter(admin, code(admin))
     for name in ("", "a b", "x" * 65, "ä", "a/b"):
         with pytest.raises(UsageError, match="is no name"):
-            create_local_admin(name)
+            create_local_admin(name, by=OWNER)
 
 
 def test_none_of_its_secrets_stands_readable_in_the_database():
-    admin = create_local_admin("rescue")
+    admin = create_local_admin("rescue", by=OWNER)
     with transaction() as connection:
         (row,) = connection.exec_driver_sql("SELECT a::text FROM local_admins a").scalars().all()
     for secret in (admin.password, admin.secret, *admin.recovery_codes):
@@ -167,7 +168,7 @@ def test_on_a_machine_without_a_provider_the_console_says_how_to_set_it_up_and_l
     tmp_path, monkeypatch
 ):
     write_settings(tmp_path, monkeypatch)
-    admin = create_local_admin("rescue")
+    admin = create_local_admin("rescue", by=OWNER)
     with listening() as (taken, home), running_console(load_settings(), taken):
         browser = House(home, None).browser()
         assert "docs/sign-in.md" in browser.get("/sign-in").text

@@ -387,3 +387,19 @@ def test_a_mapping_with_consents_in_two_objects_or_of_what_is_not_known_is_refus
         with pytest.raises(ConfigurationError) as refused:
             read_destination(path)
         assert said in str(refused.value)
+
+
+def test_a_withdrawal_of_an_address_that_two_people_have_is_told_of_both(company, crm):
+    info = {"email": "info@acme.example.org"}
+    first, second = ({**person, **info} for person in (ADA, BEN))
+    ada, ben = come(says(first, True, "2026-03-01T09:00:00Z"), says(second, True, "2026-03-01T09:00:00Z"))
+    send()
+    assert (ada != ben, states(crm)) == (True, ["granted", "granted"])
+    said = says(info, False, "2026-03-02T09:00:00Z", act="withdrawal")
+    capture({"says": "consent", **said}, source="consents")
+    work()
+    send()
+    assert states(crm) == ["withdrawn", "withdrawn"]
+    (cem,) = come(says({**info, "full_name": "Cem Third"}, True, "2026-03-03T09:00:00Z"))
+    send()
+    assert (cem not in (ada, ben), states(crm)) == (True, ["withdrawn"] * 3)

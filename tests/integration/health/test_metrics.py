@@ -19,7 +19,7 @@ from pipeline.store.deliveries.comparisons import note_comparison
 from pipeline.store.engine import transaction
 from pipeline.store.events.reconciled import DayCount, keep_days
 from pipeline.store.roles.statements import ROLES
-from tests.support.installation_rows import add_delivery, add_endpoint, add_events, configure
+from tests.support.installation_rows import add_delivery, add_endpoint, add_events, add_opt_out_reading, configure
 from tests.support.intake_server import Receiver, running_receiver
 from tests.support.paths import ROOT
 from tests.support.services import forget_caches
@@ -126,6 +126,7 @@ def test_every_metric_that_a_page_names_is_at_a_running_receiver(installation, m
     add_delivery("held")
     add_delivery("no_consent")
     add_rhythm()
+    add_opt_out_reading()
     with transaction() as connection:
         note_comparison(connection, "crm", "1", findings=["a field is missing"], fault=None)
     with running_receiver() as receiver:

@@ -11,6 +11,7 @@ from pipeline.service_keys.keys import create_key
 from pipeline.settings.loading import settings
 from tests.support.any_arguments import SOME_ID, arguments_of
 from tests.support.command_line import run
+from tests.support.granting import OWNER
 from tests.support.intake_server import running_receiver
 from tests.support.watching import wait_until
 
@@ -20,7 +21,7 @@ ASKED = sorted(path for path, door in COMMANDS.items() if door.does != LOCAL)
 @pytest.fixture(scope="module")
 def keys(module_database) -> dict[str, str]:
     """A key of each role."""
-    return {role: create_key(settings(), role, role=role).key for role in KEY_ROLES}
+    return {role: create_key(settings(), role, by=OWNER, role=role).key for role in KEY_ROLES}
 
 
 @pytest.mark.short(4)

@@ -16,6 +16,7 @@ from pipeline.settings.loading import settings
 from pipeline.store.engine import transaction
 from pipeline.store.events.balance import balance
 from tests.support.command_line import answer, capture, deliver, problem, run, work
+from tests.support.granting import OWNER
 from tests.support.identity_rows import rows
 from tests.support.needles import ADA, NEEDLE, needles_left, plant, rows_left
 
@@ -241,7 +242,7 @@ def test_a_second_person_approves_where_the_settings_ask_for_it(monkeypatch, tmp
     assert needles_left()
     assert "second person" in problem("privacy", "approve", request_id, "--by", "ann", code=1)
     assert "second person" in problem("privacy", "approve", request_id, "--by", "bob", code=1)  # typed by ann again
-    bob = {"AFLUENTE_TOKEN": create_key(settings(), "bob", role="privacy").key}
+    bob = {"AFLUENTE_TOKEN": create_key(settings(), "bob", by=OWNER, role="privacy").key}
     run("privacy", "approve", request_id, "--no-wait", environment=bob)
     deliver()
     ended = erasure.advance(UUID(request_id))

@@ -14,6 +14,7 @@ from pipeline.service_keys import known_keys
 from pipeline.service_keys.keys import create_key
 from pipeline.settings.loading import settings
 from tests.support.command_line import capture, deliver, work
+from tests.support.granting import OWNER
 from tests.support.identity_rows import rows
 from tests.support.intake_server import Receiver, running_receiver
 from tests.support.services import forget_caches
@@ -35,7 +36,7 @@ def receiver(database, redis_url, tmp_path, monkeypatch) -> Iterator[Receiver]:
 
 
 def key_of(receiver: Receiver, *scopes: str, brands: tuple[str, ...] = ()) -> dict[str, str]:
-    made = create_key(settings(), "privacy desk", scopes=scopes, brands=brands)
+    made = create_key(settings(), "privacy desk", by=OWNER, scopes=scopes, brands=brands)
     headers = {"Authorization": f"Bearer {made.key}"}
     path = f"/v1/people/{new_id()}"
     assert wait_until(lambda: receiver.get(path, headers=headers).status_code != 401, seconds=20)

@@ -17,10 +17,12 @@ from pipeline.identity.evidence_cache import EvidenceCache
 from pipeline.identity.filing import file_evidence
 from pipeline.identity.matching.evidence import Evidence
 from pipeline.identity.merges import merge_people
+from pipeline.privacy.people_to_send import read_named_people
 from pipeline.privacy.suppression import digests_of, suppress, suppressed, suppression_digest
 from pipeline.records import new_id
 from pipeline.settings.loading import load_settings
 from pipeline.settings.privacy_settings import PrivacySettings
+from pipeline.stages.destination_mapping.names import all_named
 from pipeline.store.engine import count_statements, transaction
 from pipeline.store.events.balance import balance
 from tests.integration.delivery.test_sender import crm
@@ -245,3 +247,17 @@ def test_who_is_in_a_crm_that_keeps_them_is_not_taken_in_again_by_reading_it():
     page = Page("crm", ["default"], [KnownPerson("003", None, {"email": "ada@example.org", "last_name": "Sample"})], 1)
     note_people(page)
     assert rows("SELECT count(*) FROM evidence") == [(0,)]
+
+
+@pytest.mark.parametrize("mailbox", ["info@acme.example.org", "ada@example.org"])
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_an_objection_goes_along_with_whichever_address_of_two_who_are_merged(mailbox, comes_first):
+    leads = [{"email": mailbox, "full_name": "Ada Brandt"}, {"email": "bea@example.org", "full_name": "Bea Other"}]
+    events = capture(*(leads if comes_first else leads[::-1]))
+    work()
+    people = [rows("SELECT person_id FROM events WHERE event_id = %s", event_id)[0][0] for event_id in events]
+    forbid(Evidence(email=mailbox), reason="objection")
+    merge_people(*people, Decision("somebody"))
+    with transaction() as connection:
+        found = read_named_people(connection, people, all_named([]))
+    assert [person.is_suppressed for person in found.values() if person.merged_into is None] == [True]

@@ -41,7 +41,7 @@ OLD, _, _ = SECRET_KEYS.partition(",")
 NEW = "bmV3IGtleSBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVzIGw"
 OLD_ID, NEW_ID = Cipher([OLD]).key_ids[0], Cipher([NEW]).key_ids[0]
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = pytest.mark.usefixtures("database", "redis_url")
 
 
 def set_keys(monkeypatch, *keys):

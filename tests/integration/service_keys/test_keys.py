@@ -20,6 +20,7 @@ from pipeline.settings.loading import settings
 from pipeline.store.engine import count_statements, transaction
 from pipeline.store.webhooks import endpoints
 from tests.support.command_line import answer, capture, problem, run
+from tests.support.granting import OWNER
 from tests.support.intake_server import running_receiver
 from tests.support.services import forget_caches
 from tests.support.watching import wait_until
@@ -37,7 +38,7 @@ def two_brands(tmp_path, monkeypatch):
 
 
 def make(**rights) -> str:
-    return create_key(settings(), "website", **rights).key
+    return create_key(settings(), "website", by=OWNER, **rights).key
 
 
 def status_of(receiver, key: str, path: str = "/v1/leads?brand=casa") -> tuple[int, str | None]:
@@ -66,7 +67,7 @@ def opens(receiver, key: str) -> None:
 
 
 def test_a_key_is_shown_once_and_kept_as_a_digest(two_brands):
-    made = create_key(settings(), "website", role="ingest")
+    made = create_key(settings(), "website", by=OWNER, role="ingest")
     assert re.fullmatch(r"afl_key_[a-z0-9]{8}_[A-Za-z0-9_-]{43}", made.key)
     assert made.key not in repr(made)
     (stored,) = list_keys()
@@ -90,7 +91,7 @@ def test_a_key_is_shown_once_and_kept_as_a_digest(two_brands):
 )
 def test_a_key_that_could_open_nothing_is_not_made(two_brands, rights, told):
     with pytest.raises(UsageError, match=re.escape(told)):
-        create_key(settings(), "website", **rights)
+        create_key(settings(), "website", by=OWNER, **rights)
     assert list_keys() == []
 
 
@@ -206,7 +207,7 @@ def test_a_revoked_key_opens_nothing_seconds_later_while_requests_come(usual_rec
 
 
 def test_a_key_is_revoked_once(two_brands):
-    made = create_key(settings(), "website", role="ingest")
+    made = create_key(settings(), "website", by=OWNER, role="ingest")
     revoke_key(made.key_id)
     with pytest.raises(RefusedError, match="was revoked at"):
         revoke_key(made.key_id)

@@ -40,6 +40,7 @@ from connectors.kit.conformance.destinations.call_checks import (
     refused_token_is_renewed_once,
     usage_is_read_from_every_answer,
 )
+from connectors.kit.conformance.destinations.change_checks import changes_are_told_with_their_moment
 from connectors.kit.conformance.destinations.consent_checks import withdrawal_is_never_behind
 from connectors.kit.conformance.destinations.record_checks import (
     created_then_updated_by_one_key,
@@ -110,6 +111,7 @@ CHECKS: tuple[WorkbenchCheck, ...] = (
     adoption_takes_over_and_makes_nobody,
     description_knows_every_field_sent,
     setup_makes_what_is_missing_once,
+    changes_are_told_with_their_moment,
     abilities_fail_as_writing_does,
 )
 

@@ -65,7 +65,7 @@ def refused_token_is_renewed_once(bench: Workbench) -> list[str]:
             )
         else:
             problems += wrong_results(people, results, "written")
-        line.be_well()
+    line.be_well()
     with bench.writer() as writer:
         line.refuses_tokens = True
         _, error = attempt(lambda: writer.write(people))

@@ -51,10 +51,14 @@ class Pace:
 class Line:
     """Use it as a context manager. Requests for an access token are known by their `grant_type`: no fault strikes
     them, and they are counted apart. `keeps_host`: the line's own address stands in `Host`, for a sandbox that compares
-    it with what else a request says; a CRM far away wants its own. `pace` holds for what is passed on."""
+    it with what else a request says; a CRM far away wants its own. `pace` holds for what is passed on.
+    `asks_plain`: False for a server that calls an answer packed which is not, where it is asked for plain ones."""
 
-    def __init__(self, upstream: str, *, keeps_host: bool = False, pace: Pace | None = None) -> None:
+    def __init__(
+        self, upstream: str, *, keeps_host: bool = False, pace: Pace | None = None, asks_plain: bool = True
+    ) -> None:
         self._pace = pace
+        self._asks_plain = asks_plain
         self._upstream = upstream.rstrip("/")
         self._not_passed_on = _NOT_PASSED_ON if keeps_host else _NOT_PASSED_ON | {"host"}
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -128,7 +132,8 @@ class Line:
         if self._pace is not None:
             self._pace.wait()
         kept = {name: value for name, value in headers.items() if name not in self._not_passed_on}
-        kept["accept-encoding"] = "identity"
+        if self._asks_plain:
+            kept["accept-encoding"] = "identity"
         with self._lock:  # a session is not for sharing; checks make one call at a time anyway
             answer = self._session.request(
                 method,

@@ -87,7 +87,10 @@ class Workbench:
     `refused` are fields that the CRM refuses, of one record; by default an e-mail that is none and too long as well.
     `usage_headers` are what the CRM would say of (used, limit). `lose_answers` makes what is no HTTP lose the answer to
     the next write after it was done. `unkeyed` puts a record there as somebody else does, without our key, and
-    gives its id.
+    gives its id. `changed_field`: that says when a record was changed, where the kind knows none.
+    `person_id`: of a key the id by which people are listed and found, where that is not the record's own; `remove`
+    makes a record of that id go, where its writer deletes others. `kept_in_adoption`: fields of a record that is taken
+    over which stay as the CRM has them.
     """
 
     destination: DestinationType
@@ -101,6 +104,10 @@ class Workbench:
     linked: Linked | None = None
     consents: Consents | None = None
     unkeyed: Callable[[Record], str] | None = None
+    changed_field: str | None = None
+    person_id: Callable[[str], str] | None = None
+    remove: Callable[[str], None] | None = None
+    kept_in_adoption: tuple[str, ...] = ()
     is_upstream_local: bool = True
     announced: int = field(default=0, init=False)  # calls that a writer asked a grant for
     _made: dict[str, Record] = field(default_factory=dict, repr=False)  # people by key, since `clear_away`

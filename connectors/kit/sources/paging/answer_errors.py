@@ -19,6 +19,8 @@ from connectors.kit.paths import get_path
 from connectors.kit.sources.declarations import Poll
 
 _WAIT_SECONDS = 10.0  # where a throttled source says nothing of how long
+_LONGEST_ERROR = 16_384  # bytes: a page of records is not read twice for a code
+_DIGITS = re.compile(r"[0-9]{1,9}")
 _CODE = re.compile(r"[A-Za-z][\w-]{1,63}")
 _NAME = re.compile(r"\w{1,64}")
 _THROTTLED = re.compile(r"throttl|rate.?limit|too.?many|quota|max.?cost|complexity.?budget", re.IGNORECASE)
@@ -52,13 +54,15 @@ class Told:
 
 
 def told_by(poll: Poll, response: requests.Response) -> Told:
-    """What a refusal means."""
-    if poll.code_at is None or response.status_code < 400:
+    """What a refusal means; also one of status 200, as those have it who tell everything by codes."""
+    if poll.code_at is None or (response.status_code < 400 and len(response.content) > _LONGEST_ERROR):
         return Told(response, None)
     try:
         code = get_path(orjson.loads(response.content), poll.code_at)
     except orjson.JSONDecodeError:
         return Told(response, None)
+    if response.status_code < 400 and isinstance(code, str) and _DIGITS.fullmatch(code):
+        code = int(code)
     is_code = isinstance(code, int) and not isinstance(code, bool)
     return Told(response, poll.codes.get(code) if is_code else None, code if is_code else None)
 

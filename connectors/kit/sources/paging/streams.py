@@ -87,13 +87,21 @@ def parents_in(pages: Iterator[Page], parent: Parent) -> tuple[list[ParentRecord
     found: dict[str, ParentRecord] = {}
     for page in pages:
         for record in page.records:
-            id_ = as_text(get_path(record, parent.id_at))
+            id_ = parent_id_of(parent, record)
             if id_ is None:
                 continue
             if len(found) == parent.most and id_ not in found:
                 return list(found.values()), True
             found[id_] = ParentRecord(id_, record)
     return list(found.values()), False
+
+
+def parent_id_of(parent: Parent, record: Any) -> str | None:
+    """The id of a parent; of one that is named by its address, the last part of that."""
+    id_ = as_text(get_path(record, parent.id_at))
+    if id_ is None or not id_.startswith("https://"):
+        return id_
+    return urlsplit(id_).path.rstrip("/").rpartition("/")[2] or None
 
 
 def _with_parent(wanted: Any, parent_id: str | None) -> Any:

@@ -77,8 +77,19 @@ def _poll_of_window(reconcile: Reconcile, window: Window, options: Mapping[str, 
         params=_filled(dict(poll.params), values),
         headers=_filled(dict(poll.headers), values),
         body=None if poll.body is None else _filled(dict(poll.body), values),
-        streams=tuple(_stream_of_window(stream, values) for stream in poll.streams),
+        streams=tuple(_stream_of_window(stream, values) for stream in _chosen(reconcile, options)),
     )
+
+
+def _chosen(reconcile: Reconcile, options: Mapping[str, Any]) -> list[Stream]:
+    """The streams that are read. Raises ConfigurationError where an option names one that is not there."""
+    streams = {stream.name: stream for stream in reconcile.poll.streams}
+    if reconcile.lists is None:
+        return list(streams.values())
+    names = [name.strip() for name in str(options[reconcile.lists]).split(",")]
+    if unknown := next((name for name in names if name not in streams), None):
+        raise ConfigurationError(f"{reconcile.lists} names {unknown[:40]!r}; known: {', '.join(streams)}")
+    return [stream for name, stream in streams.items() if name in names]
 
 
 def _stream_of_window(stream: Stream, values: Mapping[str, Any]) -> Stream:

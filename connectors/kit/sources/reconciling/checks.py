@@ -27,8 +27,11 @@ def reconcile_problems(connector: Connector) -> list[str]:
         problems.append("reconcile: needs event_id, by which a record is known again")
     if connector.occurred_at is None and reconcile.listed_at is None:
         problems.append("reconcile: needs occurred_at, or listed_at, which tell the day that a record counts for")
-    if connector.contact_at:
-        problems.append("reconcile: an id that has several contacts (contact_at) does not tell which of them came")
+    if connector.contact_at and connector.revisions != "add":
+        problems.append(
+            "reconcile: an id that has several contacts (contact_at) does not tell which of them came,"
+            " unless what is said later stands beside it (revisions: add)"
+        )
     if "json" not in intake.formats:
         problems.append("reconcile: what `pushed` gives is JSON, which is not one of the formats")
     if reconcile.written not in WRITTEN:
@@ -42,10 +45,14 @@ def _poll_problems(reconcile: Reconcile) -> Iterator[str]:
         yield "reconcile.poll: has a cursor; the window says what is asked for: write {from} and {to}"
     if not poll.url.startswith("https://") or "{" in urlsplit(poll.url).netloc:
         yield "reconcile.poll: url begins with https:// and a host that is written out"
-    if "from" not in names_in(poll):
+    if reconcile.takes_time and "from" not in names_in(poll):
         yield "reconcile.poll: the window goes nowhere: write {from} and {to} into url, params or body"
+    if not reconcile.takes_time and "from" in names_in(poll):
+        yield "reconcile.takes_time: is False, and {from} stands in the poll"
     if reconcile.each is not None and reconcile.each not in known:
         yield f"reconcile.each: {reconcile.each} is no option"
+    if reconcile.lists is not None and reconcile.lists not in known:
+        yield f"reconcile.lists: {reconcile.lists} is no option"
     for name in sorted(known & _TAKEN):
         yield f"reconcile.options: {name} has another meaning"
     options = {option.name: option.default or option.name for option in reconcile.options}

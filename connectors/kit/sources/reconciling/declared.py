@@ -18,7 +18,7 @@ class Reconcile:
     `poll`: as of any poll, without a cursor. In `url`, `records_at`, `params`, `headers` and `body`, and those of its
     streams and parents, `{from}` and `{to}` are the window, written as `written` says (iso, date, unix, unix_ms), and
     `{name}` is an option; `{from:number}` is sent as a number. The source may list more: what lies outside the window
-    by `occurred_at` is left alone.
+    by `occurred_at` is left alone. `takes_time` False: it takes no window at all, and everything is read each time.
 
     `pushed(record)`, or `pushed(record, parents)`: the whole body that the source would have posted for a record of the
     list; None for one that it would not have posted. It is pure. `parents`, nearest first: the record of the Parent
@@ -29,7 +29,10 @@ class Reconcile:
 
     `options`: of `sources.NAME.reconcile`, or of `sources.NAME.options` where both know one; without a default it must
     be set before anything is asked. `each`: the option that may hold several values, separated by commas: everything is
-    read for each.
+    read for each. `lists`: the option that names which of the streams are read, separated by commas.
+
+    `needs_address`: an example of what `sources.NAME.url` says, where each company has an address of its own: the one
+    that is declared stands for it, and is never asked.
     """
 
     poll: Poll
@@ -39,6 +42,9 @@ class Reconcile:
     each: str | None = None
     parent_url: str | None = None
     listed_at: str | None = None
+    takes_time: bool = True
+    lists: str | None = None
+    needs_address: str | None = None
     every_seconds: int = 3_600
     window_days: int = 2  # whole days before today
     grace_seconds: int = 900  # younger records may still be on their way, or not in the list yet

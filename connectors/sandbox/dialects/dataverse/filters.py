@@ -1,4 +1,6 @@
-"""As much of `$filter` as programs ask by: `eq`, `ne`, `In(…)`, joined by `and` and `or`, with parentheses."""
+"""As much of `$filter` as programs ask by: `eq`, `ne`, moments with `ge` and `gt`, `In(…)`, joined by `and` and `or`,
+with parentheses.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from connectors.sandbox.dialects.dataverse.errors import bad_request
 
 Holds = Callable[[Mapping[str, Any]], bool]
 
-_TOKEN = re.compile(r"\s*('(?:[^']|'')*'|[A-Za-z_][\w.]*|-?\d+|[(),=\[\]])", re.DOTALL)
+_MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+_TOKEN = re.compile(rf"\s*('(?:[^']|'')*'|[A-Za-z_][\w.]*|{_MOMENT}|-?\d+|[(),=\[\]])", re.DOTALL)
 _IN = "Microsoft.Dynamics.CRM.In"
 _WORDS: dict[str, Any] = {"null": None, "true": True, "false": False}
 
@@ -61,6 +64,8 @@ class _Parser:
             return self._one_of()
         name = self._name(self._next())
         operator, value = self._next(), self._value()
+        if operator in ("ge", "gt"):
+            return _later(name, operator, value)
         if operator not in ("eq", "ne"):
             raise _unreadable()
         return lambda row: _is_same(row.get(name), value) is (operator == "eq")
@@ -89,6 +94,8 @@ class _Parser:
             return token[1:-1].replace("''", "'")
         if token in _WORDS:
             return _WORDS[token]
+        if re.fullmatch(_MOMENT, token):
+            return token
         if not token.lstrip("-").isdecimal():
             raise _unreadable()
         return int(token)
@@ -109,6 +116,13 @@ class _Parser:
             raise _unreadable()
 
 
+def _later(name: str, operator: str, moment: Any) -> Holds:
+    """Moments of one form: the order of texts is that of time."""
+    if not isinstance(moment, str):
+        raise _unreadable()
+    return lambda row: (row.get(name) or "") > moment or (operator == "ge" and row.get(name) == moment)
+
+
 def _is_same(here: Any, asked: Any) -> bool:
     """Texts are the same whatever their case."""
     if isinstance(here, str) and isinstance(asked, str):
@@ -117,4 +131,4 @@ def _is_same(here: Any, asked: Any) -> bool:
 
 
 def _unreadable() -> Exception:
-    return bad_request("The sandbox knows filters of eq, ne and In, joined by and and or")
+    return bad_request("The sandbox knows filters of eq, ne, ge, gt and In, joined by and and or")

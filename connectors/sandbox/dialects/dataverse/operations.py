@@ -16,7 +16,7 @@ from connectors.sandbox.dialects.dataverse.rules import (
     Table,
     bound_to,
     check_fields,
-    is_column,
+    is_readable,
     replaced_by,
 )
 from connectors.sandbox.dialects.dataverse.tables import Changes, Outcome, Row
@@ -91,7 +91,7 @@ def select(table: Table, row: Row, query: Mapping[str, str]) -> dict[str, Any]:
     values = row.values()
     asked = [name.strip() for name in query.get("$select", "").split(",") if name.strip()]
     for name in asked:
-        if not is_column(table, name):
+        if not is_readable(table, name):
             raise bad_request(
                 f"Could not find a property named '{name}' on type 'Microsoft.Dynamics.CRM.{table.logical_name}'."
             )

@@ -11,12 +11,12 @@ from connectors.sandbox.dialects.dataverse.addresses import Address, read_addres
 from connectors.sandbox.dialects.dataverse.errors import bad_request
 from connectors.sandbox.dialects.dataverse.filters import read_filter
 from connectors.sandbox.dialects.dataverse.operations import Answer, Operation, not_found, select
-from connectors.sandbox.dialects.dataverse.rules import Table, is_column
+from connectors.sandbox.dialects.dataverse.rules import Table, is_readable
 from connectors.sandbox.dialects.dataverse.tables import Changes, Row, row_of
 from connectors.sandbox.records import SandboxRecords
 
 _KNOWN = {"$select", "$filter", "$top", "$skiptoken", "$count", "$orderby"}
-_ORDER = re.compile(r"createdon(?: asc)?(?:,\w+(?: asc)?)?")
+_ORDER = re.compile(r"(createdon|modifiedon)(?: asc)?(?:,\w+(?: asc)?)?")
 _PAGE_SIZE = re.compile(r"odata\.maxpagesize=(\d{1,5})")
 _MOST_ROWS = 5_000
 _NOBODY = "00000000-0000-0000-0000-000000000001"
@@ -45,19 +45,23 @@ def _read_row(operation: Operation, address: Address, records: SandboxRecords) -
 
 
 def _read_rows(operation: Operation, table: Table, records: SandboxRecords) -> Answer:
-    """A page, in the order in which rows were made; `$skiptoken` is the number of the last row before it."""
+    """A page, in the order in which rows were made or changed; `$skiptoken` says where the last row before it stood."""
     query = operation.query
     unknown = sorted(name for name in query if name not in _KNOWN)
     if unknown:
         raise bad_request(f"The query parameter {unknown[0]} is not supported")
-    if "$orderby" in query and _ORDER.fullmatch(query["$orderby"]) is None:
-        raise bad_request("The sandbox orders by createdon only")
+    order = _ORDER.fullmatch(query.get("$orderby", "createdon"))
+    if order is None:
+        raise bad_request("The sandbox orders by createdon or modifiedon only")
     select(table, Row(table, "", "", {}), query)  # a wrong name is told where there is no row too
-    wanted = _wanted(table, records, query)
+    wanted = _wanted(table, records, query, by_change=order[1] == "modifiedon")
+    wanted.sort(key=lambda placed: placed[0])
     asked = _PAGE_SIZE.search(operation.headers.get("prefer", ""))
     size = min(int(asked[1]), _MOST_ROWS) if asked else _MOST_ROWS
-    after, top = _whole(query.get("$skiptoken", "0")), _whole(query.get("$top", str(_MOST_ROWS)))
-    left = [(number, row) for number, row in wanted if number > after]
+    top = _whole(query.get("$top", str(_MOST_ROWS)))
+    changed, _, number = query.get("$skiptoken", "0-0").partition("-")
+    after = (_whole(changed), _whole(number))
+    left = [(place, row) for place, row in wanted if place > after]
     page = left[: min(size, top)]
     content: dict[str, Any] = {"@odata.context": f"{operation.root}$metadata#{table.name}"}
     if query.get("$count") == "true":
@@ -65,25 +69,31 @@ def _read_rows(operation: Operation, table: Table, records: SandboxRecords) -> A
     content["value"] = [select(table, row, query) for _, row in page]
     if len(page) < len(left) and len(page) < top:
         kept = "".join(f"{name}={quote(value)}&" for name, value in query.items() if name != "$skiptoken")
-        content["@odata.nextLink"] = f"{operation.root}{table.name}?{kept}$skiptoken={page[-1][0]}"
+        last = page[-1][0]
+        content["@odata.nextLink"] = f"{operation.root}{table.name}?{kept}$skiptoken={last[0]}-{last[1]}"
     return Answer(200, {"OData-Version": "4.0"}, content)
 
 
-def _wanted(table: Table, records: SandboxRecords, query: Mapping[str, str]) -> list[tuple[int, Row]]:
+def _wanted(
+    table: Table, records: SandboxRecords, query: Mapping[str, str], *, by_change: bool
+) -> list[tuple[tuple[int, int], Row]]:
+    """Rows with their places: the second in which they were changed, or 0, and their number."""
     holds, names = read_filter(query["$filter"]) if "$filter" in query else (lambda _row: True, set())
     for name in sorted(names):
-        if not is_column(table, name):
+        if not is_readable(table, name):
             raise bad_request(f"Could not find a property named '{name}' on type '{table.logical_name}'.")
     return [
-        (record["id"], row)
+        ((int(record["changed_at"]) if by_change else 0, record["id"]), row)
         for record in records.stream()
-        if record["object"] == table.name
-        and (row := row_of(table, record["external_id"], record["id"], record["fields"]))
-        and holds({"statecode": 0, **row.values()})
+        if record["object"] == table.name and (row := _row(table, record)) and holds({"statecode": 0, **row.values()})
     ]
 
 
+def _row(table: Table, record: Mapping[str, Any]) -> Row:
+    return row_of(table, record["external_id"], record["id"], record["fields"], changed_at=record["changed_at"])
+
+
 def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
+    if not (text.isascii() and text.isdigit() and len(text) < 12):
         raise bad_request("Bad Request - Error in query syntax.")
     return int(text)

@@ -1,5 +1,5 @@
-"""What Dataverse accepts in a lead, contact, account or task: names of columns, types, lengths and references. The Web
-API asks for no column.
+"""What Dataverse accepts in a lead, contact, account, task or contact point consent: names of columns, types, lengths
+and references. The Web API asks for no column.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ _OURS = 255
 _LONG = 2_000
 _CUSTOM_LENGTH = 4_000  # the most of a line of text; in a real environment each column has its own
 BIND = "@odata.bind"
+_REFERENCE_ID = re.compile(r"_\w+_value")  # how a question calls the id of what a column leads to
 _BOUND = re.compile(r"/?(\w+)\(([^()]+)\)")
 
 
@@ -36,6 +37,9 @@ TABLES = {
     "contacts": Table("contacts", "contact", "contactid"),
     "accounts": Table("accounts", "account", "accountid"),
     "tasks": Table("tasks", "task", "activityid"),
+    "msdynmkt_contactpointconsent4s": Table(
+        "msdynmkt_contactpointconsent4s", "msdynmkt_contactpointconsent4", "msdynmkt_contactpointconsent4id"
+    ),
 }
 _REFERENCES = {
     "leads": {"parentaccountid": "accounts", "parentcontactid": "contacts"},
@@ -46,8 +50,10 @@ _REFERENCES = {
         "regardingobjectid_contact_task": "contacts",
         "regardingobjectid_lead_task": "leads",
     },
+    "msdynmkt_contactpointconsent4s": {},
 }
-_OF_OTHERS = ("ownerid", "campaignid", "transactioncurrencyid")  # to tables that the sandbox has not
+_OF_OTHERS = ("ownerid", "campaignid", "msdynmkt_purposeId", "msdynmkt_topicId", "transactioncurrencyid")
+# to tables that the sandbox has not
 _ONE_OF = (
     "regardingobjectid_",
     "parentcustomerid_",
@@ -69,6 +75,9 @@ _LENGTHS = {
         "name": 160, "new_afluenteid": 100, "sic": 20, "telephone1": 50, "websiteurl": 200,
     },
     "tasks": {"category": 250, "description": 2_000, "new_afluenteid": 100, "subcategory": 250, "subject": 200},
+    "msdynmkt_contactpointconsent4s": {
+        "msdynmkt_contactpointvalue": 100, "msdynmkt_reason": 2_000, "msdynmkt_source": 100, "new_afluenteid": 100,
+    },
 }  # fmt: skip
 _REQUIRED = {"leads": ("lastname", "subject"), "accounts": ("name",), "tasks": ("subject",)}  # on forms
 _INTEGERS = {"numberofemployees": range(1_000_001)}
@@ -79,6 +88,8 @@ CHOICES = {
     "statecode": range(3),
     "statuscode": range(1, 8),
 }
+_OF_CONSENTS = {"msdynmkt_contactpointtype": range(534_120_000, 534_120_003),
+                "msdynmkt_value": range(534_120_000, 534_120_003)}  # fmt: skip
 _BOOLEANS = {"donotbulkemail", "donotemail", "donotphone", "msdyn_gdproptout"}
 _DATES = {"new_reroutedat"}
 _OF_A_TASK = {"scheduledstart", "scheduledend"}
@@ -90,8 +101,17 @@ _KEPT = {
 
 
 def is_column(table: Table, name: str) -> bool:
-    known = (table.id_column, *_LENGTHS[table.name], *_INTEGERS, *CHOICES, *_BOOLEANS, *_dates(table))
+    known = (table.id_column, *_LENGTHS[table.name], *_INTEGERS, *_choices(table), *_BOOLEANS, *_dates(table))
     return name in known or bool(_CUSTOM.fullmatch(name))
+
+
+def is_readable(table: Table, name: str) -> bool:
+    """Whether a question may name it."""
+    return is_column(table, name) or name in _KEPT or bool(_REFERENCE_ID.fullmatch(name))
+
+
+def _choices(table: Table) -> Mapping[str, range]:
+    return {**CHOICES, **_OF_CONSENTS} if table.name == "msdynmkt_contactpointconsent4s" else CHOICES
 
 
 def standard_columns(table: Table) -> list[dict[str, Any]]:
@@ -105,7 +125,7 @@ def standard_columns(table: Table) -> list[dict[str, Any]]:
         form = "Email" if name.startswith("emailaddress") else "Url" if name == "websiteurl" else "Text"
         shown.append(_shown(name, word, required=required, MaxLength=length, FormatName={"Value": form}))
     shown += [_shown(name, "Integer") for name in _INTEGERS]
-    shown += [_shown(name, "Picklist") for name in CHOICES if name != "statecode"]
+    shown += [_shown(name, "Picklist") for name in _choices(table) if name != "statecode"]
     shown += [_shown(name, "Boolean") for name in sorted(_BOOLEANS)]
     shown += [_shown(name, "DateTime", Format="DateAndTime") for name in sorted(_dates(table))]
     shown += [_shown(name, "String", MaxLength=_OURS, FormatName={"Value": "Text"}) for name in _MADE]
@@ -172,7 +192,7 @@ def _check_reference(table: Table, name: str, value: Any) -> None:
 
 
 def _problem(table: Table, name: str, value: Any) -> ODataError | None:
-    if name in _INTEGERS or name in CHOICES:
+    if name in _INTEGERS or name in _choices(table):
         return _problem_of_number(table, name, value)
     if name in _BOOLEANS:
         return None if isinstance(value, bool) else _wrong_type(value, "Edm.Boolean")
@@ -184,7 +204,7 @@ def _problem(table: Table, name: str, value: Any) -> ODataError | None:
 def _problem_of_number(table: Table, name: str, value: Any) -> ODataError | None:
     if not isinstance(value, int) or isinstance(value, bool):
         return _wrong_type(value, "Edm.Int32")
-    if value in (_INTEGERS.get(name) or CHOICES[name]):
+    if value in (_INTEGERS.get(name) or _choices(table)[name]):
         return None
     return refusal(
         "0x8004432f" if name in _INTEGERS else "0x8004431a",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +16,7 @@ import orjson
 
 from connectors.sandbox.dialects.dataverse.addresses import Address
 from connectors.sandbox.dialects.dataverse.errors import refusal
-from connectors.sandbox.dialects.dataverse.rules import Table
+from connectors.sandbox.dialects.dataverse.rules import BIND, Table, bound_to
 from connectors.sandbox.records import SandboxRecords
 
 _ID_TAIL = "11f1-8000-0022482746b6"
@@ -34,6 +35,11 @@ class Row:
     kept_as: str
     guid: str
     fields: Mapping[str, Any] = field(repr=False)
+    changed_at: float = 0.0  # seconds of the epoch; 0: nobody looked
+
+    @property
+    def modified_on(self) -> str:
+        return datetime.fromtimestamp(int(self.changed_at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     @property
     def key(self) -> str | None:
@@ -45,7 +51,20 @@ class Row:
 
     def values(self) -> dict[str, Any]:
         keyed = {} if self.key is None else {self.table.key_column: self.key}
-        return {"@odata.etag": self.etag, self.table.id_column: self.guid, **keyed, **self.fields}
+        modified = {"modifiedon": self.modified_on} if self.changed_at else {}
+        references = {
+            f"_{name.removesuffix(BIND).lower()}_value": bound_to(value)[1]
+            for name, value in self.fields.items()
+            if name.endswith(BIND) and value
+        }
+        return {
+            "@odata.etag": self.etag,
+            self.table.id_column: self.guid,
+            **keyed,
+            **modified,
+            **references,
+            **self.fields,
+        }
 
 
 @dataclass(slots=True)
@@ -77,7 +96,9 @@ class Changes:
     def read(self, table: Table, kept_as: str) -> Row | None:
         """The row as it is stored."""
         stored = self._records.find(table.name, kept_as)
-        return None if stored is None else row_of(table, kept_as, *stored)
+        if stored is None:
+            return None
+        return row_of(table, kept_as, *stored, changed_at=self._records.changed_at(table.name, kept_as))
 
     def new_place(self, address: Address) -> tuple[str, dict[str, Any]]:
         """What a new row is kept as, and the fields that it has for that."""
@@ -135,7 +156,7 @@ class Changes:
         return next((row["external_id"] for row in rows if row["fields"].get(table.id_column) == address.guid), None)
 
 
-def row_of(table: Table, kept_as: str, number: int, fields: Mapping[str, Any]) -> Row:
+def row_of(table: Table, kept_as: str, number: int, fields: Mapping[str, Any], *, changed_at: float) -> Row:
     own = fields.get(table.id_column)
     rest = {name: value for name, value in fields.items() if name != table.id_column}
-    return Row(table, kept_as, own if isinstance(own, str) else guid_of(number), rest)
+    return Row(table, kept_as, own if isinstance(own, str) else guid_of(number), rest, changed_at)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import string
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ import orjson
 
 from connectors.sandbox.dialects.dialect import Reply, Request, json_reply
 from connectors.sandbox.dialects.salesforce.rules import KEY, find_refusal, find_unreadable, is_field
-from connectors.sandbox.dialects.salesforce.soql import Query, QueryError, read_query
+from connectors.sandbox.dialects.salesforce.soql import Query, QueryError, read_query, shown_moment
 from connectors.sandbox.records import SandboxRecords
 
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -156,6 +157,7 @@ class Rows:
             missing = self.missing(crm_id)
             return missing.code, missing.message
         row = {**self._row(kind, key, *stored), "IsDeleted": True, "MasterRecordId": master}
+        row["SystemModstamp"] = shown_moment(time.time())
         self._records.delete(kind, [key])
         with self._lock:
             self._bin()[row["Id"]] = row
@@ -198,8 +200,8 @@ class Rows:
             with self._lock:
                 rows += [row for crm_id, row in self._bin().items() if kind_of(crm_id) == query.object]
         rows = [row for row in rows if query.holds(row)]
-        if query.order is not None:
-            rows.sort(key=lambda row: str(row.get(query.order or "") or ""), reverse=query.is_descending)
+        if query.order:
+            rows.sort(key=lambda row: [str(row.get(name) or "") for name in query.order], reverse=query.is_descending)
         return rows[: query.limit]
 
     def _candidates(self, query: Query) -> Iterator[dict[str, Any]]:
@@ -213,11 +215,18 @@ class Rows:
             return
         for record in self._records.stream():
             if record["object"] == kind:
-                yield self._row(kind, record["external_id"], record["id"], record["fields"])
+                yield self._row(
+                    kind, record["external_id"], record["id"], record["fields"], changed_at=record["changed_at"]
+                )
 
-    def _row(self, kind: str, key: str, number: int, fields: Mapping[str, Any]) -> dict[str, Any]:
+    def _row(
+        self, kind: str, key: str, number: int, fields: Mapping[str, Any], *, changed_at: float | None = None
+    ) -> dict[str, Any]:
+        """`changed_at`: where it is known; else it is looked up."""
         name = " ".join(str(fields[part]) for part in ("FirstName", "LastName") if fields.get(part))
+        moment = shown_moment(self._records.changed_at(kind, key) if changed_at is None else changed_at)
         own = {"Id": record_id(number, kind), "Name": name, "IsConverted": False, "IsDeleted": False}
+        own |= dict.fromkeys(("SystemModstamp", "LastModifiedDate"), moment)
         return {**own, self.key_field(kind): None if key.startswith(_NOBODYS) else key, **fields}
 
     def _page(self, rows: list[dict[str, Any]], size: int, begin: int, path: str, name: str | None = None) -> Reply:

@@ -34,7 +34,16 @@ _NUMBERS = {"AnnualRevenue", "Latitude", "Longitude", "NumberOfEmployees"}
 _BOOLEANS = {"DoNotCall", "HasOptedOutOfEmail", "HasOptedOutOfFax", "IsUnreadByOwner"}
 KEY = "Afluente_Id__c"
 # By Salesforce itself.
-_KEPT = ("Id", "IsConverted", "IsDeleted", "CreatedDate", "LastModifiedDate", "MasterRecordId", "ConvertedContactId")
+_KEPT = (
+    "Id",
+    "IsConverted",
+    "IsDeleted",
+    "CreatedDate",
+    "LastModifiedDate",
+    "MasterRecordId",
+    "ConvertedContactId",
+    "SystemModstamp",
+)
 _NAMED_BY_PARTS = ("Lead", "Contact")  # whose Name is made of first and last name
 _OF_TOUCHES = {"ActivityDate", "CampaignId", "ContactId", "LeadId", "Priority", "Subject", "Type", "WhatId", "WhoId"}
 _MAILING = {"MailingCity", "MailingCountry", "MailingPostalCode", "MailingState", "MailingStreet"}
@@ -49,7 +58,8 @@ _KINDS = {
     "Description": "textarea", "Email": "email", "Fax": "phone", "Industry": "picklist", "LeadSource": "picklist",
     "MobilePhone": "phone", "NumberOfEmployees": "int", "OwnerId": "reference", "Phone": "phone", "Rating": "picklist",
     "Salutation": "picklist", "Status": "picklist", "Street": "textarea", "Website": "url", "Id": "id",
-    "CreatedDate": "datetime", "LastModifiedDate": "datetime", "IsConverted": "boolean", "IsDeleted": "boolean",
+    "CreatedDate": "datetime", "LastModifiedDate": "datetime", "SystemModstamp": "datetime",
+    "IsConverted": "boolean", "IsDeleted": "boolean",
     "AnnualRevenue": "currency", "Latitude": "double", "Longitude": "double",
 }  # fmt: skip
 _PICKLISTS = {

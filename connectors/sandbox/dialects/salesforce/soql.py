@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-_TOKEN = re.compile(r"\s*('(?:\\.|[^'\\])*'|[A-Za-z_]\w*|-?\d+(?:\.\d+)?|<=|>=|!=|[(),=<>])", re.DOTALL)
+_MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)"
+_TOKEN = re.compile(rf"\s*('(?:\\.|[^'\\])*'|[A-Za-z_]\w*|{_MOMENT}|-?\d+(?:\.\d+)?|<=|>=|!=|[(),=<>])", re.DOTALL)
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None}
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "=": lambda here, asked: bool(here == asked),
@@ -20,6 +22,8 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<": lambda here, asked: here is not None and bool(here < asked),
     "<=": lambda here, asked: here is not None and bool(here <= asked),
 }
+
+MOMENTS = {"SystemModstamp", "LastModifiedDate", "CreatedDate"}  # compared with moments alone, without quotes
 
 Holds = Callable[[Mapping[str, Any]], bool]
 
@@ -36,7 +40,7 @@ class Query:
     fields: tuple[str, ...]
     object: str
     holds: Holds
-    order: str | None
+    order: tuple[str, ...]
     is_descending: bool
     limit: int | None
     names: frozenset[str]
@@ -71,10 +75,13 @@ class _Parser:
         self._expect("from")
         kind = self._next()
         holds: Holds = self._either() if self._skip("where") else lambda _row: True
-        order, is_descending, limit = None, False, None
+        order: list[str] = []
+        is_descending, limit = False, None
         if self._skip("order"):
             self._expect("by")
-            order = self._name()
+            order.append(self._name())
+            while self._skip(","):
+                order.append(self._name())
             is_descending = self._skip("desc")
             self._skip("asc")
         if self._skip("limit"):
@@ -82,7 +89,7 @@ class _Parser:
         if self._place < len(self._tokens):
             raise QueryError(f"unexpected token: '{self._tokens[self._place]}'")
         among = self._lists[0] if self._conditions == 1 and self._lists else None
-        return Query(tuple(fields), kind, holds, order, is_descending, limit, frozenset(self._names), among)
+        return Query(tuple(fields), kind, holds, tuple(order), is_descending, limit, frozenset(self._names), among)
 
     def _either(self) -> Holds:
         """Conditions joined by AND or by OR; as in Salesforce, both beside each other need parentheses."""
@@ -115,6 +122,11 @@ class _Parser:
         operator = self._next()
         if operator not in _COMPARE:
             raise QueryError(f"unexpected token: '{operator}'")
+        if name in MOMENTS and self._is_text():
+            raise QueryError(
+                f"value of filter criterion for field '{name}' must be of type dateTime and should not be enclosed in"
+                " quotes"
+            )
         value = self._value()
         return lambda row: _compared(row.get(name), value, operator)
 
@@ -124,6 +136,8 @@ class _Parser:
             return re.sub(r"\\(.)", r"\1", token[1:-1], flags=re.DOTALL)
         if token.lower() in _WORDS:
             return _WORDS[token.lower()]
+        if re.fullmatch(_MOMENT, token):
+            return shown_moment(datetime.fromisoformat(token).timestamp())
         try:
             return float(token)
         except ValueError:
@@ -145,6 +159,9 @@ class _Parser:
     def _is(self, word: str) -> bool:
         return self._place < len(self._tokens) and self._tokens[self._place].lower() == word
 
+    def _is_text(self) -> bool:
+        return self._place < len(self._tokens) and self._tokens[self._place].startswith("'")
+
     def _skip(self, word: str) -> bool:
         found = self._is(word)
         self._place += found
@@ -154,6 +171,11 @@ class _Parser:
         if not self._skip(word):
             found = self._tokens[self._place] if self._place < len(self._tokens) else "<EOF>"
             raise QueryError(f"unexpected token: '{found}'")
+
+
+def shown_moment(seconds: float) -> str:
+    """Seconds of the epoch as Salesforce shows them: to the second, in texts whose order is that of time."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
 
 
 def _folded(value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.commands.keys import sealing
+from pipeline.cli.guard import who_types
 from pipeline.cli.terminal.connection import installation
 from pipeline.cli.terminal.moments import parse_expiry
 from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_note, print_table
@@ -65,6 +66,7 @@ def create(
         made = create_key(
             settings(),
             name,
+            by=who_types(),
             role=role,
             scopes=scope or (),
             brands=brand or (),

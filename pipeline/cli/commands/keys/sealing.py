@@ -49,7 +49,12 @@ def reseal_values(
     The newest is the first of AFLUENTE_SECRET_KEYS. Run it again after an interruption: it goes on where it was. Exit 1
     if something is left under an older key.
     """
+    from pipeline.health.keys.sealed_messages import count_messages_by_key
     from pipeline.recompute import resealing
+    from pipeline.settings.loading import settings
+
+    def count_messages() -> dict[str, int] | None:
+        return count_messages_by_key(settings())
 
     if give_up is not None and (table or dry_run or status):
         raise UsageError("--give-up stands alone")
@@ -59,11 +64,14 @@ def reseal_values(
             print_note(f"key {give_up} is given up: what it sealed stays unreadable")
             return
         if dry_run or status:
-            _print_use(resealing.key_use(table=table), dry_run=dry_run, as_json=as_json)
+            used = resealing.key_use(table=table, count_messages=count_messages)
+            _print_use(used, dry_run=dry_run, as_json=as_json)
             return
         bar = progress.add_task("values", total=None, note="")
         done = resealing.reseal(
-            table=table, on_progress=lambda name, values: progress.update(bar, completed=values, note=name)
+            table=table,
+            on_progress=lambda name, values: progress.update(bar, completed=values, note=name),
+            count_messages=count_messages,
         )
     _print_done(done, as_json=as_json)
     if done.left:
@@ -81,7 +89,9 @@ def _print_use(keys: list[KeyUse], *, dry_run: bool, as_json: bool) -> None:
         numbers=("values",),
     )
     if dry_run:
-        waiting = sum(count for key in shown if key.is_set for count in key.values.values())
+        waiting = sum(
+            count for key in shown if key.is_set for place, count in key.values.items() if place != "messages"
+        )
         print_line(f"{counted(waiting, 'value')} would be sealed anew")
 
 
@@ -90,7 +100,7 @@ def _standing(key: KeyUse) -> str:
         return "not set: what it sealed cannot be read"
     if key.is_newest:
         return "seals"
-    return "can go" if key.is_droppable else "opens"
+    return "can go a day after the last reseal" if key.is_droppable else "opens"
 
 
 def _print_done(done: Resealed, *, as_json: bool) -> None:
@@ -102,7 +112,12 @@ def _print_done(done: Resealed, *, as_json: bool) -> None:
             print_line(f"{name}: {counted(count, 'value')} sealed with key {done.key_id}")
     if done.left:
         print_line(f"left under an older key: {', '.join(done.left)}; run it again")
+    elif done.uncounted:
+        print_line(f"not counted: {', '.join(done.uncounted)}, as Redis does not answer; no key can go before they are")
     elif done.droppable:
-        print_line(f"no longer needed: key {', '.join(done.droppable)}; docs/secrets.md says when it can go")
+        print_line(
+            f"no longer needed: key {', '.join(done.droppable)}; take it out a day from now, after one more run."
+            " Backups of before open with it alone: keep it, apart, as long as them"
+        )
     else:
         print_line(f"everything is under key {done.key_id}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.guard import who_types
 from pipeline.cli.terminal.connection import installation
 from pipeline.cli.terminal.output import AsJson, example, print_facts, print_json, print_line, print_note
 
@@ -35,7 +36,7 @@ def create_local_admin(
     from pipeline.login.local_admins import create_local_admin
 
     with installation():
-        made = create_local_admin(name, is_replaced=replace)
+        made = create_local_admin(name, by=who_types(), is_replaced=replace)
     if as_json:
         print_json(made)
     else:

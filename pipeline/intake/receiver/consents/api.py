@@ -39,7 +39,7 @@ Problem = tuple[str | None, str]
 
 async def post_consents(receiver: Receiver, request: Request) -> Response:
     """Store one statement or several. Raises RefusedError."""
-    key = authorize(request, receiver.keys, "consents.post")
+    key = authorize(request, receiver.keys, "consents.post", is_bounded_by_source=True)
     instance = find_instance(receiver, request, key, taken="consents")
     receiver.admission.check_address(instance, request.client)
     check_content_type(request.headers.get("content-type", ""))

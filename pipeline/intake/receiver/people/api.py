@@ -147,7 +147,7 @@ def described_paths(refusals: Callable[..., Json], path_parameter: Callable[[str
                 "parameters": [path_parameter("person_id", {"format": "uuid"})],
                 "responses": {
                     "200": {"description": "Profile, leads, consents, who was told", "content": answer},
-                    **refusals(400, 401, 403, 404, 405, 431, 500, 503),
+                    **refusals(400, 401, 403, 404, 405, 429, 431, 500, 503),
                 },
             }
         },
@@ -158,7 +158,7 @@ def described_paths(refusals: Callable[..., Json], path_parameter: Callable[[str
                 "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
                 "responses": {
                     "202": {"description": "Begun; its id tells how far it is", "content": answer},
-                    **refusals(400, 401, 403, 404, 405, 408, 409, 413, 415, 431, 500, 503),
+                    **refusals(400, 401, 403, 404, 405, 408, 409, 413, 415, 429, 431, 500, 503),
                 },
             }
         },
@@ -169,7 +169,7 @@ def described_paths(refusals: Callable[..., Json], path_parameter: Callable[[str
                 "parameters": [path_parameter("request_id", {"format": "uuid"})],
                 "responses": {
                     "200": {"description": "State and certificate", "content": answer},
-                    **refusals(400, 401, 403, 404, 405, 431, 500, 503),
+                    **refusals(400, 401, 403, 404, 405, 429, 431, 500, 503),
                 },
             }
         },

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import requests
 
-from connectors.kit import sources
+from connectors.kit import Basic, sources
+from connectors.kit.sources.fetching.fetch import fetch_of
 from connectors.kit.sources.handshakes import secrets_of_webhook
 from connectors.kit.sources.reconciling.declared import reconcile_of
 from connectors.sandbox.providers.holding import hold
@@ -18,8 +19,11 @@ from connectors.sandbox.providers.posting import Address, Dice, Sender
 from connectors.sandbox.providers.provider import Provider
 from connectors.sandbox.providers.retries import retries_of
 from connectors.sandbox.providers.server import ProviderServer
+from pipeline.intake.fetching.runs import run_fetches
 from pipeline.intake.reconciling.runs import run_reconcile
+from tests.support.command_line import work
 from tests.support.intake_server import count_events, running_receiver
+from tests.support.posted_sources import people
 from tests.support.services import forget_caches
 
 SECRET, FIRST, SECOND = "a-secret-of-both", "the-first-token", "the-second-token"
@@ -49,16 +53,24 @@ class Played:
         monkeypatch.setenv("AFLUENTE_CONFIG", str(folder / "afluente.yaml"))
         self.folder = folder
 
-    def post(self, address: str, **dice):
+    def post(self, address: str, *, leads: list[Lead] | None = None, **dice):
         to = Address(f"{address}/in/default/{self.connector.source}", self.connector.intake, self.secrets)
-        return Sender(self.inventor, to, retries_of(self.connector.source), speed=1e6).play(self.leads, Dice(**dice))
+        return Sender(self.inventor, to, retries_of(self.connector.source), speed=1e6).play(
+            self.leads if leads is None else leads, Dice(**dice)
+        )
 
     def set_up(self, url: str) -> None:
         """As `afluente.yaml` says where and how fast it is asked."""
         reconcile = reconcile_of(self.connector)
         options = {name: self.inventor.options[name] for name in reconcile.required}
         tokens = ["env:FIRST_TOKEN", "env:SECOND_TOKEN"]
-        entry = {"url": url, "token": tokens, "reconcile": {"calls_per_second": self.pace, **options}}
+        auth = reconcile.poll.auth
+        shown = {"token": tokens}
+        if isinstance(auth, Basic):
+            shown = {"secrets": {auth.user.name: "env:FIRST_TOKEN", auth.password.name: tokens}}
+        entry = {"url": url, **shown, "reconcile": {"calls_per_second": self.pace, **options}}
+        if fetch_of(self.connector) is not None:
+            entry["options"] = {"calls_per_second": self.pace}
         (self.folder / "afluente.yaml").write_text(json.dumps({"sources": {self.connector.source: entry}}))
         forget_caches()
 
@@ -109,6 +121,29 @@ def test_lists_that_take_fewer_calls_than_they_are_asked_are_read_to_their_end(s
     assert report.poll.error is None
     assert count_events(source) == 21
     assert played.provider.count(429) + played.provider.count(400)  # Meta says it by a code
+
+
+@pytest.mark.short(1)
+@pytest.mark.parametrize("source", LISTED)
+def test_after_losses_repeats_an_outage_and_an_expired_token_one_reading_makes_everybody_come_once(
+    source, database, tmp_path, monkeypatch
+):
+    played = Played(source, tmp_path, monkeypatch, lives={FIRST: 3})
+    with ProviderServer(played.provider) as server:
+        played.set_up(server.address)
+        with running_receiver() as receiver:
+            posted = played.post(receiver.address, leads=played.leads[:30], lose=0.05, double=0.05)
+        in_vain = played.post(receiver.address, leads=played.leads[30:])  # nobody is there any more
+        missing = posted.missing | in_vain.missing
+        assert len(missing) == 2 + 10
+        assert posted.doubled
+        report = run_reconcile(source, "default", at_once=True)
+        assert (report.poll.error, report.poll.accepted) == (None, len(missing))
+        if fetch_of(played.connector) is not None:
+            run_fetches(source, "default", budget_seconds=20.0)
+        work()
+    assert count_events(source) == 40
+    assert len(people()) == 40
 
 
 def test_only_what_lies_in_the_window_is_listed(database, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Meta, LinkedIn and Eventbrite as shipped: an id comes, the sandbox plays the provider, a person comes out."""
+"""Meta, LinkedIn, Eventbrite and HubSpot as shipped: an id comes, the sandbox plays its sender, a person comes out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.posted_sources import SECRET, ends, post, set_secrets, touche
 from tests.support.services import forget_caches
 
 pytestmark = pytest.mark.usefixtures("database", "redis_url")
-SHIPPED = ("meta_lead_ads", "linkedin_lead_gen", "eventbrite")
+SHIPPED = ("meta_lead_ads", "linkedin_lead_gen", "eventbrite", "hubspot_events")
 
 
 @pytest.fixture
@@ -104,3 +104,25 @@ def test_an_attendee_and_a_buyer_of_eventbrite_are_read_at_the_address_that_came
 def test_an_address_elsewhere_is_never_called(receiver: Receiver) -> None:
     come_in(receiver, "eventbrite", "hostile")
     assert ends() == [("quarantined", "fetch_address_refused")]
+
+
+def test_a_contact_of_hubspot_is_read_and_what_happens_to_it_later_is_told_of_it(receiver: Receiver) -> None:
+    come_in(receiver, "hubspot_events")
+    come_in(receiver, "hubspot_events", "changed")
+    come_in(receiver, "hubspot_events", "erased")
+    assert ends() == [
+        ("settled", None),
+        ("suppressed", "activity"),
+        ("suppressed", "consent"),
+        ("suppressed", "activity"),
+    ]
+    assert [kind for (kind,) in rows("SELECT kind FROM activities WHERE says = 'activity' ORDER BY at")] == [
+        "changed",
+        "privacy_redact",
+    ]
+    assert rows("SELECT purpose, channel, granted FROM consents") == [("marketing", "email", False)]
+
+
+def test_a_contact_that_a_program_made_in_hubspot_is_no_lead(receiver: Receiver) -> None:
+    come_in(receiver, "hubspot_events", "by_a_program")
+    assert ends() == [("suppressed", "not_a_lead")]

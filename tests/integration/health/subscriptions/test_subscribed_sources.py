@@ -325,6 +325,18 @@ def test_webhooks_of_calendly_are_listed_as_many_at_once_as_it_gives(configured,
     assert parse_qs(urlsplit(provider.asked[-1]).query)["count"] == ["100"]  # without it 20: ours may be the next
 
 
+def test_a_webhook_of_eventbrite_is_known_though_a_secret_stands_in_its_address(configured, provider, monkeypatch):
+    monkeypatch.setenv("EVENTBRITE_TOKEN", TOKEN)
+    configured(eventbrite={"subscription": {"organization": 7}})
+    ours = {"endpoint_url": f"{PUBLIC}/in/default/eventbrite?secret=of-the-address"}
+    provider.answers["/v3/organizations/7/webhooks/"] = (200, {"webhooks": [ours]})
+    (said,) = answer("source", "check-hook", "eventbrite")
+    assert said["hook"] == "active"
+    assert "of-the-address" not in str(said)
+    provider.answers["/v3/organizations/7/webhooks/"] = (200, {"webhooks": []})
+    assert "absent" in run("source", "check-hook", "eventbrite", "--json").stdout
+
+
 def test_each_brand_may_be_asked_for_forms_of_its_own_or_not_at_all(configured, provider, tmp_path):
     said = {"north": {"form": "n1"}, "south": {"form": "s1"}, "west": False}
     entry = {"url": provider.address, "subscription": said}

@@ -201,10 +201,10 @@ def test_an_option_of_the_source_is_looked_at_wherever_it_stands(
 def test_what_is_said_of_a_source_that_cannot_be_asked_is_no_silence(
     database: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with listing(TypeformApi(), "calendly", tmp_path, monkeypatch, reconcile={"window_days": 3}):
-        (check,) = [check for check in check_completeness(settings()) if "calendly" in check.name]
+    with listing(TypeformApi(), "tally", tmp_path, monkeypatch, reconcile={"window_days": 3}):
+        (check,) = [check for check in check_completeness(settings()) if "tally" in check.name]
         assert not check.ok
-        assert "sources.calendly.reconcile says how" in check.detail
+        assert "sources.tally.reconcile says how" in check.detail
 
 
 def test_a_source_that_only_gives_what_it_is_asked_for_is_not_heard(typeform: TypeformApi, receiver: Receiver) -> None:

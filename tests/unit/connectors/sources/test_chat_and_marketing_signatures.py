@@ -29,6 +29,11 @@ VECTORS = {
         "x-hubspot-request-timestamp": "1700000000000",
         **ADDRESS,
     },
+    "hubspot_events": {
+        "x-hubspot-signature-v3": "faluthFrpOlm98HikiQFB7pdemfXJJcJcec/0PDpENw=",
+        "x-hubspot-request-timestamp": "1700000000000",
+        **ADDRESS,
+    },
     "tawk": {"x-tawk-signature": "9ffe2025ac34f8fb67dd1652dca14d4dac99935e"},
 }
 

@@ -24,7 +24,16 @@ def make_lead(sandbox, **fields):
 
 
 def test_it_has_all_abilities():
-    assert DESTINATION.abilities == ("reads", "deletes", "describes", "lists", "finds", "adopts", "sets_up")
+    assert DESTINATION.abilities == (
+        "reads",
+        "deletes",
+        "describes",
+        "lists",
+        "finds",
+        "adopts",
+        "sets_up",
+        "tells_changes",
+    )
 
 
 def test_what_was_written_is_read_back_by_our_key_in_one_call_though_it_holds_a_quote(crm):

@@ -11,7 +11,7 @@ from tests.support.crm import call, calls, record
 from tests.support.scripted_crm import said
 from tests.support.scripted_crm import writer as scripted
 
-ALL = ("reads", "deletes", "describes", "lists", "finds", "adopts", "jobs")
+ALL = ("reads", "deletes", "describes", "lists", "finds", "adopts", "jobs", "tells_changes")
 FIELDS = (SentField("LastName"), SentField("Company"), SentField("Email", "email"))
 LEADS = "/services/data/v67.0/sobjects/Lead"
 

@@ -26,7 +26,16 @@ def writer(target):
 
 
 def test_it_has_all_abilities():
-    assert DESTINATION.abilities == ("reads", "deletes", "describes", "lists", "finds", "adopts", "sets_up")
+    assert DESTINATION.abilities == (
+        "reads",
+        "deletes",
+        "describes",
+        "lists",
+        "finds",
+        "adopts",
+        "sets_up",
+        "tells_changes",
+    )
 
 
 def test_what_was_written_is_read_back_by_our_key(writer):

@@ -33,7 +33,7 @@ PREFERENCES = said({"company": 3, "employee": 4})
 
 
 def test_it_has_all_abilities_but_to_set_up():
-    assert DESTINATION.abilities == ("reads", "deletes", "describes", "lists", "finds", "adopts")
+    assert DESTINATION.abilities == ("reads", "deletes", "describes", "lists", "finds", "adopts", "tells_changes")
 
 
 @pytest.fixture

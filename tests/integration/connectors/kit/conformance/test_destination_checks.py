@@ -15,6 +15,7 @@ from connectors.kit.conformance.destinations import (
     run_checks,
     withdrawal_is_never_behind,
 )
+from connectors.kit.conformance.destinations.change_checks import changes_are_told_with_their_moment
 from connectors.kit.conformance.destinations.record_checks import links_are_undone
 from pipeline.inspection.crm.conformance import workbench_to
 from tests.support.spoiled_writers import SPOILED
@@ -28,6 +29,7 @@ NOT_OF_HERON = [
     "withdrawal_is_never_behind",
     "adoption_takes_over_and_makes_nobody",
     "setup_makes_what_is_missing_once",
+    "changes_are_told_with_their_moment",
 ]
 SALESFORCE = destination_types()["salesforce"].open
 
@@ -102,6 +104,38 @@ class UndoesNoLink(SALESFORCE):
 class WritesWhatItIsToTakeOver(SALESFORCE):
     def adopt(self, records):
         return self.write([replace(record, crm_id=None) for record in records])
+
+
+class LeavesOutTheLastChange(SALESFORCE):
+    def list_changes(self, watched, since, cursor=None):
+        page = super().list_changes(watched, since, cursor)
+        return replace(page, records=page.records[:-1])
+
+
+class TellsWhatWas(SALESFORCE):
+    """The first page that was asked for, whatever was changed since."""
+
+    def list_changes(self, watched, since, cursor=None):
+        if not hasattr(self, "page"):
+            self.page = super().list_changes(watched, since, cursor)
+        return self.page
+
+
+class ForgetsWhoseChange(SALESFORCE):
+    def list_changes(self, watched, since, cursor=None):
+        page = super().list_changes(watched, since, cursor)
+        return replace(page, records=tuple(replace(record, values={}) for record in page.records))
+
+
+OF_CHANGES = [LeavesOutTheLastChange, TellsWhatWas, ForgetsWhoseChange]
+
+
+@pytest.mark.parametrize("wrong", OF_CHANGES)
+def test_a_writer_that_tells_changes_wrongly_fails_the_check_of_them(tmp_path, wrong):
+    with sandbox_workbench("salesforce", tmp_path) as bench:
+        assert run_check(changes_are_told_with_their_moment, bench).problems == ()
+        spoiled_bench = replace(bench, destination=replace(bench.destination, open=wrong))
+        assert run_check(changes_are_told_with_their_moment, spoiled_bench).problems
 
 
 OF_SALESFORCE = {
@@ -180,4 +214,5 @@ def test_who_forgets_a_withdrawal_or_tells_it_late_is_found_out(empty_database, 
 def test_every_check_has_a_writer_that_fails_it():
     caught = {check for _, checks in SPOILED.values() for check in checks} | set(OF_SALESFORCE)
     caught |= {withdrawal_is_never_behind.__name__}  # by OF_CONSENTS
+    caught |= {changes_are_told_with_their_moment.__name__}  # by OF_CHANGES
     assert caught == {check.__name__ for check in CHECKS}

@@ -27,6 +27,14 @@ def test_the_sources_own_id_decides_whatever_else_changed():
     assert digest({"meta": {"id": 7}}) == digest({"meta": {"id": "7"}})
 
 
+def test_of_several_paths_the_last_names_the_record_and_those_before_it_tell_what_of_it():
+    connector = replace(CONNECTOR, event_id=("kind", "property", "id"))
+    assert event_id_of(connector, {"kind": "changed", "property": "name", "id": 7}) == "changed name 7"
+    assert event_id_of(connector, {"kind": "made", "id": "7"}) == "made 7"
+    assert event_id_of(connector, {"kind": "made", "property": "name", "id": None}) is None
+    assert event_id_of(connector, {"kind": ["made"], "id": 0}) is None
+
+
 def test_without_an_id_the_header_that_stays_the_same_over_retries_decides():
     assert digest({"at": 1}, header_value="msg_1") == digest({"at": 2}, header_value="msg_1")
     assert digest({}, header_value="msg_1") != digest({}, header_value="msg_2")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from connectors.kit import ConfigurationError, Offset, Option, Parent, Poll, Reconcile, RecordError, Stream
+from connectors.kit.sources.paging.streams import parent_id_of
 from connectors.kit.sources.reconciling.asking import parent_target, polls_of_window, pushed_body
 from connectors.kit.sources.reconciling.declared import Window
 
@@ -106,3 +107,23 @@ def test_pushed_may_change_what_it_is_given_and_must_give_a_body():
     assert pushed_body(replace(RECONCILE, pushed=lambda record: None), listed, []) is None
     with pytest.raises(RecordError, match="list, not a body"):
         pushed_body(replace(RECONCILE, pushed=lambda record: [record]), listed, [])
+
+
+def test_an_option_says_which_of_several_lists_are_read():
+    streams = tuple(Stream(name, url=f"/{name}") for name in ("orders", "customers"))
+    reconcile = Reconcile(replace(POLL, streams=streams), dict, options=(Option("lists"),), lists="lists")
+    options = {**OPTIONS, "account": "b"}
+    for said, read in (("customers", ["customers"]), ("customers, orders", ["orders", "customers"])):
+        ((poll, _),) = polls_of_window(reconcile, WINDOW, {**options, "lists": said})
+        assert [stream.name for stream in poll.streams] == read
+    with pytest.raises(ConfigurationError, match="lists names 'refunds'; known: orders, customers"):
+        polls_of_window(reconcile, WINDOW, {**options, "lists": "orders,refunds"})
+
+
+def test_a_parent_that_is_named_by_its_address_has_the_last_part_of_it_for_an_id():
+    parent = Parent("/events", id_at="uri")
+    named = {"uri": "https://api.acme.example/events/EV1/"}
+    assert parent_id_of(parent, named) == "EV1"
+    assert parent_id_of(parent, {"uri": "EV1"}) == "EV1"
+    assert parent_id_of(parent, {"uri": "https://api.acme.example"}) is None
+    assert parent_id_of(parent, {"uri": ["EV1"]}) is None

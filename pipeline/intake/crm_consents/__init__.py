@@ -1,0 +1,1 @@
+"""What people take back in a CRM, read there and taken as their statements here."""
