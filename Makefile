@@ -37,7 +37,7 @@ test-long: $(VENV)/.installed $(TRYTON)/.installed $(VENV)/.installed-stores $(O
 lint: $(VENV)/.installed
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
+	@$(BIN)/mypy --num-workers 2
 	@$(BIN)/lint-imports
 
 format: $(VENV)/.installed

@@ -37,7 +37,7 @@ def sources() -> dict[str, Connector]:
 @cache
 def shipped_sources() -> dict[str, Connector]:
     """The sources that come with the program, whatever a company's files replace: everybody may know of them."""
-    return {slug: _source(slug, None) for slug in _shipped("sources")}
+    return {slug: _shipped_source(slug) for slug in _shipped("sources")}
 
 
 def broken_sources() -> dict[str, str]:
@@ -63,7 +63,7 @@ def _read_sources() -> tuple[dict[str, Connector], dict[str, str], frozenset[str
     files = _files("sources")
     for slug, own in files.items():
         try:
-            declared[slug] = _source(slug, own)
+            declared[slug] = _shipped_source(slug) if own is None else _source(slug, own)
         except ConfigurationError as error:
             if own is None:
                 raise
@@ -84,6 +84,12 @@ def destination_types() -> dict[str, DestinationType]:
             )
         declared[kind] = destination
     return declared
+
+
+@cache
+def _shipped_source(slug: str) -> Connector:
+    """Looked at once: the company's files may change while the process runs, these do not."""
+    return _source(slug, None)
 
 
 def _source(slug: str, own: Path | None) -> Connector:

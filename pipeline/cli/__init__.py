@@ -1,6 +1,7 @@
 """`afluente …`: parses and prints, nothing else.
 
-One module per group of commands. Start-up stays light: whatever is heavy is imported by the command.
+One module per group of commands. Start-up stays light: whatever is heavy is imported by the command,
+and a group is built when it is asked for.
 
 Exit codes: 0 done, 1 found a problem, 2 wrong use (arguments or settings). Results go to stdout, all else to stderr.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,6 +47,7 @@ from pipeline.cli.commands import (
     webhook,
 )
 from pipeline.cli.guard import guard
+from pipeline.cli.on_demand import CommandsOnDemand
 from pipeline.cli.terminal.output import example, print_line, print_problem
 from pipeline.errors import AfluenteError, ConfigurationError, RecordError, UsageError
 
@@ -57,7 +60,7 @@ class _Commands(TyperGroup):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        guard("", self)
+        self.commands: Any = _known_commands()
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -65,6 +68,15 @@ class _Commands(TyperGroup):
         except typer.BadParameter as error:
             error.message = error.message.removeprefix("Value error, ")
             raise
+
+
+_groups = typer.Typer()  # what the root looks its commands up in
+
+
+@cache
+def _known_commands() -> CommandsOnDemand:
+    """What was built serves whoever runs another command in the same process."""
+    return CommandsOnDemand(_groups.registered_groups, guard)
 
 
 app = typer.Typer(
@@ -109,27 +121,27 @@ def _options(
 
 
 for group in (init, up, console, status, imports, balance):
-    app.add_typer(group.commands)
-app.add_typer(leads.commands, name="leads")
-app.add_typer(people.commands, name="people")
-app.add_typer(consent.commands, name="consent")
-app.add_typer(deliveries.commands, name="deliveries")
-app.add_typer(destination.commands, name="destination")
-app.add_typer(webhook.commands, name="webhook")
-app.add_typer(explain.commands)
-app.add_typer(report.commands, name="report")
-app.add_typer(attribution.commands, name="attribution")
-app.add_typer(quarantine.commands, name="quarantine")
-app.add_typer(source.commands, name="source")
-app.add_typer(mapping.commands, name="mapping")
-app.add_typer(privacy.commands, name="privacy")
-app.add_typer(keys.commands, name="keys")
-app.add_typer(audit.commands, name="audit")
-app.add_typer(users.commands, name="users")
-app.add_typer(retention.commands, name="retention")
+    _groups.add_typer(group.commands)
+_groups.add_typer(leads.commands, name="leads")
+_groups.add_typer(people.commands, name="people")
+_groups.add_typer(consent.commands, name="consent")
+_groups.add_typer(deliveries.commands, name="deliveries")
+_groups.add_typer(destination.commands, name="destination")
+_groups.add_typer(webhook.commands, name="webhook")
+_groups.add_typer(explain.commands)
+_groups.add_typer(report.commands, name="report")
+_groups.add_typer(attribution.commands, name="attribution")
+_groups.add_typer(quarantine.commands, name="quarantine")
+_groups.add_typer(source.commands, name="source")
+_groups.add_typer(mapping.commands, name="mapping")
+_groups.add_typer(privacy.commands, name="privacy")
+_groups.add_typer(keys.commands, name="keys")
+_groups.add_typer(audit.commands, name="audit")
+_groups.add_typer(users.commands, name="users")
+_groups.add_typer(retention.commands, name="retention")
 for group in (sandbox, doctor, migrate):
-    app.add_typer(group.commands)
-app.add_typer(database.commands, name="database")
+    _groups.add_typer(group.commands)
+_groups.add_typer(database.commands, name="database")
 
 
 def main() -> None:

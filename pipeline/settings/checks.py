@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import msgspec
 import yaml
 
 from pipeline.errors import ConfigurationError
@@ -22,7 +21,7 @@ from pipeline.settings.retention_settings import problems_of_retention
 from pipeline.settings.secret_settings import problems_of_secrets
 from pipeline.settings.secrets import reference
 from pipeline.settings.sign_in_settings import problems_of_accounts, problems_of_sign_in
-from pipeline.settings.type_checks import Problem, problems_of_type, shown_value
+from pipeline.settings.type_checks import Problem, problems_of_type, shown_value, type_info
 from pipeline.settings.webhook_checks import problems_of_policy, problems_of_webhook
 from pipeline.values.dates.lengths import length_of
 from pipeline.values.nearest import unknown_name
@@ -35,9 +34,7 @@ _MANY = 20  # problems that are listed; who has more begins with these
 
 def find_problems(content: Any) -> list[str]:
     """Each mistake of a parsed settings file as a sentence that begins with its place. Empty if there is none."""
-    problems = list(
-        problems_of_type(content if content is not None else {}, msgspec.inspect.type_info(SettingsFile), "")
-    )
+    problems = list(problems_of_type(content if content is not None else {}, type_info(SettingsFile), ""))
     if isinstance(content, dict):
         problems += _of_sense(content)
     return [f"{place}: {what}" if place else what for place, what in problems]

@@ -15,7 +15,7 @@ from connectors.kit.sources.configured.options import WrongOptionsError
 from pipeline.errors import ConfigurationError
 from pipeline.settings.declarations import SourceSettings
 from pipeline.settings.loading import Settings
-from pipeline.settings.type_checks import problems_of_type
+from pipeline.settings.type_checks import problems_of_type, type_info
 from pipeline.values.nearest import unknown_name
 
 _made: dict[tuple[str, bytes], tuple[Connector, Connector]] = {}  # by slug and settings: what it was made of, and it
@@ -94,7 +94,7 @@ def _made_of(declared: Connector, slug: str, entry: SourceSettings) -> Connector
     if kind is None or (not entry.options and slug == declared.source):
         return declared
     place = f"sources.{slug}.options"
-    problems = list(problems_of_type(entry.options, msgspec.inspect.type_info(kind), place))
+    problems = list(problems_of_type(entry.options, type_info(kind), place))
     if problems:
         raise ConfigurationError("; ".join(f"{where}: {what}" for where, what in problems))
     try:

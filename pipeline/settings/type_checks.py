@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -25,6 +26,9 @@ _SECRET_KEYS = {
 _OBJECTS = (msgspec.inspect.StructType, msgspec.inspect.DataclassType)
 
 Problem = tuple[str, str]  # where, as `destinations.crm.base_url`, and what is wrong there
+
+# What a declaration allows. It takes longer to look at that of afluente.yaml than to read and check a short file.
+type_info = lru_cache(maxsize=32)(msgspec.inspect.type_info)
 
 
 def problems_of_type(value: Any, wanted: msgspec.inspect.Type, place: str) -> Iterator[Problem]:

@@ -58,8 +58,8 @@ class Rewritten(NamedTuple):
 def keep_out_of_statistics(connection: Connection) -> int:
     """See that no value of a person gets into the planner's statistics, and take out those that are there; gives how
     many columns that was news for. Two statements where nothing is, and nobody waits for them. Nothing while another
-    process does it."""
-    if not connection.exec_driver_sql("SELECT pg_try_advisory_xact_lock(415022, 10)").scalar_one():
+    process does it, or makes partitions: that one sees to it itself."""
+    if not changes_columns_alone(connection):
         return 0
     names = sorted(WITHOUT_STATISTICS)
     rows = connection.exec_driver_sql(
@@ -81,6 +81,12 @@ def keep_out_of_statistics(connection: Connection) -> int:
                 (table, column),
             )
     return len(found)
+
+
+def changes_columns_alone(connection: Connection) -> bool:
+    """Whether this transaction, and no other until it ends, makes partitions and keeps columns out of the statistics:
+    two that lock the same tables in different orders would wait for each other."""
+    return bool(connection.exec_driver_sql("SELECT pg_try_advisory_xact_lock(415022, 4)").scalar_one())
 
 
 def sweep_tables(*, most_bytes: int) -> Iterator[Rewritten]:

@@ -8,6 +8,7 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -26,7 +27,7 @@ class PlayedProvider:
 
     def __init__(self) -> None:
         self.issuer = ""
-        self.keys = [make_key("first")]
+        self.keys = [_usual_key()]
         self.calls: list[str] = []
         self.is_away = False
         self.metadata: dict[str, Any] = {}
@@ -99,6 +100,12 @@ def played_provider() -> Iterator[PlayedProvider]:
     with serving_http(provider.answer, methods=("GET", "POST")) as address:
         provider.issuer = address
         yield provider
+
+
+@cache
+def _usual_key() -> RSAKey:
+    """What each provider begins with: to make one takes longer than most tests."""
+    return make_key("first")
 
 
 def make_key(kid: str) -> RSAKey:

@@ -12,7 +12,10 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import psycopg2
 import pytest
@@ -145,15 +148,35 @@ def migrated_database(services: Services, patch: pytest.MonkeyPatch) -> Iterator
 
 def forget_caches() -> None:
     """Make this process read settings, keys and connections anew: what functools keeps in the stateful modules."""
-    for name, module in list(sys.modules.items()):
-        if module is None or not name.startswith(_STATEFUL):
-            continue
-        for attribute in list(vars(module).values()):
-            clear = getattr(attribute, "cache_clear", None)
-            if clear is None or getattr(attribute, "__module__", None) != name:
-                continue
-            if name == "pipeline.store.engine" and attribute.__name__ == "engine" and attribute.cache_info().currsize:
-                attribute().dispose()
-            clear()
+    for name in _stateful_modules(len(sys.modules)):
+        for cached in _caches_of(name):
+            if name == "pipeline.store.engine" and cached.__name__ == "engine" and cached.cache_info().currsize:
+                cached().dispose()
+            cached.cache_clear()
     if hints := sys.modules.get("pipeline.hints"):
         vars(hints)["_paused_until"] = 0.0  # another Redis may well answer
+
+
+# A test forgets several times, among thousands of modules and ten thousand names: both are looked through again only
+# when there are more of them.
+_known_caches: dict[str, tuple[ModuleType, int, list[Any]]] = {}
+
+
+@lru_cache(maxsize=1)
+def _stateful_modules(_count: int) -> list[str]:
+    return [name for name, module in list(sys.modules.items()) if module is not None and name.startswith(_STATEFUL)]
+
+
+def _caches_of(name: str) -> list[Any]:
+    module = sys.modules.get(name)
+    if module is None:
+        return []
+    known = _known_caches.get(name)
+    if known is None or known[0] is not module or known[1] != len(vars(module)):
+        found = [
+            attribute
+            for attribute in list(vars(module).values())
+            if hasattr(attribute, "cache_clear") and getattr(attribute, "__module__", None) == name
+        ]
+        known = _known_caches[name] = (module, len(vars(module)), found)
+    return known[2]

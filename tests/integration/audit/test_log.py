@@ -105,7 +105,7 @@ def test_no_value_is_kept_and_equal_values_have_equal_digests_within_a_field():
         rows = connection.exec_driver_sql("SELECT row_to_json(audit_log)::text FROM audit_log").scalars()
         text = " ".join(rows).lower()
     assert "needle" not in text
-    assert "600" not in text
+    assert not [part for part in ("34 600", "600 123", "600123") if part in text]
     assert "(redacted) called" in text
 
 

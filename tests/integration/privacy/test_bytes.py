@@ -197,6 +197,20 @@ def test_every_month_to_come_keeps_values_out_of_the_statistics():
     assert targets == [(0,)]
 
 
+@pytest.mark.usefixtures("database")
+def test_who_keeps_values_out_waits_for_nobody_who_makes_months():
+    with transaction() as connection:
+        connection.exec_driver_sql("ALTER TABLE ONLY event_bodies ALTER COLUMN sealed SET STATISTICS -1")
+    with transaction() as making:
+        assert schema.ensure_partitions(making, months_ahead=6)
+        with transaction() as connection:
+            connection.exec_driver_sql("ALTER TABLE people ALTER COLUMN profile SET STATISTICS -1")
+            connection.exec_driver_sql("SET LOCAL lock_timeout = '100ms'")
+            assert remains.keep_out_of_statistics(connection) == 0
+    with transaction() as connection:
+        assert remains.keep_out_of_statistics(connection) == 1
+
+
 @pytest.mark.usefixtures("database", "redis_url")
 def test_a_transaction_that_could_still_see_what_was_deleted_is_waited_for(monkeypatch):
     monkeypatch.setattr(remains, "_OLD_READERS_SECONDS", 0.5)

@@ -30,7 +30,7 @@ from tests.support.identity_rows import rows
 from tests.support.services import forget_caches
 from tests.support.target_database import Target
 
-PEOPLE, ERASED = 1_000, 50
+PEOPLE, ERASED = 2_000, 50
 APIS = ("salesforce", "hubspot", "dataverse")
 NAMES = ("salesforce", "hubspot", "dataverse", "sql", "objects")
 

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.privacy import erasure
 from pipeline.records import new_id
+from pipeline.service_keys import known_keys
 from pipeline.service_keys.keys import create_key
 from pipeline.settings.loading import settings
 from tests.support.command_line import capture, deliver, work
@@ -28,6 +29,7 @@ def receiver(database, redis_url, tmp_path, monkeypatch) -> Iterator[Receiver]:
     config.write_text("brands: {default: {region: ES}, casa: {region: ES}}\n")
     monkeypatch.setenv("AFLUENTE_CONFIG", str(config))
     monkeypatch.setenv("AFLUENTE_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(known_keys, "REFRESH_SECONDS", 0.1)  # new keys are known at once
     forget_caches()
     with running_receiver() as running:
         yield running
