@@ -40,8 +40,8 @@ def next_former(connection: Connection, after: int, current: str | None, *, limi
     """The next ones by number that are of another key than the current one. One statement."""
     rows = connection.exec_driver_sql(_NEXT, (after, current, limit))
     return [
-        FormerPoint(*row, None if sealed is None else bytes(sealed))
-        for *row, sealed in rows  # the driver gives views
+        FormerPoint(key, key_id, brand, evidence_id, None if sealed is None else bytes(sealed))
+        for key, key_id, brand, evidence_id, sealed in rows  # the driver gives views
     ]
 
 
