@@ -22,12 +22,14 @@ from pipeline.audit.entries import record_action
 from pipeline.console.command_socket.typists import VARIABLE, Typist, typist_of, write_typist
 from pipeline.console.command_socket.wire import STREAMS, Ended, Typed, peer_uid, receive, send
 from pipeline.errors import AfluenteError, ConfigurationError, place_of
+from pipeline.intake.receiver.rate_limits import RateLimits
 from pipeline.logs import get_logger
 from pipeline.settings.loading import Settings
 from pipeline.store.engine import transaction
 
 _AT_ONCE = 16
 _OF_AN_ACCOUNT = 12  # connections: nobody keeps all others out
+_NOTED, _NOTED_PER_SECOND = 30.0, 1 / 60  # attempts of a stranger that are entries: more of them tell nothing more
 _REST_SECONDS = 0.2  # after the machine had no descriptor or thread left
 _PATIENCE_SECONDS = 10.0  # with what is asked, and with a command whose typist has left
 _RUN = "from pipeline.cli import main; main()"
@@ -69,6 +71,7 @@ class CommandServer:
         self._path = path
         self._places = threading.BoundedSemaphore(_AT_ONCE)
         self._lines = Lines()
+        self._noted = RateLimits(most=1_000)
         self._stopped = threading.Event()
         self._listening = _listen(path)
         self._made = path.lstat().st_ino
@@ -132,6 +135,8 @@ class CommandServer:
         typist = typist_of(peer_uid(line), self._accounts)
         typed, streams = receive(line, Typed, descriptors=STREAMS, seconds=_PATIENCE_SECONDS)
         try:
+            if not typist.roles and not self._noted.take(typist.name, rate_per_second=_NOTED_PER_SECOND, burst=_NOTED):
+                _note_stranger(typist)
             if refusal := _refusal(typist, typed, streams):
                 return Ended(_REFUSED, refusal)
             if not self._places.acquire(blocking=False):
@@ -147,7 +152,6 @@ class CommandServer:
 
 def _refusal(typist: Typist, typed: Typed, streams: list[int]) -> str | None:
     if not typist.roles:
-        _note_stranger(typist)
         return f"the account {typist.name} has no role here: access.accounts in afluente.yaml names those that have"
     if len(streams) != STREAMS or not typed.arguments or typed.arguments[0].startswith("-"):
         return "only a command can be run through the socket, and no option in front of it"

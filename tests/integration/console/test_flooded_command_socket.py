@@ -162,6 +162,13 @@ def test_a_console_that_stops_leaves_the_socket_of_the_one_that_took_its_place(p
     assert not place.exists()
 
 
+def test_a_stranger_who_asks_on_and_on_fills_no_audit_log(place, monkeypatch):
+    noted = []
+    monkeypatch.setattr(serving, "_note_stranger", noted.append)
+    assert {bool(refused(place)) for _ in range(60)} == {True}
+    assert 30 <= len(noted) <= 32
+
+
 def test_the_command_says_why_it_was_turned_away(place, monkeypatch):
     monkeypatch.setattr(serving, "_OF_AN_ACCOUNT", 0)
     with pytest.raises(serving.AfluenteError, match="at once"):
