@@ -209,6 +209,37 @@ def _columns(noted: Sequence[Noted]) -> Mapping[str, str]:
     }
 
 
+class Overwritten(NamedTuple):
+    """A field of a CRM's record that we wrote, and what it says now; None: nothing."""
+
+    crm_id: str
+    field: str
+    state: str | None
+
+
+_OVERWRITE = """
+DELETE FROM crm_consents known
+USING unnest(%(crm_ids)s::text[], %(fields)s::text[], %(states)s::text[]) AS written (crm_id, field, state)
+WHERE known.destination = %(destination)s AND (known.crm_id, known.field) = (written.crm_id, written.field)
+    AND known.state IS DISTINCT FROM written.state
+"""
+
+
+def forget_overwritten(connection: Connection, destination: str, written: Sequence[Overwritten]) -> None:
+    """Forget what these fields said before, where they say otherwise by now: should they say that again, somebody set
+    them again since. One statement, none without any."""
+    if written:
+        connection.exec_driver_sql(
+            _OVERWRITE,
+            {
+                "destination": destination,
+                "crm_ids": arrays.texts(field.crm_id for field in written),
+                "fields": arrays.texts(field.field for field in written),
+                "states": arrays.texts(field.state for field in written),
+            },
+        )
+
+
 class Owner(NamedTuple):
     """Who somebody is by now, and of which brand."""
 

@@ -1,0 +1,87 @@
+"""What a CRM's people take back stands, whatever was between two readings, and whatever the CRM gives beside it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+from connectors.kit import ChangedRecord
+from pipeline.intake.crm_consents.taking import take_page
+from pipeline.intake.own_consents import choose
+from pipeline.settings.loading import settings
+from pipeline.store.engine import transaction
+from tests.integration.delivery.test_consents_told import ADA, BEN
+from tests.integration.intake.crm_consents.test_reading import (
+    QUESTION,
+    agreed,
+    company,  # noqa: F401 - a fixture
+    crms,  # noqa: F401 - a fixture
+    holds,
+    send,
+)
+from tests.support.command_line import work
+from tests.support.identity_rows import rows
+
+
+def opted_out_an_hour_ago(crms) -> tuple[UUID, str]:  # noqa: F811
+    (ada,) = agreed(ADA)
+    crms.in_sales(ada, HasOptedOutOfEmail=True)
+    ((crm_id,),) = rows("SELECT external_id FROM deliveries WHERE destination = 'sales'")
+    assert take(changed(ada, datetime.now(UTC) - timedelta(hours=1), crm_id=crm_id)) == 1
+    assert holds(ada) == "withdrawn"
+    send()
+    choose(ada, {QUESTION: True}, method="preference_page")
+    work()
+    return ada, crm_id
+
+
+def test_who_opts_out_again_after_our_own_write_opted_them_in_has_withdrawn(company, crms):  # noqa: F811
+    """Between two readings the box was unticked by us, for a confirmed opt-in, and ticked again by a human."""
+    ada, crm_id = opted_out_an_hour_ago(crms)
+    send()
+    assert (holds(ada), crms.leads()[str(ada)]["HasOptedOutOfEmail"]) == ("granted", False)
+    again = changed(ada, crm_id=crm_id)
+    assert (take(again), holds(ada)) == (1, "withdrawn")
+    send()
+    assert take(again) == 0
+
+
+def test_an_opt_in_that_a_crm_was_not_told_of_yet_is_not_undone_by_another_change_there(company, crms):  # noqa: F811
+    ada, crm_id = opted_out_an_hour_ago(crms)
+    assert take(changed(ada, crm_id=crm_id, Title="Lighthouse keeper")) == 0
+    assert holds(ada) == "granted"
+
+
+def changed(key: object, at: datetime | None = None, *, crm_id: str = "00Q1", **fields: object) -> ChangedRecord:
+    return ChangedRecord(crm_id, str(key), at or datetime.now(UTC), {"HasOptedOutOfEmail": True, **fields})
+
+
+def take(*records: ChangedRecord) -> int:
+    declared = settings().destinations["sales"].reads_consent["Lead"]
+    with transaction() as connection:
+        count = take_page(connection, "sales", "Lead", declared, records)
+    work()
+    return count
+
+
+def test_a_crm_whose_clock_is_years_ahead_keeps_nobody_from_opting_in_again(company, crms):  # noqa: F811
+    (ada,) = agreed(ADA)
+    assert take(changed(ada, datetime.now(UTC) + timedelta(days=3_650))) == 1
+    assert holds(ada) == "withdrawn"
+    choose(ada, {QUESTION: True}, method="preference_page")
+    work()
+    assert holds(ada) == "granted"
+
+
+def test_a_page_with_one_record_twice_and_two_records_of_one_person_is_taken(company, crms):  # noqa: F811
+    ada, ben = agreed(ADA, BEN)
+    assert take(changed(ada), changed(ada), changed(ada, crm_id="00Q2"), changed(ben, crm_id="00Q3")) == 3
+    assert (holds(ada), holds(ben)) == ("withdrawn", "withdrawn")
+    assert take(changed(ada), changed(ada, crm_id="00Q2")) == 0
+
+
+def test_a_record_of_nobody_beside_others_stops_none(company, crms):  # noqa: F811
+    (ada,) = agreed(ADA)
+    odd = "x" * 3_000 + "\x00\ud800"
+    assert take(changed(uuid4(), crm_id="gone"), changed(odd, crm_id="00Q9\x00"), changed(ada)) == 1
+    assert holds(ada) == "withdrawn"
