@@ -5,7 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+import pytest
+
+from connectors.destinations.salesforce import changes
 from connectors.kit import ChangedRecord
+from pipeline.intake.crm_consents import reading
+from pipeline.intake.crm_consents.reading import read_due
 from pipeline.intake.crm_consents.taking import take_page
 from pipeline.intake.own_consents import choose
 from pipeline.settings.loading import settings
@@ -17,6 +22,8 @@ from tests.integration.intake.crm_consents.test_reading import (
     company,  # noqa: F401 - a fixture
     crms,  # noqa: F401 - a fixture
     holds,
+    make_reading_due,
+    read,
     send,
 )
 from tests.support.command_line import work
@@ -85,3 +92,28 @@ def test_a_record_of_nobody_beside_others_stops_none(company, crms):  # noqa: F8
     odd = "x" * 3_000 + "\x00\ud800"
     assert take(changed(uuid4(), crm_id="gone"), changed(odd, crm_id="00Q9\x00"), changed(ada)) == 1
     assert holds(ada) == "withdrawn"
+
+
+@pytest.mark.parametrize("page", [1_000, 1], ids=["of one page", "of several"])
+def test_a_reading_that_stood_still_while_another_took_over_writes_nothing_twice(company, crms, monkeypatch, page):  # noqa: F811
+    """As after a stopped process, a suspended machine or a CRM that answers later than the hold of a page."""
+    monkeypatch.setattr(changes, "_PAGE", page)
+    people = agreed(ADA, BEN)
+    ask, later = reading._page, []
+
+    def answered_late(*arguments, **named):
+        found = ask(*arguments, **named)
+        if not later:
+            later.append(True)
+            for person_id in people:
+                crms.in_sales(person_id, HasOptedOutOfEmail=True)
+            make_reading_due()
+            later.append(read_due("sales").statements)
+        return found
+
+    monkeypatch.setattr(reading, "_page", answered_late)
+    assert (read_due("sales").statements, later[1]) == (0, 2)
+    assert read() == 0
+    assert {holds(person_id) for person_id in people} == {"withdrawn"}
+    assert rows("SELECT count(*) FROM consents WHERE NOT granted") == [(2,)]
+    assert rows("SELECT cursor, watermark IS NOT NULL FROM crm_consent_reads") == [(None, True)]
