@@ -129,10 +129,12 @@ def _read_pages(wanted: _Wanted, begun: stored.Reading, report: ReadReport, unti
     timeout = settings().destinations[destination].timeout_seconds
     permits = CallPermits(target, is_hot=False, probe_seconds=timeout)
     watched, cursor = watched_of(object_name, declared), begun.cursor
+    asked = {cursor}
     while time.monotonic() < until:
         page = _page(target, permits, watched, begun, cursor)
-        if page.cursor is not None and page.cursor == cursor:
-            raise TerminalError(f"{destination}: the page after this one is this one: it would never end")
+        if page.cursor is not None and page.cursor in asked:
+            raise TerminalError(f"{destination}: the page after this one was read before: it would never end")
+        asked.add(page.cursor)
         latest = max((record.changed_at for record in page.records), default=None)
         is_first = begun.since is None
         with transaction() as connection:

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from connectors.destinations.salesforce import changes
-from connectors.kit import ChangedRecord
+from connectors.kit import ChangedRecord, ChangesPage
 from pipeline.intake.crm_consents import reading
 from pipeline.intake.crm_consents.reading import read_due
 from pipeline.intake.crm_consents.taking import take_page
@@ -117,3 +117,19 @@ def test_a_reading_that_stood_still_while_another_took_over_writes_nothing_twice
     assert {holds(person_id) for person_id in people} == {"withdrawn"}
     assert rows("SELECT count(*) FROM consents WHERE NOT granted") == [(2,)]
     assert rows("SELECT cursor, watermark IS NOT NULL FROM crm_consent_reads") == [(None, True)]
+
+
+def test_pages_that_lead_round_in_a_circle_are_told_and_not_read_on_and_on(company, crms, monkeypatch):  # noqa: F811
+    calls = []
+
+    def circle(target, permits, watched, begun, cursor):
+        calls.append(cursor)
+        if len(calls) > 20:
+            raise AssertionError("read on and on")
+        return ChangesPage((), {None: "a", "a": "b", "b": "c", "c": "a"}[cursor])
+
+    monkeypatch.setattr(reading, "_page", circle)
+    assert read_due("sales").waits == 1
+    assert calls == [None, "a", "b", "c"]
+    ((error, failures),) = rows("SELECT last_error, failures FROM crm_consent_reads")
+    assert ("never end" in error, failures) == (True, 1)
