@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -14,6 +15,7 @@ from pipeline.delivery.halving import Written, write_in_halves
 from pipeline.delivery.lookups import find_there, looks_up
 from pipeline.delivery.writers import OpenWriter
 from pipeline.errors import ConfigurationError, QuotaError, TerminalError, TransientError
+from pipeline.stages.destination_mapping.mapping import MappedPerson
 from pipeline.store.deliveries.crm_records import GONE, PASSED_OVER, CrmRecord
 from pipeline.targets import Target
 
@@ -21,12 +23,14 @@ _LOST = {"record_gone": GONE, "key_taken": PASSED_OVER}  # codes of a record tha
 
 
 class Called(msgspec.Struct):
-    """What became of the calls. `there`: records that the CRM had before us, of whom they are."""
+    """What became of the calls. `there`: records that the CRM had before us, of whom they are. `mapped`: what the
+    records were made of."""
 
     gone: Written
     adopted: Written
     written: Written
     there: dict[UUID, CrmRecord]
+    mapped: Mapping[UUID, MappedPerson]
 
     @property
     def trouble(self) -> Exception | None:
@@ -53,6 +57,17 @@ class Called(msgspec.Struct):
         lost |= {record.record_id: GONE for result in deleted if (record := self.there.get(UUID(result.key)))}
         return owners, lost
 
+    def overwrote(self, consent_fields: Collection[str]) -> list[tuple[str, str, Any]]:
+        """By which field we told which record of the CRM of a consent, and what it has there now."""
+        return [
+            (result.crm_id, name, value)
+            for result, _ in self.results()
+            if result.state == "written" and result.crm_id is not None
+            for person in (self.mapped[UUID(result.key)],)
+            for name, value in person.fields.items()
+            if name in consent_fields and name not in person.fills
+        ]
+
     def results(self) -> list[tuple[WriteResult, bool]]:
         """Of all that was written, each with whether its record was taken over."""
         return [
@@ -67,7 +82,7 @@ def make_calls(
     """What is to go first: nothing is written beside what was promised to be gone. The first call was granted, each
     further one asks `may_call`. Raises nothing of what a call raises."""
     calls = _Calls(writer, may_call)
-    called = Called(Written(), Written(), Written(), dict(claimed.there))
+    called = Called(Written(), Written(), Written(), dict(claimed.there), prepared.mapped)
     if prepared.gone and calls.may_begin():
         called.gone = write_in_halves(prepared.gone, writer.delete, may_call=may_call)
     try:

@@ -23,11 +23,13 @@ from pipeline.errors import ConfigurationError, QuotaError, TerminalError, Trans
 from pipeline.lanes import HOT
 from pipeline.logs import get_logger
 from pipeline.records import Outcome
+from pipeline.settings.consent_settings import state_said
 from pipeline.settings.loading import settings
 from pipeline.stages.destination_mapping.declarations import CONSENT
 from pipeline.stages.destination_mapping.mapping import MappedPerson
-from pipeline.store.deliveries import crm_records, deliveries
+from pipeline.store.deliveries import crm_consents, crm_records, deliveries
 from pipeline.store.deliveries.consents import is_any_ahead
+from pipeline.store.deliveries.crm_consents import Overwritten
 from pipeline.store.engine import transaction
 from pipeline.targets import Target, targets_of
 
@@ -233,6 +235,15 @@ class _Sender:
         )
         return pause
 
+    def _overwritten(self, writer: OpenWriter, called: Called | None) -> list[Overwritten]:
+        """Where opt-outs are read in this CRM: what its fields say that were written just now."""
+        configured = settings().destinations.get(self._target.destination)
+        if called is None or configured is None or not configured.reads_consent:
+            return []
+        watched = configured.reads_consent
+        fields = called.overwrote(writer.mapping.declaration.consent_fields)
+        return [Overwritten(crm_id, name, state_said(watched, name, value)) for crm_id, name, value in fields]
+
     def _forget_once(self, claimed: Claimed, mapped: dict[UUID, MappedPerson]) -> None:
         """Before a call that changes fields written once: what the CRM last confirmed is not what it has any more.
 
@@ -287,6 +298,7 @@ class _Sender:
                 owners, lost = called.taken_over()
                 crm_records.note_written(connection, owners)
                 crm_records.note_lost(connection, lost)
+            crm_consents.forget_overwritten(connection, self._target.destination, self._overwritten(writer, called))
         if held < len(claimed.dues) and called is not None:
             self._make_up_for_lateness(claimed)
         for outcome in outcomes:

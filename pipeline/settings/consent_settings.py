@@ -61,6 +61,22 @@ class WatchedField(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     granted: list[Value] = []
     when: dict[str, list[Value]] = {}
 
+    def state_of(self, value: Any) -> str | None:
+        """What this value says, "withdrawn" or "granted"; None: nothing."""
+        if is_among(value, self.withdrawn):
+            return "withdrawn"
+        return "granted" if is_among(value, self.granted) else None
+
+
+def is_among(value: Any, values: list[Value]) -> bool:
+    """Numbers and words are the same however they are written; a yes is no 1."""
+    if value is None:
+        return False
+    if isinstance(value, bool):
+        return any(isinstance(known, bool) and known is value for known in values)
+    word = str(value).strip().casefold()
+    return any(str(known).strip().casefold() == word for known in values if not isinstance(known, bool))
+
 
 class WatchedObject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An object of a CRM in which people's opt-outs stand: field -> question, or how it is to be read, once or several
@@ -79,6 +95,12 @@ class WatchedObject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for name, told in self.fields.items():
             for reading in told if isinstance(told, list) else [told]:
                 yield name, WatchedField(reading) if isinstance(reading, str) else reading
+
+
+def state_said(watched: Mapping[str, WatchedObject], name: str, value: Any) -> str | None:
+    """What a field of this name says by a value, in whichever object and beside whatever else."""
+    readings = (reading for declared in watched.values() for known, reading in declared.readings() if known == name)
+    return next((state for reading in readings if (state := reading.state_of(value)) is not None), None)
 
 
 def problems_of_watched(watched: Any, place: str) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from pipeline.console.command_socket.wire import Ended, Typed, receive, send
 from pipeline.errors import ForbiddenError, NotRunningError, TransientError
@@ -26,7 +27,8 @@ def run_there(path: str, arguments: Sequence[str]) -> int:
         terminal = {name: os.environ[name] for name in _TERMINAL if name in os.environ}
         sys.stdout.flush()
         try:
-            send(line, Typed(list(arguments), terminal), [0, 1, 2])
+            with suppress(OSError):  # it may have been turned away before it spoke, and told why
+                send(line, Typed(list(arguments), terminal), [0, 1, 2])
             ended, _ = receive(line, Ended)
         except (OSError, TransientError):
             raise NotRunningError("the console ended before the command did: see whether it was done") from None

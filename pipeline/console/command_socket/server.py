@@ -22,17 +22,44 @@ from pipeline.audit.entries import record_action
 from pipeline.console.command_socket.typists import VARIABLE, Typist, typist_of, write_typist
 from pipeline.console.command_socket.wire import STREAMS, Ended, Typed, peer_uid, receive, send
 from pipeline.errors import AfluenteError, ConfigurationError, place_of
+from pipeline.intake.receiver.rate_limits import RateLimits
 from pipeline.logs import get_logger
 from pipeline.settings.loading import Settings
 from pipeline.store.engine import transaction
 
 _AT_ONCE = 16
+_OF_AN_ACCOUNT = 12  # connections: nobody keeps all others out
+_NOTED, _NOTED_PER_SECOND = 30.0, 1 / 60  # attempts of a stranger that are entries: more of them tell nothing more
+_REST_SECONDS = 0.2  # after the machine had no descriptor or thread left
 _PATIENCE_SECONDS = 10.0  # with what is asked, and with a command whose typist has left
 _RUN = "from pipeline.cli import main; main()"
 _TERMINAL = ("TERM", "COLUMNS", "LINES", "NO_COLOR")
 _NOT_YOURS = ("AFLUENTE_TOKEN", "AFLUENTE_SOCKET")  # of the console's environment: the command is another's
 _REFUSED = 1
 _log = get_logger(__name__)
+
+
+class Lines:
+    """Open connections by account."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, int] = {}
+        self._lock = threading.Lock()
+
+    def enter(self, uid: int) -> bool:
+        """Count one more, unless there are as many as there may be."""
+        with self._lock:
+            count = self._open.get(uid, 0)
+            if count >= _OF_AN_ACCOUNT:
+                return False
+            self._open[uid] = count + 1
+            return True
+
+    def leave(self, uid: int) -> None:
+        with self._lock:
+            self._open[uid] -= 1
+            if not self._open[uid]:
+                del self._open[uid]
 
 
 class CommandServer:
@@ -43,7 +70,11 @@ class CommandServer:
         self._accounts = known.access.accounts
         self._path = path
         self._places = threading.BoundedSemaphore(_AT_ONCE)
+        self._lines = Lines()
+        self._noted = RateLimits(most=1_000)
+        self._stopped = threading.Event()
         self._listening = _listen(path)
+        self._made = path.lstat().st_ino
         self._thread = threading.Thread(target=self._run, name="command-socket", daemon=True)
 
     def start(self) -> None:
@@ -51,22 +82,48 @@ class CommandServer:
 
     def stop(self) -> None:
         """Take no more commands. Those that run go on to their end."""
+        self._stopped.set()
         with suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
-        self._path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            if self._path.lstat().st_ino == self._made:  # else it is that of a console which took this one's place
+                self._path.unlink()
 
     def _run(self) -> None:
-        while True:
+        while not self._stopped.is_set():
             try:
-                line, _ = self._listening.accept()
-            except OSError:
-                return  # stopped
-            threading.Thread(target=self._serve, args=(line,), name="typed-command", daemon=True).start()
+                self._accept()
+            except (OSError, RuntimeError):
+                self._stopped.wait(_REST_SECONDS)
 
-    def _serve(self, line: socket.socket) -> None:
-        with line:
+    def _accept(self) -> None:
+        """One connection, in a thread of its own. Raises OSError and RuntimeError for what the machine has no more
+        of."""
+        line, _ = self._listening.accept()
+        try:
             line.settimeout(_PATIENCE_SECONDS)
+            uid = peer_uid(line)
+            if not self._lines.enter(uid):
+                _turn_away(line)
+                return
+            try:
+                threading.Thread(target=self._serve, args=(line, uid), name="typed-command", daemon=True).start()
+            except RuntimeError:
+                self._lines.leave(uid)
+                raise
+        except BaseException:
+            line.close()
+            raise
+
+    def _serve(self, line: socket.socket, uid: int) -> None:
+        try:
+            self._speak(line)
+        finally:
+            self._lines.leave(uid)
+
+    def _speak(self, line: socket.socket) -> None:
+        with line:
             try:
                 send(line, self._answer(line))
             except (OSError, AfluenteError):
@@ -76,8 +133,10 @@ class CommandServer:
 
     def _answer(self, line: socket.socket) -> Ended:
         typist = typist_of(peer_uid(line), self._accounts)
-        typed, streams = receive(line, Typed, descriptors=STREAMS)
+        typed, streams = receive(line, Typed, descriptors=STREAMS, seconds=_PATIENCE_SECONDS)
         try:
+            if not typist.roles and not self._noted.take(typist.name, rate_per_second=_NOTED_PER_SECOND, burst=_NOTED):
+                _note_stranger(typist)
             if refusal := _refusal(typist, typed, streams):
                 return Ended(_REFUSED, refusal)
             if not self._places.acquire(blocking=False):
@@ -93,7 +152,6 @@ class CommandServer:
 
 def _refusal(typist: Typist, typed: Typed, streams: list[int]) -> str | None:
     if not typist.roles:
-        _note_stranger(typist)
         return f"the account {typist.name} has no role here: access.accounts in afluente.yaml names those that have"
     if len(streams) != STREAMS or not typed.arguments or typed.arguments[0].startswith("-"):
         return "only a command can be run through the socket, and no option in front of it"
@@ -128,15 +186,27 @@ def _wait(running: subprocess.Popen[bytes], line: socket.socket) -> int:
     """Until the command ends, or whoever typed it has left: then it is asked to end, and made to."""
     ended = os.pidfd_open(running.pid)
     try:
-        ready, _, _ = select.select([ended, line.fileno()], [], [])
-        if ended not in ready:
+        if ended not in _ready([ended, line.fileno()], None):
             running.send_signal(signal.SIGINT)
-            if not select.select([ended], [], [], _PATIENCE_SECONDS)[0]:
+            if not _ready([ended], _PATIENCE_SECONDS):
                 running.kill()
         code = running.wait()
     finally:
         os.close(ended)
     return code if code >= 0 else 128 - code
+
+
+def _ready(descriptors: list[int], seconds: float | None) -> list[int]:
+    """By `poll`, which takes any number that a busy console may have come to."""
+    waiting = select.poll()
+    for descriptor in descriptors:
+        waiting.register(descriptor, select.POLLIN)
+    return [descriptor for descriptor, _ in waiting.poll(None if seconds is None else seconds * 1_000)]
+
+
+def _turn_away(line: socket.socket) -> None:
+    with line, suppress(OSError):
+        send(line, Ended(_REFUSED, f"an account may have {_OF_AN_ACCOUNT} commands at once: wait until one has ended"))
 
 
 def _listen(path: Path) -> socket.socket:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import time
 from typing import TypeVar
 
 import msgspec
@@ -15,6 +16,7 @@ _LENGTH = struct.Struct("!I")
 _CREDENTIALS = struct.Struct("3i")  # pid, uid and gid of the other end, as SO_PEERCRED gives them
 _LONGEST = 131_072
 STREAMS = 3
+_NOT_UNDERSTOOD = "the other end of the socket said nothing that is understood"
 Message = TypeVar("Message")
 
 
@@ -43,20 +45,27 @@ def send(line: socket.socket, message: Typed | Ended, descriptors: list[int] | N
         line.sendall(framed[sent:])
 
 
-def receive(line: socket.socket, kind: type[Message], *, descriptors: int = 0) -> tuple[Message, list[int]]:
-    """A message, and the descriptors that came with it, which the caller closes. Raises TransientError for what is
-    none, with nothing left open."""
+def receive(
+    line: socket.socket, kind: type[Message], *, descriptors: int = 0, seconds: float | None = None
+) -> tuple[Message, list[int]]:
+    """A message, and the descriptors that came with it, which the caller closes. `seconds`: for all of it, however
+    slowly it comes. Raises TransientError for what is none and OSError for who has left, with nothing left open."""
+    until = None if seconds is None else time.monotonic() + seconds
     content, passed, _, _ = socket.recv_fds(line, _LONGEST, descriptors)
     try:
         while len(content) < _LENGTH.size or len(content) < _LENGTH.size + _LENGTH.unpack_from(content)[0]:
+            if until is not None:
+                line.settimeout(max(until - time.monotonic(), 0.001))
             if len(content) > _LONGEST or not (part := line.recv(_LONGEST)):
-                raise TransientError("the other end of the socket said nothing that is understood")
+                raise TransientError(_NOT_UNDERSTOOD)
             content += part
         return msgspec.json.decode(content[_LENGTH.size :], type=kind), list(passed)
-    except (msgspec.DecodeError, TransientError):
+    except BaseException as error:
         for descriptor in passed:
             os.close(descriptor)
-        raise TransientError("the other end of the socket said nothing that is understood") from None
+        if isinstance(error, msgspec.DecodeError | UnicodeError):
+            raise TransientError(_NOT_UNDERSTOOD) from None
+        raise
 
 
 def peer_uid(line: socket.socket) -> int:

@@ -92,6 +92,10 @@ class _NotNowError(TransientError):
     """There is no grant of the quota, or the CRM is halted: a wait is no failure."""
 
 
+class _OvertakenError(Exception):
+    """This process stood still for so long that another one took over the reading."""
+
+
 def _read_object(wanted: _Wanted, report: ReadReport, until: float) -> None:
     destination, object_name, declared = wanted
     with transaction() as connection:
@@ -103,6 +107,9 @@ def _read_object(wanted: _Wanted, report: ReadReport, until: float) -> None:
     report.objects += 1
     try:
         is_done = _read_pages(wanted, begun, report, until)
+    except _OvertakenError:
+        _log.warning("crm_consents_overtaken", destination=destination)
+        return
     except AfluenteError as error:
         report.waits += 1
         _put_off(wanted, error, begun.failures)
@@ -110,9 +117,9 @@ def _read_object(wanted: _Wanted, report: ReadReport, until: float) -> None:
     every = settings().destinations[destination].reads_consent_seconds
     with transaction() as connection:
         if is_done:
-            stored.end_reading(connection, destination, object_name, next_run_in_seconds=every)
+            stored.end_reading(connection, destination, object_name, begun=begun, next_run_in_seconds=every)
         else:
-            stored.pause_reading(connection, destination, object_name)
+            stored.pause_reading(connection, destination, object_name, begun=begun)
 
 
 def _read_pages(wanted: _Wanted, begun: stored.Reading, report: ReadReport, until: float) -> bool:
@@ -122,19 +129,27 @@ def _read_pages(wanted: _Wanted, begun: stored.Reading, report: ReadReport, unti
     timeout = settings().destinations[destination].timeout_seconds
     permits = CallPermits(target, is_hot=False, probe_seconds=timeout)
     watched, cursor = watched_of(object_name, declared), begun.cursor
+    asked = {cursor}
     while time.monotonic() < until:
         page = _page(target, permits, watched, begun, cursor)
-        if page.cursor is not None and page.cursor == cursor:
-            raise TerminalError(f"{destination}: the page after this one is this one: it would never end")
+        if page.cursor is not None and page.cursor in asked:
+            raise TerminalError(f"{destination}: the page after this one was read before: it would never end")
+        asked.add(page.cursor)
         latest = max((record.changed_at for record in page.records), default=None)
         is_first = begun.since is None
         with transaction() as connection:
-            report.statements += take_page(
-                connection, destination, object_name, declared, page.records, is_first=is_first
-            )
-            stored.note_page(
-                connection, destination, object_name, cursor=page.cursor, latest=latest, hold_seconds=_HOLD_SECONDS
-            )
+            statements = take_page(connection, destination, object_name, declared, page.records, is_first=is_first)
+            if not stored.note_page(
+                connection,
+                destination,
+                object_name,
+                begun=begun._replace(cursor=cursor),
+                cursor=page.cursor,
+                latest=latest,
+                hold_seconds=_HOLD_SECONDS,
+            ):
+                raise _OvertakenError
+        report.statements += statements
         report.records += len(page.records)
         cursor = page.cursor
         if cursor is None:

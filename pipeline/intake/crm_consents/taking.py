@@ -12,7 +12,6 @@ import msgspec
 from sqlalchemy import Connection
 
 from connectors.kit import ChangedRecord
-from pipeline.canonical import CONSENT as CONSENT_NAMES
 from pipeline.intake.contents import store_events
 from pipeline.intake.crm_consents.watching import answers_of, becomes_statement
 from pipeline.intake.own_consents import consent_event
@@ -22,7 +21,6 @@ from pipeline.privacy.person_consents import consent_answers_of
 from pipeline.records import WITHDRAWAL, Consent, NewEvent, new_id
 from pipeline.settings.consent_settings import WatchedObject
 from pipeline.settings.loading import settings
-from pipeline.stages.destination_mapping.declarations import CONSENT
 from pipeline.stages.mappings_in_force import destination_mapping_in_force
 from pipeline.store.deliveries import crm_consents as stored
 from pipeline.store.deliveries.crm_consents import Noted, Owner, Said
@@ -151,13 +149,7 @@ def _profiles(connection: Connection, news: Sequence[_News]) -> dict[UUID, Mappi
 def _written_fields(destination: str) -> set[str]:
     """The CRM's fields that we write consents to ourselves, of whichever object."""
     mapping = destination_mapping_in_force(settings().destinations[destination].mapping_name)
-    return {
-        rule.name
-        for known in mapping.objects
-        for rule in known.declaration.fields
-        if any(source.startswith(CONSENT_NAMES) for source in rule.sources)
-        or (known.subject == CONSENT and "state" in rule.sources)
-    }
+    return {name for known in mapping.objects for name in known.declaration.consent_fields}
 
 
 def _brands(destination: str) -> list[str]:

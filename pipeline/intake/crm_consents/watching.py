@@ -10,7 +10,7 @@ import msgspec
 
 from connectors.kit import Watched
 from pipeline.privacy.consent_states import DENIED, GRANTED, WITHDRAWN
-from pipeline.settings.consent_settings import WatchedField, WatchedObject
+from pipeline.settings.consent_settings import WatchedField, WatchedObject, is_among
 from pipeline.stages.mapping.consents import consent_channel, consent_purpose
 from pipeline.store.deliveries.crm_consents import Said
 
@@ -43,21 +43,9 @@ def answers_of(declared: WatchedObject, crm_id: str, fields: Mapping[str, Any]) 
 
 
 def _state(reading: WatchedField, name: str, fields: Mapping[str, Any]) -> str | None:
-    if not all(_is_among(fields.get(other), values) for other, values in reading.when.items()):
+    if not all(is_among(fields.get(other), values) for other, values in reading.when.items()):
         return None
-    if _is_among(fields.get(name), reading.withdrawn):
-        return WITHDRAWN
-    return GRANTED if _is_among(fields.get(name), reading.granted) else None
-
-
-def _is_among(value: Any, values: list[Any]) -> bool:
-    """Numbers and words are the same however they are written; a yes is no 1."""
-    if value is None:
-        return False
-    if isinstance(value, bool):
-        return any(isinstance(known, bool) and known is value for known in values)
-    word = str(value).strip().casefold()
-    return any(str(known).strip().casefold() == word for known in values if not isinstance(known, bool))
+    return reading.state_of(fields.get(name))
 
 
 def becomes_statement(state: str | None, former: str | None, *, holds: str, is_ours: bool) -> bool:

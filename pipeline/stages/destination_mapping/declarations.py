@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.kit import SUBJECTS
+from pipeline.canonical import CONSENT as CONSENT_NAMES
 from pipeline.stages.destination_mapping.names import problem_of
 from pipeline.stages.rule_reader import Reader, unknown_name
 from pipeline.values.folding import fold
@@ -106,6 +107,16 @@ class DestinationDeclaration:
     subject: str = PERSON
     links: tuple[tuple[str, str], ...] = ()
     others: tuple[DestinationDeclaration, ...] = ()
+
+    @property
+    def consent_fields(self) -> frozenset[str]:
+        """Names of those that say what was agreed to."""
+        return frozenset(
+            rule.name
+            for rule in self.fields
+            if any(source.startswith(CONSENT_NAMES) for source in rule.sources)
+            or (self.subject == CONSENT and "state" in rule.sources)
+        )
 
 
 def read_destination(path: Path) -> DestinationDeclaration:

@@ -17,11 +17,12 @@ _OVERLAP = "10 minutes"  # a change may be committed later than the moment it is
 
 class Reading(NamedTuple):
     """A reading of an object that is under way. `since`: from which change on; None: from the first. `cursor`: of its
-    next page; None: the first one. `failures` in a row before it."""
+    next page; None: the first one. `failures` in a row before it. `began_at` tells this reading from others."""
 
     since: datetime | None
     cursor: str | None
     failures: int
+    began_at: datetime
 
 
 # What was read by other settings begins anew: a field that was not looked at may have been set long ago.
@@ -38,7 +39,7 @@ ON CONFLICT (destination, object) DO UPDATE SET
         THEN known.began_at ELSE now() END,
     next_run_at = excluded.next_run_at
 WHERE known.next_run_at <= now() OR known.settings_digest <> excluded.settings_digest
-RETURNING watermark - interval '{_OVERLAP}', cursor, failures
+RETURNING watermark - interval '{_OVERLAP}', cursor, failures, began_at
 """  # noqa: S608 - put together from constants
 
 
@@ -59,42 +60,52 @@ def note_page(
     destination: str,
     object_name: str,
     *,
+    begun: Reading,
     cursor: str | None,
     latest: datetime | None,
     hold_seconds: float,
-) -> None:
-    """A page was read: the next one begins at `cursor`. Call it in the transaction that keeps what it said. One
-    statement."""
-    connection.exec_driver_sql(
-        "UPDATE crm_consent_reads SET cursor = %(cursor)s, latest = greatest(latest, %(latest)s), read_at = now(),"
-        " next_run_at = now() + make_interval(secs => %(hold)s), last_error = NULL, failures = 0"
-        " WHERE (destination, object) = (%(destination)s, %(object)s)",
-        {
-            "cursor": cursor,
-            "latest": latest,
-            "hold": hold_seconds,
-            "destination": destination,
-            "object": object_name,
-        },
+) -> bool:
+    """A page was read, that at the cursor of `begun`: the next one begins at `cursor`. Call it in the transaction that
+    keeps what it said. False: somebody read it meanwhile, or reads anew, as this process stood still for longer than
+    its hold; then nothing of the page is to be kept. One statement."""
+    return (
+        connection.exec_driver_sql(
+            "UPDATE crm_consent_reads SET cursor = %(cursor)s, latest = greatest(latest, %(latest)s), read_at = now(),"
+            " next_run_at = now() + make_interval(secs => %(hold)s), last_error = NULL, failures = 0"
+            " WHERE (destination, object, began_at) = (%(destination)s, %(object)s, %(began_at)s)"
+            " AND cursor IS NOT DISTINCT FROM %(former)s",
+            {
+                "cursor": cursor,
+                "latest": latest,
+                "hold": hold_seconds,
+                "destination": destination,
+                "object": object_name,
+                "began_at": begun.began_at,
+                "former": begun.cursor,
+            },
+        ).rowcount
+        == 1
     )
 
 
-def end_reading(connection: Connection, destination: str, object_name: str, *, next_run_in_seconds: float) -> None:
+def end_reading(
+    connection: Connection, destination: str, object_name: str, *, begun: Reading, next_run_in_seconds: float
+) -> None:
     """The last page was read. What was changed while it was read is read again: by the CRM's clock where that is
     behind ours. One statement."""
     connection.exec_driver_sql(
         "UPDATE crm_consent_reads SET watermark = coalesce(greatest(watermark, least(latest, began_at)), watermark),"
         " cursor = NULL, latest = NULL, next_run_at = now() + make_interval(secs => %s)"
-        " WHERE (destination, object) = (%s, %s)",
-        (next_run_in_seconds, destination, object_name),
+        " WHERE (destination, object, began_at) = (%s, %s, %s) AND cursor IS NULL",
+        (next_run_in_seconds, destination, object_name, begun.began_at),
     )
 
 
-def pause_reading(connection: Connection, destination: str, object_name: str) -> None:
+def pause_reading(connection: Connection, destination: str, object_name: str, *, begun: Reading) -> None:
     """There are further pages, for whoever comes next. One statement."""
     connection.exec_driver_sql(
-        "UPDATE crm_consent_reads SET next_run_at = now() WHERE (destination, object) = (%s, %s)",
-        (destination, object_name),
+        "UPDATE crm_consent_reads SET next_run_at = now() WHERE (destination, object, began_at) = (%s, %s, %s)",
+        (destination, object_name, begun.began_at),
     )
 
 
@@ -207,6 +218,37 @@ def _columns(noted: Sequence[Noted]) -> Mapping[str, str]:
         "purposes": arrays.texts(note.said.purpose for note in noted),
         "channels": arrays.texts(note.said.channel for note in noted),
     }
+
+
+class Overwritten(NamedTuple):
+    """A field of a CRM's record that we wrote, and what it says now; None: nothing."""
+
+    crm_id: str
+    field: str
+    state: str | None
+
+
+_OVERWRITE = """
+DELETE FROM crm_consents known
+USING unnest(%(crm_ids)s::text[], %(fields)s::text[], %(states)s::text[]) AS written (crm_id, field, state)
+WHERE known.destination = %(destination)s AND (known.crm_id, known.field) = (written.crm_id, written.field)
+    AND known.state IS DISTINCT FROM written.state
+"""
+
+
+def forget_overwritten(connection: Connection, destination: str, written: Sequence[Overwritten]) -> None:
+    """Forget what these fields said before, where they say otherwise by now: should they say that again, somebody set
+    them again since. One statement, none without any."""
+    if written:
+        connection.exec_driver_sql(
+            _OVERWRITE,
+            {
+                "destination": destination,
+                "crm_ids": arrays.texts(field.crm_id for field in written),
+                "fields": arrays.texts(field.field for field in written),
+                "states": arrays.texts(field.state for field in written),
+            },
+        )
 
 
 class Owner(NamedTuple):
