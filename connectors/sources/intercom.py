@@ -26,10 +26,8 @@ def prepare(record: dict[str, Any]) -> dict[str, Any]:
     return {**record, "record": f"contact {contact_id}" if is_known else record.get("id"), "said": said}
 
 
-_WINDOW = [
-    {"field": "created_at", "operator": ">", "value": "{from:number}"},  # Intercom compares days
-    {"field": "created_at", "operator": "<", "value": "{to:number}"},
-]
+# Intercom compares days: an end of today would leave out all of today, so none is named.
+_WINDOW = [{"field": "created_at", "operator": ">", "value": "{from:number}"}]
 _ROLES = kit.Option("roles", default="lead", allowed=("lead", "user", "lead,user"), help="whom the topics tell of")
 _VERSION = kit.Option("version", default="2.11", help="of the API")
 _LISTED = kit.Poll(

@@ -44,7 +44,8 @@ CONNECTOR = kit.Connector(
         ),
         handshake=kit.FormPing("webhook_id"),
         max_body_bytes=4_194_304,  # an order of many lines
-        reconcile=kit.Reconcile(_LISTED, pushed, needs_address="https://shop.acme.com"),
+        # WordPress turns a time that names its zone into the shop's own clock, and compares that with UTC.
+        reconcile=kit.Reconcile(_LISTED, pushed, written="iso_naive", needs_address="https://shop.acme.com"),
     ),
     lane="bulk",
     event_id="record",

@@ -46,6 +46,8 @@ _REGISTRANTS = kit.Poll(
         Secret("ZOOM_WEBINAR_CLIENT_SECRET"),
         client_auth="basic",
     ),
+    code_at="code",
+    codes={404: "gone"},  # registration is not enabled: told with status 400 or 404
     streams=(
         kit.Stream(
             "registrants",

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -113,7 +114,8 @@ class PageReader:
             check_status(response, self._what)
         except TerminalError as error:
             if response.status_code in _ABSENT_STATUSES:
-                raise PageAbsentError(str(error), status=response.status_code) from None
+                status = HTTPStatus.NOT_FOUND if told.meaning == "gone" else response.status_code
+                raise PageAbsentError(str(error), status=status) from None
             raise
         return self._take_apart(response)
 

@@ -62,8 +62,8 @@ class TimeWindow:
     """For sources that want a beginning and an end: `from_param` and `to_param` go forward in steps from `begin` (ISO
     8601) to now, never beyond. The next run begins `lookback_seconds` before the end of the last one.
 
-    `written`: how a time is sent: `iso` (2026-03-01T00:00:00Z), `date`, `unix` (seconds), `unix_ms`. `pages`: how a
-    window of several pages is read.
+    `written`: how a time is sent: `iso` (2026-03-01T00:00:00Z), `iso_naive` (without the Z), `date`, `unix` (seconds),
+    `unix_ms`. `pages`: how a window of several pages is read.
     """
 
     from_param: str

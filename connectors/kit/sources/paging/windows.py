@@ -18,7 +18,7 @@ from connectors.kit.sources.positions import Position
 from connectors.kit.sources.runs import STEP_SECONDS, Page, Run
 from connectors.kit.times import parse_time
 
-WRITTEN = ("iso", "date", "unix", "unix_ms")
+WRITTEN = ("iso", "iso_naive", "date", "unix", "unix_ms")
 
 
 class Windows:
@@ -80,6 +80,8 @@ def sent(moment: datetime, written: str) -> Value:
     """A time as a source wants it: one of WRITTEN."""
     if written == "date":
         return moment.date().isoformat()
+    if written == "iso_naive":
+        return _text(moment).removesuffix("Z")
     seconds = int(moment.timestamp())
     return {"unix": seconds, "unix_ms": seconds * 1000}.get(written, _text(moment))
 

@@ -16,9 +16,10 @@ class Reconcile:
     """How a source that posts is asked what it has posted, by the source's own list of records.
 
     `poll`: as of any poll, without a cursor. In `url`, `records_at`, `params`, `headers` and `body`, and those of its
-    streams and parents, `{from}` and `{to}` are the window, written as `written` says (iso, date, unix, unix_ms), and
-    `{name}` is an option; `{from:number}` is sent as a number. The source may list more: what lies outside the window
-    by `occurred_at` is left alone. `takes_time` False: it takes no window at all, and everything is read each time.
+    streams and parents, `{from}` and `{to}` are the window, written as `written` says (iso, iso_naive, date, unix,
+    unix_ms), and `{name}` is an option; `{from:number}` is sent as a number. The source may list more: what lies
+    outside the window by `occurred_at` is left alone. `takes_time` False: it takes no window at all, and everything is
+    read each time.
 
     `pushed(record)`, or `pushed(record, parents)`: the whole body that the source would have posted for a record of the
     list; None for one that it would not have posted. It is pure. `parents`, nearest first: the record of the Parent

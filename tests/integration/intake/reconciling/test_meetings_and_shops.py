@@ -204,10 +204,13 @@ def test_a_webinar_that_nobody_has_to_register_for_is_no_list_that_was_not_read(
     said = [
         (200, {"webinars": webinars, "next_page_token": ""}),
         (200, {"registrants": [registrant], "next_page_token": ""}),
-        (404, {"code": 404, "message": "Registration has not been enabled for this webinar."}),
     ]
-    for status, read in ((404, True), (400, False)):
-        said[2] = status, said[2][1]
+    without = {"code": 404, "message": "Registration has not been enabled for this webinar."}
+    expired = {"code": 3001, "message": "Webinar 82000000000 not found or has expired."}
+    foreign = {"code": 1010, "message": "User does not belong to this account."}
+    last = ((404, without, True), (400, without, True), (404, expired, True), (400, foreign, False), (400, {}, False))
+    for status, refusal, read in last:  # the code 404 comes with either status, by what Zoom says of its calls
+        said[2:] = [(status, refusal)]
         api = PagedApi(answers=[(code, {}, json.dumps(content).encode()) for code, content in said])
         with listing(api, "zoom_webinar", tmp_path, monkeypatch):
             report = run_reconcile("zoom_webinar", "default", at_once=True)

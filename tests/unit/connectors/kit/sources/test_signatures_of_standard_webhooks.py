@@ -75,6 +75,18 @@ def test_a_secret_that_is_no_base64_proves_nothing_beside_a_good_one():
     assert accepts(HOOK_HEADERS, secrets=["whsec_!!!", HOOK_SECRET])
 
 
+def test_the_value_of_the_documentation_of_svix_is_accepted():
+    """https://docs.svix.com/receiving/verifying-payloads/how-manual; the package `svix` 2.9.1 signs the same."""
+    headers = {
+        "svix-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        "svix-timestamp": "1614265330",
+        "svix-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+    }
+    given = {"secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"], "now": 1_614_265_330.0}
+    assert accepts(headers, body=b'{"test": 2432232314}', **given)
+    assert not accepts(headers, body=b'{"test": 2432232315}', **given)
+
+
 def test_the_header_names_of_svix_are_accepted():
     headers = {name.replace("webhook-", "svix-"): value for name, value in HOOK_HEADERS.items()}
     assert accepts(headers)
