@@ -16,6 +16,7 @@ from uuid import UUID
 import typer
 
 from pipeline.permissions.doors import ACTS, COMMANDS, LOCAL, OPENS, Door
+from pipeline.permissions.sight import CLEAR, MASKED_OUTCOME
 
 if TYPE_CHECKING:
     from pipeline.permissions.principals import Principal
@@ -31,6 +32,7 @@ class _Visit:
 
     def __init__(self, path: str, door: Door, options: dict[str, Any], principal: Principal) -> None:
         self.path, self.door, self.options, self.principal = path, door, options, principal
+        self.is_masked = False
         self.is_recorded = not self.leaves_an_entry
 
     @property
@@ -70,14 +72,17 @@ def _guarded(path: str, callback: Callable[..., Any]) -> Callable[..., Any]:
                 return callback(*arguments, **options)
         elif (socket := socket_of_commands()) is not None:
             raise typer.Exit(run_there(socket, sys.argv[1:]))
+        from pipeline.permissions.sight import masked_sight
         from pipeline.service_keys.bearers import principal_at_terminal
 
         principal = typist.principal() if typist is not None else principal_at_terminal()
-        token = _visit.set(_Visit(path, door, options, principal))
+        visit = _Visit(path, door, options, principal)
+        token = _visit.set(visit)
         try:
             with acting_as(principal.actor):
-                _require(principal, door, path, options)
-                return callback(*arguments, **options)
+                visit.is_masked = not _require(principal, door, path, options)
+                with masked_sight(is_masked=visit.is_masked):
+                    return callback(*arguments, **options)
         finally:
             _visit.reset(token)
 
@@ -88,7 +93,7 @@ def record_visit() -> None:
     """Called before a command opens the installation: its entry is in the audit log from here on, if it leaves one."""
     visit = _visit.get()
     if visit is not None and not visit.is_recorded:
-        _record(visit, "done")
+        _record(visit, MASKED_OUTCOME if visit.is_masked and visit.door.masked else "done")
         visit.is_recorded = True
 
 
@@ -100,18 +105,20 @@ def who_types() -> Principal:
     return visit.principal
 
 
-def _require(principal: Principal, door: Door, path: str, options: dict[str, Any]) -> None:
-    """Raises ForbiddenError, with an entry that says who tried."""
+def _require(principal: Principal, door: Door, path: str, options: dict[str, Any]) -> bool:
+    """Whether they see people's values as they are. Raises ForbiddenError, with an entry that says who tried."""
     from pipeline.errors import ForbiddenError
-    from pipeline.permissions.principals import require, require_source
+    from pipeline.permissions.principals import may, require, require_source
 
+    brand = _text(options.get("brand"))
     try:
-        if door.permission is not None:
-            require(principal, door.permission, _text(options.get("brand")))
+        if door.permission is not None and not (door.masked is not None and may(principal, door.masked, brand)):
+            require(principal, door.permission, brand)
         require_source(principal, _text(options.get("source")), is_bounded=door.is_bounded_by_source)
     except ForbiddenError:
         _record(_Visit(path, door, options, principal), "refused")
         raise
+    return may(principal, CLEAR, brand)
 
 
 def _record(visit: _Visit, outcome: str) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.canonical import ATTRIBUTION_NAMES, CANONICAL_FIELDS, DERIVED_FIELDS, PERSON_FIELDS
 from pipeline.inspection.lead_rows import with_fields
+from pipeline.inspection.masked.told import FREE_TEXTS, rows_as_seen
 from pipeline.inspection.names import check_brand, check_source
 from pipeline.inspection.waiting import why_delivery_waits, why_destination_waits
 from pipeline.privacy.person_consents import consent_states_of
@@ -56,6 +57,11 @@ _FORWARD_COLUMNS = ("person_id", "merged_into", "brand")
 _TOUCH_COLUMNS = ("touch_source", "touch_medium", "touch_campaign")  # last, as more were added to what was there
 _WHY_COLUMNS = ("reason", "rule")
 
+# Columns that hold nothing of a person, for who sees the shape of the others.
+_CLEAR_OF_LEADS = frozenset({*_LEAD_COLUMNS, *_WHY_COLUMNS, "flags"})
+_CLEAR_OF_PEOPLE = frozenset({"person_id", "version", "brand", *ATTRIBUTION_NAMES}) - FREE_TEXTS
+_CLEAR_OF_LOG = frozenset(_LOG_COLUMNS) - {"why"}
+
 _PEOPLE_AT_ONCE = 500  # whose consents are read in one statement
 
 # A lead's `state` is where it stands, so the state it lives in needs another name.
@@ -99,7 +105,7 @@ def export_leads(
     stored = stream_events(connection, source=source, brand=brand, since=since, until=until)
     return Export(
         (*_LEAD_COLUMNS, *fields, "consents", "custom", "flags", *DERIVED_FIELDS, *_TOUCH_COLUMNS, *_WHY_COLUMNS),
-        with_fields(connection, stored, renamed=_RENAMED),
+        rows_as_seen(with_fields(connection, stored, renamed=_RENAMED), _CLEAR_OF_LEADS),
         stored,
     )
 
@@ -136,7 +142,7 @@ def export_people(
             *("person_id", "version", "brand", *PERSON_FIELDS, *_PERSON_COLUMNS),
             *("consents", *DERIVED_FIELDS, *_MOMENT_COLUMNS),
         ),
-        _with_consents(connection, rows),
+        rows_as_seen(_with_consents(connection, rows), _CLEAR_OF_PEOPLE),
         stored,
     )
 
@@ -197,4 +203,4 @@ def export_log(
     """
     check_brand(connection, brand)
     stored = stream_log(connection, since=since, brand=brand, actions=actions, limit=limit)
-    return Export(_LOG_COLUMNS, stored, stored)
+    return Export(_LOG_COLUMNS, rows_as_seen(stored, _CLEAR_OF_LOG), stored)

@@ -13,6 +13,7 @@ import msgspec
 from connectors.kit.registry import sources
 from pipeline.errors import NotFoundError, UsageError
 from pipeline.identity.matching.evidence import EMAIL, PHONE, PROFILE
+from pipeline.inspection.masked.told import as_seen
 from pipeline.inspection.names import name_of_values
 from pipeline.settings.loading import settings
 from pipeline.store.identity import lookups
@@ -135,5 +136,6 @@ def _people(connection: Connection, by: dict[UUID, str]) -> list[Found]:
         if person_id in people:
             values = people[person_id].profile.values()
             brand = people[person_id].brand
-            found.append(Found("person", person_id, brand, word, name_of_values(values), values.get("email")))
+            told = Found("person", person_id, brand, word, name_of_values(values), values.get("email"))
+            found.append(as_seen(told))
     return found

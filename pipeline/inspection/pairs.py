@@ -21,6 +21,7 @@ from pipeline.identity.matching.rules import IdentityRules, identity_rules
 from pipeline.identity.matching.scoring import Comparison, compare
 from pipeline.identity.neighborhood_clustering import cluster_neighborhood, names_in
 from pipeline.identity.neighborhoods import Neighborhood, NeighborhoodReader
+from pipeline.inspection.masked.told import as_seen
 from pipeline.inspection.merges import Forward, find_forward, tell_decision
 from pipeline.store.identity import decisions, evidence_rows
 from pipeline.store.identity.evidence_rows import StoredEvidence
@@ -49,7 +50,7 @@ def explain_pair(connection: Connection, one_id: UUID, other_id: UUID) -> dict[s
     pair, comparison = found.closest(one, other)
     low_high = (min(pair), max(pair))
     rules, veto = found.rules, found.clusters.refused.get(low_high)
-    return {
+    told: dict[str, Any] = {
         "kind": "pair",
         "forwards": [forward.story for forward in forwards],
         "one": found.side(one_id, pair[0]),
@@ -73,6 +74,7 @@ def explain_pair(connection: Connection, one_id: UUID, other_id: UUID) -> dict[s
         },
         "chain": [found.link(link) for link in _path(found.clusters.joins, *pair)],
     }
+    return as_seen(told)
 
 
 def explain_match(connection: Connection, event_id: UUID, events: Collection[UUID]) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from pipeline.errors import UsageError
 from pipeline.hints import hint_all
 from pipeline.identity import merges, unmerges
 from pipeline.identity.decisions import Decision, DecisionResult
+from pipeline.inspection.masked.told import as_seen
 from pipeline.inspection.names import name_of_values
 from pipeline.store.deliveries.crm_records import records_of
 from pipeline.store.identity.reviews import Review, forget_settled, list_reviews
@@ -85,7 +86,7 @@ def read_reviews(connection: Connection, *, limit: int) -> ReviewList:
     named = []
     for review in reviews:
         one, other = (there.get(person) or _name(people.get(person)) for person in review.people)
-        named.append(NamedReview(review, (one, other)))
+        named.append(as_seen(NamedReview(review, (one, other))))
     return ReviewList(waiting, named)
 
 

@@ -18,6 +18,7 @@ from pipeline.audit.entries import Changed, record_action
 from pipeline.canonical import CANONICAL_FIELDS
 from pipeline.errors import NotFoundError, RefusedError, UsageError
 from pipeline.hints import hint_all
+from pipeline.inspection.masked.told import text_as_seen
 from pipeline.inspection.names import check_source
 from pipeline.inspection.recomputed import recompute_event
 from pipeline.records import FETCHING, Parked, Stage
@@ -306,4 +307,11 @@ def _placed(connection: Connection, rows: Sequence[Quarantined]) -> list[PlacedR
     ids = [row.event_id for row in rows if row.event_id]
     origins = {raw.event_id: raw.envelope.origin for raw in read_events(connection, ids, with_requests=False)}
     places = [origins.get(row.event_id, {}) if row.event_id else {} for row in rows]
-    return [PlacedRow(row, place.get("file"), place.get("line")) for row, place in zip(rows, places, strict=True)]
+    return [
+        PlacedRow(
+            msgspec.structs.replace(row, why=text_as_seen(row.why)),
+            text_as_seen(place.get("file")),
+            place.get("line"),
+        )
+        for row, place in zip(rows, places, strict=True)
+    ]

@@ -15,6 +15,7 @@ import msgspec
 from pipeline.errors import NotFoundError
 from pipeline.identity.activities import open_kept
 from pipeline.inspection.field_rows import FieldRow
+from pipeline.inspection.masked.told import as_seen
 from pipeline.inspection.merges import find_forward, tell_reasons
 from pipeline.inspection.pairs import explain_match
 from pipeline.inspection.recomputed import Recomputed, recompute
@@ -145,7 +146,8 @@ class PersonStory(Told, frozen=True, kw_only=True):
 
 
 def tell_story(connection: Connection, any_id: UUID) -> EventStory | PersonStory:
-    """The story of an event or a person, or of the one that a quarantined thing is about. Raises NotFoundError."""
+    """The story of an event or a person, or of the one that a quarantined thing is about, as whoever asks may see it.
+    Raises NotFoundError."""
     kind = find_kind(connection, any_id)
     if kind == "quarantine":
         row = show_quarantine(connection, any_id)
@@ -157,7 +159,7 @@ def tell_story(connection: Connection, any_id: UUID) -> EventStory | PersonStory
             f"no event, person or quarantined thing has the id {any_id}: ids stand in `afluente leads export` and"
             " `afluente people export`"
         )
-    return story
+    return as_seen(story)
 
 
 def tell_event(connection: Connection, event_id: UUID) -> EventStory | None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pipeline.permissions.sight import CLEAR, MASKED
+
 READS = "reads"  # nothing of a person: no entry in the audit log
 OPENS = "opens"  # values of a person: an entry before they are shown
 SHOWS = "shows"  # values of a person: an entry written by the use case
@@ -19,18 +21,26 @@ LOCAL = "local"  # files and processes of whoever runs it: not the installation'
 class Door(NamedTuple):
     """`permission` None: for everybody. `is_harmless_with`: options with which it only looks; `acts_with`: the only
     option with which it does more than that. `is_bounded_by_source`: it can be held to what one source brought, so that
-    a key of some sources may come in; it is refused everywhere else."""
+    a key of some sources may come in; it is refused everywhere else. `masked`: the permission with which it opens for
+    whoever has not `permission`, and shows shapes in place of values (pipeline/values/masking.py)."""
 
     permission: str | None
     does: str
     is_harmless_with: tuple[str, ...] = ()
     acts_with: str | None = None
     is_bounded_by_source: bool = False
+    masked: str | None = None
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """Any one of these opens it; none: it is open to everybody."""
+        return tuple(permission for permission in (self.permission, self.masked) if permission is not None)
 
 
 _LOCAL = Door(None, LOCAL)
 _READ = Door("installation.read", READS)
 _DRY = ("dry_run",)
+_PEOPLE = Door(CLEAR, OPENS, masked=MASKED)
 
 COMMANDS: dict[str, Door] = {
     "init": _LOCAL,
@@ -38,21 +48,21 @@ COMMANDS: dict[str, Door] = {
     "status": _READ,
     "import": Door("leads.post", ACTS, _DRY, is_bounded_by_source=True),
     "balance": _READ,
-    "leads export": Door("people.read", OPENS, is_bounded_by_source=True),
+    "leads export": _PEOPLE._replace(is_bounded_by_source=True),
     "leads list": Door("leads.status", READS, is_bounded_by_source=True),
     "leads replay": Door("leads.replay", ACTS, _DRY, is_bounded_by_source=True),
     "leads release": Door("leads.replay", CHANGES),
-    "people export": Door("people.read", OPENS),
-    "people find": Door("people.read", OPENS),
+    "people export": _PEOPLE,
+    "people find": _PEOPLE,
     "people merge": Door("people.change", CHANGES),
     "people unmerge": Door("people.change", CHANGES),
     "people recompute": Door("history.recompute", ACTS, _DRY),
     "people log": _READ,
     "people renew": Door("history.recompute", ACTS, _DRY),
-    "people review list": Door("people.read", OPENS),
+    "people review list": _PEOPLE,
     "people review accept": Door("people.change", CHANGES),
     "people review reject": Door("people.change", CHANGES),
-    "deliveries preview": Door("people.read", OPENS),
+    "deliveries preview": _PEOPLE,
     "deliveries export": Door("leads.status", READS),
     "destination list": _READ,
     "destination resume": Door("deliveries.change", CHANGES),
@@ -68,7 +78,7 @@ COMMANDS: dict[str, Door] = {
     "webhook enable": Door("webhooks.change", CHANGES),
     "webhook disable": Door("webhooks.change", CHANGES),
     "webhook messages": _READ,
-    "explain": Door("people.read", OPENS),
+    "explain": _PEOPLE,
     "report attribution": Door("reports.read", READS),
     "attribution recompute": Door("history.recompute", ACTS, _DRY),
     "quarantine list": Door("installation.read", READS, is_bounded_by_source=True),
@@ -150,7 +160,7 @@ ROUTES: dict[str, Door] = {
     "GET /consent/preferences/{token}": Door(None, READS),
     "POST /consent/preferences/{token}": Door(None, TAKES),
     "GET /v1/leads/{event_id}": Door("leads.status", READS, is_bounded_by_source=True),
-    "GET /v1/people/{person_id}": Door("people.read", SHOWS),
+    "GET /v1/people/{person_id}": Door(CLEAR, SHOWS, masked=MASKED),
     "POST /v1/privacy/erase": Door("privacy.erase", CHANGES),
     "GET /v1/privacy/requests/{request_id}": Door("privacy.read", READS),
     "POST /v1/hooks": Door("hooks.subscribe", CHANGES),

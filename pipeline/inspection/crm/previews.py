@@ -17,6 +17,7 @@ from pipeline.delivery.subjects import facts_to_send
 from pipeline.errors import NotFoundError, RecordError, UsageError
 from pipeline.identity.companies import company_of, company_values, read_companies
 from pipeline.inspection.finding import Found, find
+from pipeline.inspection.masked.told import as_seen
 from pipeline.privacy.consents_to_send import consents_to_send
 from pipeline.privacy.people_to_send import read_named_people
 from pipeline.settings.loading import settings
@@ -112,7 +113,7 @@ def preview_deliveries(connection: Connection, person_id: UUID, *, destination: 
         found.append(_preview(connection, name, mapping, person_id, deliveries))
         if facts["person"]["merged_into"] is None:
             found += _previews_of_others(connection, name, mapping, person_id, deliveries)
-    return found
+    return [as_seen(preview) for preview in found]
 
 
 def _preview(

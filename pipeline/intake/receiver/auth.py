@@ -13,11 +13,20 @@ from pipeline.settings.networks import is_within
 _CHALLENGE = 'Bearer realm="afluente"'
 
 
-def authorize(request: Request, keys: GuardedKeys, permission: str, *, is_bounded_by_source: bool = False) -> ApiKey:
-    """The key that the request bears. Raises RefusedError: 401 without a known key, 403 with one that may not do this,
-    or not from there, or one of some sources where the answer is not held to them (`is_bounded_by_source`: it is)."""
+def authorize(
+    request: Request,
+    keys: GuardedKeys,
+    permission: str,
+    *,
+    masked: str | None = None,
+    is_bounded_by_source: bool = False,
+) -> ApiKey:
+    """The key that the request bears. `masked`: another permission that is enough, for an answer without values.
+
+    Raises RefusedError: 401 without a known key, 403 with one that may not do this, or not from there, or one of some
+    sources where the answer is not held to them (`is_bounded_by_source`: it is)."""
     key = authenticate(request, keys)
-    if not key.may(permission):
+    if not key.may(permission) and not (masked is not None and key.may(masked)):
         roles = ", ".join(sorted(PERMISSIONS[permission]))
         what = f"this key's role is {key.role}" if key.role else "this key has other scopes"
         raise RefusedError(403, "wrong_role", f"{what}; needed: the scope {scope_of(permission)}, or a role of {roles}")

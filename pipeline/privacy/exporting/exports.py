@@ -63,9 +63,11 @@ class PersonExport(msgspec.Struct, frozen=True):
         }
 
 
-def export_people(asked: Asked, *, reason: str | None = None, action: str = "person.export") -> PersonExport:
+def export_people(
+    asked: Asked, *, reason: str | None = None, action: str = "person.export", outcome: str = "done"
+) -> PersonExport:
     """All that is held of whoever is asked for, read in one transaction, with an entry in the audit log
-    (`action`). Raises UsageError, NotFoundError."""
+    (`action`, `outcome`). Raises UsageError, NotFoundError."""
     check_asked(asked)
     with transaction() as connection:
         found = find_subjects(connection, asked).found
@@ -80,6 +82,7 @@ def export_people(asked: Asked, *, reason: str | None = None, action: str = "per
                 object_kind="person",
                 object_id=min(known for known, of_brand in found.people.items() if of_brand == brand),
                 reason=reason,
+                outcome=outcome,
             )
     return made
 

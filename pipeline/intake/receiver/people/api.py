@@ -17,13 +17,14 @@ from connectors.kit.sources.records import UnreadableBody, decode_body
 from pipeline.audit.acting import acting_as
 from pipeline.errors import NotFoundError, TransientError, UsageError
 from pipeline.errors import RefusedError as NotAllowedError
+from pipeline.inspection.masked.person import read_person
 from pipeline.intake.arrivals import JSON
 from pipeline.intake.receiver.answers import RefusedError, json_answer, unavailable
 from pipeline.intake.receiver.auth import authorize
 from pipeline.intake.receiver.receiver import Answered, Receiver
 from pipeline.intake.receiver.request_bodies import read_body
+from pipeline.permissions.sight import CLEAR, MASKED, masked_sight
 from pipeline.privacy import erasure
-from pipeline.privacy.exporting.exports import export_people
 from pipeline.privacy.subjects import Asked
 from pipeline.service_keys.keys import actor_of
 from pipeline.settings.declarations import ApiKey
@@ -36,15 +37,15 @@ Json = dict[str, Any]
 
 
 async def get_person(receiver: Receiver, request: Request) -> Response:
-    """All that is held of a person. Raises RefusedError."""
-    key = authorize(request, receiver.keys, "people.read")
+    """All that is held of a person, or its shape for a key that sees no values. Raises RefusedError."""
+    key = authorize(request, receiver.keys, CLEAR, masked=MASKED)
     person_id = _id(request, "person_id")
     brands = [brand for brand in receiver.settings.brands if key.allows(brand)]
 
     def read() -> Json:
         for brand in brands:
             try:
-                return export_people(Asked(person_id=person_id, brand=brand), action="person.read").data()
+                return read_person(Asked(person_id=person_id, brand=brand))
             except NotFoundError:
                 continue
         raise NotFoundError("no person has this id")
@@ -122,7 +123,7 @@ def _read_asked(body: bytes) -> tuple[Asked, str | None]:
 
 async def _ask(receiver: Receiver, key: ApiKey, question: Callable[[], Answered]) -> Answered:
     try:
-        with acting_as(actor_of(key)):
+        with acting_as(actor_of(key)), masked_sight(is_masked=not key.may(CLEAR)):
             return await receiver.ask(question)
     except UsageError as error:
         raise RefusedError(400, "unusable_request", str(error), field=error.argument) from None
@@ -142,7 +143,7 @@ def described_paths(refusals: Callable[..., Json], path_parameter: Callable[[str
     return {
         "/v1/people/{person_id}": {
             "get": {
-                "summary": "All that is held of a person; an entry of the audit log",
+                "summary": "All that is held of a person, or its shape (people:read_masked); an entry of the audit log",
                 "security": own,
                 "parameters": [path_parameter("person_id", {"format": "uuid"})],
                 "responses": {
