@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.canonical import ATTRIBUTION_NAMES, CANONICAL_FIELDS, DERIVED_FIELDS, PERSON_FIELDS
 from pipeline.inspection.lead_rows import with_fields
-from pipeline.inspection.masked.told import FREE_TEXTS, rows_as_seen
+from pipeline.inspection.masked.told import rows_as_seen
 from pipeline.inspection.names import check_brand, check_source
 from pipeline.inspection.waiting import why_delivery_waits, why_destination_waits
+from pipeline.privacy.exporting.masked import FREE_TEXTS
 from pipeline.privacy.person_consents import consent_states_of
 from pipeline.store.events.quarantine import open_codes
 from pipeline.store.identity.identity_log import stream_log

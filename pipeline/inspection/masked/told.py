@@ -14,7 +14,7 @@ import msgspec
 
 from pipeline.inspection.story_parts import ConsentAnswer, Request, ToldOfSomebody
 from pipeline.permissions.sight import sees_masked
-from pipeline.privacy.inventory import PERSONAL, inventory
+from pipeline.privacy.exporting.masked import mask_stored_row
 from pipeline.values.masking import mask_body, mask_name, mask_value
 from pipeline.values.redaction import looks_personal
 
@@ -42,9 +42,6 @@ _MASKED_IN: dict[type, frozenset[str]] = {
     ConsentAnswer: frozenset({"source"}),  # the form's address, or what it was called
     ToldOfSomebody: frozenset({"kind"}),
 }
-FREE_TEXTS = frozenset(  # of people's attribution: as a link was tagged
-    {"original_source", "latest_source", "original_campaign", "latest_campaign"}
-)
 _CLEAR_HEADERS = frozenset({"content-type", "content-length", "content-encoding"})
 _CLEAR_ORIGIN = frozenset({"via", "index", "page", "line", "region", "dates", "uid_validity", "key", "rejected"})
 
@@ -71,13 +68,6 @@ def mask_row(row: Row, clear: frozenset[str]) -> dict[str, Any]:
         name: _id_masked(value) if name == "external_id" else value if name in clear else mask_value(value)
         for name, value in row.items()
     }
-
-
-def mask_stored_row(table: str, row: Row) -> dict[str, Any]:
-    """One row of a table: by the inventory."""
-    columns = inventory()[table].columns
-    clear = frozenset(name for name, column in columns.items() if column.kind not in PERSONAL) - FREE_TEXTS
-    return {name: value if name in clear else mask_value(value) for name, value in row.items()}
 
 
 def _masked(value: Any) -> Any:

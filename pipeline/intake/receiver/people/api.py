@@ -17,7 +17,6 @@ from connectors.kit.sources.records import UnreadableBody, decode_body
 from pipeline.audit.acting import acting_as
 from pipeline.errors import NotFoundError, TransientError, UsageError
 from pipeline.errors import RefusedError as NotAllowedError
-from pipeline.inspection.masked.person import read_person
 from pipeline.intake.arrivals import JSON
 from pipeline.intake.receiver.answers import RefusedError, json_answer, unavailable
 from pipeline.intake.receiver.auth import authorize
@@ -25,6 +24,7 @@ from pipeline.intake.receiver.receiver import Answered, Receiver
 from pipeline.intake.receiver.request_bodies import read_body
 from pipeline.permissions.sight import CLEAR, MASKED, masked_sight
 from pipeline.privacy import erasure
+from pipeline.privacy.exporting.masked import read_person
 from pipeline.privacy.subjects import Asked
 from pipeline.service_keys.keys import actor_of
 from pipeline.settings.declarations import ApiKey
