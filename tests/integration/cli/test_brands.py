@@ -21,6 +21,7 @@ COMMANDS = [
     ("people", "renew"),
     ("report", "attribution"),
     ("audit", "export"),
+    ("privacy", "status"),
 ]
 
 

@@ -192,10 +192,13 @@ def status(
 
     Exit code 0 only if nothing is left undone.
     """
+    from pipeline.inspection.names import check_chain
     from pipeline.store.erasures.requests import DONE, REFUSED, list_requests
 
-    with database() as connection:
+    with database(timeout_seconds=0) as connection:
         known = list_requests(connection, brands=None if brand is None else [brand])
+        if not known:
+            check_chain(connection, brand)  # of a brand that never was nothing is left undone either
     left = [request for request in known if request.state not in (DONE, REFUSED)]
     shown = known if every else left
     if as_json:
