@@ -315,6 +315,7 @@ def test_a_wrong_mapping_stops_it_before_anybody_is_forgotten(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(SOURCE_MAPPINGS, "_compiled", {})
         patch.setattr(SOURCE_MAPPINGS, "_stamps", {})
+        patch.setattr(SOURCE_MAPPINGS, "_wrong", {})
         patch.setattr(SOURCE_MAPPINGS, "_compile", wrong)
         with pytest.raises(ConfigurationError, match="wrong"):
             recompute_people.finish_upgrade()
