@@ -127,7 +127,9 @@ def _kind(wanted: str | None, shape: Shape) -> str:
 def check_slug(slug: str) -> None:
     """Raises ConfigurationError if this cannot name a source."""
     if not _SLUG.match(slug):
-        raise ConfigurationError(f"{slug!r} cannot name a source: lower-case letters, digits and _, a letter first")
+        raise ConfigurationError(
+            f"{slug!r} cannot name a source: 2 to 63 lower-case letters, digits and _, a letter first"
+        )
 
 
 def write_new(files: dict[Path, str], root: Path) -> None:

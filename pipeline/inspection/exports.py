@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pipeline.canonical import ATTRIBUTION_NAMES, CANONICAL_FIELDS, DERIVED_FIELDS, PERSON_FIELDS
 from pipeline.inspection.lead_rows import with_fields
 from pipeline.inspection.masked.told import rows_as_seen
-from pipeline.inspection.names import check_brand, check_source
+from pipeline.inspection.names import check_brand, check_destination, check_source
 from pipeline.inspection.waiting import why_delivery_waits, why_destination_waits
 from pipeline.privacy.exporting.masked import FREE_TEXTS
 from pipeline.privacy.person_consents import consent_states_of
@@ -174,7 +174,9 @@ def export_deliveries(
     until: datetime | None = None,
 ) -> Export:
     """A row per person and CRM: the version it should have, the one it has, its id there, the last error, and why it
-    waits if it does. `since`, `until` (excluded): when it was last wanted."""
+    waits if it does. `since`, `until` (excluded): when it was last wanted. Raises UsageError for a destination that
+    there never was."""
+    check_destination(connection, destination)
     stored = stream_deliveries(connection, destination=destination, since=since, until=until)
     return Export(_DELIVERY_COLUMNS, _with_why(stored), stored)
 

@@ -1,4 +1,4 @@
-"""Names that people give, of sources and brands: found as they are set up, or refused with those that are known."""
+"""Names that people give, of sources, brands, CRMs: found as they are set up, or refused with those that are known."""
 
 from __future__ import annotations
 
@@ -41,6 +41,24 @@ def check_brand(connection: Connection, brand: str | None) -> None:
     if brand is None or brand in settings().brands or has_events_of(connection, brand):
         return
     raise UsageError(f"there is no brand {brand!r}; known: {', '.join(sorted(settings().brands))}")
+
+
+def check_chain(connection: Connection, brand: str | None) -> None:
+    """Raises UsageError unless `brand` is None, is known as `check_brand` says, or has entries of the audit log."""
+    from pipeline.store.audit.entries import read_heads
+
+    if brand is not None and brand not in read_heads(connection):
+        check_brand(connection, brand)
+
+
+def check_destination(connection: Connection, name: str | None) -> None:
+    """Raises UsageError unless `name` is None, is set up, or was when somebody was to go there."""
+    from pipeline.store.reports import has_deliveries_to
+
+    known = settings().destinations
+    if name is None or name in known or has_deliveries_to(connection, name):
+        return
+    raise UsageError(f"there is no destination {name!r}; known: {', '.join(sorted(known)) or 'none'}")
 
 
 def brand_of(slug: str, brand: str | None = None) -> str:

@@ -19,7 +19,7 @@ from pipeline.canonical import CANONICAL_FIELDS
 from pipeline.errors import NotFoundError, RefusedError, UsageError
 from pipeline.hints import hint_all
 from pipeline.inspection.masked.told import text_as_seen
-from pipeline.inspection.names import check_source
+from pipeline.inspection.names import check_destination, check_source
 from pipeline.inspection.recomputed import recompute_event
 from pipeline.records import FETCHING, Parked, Stage
 from pipeline.stages.validation.rules import NOTHING_TO_IDENTIFY, RULES
@@ -29,6 +29,7 @@ from pipeline.store.events.events import read_events
 from pipeline.store.events.quarantine import Quarantined
 from pipeline.store.events.releases import RELEASABLE_REASONS, Release, release_event
 from pipeline.store.reports import read_status
+from pipeline.targets import destination_of
 from pipeline.values.normalized import is_empty
 
 if TYPE_CHECKING:
@@ -224,11 +225,12 @@ def _said(chosen: QuarantineFilter) -> str | None:
 
 
 def _check_filter(connection: Connection, chosen: QuarantineFilter) -> None:
-    """A destination that is set up no more may have rows, so its name is not held against the settings; nor is that of
-    a source whose leads are there."""
-    source, stage = chosen.get("source"), chosen.get("stage")
+    """A source or destination that is set up no more may have rows: its name is not held against the settings alone."""
+    source, stage, destination = chosen.get("source"), chosen.get("stage"), chosen.get("destination")
     if source is not None:
         check_source(source, connection)
+    if destination is not None:
+        check_destination(connection, destination_of(destination))
     if stage is not None and stage not in set(Stage):
         raise UsageError(f"is {stage!r}; one of {', '.join(Stage)}", argument="stage")
 

@@ -36,8 +36,7 @@ from pipeline.store.users.local_admins import LocalAdmin
 from pipeline.store.users.users import LOCAL
 
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that are read as another
-_PASSWORD_LETTERS = 25  # 123 bits: a digest of it needs no slow function
-_RECOVERY_LETTERS = 16
+_PASSWORD_LETTERS = _RECOVERY_LETTERS = 26  # 128 bits: a digest of them needs no slow function
 _RECOVERY_CODES = 10
 _STEP_SECONDS = 30
 _FREE_ATTEMPTS = 5

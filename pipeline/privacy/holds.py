@@ -63,6 +63,14 @@ def place(connection: Connection, kind: str, person_id: UUID, *, reason: str, by
     return hold
 
 
+def person_in(connection: Connection, person_id: UUID, brand: str | None) -> UUID:
+    """The id, if there is such a person in the brand; `brand` None: not asked. Raises NotFoundError, which says of a
+    person of another brand what it says of nobody."""
+    if brand is not None and stored.brand_of(connection, person_id) != brand:
+        raise NotFoundError(f"no person has the id {person_id}: `afluente people find` finds people by what is at hand")
+    return person_id
+
+
 def release(connection: Connection, kind: str, hold_id: UUID, *, reason: str, by: str) -> Hold:
     """End a hold. Raises NotFoundError if there is none of that id and kind, RefusedError if it has ended already."""
     _check_reason(reason)

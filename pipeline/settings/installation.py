@@ -125,9 +125,11 @@ def read_credentials(data: Path) -> dict[str, Any]:
     return dict(found)
 
 
-def unusable(path: Path, error: OSError) -> str:
-    """A sentence about a file or folder of an installation that the system refuses us, with what to do."""
-    folder = "choose another data folder with --data or AFLUENTE_DATA"
+def unusable(
+    path: Path, error: OSError, *, folder: str = "choose another data folder with --data or AFLUENTE_DATA"
+) -> str:
+    """A sentence about a file or folder that the system refuses us, with what to do: `folder` where it is not one of
+    an installation."""
     if isinstance(error, NotADirectoryError | FileExistsError):
         file = next((place for place in (path, *path.parents) if place.is_file()), path)
         return f"{file} is a file, not a folder: {folder}"

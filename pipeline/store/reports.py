@@ -98,6 +98,14 @@ def has_events_of_source(connection: Connection, source: str) -> bool:
     return bool(answer.scalar_one())
 
 
+def has_deliveries_to(connection: Connection, destination: str) -> bool:
+    """Whether anybody was ever to go to this destination. Reads all deliveries if nobody was."""
+    answer = connection.exec_driver_sql(
+        "SELECT EXISTS (SELECT FROM deliveries WHERE split_part(destination, '/', 1) = %s)", (destination,)
+    )
+    return bool(answer.scalar_one())
+
+
 def stream_people(
     connection: Connection,
     *,

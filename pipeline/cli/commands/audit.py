@@ -41,9 +41,11 @@ def export(
     digests of the values: no value of a person stands here.
     """
     from pipeline.audit.export import COLUMNS, export_entries
+    from pipeline.inspection.names import check_chain
 
     period = parse_period(since, until)
     with database(timeout_seconds=0) as connection:
+        check_chain(connection, brand)
         rows = export_entries(connection, brand=brand, action=action, object_id=about, **period)
         count = write_rows(rows, COLUMNS, row_format, out, excel=excel)
     print_note(f"{count} {'entry' if count == 1 else 'entries'}")

@@ -166,7 +166,10 @@ class _Routes:
     async def docs(self, request: Request) -> Response:
         return HTMLResponse(
             api_description.page(self._described_to(request)),
-            headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
+            headers={
+                "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none';"
+                " frame-ancestors 'none'"
+            },
         )
 
     def _described_to(self, request: Request) -> api_description.Described:

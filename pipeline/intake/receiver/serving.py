@@ -6,7 +6,8 @@ import resource
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.intake.edge.peers import Peers
 from pipeline.intake.edge.protocol import bounded_protocol
@@ -17,6 +18,13 @@ _KEEP_ALIVE_SECONDS = 75  # longer than a proxy keeps its idle connections, so t
 _DRAIN_SECONDS = 15
 _BACKLOG = 2048
 _VERSIONS = ("1.0", "1.1")
+# Of every answer that says nothing else itself: many are about somebody, and a browser that is led here runs nothing.
+_FOR_BROWSERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 def server_config(app: ASGIApp, known: Settings, **options: Any) -> uvicorn.Config:
@@ -50,7 +58,8 @@ def _most_connections(wanted: int) -> int:
 
 
 class Gate:
-    """Before the routes: a version of HTTP that is known, a Host, and no slash at the end.
+    """Before the routes: a version of HTTP that is known, a Host, and no slash at the end. After them: the headers that
+    tell browsers to keep nothing and to run nothing.
 
     `/in/casa/form/` is the same address as `/in/casa/form`: a redirect would lose the body of many senders.
     """
@@ -60,6 +69,7 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            send = _telling_browsers(send)
             refusal = _fault_of(scope)
             if refusal is not None:
                 await refusal.response()(scope, receive, send)
@@ -68,6 +78,17 @@ class Gate:
             if len(path) > 1 and path.endswith("/"):
                 scope = {**scope, "path": path[:-1]}
         await self._app(scope, receive, send)
+
+
+def _telling_browsers(send: Send) -> Send:
+    async def send_guarded(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _FOR_BROWSERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return send_guarded
 
 
 def _fault_of(scope: Scope) -> RefusedError | None:

@@ -63,8 +63,10 @@ def certify(connection: Connection, request: PrivacyRequest, *, state: str, ende
     return signed
 
 
-def verify(connection: Connection, certificate: Mapping[str, Any]) -> Verified:
+def verify(connection: Connection, certificate: object) -> Verified:
     """Whether a certificate is as it was signed, and by whom. Raises UsageError for what is no certificate."""
+    if not isinstance(certificate, Mapping):
+        raise UsageError("this is no certificate of an erasure, which is one JSON object")
     try:
         content = {name: value for name, value in certificate.items() if name != "signature"}
         signature = certificate["signature"]
@@ -72,7 +74,11 @@ def verify(connection: Connection, certificate: Mapping[str, Any]) -> Verified:
         value = base64.b64decode(signature["value"], validate=True)
         request_id, state = str(content["request_id"]), str(content["state"])
     except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"this is no certificate of an erasure ({type(error).__name__})") from error
+        lacking = [name for name in ("request_id", "state", "signature") if name not in certificate]
+        what = f"it has no {', '.join(lacking)}" if lacking else "its signature is none that can be read"
+        raise UsageError(
+            f"this is no certificate of an erasure: {what}; `afluente privacy certificate show REQUEST` prints one"
+        ) from error
     try:
         public.verify(value, canonical(content))
     except InvalidSignature:

@@ -193,7 +193,7 @@ def write_export(made: PersonExport, out: Path) -> list[str]:
         else:
             _write_folder(out, files)
     except OSError as error:
-        raise UsageError(f"the export {unusable(out, error)}", argument="out") from error
+        raise UsageError(unusable(out, error, folder="name another file with --out"), argument="out") from error
     return sorted(files)
 
 

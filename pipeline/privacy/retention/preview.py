@@ -13,7 +13,7 @@ from pipeline.privacy.retention.expiry import expired_people
 from pipeline.privacy.retention.plan import Standing, age_rules, moment_of_ages, standings
 from pipeline.records.base import Fact
 from pipeline.settings.loading import settings
-from pipeline.settings.retention_settings import PEOPLE, STARTS
+from pipeline.settings.retention_settings import LOGS, PEOPLE, STARTS
 from pipeline.store.retention import retiring
 from pipeline.store.retention import rules as stored
 
@@ -50,6 +50,11 @@ def preview(connection: Connection, *, now: datetime | None = None) -> Preview:
     found = standings(settings().retention, stored.read_approved(connection))
     rules = [
         RuleNow(standing.rule.name, standing.wanted_seconds, standing.seconds, standing.waits) for standing in found
+    ]
+    rules += [  # lines of logs go without anybody's word: nothing of them is in the database
+        RuleNow(rule.name, round(rule.length.total_seconds()), round(rule.length.total_seconds()), waits=False)
+        for rule in settings().retention
+        if rule.what == LOGS
     ]
     now = now or moment_of_ages(connection)
     going = [

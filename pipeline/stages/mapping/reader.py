@@ -94,7 +94,9 @@ def _field_rules(reader: Reader, content: dict[str, Any], section: str, allowed:
     for name, entry in reader.object(section, content.get(section)).items():
         place = f"{section}.{name}"
         if name not in allowed:
-            reader.fail(place, unknown_name(name, allowed))
+            reader.fail(
+                place, f"{unknown_name(name, allowed)}; a field of your own stands under `custom`, beside `lead`"
+            )
         yield _field_rule(reader, place, name, entry, default_conversion(name))
 
 

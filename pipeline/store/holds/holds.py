@@ -69,14 +69,21 @@ def read_hold(connection: Connection, hold_id: UUID) -> Hold | None:
 
 
 def read_holds(
-    connection: Connection, kind: str, *, person_ids: Iterable[UUID] | None = None, with_released: bool = False
+    connection: Connection,
+    kind: str,
+    *,
+    person_ids: Iterable[UUID] | None = None,
+    brand: str | None = None,
+    with_released: bool = False,
 ) -> list[Hold]:
-    """Holds of a kind, oldest first: those in force, or all. `person_ids`: only those on these. One statement."""
+    """Holds of a kind, oldest first: those in force, or all. `person_ids`: only those on these, `brand`: only those of
+    it. One statement."""
     ids = None if person_ids is None else arrays.uuids(sorted(person_ids))
     rows = connection.exec_driver_sql(
         f"SELECT {_COLUMNS} FROM legal_holds WHERE kind = %(kind)s AND (%(all)s OR released_at IS NULL)"  # noqa: S608 - put together from constants
-        " AND (%(ids)s::uuid[] IS NULL OR person_id = ANY(%(ids)s::uuid[])) ORDER BY placed_at, hold_id",
-        {"kind": kind, "all": with_released, "ids": ids},
+        " AND (%(ids)s::uuid[] IS NULL OR person_id = ANY(%(ids)s::uuid[]))"
+        " AND (%(brand)s::text IS NULL OR brand = %(brand)s) ORDER BY placed_at, hold_id",
+        {"kind": kind, "all": with_released, "ids": ids, "brand": brand},
     )
     return [Hold(*row) for row in rows]
 

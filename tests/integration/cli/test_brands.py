@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from pipeline.audit.entries import record_action
+from pipeline.store.engine import transaction
 from tests.support.command_line import answer, lines, problem
 from tests.support.identity_rows import leads, rows
 
@@ -18,6 +20,8 @@ COMMANDS = [
     ("people", "recompute"),
     ("people", "renew"),
     ("report", "attribution"),
+    ("audit", "export"),
+    ("privacy", "status"),
 ]
 
 
@@ -31,6 +35,20 @@ def two_brands(folder) -> dict[str, str]:
 def test_a_brand_that_nobody_knows_is_refused_with_those_that_are_known(command, tmp_path):
     said = problem(*command, "--brand", "nix", code=2, environment=two_brands(tmp_path))
     assert said == "afluente: there is no brand 'nix'; known: casa, haus\n"
+
+
+def test_a_crm_that_never_was_is_a_slip_and_no_empty_answer(tmp_path):
+    for command in (("deliveries", "export"), ("quarantine", "list"), ("quarantine", "replay")):
+        said = problem(*command, "--destination", "nix", code=2, environment=two_brands(tmp_path))
+        assert said == "afluente: there is no destination 'nix'; known: sandbox\n", command
+
+
+def test_entries_about_a_brand_are_found_though_it_is_set_up_no_longer(database, tmp_path, monkeypatch):
+    monkeypatch.setenv("AFLUENTE_CONFIG", two_brands(tmp_path)["AFLUENTE_CONFIG"])
+    with transaction() as connection:
+        record_action(connection, "sources.poll", object_kind="source", object_id="api", brand="lang-vorbei")
+    (entry,) = lines("audit", "export", "--brand", "lang-vorbei")
+    assert entry["action"] == "sources.poll"
 
 
 def test_a_brand_without_leads_is_known(tmp_path, monkeypatch):

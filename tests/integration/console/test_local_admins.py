@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import pyotp
@@ -92,6 +93,13 @@ def test_each_recovery_code_counts_once_in_place_of_a_code():
         assert enter(admin, shown)
         assert refusal(admin, recovery) == "wrong_credentials"
     assert enter(admin, admin.recovery_codes[2])
+
+
+def test_what_is_kept_as_a_plain_digest_is_too_random_to_be_tried_out():
+    admin = create_local_admin("rescue", by=OWNER)
+    letters = len(set("".join([admin.password, *admin.recovery_codes])))
+    for secret in (admin.password, *admin.recovery_codes):
+        assert len(secret) * math.log2(letters) >= 128
 
 
 def test_whoever_guesses_is_locked_for_longer_each_time_and_locks_nobody_else():

@@ -10,6 +10,7 @@ import pytest
 from pipeline.errors import ConfigurationError, RefusedError, TransientError
 from pipeline.privacy import erasure, ledger
 from pipeline.privacy.erasing import noting
+from pipeline.privacy.erasing.certificates import certificate_path
 from pipeline.privacy.subjects import Asked
 from pipeline.service_keys.keys import create_key
 from pipeline.settings.loading import settings
@@ -264,6 +265,30 @@ def test_the_certificate_says_what_was_done_without_saying_of_whom_and_any_chang
     for name, value in (("people", 2), ("state", "by_hand"), ("ended_at", "2020-01-01")):
         file.write_text(json.dumps({**certificate, name: value}))
         assert run("privacy", "certificate", "verify", str(file)).returncode == 1, name
+
+
+def test_a_file_that_is_no_certificate_is_refused_with_what_it_lacks_and_where_to_get_one(tmp_path):
+    file = tmp_path / "certificate.json"
+    assert "No such file or directory" in problem("privacy", "certificate", "verify", str(file), code=2)
+    for content, said in (
+        ("no JSON", "is no JSON"),
+        ("[]", "is one JSON object"),
+        ('{"request_id": "1", "state": "done"}', "it has no signature"),
+        ('{"request_id": "1", "state": "done", "signature": {}}', "its signature is none that can be read"),
+    ):
+        file.write_text(content)
+        assert said in problem("privacy", "certificate", "verify", str(file), code=2), content
+
+
+def test_an_erasure_says_where_its_certificate_is_filed():
+    plant()
+    done = run("privacy", "erase", "--email", EMAIL, "--yes", "--no-wait")
+    deliver()
+    if done.returncode:
+        done = run("privacy", "erase", "--email", EMAIL, "--yes", "--no-wait")
+    filed = certificate_path(UUID(json.loads(done.stdout)["request_id"]))
+    assert f"filed as {filed}\n" in done.stderr
+    assert json.loads(filed.read_text()) == json.loads(done.stdout)
 
 
 def test_who_comes_in_between_is_found_by_their_digest_and_goes_too():

@@ -135,3 +135,13 @@ def test_an_export_is_an_entry_of_the_audit_log(tmp_path):
         for held in tables_of_people()
         if held.fate == "kept" and any(column.kind == VALUE for column in held.columns.values())
     ]
+
+
+def test_a_place_that_cannot_be_written_is_refused_with_another_place_as_the_remedy(tmp_path):
+    out = tmp_path / "missing" / "deeper" / "ada.zip"
+    (tmp_path / "missing").write_text("a file where a folder would be")
+    capture({"email": "out@example.org", "full_name": "Ora Out"})
+    work()
+    said = problem("privacy", "export", "--email", "out@example.org", "--out", str(out), code=2)
+    assert said.endswith("name another file with --out\n")
+    assert "data folder" not in said

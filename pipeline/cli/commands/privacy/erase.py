@@ -123,8 +123,11 @@ def _print_plan(planned: Planned, *, to_note: bool = False) -> None:
 
 def _print_outcome(request: PrivacyRequest, *, as_json: bool) -> None:
     """The certificate where it has ended, else how far it is; exit code 1 while anything is left."""
+    from pipeline.privacy.erasing.certificates import certificate_path
+
     if request.certificate is not None:
         print_json(request.certificate)
+        print_note(f"filed as {certificate_path(request.request_id)}")
     elif as_json:
         print_json(_told(request))
     if request.state == "done":
@@ -189,10 +192,13 @@ def status(
 
     Exit code 0 only if nothing is left undone.
     """
+    from pipeline.inspection.names import check_chain
     from pipeline.store.erasures.requests import DONE, REFUSED, list_requests
 
-    with database() as connection:
+    with database(timeout_seconds=0) as connection:
         known = list_requests(connection, brands=None if brand is None else [brand])
+        if not known:
+            check_chain(connection, brand)  # of a brand that never was nothing is left undone either
     left = [request for request in known if request.state not in (DONE, REFUSED)]
     shown = known if every else left
     if as_json:
@@ -241,8 +247,13 @@ def verify(*, file: Annotated[Path, typer.Argument(metavar="FILE", help="A certi
 
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{file} cannot be read as JSON ({type(error).__name__})") from error
+    except OSError as error:
+        raise UsageError(
+            f"{file} cannot be read ({error.strerror}): give the file of a certificate; `afluente privacy certificate"
+            " show REQUEST > certificate.json` writes one"
+        ) from error
+    except ValueError as error:
+        raise UsageError(f"{file} is no JSON, so no certificate: give the file as it was printed or filed") from error
     with database() as connection:
         found = certificates.verify(connection, content)
     if not found.is_sound:

@@ -57,6 +57,7 @@ def add(
 @commands.command("list", epilog=example("afluente privacy hold list", "afluente privacy hold list --released --json"))
 def list_holds(
     *,
+    brand: Brand = None,
     released: Annotated[bool, typer.Option("--released", help="Those that have ended too.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -64,7 +65,7 @@ def list_holds(
     from pipeline.privacy import holds
 
     with database() as connection:
-        found = holds.read_holds(connection, holds.HOLD, with_released=released)
+        found = holds.read_holds(connection, holds.HOLD, brand=brand, with_released=released)
     print_json(found) if as_json else print_holds(found)
 
 

@@ -41,7 +41,7 @@ def restrict(
 
     with database() as connection:
         if listed:
-            found = holds.read_holds(connection, holds.RESTRICTION)
+            found = holds.read_holds(connection, holds.RESTRICTION, brand=brand)
         else:
             people = people_meant(connection, person=person, email=email, phone=phone, brand=brand)
             change = holds.lift if lift else holds.restrict

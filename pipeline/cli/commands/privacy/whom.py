@@ -30,12 +30,13 @@ def people_meant(
     """Whoever is meant, in the order of their ids. Raises UsageError unless exactly one option says so, NotFoundError
     if it is nobody."""
     from pipeline.inspection.finding import find
+    from pipeline.privacy import holds
 
     said = [text for text in (person, email, phone) if text]
     if len(said) != 1:
         raise UsageError("say who is meant by one of --person, --email and --phone")
     if person:
-        return [parse_id(person)]
+        return [holds.person_in(connection, parse_id(person), brand)]
     found = [match for match in find(connection, said[0]) if match.kind == "person" and brand in (None, match.brand)]
     if not found:
         raise NotFoundError(f"nobody of {brand or 'any brand'} has this address or number")

@@ -86,6 +86,11 @@ def run(
     if as_json:
         print_json(report._asdict())
     else:
+        if not (report.counts or report.waiting) and report.is_over:
+            print_line(
+                "Nothing was retired: no rule of `retention` in afluente.yaml is about what is stored;"
+                " `afluente retention preview` shows those there are"
+            )
         for what, count in sorted(report.counts.items()):
             print_line(f"{what}: {count} retired")
         for name in report.waiting:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.errors import ConfigurationError
 from pipeline.records import Lead
 from pipeline.stages.mapping.source_mapping import read_source_mapping
 from pipeline.stages.normalization import normalize_lead
@@ -67,3 +68,11 @@ def test_a_required_answer_that_is_missing_holds_the_lead_back(tmp_path):
     path = tmp_path / "acme.yaml"
     path.write_text("source: acme\nversion: 1\nlead: {email: mail}\ncustom: {size: {from: size, required: true}}\n")
     assert [rule.name for rule in read_source_mapping(path).declaration.fields if rule.required] == ["custom.size"]
+
+
+@pytest.mark.parametrize("name", ["custom.size", "size"])
+def test_a_field_of_ones_own_among_those_of_a_lead_is_refused_with_where_it_belongs(tmp_path, name):
+    path = tmp_path / "acme.yaml"
+    path.write_text(f"source: acme\nversion: 1\nlead: {{email: mail, {name}: answers.size}}\n")
+    with pytest.raises(ConfigurationError, match="a field of your own stands under `custom`, beside `lead`"):
+        read_source_mapping(path)
