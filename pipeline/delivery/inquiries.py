@@ -79,7 +79,8 @@ def misfits_of(kind: DestinationType, writer: Writer, mapping: DestinationMappin
 
 def _takes_any_field(kind: DestinationType, name: str | None) -> bool:
     """Whether an object is linked to others by its fields; else by roles that the kind declares."""
-    return any(known.name in (name, "*") and not known.links for known in kind.objects)
+    known = kind.object_type(name)
+    return known is not None and not known.links
 
 
 def _names(known: Settings) -> str:

@@ -185,7 +185,7 @@ def connection_to(destination: str, known: Settings, mapping: DestinationMapping
 def check_object(kind: DestinationType, mapping: DestinationMapping) -> None:
     """Raises ConfigurationError for an object or a link that this kind of CRM does not have."""
     place = f"mappings/destinations/{mapping.destination}.yaml: objects.{mapping.object}"
-    known = next((known for known in kind.objects if known.name in (mapping.object, "*")), None)
+    known = kind.object_type(mapping.object)
     if known is None:
         allowed = ", ".join(known.name for known in kind.objects) or "none, put `fields` at the root"
         raise ConfigurationError(f"{place} is no object that {kind.title} takes; allowed: {allowed}")

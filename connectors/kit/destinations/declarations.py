@@ -203,9 +203,9 @@ NO_LINKS = ("",)
 
 @dataclass(frozen=True, slots=True)
 class ObjectType:
-    """An object that a kind of CRM can write: the CRM's name of it, or "*" for any, and what it may stand for. `links`:
-    the roles it may have, () for any field's name, `NO_LINKS` for none. `open`: makes its writer, where it is written
-    in other ways than the rest."""
+    """An object that a kind of CRM can write: the CRM's name of it, or, as the last one, "*" for any other, and what it
+    may stand for. `links`: the roles it may have, () for any field's name, `NO_LINKS` for none. `open`: makes its
+    writer, where it is written in other ways than the rest."""
 
     name: str
     subjects: tuple[str, ...]
@@ -253,5 +253,9 @@ class DestinationType:
         """A writer to it. Raises ConfigurationError for secrets or options that it cannot do without."""
         if self.sandbox_secrets and not connection.secrets and connection.is_local:
             connection = replace(connection, secrets=Secrets(connection.name, self.sandbox_secrets))
-        own = next((known.open for known in self.objects if known.name == connection.object), None)
-        return (own or self.open)(connection)
+        known = self.object_type(connection.object)
+        return (known.open if known and known.open else self.open)(connection)
+
+    def object_type(self, name: str | None) -> ObjectType | None:
+        """What is declared of the object of this name, if need be by "*"; None where that is no object of this kind."""
+        return next((known for known in self.objects if name is not None and known.name in (name, "*")), None)

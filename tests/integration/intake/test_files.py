@@ -297,6 +297,8 @@ def test_progress_is_told_and_ends_at_the_last_row(database, tmp_path):
 def import_command(path: Path | str, then: str = "") -> list[str]:
     """An import in a process of its own; `then` may look at `report`."""
     code = (
+        # ignored below a job in the background
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "from pathlib import Path; from pipeline.intake.files.imports import import_file;"
         f"report = import_file(Path({str(path)!r}), source='datablist', brand='default'); {then}"
     )

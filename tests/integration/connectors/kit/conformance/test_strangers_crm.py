@@ -21,6 +21,7 @@ SAYS_NO_MORE = {
     "adoption_takes_over_and_makes_nobody": "its writer has no method adopt",
     "usage_is_read_from_every_answer": "its workbench knows no headers of a quota (usage_headers)",
     "setup_makes_what_is_missing_once": "its writer has no method setup",
+    "changes_are_told_with_their_moment": "its writer has no method list_changes",
     "withdrawal_is_never_behind": "its workbench names no object that consents are told by (consents)",
 }
 
