@@ -47,7 +47,9 @@ class DataverseChanges:
             where = f"&$filter={quote(f'{changed} ge {_shown(since)}')}" if since is not None else ""
             query = f"$select={','.join(columns)}{where}&$orderby={order}"
         rows, following = self._page(query, table=table, id_field=id_field)
-        return ChangesPage(tuple(self._changed(row, watched, addresses, id_field, changed) for row in rows), following)
+        told = [self._changed(row, watched, addresses, id_field, changed) for row in rows]
+        records = tuple(record for record in told if record is not None)
+        return ChangesPage(records, following, len(rows) - len(records))
 
     def _addresses(self, table: str, watched: Watched) -> Mapping[str, Sequence[str]]:
         if watched.addresses:
@@ -63,11 +65,14 @@ class DataverseChanges:
         addresses: Mapping[str, Sequence[str]],
         id_field: str,
         changed: str,
-    ) -> ChangedRecord:
+    ) -> ChangedRecord | None:
+        """None: a column of the company's own holds no moment; Dataverse's always does."""
         key = row.get(self._names.key_field) if watched.is_keyed else None
         try:
             changed_at = datetime.fromisoformat(str(row.get(changed))).astimezone(UTC)
-        except ValueError:
+        except (ValueError, OverflowError):
+            if watched.changed_field is not None:
+                return None
             raise TransientError(f"{self._name}: a row says not when it was changed") from None
         return ChangedRecord(
             str(row[id_field]),

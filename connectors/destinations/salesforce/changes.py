@@ -38,13 +38,18 @@ class SalesforceChanges:
             if not _NAME.fullmatch(name):
                 raise ConfigurationError(f"{self._api.name}: {name!r} is no name of a field or object of Salesforce")
         soql = f"SELECT Id, {', '.join(names)} FROM {kind}"  # noqa: S608 - SOQL reads only, and names were checked
-        where = _after(stamp, since, cursor)
+        where = _after(stamp, since, cursor, may_be_empty=watched.changed_field is not None)
         rows = self._api.query(
             " ".join(part for part in (soql, where, f"ORDER BY {stamp}, Id LIMIT {_PAGE}") if part), with_deleted=True
         )
-        records = tuple(self._changed(row, watched, addresses, stamp) for row in rows)
-        following = f"{records[-1].changed_at.isoformat()} {records[-1].crm_id}" if len(rows) == _PAGE else None
-        return ChangesPage(records, following)
+        told = [self._changed(row, watched, addresses, stamp) for row in rows]
+        records = tuple(record for record in told if record is not None)
+        if len(rows) < _PAGE:
+            return ChangesPage(records, None, len(rows) - len(records))
+        if not records:
+            raise TransientError(f"{self._api.name}: no record of a page says when it was changed")
+        following = f"{records[-1].changed_at.isoformat()} {records[-1].crm_id}"
+        return ChangesPage(records, following, len(rows) - len(records))
 
     def _addresses(self, kind: str, watched: Watched) -> Mapping[str, Sequence[str]]:
         if watched.addresses:
@@ -55,30 +60,40 @@ class SalesforceChanges:
 
     def _changed(
         self, row: Mapping[str, Any], watched: Watched, addresses: Mapping[str, Sequence[str]], stamp: str
-    ) -> ChangedRecord:
+    ) -> ChangedRecord | None:
+        """None: a field of the company's own holds no moment; Salesforce's always does."""
+        moment = _moment(_value(row, stamp))
+        if moment is None:
+            if watched.changed_field is not None:
+                return None
+            raise TransientError(f"{self._api.name}: a record says not when it was changed")
         flat = {name: _value(row, name) for names in addresses.values() for name in names}
         key = row.get(self._key_field) if watched.is_keyed else None
         return ChangedRecord(
             str(row["Id"]),
             str(key) if key else None,
-            self._moment(_value(row, stamp)),
+            moment,
             {name: _value(row, name) for name in watched.fields},
             known_values(flat, addresses),
         )
 
-    def _moment(self, told: Any) -> datetime:
-        try:
-            return datetime.fromisoformat(str(told)).astimezone(UTC)
-        except ValueError:
-            raise TransientError(f"{self._api.name}: a record says not when it was changed") from None
+
+def _moment(told: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(told)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
-def _after(stamp: str, since: datetime | None, cursor: str | None) -> str:
+def _after(stamp: str, since: datetime | None, cursor: str | None, *, may_be_empty: bool) -> str:
+    """Where an empty moment would stand first there is no cursor to be made of it; later than another none is."""
     if cursor is not None:
         moment, _, last = cursor.partition(" ")
         at = _shown(datetime.fromisoformat(moment))
         return f"WHERE ({stamp} > {at} OR ({stamp} = {at} AND Id > '{escaped(last)}'))"
-    return "" if since is None else f"WHERE {stamp} >= {_shown(since)}"
+    if since is None:
+        return f"WHERE {stamp} != null" if may_be_empty else ""
+    return f"WHERE {stamp} >= {_shown(since)}"
 
 
 def _shown(moment: datetime) -> str:

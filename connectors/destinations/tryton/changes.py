@@ -42,22 +42,25 @@ class TrytonChanges:
         rows: list[Any] = found if isinstance(found, list) else [None]
         if not all(isinstance(row, dict) and isinstance(row.get("id"), int) for row in rows):
             raise TransientError(f"{self._name}: the answer to a search of {model} cannot be read")
-        records = tuple(self._changed(model, watched, row) for row in rows)
-        return ChangesPage(records, str(rows[-1]["id"]) if len(rows) == _PAGE else None)
+        told = [self._changed(model, watched, row) for row in rows]
+        records = tuple(record for record in told if record is not None)
+        following = str(rows[-1]["id"]) if len(rows) == _PAGE else None
+        return ChangesPage(records, following, len(rows) - len(records))
 
     def _asked(self, model: str, watched: Watched) -> list[str]:
         if model == _PARTY:
             return ["code", *watched.fields, "contact_mechanisms.type", "contact_mechanisms.value"]
         return made.fields_of_opportunities([made.sort_fields(Record("", dict.fromkeys(watched.fields)))])
 
-    def _changed(self, model: str, watched: Watched, row: dict[str, Any]) -> ChangedRecord:
+    def _changed(self, model: str, watched: Watched, row: dict[str, Any]) -> ChangedRecord | None:
+        """None: nothing of it has a moment, as with rows that were put into the database past Tryton."""
         party = row if model == _PARTY else row.get("party.")
         party = party if isinstance(party, dict) else {}
         mechanisms = [entry for entry in party.get("contact_mechanisms.") or [] if isinstance(entry, dict)]
         moments = [_moment(entry) for entry in (row, party, *mechanisms)]
         known = [moment for moment in moments if moment is not None]
         if not known:
-            raise TransientError(f"{self._name}: a record says not when it was changed")
+            return None
         key = row.get("code" if model == _PARTY else "reference")
         names = watched.fields
         fields = {name: row.get(name) for name in names} if model == _PARTY else made.read_fields(names, row)

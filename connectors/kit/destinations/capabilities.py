@@ -217,10 +217,12 @@ class ChangedRecord:
 
 @dataclass(frozen=True, slots=True)
 class ChangesPage:
-    """`cursor`: asks for the next page; None on the last one."""
+    """`cursor`: asks for the next page; None on the last one. `undated`: how many records were left out, as their
+    `changed_field` holds no moment."""
 
     records: tuple[ChangedRecord, ...]
     cursor: str | None
+    undated: int = 0
 
 
 @runtime_checkable
@@ -230,7 +232,8 @@ class TellsChanges(Protocol):
     def list_changes(self, watched: Watched, since: datetime | None, cursor: str | None = None) -> ChangesPage:
         """A page of the records that were made or changed at `since` or later, whoever did it; None: of all. Those that
         were deleted too, where the CRM keeps them. None is left out that was changed before the first page was asked
-        for; one that is changed meanwhile may come once more. One call.
+        for; one that is changed meanwhile may come once more. One whose `changed_field` is empty is left out, and stops
+        none of the others. One call.
 
         Raises ConfigurationError where `watched` lacks what the kind does not know by itself.
         """

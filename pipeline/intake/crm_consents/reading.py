@@ -36,11 +36,13 @@ _log = get_logger(__name__)
 
 
 class ReadReport(msgspec.Struct):
-    """What a run came to. `waits` of them for a quota, a halted CRM, or after a failure."""
+    """What a run came to. `waits` of them for a quota, a halted CRM, or after a failure. `undated`: records that were
+    left out, as they say not when they were changed."""
 
     objects: int = 0
     records: int = 0
     statements: int = 0
+    undated: int = 0
     waits: int = 0
 
 
@@ -149,6 +151,9 @@ def _read_pages(wanted: _Wanted, begun: stored.Reading, report: ReadReport, unti
                 hold_seconds=_HOLD_SECONDS,
             ):
                 raise _OvertakenError
+        if page.undated:
+            _log.warning("crm_consents_undated", destination=destination, object=object_name, records=page.undated)
+        report.undated += page.undated
         report.statements += statements
         report.records += len(page.records)
         cursor = page.cursor

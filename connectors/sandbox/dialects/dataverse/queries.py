@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -16,7 +17,7 @@ from connectors.sandbox.dialects.dataverse.tables import Changes, Row, row_of
 from connectors.sandbox.records import SandboxRecords
 
 _KNOWN = {"$select", "$filter", "$top", "$skiptoken", "$count", "$orderby"}
-_ORDER = re.compile(r"(createdon|modifiedon)(?: asc)?(?:,\w+(?: asc)?)?")
+_ORDER = re.compile(r"(createdon|modifiedon|new_\w+)(?: asc)?(?:,\w+(?: asc)?)?")
 _PAGE_SIZE = re.compile(r"odata\.maxpagesize=(\d{1,5})")
 _MOST_ROWS = 5_000
 _NOBODY = "00000000-0000-0000-0000-000000000001"
@@ -52,9 +53,9 @@ def _read_rows(operation: Operation, table: Table, records: SandboxRecords) -> A
         raise bad_request(f"The query parameter {unknown[0]} is not supported")
     order = _ORDER.fullmatch(query.get("$orderby", "createdon"))
     if order is None:
-        raise bad_request("The sandbox orders by createdon or modifiedon only")
+        raise bad_request("The sandbox orders by createdon, modifiedon or a column of moments that somebody added")
     select(table, Row(table, "", "", {}), query)  # a wrong name is told where there is no row too
-    wanted = _wanted(table, records, query, by_change=order[1] == "modifiedon")
+    wanted = _wanted(table, records, query, order=order[1])
     wanted.sort(key=lambda placed: placed[0])
     asked = _PAGE_SIZE.search(operation.headers.get("prefer", ""))
     size = min(int(asked[1]), _MOST_ROWS) if asked else _MOST_ROWS
@@ -75,18 +76,29 @@ def _read_rows(operation: Operation, table: Table, records: SandboxRecords) -> A
 
 
 def _wanted(
-    table: Table, records: SandboxRecords, query: Mapping[str, str], *, by_change: bool
+    table: Table, records: SandboxRecords, query: Mapping[str, str], *, order: str
 ) -> list[tuple[tuple[int, int], Row]]:
-    """Rows with their places: the second in which they were changed, or 0, and their number."""
+    """Rows with their places: the second of the moment that orders them, or 0 without one, and their number."""
     holds, names = read_filter(query["$filter"]) if "$filter" in query else (lambda _row: True, set())
     for name in sorted(names):
         if not is_readable(table, name):
             raise bad_request(f"Could not find a property named '{name}' on type '{table.logical_name}'.")
     return [
-        ((int(record["changed_at"]) if by_change else 0, record["id"]), row)
+        ((_second(record, order), record["id"]), row)
         for record in records.stream()
         if record["object"] == table.name and (row := _row(table, record)) and holds({"statecode": 0, **row.values()})
     ]
+
+
+def _second(record: Mapping[str, Any], order: str) -> int:
+    if order == "createdon":
+        return 0  # their numbers are in that order
+    if order == "modifiedon":
+        return int(record["changed_at"])
+    try:
+        return int(datetime.fromisoformat(str(record["fields"].get(order))).timestamp())
+    except ValueError:
+        return 0
 
 
 def _row(table: Table, record: Mapping[str, Any]) -> Row:

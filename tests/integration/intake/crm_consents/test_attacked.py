@@ -119,6 +119,15 @@ def test_a_reading_that_stood_still_while_another_took_over_writes_nothing_twice
     assert rows("SELECT cursor, watermark IS NOT NULL FROM crm_consent_reads") == [(None, True)]
 
 
+def test_records_that_say_not_when_they_were_changed_are_said_and_stop_no_others(company, crms, monkeypatch):  # noqa: F811
+    (ada,) = agreed(ADA)
+    pages = [ChangesPage((), "further", 2), ChangesPage((changed(ada),), None, 1)]
+    monkeypatch.setattr(reading, "_page", lambda *_: pages.pop(0))
+    report = read_due("sales")
+    work()
+    assert (report.statements, report.undated, report.waits, holds(ada)) == (1, 3, 0, "withdrawn")
+
+
 def test_pages_that_lead_round_in_a_circle_are_told_and_not_read_on_and_on(company, crms, monkeypatch):  # noqa: F811
     calls = []
 

@@ -56,6 +56,14 @@ def test_another_table_is_asked_by_its_own_id_and_for_the_addresses_that_are_nam
     assert told.values == {"email": "ada@example.org"}
 
 
+def test_a_row_whose_own_column_of_changes_is_empty_is_left_out_and_counted_and_stops_none(dataverse):
+    crm = sandbox_writer(dataverse)
+    crm.write(batch(3))
+    dataverse.records.upsert("leads", {"key-1": {"new_edited": "2026-03-01T09:00:00Z"}})
+    page = crm.list_changes(Watched(fields=("donotbulkemail",), changed_field="new_edited"), None)
+    assert ([told.key for told in page.records], page.undated) == (["key-1"], 2)
+
+
 @pytest.mark.parametrize(
     ("watched", "said"),
     [

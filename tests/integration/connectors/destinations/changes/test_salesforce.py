@@ -11,6 +11,7 @@ from tests.support.scripted_crm import said
 from tests.support.scripted_crm import writer as scripted
 
 BOX = Watched(fields=("HasOptedOutOfEmail",))
+EDITED = Watched(fields=("HasOptedOutOfEmail",), changed_field="Edited__c")
 FIELDS = (SentField("LastName"), SentField("Company"), SentField("Email", "email"))
 
 
@@ -52,6 +53,31 @@ def test_a_record_without_a_moment_is_no_answer(server):
     server.script = [said({"records": [{"Id": "00Q000000000001AAA"}], "done": True})]
     with pytest.raises(TransientError, match="says not when"):
         scripted(server.url).list_changes(BOX, None)
+
+
+def test_a_record_whose_own_field_of_changes_is_empty_is_left_out_and_stops_none(crm, sandbox, monkeypatch):
+    monkeypatch.setattr(changes, "_PAGE", 2)
+    crm.write([record(f"p-{number}") for number in range(5)])
+    sandbox.records.upsert(
+        "Lead", {key: {"Edited__c": "2026-03-01T09:00:00.000+0000"} for key in ("p-1", "p-3", "p-4")}
+    )
+    told, cursor = [], None
+    while True:
+        page = crm.list_changes(EDITED, None, cursor)
+        told += [changed.key for changed in page.records]
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert sorted(told) == ["p-1", "p-3", "p-4"]
+
+
+def test_an_unreadable_moment_of_an_own_field_is_counted_and_the_page_goes_on(server, monkeypatch):
+    monkeypatch.setattr(changes, "_PAGE", 2)
+    good = {"Id": "00Q000000000001AAA", "Edited__c": "2026-03-01T09:00:00.000+0000"}
+    server.script = [said({"records": [good, {"Id": "00Q000000000002AAA", "Edited__c": "soon"}], "done": True})]
+    page = scripted(server.url).list_changes(EDITED, None)
+    assert ([told.crm_id for told in page.records], page.undated) == (["00Q000000000001AAA"], 1)
+    assert page.cursor == "2026-03-01T09:00:00+00:00 00Q000000000001AAA"
 
 
 def test_what_is_no_name_is_never_asked(crm):
