@@ -4,7 +4,7 @@ that comes back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -54,7 +54,7 @@ def take_page(
     stand before people who wait."""
     latest = {record.crm_id: record for record in records}  # of one that comes twice the later one
     noted = stored.read_noted(connection, destination, object_name, latest)
-    news = _news(connection, declared, latest, noted)
+    news = _news(connection, declared, latest, noted, brands=_brands(destination))
     if not news:
         return 0
     questions = {(found.said.purpose, found.said.channel) for found in news}
@@ -85,8 +85,15 @@ def take_page(
 
 
 def _news(
-    connection: Connection, declared: WatchedObject, records: Mapping[str, ChangedRecord], noted: Mapping[Said, str]
+    connection: Connection,
+    declared: WatchedObject,
+    records: Mapping[str, ChangedRecord],
+    noted: Mapping[Said, str],
+    *,
+    brands: Collection[str],
 ) -> list[_News]:
+    """Nothing of records that were left of people who were erased: an address that such a record got since would bring
+    them back. Our id of somebody of another brand than the destination's is as none."""
     told = [
         (record, said, state)
         for record in records.values()
@@ -95,9 +102,11 @@ def _news(
     ]
     keys = {record.crm_id: key for record, _, _ in told if (key := _id(record.key)) is not None}
     owners = stored.read_owners(connection, set(keys.values()))
+    known = {key: owner for key, owner in owners.known.items() if owner.brand in brands}
     return [
-        _News(record, said, state, owners.get(keys[record.crm_id]) if record.crm_id in keys else None)
+        _News(record, said, state, known.get(keys[record.crm_id]) if record.crm_id in keys else None)
         for record, said, state in told
+        if keys.get(record.crm_id) not in owners.erased
     ]
 
 

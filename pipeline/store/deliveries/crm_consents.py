@@ -258,16 +258,30 @@ class Owner(NamedTuple):
     brand: str
 
 
+class Owners(NamedTuple):
+    """Of ids in a CRM's records: whose they are, and which are those of people who were erased."""
+
+    known: dict[UUID, Owner]
+    erased: set[UUID]
+
+
+# An erasure that waits for its approval, or was refused, erased nobody.
 _OWNERS = """
 SELECT person_id, coalesce(merged_into, person_id), brand FROM people WHERE person_id = ANY(%(ids)s::uuid[])
 UNION ALL
 SELECT consent_id, owner_id, brand FROM person_consents WHERE consent_id = ANY(%(ids)s::uuid[])
+UNION ALL
+SELECT s.subject_id, NULL, s.brand FROM privacy_subjects s JOIN privacy_requests q USING (request_id)
+WHERE s.subject_id = ANY(%(ids)s::uuid[]) AND s.kind = 'person' AND q.kind = 'erase'
+    AND q.state NOT IN ('awaiting_approval', 'refused')
 """
 
 
-def read_owners(connection: Connection, ids: Collection[UUID]) -> dict[UUID, Owner]:
-    """By id, of those that are people of ours, merged or not, or their consents. One statement, none without ids."""
+def read_owners(connection: Connection, ids: Collection[UUID]) -> Owners:
+    """Of those that are people of ours, merged or not, or their consents, or that were people of ours. One statement,
+    none without ids."""
     if not ids:
-        return {}
-    rows = connection.exec_driver_sql(_OWNERS, {"ids": arrays.uuids(sorted(ids))})
-    return {person_id: Owner(owner_id, brand) for person_id, owner_id, brand in rows}
+        return Owners({}, set())
+    rows = connection.exec_driver_sql(_OWNERS, {"ids": arrays.uuids(sorted(ids))}).all()
+    known = {person_id: Owner(owner_id, brand) for person_id, owner_id, brand in rows if owner_id is not None}
+    return Owners(known, {row[0] for row in rows} - set(known))
