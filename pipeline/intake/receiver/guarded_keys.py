@@ -1,8 +1,10 @@
 """The keys that a receiver knows, with a bound on how many wrong ones an address may try.
 
 An address that tried too many is answered 429 whatever it shows, so that an answer tells nothing about a guess. Whoever
-was let in from there before goes on: a stranger in the same office, or behind the same proxy, locks nobody out. The
-same wrong key again is no other guess, but a program that was not told of its new one.
+was let in from there before goes on: a stranger in the same office, or behind the same proxy, locks nobody out. A
+key that is bound to networks goes on in them even where nobody remembers it, as after a restart or at another process:
+whoever bound it said that it comes from there. The same wrong key again is no other guess, but a program that was not
+told of its new one.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pipeline.service_keys.keys import digest_of
 from pipeline.service_keys.known_keys import KnownKeys
 from pipeline.settings.declarations import ApiKey
 from pipeline.settings.loading import Settings
+from pipeline.settings.networks import is_within
 
 _WRONG_AT_ONCE = 30.0
 _WRONG_PER_SECOND = 0.2
@@ -47,7 +50,7 @@ class GuardedKeys(KnownKeys):
         address = name_of(host)
         shown = (address, digest_of(bearer))
         wait = self._guesses.wait(address, rate_per_second=_WRONG_PER_SECOND, burst=_WRONG_AT_ONCE)
-        if wait and (known is None or shown not in self._right):
+        if wait and (known is None or not (shown in self._right or is_within(host, known.networks))):
             return wait
         if known is not None:
             _keep(self._right, shown)

@@ -15,6 +15,7 @@ from tests.support.services import forget_caches
 from tests.support.watching import wait_until
 
 GUESSER, OFFICE, ELSEWHERE = "198.51.100.7", "203.0.113.9", "203.0.113.77"
+WITHIN, BESIDE, GUESSER_TOO = "198.18.5.1", "198.18.5.2", "198.18.6.1"
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +36,9 @@ def guess(receiver: Receiver, address: str) -> list[int]:
     return [status_of(receiver, f"afl_key_abcdefgh_{number:043}", address) for number in range(40)]
 
 
-def new_key(receiver: Receiver, address: str) -> str:
+def new_key(receiver: Receiver, address: str, *networks: str) -> str:
     """One that the receiver knows, and that came from this address."""
-    key = create_key(settings(), "desk", by=OWNER, role="viewer").key
+    key = create_key(settings(), "desk", by=OWNER, role="viewer", networks=networks).key
     assert wait_until(lambda: status_of(receiver, key, address) == 404, seconds=20)
     return key
 
@@ -55,6 +56,16 @@ def test_who_was_let_in_from_the_same_address_goes_on(receiver):
     key = new_key(receiver, OFFICE)
     assert guess(receiver, OFFICE)[-1] == 429
     assert status_of(receiver, key, OFFICE) == 404
+
+
+def test_a_key_that_is_bound_to_networks_goes_on_there_though_nobody_remembers_that_it_was_let_in(receiver):
+    """As after a restart, or at another process of the receiver, while a stranger in the same office tries keys."""
+    key = new_key(receiver, WITHIN, "198.18.5.0/24")
+    free = new_key(receiver, ELSEWHERE)
+    assert guess(receiver, BESIDE)[-1] == 429
+    assert (status_of(receiver, key, BESIDE), status_of(receiver, free, BESIDE)) == (404, 429)
+    assert guess(receiver, GUESSER_TOO)[-1] == 429
+    assert status_of(receiver, key, GUESSER_TOO) == 429  # not of its networks: as any wrong one
 
 
 def test_the_same_wrong_key_again_and_again_is_one_guess(receiver):
