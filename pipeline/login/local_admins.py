@@ -46,6 +46,11 @@ _MOST_WRONG_CODES = 20
 _MOST_NAMES = 50  # that a network tries in vain and that nobody has: no more of them are counted
 _ISSUER = "Afluente"
 _WRONG = "name, password or code are wrong; a code counts once"
+# Of a network that tried so many names: only names that somebody has are counted and locked there, so that this is said
+# of all of them.
+_WRONG_OR_LOCKED = (
+    f"{_WRONG}. Many names were tried from your network: one that was tried often is locked there for up to an hour"
+)
 
 
 class NewLocalAdmin(msgspec.Struct, frozen=True):
@@ -125,11 +130,12 @@ def sign_in_locally(
     opened: OpenedSession | None = None
     with transaction() as connection:
         admin = local_admins.lock_local_admin(connection, name)
-        if admin is None and local_admins.count_failed_names(connection, network) >= _MOST_NAMES:
-            raise SignInError("wrong_credentials", _WRONG)
+        is_crowded = local_admins.count_failed_names(connection, network) >= _MOST_NAMES
+        if admin is None and is_crowded:
+            raise _wrong(is_crowded=True)
         seconds = local_admins.locked_seconds(connection, account, network)
         if seconds > 0:
-            raise _locked(seconds)
+            raise _wrong(is_crowded=True) if is_crowded else _locked(seconds)
         used = _check(admin, password, code, clock())
         if admin is not None and used is not None:
             step, codes = used
@@ -139,7 +145,7 @@ def sign_in_locally(
         else:
             _note_failure(connection, admin, account, network, is_password=_is_password(admin, password))
     if opened is None:
-        raise SignInError("wrong_credentials", _WRONG)
+        raise _wrong(is_crowded=is_crowded)
     return opened
 
 
@@ -201,6 +207,10 @@ def _is_password(admin: LocalAdmin | None, password: str) -> bool:
     """Compared in the same time whether or not there is such an account."""
     typed = "".join(password.split()).replace("-", "").lower()
     return compare_digest(_digest("") if admin is None else admin.password, _digest(typed)) and admin is not None
+
+
+def _wrong(*, is_crowded: bool) -> SignInError:
+    return SignInError("wrong_credentials", _WRONG_OR_LOCKED if is_crowded else _WRONG)
 
 
 def _locked(seconds: float) -> SignInError:

@@ -76,9 +76,12 @@ def note_wrong_code(connection: Connection, user_id: UUID) -> None:
 
 
 def count_failed_names(connection: Connection, network: str) -> int:
-    """How many names were tried in vain from a network. One statement."""
+    """How many names were tried in vain from a network within a day. One statement."""
     return int(
-        connection.exec_driver_sql("SELECT count(*) FROM sign_in_failures WHERE network = %s", (network,)).scalar_one()
+        connection.exec_driver_sql(
+            "SELECT count(*) FROM sign_in_failures WHERE network = %s AND failed_at >= now() - %s::interval",
+            (network, _FORGET_AFTER),
+        ).scalar_one()
     )
 
 

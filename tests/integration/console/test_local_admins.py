@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 
@@ -14,6 +15,7 @@ from pipeline.login.errors import SignInError
 from pipeline.login.local_admins import create_local_admin, sign_in_locally
 from pipeline.settings.loading import load_settings
 from pipeline.store.engine import transaction
+from pipeline.store.users import local_admins
 from tests.support.console_browser import listening, running_console
 from tests.support.console_house import House, is_in, write_settings
 from tests.support.granting import OWNER
@@ -141,6 +143,35 @@ def test_invented_names_do_not_fill_the_table():
     assert enter(admin, code(admin))
     with transaction() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM sign_in_failures").scalar_one() <= 51
+
+
+def test_after_many_invented_names_one_that_somebody_has_is_told_from_none_of_the_others():
+    ghost = create_local_admin("ghost", by=OWNER)
+    invent_names(50)
+    answers = {name: [heard(name) for _ in range(8)] for name in ("ghost", "nobody", "nobody-1")}
+    assert answers["ghost"] == answers["nobody"] == answers["nobody-1"]
+    with transaction() as connection:  # which is locked all the same
+        assert local_admins.locked_seconds(connection, hashlib.sha256(b"ghost").digest(), HERE) > 0
+    forget_lock()
+    assert enter(ghost, code(ghost))
+
+
+def test_invented_names_of_the_day_before_count_no_more():
+    invent_names(50)
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE sign_in_failures SET failed_at = now() - interval '25 hours'")
+    assert [heard("nobody")[0] for _ in range(6)] == ["wrong_credentials"] * 5 + ["locked"]
+
+
+def invent_names(count: int) -> None:
+    for number in range(count):
+        heard(f"nobody-{number}")
+
+
+def heard(name: str) -> tuple[str, int, str]:
+    with pytest.raises(SignInError) as caught:
+        sign_in_locally(name, "x", "000000", HERE, None)
+    return caught.value.code, caught.value.status, str(caught.value)
 
 
 def test_a_password_whose_codes_are_guessed_from_everywhere_ends():
