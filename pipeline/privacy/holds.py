@@ -64,11 +64,13 @@ def place(connection: Connection, kind: str, person_id: UUID, *, reason: str, by
 
 
 def person_in(connection: Connection, person_id: UUID, brand: str | None) -> UUID:
-    """The id, if there is such a person in the brand; `brand` None: not asked. Raises NotFoundError, which says of a
-    person of another brand what it says of nobody."""
-    if brand is not None and stored.brand_of(connection, person_id) != brand:
-        raise NotFoundError(f"no person has the id {person_id}: `afluente people find` finds people by what is at hand")
-    return person_id
+    """The id, if there is such a person in the brand, or a restriction of one there who was erased since; `brand` None:
+    not asked. Raises NotFoundError, which says of a person of another brand what it says of nobody."""
+    if brand is None or stored.brand_of(connection, person_id) == brand:
+        return person_id
+    if read_holds(connection, RESTRICTION, person_ids=[person_id], brand=brand):
+        return person_id
+    raise NotFoundError(f"no person has the id {person_id}: `afluente people find` finds people by what is at hand")
 
 
 def release(connection: Connection, kind: str, hold_id: UUID, *, reason: str, by: str) -> Hold:

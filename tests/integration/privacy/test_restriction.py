@@ -125,6 +125,17 @@ def test_restrictions_by_command(installation):
     assert "is not restricted" in again
 
 
+def test_a_restriction_of_somebody_who_was_erased_since_is_lifted_in_their_brand_and_in_no_other(installation):
+    ada = installation.person()
+    restrict(ada)
+    assert run("privacy", "erase", "--person", str(ada), "--yes", "--no-wait").returncode == 0
+    assert rows("SELECT FROM people WHERE person_id = %s", ada) == []
+    lifting = ("privacy", "restrict", "--person", str(ada), "--lift", "--reason", "settled", "--brand")
+    assert "no person has the id" in problem(*lifting, "another", code=1)
+    assert run(*lifting, "default").returncode == 0
+    assert answer("privacy", "restrict", "--list") == []
+
+
 @pytest.mark.parametrize("kind", [holds.HOLD, holds.RESTRICTION])
 def test_what_is_restricted_is_kept_and_so_is_what_is_held(installation, kind):
     ada = installation.person()
