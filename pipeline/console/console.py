@@ -15,6 +15,7 @@ from pipeline.console.visits import Visit
 from pipeline.login.code_flow import CodeFlow
 from pipeline.login.errors import SignInError
 from pipeline.login.provider import Provider
+from pipeline.settings.edges.declared import strict_transport
 from pipeline.settings.loading import Settings
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
@@ -35,6 +36,7 @@ class Console:
         url = self.access.url if self.access is not None else None
         self._home = None if url is None else urlsplit(url)
         self.is_secure = self._home is not None and self._home.scheme == "https"
+        self._strict_transport = strict_transport(self.access.hsts) if self.access and self.is_secure else None
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
             autoescape=True,
@@ -89,8 +91,8 @@ class Console:
         response.headers["Referrer-Policy"] = "same-origin"
         response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
         response.headers["Cache-Control"] = "no-store"
-        if self.is_secure:
-            response.headers["Strict-Transport-Security"] = "max-age=31536000"
+        if self._strict_transport is not None:
+            response.headers["Strict-Transport-Security"] = self._strict_transport
         return response
 
 

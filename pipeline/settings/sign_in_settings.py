@@ -11,6 +11,7 @@ import msgspec
 from pipeline.errors import ConfigurationError
 from pipeline.permissions.principals import ALL_BRANDS
 from pipeline.permissions.roles import ROLES
+from pipeline.settings.edges.declared import Hsts
 from pipeline.settings.secrets import reference
 from pipeline.values.nearest import unknown_name
 
@@ -44,6 +45,7 @@ class SignInSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     require: dict[str, Requirement] = {}
     idle_minutes: Minutes = 60
     session_hours: Hours = 10
+    hsts: Hsts = "host"  # for whom browsers that came by HTTPS are to use it alone
 
 
 def problems_of_sign_in(entry: Mapping[Any, Any], brands: set[str]) -> Iterator[Problem]:

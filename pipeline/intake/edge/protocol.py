@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pipeline.intake.edge.peers import Peers, Place
 
+BY_OWN_TLS = "by_own_tls"  # in the state of a request: whether it came by a port where this process speaks TLS
 HEAD_BYTES = 32_768  # of the request's line and all headers
 HEADERS = 100
 HEAD_SECONDS = 10.0  # from a request's first byte to the end of its headers
@@ -131,6 +132,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= PIPELINED:
             self._stop(_UNREADABLE)
         super().on_message_begin()
+        # Our own TLS, before a proxy's word for the scheme takes its place.
+        self.scope["state"][BY_OWN_TLS] = self.scheme == "https"
 
     def on_headers_complete(self) -> None:
         if len(self.headers) > HEADERS:

@@ -35,6 +35,7 @@ from pipeline.intake.receiver.serving import Gate
 from pipeline.intake.receiver.webhooks import shake_hands, take_webhook
 from pipeline.logs import get_logger
 from pipeline.privacy.asking.consent_links import CONFIRM, PREFERENCES
+from pipeline.settings.edges.declared import strict_transport
 from pipeline.settings.loading import Settings
 
 _PREFLIGHT_SECONDS = "86400"
@@ -61,9 +62,10 @@ def create_app(settings: Settings, *, connectors: Mapping[str, Connector] | None
             await asyncio.to_thread(receiver.stop)
             _log.info("receiver_stopped")
 
+    tls = settings.receiver.tls
     app = Starlette(
         routes=_Routes(receiver).table(),
-        middleware=[Middleware(Gate)],
+        middleware=[Middleware(Gate, strict_transport=None if tls is None else strict_transport(tls.hsts))],
         lifespan=lifespan,
         exception_handlers={HTTPException: _no_such_route},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Mapping
 from typing import Any
 
 import uvicorn
@@ -10,7 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.intake.edge.peers import Peers
-from pipeline.intake.edge.protocol import bounded_protocol
+from pipeline.intake.edge.protocol import BY_OWN_TLS, bounded_protocol
 from pipeline.intake.receiver.answers import RefusedError
 from pipeline.settings.loading import Settings
 
@@ -64,12 +65,17 @@ class Gate:
     `/in/casa/form/` is the same address as `/in/casa/form`: a redirect would lose the body of many senders.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, strict_transport: str | None = None) -> None:
+        """`strict_transport`: said to whoever comes by the receiver's own TLS."""
         self._app = app
+        self._by_tls = {**_FOR_BROWSERS}
+        if strict_transport is not None:
+            self._by_tls["Strict-Transport-Security"] = strict_transport
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            send = _telling_browsers(send)
+            is_by_tls = scope.get("state", {}).get(BY_OWN_TLS, False)
+            send = _telling_browsers(send, self._by_tls if is_by_tls else _FOR_BROWSERS)
             refusal = _fault_of(scope)
             if refusal is not None:
                 await refusal.response()(scope, receive, send)
@@ -80,11 +86,11 @@ class Gate:
         await self._app(scope, receive, send)
 
 
-def _telling_browsers(send: Send) -> Send:
+def _telling_browsers(send: Send, told: Mapping[str, str]) -> Send:
     async def send_guarded(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in _FOR_BROWSERS.items():
+            for name, value in told.items():
                 headers.setdefault(name, value)
         await send(message)
 

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+Hsts = Literal["host", "subdomains", "off"]
+_YEAR_SECONDS = 31_536_000
 PerSecond = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
 
 
@@ -17,6 +19,14 @@ class TlsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str
     host: str | None = None  # the address to listen on; None: all of this machine's
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8443
+    hsts: Hsts = "host"  # for whom browsers that came by this port are to use HTTPS alone
+
+
+def strict_transport(hsts: Hsts) -> str | None:
+    """What Strict-Transport-Security says; None: nothing is said."""
+    if hsts == "off":
+        return None
+    return f"max-age={_YEAR_SECONDS}{'; includeSubDomains' if hsts == 'subdomains' else ''}"
 
 
 class ReceiverSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -16,13 +16,13 @@ HOME = "https://leads.example.org"
 
 def test_cookies_are_for_this_host_by_https_alone_and_out_of_reach_of_scripts(tmp_path, monkeypatch):
     with played_provider() as provider, listening() as (taken, address):
-        access = {"url": HOME, "issuer": provider.issuer, "client_id": CLIENT_ID, "roles": ROLES}
+        access = {"url": HOME, "issuer": provider.issuer, "client_id": CLIENT_ID, "roles": ROLES, "hsts": "subdomains"}
         write_settings(tmp_path, monkeypatch, access={"sign_in": access})
         with running_console(load_settings(), taken):
             host = {"Host": "leads.example.org"}
             page = requests.get(f"{address}/sign-in", headers=host, timeout=20)
             form_cookie = _cookie(page, "form")
-            assert page.headers["Strict-Transport-Security"]
+            assert page.headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
             answer = requests.post(
                 f"{address}/sign-in", data=form_of(page.text, "/sign-in"), allow_redirects=False, timeout=20,
                 headers={**host, "Origin": HOME, "Sec-Fetch-Site": "same-origin", "Cookie": form_cookie},

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pipeline.errors import ConfigurationError
 from pipeline.health.edges.certificate import check_certificate
 from pipeline.intake.edge import server, tls
+from pipeline.settings.edges.declared import TlsSettings, strict_transport
 from pipeline.settings.loading import load_settings
 from tests.support.intake_server import Receiver, running_receiver
 from tests.support.services import forget_caches
@@ -103,7 +104,21 @@ def test_leads_come_in_by_tls_beside_the_plain_port(receiver, folder, monkeypatc
         form = {"submission_id": "by-tls", "fields": {"email": "ada@example.org"}}
         answer = http.post(f"https://{NAME}:{receiver.tls_port}/in/default/web_form", json=form, timeout=10)
     assert answer.status_code == 202
-    assert receiver.get("/health/live").status_code == 200
+    assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+    plain = receiver.get("/health/live", headers={"X-Forwarded-Proto": "https"})
+    assert (plain.status_code, "Strict-Transport-Security" in plain.headers) == (200, False)
+
+
+@pytest.mark.parametrize(
+    ("said_of_it", "header"),
+    [
+        ({}, "max-age=31536000"),
+        ({"hsts": "subdomains"}, "max-age=31536000; includeSubDomains"),
+        ({"hsts": "off"}, None),
+    ],
+)
+def test_what_the_tls_port_demands_of_browsers_is_a_setting(said_of_it, header):
+    assert strict_transport(TlsSettings("chain.pem", "key.pem", **said_of_it).hsts) == header
 
 
 def _leading_here(real):
