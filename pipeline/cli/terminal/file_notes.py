@@ -37,7 +37,7 @@ def print_notes(file: Path, notes: TableNotes, dates: dict[str, str], mapping: s
     if said := phones_said(notes):
         print_line(
             f"{file}: {said}; for rows that are in, `region: …` in mappings/sources/{mapping}.yaml, then"
-            " `afluente people renew`"
+            " `afluente leads replay --settled`"
         )
     for column in notes.imprecise_columns:
         print_line(f"{file}: the column {column!r} holds numbers of more than 15 digits, which Excel does not keep")
