@@ -21,7 +21,7 @@ from pipeline.cli.terminal.output import (
     print_note,
     print_table,
 )
-from pipeline.errors import UsageError
+from pipeline.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -86,6 +86,8 @@ def erase(
                 print_json(planned) if as_json else _print_plan(planned)
                 return
             _print_plan(planned, to_note=True)
+            if planned.refused is not None:
+                raise RefusedError(planned.refused)
             if not typer.confirm("Erase this for good?", err=True):
                 raise typer.Exit(1)
         request = erasure.erase(asked, by=name_of(by), reason=reason)
