@@ -125,10 +125,10 @@ def _print_plan(planned: Planned, *, to_note: bool = False) -> None:
 
 def _print_outcome(request: PrivacyRequest, *, as_json: bool) -> None:
     """The certificate where it has ended, else how far it is; exit code 1 while anything is left."""
-    from pipeline.privacy.erasing.certificates import certificate_path
+    from pipeline.privacy.erasing.certificates import certificate_path, in_order
 
     if request.certificate is not None:
-        print_json(request.certificate)
+        print_json(in_order(request.certificate))
         print_note(f"filed as {certificate_path(request.request_id)}")
     elif as_json:
         print_json(_told(request))
@@ -233,10 +233,11 @@ def confirm(
 ) -> None:
     """Say that records which a CRM keeps were removed there by hand, and print the certificate."""
     from pipeline.privacy import erasure
+    from pipeline.privacy.erasing.certificates import in_order
 
     with installation(advice=RUN_AGAIN):
         ended = erasure.confirm_by_hand(parse_id(request), why=why)
-    print_json(ended.certificate)
+    print_json(in_order(ended.certificate))
 
 
 @certificate_commands.command("verify", epilog=example("afluente privacy certificate verify certificate.json"))
@@ -272,10 +273,11 @@ def show(*, request: RequestId, as_json: AsJson = False) -> None:
     """Print the certificate of an erasure once more, as JSON whatever is said."""
     del as_json
     from pipeline.errors import NotFoundError
+    from pipeline.privacy.erasing.certificates import in_order
     from pipeline.store.erasures.requests import read_request
 
     with database() as connection:
         known = read_request(connection, parse_id(request))
     if known is None or known.certificate is None:
         raise NotFoundError(f"request {request} has no certificate yet: `afluente privacy status` tells how far it is")
-    print_json(known.certificate)
+    print_json(in_order(known.certificate))
