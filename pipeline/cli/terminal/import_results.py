@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.terminal.file_notes import print_notes, without_line
 from pipeline.cli.terminal.output import print_facts, print_line
-from pipeline.values.counting import counted
+from pipeline.values.counting import count_people, counted
 
 if TYPE_CHECKING:
     from pipeline.inspection.import_progress import ImportDeliveries, ImportResult
@@ -97,7 +97,7 @@ def _delivery_objects(deliveries: dict[str, ImportDeliveries]) -> dict[str, dict
 def _print_deliveries(deliveries: dict[str, ImportDeliveries]) -> None:
     """What each CRM took of the import's people, what it refused, what waits."""
     for name, one in deliveries.items():
-        parts = [f"{counted(one.sent, 'person', 'people')} sent"]
+        parts = [f"{count_people(one.sent)} sent"]
         if one.refused:
             reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(one.refused.items()))
             parts.append(f"{one.refused_count} refused ({reasons}): afluente quarantine list --destination {name}")

@@ -32,6 +32,7 @@ from pipeline.settings.loading import settings
 from pipeline.store.erasures.requests import PrivacyRequest
 from pipeline.store.erasures.signing import signing_key
 from pipeline.store.suppressions.suppressions import digests_of_request
+from pipeline.values.counting import count_people, counted
 
 _FORM = 1
 # As people read it: whose it is, what was asked and when, what was done, what stays. JSON of the database has no order.
@@ -149,10 +150,18 @@ def _content(connection: Connection, request: PrivacyRequest, *, state: str, end
 def _kept(progress: Progress) -> list[dict[str, Any]]:
     kept = [{"what": held.table, "why": held.why} for held in inventory().values() if held.fate in (KEPT, EMPTIED)]
     if progress.held:
-        kept.append({"what": f"{progress.held} people", "why": "a legal hold forbids to delete what is known of them"})
+        kept.append(
+            {
+                "what": count_people(progress.held),
+                "why": "a legal hold forbids to delete what is known of them",
+            }
+        )
     if progress.shared:
         kept.append(
-            {"what": f"{progress.shared} addresses", "why": "others have them as well: they are not suppressed"}
+            {
+                "what": counted(progress.shared, "address", "addresses"),
+                "why": "others have them as well: they are not suppressed",
+            }
         )
     kept.append({"what": "backups of the database", "why": "until they expire; the ledger is replayed after a restore"})
     return kept

@@ -22,6 +22,7 @@ from pipeline.cli.terminal.output import (
     print_table,
 )
 from pipeline.errors import RefusedError, UsageError
+from pipeline.values.counting import count_people, counted
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -109,18 +110,21 @@ def _wait(request_id: UUID, seconds: float) -> PrivacyRequest:
 
 def _print_plan(planned: Planned, *, to_note: bool = False) -> None:
     say = print_note if to_note else print_line
-    say(f"{len(planned.people)} people" + ("" if planned.people else ": nobody is known by this"))
+    say(count_people(len(planned.people)) + ("" if planned.people else ": nobody is known by this"))
     for person in planned.people:
         say(f"  {person['person_id']} of {person['brand']}")
     for table, count in sorted(planned.rows.items()):
         say(f"  {table}: {count}")
     for system, count in sorted(planned.systems.items()):
-        say(f"  at {system}: {count} records")
+        say(f"  at {system}: {counted(count, 'record')}")
     say(f"{planned.suppressed} addresses are suppressed from then on")
     if planned.shared:
         say(f"{planned.shared} addresses are others' too, and are not")
     if planned.held:
-        say(f"{len(planned.held)} people stay: a legal hold keeps them")
+        say(
+            f"{count_people(len(planned.held))} {'stays' if len(planned.held) == 1 else 'stay'}:"
+            " a legal hold keeps them"
+        )
 
 
 def _print_outcome(request: PrivacyRequest, *, as_json: bool) -> None:
