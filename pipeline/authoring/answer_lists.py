@@ -22,6 +22,7 @@ _NAME_PATHS = (
     *("field.ref", "field.key", "field.name", "field.title", "field.label", "field.id"),
     *("question.ref", "question.key", "question.name", "question.title", "question.label", "question.text"),
     *("question.id",),
+    *("q", "prompt", "pregunta", "pergunta", "frage", "domanda"),
 )
 _VALUE_PATHS = ("value", "values", "answer", "answers", "text", "string_value", "response")
 _INNER_VALUES = ("label", "labels", "value", "values", "text", "answer")  # of an answer that is an object

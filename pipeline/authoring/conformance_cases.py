@@ -12,7 +12,7 @@ import orjson
 from connectors.kit.conformance import Case, Rule, Trial
 from connectors.kit.registry import sources
 from connectors.kit.sources.declarations import Connector, Poll
-from connectors.kit.sources.idempotency import occurred_at_of
+from connectors.kit.sources.idempotency import occurred_at_of, own_paths
 from connectors.kit.sources.parts import BESIDE
 from connectors.kit.sources.samples import pulled_of, samples_of
 from pipeline.errors import ConfigurationError
@@ -90,7 +90,7 @@ def _try_record(
     )
     decided = decide_event(raw, mapping, region=None)
     if isinstance(decided, Lead):
-        rest = undecided(mapping, read_record(raw))
+        rest = undecided(mapping, read_record(raw), read_elsewhere=own_paths(connector))
         if isinstance(connector.intake, Poll):  # what stands beside the list says how pages go on
             rest = [path for path in rest if not path.startswith(f"{BESIDE}.")]
         return Trial(_shown(decided), undecided=tuple(rest))

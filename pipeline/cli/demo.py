@@ -36,6 +36,7 @@ from pipeline.settings.loading import settings
 from pipeline.supervisor.child_process import launch_command
 from pipeline.supervisor.data_folder import hold_folder, stop_leftovers
 from pipeline.supervisor.log_files import log_tail, open_log
+from pipeline.values.counting import count_people
 
 FOLDER = Path(".run")
 _READY_SECONDS = 180.0  # a cold, busy machine; a warm one needs five
@@ -178,8 +179,9 @@ def _wait_ended(sent: Counter[str]) -> dict[str, Any]:
             return balance
         if time.monotonic() > deadline:
             raise DemoFailedError(
-                f"after {_ENDED_SECONDS:.0f} s {under_way} leads have not ended and {undelivered} people are not"
-                f" delivered; nothing came from: {', '.join(missing) or 'none missing'}"
+                f"after {_ENDED_SECONDS:.0f} s {under_way} leads have not ended and {count_people(undelivered)}"
+                f" {'is' if undelivered == 1 else 'are'} not delivered;"
+                f" nothing came from: {', '.join(missing) or 'none missing'}"
             )
         time.sleep(0.3)
 

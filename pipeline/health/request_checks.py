@@ -12,6 +12,10 @@ LEAST_REQUESTS = 3  # one that a stranger tried is no sender that goes wrong
 _TAKEN = ("taken", "handshake")
 _CREDENTIALS = ("bad_signature", "too_many_unproven", "not_configured", "address")
 _UNKNOWN = "unknown"  # requests for sources that are not there: strangers, mostly
+_ABOUT_UNKNOWN = (
+    " (unknown: sent to a source that the receiver does not know: strangers, or a misspelt address; a source that is"
+    " new here is taken once the receiver was restarted)"
+)
 
 
 def refused_sources(requests: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
@@ -66,4 +70,5 @@ def refused_of(outcomes: Mapping[str, int]) -> dict[str, int]:
 def _summary(requests: Mapping[str, Mapping[str, int]]) -> str:
     turned_away = {source: sum(refused_of(outcomes).values()) for source, outcomes in requests.items()}
     counts = ", ".join(f"{source} {count}" for source, count in turned_away.items() if count)
-    return f"refused in the last {WINDOW_MINUTES} minutes: {counts or 'none'}"
+    summary = f"refused in the last {WINDOW_MINUTES} minutes: {counts or 'none'}"
+    return summary + _ABOUT_UNKNOWN if turned_away.get(_UNKNOWN) else summary

@@ -45,10 +45,13 @@ from pipeline.store.suppressions import suppressions
 
 __all__ = ["Planned", "advance", "approve", "confirm_by_hand", "erase", "erase_people", "plan", "upkeep"]
 
+_ALL_HELD = "a legal hold keeps all that is known of them: nothing was erased; `afluente privacy hold list` says why"
+
 
 class Planned(msgspec.Struct, frozen=True):
     """What an erasure would do. `rows`: by table; `systems`: by destination how many records; `held`: people whose
-    part is refused because of a legal hold; `shared`: addresses that others have too, which stay theirs."""
+    part is refused because of a legal hold; `shared`: addresses that others have too, which stay theirs;
+    `refused`: why nothing of it would be done, None where something would."""
 
     people: list[dict[str, Any]]
     rows: dict[str, int]
@@ -56,6 +59,7 @@ class Planned(msgspec.Struct, frozen=True):
     held: list[UUID]
     suppressed: int
     shared: int
+    refused: str | None = None
 
 
 def plan(asked: Asked) -> Planned:
@@ -71,6 +75,8 @@ def plan(asked: Asked) -> Planned:
         }
         absences = crm.read_absences(connection, {*found.people, *found.companies})
         held_now = held_people(connection, found.people) if found.people else set()
+    # Where a second person approves it, holds are asked then; a request that is open is gone on with.
+    is_begun_now = not settings().privacy.needs_approval and _open_request(asked, subjects) is None
     systems: dict[str, int] = {}
     for absence in absences:
         systems[absence.destination] = systems.get(absence.destination, 0) + 1
@@ -81,6 +87,7 @@ def plan(asked: Asked) -> Planned:
         sorted(held_now),
         sum(map(count_addresses, subjects.digests.values())),
         subjects.shared,
+        _ALL_HELD if held_now and held_now >= found.people.keys() and is_begun_now else None,
     )
 
 
@@ -98,10 +105,8 @@ def erase(asked: Asked, *, by: str, reason: str | None = None, now: datetime | N
     def attempt() -> PrivacyRequest:
         with transaction() as connection:
             subjects = find_subjects(connection, asked)
-            for earlier in subjects.earlier:
-                is_same = earlier.request_id in subjects.same and earlier.brand == asked.brand
-                if is_same and earlier.state in requests.OPEN:
-                    return _go_on(connection, earlier.request_id)
+            if (begun := _open_request(asked, subjects)) is not None:
+                return _go_on(connection, begun)
             given = _given(connection, asked, subjects)
             if settings().privacy.needs_approval:
                 return _await_approval(connection, request, subjects, given)
@@ -150,6 +155,15 @@ def erase_people(
         request = _new_request(Asked(brand=next(iter(given), None)), by=by, reason=None, request_id=request_id)
         requests.add_request(connection, request)
     return destroy_noted(connection, request, set(person_ids), given, has_entry=True)
+
+
+def _open_request(asked: Asked, subjects: Subjects) -> UUID | None:
+    """The request for the same that has not ended, if there is one."""
+    for earlier in subjects.earlier:
+        is_same = earlier.request_id in subjects.same and earlier.brand == asked.brand
+        if is_same and earlier.state in requests.OPEN:
+            return earlier.request_id
+    return None
 
 
 def _new_request(asked: Asked, *, by: str, reason: str | None, request_id: UUID | None = None) -> PrivacyRequest:
@@ -202,9 +216,7 @@ def _begin(
     destroyed = destroy_noted(connection, request, set(person_ids), given, has_entry=False, due_at=due_at)
     begun = read_erasure(connection, request.request_id)
     if not destroyed.people and Progress.of(begun.progress).held:
-        raise RefusedError(
-            "a legal hold keeps all that is known of them: nothing was erased; `afluente privacy hold list` says why"
-        )
+        raise RefusedError(_ALL_HELD)
     audit_erasure(connection, request, "erasure.begin")
     return begun
 

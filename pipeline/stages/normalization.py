@@ -311,6 +311,13 @@ def _nothing_to_identify(draft: _Draft) -> Parked:
         Stage.NORMALIZE,
         "nothing_to_identify",
         "no valid e-mail, phone, profile or source id is left to tell a person by; fix one with"
-        " `afluente quarantine fix ID --set email=…`, then replay",
+        " `afluente quarantine fix ID --set email=…`, then replay" + _country_is_missing(draft),
         flagged[0] if flagged else None,
     )
+
+
+def _country_is_missing(draft: _Draft) -> str:
+    """What would rescue all that lack the same, not this lead alone; empty if it has no phone that does."""
+    if not any("region_unknown" in draft.flags.get(field, ()) for field in ("phone", "other_phones")):
+        return ""
+    return "; it has a phone without a country: `region:` in the source's mapping and a replay would read that"

@@ -86,6 +86,19 @@ def id_paths(connector: Connector) -> tuple[str, ...]:
     return () if path is None else (path,) if isinstance(path, str) else path
 
 
+def own_paths(connector: Connector) -> tuple[str, ...]:
+    """All paths of a record that the declaration itself reads, whatever the mapping does."""
+    moments = (connector.occurred_at, _revised_path(connector), *connector.contact_at)
+    return (*id_paths(connector), *(path for path in moments if path is not None))
+
+
+def _revised_path(connector: Connector) -> str | None:
+    path = connector.revised_at
+    if path is None and isinstance(connector.intake, Poll) and connector.intake.cursor is not None:
+        path = connector.intake.cursor.field
+    return path
+
+
 def _id_at(record: dict[str, Any], path: str) -> str | None:
     value = get_path(record, path)
     if isinstance(value, bool) or not isinstance(value, str | int):
@@ -105,9 +118,7 @@ def revised_at_of(connector: Connector, record: dict[str, Any]) -> datetime | No
     if connector.revisions == FIRST:
         moment = occurred_at_of(connector, record)
         return None if moment is None else _EPOCH - (moment - _EPOCH)
-    path = connector.revised_at
-    if path is None and isinstance(connector.intake, Poll) and connector.intake.cursor is not None:
-        path = connector.intake.cursor.field
+    path = _revised_path(connector)
     if path is None:
         return None
     value = get_path(record, path)

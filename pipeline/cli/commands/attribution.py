@@ -8,6 +8,7 @@ import typer
 
 from pipeline.cli.terminal.connection import RUN_AGAIN, installation
 from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_table, progress_bar
+from pipeline.values.counting import count_people
 
 if TYPE_CHECKING:
     from pipeline.recompute.channels import Changes
@@ -66,7 +67,7 @@ def _as_json(changes: Changes) -> dict[str, object]:
 
 
 def _print_changes(changes: Changes, *, rules: str, is_dry_run: bool) -> None:
-    print_line(f"{changes.touches_read} touches of {changes.people_read} people, by the rules {rules}")
+    print_line(f"{changes.touches_read} touches of {count_people(changes.people_read)}, by the rules {rules}")
     if changes.moves:
         print_table(
             ("from", "to", "touches"),
@@ -74,7 +75,7 @@ def _print_changes(changes: Changes, *, rules: str, is_dry_run: bool) -> None:
             numbers=("touches",),
         )
     verb = "would change" if is_dry_run else "changed"
-    print_line(f"{sum(changes.moves.values())} touches, {changes.events} events, {changes.people} people {verb}")
+    print_line(f"{sum(changes.moves.values())} touches, {changes.events} events, {count_people(changes.people)} {verb}")
     if not is_dry_run:
         print_line(f"{changes.deliveries} deliveries became due")
 

@@ -40,7 +40,7 @@ def export(
     Who did what, when, why, and how it is known who it was. Of what was changed the names of the fields, with keyed
     digests of the values: no value of a person stands here.
     """
-    from pipeline.audit.export import COLUMNS, export_entries
+    from pipeline.audit.export import COLUMNS, export_entries, say_unrecorded
     from pipeline.inspection.names import check_chain
 
     period = parse_period(since, until)
@@ -48,7 +48,10 @@ def export(
         check_chain(connection, brand)
         rows = export_entries(connection, brand=brand, action=action, object_id=about, **period)
         count = write_rows(rows, COLUMNS, row_format, out, excel=excel)
+        unrecorded = say_unrecorded(connection, action, brand) if action is not None and not count else None
     print_note(f"{count} {'entry' if count == 1 else 'entries'}")
+    if unrecorded is not None:
+        print_note(unrecorded)
 
 
 @commands.command(epilog=example("afluente audit verify", "afluente audit verify --json"))

@@ -11,7 +11,7 @@ from pipeline.cli.terminal.connection import RUN_AGAIN, installation
 from pipeline.cli.terminal.moments import parse_moment
 from pipeline.cli.terminal.output import AsJson, example, print_json, print_line, print_note, print_table, progress_bar
 from pipeline.errors import UsageError
-from pipeline.values.counting import counted
+from pipeline.values.counting import count_people, counted
 
 if TYPE_CHECKING:
     from pipeline.delivery.adoption import Progress
@@ -308,7 +308,7 @@ def _counts(done: Backfilled) -> dict[str, int]:
 
 
 def _print_backfilled(name: str, done: Backfilled, *, is_dry_run: bool, everyone: bool) -> None:
-    print_line(f"{done.people} people looked at")
+    print_line(f"{count_people(done.people)} looked at")
     print_line(f"{done.lacking} had no delivery to {name}")
     if done.remapped:
         print_line(f"{done.remapped} were sent by an older mapping that made something else of them")

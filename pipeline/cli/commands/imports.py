@@ -118,11 +118,17 @@ def import_files(
     instance = find_instance(source, brand)
     with installation():
         result = _import(paths, instance, read_as, wait=wait, is_quiet=as_json)
-    _show_result(result, instance, proposed, is_over=wait, as_json=as_json)
+    _show_result(result, instance, proposed, region=read_as.region, is_over=wait, as_json=as_json)
 
 
 def _show_result(
-    result: ImportResult, instance: SourceInstance, proposed: Proposed | None, *, is_over: bool, as_json: bool
+    result: ImportResult,
+    instance: SourceInstance,
+    proposed: Proposed | None,
+    *,
+    region: str | None,
+    is_over: bool,
+    as_json: bool,
 ) -> None:
     """Exit 1 if a file could not be read, a CRM refused somebody, or a row is in no state."""
     from pipeline.cli.terminal.import_results import import_object, print_import
@@ -131,7 +137,7 @@ def _show_result(
         extra = {"proposal": proposal_object(proposed, is_accepted=True)} if proposed else {}
         print_json({**import_object(result), **extra})
     else:
-        print_import(result, instance.connector.source, is_over=is_over)
+        print_import(result, instance.connector.source, source=instance.slug, region=region, is_over=is_over)
     if result.difference or result.unreadable or not result.is_delivered:
         raise typer.Exit(1)
 

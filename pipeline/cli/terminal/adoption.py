@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.cli.terminal.output import print_line, print_note, print_table
+from pipeline.values.counting import count_people
 
 if TYPE_CHECKING:
     from pipeline.delivery.adoption import Adopted
@@ -21,11 +22,23 @@ def print_adopted(name: str, adopted: Adopted, *, is_dry_run: bool) -> None:
     print_line(f"{counts.recognized} {'would be' if is_dry_run else 'are'} of people whose leads are here")
     print_line(f"{counts.strangers} are of people of whom no lead came yet: they are recognized when one does")
     if adopted.changed:
-        print_line(f"{len(adopted.changed)} people {'would come' if is_dry_run else 'came'} together or apart by them")
+        print_line(
+            f"{count_people(len(adopted.changed))} {'would come' if is_dry_run else 'came'} together or apart by them"
+        )
     if counts.pairs and is_dry_run:
-        print_note(f"{counts.pairs} people with leads have several records there; those without are not counted here")
+        print_note(
+            f"{count_people(counts.pairs)} with leads {_have(counts.pairs)} several records there;"
+            " those without are not counted here"
+        )
     elif counts.pairs:
-        print_note(f"{counts.pairs} people have several records there: `afluente destination pairs {name}`")
+        print_note(
+            f"{count_people(counts.pairs)} {_have(counts.pairs)} several records there:"
+            f" `afluente destination pairs {name}`"
+        )
+
+
+def _have(people: int) -> str:
+    return "has" if people == 1 else "have"
 
 
 def print_pairs(name: str, found: PairList) -> None:

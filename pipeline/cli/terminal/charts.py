@@ -11,6 +11,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from pipeline.cli.terminal.output import printable
+from pipeline.values.counting import count_people
 
 if TYPE_CHECKING:
     from pipeline.stages.attribution.models import AttributionTable
@@ -38,7 +39,9 @@ def draw_attribution(table: AttributionTable, path: Path, *, by: str, period: st
     with rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         figure = _bars(labels, values)
     models = table.models[0] if len(table.models) == 1 else f"{len(table.models)} models"
-    figure.axes[0].set_title(f"Credit by {by}: {models}, {period}, {table.people} people", loc="left", fontsize=11)
+    figure.axes[0].set_title(
+        f"Credit by {by}: {models}, {period}, {count_people(table.people)}", loc="left", fontsize=11
+    )
     _save(figure, path)
 
 

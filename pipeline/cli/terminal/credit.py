@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.terminal.output import as_object, print_line, print_table
+from pipeline.values.counting import count_people
 
 if TYPE_CHECKING:
     from pipeline.inspection.attribution_report import ReportQuestion
@@ -52,7 +53,9 @@ def print_credit(table: AttributionTable, by: str, period: str) -> None:
     shares = {place for place, column in enumerate(columns) if column == "share"}
     credits_end = len(columns) - 2  # the last two are counts
     models = table.models[0] if len(table.models) == 1 else "all models"
-    print_line(f"{models}, {period}: {table.people} people, {table.touches} touches. Credit is counted in people.")
+    print_line(
+        f"{models}, {period}: {count_people(table.people)}, {table.touches} touches. Credit is counted in people."
+    )
     print_line()
     print_table(
         columns,

@@ -17,7 +17,8 @@ def print_notes(file: Path, notes: TableNotes, dates: dict[str, str], mapping: s
     """What was noticed about a file, where it may surprise. `mapping`: the slug of its mapping."""
     if notes.unread_columns:
         print_line(
-            f"{file}: {len(notes.unread_columns)} of {notes.columns} columns are not read (kept under `custom`): "
+            f"{file}: {len(notes.unread_columns)} of {notes.columns} columns"
+            f" {'is' if len(notes.unread_columns) == 1 else 'are'} not read (kept under `custom`): "
             f"{', '.join(notes.unread_columns)}; name them in headers:, kept or ignored of"
             f" mappings/sources/{mapping}.yaml"
         )
@@ -37,7 +38,7 @@ def print_notes(file: Path, notes: TableNotes, dates: dict[str, str], mapping: s
     if said := phones_said(notes):
         print_line(
             f"{file}: {said}; for rows that are in, `region: …` in mappings/sources/{mapping}.yaml, then"
-            " `afluente people renew`"
+            " `afluente leads replay --settled`"
         )
     for column in notes.imprecise_columns:
         print_line(f"{file}: the column {column!r} holds numbers of more than 15 digits, which Excel does not keep")

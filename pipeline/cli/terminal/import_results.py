@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.terminal.file_notes import print_notes, without_line
 from pipeline.cli.terminal.output import print_facts, print_line
-from pipeline.values.counting import counted
+from pipeline.values.counting import count_people, counted
 
 if TYPE_CHECKING:
     from pipeline.inspection.import_progress import ImportDeliveries, ImportResult
@@ -41,8 +41,9 @@ def import_object(result: ImportResult) -> dict[str, Any]:
     }
 
 
-def print_import(result: ImportResult, mapping: str, *, is_over: bool) -> None:
-    """The counts, the first rejected rows, what was noticed about each file. `mapping`: the slug of their mapping."""
+def print_import(result: ImportResult, mapping: str, *, source: str, region: str | None, is_over: bool) -> None:
+    """The counts, the first rejected rows, what was noticed about each file. `mapping`: the slug of their mapping;
+    `source` that of the instance; `region`: what was said of them by --region."""
     facts: dict[str, Any] = {name: count for name, count in _counts(result).items() if count or name == "accepted"}
     if result.rejected:  # the same rows twice would read as twice as many
         facts["rejected"] = f"{result.rejected} (of these rows: kept, and quarantined as they cannot be read)"
@@ -59,6 +60,8 @@ def print_import(result: ImportResult, mapping: str, *, is_over: bool) -> None:
         print_notes(file, report.notes, report.dates, mapping)
     for file, reason in result.unreadable:
         print_line(f"{file}: not imported: {reason}")
+    if region and result.repeated:
+        print_line(_region_of_repeated(result.repeated, region, mapping, source))
     _print_deliveries(result.deliveries or {})
     if result.states["quarantined"]:
         print_line("See what waits for you: afluente quarantine list")
@@ -66,6 +69,16 @@ def print_import(result: ImportResult, mapping: str, *, is_over: bool) -> None:
         print_line("The rows are in; watch them with `afluente status`.")
     if result.difference:
         print_line(f"{result.difference} rows are in no state: run `afluente balance` and report this as a bug")
+
+
+def _region_of_repeated(repeated: int, region: str, mapping: str, source: str) -> str:
+    """A row that is in already is not read anew, so what is said of the file now reaches it another way."""
+    return (
+        f"--region changes nothing for {counted(repeated, 'row that is', 'rows that are')} in already: write"
+        f" `region: {region}` into mappings/sources/{mapping}.yaml, restart the workers, then"
+        f" `afluente leads replay --settled --source {source}`, and `afluente quarantine replay --source {source}` for"
+        " those in quarantine"
+    )
 
 
 def _delivery_objects(deliveries: dict[str, ImportDeliveries]) -> dict[str, dict[str, Any]]:
@@ -84,7 +97,7 @@ def _delivery_objects(deliveries: dict[str, ImportDeliveries]) -> dict[str, dict
 def _print_deliveries(deliveries: dict[str, ImportDeliveries]) -> None:
     """What each CRM took of the import's people, what it refused, what waits."""
     for name, one in deliveries.items():
-        parts = [f"{counted(one.sent, 'person', 'people')} sent"]
+        parts = [f"{count_people(one.sent)} sent"]
         if one.refused:
             reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(one.refused.items()))
             parts.append(f"{one.refused_count} refused ({reasons}): afluente quarantine list --destination {name}")

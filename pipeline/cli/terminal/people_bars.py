@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, TypedDict
 
 from pipeline.cli.terminal.output import print_note
+from pipeline.values.counting import count_people
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,10 @@ def people_bars(progress: Progress) -> PeopleBars:
         "on_refiling": lambda done, pieces: show("evidence filed", done, pieces),
         "on_filing": lambda done, events: show("earlier leads", done, events),
         "on_progress": lambda done, pieces: show(
-            "evidence", done.pieces, pieces, f"{done.joined} people joined, {done.parted} came apart"
+            "evidence",
+            done.pieces,
+            pieces,
+            f"{count_people(done.joined)} joined, {done.parted} came apart",
         ),
     }
 

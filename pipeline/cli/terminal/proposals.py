@@ -18,6 +18,7 @@ from pipeline.cli.terminal.output import (
     print_problem,
     print_table,
 )
+from pipeline.values.counting import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +80,9 @@ def show_proposal(proposed: Proposed) -> None:
         ],
     )
     if proposal.undecided:
-        print_line(f"{len(proposal.undecided)} columns are undecided: they are kept under `custom`.")
+        count = len(proposal.undecided)
+        kept = "is undecided: it is" if count == 1 else "are undecided: they are"
+        print_line(f"{counted(count, 'column')} {kept} kept under `custom`.")
     if proposed.notes.other_sheets:
         others = ", ".join(proposed.notes.other_sheets)
         print_line(f"Read was the sheet {proposed.notes.sheet!r}, not {others}; `--sheet NAME` reads another.")

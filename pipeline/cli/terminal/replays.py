@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.terminal.output import print_line, print_table
+from pipeline.values.counting import count_people
 
 if TYPE_CHECKING:
     from pipeline.recompute.replay_report import Origin, Replayed
@@ -52,9 +53,10 @@ def print_replayed(done: Replayed, *, source: str, is_dry_run: bool) -> None:
         f"{done.read} settled leads of {source}, {done.mapped_anew} of them read by another mapping before:"
         f" {done.changed} {verb} other ones"
     )
-    have = "would have" if is_dry_run else "have"
+    have = "would have" if is_dry_run else "has" if done.people == 1 else "have"
     print_line(
-        f"{done.people} people {have} other values or another source; {done.joined} join others, {done.parted} part;"
+        f"{count_people(done.people)} {have} other values or another source;"
+        f" {done.joined} join others, {done.parted} part;"
         f" {done.who} leads say something else of who they are; {done.consents} statements of consent"
     )
     if done.fields:
@@ -69,7 +71,7 @@ def print_replayed(done: Replayed, *, source: str, is_dry_run: bool) -> None:
         )
     for name, crm in sorted(done.destinations.items()):
         if crm.people:
-            print_line(f"\n{name}: another record of {crm.people} people")
+            print_line(f"\n{name}: another record of {count_people(crm.people)}")
             print_table(("field", "people"), crm.fields.most_common(), numbers=("people",))
             if crm.once:
                 print_line(

@@ -121,7 +121,7 @@ def print_person(story: PersonStory) -> None:
 
 def print_found(found: Sequence[Found]) -> None:
     """Whom a text may mean, if it is not one."""
-    print_line(f"{len(found)} are known by this; see one with `afluente explain ID`:")
+    print_line(f"{len(found)} {'is' if len(found) == 1 else 'are'} known by this; see one with `afluente explain ID`:")
     print_table(
         ("id", "what", "brand", "name", "email", "source", "known by"),
         [

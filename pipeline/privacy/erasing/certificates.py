@@ -32,8 +32,16 @@ from pipeline.settings.loading import settings
 from pipeline.store.erasures.requests import PrivacyRequest
 from pipeline.store.erasures.signing import signing_key
 from pipeline.store.suppressions.suppressions import digests_of_request
+from pipeline.values.counting import count_people, counted
 
 _FORM = 1
+# As people read it: whose it is, what was asked and when, what was done, what stays. JSON of the database has no order.
+_ORDER = (
+    *("certificate", "form", "request_id", "brands", "system", "what", "why", "state"),
+    *("received_at", "due_at", "verified_at", "ended_at", "approved_by_a_second_person", "people", "rows", "systems"),
+    *("records", "answers", "at", "kept", "suppressed_addresses", "ledger", "software", "signature"),
+    *("algorithm", "public_key", "value"),
+)
 
 
 class Verified(msgspec.Struct, frozen=True):
@@ -87,6 +95,17 @@ def verify(connection: Connection, certificate: object) -> Verified:
     return Verified(is_sound=True, is_ours=public.public_bytes_raw() == ours, request_id=request_id, state=state)
 
 
+def in_order(content: Any) -> Any:
+    """The same, its names in the order in which a certificate is read; what has no place comes last, by its name."""
+    if isinstance(content, list):
+        return [in_order(entry) for entry in content]
+    if not isinstance(content, Mapping):
+        return content
+    places = {name: place for place, name in enumerate(_ORDER)}
+    names = sorted(content, key=lambda name: (places.get(name, len(places)), name))
+    return {name: in_order(content[name]) for name in names}
+
+
 def certificate_path(request_id: UUID) -> Path:
     """Where a certificate is filed."""
     return settings().records / "privacy" / "certificates" / f"{request_id}.json"
@@ -131,10 +150,18 @@ def _content(connection: Connection, request: PrivacyRequest, *, state: str, end
 def _kept(progress: Progress) -> list[dict[str, Any]]:
     kept = [{"what": held.table, "why": held.why} for held in inventory().values() if held.fate in (KEPT, EMPTIED)]
     if progress.held:
-        kept.append({"what": f"{progress.held} people", "why": "a legal hold forbids to delete what is known of them"})
+        kept.append(
+            {
+                "what": count_people(progress.held),
+                "why": "a legal hold forbids to delete what is known of them",
+            }
+        )
     if progress.shared:
         kept.append(
-            {"what": f"{progress.shared} addresses", "why": "others have them as well: they are not suppressed"}
+            {
+                "what": counted(progress.shared, "address", "addresses"),
+                "why": "others have them as well: they are not suppressed",
+            }
         )
     kept.append({"what": "backups of the database", "why": "until they expire; the ledger is replayed after a restore"})
     return kept
@@ -151,7 +178,7 @@ def _file(request_id: UUID, certificate: Mapping[str, Any]) -> None:
         temporary = path.with_suffix(".new")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(certificate, file, indent=2, sort_keys=True)
+            json.dump(in_order(certificate), file, indent=2)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -78,9 +78,7 @@ class SourceMapping:
         self.contents = Contents(reading_of(declaration))  # which records say the same
         self.names = canonical_names(declaration) if declaration.canonical else {}  # key -> canonical field
         opened = [rule.at for rule in declaration.lists]
-        self.decided = DecidedPaths(
-            declaration.decided_paths(), names=self.names, containers=declaration.flatten, opened=opened
-        )
+        self.decided = self.decided_with(())
         self.kept = DecidedPaths(declaration.kept)
         self._read = DecidedPaths(
             declaration.read_paths(), names=self.names, containers=declaration.flatten, opened=opened
@@ -123,6 +121,15 @@ class SourceMapping:
         """How many of a table's columns rules read."""
         table = self.shape(dict.fromkeys(columns, "filled"), is_row=True)
         return len(table) - len(self._read.rest(table))
+
+    def decided_with(self, read_elsewhere: Iterable[str]) -> DecidedPaths:
+        """What this mapping decides about, and these paths, which something else than a rule reads."""
+        return DecidedPaths(
+            [*self.declaration.decided_paths(), *read_elsewhere],
+            names=self.names,
+            containers=self.declaration.flatten,
+            opened=[rule.at for rule in self.declaration.lists],
+        )
 
     def count_found(self, record: dict[str, Any]) -> int:
         """How many of the paths that rules read hold something in a record."""
@@ -265,9 +272,15 @@ def _lead(raw: RawEvent, mapping: SourceMapping, mapped: MappedFields) -> Lead:
     )
 
 
-def undecided(mapping: SourceMapping, record: dict[str, Any], *, is_row: bool = False) -> list[str]:
-    """Paths of the record that the mapping neither uses, keeps nor ignores: somebody has to decide about them."""
-    rest = rest_of(mapping.decided, mapping.shape(record, is_row=is_row)).paths
+def undecided(
+    mapping: SourceMapping, record: dict[str, Any], *, is_row: bool = False, read_elsewhere: Iterable[str] = ()
+) -> list[str]:
+    """Paths of the record that the mapping neither uses, keeps nor ignores: somebody has to decide about them.
+
+    `read_elsewhere` are read by something else than the mapping, so that there is nothing to decide about.
+    """
+    decided = mapping.decided_with(read_elsewhere) if read_elsewhere else mapping.decided
+    rest = rest_of(decided, mapping.shape(record, is_row=is_row)).paths
     return [path for path in rest if not mapping.kept.covers(path)]
 
 

@@ -113,6 +113,13 @@ def read_actors(connection: Connection, action: str, object_id: str) -> set[tupl
     return {(kind, actor_id) for kind, actor_id in rows}
 
 
+def read_actions(connection: Connection, brand: str | None = None) -> list[str]:
+    """What was ever done, of one chain or of all, by name. One statement."""
+    where = "" if brand is None else " WHERE brand = %(brand)s"
+    query = f"SELECT DISTINCT action FROM audit_log{where} ORDER BY action"  # noqa: S608 - put together from constants
+    return list(connection.exec_driver_sql(query, {"brand": brand}).scalars())
+
+
 def read_heads(connection: Connection) -> dict[str, Head]:
     """The end of each chain, by brand. One statement."""
     rows = connection.exec_driver_sql("SELECT brand, number, hash FROM audit_heads ORDER BY brand")

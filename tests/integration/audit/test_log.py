@@ -17,6 +17,7 @@ from pipeline.records.actors import SYSTEM, Actor
 from pipeline.settings.loading import load_settings
 from pipeline.store.audit.entries import AuditEntry, stream_entries
 from pipeline.store.engine import StoreError, count_statements, transaction
+from tests.support.command_line import run
 
 ANA = Actor("user", "https://login.example.org#1", "Ana", "oidc")
 pytestmark = pytest.mark.usefixtures("database")
@@ -80,6 +81,18 @@ def record_and_fail() -> None:
     with transaction() as connection:
         record_action(connection, "people.merge", brand="casa")
         connection.exec_driver_sql("SELECT 'one'::int")
+
+
+def test_an_action_that_no_entry_has_is_answered_with_the_nearest_that_some_have():
+    record("people.merge")
+    record("key.create")
+    said = run("audit", "export", "--action", "poeple").stderr
+    assert "0 entries" in said
+    assert "no entry has the action 'poeple' (did you mean people?); there are: " in said
+    assert "key.create, people.merge" in said
+    assert "did you mean people.merge?" in run("audit", "export", "--action", "people.marge").stderr
+    later = run("audit", "export", "--action", "people", "--since", "2099-01-01")
+    assert "no entry has the action" not in later.stderr, "there are some, at another time"
 
 
 def test_an_entry_stands_and_falls_with_its_transaction():

@@ -90,6 +90,17 @@ def test_the_same_file_again_accepts_nothing(file):
 
 
 @pytest.mark.usefixtures("database")
+def test_a_region_said_of_rows_that_are_in_already_is_told_to_change_nothing(file):
+    first = run("import", str(file), "--source", "datablist", "--region", "ES").stdout
+    assert "--region changes nothing" not in first, "rows that came with it have it"
+    again = run("import", str(file), "--source", "datablist", "--region", "ES").stdout
+    assert "--region changes nothing for 5 rows that are in already" in again
+    assert "`region: ES` into mappings/sources/datablist.yaml" in again
+    assert "afluente leads replay --settled --source datablist" in again
+    assert "afluente quarantine replay --source datablist" in again
+
+
+@pytest.mark.usefixtures("database")
 def test_a_bad_row_is_rejected_with_its_line_and_the_others_go_in(file):
     file.write_text(HEADER + ROWS + "6,acc6,too short\n", encoding="utf-8")
     found = answer("import", str(file), "--source", "datablist")

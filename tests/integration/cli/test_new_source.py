@@ -100,6 +100,17 @@ def test_a_batch_of_registrants_keeps_what_stands_beside_them_and_what_tells_the
         assert f"the field {path} of the sample typical is undecided" in made.checked
 
 
+@pytest.mark.parametrize(("name", "value"), [("q", "a"), ("pregunta", "respuesta"), ("pergunta", "r"), ("frage", "x")])
+def test_questions_under_a_short_or_translated_key_stay_and_their_answers_do_not(tmp_path, name, value):
+    answers = {"Your company size?": "11-50", "Which colour do you like?": "turquoise"}
+    entries = [{name: question, value: answer} for question, answer in answers.items()]
+    made = made_of(tmp_path, {"id": "L-1", "email": "rosa@rosa.example", "answers": entries})
+
+    assert made.mapping["lists"] == [{"at": "answers", "name": name, "values": value}]
+    assert [entry[name] for entry in made.sample["answers"]] == list(answers)
+    assert "turquoise" not in str(made.sample)
+
+
 def test_answers_of_a_typeform_are_read_by_their_reference_and_the_form_is_nobody(tmp_path):
     made = made_of(tmp_path, TYPEFORM)
 

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from pipeline.errors import TransientError
 from pipeline.health.doctor import run_checks
+from pipeline.health.request_checks import check_requests
 from pipeline.health.status import collect_status
 from pipeline.intake.receiver import request_counts
 from pipeline.intake.receiver.request_counts import RequestCounts
@@ -65,6 +66,10 @@ def test_refusals_of_every_kind_are_counted_by_their_reason_and_are_no_alarm_whi
     assert receiver.post("/in/default/strange_words", json={}).status_code == 404
     wait_for("web_form", "too_large", 1)
     wait_for("unknown", "unknown_source", 1)
+    (check,) = check_requests()
+    assert check.ok
+    assert "unknown 1" in check.detail
+    assert "a source that is new here is taken once the receiver was restarted" in check.detail
     assert counted("web_form") == {"taken": 1, "unreadable_json": 1, "content_type_not_accepted": 1, "too_large": 1}
     status = collect_status()
     assert [text for text in status["problems"] if "requests" in text] == []

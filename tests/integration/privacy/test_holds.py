@@ -118,3 +118,12 @@ def test_holds_by_command(installation):
     (ended,) = answer("privacy", "hold", "list", "--released")
     assert (ended["reason"], ended["release_reason"]) == ("case 17", "closed")
     assert "one of --person" in problem("privacy", "hold", "add", "--reason", "case", code=2)
+
+
+def test_an_erasure_of_whom_a_hold_keeps_is_refused_before_anything_is_asked(installation):
+    hold(installation.person(ADA))
+    refused = run("privacy", "erase", "--email", ADA["email"], stdin="y\n")
+    assert refused.returncode == 1
+    assert "Erase this for good?" not in refused.stderr + refused.stdout
+    assert "a legal hold keeps all that is known of them: nothing was erased" in refused.stderr
+    assert rows("SELECT count(*) FROM privacy_requests") == [(0,)]

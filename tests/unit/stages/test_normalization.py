@@ -128,6 +128,18 @@ def test_a_lead_with_nothing_to_tell_a_person_by_is_parked(fields, code, field):
     assert "Ada" not in parked.message
 
 
+@pytest.mark.parametrize("field", ["phone", "other_phones"])
+def test_a_phone_that_lacks_only_its_country_is_told_with_what_would_rescue_it(field):
+    parked = normalize_lead(lead(email="x@", **{field: "612 345 678"}), default_region=None)
+    assert isinstance(parked, Parked)
+    assert (parked.code, parked.field) == ("nothing_to_identify", "email")
+    assert "`region:` in the source's mapping" in parked.message
+    assert "612" not in parked.message
+    nobody = normalize_lead(lead(email="x@", phone="call me"), default_region=None)
+    assert isinstance(nobody, Parked)
+    assert "region" not in nobody.message, "a country would not make a number of it"
+
+
 def test_an_address_of_the_wrong_type_is_named_when_nothing_else_is_left():
     parked = normalize_lead(lead({"email": ["wrong_type"]}, full_name="Ada"), default_region=None)
     assert isinstance(parked, Parked)

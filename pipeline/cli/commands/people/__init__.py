@@ -16,6 +16,7 @@ from pipeline.cli.terminal.output import AsJson, example, print_json, print_line
 from pipeline.cli.terminal.people_bars import people_bars
 from pipeline.cli.terminal.rows import AsCells, AsFormat, Cells, ForExcel, OutFile, RowFormat, write_rows
 from pipeline.errors import UsageError
+from pipeline.values.counting import count_people
 
 if TYPE_CHECKING:
     from pipeline.recompute.golden_records import Renewed
@@ -171,8 +172,8 @@ def recompute(
         return
     verb = "would " if dry_run else ""
     print_line(f"{done.pieces} pieces of evidence weighed")
-    print_line(f"{done.joined} people {verb}{'become' if dry_run else 'became'} part of others")
-    print_line(f"{done.parted} people {verb}{'come' if dry_run else 'came'} apart from others")
+    print_line(f"{count_people(done.joined)} {verb}{'become' if dry_run else 'became'} part of others")
+    print_line(f"{count_people(done.parted)} {verb}{'come' if dry_run else 'came'} apart from others")
 
 
 _LOG = {  # columns of the table, and the values in them
@@ -280,7 +281,7 @@ def renew(
     if as_json:
         print_json({"dry_run": dry_run, "people": done.people, "changed": done.changed, "left": done.left})
         return
-    print_line(f"{done.people} people looked at")
+    print_line(f"{count_people(done.people)} looked at")
     print_line(f"{done.changed} {'would have' if dry_run else 'have'} other values than before")
     if done.left:
         print_line(f"{done.left} left as they are: some of their leads would not go through today")

@@ -21,7 +21,8 @@ from pipeline.cli.terminal.output import (
     print_note,
     print_table,
 )
-from pipeline.errors import UsageError
+from pipeline.errors import RefusedError, UsageError
+from pipeline.values.counting import count_people, counted
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -86,6 +87,8 @@ def erase(
                 print_json(planned) if as_json else _print_plan(planned)
                 return
             _print_plan(planned, to_note=True)
+            if planned.refused is not None:
+                raise RefusedError(planned.refused)
             if not typer.confirm("Erase this for good?", err=True):
                 raise typer.Exit(1)
         request = erasure.erase(asked, by=name_of(by), reason=reason)
@@ -107,26 +110,29 @@ def _wait(request_id: UUID, seconds: float) -> PrivacyRequest:
 
 def _print_plan(planned: Planned, *, to_note: bool = False) -> None:
     say = print_note if to_note else print_line
-    say(f"{len(planned.people)} people" + ("" if planned.people else ": nobody is known by this"))
+    say(count_people(len(planned.people)) + ("" if planned.people else ": nobody is known by this"))
     for person in planned.people:
         say(f"  {person['person_id']} of {person['brand']}")
     for table, count in sorted(planned.rows.items()):
         say(f"  {table}: {count}")
     for system, count in sorted(planned.systems.items()):
-        say(f"  at {system}: {count} records")
+        say(f"  at {system}: {counted(count, 'record')}")
     say(f"{planned.suppressed} addresses are suppressed from then on")
     if planned.shared:
         say(f"{planned.shared} addresses are others' too, and are not")
     if planned.held:
-        say(f"{len(planned.held)} people stay: a legal hold keeps them")
+        say(
+            f"{count_people(len(planned.held))} {'stays' if len(planned.held) == 1 else 'stay'}:"
+            " a legal hold keeps them"
+        )
 
 
 def _print_outcome(request: PrivacyRequest, *, as_json: bool) -> None:
     """The certificate where it has ended, else how far it is; exit code 1 while anything is left."""
-    from pipeline.privacy.erasing.certificates import certificate_path
+    from pipeline.privacy.erasing.certificates import certificate_path, in_order
 
     if request.certificate is not None:
-        print_json(request.certificate)
+        print_json(in_order(request.certificate))
         print_note(f"filed as {certificate_path(request.request_id)}")
     elif as_json:
         print_json(_told(request))
@@ -231,10 +237,11 @@ def confirm(
 ) -> None:
     """Say that records which a CRM keeps were removed there by hand, and print the certificate."""
     from pipeline.privacy import erasure
+    from pipeline.privacy.erasing.certificates import in_order
 
     with installation(advice=RUN_AGAIN):
         ended = erasure.confirm_by_hand(parse_id(request), why=why)
-    print_json(ended.certificate)
+    print_json(in_order(ended.certificate))
 
 
 @certificate_commands.command("verify", epilog=example("afluente privacy certificate verify certificate.json"))
@@ -270,10 +277,11 @@ def show(*, request: RequestId, as_json: AsJson = False) -> None:
     """Print the certificate of an erasure once more, as JSON whatever is said."""
     del as_json
     from pipeline.errors import NotFoundError
+    from pipeline.privacy.erasing.certificates import in_order
     from pipeline.store.erasures.requests import read_request
 
     with database() as connection:
         known = read_request(connection, parse_id(request))
     if known is None or known.certificate is None:
         raise NotFoundError(f"request {request} has no certificate yet: `afluente privacy status` tells how far it is")
-    print_json(known.certificate)
+    print_json(in_order(known.certificate))

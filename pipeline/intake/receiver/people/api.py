@@ -24,6 +24,7 @@ from pipeline.intake.receiver.receiver import Answered, Receiver
 from pipeline.intake.receiver.request_bodies import read_body
 from pipeline.permissions.sight import CLEAR, MASKED, masked_sight
 from pipeline.privacy import erasure
+from pipeline.privacy.erasing.certificates import in_order
 from pipeline.privacy.exporting.masked import read_person
 from pipeline.privacy.subjects import Asked
 from pipeline.service_keys.keys import actor_of
@@ -82,7 +83,7 @@ async def get_request(receiver: Receiver, request: Request) -> Response:
         return known
 
     known = await _ask(receiver, key, read)
-    return json_answer({**_told(known), "certificate": known.certificate})
+    return json_answer({**_told(known), "certificate": in_order(known.certificate)})
 
 
 def _told(known: PrivacyRequest) -> Json:
