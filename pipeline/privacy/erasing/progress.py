@@ -14,6 +14,7 @@ from pipeline.store.erasures.crm import WantedAbsence
 
 # What became of a record in a CRM, by the code that its delivery ended with.
 DONE, NOT_SUPPORTED, UNVERIFIED, PENDING, BY_HAND = "done", "not_supported", "unverified", "pending", "done_by_hand"
+FILES = "files "  # begins the system of a drop folder, before its source
 _KEPT = "kept"  # the code of a CRM that deletes nothing for us
 
 
@@ -29,7 +30,8 @@ class SystemOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     """`rows`: what was deleted or emptied, by table. `systems`: what is over; `pending`: what is not. `by_hand`:
-    records that a human has to remove, (system, the CRM's id). `scanned`, `scanned_activities`: by brand the last event
+    records that a human has to remove, (system, the CRM's id, or which file). `files`: by source how far its folder is
+    looked through. `scanned`, `scanned_activities`: by brand the last event
     looked at, and the last activity. `ledger`: hashes of its entries. `held`, `shared`: people kept by a hold,
     addresses that others have too."""
 
@@ -44,6 +46,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     held: int = 0
     shared: int = 0
     told: list[str] = []
+    files: dict[str, tuple[int, int]] = {}
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Progress:
@@ -78,7 +81,32 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def to_scan_anew(self) -> Progress:
         """After more addresses became known: what was looked at may have them."""
-        return msgspec.structs.replace(self, scanned={}, scanned_activities={})
+        return msgspec.structs.replace(self, scanned={}, scanned_activities={}, files={})
+
+    def cleaned(
+        self, source: str, place: tuple[int, int], *, taken: int, by_hand: Collection[str], is_away: bool
+    ) -> Progress:
+        """After files of a source's folder were looked through up to a place, and so many records taken out of them.
+        `by_hand`: files that a human has to clean. `is_away`: the folder could not be looked through."""
+        system, now = f"{FILES}{source}", datetime.now(UTC)
+        systems = {(known.system, known.state): known for known in self.systems}
+        new = [(system, name) for name in by_hand if (system, name) not in self.by_hand]
+        before = systems.pop((system, UNVERIFIED), None)
+        counts = {UNVERIFIED: 0} if is_away else {DONE: taken, **({NOT_SUPPORTED: len(new)} if new else {})}
+        for state, count in counts.items():
+            known = systems.get((system, state)) or SystemOutcome(system, state, 0)
+            is_news = count or known.at is None
+            systems[system, state] = msgspec.structs.replace(
+                known, records=known.records + count, at=now if is_news else known.at
+            )
+        if is_away and before is not None:
+            systems[system, UNVERIFIED] = before
+        return msgspec.structs.replace(
+            self,
+            systems=list(systems.values()),
+            by_hand=[*self.by_hand, *new],
+            files={**self.files, source: max(place, self.files.get(source, place))},
+        )
 
     def collected(self, ended: Collection[WantedAbsence], left: Collection[WantedAbsence]) -> Progress:
         """What CRMs answered. `left`: what is still to be answered, which replaces what was pending before."""

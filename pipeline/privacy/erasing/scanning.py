@@ -31,7 +31,7 @@ _PAGE = 200  # bodies opened at once
 _NO_ID = UUID(int=0)
 
 
-class _Wanted(NamedTuple):
+class Wanted(NamedTuple):
     """What is looked for in one brand: by digest the requests that suppressed it."""
 
     brand: str
@@ -54,12 +54,12 @@ class _Found(NamedTuple):
 
 
 _Held = Mapping[UUID, PrivacyRequest]
-_Look = Callable[[Connection, _Wanted, _Held, UUID], _Found | None]  # at what comes after an id; None: nothing does
+_Look = Callable[[Connection, Wanted, _Held, UUID], _Found | None]  # at what comes after an id; None: nothing does
 
 
 def scan(request_ids: Collection[UUID]) -> None:
     """Look through all that any of these requests has not looked through yet. Raises TransientError."""
-    for wanted in _wanted(request_ids):
+    for wanted in wanted_in(request_ids):
         for kind, look in _LOOKS.items():
             while patiently(partial(_scan_page, wanted, kind, look), pauses=PAUSES):
                 pass
@@ -68,7 +68,7 @@ def scan(request_ids: Collection[UUID]) -> None:
 def scan_since(request_ids: Collection[UUID], since: datetime) -> None:
     """Look through what came, or was set aside, since a moment. Killed, it is done again. Raises TransientError."""
     first = _first_id(since)
-    for wanted in _wanted(request_ids):
+    for wanted in wanted_in(request_ids):
         for look, after in ((_look_at_events, first), (_look_at_activities, first), (_set_aside(since, first), _NO_ID)):
             last: UUID | None = after
             while last is not None:
@@ -95,7 +95,8 @@ def _first_id(moment: datetime) -> UUID:
     return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
-def _wanted(request_ids: Collection[UUID]) -> list[_Wanted]:
+def wanted_in(request_ids: Collection[UUID]) -> list[Wanted]:
+    """What these requests suppressed, by brand. One statement."""
     by_brand: dict[str, dict[bytes, set[UUID]]] = {}
     with transaction(synchronous=False) as connection:
         known = suppressions.digests_of_requests(connection, request_ids)
@@ -103,10 +104,10 @@ def _wanted(request_ids: Collection[UUID]) -> list[_Wanted]:
         for brand, digests in brands.items():
             for digest in digests:
                 by_brand.setdefault(brand, {}).setdefault(digest, set()).add(request_id)
-    return [_Wanted(brand, found) for brand, found in sorted(by_brand.items())]
+    return [Wanted(brand, found) for brand, found in sorted(by_brand.items())]
 
 
-def _scan_page(wanted: _Wanted, kind: str, look: _Look) -> bool:
+def _scan_page(wanted: Wanted, kind: str, look: _Look) -> bool:
     """The next page, noted with all requests. False: there is none."""
     with transaction() as connection:
         held = requests.hold_requests(connection, wanted.request_ids)
@@ -124,7 +125,7 @@ def _scan_page(wanted: _Wanted, kind: str, look: _Look) -> bool:
         return True
 
 
-def _scan_new(wanted: _Wanted, look: _Look, after: UUID) -> UUID | None:
+def _scan_new(wanted: Wanted, look: _Look, after: UUID) -> UUID | None:
     """The next page of what is new; gives where it ends, or None if there is none."""
     with transaction() as connection:
         held = requests.hold_requests(connection, wanted.request_ids)
@@ -141,7 +142,7 @@ def _scan_new(wanted: _Wanted, look: _Look, after: UUID) -> UUID | None:
 
 def _take(
     connection: Connection,
-    wanted: _Wanted,
+    wanted: Wanted,
     known: Mapping[UUID, Progress],
     theirs: Mapping[UUID, Collection[UUID]],
 ) -> dict[UUID, Progress]:
@@ -164,21 +165,21 @@ def _take(
     return taken
 
 
-def _look_at_events(connection: Connection, wanted: _Wanted, held: _Held, after: UUID) -> _Found | None:
+def _look_at_events(connection: Connection, wanted: Wanted, held: _Held, after: UUID) -> _Found | None:
     return _found(wanted, held, unfiled.next_unfiled(connection, wanted.brand, after, _PAGE))
 
 
 def _set_aside(since: datetime, last: UUID) -> _Look:
     """At what had come before and was set aside since: a worker was at it then."""
 
-    def look(connection: Connection, wanted: _Wanted, held: _Held, after: UUID) -> _Found | None:
+    def look(connection: Connection, wanted: Wanted, held: _Held, after: UUID) -> _Found | None:
         page = unfiled.next_quarantined(connection, wanted.brand, after, _PAGE, last=last, since=since)
         return _found(wanted, held, page)
 
     return look
 
 
-def _found(wanted: _Wanted, held: _Held, page: Sequence[UnfiledEvent]) -> _Found | None:
+def _found(wanted: Wanted, held: _Held, page: Sequence[UnfiledEvent]) -> _Found | None:
     if not page:
         return None
     theirs = {}
@@ -195,7 +196,7 @@ def _came_anew(event: UnfiledEvent, request: PrivacyRequest) -> bool:
     return event.source in settings().privacy.own_forms and event.received_at > request.received_at
 
 
-def _look_at_activities(connection: Connection, wanted: _Wanted, _: _Held, after: UUID) -> _Found | None:
+def _look_at_activities(connection: Connection, wanted: Wanted, _: _Held, after: UUID) -> _Found | None:
     page = unfiled.next_unattached(connection, wanted.brand, after, _PAGE)
     if not page:
         return None

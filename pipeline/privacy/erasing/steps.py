@@ -11,6 +11,7 @@ import msgspec
 
 from pipeline.errors import AfluenteError, place_of
 from pipeline.logs import get_logger
+from pipeline.privacy.erasing.files.cleaning import clean_files
 from pipeline.privacy.erasing.noting import end_erasure, read_erasure
 from pipeline.privacy.erasing.progress import Progress
 from pipeline.privacy.erasing.scanning import PAUSES, scan, scan_since
@@ -76,12 +77,15 @@ def _parts(found: Sequence[OpenRequest]) -> Iterator[Sequence[OpenRequest]]:
 
 
 def _look(request_ids: Collection[UUID]) -> None:
-    """Everything, from the beginning or from where it was left, until nobody came back meanwhile."""
+    """Everything, from the beginning or from where it was left, until nobody came back meanwhile. Files that one look
+    has no time for are left to the next."""
     left: Collection[UUID] = request_ids
     for _ in range(_ROUNDS):
         if left:
             began = datetime.now(UTC)
             scan(left)
+            if not clean_files(left):
+                return
             left = verify(left, at=began)
 
 
@@ -89,6 +93,8 @@ def _look_again(request_ids: Sequence[UUID], verified_at: datetime) -> None:
     """What is new since these were last looked for."""
     began = datetime.now(UTC)
     scan_since(request_ids, verified_at - _OVERLAP)
+    if not clean_files(request_ids):
+        return
     _look(verify(request_ids, at=began))
 
 

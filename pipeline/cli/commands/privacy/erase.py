@@ -151,12 +151,20 @@ def _left(request: PrivacyRequest) -> list[str]:
         return [f"a second person approves it: afluente privacy approve {request.request_id}"]
     progress = Progress.of(request.progress)
     left = [f"{known.system}: {known.records} records are {known.state}" for known in progress.pending]
-    left += [f"{system}: remove the record {crm_id or '(no id known)'} by hand" for system, crm_id in progress.by_hand]
+    left += [_by_hand(system, what) for system, what in progress.by_hand]
     if request.state == "by_hand":
         left.append(f"then say so: afluente privacy confirm {request.request_id} --why TEXT")
     elif request.state in ("erasing", "waiting"):
         left.append("it goes on by itself; `afluente privacy status` tells when it has ended")
     return left
+
+
+def _by_hand(system: str, what: str) -> str:
+    from pipeline.privacy.erasing.progress import FILES
+
+    if system.startswith(FILES):
+        return f"{system}: look through {what}, and take them out by hand"
+    return f"{system}: remove the record {what or '(no id known)'} by hand"
 
 
 def _told(request: PrivacyRequest) -> dict[str, Any]:
