@@ -58,7 +58,7 @@ def _of_archive(file: BinaryIO) -> Iterator[list[str]]:
                     yield from _of_stream(unpacked)
 
 
-def _of_stream(stream: IO[bytes]) -> Iterator[list[str]]:
+def _of_stream(stream: IO[bytes] | gzip.GzipFile) -> Iterator[list[str]]:
     chunk = stream.read(_CHUNK_BYTES)
     encoding = next((name for mark, name in _MARKS if chunk.startswith(mark)), None)
     if encoding is None and _is_no_text(chunk):

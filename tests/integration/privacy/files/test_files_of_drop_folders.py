@@ -18,6 +18,7 @@ from pipeline.intake.polls import run_poll
 from pipeline.privacy import erasure
 from pipeline.privacy.erasing.files import cleaning, rewriting
 from pipeline.privacy.erasing.files.folders import TEMPORARY
+from pipeline.privacy.retention.expiry import RETENTION
 from pipeline.privacy.subjects import Asked
 from pipeline.store.session_lock import held_alone
 from tests.support.command_line import deliver, work
@@ -304,3 +305,12 @@ def test_while_another_process_rewrites_files_an_erasure_waits_its_turn(archived
     assert archived.read_bytes() == HEADER + ADA + BEN + EVA
     assert erasure.advance(request.request_id).state != "erasing"
     assert archived.read_bytes() == HEADER + BEN + EVA
+
+
+def test_whom_retention_retires_is_left_in_the_files_which_their_keeper_empties(archived):
+    request = begin()
+    rows("UPDATE privacy_requests SET asked_by = %s RETURNING 1", RETENTION)
+    erasure.advance(request.request_id)
+    deliver()
+    assert erasure.advance(request.request_id).state == "done"
+    assert archived.read_bytes() == HEADER + ADA + BEN + EVA
