@@ -21,7 +21,7 @@ from pipeline.privacy.erasing.files.folders import TEMPORARY
 from pipeline.privacy.retention.expiry import RETENTION
 from pipeline.privacy.subjects import Asked
 from pipeline.store.session_lock import held_alone
-from tests.support.command_line import deliver, work
+from tests.support.command_line import answer, deliver, run, work
 from tests.support.identity_rows import rows
 from tests.support.services import forget_caches
 
@@ -314,3 +314,16 @@ def test_whom_retention_retires_is_left_in_the_files_which_their_keeper_empties(
     deliver()
     assert erasure.advance(request.request_id).state == "done"
     assert archived.read_bytes() == HEADER + ADA + BEN + EVA
+
+
+def test_the_command_says_which_file_is_to_be_looked_through_and_not_what_it_is_called(archived):
+    path = archived.with_name("ada needle.vcf")
+    path.write_bytes(BY_HAND["card.vcf"])
+    done = run("privacy", "erase", "--email", "needle.ada@example.org", "--yes", "--no-wait")
+    deliver()
+    assert done.returncode == 1
+    (request_id,) = rows("SELECT request_id FROM privacy_requests")[0]
+    assert erasure.advance(request_id).state == "by_hand"
+    told = json.dumps(answer("privacy", "status", code=1))
+    assert f"look through archive/{archived.parent.name}, inode {path.stat().st_ino}" in told
+    assert "ada needle" not in told + done.stdout + done.stderr
