@@ -74,14 +74,19 @@ class Hook(msgspec.Struct, frozen=True):
     last_code: str | None
 
 
-def subscribe(known: Settings, key: ApiKey, *, event: str, target_url: str) -> Subscribed:
-    """Tell `target_url` of `event` from now on, of the brands that the key serves.
-
-    Raises UsageError for an event or address that cannot be, RefusedError if there are as many as are allowed.
-    """
+def check_subscription(known: Settings, *, event: str, target_url: str) -> None:
+    """Raises UsageError for an event or address that cannot be. It looks the address's host up, for as long as this
+    machine's name servers take."""
     if event not in WEBHOOK_EVENTS:
         raise UsageError(unknown_name(event, WEBHOOK_EVENTS), argument="event")
     _require_callable(target_url, allow_private=known.hooks.allow_private)
+
+
+def subscribe(known: Settings, key: ApiKey, *, event: str, target_url: str) -> Subscribed:
+    """Tell `target_url` of `event` from now on, of the brands that the key serves. `check_subscription` let it through.
+
+    Raises RefusedError if there are as many as are allowed.
+    """
     name = f"{HOOK_PREFIX}{new_id().hex}"
     secret = new_secret()
     sealed = seal_target(HookTarget(target_url, secret), name)

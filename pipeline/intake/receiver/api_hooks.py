@@ -41,6 +41,7 @@ async def subscribe(receiver: Receiver, request: Request) -> Response:
     body = await read_body(request, _MAX_BODY_BYTES, receiver.body_work, "hooks")
     event, target_url = _read_subscription(body)
     known = receiver.settings
+    await _check(receiver, event, target_url)
     made = await _ask(receiver, key, lambda: hooks.subscribe(known, key, event=event, target_url=target_url))
     return json_answer({"id": made.hook_id, "event": event, "secret": made.secret}, status=201)
 
@@ -76,12 +77,23 @@ def _authorized(receiver: Receiver, request: Request) -> ApiKey:
     return key
 
 
+async def _check(receiver: Receiver, event: str, target_url: str) -> None:
+    def check() -> None:
+        hooks.check_subscription(receiver.settings, event=event, target_url=target_url)
+
+    try:
+        await receiver.look_up(check)
+    except UsageError as error:
+        raise RefusedError(400, "unusable_hook", str(error), field=error.argument) from None
+    except TransientError:
+        said = "names a host that no name server told the address of in time: ask again"
+        raise RefusedError(400, "unusable_hook", said, field="target_url") from None
+
+
 async def _ask(receiver: Receiver, key: ApiKey, question: Callable[[], Answered]) -> Answered:
     try:
         with acting_as(actor_of(key)):
             return await receiver.ask(question)
-    except UsageError as error:
-        raise RefusedError(400, "unusable_hook", str(error), field=error.argument) from None
     except NotFoundError as error:
         raise RefusedError(404, "unknown_hook", str(error)) from None
     except NotAllowedError as error:

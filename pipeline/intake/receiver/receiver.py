@@ -34,6 +34,7 @@ from pipeline.settings.set_up_sources import set_up_sources
 from pipeline.webhooks.hook_keys import HookKeys, judge_hooks
 
 _ASKER_THREADS = 2  # with the writers' two they stay within the connections of one process
+_RESOLVER_THREADS = 2
 _ANSWER_SECONDS = 5.0  # for a question to the database: one that hangs is as good as away
 _log = get_logger(__name__)
 Answered = TypeVar("Answered")
@@ -59,6 +60,7 @@ class Receiver:
     readers: Readers = field(init=False)
     askers: ThreadPoolExecutor = field(init=False)
     probes: ThreadPoolExecutor = field(init=False)
+    resolvers: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
         self.writer = GroupWriter(on_commit=self._committed)
@@ -72,6 +74,7 @@ class Receiver:
         self.readers = Readers(set_up_sources(self.settings, self.connectors), on_end=self.metrics.note_reader_end)
         self.askers = ThreadPoolExecutor(_ASKER_THREADS, thread_name_prefix="intake-asker")
         self.probes = ThreadPoolExecutor(1, thread_name_prefix="intake-probe")
+        self.resolvers = ThreadPoolExecutor(_RESOLVER_THREADS, thread_name_prefix="intake-resolver")
 
     def start(self) -> None:
         """Called in the event loop. Raises ConfigurationError if there is no key to seal bodies with."""
@@ -95,10 +98,15 @@ class Receiver:
         self.readers.stop()
         self.askers.shutdown(wait=False, cancel_futures=True)
         self.probes.shutdown(wait=False, cancel_futures=True)
+        self.resolvers.shutdown(wait=False, cancel_futures=True)
 
     async def ask(self, question: Callable[[], Answered]) -> Answered:
         """What a question to the database gives, asked in a thread. Raises TransientError if that takes too long."""
         return await self._ask(self.askers, question)
+
+    async def look_up(self, question: Callable[[], Answered]) -> Answered:
+        """As `ask`, of what asks name servers: one that hangs is in the way of no question to the database."""
+        return await self._ask(self.resolvers, question)
 
     async def ask_readiness(self) -> tuple[int, dict[str, Any]]:
         """HTTP status and report; in a thread of its own, so that no other question is in its way."""
@@ -113,7 +121,7 @@ class Receiver:
         try:
             return await asyncio.wait_for(asked, _ANSWER_SECONDS)
         except TimeoutError:
-            raise TransientError(f"the database did not answer within {_ANSWER_SECONDS:g} s") from None
+            raise TransientError(f"no answer within {_ANSWER_SECONDS:g} s") from None
 
     def note_request(self, source: str, outcome: str, seconds: float, *, is_handshake: bool = False) -> None:
         """Count a request. `source` must be a known one, a route's word, or "unknown"."""

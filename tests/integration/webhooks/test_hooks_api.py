@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 
+from pipeline.intake.receiver import receiver as receiving
 from pipeline.records.webhooks import WEBHOOK_EVENTS
 from pipeline.store.engine import transaction
 from tests.support.intake_server import Receiver, running_receiver
@@ -134,6 +136,27 @@ def test_what_cannot_be_subscribed_says_why(api, body, field, said):
     assert said in answer.json()["message"]
     assert answer.json().get("field") == field
     assert api.hooks() == []
+
+
+def test_a_name_server_that_hangs_is_in_the_way_of_no_other_question(api, monkeypatch):
+    real, is_over = socket.getaddrinfo, threading.Event()
+
+    def hang(host, *rest, **more):
+        if host == "slow.example.org":
+            is_over.wait(20)
+        return real(host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    monkeypatch.setattr(receiving, "_ANSWER_SECONDS", 0.3)
+    try:
+        for _ in range(3):
+            body = {"event": "lead.settled", "target_url": "https://slow.example.org/x"}
+            answer = api.ask("POST", "/v1/hooks", json=body)
+            assert (answer.status_code, answer.json()["field"]) == (400, "target_url")
+            assert "in time" in answer.json()["message"]
+        assert api.hooks() == []
+    finally:
+        is_over.set()
 
 
 def test_by_default_nobody_subscribes_this_machines_own_network(installation, monkeypatch):
