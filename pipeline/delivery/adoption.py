@@ -25,7 +25,7 @@ from pipeline.stages.destination_mapping.declarations import PERSON
 from pipeline.store.deliveries import crm_records
 from pipeline.store.deliveries.crm_records import RecordCounts
 from pipeline.store.engine import patiently, transaction
-from pipeline.store.session_lock import held_alone
+from pipeline.store.session_lock import alone_or_refused
 from pipeline.targets import Target, targets_of
 
 _PEOPLE_AT_ONCE = 100
@@ -169,7 +169,5 @@ def _granted(name: str, permits: CallPermits, until: float) -> OpenWriter:
 
 @contextmanager
 def _alone(name: str) -> Iterator[None]:
-    with held_alone(_LOCK) as is_held:
-        if not is_held:
-            raise RefusedError(f"another adoption is running: wait for its end, then run {name}'s again")
+    with alone_or_refused(_LOCK, f"another adoption is running: wait for its end, then run {name}'s again"):
         yield

@@ -41,7 +41,7 @@ from pipeline.store.identity import filed_keys
 from pipeline.store.keys import index_keys, rotating
 from pipeline.store.keys.index_keys import IndexKey, IndexKeys
 from pipeline.store.keys.rotating import Piece
-from pipeline.store.session_lock import held_alone
+from pipeline.store.session_lock import alone_or_refused
 from pipeline.store.suppressions import suppressions
 
 ROWS_AT_ONCE = 500
@@ -306,7 +306,5 @@ def _drop(table: str, connection: Connection, after: list[str] | None, limit: in
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    with held_alone(_LOCK) as is_held:
-        if not is_held:
-            raise RefusedError("another `keys rotate-index` runs: wait for it, or stop it")
+    with alone_or_refused(_LOCK, "another `keys rotate-index` runs: wait for it, or stop it"):
         yield

@@ -16,12 +16,12 @@ import msgspec
 
 from pipeline.audit.entries import record_action
 from pipeline.crypto.encryption import cipher
-from pipeline.errors import RefusedError, UsageError
+from pipeline.errors import UsageError
 from pipeline.store.engine import patiently, transaction
 from pipeline.store.events.progress import count_pending_up_to
 from pipeline.store.keys import in_use, resealing
 from pipeline.store.keys.sealed_tables import SEALED_TABLES, SealedTable
-from pipeline.store.session_lock import held_alone
+from pipeline.store.session_lock import alone_or_refused
 from pipeline.values.nearest import unknown_name
 
 ROWS_AT_ONCE = 500
@@ -198,7 +198,5 @@ def _chosen(table: str | None) -> Sequence[SealedTable]:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    with held_alone(_LOCK) as is_held:
-        if not is_held:
-            raise RefusedError("another `keys reseal` runs: wait for it, or stop it")
+    with alone_or_refused(_LOCK, "another `keys reseal` runs: wait for it, or stop it"):
         yield

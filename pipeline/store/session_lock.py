@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -9,8 +10,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from pipeline.errors import RefusedError
 from pipeline.store.engine import engine, translate
 
+KILLED_SECONDS, _AGAIN_SECONDS = 3.0, 0.1
 _CLASS = 415022  # of this program's advisory locks
 # A machine that vanishes without a word is noticed within a minute, and the next who asks gets the lock.
 _NOTICE_A_LOST_MACHINE = "SET tcp_keepalives_idle = 20; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 4"
@@ -53,6 +56,23 @@ def held_alone(number: int) -> Iterator[bool]:
     lock = SessionLock(number)
     try:
         yield lock.hold()
+    finally:
+        lock.release()
+
+
+@contextmanager
+def alone_or_refused(number: int, message: str) -> Iterator[None]:
+    """As `held_alone`, for what somebody runs by hand and may run again at once after it was killed: the server lets
+    the lock of the killed one go once its statement is done, so it is asked for again for a moment. Raises RefusedError
+    with `message` if another process keeps it."""
+    lock = SessionLock(number)
+    ends_at = time.monotonic() + KILLED_SECONDS
+    try:
+        while not lock.hold():
+            if time.monotonic() > ends_at:
+                raise RefusedError(message)
+            time.sleep(_AGAIN_SECONDS)
+        yield
     finally:
         lock.release()
 

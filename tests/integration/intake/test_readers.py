@@ -195,7 +195,8 @@ def test_a_reader_that_hangs_ends_by_itself_where_its_receiver_is_no_more():
             body = json.dumps(lead(does="hang")).encode()
             messages.send(ours, messages.Job("troublesome", body, JSON, None))
             ours.close()
-            assert process.wait(60) == -signal.SIGALRM
+            # By its own work, or by the clock where the machine lets it work too little.
+            assert -process.wait(60) in (signal.SIGPROF, signal.SIGALRM)
         finally:
             process.kill()
             process.wait()
