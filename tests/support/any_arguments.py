@@ -21,3 +21,17 @@ def arguments_of(path: str) -> list[str]:
         elif parameter.required:
             given += [parameter.opts[0], _WANTED.get(parameter.name, NOT_THERE)]
     return given
+
+
+def path_of(path: str) -> str:
+    """A route's path with something in place of each parameter, which leads to nothing."""
+    return path.format(
+        brand="default",
+        source="api",
+        event_id=SOME_ID,
+        person_id=SOME_ID,
+        request_id=SOME_ID,
+        hook_id="hook_none",
+        event="lead.settled",
+        token="nobodys",
+    )

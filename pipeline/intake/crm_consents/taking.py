@@ -57,24 +57,24 @@ def take_page(
     news = _news(connection, declared, latest, noted, brands=_brands(destination))
     if not news:
         return 0
-    questions = {(found.said.purpose, found.said.channel) for found in news}
-    people = sorted({found.owner.person_id for found in news if found.owner is not None})
+    questions = {(told.said.purpose, told.said.channel) for told in news}
+    people = sorted({told.owner.person_id for told in news if told.owner is not None})
     holds = consent_answers_of(connection, people, questions) if people else {}
     ours = _written_fields(destination)
     profiles = _profiles(connection, news)
     notes: list[Noted] = []
     events: list[NewEvent] = []
-    for found in news:
+    for told in news:
         made: list[NewEvent] = []
-        answer = _answer(holds, found)
-        is_ours = found.owner is not None and found.said.field in ours
-        if becomes_statement(found.state, noted.get(found.said), holds=answer.state, is_ours=is_ours):
-            made = _events(destination, found, profiles)
+        answer = _answer(holds, told)
+        is_ours = told.owner is not None and told.said.field in ours
+        if becomes_statement(told.state, noted.get(told.said), holds=answer.state, is_ours=is_ours):
+            made = _events(destination, told, profiles)
             if not made:
                 continue  # of nobody: it is looked at again when the record is changed
-        person_id = found.owner.person_id if found.owner is not None else None
+        person_id = told.owner.person_id if told.owner is not None else None
         event_id = made[0].event_id if made else None
-        notes.append(Noted(found.said, found.state, found.record.changed_at, person_id, event_id))
+        notes.append(Noted(told.said, told.state, told.record.changed_at, person_id, event_id))
         events += made
     if events:
         store_events(
@@ -110,28 +110,28 @@ def _news(
     ]
 
 
-def _answer(holds: Mapping[UUID, Mapping[tuple[str, str], Answer]], found: _News) -> Answer:
-    if found.owner is None:
+def _answer(holds: Mapping[UUID, Mapping[tuple[str, str], Answer]], told: _News) -> Answer:
+    if told.owner is None:
         return Answer(UNKNOWN)
-    return holds.get(found.owner.person_id, {}).get((found.said.purpose, found.said.channel), Answer(UNKNOWN))
+    return holds.get(told.owner.person_id, {}).get((told.said.purpose, told.said.channel), Answer(UNKNOWN))
 
 
-def _events(destination: str, found: _News, profiles: Mapping[UUID, Mapping[str, Any]]) -> list[NewEvent]:
+def _events(destination: str, told: _News, profiles: Mapping[UUID, Mapping[str, Any]]) -> list[NewEvent]:
     """The statement, in each brand whose person it may be; none where the record says nobody."""
-    is_withdrawn = found.state == WITHDRAWN
+    is_withdrawn = told.state == WITHDRAWN
     said = Consent(
-        found.said.purpose,
-        found.said.channel,
+        told.said.purpose,
+        told.said.channel,
         not is_withdrawn,
-        at=found.record.changed_at,
+        at=told.record.changed_at,
         source=destination,
         act=WITHDRAWAL if is_withdrawn else None,
         method=METHOD if is_withdrawn else _GRANTED_METHOD,
     )
-    who: Mapping[str, Any] = _who(found.record)
-    if found.owner is not None:
-        who = who or profiles.get(found.owner.person_id, {})
-        return [_event(said, found.owner.brand, who, found.owner.person_id)]
+    who: Mapping[str, Any] = _who(told.record)
+    if told.owner is not None:
+        who = who or profiles.get(told.owner.person_id, {})
+        return [_event(said, told.owner.brand, who, told.owner.person_id)]
     return [_event(said, brand, who, None) for brand in _brands(destination)] if who else []
 
 
@@ -148,7 +148,7 @@ def _who(record: ChangedRecord) -> dict[str, Any]:
 
 def _profiles(connection: Connection, news: Sequence[_News]) -> dict[UUID, Mapping[str, Any]]:
     """Golden values of those whose record at the CRM has no address."""
-    wanted = sorted({found.owner.person_id for found in news if found.owner is not None and not _who(found.record)})
+    wanted = sorted({told.owner.person_id for told in news if told.owner is not None and not _who(told.record)})
     if not wanted:
         return {}
     people = read_people(connection, wanted, lock=False)

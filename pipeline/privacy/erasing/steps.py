@@ -47,11 +47,11 @@ def upkeep() -> int:
         known = requests.open_requests(connection, verified_before=now - _VERIFY_EVERY, ended_after=now - _VERIFY_FOR)
     if not known:
         return 0
-    for begun in _parts([found for found in known if found.state == requests.ERASING]):
-        _together([found.request_id for found in begun], _look)
-    for due in _parts([found for found in known if found.is_to_verify]):
-        verified = [found.verified_at for found in due if found.verified_at is not None]
-        _together([found.request_id for found in due], partial(_look_again, verified_at=min(verified)))
+    for begun in _parts([request for request in known if request.state == requests.ERASING]):
+        _together([request.request_id for request in begun], _look)
+    for due in _parts([request for request in known if request.is_to_verify]):
+        verified = [request.verified_at for request in due if request.verified_at is not None]
+        _together([request.request_id for request in due], partial(_look_again, verified_at=min(verified)))
     with transaction(synchronous=False) as connection:
         waiting = requests.waiting_requests(connection)
     for request_id in waiting:
@@ -71,9 +71,9 @@ def _together(request_ids: Sequence[UUID], work: Callable[[Sequence[UUID]], obje
             _together([request_id], work)
 
 
-def _parts(found: Sequence[OpenRequest]) -> Iterator[Sequence[OpenRequest]]:
-    for first in range(0, len(found), _AT_ONCE):
-        yield found[first : first + _AT_ONCE]
+def _parts(known: Sequence[OpenRequest]) -> Iterator[Sequence[OpenRequest]]:
+    for first in range(0, len(known), _AT_ONCE):
+        yield known[first : first + _AT_ONCE]
 
 
 def _look(request_ids: Collection[UUID]) -> None:

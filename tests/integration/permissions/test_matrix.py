@@ -9,7 +9,7 @@ from pipeline.permissions.doors import COMMANDS, LOCAL, ROUTES
 from pipeline.permissions.roles import KEY_ROLES, permissions_of
 from pipeline.service_keys.keys import create_key
 from pipeline.settings.loading import settings
-from tests.support.any_arguments import SOME_ID, arguments_of
+from tests.support.any_arguments import SOME_ID, arguments_of, path_of
 from tests.support.command_line import run
 from tests.support.granting import OWNER
 from tests.support.intake_server import running_receiver
@@ -52,16 +52,7 @@ def receiver(keys):
 @pytest.mark.parametrize("route", sorted(ROUTES))
 def test_a_route_lets_in_the_roles_of_its_permission_and_no_others(route, keys, receiver):
     method, path = route.split()
-    address = path.format(
-        brand="default",
-        source="api",
-        event_id=SOME_ID,
-        person_id=SOME_ID,
-        request_id=SOME_ID,
-        hook_id="hook_none",
-        event="lead.settled",
-        token="nobodys",
-    )
+    address = path_of(path)
     opening = set(ROUTES[route].permissions)
     answers = {role: _ask(receiver, method, address, key) for role, key in {**keys, "nobody": None}.items()}
     if not opening:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.permissions.doors import ROUTES
-from tests.support.any_arguments import SOME_ID
+from tests.support.any_arguments import path_of
 from tests.support.intake_server import running_receiver
 
 FOR_BROWSERS = "GET /form.js"  # a script that pages of any website load: it is cached, and holds nothing
@@ -20,16 +20,7 @@ def receiver(module_database):
 @pytest.mark.parametrize("route", [*sorted(ROUTES), "GET /nothing", "TRACE /v1/leads"])
 def test_every_answer_is_kept_nowhere_and_is_what_it_says(route, receiver):
     method, path = route.split()
-    address = path.format(
-        brand="default",
-        source="api",
-        event_id=SOME_ID,
-        person_id=SOME_ID,
-        request_id=SOME_ID,
-        hook_id="hook_none",
-        event="lead.settled",
-        token="nobodys",
-    )
+    address = path_of(path)
     for key in ("an-api-key-of-the-tests", "nobodys"):
         reply = receiver.http.request(
             method, receiver.address + address, data=b"{}", headers={"Authorization": f"Bearer {key}"}, timeout=20
